@@ -1,0 +1,84 @@
+// The law of imports (ARCHITECTURE.md): each folder of src/ imports only from those to its left. Tests may import anything.
+
+/** From left to right; folders in one group do not import one another unless named in `within`. */
+const chain = [
+  ['errors', 'util'],
+  ['tensor'],
+  ['graph'],
+  ['nn'],
+  ['models', 'losses', 'adapters', 'autodiff', 'optim'],
+  ['runtime'],
+  ['config'],
+  ['hub', 'tokenizer', 'dataset', 'checkpoints'],
+  ['label', 'train', 'export', 'generate'],
+  ['server'],
+  ['cli'],
+];
+const test = '\\.test\\.ts$|/testing/';
+const folder = (names) => `^src/(${names.join('|')})(/|\\.ts$)`;
+
+/** Folders that also run in a browser: nothing of Node, no package with a binary. */
+const portable = [...chain.slice(0, 4).flat(), ...chain[4]];
+
+const leftOnly = chain.slice(0, -1).map((names, i) => ({
+  name: `left-of-${names.join('-')}`,
+  comment: `${names.join(', ')} may import only from: ${chain.slice(0, i).flat().join(', ') || 'nothing of src'}`,
+  severity: 'error',
+  from: { path: folder(names), pathNot: test },
+  to: { path: `${folder(chain.slice(i + 1).flat())}|^src/index\\.ts$` },
+}));
+
+const single = (pkg, path) => ({
+  name: `${pkg}-in-one-place`,
+  comment: `${pkg} is imported by ${path} alone`,
+  severity: 'error',
+  from: { path: '^src/', pathNot: [path, test] },
+  to: { path: `(^|/)node_modules/${pkg}/` },
+});
+
+module.exports = {
+  forbidden: [
+    ...leftOnly,
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: { pathNot: test },
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'portable',
+      comment: 'these folders also run in a browser: nothing of Node, no file but their own',
+      severity: 'error',
+      from: { path: folder(portable), pathNot: test },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'product-only',
+      comment: 'src/ imports neither tests nor scripts nor benchmarks, and no package that is not installed with it',
+      severity: 'error',
+      from: { path: '^src/', pathNot: test },
+      to: { path: '^(test|bench|scripts|reference|models)/' },
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'no-dev-dependency',
+      severity: 'error',
+      from: { path: '^src/', pathNot: test },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+    },
+    single('onnxruntime-node', '^src/runtime/[^/]+\\.ts$'),
+    single('yaml', '^src/config/yaml\\.ts$'),
+    single('sharp', '^src/dataset/image\\.ts$'),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { extensions: ['.ts', '.js', '.json'], exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+};

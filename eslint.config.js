@@ -1,0 +1,57 @@
+// Lint rules. None needs type information, so that linting stays fast; the types are tsc's business.
+import tseslint from 'typescript-eslint';
+
+/** `x!` and `x as T` (but `as const`) need a comment that says why, on the same line or the one above. */
+const assertionNeedsReason = {
+  meta: { type: 'suggestion', schema: [], messages: { why: 'say in a comment on this line or the one above why TypeScript cannot follow here' } },
+  create(context) {
+    const source = context.sourceCode;
+    const explained = new Set(source.getAllComments().flatMap(({ loc }) => [loc.end.line, loc.end.line + 1]));
+    const check = (node) => {
+      if (!explained.has(node.loc.start.line) && !explained.has(node.loc.end.line)) context.report({ node, messageId: 'why' });
+    };
+    return {
+      TSNonNullExpression: check,
+      TSAsExpression(node) {
+        const type = source.getText(node.typeAnnotation);
+        if (type !== 'const' && type !== 'unknown') check(node);
+      },
+    };
+  },
+};
+
+export default tseslint.config(
+  { ignores: ['dist/', 'output/', 'node_modules/', 'data/', '.cache/'] },
+  ...tseslint.configs.strict,
+  {
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    plugins: { house: { rules: { 'assertion-needs-reason': assertionNeedsReason } } },
+    rules: {
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-import-type-side-effects': 'error',
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-non-null-assertion': 'off', // the house rule below
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true }],
+      '@typescript-eslint/no-invalid-void-type': 'off',
+      'house/assertion-needs-reason': 'error',
+      eqeqeq: 'error',
+      'no-var': 'error',
+      'prefer-const': 'error',
+      'no-restricted-syntax': ['error', { selector: 'TSEnumDeclaration', message: 'a union of string literals, not an enum' }],
+      'max-lines': ['error', { max: 400, skipBlankLines: true, skipComments: true }],
+      'max-lines-per-function': ['error', { max: 60, skipBlankLines: true, skipComments: true }],
+    },
+  },
+  {
+    files: ['**/*.test.ts', 'test/**', 'bench/**'],
+    rules: { 'max-lines-per-function': 'off', 'max-lines': 'off', 'house/assertion-needs-reason': 'off' },
+  },
+  {
+    files: ['**/*.cjs'],
+    rules: { '@typescript-eslint/no-require-imports': 'off' },
+  },
+  {
+    files: ['scripts/launch.cjs'], // must be readable to any Node
+    rules: { 'no-var': 'off' },
+  },
+);

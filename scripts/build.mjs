@@ -1,0 +1,63 @@
+// Bundles the product into dist/ (and, with --types, its declarations into dist/types/). Does nothing when dist/ is newer
+// than the sources.
+import { readdirSync, statSync, existsSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** What is bundled: output name -> source. A worker or child process has an entry of its own. */
+const entryPoints = {
+  index: 'src/index.ts',
+  cli: 'src/cli/main.ts',
+};
+
+/** Newest modification time among the files under `path`. */
+function newest(path) {
+  const info = statSync(path);
+  if (!info.isDirectory()) return info.mtimeMs;
+  return Math.max(
+    info.mtimeMs, // a deleted file shows here
+    ...readdirSync(path).map((name) => newest(join(path, name))),
+  );
+}
+
+/** True when every output exists and none is older than a source. */
+export function isFresh(outputs = Object.keys(entryPoints).map((name) => `dist/${name}.js`)) {
+  const paths = outputs.map((output) => join(root, output));
+  if (!paths.every(existsSync)) return false;
+  const sources = ['src', 'scripts/build.mjs', 'package.json', 'tsconfig.json'].map((name) => newest(join(root, name)));
+  return Math.min(...paths.map((path) => statSync(path).mtimeMs)) >= Math.max(...sources);
+}
+
+export async function build() {
+  const esbuild = await import('esbuild');
+  await esbuild.build({
+    absWorkingDir: root,
+    entryPoints,
+    outdir: 'dist',
+    bundle: true,
+    splitting: true,
+    chunkNames: 'chunks/[name]-[hash]',
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.9',
+    packages: 'external',
+    sourcemap: true,
+    logLevel: 'warning',
+  });
+  await esbuild.stop();
+}
+
+function buildTypes() {
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  rmSync(join(root, 'dist/types'), { recursive: true, force: true });
+  const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+  if (status !== 0) throw new Error('the declarations could not be made: see the messages above');
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  if (!isFresh()) await build();
+  if (process.argv.includes('--types') && !isFresh(['dist/types/index.d.ts'])) buildTypes();
+}
