@@ -1,0 +1,54 @@
+// Errors that are the user's to mend: printed without a stack trace, exit code 1.
+
+/** One thing wrong in the user's input: where it is, what was found, what was expected and what to do. */
+export interface Problem {
+  /** `file:line key`, a path, a tensor name … */
+  readonly where: string;
+  /** What is wrong, in plain words, with the value found and the value expected. */
+  readonly what: string;
+  /** The remedy: the key to change, the nearest spelling, the command to run. */
+  readonly fix?: string;
+}
+
+/** A fault in what the user gave us. Carries every problem found, so that all are shown at once. */
+export class UserError extends Error {
+  override readonly name: string = 'UserError';
+  constructor(
+    readonly problems: readonly Problem[],
+    options?: ErrorOptions,
+  ) {
+    super(problems.map(formatProblem).join('\n'), options);
+  }
+}
+
+/** A fault in the configuration file. */
+export class ConfigError extends UserError {
+  override readonly name = 'ConfigError';
+}
+
+/** A fault in the training data: a picture, a caption file, a row of metadata.csv. */
+export class DataError extends UserError {
+  override readonly name = 'DataError';
+}
+
+/** A fault in a model file: not safetensors, truncated, wrong architecture, missing tensors. */
+export class CheckpointError extends UserError {
+  override readonly name = 'CheckpointError';
+}
+
+/** The machine refused: a disk that is full, a folder that cannot be written, too little memory. */
+export class SystemError extends UserError {
+  override readonly name = 'SystemError';
+}
+
+/** A fault of ours: always shown with its stack. */
+export class InternalError extends Error {
+  override readonly name = 'InternalError';
+  constructor(message: string, options?: ErrorOptions) {
+    super(`internal: ${message}`, options);
+  }
+}
+
+export function formatProblem({ where, what, fix }: Problem): string {
+  return `${where}: ${what}${fix === undefined ? '' : `\n    ${fix}`}`;
+}

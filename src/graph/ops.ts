@@ -1,0 +1,213 @@
+// The closed vocabulary: every operator a graph may hold, after ONNX (opset 26) and its function operators.
+//
+// Shapes, gradients, decompositions, evaluation and test samples are total tables over `OpName`.
+// Arguments that ONNX takes as constant int64 inputs (a Reshape's target, a Slice's bounds) are
+// attributes here; the encoder turns them back into inputs.
+
+import type { DType } from '../tensor/dtype.ts';
+import type { Shape } from '../tensor/tensor.ts';
+
+type None = Record<never, never>;
+type Pair = readonly [number, number];
+/** [top, left, bottom, right], as ONNX orders them. */
+type Pads = readonly [number, number, number, number];
+
+interface Axis {
+  readonly axis: number;
+}
+interface Axes {
+  /** Sorted, not negative. */
+  readonly axes: readonly number[];
+  readonly keepdims: boolean;
+}
+export interface ConvAttributes {
+  readonly strides: Pair;
+  readonly pads: Pads;
+}
+interface Norm {
+  readonly epsilon: number;
+}
+interface GroupNorm extends Norm {
+  readonly num_groups: number;
+}
+export interface AttentionAttributes {
+  readonly q_num_heads: number;
+  readonly kv_num_heads: number;
+  /** Factor of the scores; ONNX's default is 1/sqrt(head width). */
+  readonly scale: number;
+  readonly is_causal: boolean;
+}
+
+/** The attributes of each operator. */
+export interface OpAttributes {
+  // elementwise, one input
+  Identity: None;
+  Neg: None;
+  Abs: None;
+  Sign: None;
+  Exp: None;
+  Log: None;
+  Sqrt: None;
+  Reciprocal: None;
+  Sigmoid: None;
+  Tanh: None;
+  Erf: None;
+  Sin: None;
+  Cos: None;
+  Cast: { readonly to: DType };
+  // elementwise with broadcasting
+  Add: None;
+  Sub: None;
+  Mul: None;
+  Div: None;
+  Max: None;
+  Min: None;
+  Equal: None;
+  Less: None;
+  Greater: None;
+  Where: None;
+  // form
+  Reshape: { readonly shape: Shape };
+  Expand: { readonly shape: Shape };
+  Transpose: { readonly perm: readonly number[] };
+  Concat: Axis;
+  Slice: {
+    readonly axes: readonly number[];
+    readonly starts: readonly number[];
+    /** Exclusive; may be out of range as ONNX allows (-2^31 for "through the first" with a negative step). */
+    readonly ends: readonly number[];
+    readonly steps: readonly number[];
+  };
+  /** Zero padding: `pads` is [begin of each axis, end of each axis]. */
+  Pad: { readonly pads: readonly number[] };
+  Gather: Axis;
+  /** `data` with `updates` added at rows `indices` of axis 0 (reduction "add"). indices [..., 1]. */
+  ScatterND: None;
+  /** Nearest-neighbour enlargement of [N, C, H, W] by a whole factor. */
+  Resize: { readonly scale: number };
+  // reductions
+  ReduceSum: Axes;
+  ReduceMean: Axes;
+  ReduceMax: Axes;
+  Softmax: Axis;
+  LogSoftmax: Axis;
+  // products
+  MatMul: None;
+  Gemm: { readonly transA: boolean; readonly transB: boolean };
+  Conv: ConvAttributes;
+  ConvTranspose: ConvAttributes & { readonly output_padding: Pair };
+  // composite: whole until lowering, each with a decomposition into the operators above
+  /** y = x Wᵀ + b; x [..., in], W [out, in], b [out]. */
+  Linear: None;
+  /** dx = dy W; dy [..., out], W [out, in]. */
+  LinearGradInput: None;
+  /** dW = Σ dyᵀ x over all leading axes; dy [..., out], x [..., in]. */
+  LinearGradWeight: None;
+  /** dx of Conv, given dy and W; `shape` is x's. */
+  ConvGradInput: ConvAttributes & { readonly shape: Shape };
+  /** dW of Conv, given dy and x; `shape` is W's. */
+  ConvGradWeight: ConvAttributes & { readonly shape: Shape };
+  Gelu: { readonly approximate: 'none' | 'tanh' };
+  GeluGrad: { readonly approximate: 'none' | 'tanh' };
+  /** y = x · sigmoid(alpha x): SiLU for alpha 1, CLIP's "quick gelu" for alpha 1.702. */
+  Swish: { readonly alpha: number };
+  SwishGrad: { readonly alpha: number };
+  /** Over the last axis. */
+  LayerNormalization: Norm;
+  LayerNormalizationGrad: Norm;
+  /** x [N, C, ...], scale and bias [C]. */
+  GroupNormalization: GroupNorm;
+  GroupNormalizationGrad: GroupNorm;
+  /** Over the last axis. */
+  RMSNormalization: Norm;
+  RMSNormalizationGrad: Norm;
+  /** x [B, S, heads·d], cos and sin [S, r/2] or [B, S, r/2]: rotates the first r channels of each head. */
+  RotaryEmbedding: { readonly num_heads: number; readonly interleaved: boolean };
+  /** q [B, Sq, Hq·d], k [B, Sk, Hkv·d], v [B, Sk, Hkv·dv], mask broadcastable to [B, Hq, Sq, Sk] and added to the scores. */
+  Attention: AttentionAttributes;
+  /** (q, k, v, mask?, y, dy) → dq, dk, dv. */
+  AttentionGrad: AttentionAttributes;
+}
+
+export type OpName = keyof OpAttributes;
+
+export interface OpInfo {
+  /** Names of the inputs; `x?` may be absent, `x...` stands for one or more. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Kept whole until lowering, then decomposed where a backend has no kernel of its own. */
+  readonly composite?: true;
+}
+
+const unary: OpInfo = { inputs: ['x'], outputs: ['y'] };
+const binary: OpInfo = { inputs: ['a', 'b'], outputs: ['y'] };
+const composite = (inputs: readonly string[], outputs: readonly string[] = ['y']): OpInfo => ({
+  inputs,
+  outputs,
+  composite: true,
+});
+
+export const ops: { readonly [K in OpName]: OpInfo } = {
+  Identity: unary,
+  Neg: unary,
+  Abs: unary,
+  Sign: unary,
+  Exp: unary,
+  Log: unary,
+  Sqrt: unary,
+  Reciprocal: unary,
+  Sigmoid: unary,
+  Tanh: unary,
+  Erf: unary,
+  Sin: unary,
+  Cos: unary,
+  Cast: unary,
+  Add: binary,
+  Sub: binary,
+  Mul: binary,
+  Div: binary,
+  Max: binary,
+  Min: binary,
+  Equal: binary,
+  Less: binary,
+  Greater: binary,
+  Where: { inputs: ['condition', 'a', 'b'], outputs: ['y'] },
+  Reshape: unary,
+  Expand: unary,
+  Transpose: unary,
+  Concat: { inputs: ['x...'], outputs: ['y'] },
+  Slice: unary,
+  Pad: unary,
+  Gather: { inputs: ['data', 'indices'], outputs: ['y'] },
+  ScatterND: { inputs: ['data', 'indices', 'updates'], outputs: ['y'] },
+  Resize: unary,
+  ReduceSum: unary,
+  ReduceMean: unary,
+  ReduceMax: unary,
+  Softmax: unary,
+  LogSoftmax: unary,
+  MatMul: binary,
+  Gemm: { inputs: ['a', 'b', 'c?'], outputs: ['y'] },
+  Conv: { inputs: ['x', 'weight', 'bias?'], outputs: ['y'] },
+  ConvTranspose: { inputs: ['x', 'weight'], outputs: ['y'] },
+  Linear: composite(['x', 'weight', 'bias?']),
+  LinearGradInput: composite(['dy', 'weight'], ['dx']),
+  LinearGradWeight: composite(['dy', 'x'], ['dweight']),
+  ConvGradInput: composite(['dy', 'weight'], ['dx']),
+  ConvGradWeight: composite(['dy', 'x'], ['dweight']),
+  Gelu: composite(['x']),
+  GeluGrad: composite(['x', 'dy'], ['dx']),
+  Swish: composite(['x']),
+  SwishGrad: composite(['x', 'dy'], ['dx']),
+  LayerNormalization: composite(['x', 'scale', 'bias']),
+  LayerNormalizationGrad: composite(['x', 'scale', 'dy'], ['dx', 'dscale', 'dbias']),
+  GroupNormalization: composite(['x', 'scale', 'bias']),
+  GroupNormalizationGrad: composite(['x', 'scale', 'dy'], ['dx', 'dscale', 'dbias']),
+  RMSNormalization: composite(['x', 'scale']),
+  RMSNormalizationGrad: composite(['x', 'scale', 'dy'], ['dx', 'dscale']),
+  RotaryEmbedding: composite(['x', 'cos', 'sin']),
+  Attention: composite(['q', 'k', 'v', 'mask?']),
+  AttentionGrad: composite(['q', 'k', 'v', 'mask?', 'y', 'dy'], ['dq', 'dk', 'dv']),
+};
+
+export const opNames = Object.keys(ops) as readonly OpName[]; // `ops` has exactly the keys of OpName
