@@ -5,8 +5,7 @@ export type Seed = number | { readonly lo: number; readonly hi: number };
 
 const ROUNDS = 10;
 const TWO_POW_MINUS_32 = 2 ** -32;
-/** 2^-32 * 2π rounded to float32, as the CUDA stream has it. */
-const ANGLE = Math.fround(TWO_POW_MINUS_32 * Math.fround(2 * Math.PI));
+const ANGLE = TWO_POW_MINUS_32 * 2 * Math.PI;
 
 /** The upper 32 bits of the 64-bit product of two uint32, by 16-bit halves. */
 function mulhi(a: number, b: number): number {
@@ -61,7 +60,8 @@ function block(
 
 /**
  * Standard normals in the layout of CUDA's generator, which Stable Diffusion WebUI calls "NV" noise:
- * counter [offset, 0, element, 0], Box-Muller's sine branch, rounded to float32.
+ * counter [offset, 0, element, 0], Box-Muller's sine branch in float64, rounded to float32
+ * (the published vector is met to one unit in the last place).
  * `offset` counts the calls made with one seed.
  */
 export function normals(seed: Seed, offset: number, out: Float32Array): Float32Array {
