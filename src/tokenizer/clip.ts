@@ -1,0 +1,79 @@
+// CLIP's tokenizer, as transformers' CLIPTokenizerFast (Radford et al., 2021): text → ids, offline.
+
+import { Tokenizer } from '@huggingface/tokenizers';
+import { embeddedClipVocabulary, readClipVocabulary, type ClipVocabulary } from './clip-vocabulary.ts';
+
+export interface ClipTokenizer {
+  readonly bos: number;
+  /** Also the padding. */
+  readonly eos: number;
+  /** Ids of `<|startoftext|>` text `<|endoftext|>`, cut or padded to maxLength; EOS is never cut. */
+  encode(text: string, maxLength?: number): Int32Array;
+  /** Tokens of the text alone, without the two marks: what must stay within maxLength - 2. */
+  tokenCount(text: string): number;
+}
+
+const words = String.raw`'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\p{White_Space}\p{L}\p{N}]+`;
+const marks = String.raw`<\|startoftext\|>|<\|endoftext\|>`;
+
+/**
+ * The tokenizer of SD 1.x. `folder`: the `tokenizer` folder of a diffusers model, whose vocabulary is used
+ * when it has one. Throws CheckpointError when that is damaged.
+ */
+export async function createClipTokenizer(folder?: string): Promise<ClipTokenizer> {
+  const own = folder === undefined ? undefined : readClipVocabulary(folder);
+  return clipTokenizer(own ?? (await embeddedClipVocabulary()));
+}
+
+export function clipTokenizer(vocabulary: ClipVocabulary): ClipTokenizer {
+  const tokenizer = new Tokenizer(description(vocabulary), {});
+  const bos = vocabulary.tokens['<|startoftext|>'];
+  const eos = vocabulary.tokens['<|endoftext|>'];
+  const ids = (text: string) =>
+    text.split(markPattern).flatMap((part, i) => (i % 2 === 1 ? [vocabulary.tokens[part]] : tokenizer.encode(normalize(part)).ids));
+  return {
+    bos,
+    eos,
+    tokenCount: (text) => ids(text).length,
+    encode: (text, maxLength = 77) => {
+      const framed = new Int32Array(maxLength).fill(eos);
+      framed.set([bos, ...ids(text).slice(0, maxLength - 2)]);
+      return framed;
+    },
+  };
+}
+
+/** A mark in the text is the mark itself, but only as it is written: checked before the text is made lower case. */
+const markPattern = new RegExp(`(${marks})`, 'u');
+
+/** NFC, white space, then lower case letter by letter: in a word's last sigma, too, the letter alone counts. */
+function normalize(text: string): string {
+  return Array.from(text.normalize('NFC').replace(/\p{White_Space}+/gu, ' '), (letter) => letter.toLowerCase()).join('');
+}
+
+/** The parts of a tokenizer.json that say how CLIP cuts text; normalisation is ours. */
+function description({ tokens, merges }: ClipVocabulary): object {
+  const split = (regex: string) => ({ type: 'Split', pattern: { Regex: regex }, behavior: 'Removed', invert: true });
+  return {
+    version: '1.0',
+    added_tokens: [],
+    normalizer: null,
+    pre_tokenizer: {
+      type: 'Sequence',
+      // A mark that appears only in lower case is a piece, cut again into its words.
+      pretokenizers: [split(`${marks}|${words}`), split(words), { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false }],
+    },
+    post_processor: null,
+    decoder: null,
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: '<|endoftext|>',
+      continuing_subword_prefix: '',
+      end_of_word_suffix: '</w>',
+      fuse_unk: false,
+      vocab: tokens,
+      merges,
+    },
+  };
+}
