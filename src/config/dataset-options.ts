@@ -1,0 +1,45 @@
+// The options of the data set: where the pictures are, their captions, sizes and buckets.
+import { z } from 'zod';
+import { integer, text } from '../util/options.ts';
+
+const side = integer(16, 8192);
+
+/** `768` | `"768,512"` | `[768, 512]` -> [width, height] in pixels. */
+const resolution = z
+  .union([side, z.string().regex(/^\s*\d+\s*[,x]\s*\d+\s*$/), z.tuple([side, side])])
+  .transform((value): readonly [number, number] => {
+    if (typeof value === 'number') return [value, value];
+    const [width, height] = typeof value === 'string' ? value.split(/[,x]/).map(Number) : value;
+    return [width, height];
+  });
+
+export const datasetOptions = {
+  train_data_dir: text().describe(
+    'Folder of pictures: with a metadata.csv, with a caption file beside each picture, or with folders named <repeats>_<name>.',
+  ),
+  metadata_path: text()
+    .optional()
+    .describe('CSV file with the columns filename and prompt. When absent: metadata.csv in train_data_dir, if there is one.'),
+  caption_extension: z
+    .string()
+    .regex(/^\.?[^./\\]+$/)
+    .default('.txt')
+    .transform((extension) => (extension.startsWith('.') ? extension : `.${extension}`))
+    .describe('Ending of the caption files.'),
+  resolution: resolution
+    .optional()
+    .describe('Size of the training pictures in pixels: 512, "768,512" or [768, 512]. When absent: the size the base model was made for, else 512.'),
+  enable_bucket: z
+    .boolean()
+    .default(true)
+    .describe('Keeps the proportions of each picture, sorting pictures into buckets of about the same area. false: all are cropped to resolution.'),
+  min_bucket_reso: side
+    .optional()
+    .describe('Shortest side of a bucket. When absent: 256; at resolutions below 512, half the resolution.'),
+  max_bucket_reso: side
+    .optional()
+    .describe('Longest side of a bucket. When absent: 1024; at resolutions below 512, twice the resolution, from 1024 on 2048.'),
+  bucket_reso_steps: integer(8, 1024).default(64).describe('The sides of buckets are multiples of this.'),
+  bucket_no_upscale: z.boolean().default(false).describe('Never enlarges a picture; buckets are made to fit the pictures.'),
+  cache_latents: z.boolean().default(true).describe('Encodes each picture once and keeps the result on disk.'),
+};

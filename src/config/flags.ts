@@ -1,0 +1,72 @@
+// The command-line flags of the configuration, derived from its schema: `learning_rate` -> `--learning-rate <number>`.
+import { configJsonSchema, configKeys, optionGroups, type ConfigKey, type KeySchema } from './schema.ts';
+import { expected } from './values.ts';
+
+export interface ConfigFlag {
+  readonly key: ConfigKey;
+  /** As the user types it: `--learning-rate`. */
+  readonly name: string;
+  /** What follows it in the help: `<number>`. */
+  readonly placeholder: string;
+  readonly description: string;
+  /** May be given several times, for a list. */
+  readonly repeatable: boolean;
+  /** Topic: `Adapter`. */
+  readonly group: string;
+}
+
+export const flagName = (key: string): string => `--${key.replaceAll('_', '-')}`;
+
+const groupOf = (key: ConfigKey): string => Object.entries(optionGroups).find(([, options]) => key in options)?.[0] ?? '';
+
+function placeholder(schema: KeySchema): string {
+  if (schema.enum) return `<${schema.enum.join('|')}>`;
+  if (schema.anyOf) return '<width,height>';
+  if (schema.prefixItems) return '<a,b>';
+  if (schema.type === 'boolean') return '<true|false>';
+  if (schema.type === 'string' || schema.type === 'array') return '<text>';
+  return '<number>';
+}
+
+/** What stands for the default in help and docs; empty when there is none or the description says it. */
+export function shownDefault(key: ConfigKey): string {
+  const { default: value } = configJsonSchema.properties[key];
+  if (configJsonSchema.required.includes(key)) return 'required';
+  if (value === undefined || value === '' || (Array.isArray(value) && value.length === 0)) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+export const configFlags: readonly ConfigFlag[] = configKeys.map((key) => {
+  const schema = configJsonSchema.properties[key];
+  const standard = shownDefault(key);
+  return {
+    key,
+    name: flagName(key),
+    placeholder: placeholder(schema),
+    description: `${schema.description}${standard === '' || standard === 'required' ? '' : ` (default: ${standard})`}`,
+    repeatable: schema.type === 'array' && schema.prefixItems === undefined,
+    group: groupOf(key),
+  };
+});
+
+/** docs/config.md: a table for each topic. */
+export function configDocs(): string {
+  const cell = (text: string) => text.replaceAll('|', '\\|');
+  const row = ({ key, group }: ConfigFlag, wanted: string) =>
+    group === wanted
+      ? [`| \`${key}\` | ${cell(shownDefault(key))} | ${cell(expected(configJsonSchema.properties[key]))} | ${cell(configJsonSchema.properties[key].description)} |`]
+      : [];
+  const sections = Object.keys(optionGroups).map((group) =>
+    [`## ${group}`, '', '| key | default | value | |', '| --- | --- | --- | --- |', ...configFlags.flatMap((flag) => row(flag, group))].join('\n'),
+  );
+  return `${[docsHead, ...sections].join('\n\n')}\n`;
+}
+
+const docsHead = `<!-- Generated from src/config/schema.ts by \`npm run docs\`; a test compares. -->
+
+# The keys of the YAML file
+
+A run is described by one YAML file; \`lora train --config FILE\` runs it. Each key is also a flag that
+overrides the file: \`learning_rate: 1e-3\` and \`--learning-rate 1e-3\` are the same. An unknown key is an
+error that names the nearest known one. Paths are taken from the current folder, or, when there is nothing
+there, from the folder of the YAML file. \`lora config schema\` prints the file's JSON Schema for editors.`;

@@ -1,0 +1,138 @@
+// From a YAML file and overrides to a checked configuration, or to one error with every problem in it.
+import { readFileSync } from 'node:fs';
+import type { z } from 'zod';
+import { ConfigError, type Problem } from '../errors.ts';
+import { findPaths } from './paths.ts';
+import { configJsonSchema, configKeys, trainSchema, type ConfigKey, type TrainConfig } from './schema.ts';
+import { suggest, suggestKey } from './spellings.ts';
+import { expected, fromText, show } from './values.ts';
+import { parseYaml } from './yaml.ts';
+
+/** Where a configuration came from, for messages that arise later. */
+export interface ConfigSource {
+  /** The file, as the user named it; absent when the values were given by a program. */
+  readonly path?: string;
+  /** Line of each key in the file, from 1. */
+  readonly lines: ReadonlyMap<string, number>;
+  /** Keys whose value was given in place of the file's, and how: `--learning-rate`. */
+  readonly overridden: ReadonlyMap<string, string>;
+}
+
+export interface LoadedConfig {
+  readonly config: TrainConfig;
+  readonly source: ConfigSource;
+}
+
+export interface ConfigOptions {
+  /** How messages name an override: `--learning-rate` for the command line; by default the key itself. */
+  readonly nameOverride?: (key: string) => string;
+}
+
+/**
+ * Reads the YAML file at `path`; `overrides` (values, or text as on a command line) replace its keys.
+ * Paths in it are taken from the current folder, or else from the file's folder.
+ * Throws ConfigError with every problem found, each as `file:line key`.
+ */
+export function loadConfig(path: string, overrides: Readonly<Record<string, unknown>> = {}, options: ConfigOptions = {}): LoadedConfig {
+  const { values, lines } = parseYaml(readText(path), path);
+  const nameOverride = options.nameOverride ?? ((key: string) => key);
+  const overridden = new Map(Object.keys(overrides).map((key) => [key, nameOverride(key)]));
+  return check({ ...values, ...overrides }, { path, lines, overridden });
+}
+
+/** As `loadConfig`, for values that a program has. */
+export function parseConfig(values: Readonly<Record<string, unknown>>): LoadedConfig {
+  return check(values, { lines: new Map(), overridden: new Map() });
+}
+
+/** Names the place of a key: `brand_lora.yaml:7 learning_rate`, or `--learning-rate`. */
+export function placeOf(key: string, { path, lines, overridden }: ConfigSource): string {
+  const override = overridden.get(key);
+  if (override !== undefined) return override;
+  if (path === undefined) return key;
+  const line = lines.get(key);
+  return line === undefined ? `${path} ${key}` : `${path}:${line} ${key}`;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new ConfigError([{ where: path, ...whyUnreadable(cause) }], { cause });
+  }
+}
+
+function whyUnreadable(cause: unknown): Pick<Problem, 'what' | 'fix'> {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (code === 'ENOENT' || code === 'ENOTDIR') return { what: 'there is no such file', fix: 'examples are in configs/' };
+  if (code === 'EISDIR') return { what: 'this is a folder; a YAML file is wanted' };
+  if (code === 'EACCES' || code === 'EPERM') return { what: 'the file may not be read: permission denied' };
+  return { what: `the file cannot be read: ${cause instanceof Error ? cause.message : String(cause)}` };
+}
+
+function check(given: Readonly<Record<string, unknown>>, source: ConfigSource): LoadedConfig {
+  const { values, problems } = readValues(given, source);
+  refuseText(values, source);
+  const paths = findPaths(values, source.path);
+  const located = paths.problems.map(({ key, ...problem }) => ({ where: placeOf(key, source), ...problem }));
+  const parsed = trainSchema.safeParse(paths.values);
+  const bad = new Set(problems.map(({ where }) => where));
+  const issues = parsed.success ? [] : parsed.error.issues.map((issue) => toProblem(issue, values, source));
+  const all = [...problems, ...issues.filter(({ where }) => !bad.has(where)), ...located];
+  if (all.length > 0 || !parsed.success) throw new ConfigError(inFileOrder(all, source));
+  return { config: parsed.data, source };
+}
+
+/** Known keys with their text read; a problem for each unknown key and each key without a value. */
+function readValues(given: Readonly<Record<string, unknown>>, source: ConfigSource) {
+  const values: Record<string, unknown> = {};
+  const problems: Problem[] = [];
+  const known: ReadonlySet<string> = new Set(configKeys);
+  for (const [key, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    const where = placeOf(key, source);
+    if (!known.has(key)) {
+      problems.push({ where, what: 'there is no such key', fix: suggestKey(key) });
+    } else if (value !== null) {
+      values[key] = fromText(schemaOf(key), value);
+    } else if (schemaOf(key).default !== undefined || required.has(key)) {
+      problems.push({ where, what: `no value; expected ${expected(schemaOf(key))}` });
+    } // a key that may be absent may be empty too
+  }
+  return { values, problems };
+}
+
+const required: ReadonlySet<string> = new Set(configJsonSchema.required);
+
+function schemaOf(key: string) {
+  const properties: Readonly<Record<string, (typeof configJsonSchema.properties)[ConfigKey]>> = configJsonSchema.properties;
+  return properties[key];
+}
+
+function refuseText(values: Readonly<Record<string, unknown>>, source: ConfigSource): void {
+  if (values.task_type !== 'text-generation') return;
+  const where = placeOf('task_type', source);
+  throw new ConfigError([{ where, what: 'text-generation is not there yet; only task_type: image works so far' }]);
+}
+
+function toProblem(issue: z.core.$ZodIssue, values: Readonly<Record<string, unknown>>, source: ConfigSource): Problem {
+  const key = String(issue.path[0]);
+  const where = placeOf(key, source);
+  const found = values[key];
+  if (issue.code === 'custom') {
+    return { where, what: found === undefined || issue.message.includes(show(found)) ? issue.message : `${issue.message}; found ${show(found)}` };
+  }
+  if (found === undefined) return { where, what: `is missing; expected ${expected(schemaOf(key))}` };
+  const nearest = typeof found === 'string' ? suggest(found, schemaOf(key).enum ?? []) : undefined;
+  return {
+    where,
+    what: `expected ${expected(schemaOf(key))}; found ${show(found)}`,
+    ...(nearest !== undefined && { fix: `did you mean ${nearest}?` }),
+  };
+}
+
+function inFileOrder(problems: readonly Problem[], { path, lines }: ConfigSource): Problem[] {
+  const lineOf = ({ where }: Problem) => [...lines].find(([key, line]) => where === `${path}:${line} ${key}`)?.[1] ?? Infinity;
+  // Infinity - Infinity is NaN, which sort takes for equal
+  return [...problems].sort((a, b) => lineOf(a) - lineOf(b) || 0);
+}

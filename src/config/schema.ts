@@ -1,0 +1,156 @@
+// The configuration of a training run as one schema: every key of the YAML file, its limits, default and description.
+import { basename, resolve } from 'node:path';
+import { z } from 'zod';
+import { adapterOptions } from '../adapters/options.ts';
+import { lossOptions } from '../losses/options.ts';
+import { optimOptions } from '../optim/options.ts';
+import { integer, number, text } from '../util/options.ts';
+import { datasetOptions } from './dataset-options.ts';
+
+const modelOptions = {
+  task_type: z
+    .enum(['image', 'text-generation'])
+    .default('image')
+    .describe('What is trained. Only image for now; text-generation is not there yet.'),
+  base_model: text().describe('The base model: a .safetensors file or a folder in the diffusers layout.'),
+  vae: text().optional().describe('Another autoencoder in place of the base model\'s: a .safetensors file or a folder.'),
+  use_ema: z.boolean().default(false).describe('Trains on the EMA weights of a single-file checkpoint that has both.'),
+  clip_skip: integer(1, 12).default(1).describe('Which layer of the text encoder is used, counted from the last (1).'),
+  max_seq_length: integer(1, 1 << 20).optional().describe('Longest text in tokens, for text-generation. Not used for pictures.'),
+};
+
+const runOptions = {
+  batch_size: integer(1, 4096).default(1).describe('Pictures in a batch.'),
+  gradient_accumulation_steps: integer(1, 4096).default(1).describe('Batches whose gradients are added up for one step.'),
+  epochs: integer(1, 1_000_000).default(10).describe('How often each picture is seen. Ignored when max_train_steps is given.'),
+  max_train_steps: integer(1).optional().describe('Length of the run in steps, in place of epochs.'),
+  seed: integer(0, 0xffffffff).default(42).describe('The same seed, data and settings give the same adapter.'),
+  device: z.enum(['auto', 'cpu']).default('auto').describe('What computes.'),
+  num_threads: integer(1, 1024).optional().describe('Threads that compute. When absent: as many as there are cores.'),
+};
+
+const outputOptions = {
+  output_dir: text().describe('Folder of the run: adapters, logs, contact sheet. Made when it is not there.'),
+  output_name: z
+    .string()
+    .regex(/^[^/\\]+$/)
+    .optional()
+    .describe('Name of the adapter file without .safetensors. When absent: the last part of output_dir.'),
+  save_steps: integer(0).default(0).describe('An adapter is saved after every so many steps. 0: only at the end.'),
+  save_precision: z.enum(['float16', 'float32', 'bfloat16']).default('float16').describe('Number format of the saved adapter.'),
+  tensorboard: z.boolean().default(true).describe('Also writes the loss and learning rates as a TensorBoard event file.'),
+};
+
+const sampleOptions = {
+  sample_prompts: z
+    .array(text())
+    .default([])
+    .describe('Prompts of the contact sheet: each is drawn without and with the adapter. No prompts, no contact sheet.'),
+  sample_negative_prompt: z.string().default('').describe('What the drawn pictures should not show.'),
+  sample_steps: integer(1, 1000).default(25).describe('Sampling steps of a drawn picture.'),
+  sample_cfg: number(0, 100).default(7).describe('Guidance of a drawn picture: how hard it follows its prompt. 1: none.'),
+  sample_seed: integer(0, 0xffffffff).optional().describe('Seed of the drawn pictures. When absent: seed.'),
+};
+
+/** The keys in the order of docs and help, by topic. */
+export const optionGroups = {
+  Model: modelOptions,
+  Data: datasetOptions,
+  Run: runOptions,
+  Adapter: adapterOptions,
+  Optimiser: optimOptions,
+  Loss: lossOptions,
+  Output: outputOptions,
+  'Contact sheet': sampleOptions,
+};
+
+const fields = z.strictObject({
+  ...modelOptions,
+  ...datasetOptions,
+  ...runOptions,
+  ...adapterOptions,
+  ...optimOptions,
+  ...lossOptions,
+  ...outputOptions,
+  ...sampleOptions,
+});
+
+type Fields = z.output<typeof fields>;
+
+/** Keys that contradict each other. */
+function checkTogether(config: Fields, context: z.RefinementCtx): void {
+  const say = (key: keyof Fields, message: string) => context.addIssue({ code: 'custom', path: [key], message });
+  if (!config.train_unet && !config.train_text_encoder) {
+    say('train_unet', 'nothing to train: train_unet and train_text_encoder are both false');
+  }
+  const { min_bucket_reso: min, max_bucket_reso: max } = config;
+  if (min !== undefined && max !== undefined && min > max) {
+    say('min_bucket_reso', `${min} is more than max_bucket_reso, ${max}`);
+  }
+}
+
+/** Fills in what follows from other keys. */
+function derive(config: Fields) {
+  return {
+    ...config,
+    lora_alpha: config.lora_alpha ?? config.lora_rank,
+    conv_alpha: config.conv_alpha ?? config.conv_rank,
+    unet_lr: config.unet_lr ?? config.learning_rate,
+    text_encoder_lr: config.text_encoder_lr ?? config.learning_rate,
+    output_name: config.output_name ?? basename(resolve(config.output_dir)),
+    sample_seed: config.sample_seed ?? config.seed,
+  };
+}
+
+export const trainSchema = fields.superRefine(checkTogether).transform(derive);
+
+/** The keys of the file, with every default filled in. `resolution` and the bucket limits may still wait for the base model. */
+export type TrainConfig = Readonly<z.output<typeof trainSchema>>;
+/** What may be written in the file. */
+export type TrainConfigInput = z.input<typeof trainSchema>;
+export type ConfigKey = keyof Fields;
+
+/** The JSON Schema of one key, as far as reading text, help and docs need it. */
+export interface KeySchema {
+  readonly type?: string;
+  readonly description: string;
+  readonly default?: unknown;
+  readonly enum?: readonly string[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly exclusiveMaximum?: number;
+  readonly anyOf?: readonly KeySchema[];
+  readonly items?: KeySchema;
+  readonly prefixItems?: readonly KeySchema[];
+}
+
+export interface ConfigJsonSchema {
+  readonly properties: Readonly<Record<ConfigKey, KeySchema>>;
+  readonly required: readonly ConfigKey[];
+}
+
+function makeJsonSchema(): ConfigJsonSchema {
+  const schema: unknown = z.toJSONSchema(fields, { io: 'input' });
+  // zod types a JSON Schema as anything at all; `fields` above says what it holds.
+  return schema as ConfigJsonSchema;
+}
+
+/** The JSON Schema of the file: for editors, help, docs and the reading of flags. */
+export const configJsonSchema = makeJsonSchema();
+
+// The object is made of exactly these keys; Object.keys only promises strings.
+export const configKeys = Object.keys(configJsonSchema.properties) as readonly ConfigKey[];
+
+/** `config` with `resolution` and the bucket limits filled in; `native` is the size in pixels that the base was made for. */
+export function withResolution(config: TrainConfig, native = 512) {
+  const resolution = config.resolution ?? ([native, native] as const);
+  const side = Math.round(Math.sqrt(resolution[0] * resolution[1]));
+  const [min, max] = side < 512 ? [Math.floor(side / 2), 2 * side] : [256, side < 1024 ? 1024 : 2048];
+  return {
+    ...config,
+    resolution,
+    min_bucket_reso: config.min_bucket_reso ?? min,
+    max_bucket_reso: config.max_bucket_reso ?? max,
+  };
+}

@@ -1,0 +1,62 @@
+// Which key was meant: spellings of other trainers, and the nearest of ours.
+import { closest, distance } from 'fastest-levenshtein';
+import { configKeys, type ConfigKey } from './schema.ts';
+
+/** Keys of kohya's trainer, lora-scripts' forms and diffusers' script -> the key that does the same here. */
+const otherSpellings: Readonly<Record<string, ConfigKey>> = {
+  pretrained_model_name_or_path: 'base_model',
+  pretrained_model: 'base_model',
+  model: 'base_model',
+  model_path: 'base_model',
+  network_dim: 'lora_rank',
+  rank: 'lora_rank',
+  lora_r: 'lora_rank',
+  r: 'lora_rank',
+  network_alpha: 'lora_alpha',
+  alpha: 'lora_alpha',
+  conv_dim: 'conv_rank',
+  lr: 'learning_rate',
+  lr_restart_cycles: 'lr_num_cycles',
+  lr_scheduler_num_cycles: 'lr_num_cycles',
+  lr_scheduler_power: 'lr_power',
+  optimizer_type: 'optimizer',
+  train_batch_size: 'batch_size',
+  max_train_epochs: 'epochs',
+  max_train_epoches: 'epochs',
+  num_train_epochs: 'epochs',
+  num_epochs: 'epochs',
+  max_steps: 'max_train_steps',
+  save_every_n_steps: 'save_steps',
+  checkpointing_steps: 'save_steps',
+  network_train_unet_only: 'train_text_encoder',
+  train_unet_only: 'train_text_encoder',
+  network_train_text_encoder_only: 'train_unet',
+  image_dir: 'train_data_dir',
+  data_dir: 'train_data_dir',
+  metadata_file: 'metadata_path',
+  in_json: 'metadata_path',
+  positive_prompts: 'sample_prompts',
+  negative_prompts: 'sample_negative_prompt',
+  caption_extention: 'caption_extension',
+  max_token_length: 'max_seq_length',
+  adam_epsilon: 'eps',
+  adam_weight_decay: 'weight_decay',
+  vae_path: 'vae',
+};
+
+/** The remedy for a key that does not exist. `prefix` turns a key into what the user types: a flag, or itself. */
+export function suggestKey(unknownKey: string, shown: (key: ConfigKey) => string = (key) => key): string {
+  const plain = unknownKey.toLowerCase().replaceAll('-', '_');
+  const meant = otherSpellings[plain];
+  if (meant !== undefined) return `here it is called ${shown(meant)}`;
+  const nearest = suggest(plain, configKeys);
+  return nearest === undefined ? 'all keys are in docs/config.md' : `did you mean ${shown(nearest)}?`;
+}
+
+/** The nearest of `known`, when it is near enough to be a slip of the hand. */
+export function suggest<T extends string>(found: string, known: readonly T[]): T | undefined {
+  if (known.length === 0) return undefined;
+  const nearest = closest(found, known);
+  if (distance(found, nearest) > Math.max(2, Math.ceil(found.length / 3))) return undefined;
+  return known.find((key) => key === nearest);
+}
