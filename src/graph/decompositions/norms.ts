@@ -1,0 +1,90 @@
+// Normalisations and their gradients in terms of reductions and elementwise operators.
+
+import { sizeOf } from '../../tensor/tensor.ts';
+import type { Builder } from '../builder.ts';
+import type { NodeOf, Value } from '../graph.ts';
+import { inputsOf } from './inputs.ts';
+
+interface Standardized {
+  /** (x − mean) / √(var + ε) */
+  readonly xhat: Value;
+  /** 1 / √(var + ε), with the reduced axis kept. */
+  readonly rstd: Value;
+}
+
+/** Zero mean and unit variance over the last axis. */
+function standardize(g: Builder, x: Value, epsilon: number): Standardized {
+  const axes = [x.shape.length - 1];
+  const centred = g.sub(x, g.reduceMean(x, axes, true));
+  const variance = g.reduceMean(g.mul(centred, centred), axes, true);
+  const rstd = g.reciprocal(g.sqrt(g.add(variance, epsilon)));
+  return { xhat: g.mul(centred, rstd), rstd };
+}
+
+/** x / √(mean(x²) + ε) over the last axis. */
+function scaleToUnit(g: Builder, x: Value, epsilon: number): Standardized {
+  const meanSquare = g.reduceMean(g.mul(x, x), [x.shape.length - 1], true);
+  const rstd = g.reciprocal(g.sqrt(g.add(meanSquare, epsilon)));
+  return { xhat: g.mul(x, rstd), rstd };
+}
+
+// dx = rstd · (dŷ − mean(dŷ) − x̂ · mean(dŷ · x̂)), the mean of dŷ only where x was centred
+function standardizeGrad(g: Builder, { xhat, rstd }: Standardized, dyhat: Value, centred: boolean): Value {
+  const axes = [xhat.shape.length - 1];
+  const along = g.mul(xhat, g.reduceMean(g.mul(dyhat, xhat), axes, true));
+  const rest = centred ? g.sub(dyhat, g.reduceMean(dyhat, axes, true)) : dyhat;
+  return g.mul(rstd, g.sub(rest, along));
+}
+
+const leadingAxes = (x: Value) => x.shape.slice(0, -1).map((_, axis) => axis);
+
+export function layerNormalization(g: Builder, node: NodeOf<'LayerNormalization'>): Value[] {
+  const [x, scale, bias] = inputsOf(node);
+  return [g.add(g.mul(standardize(g, x, node.attributes.epsilon).xhat, scale), bias)];
+}
+
+export function layerNormalizationGrad(g: Builder, node: NodeOf<'LayerNormalizationGrad'>): Value[] {
+  const [x, scale, dy] = inputsOf(node);
+  const s = standardize(g, x, node.attributes.epsilon);
+  const dx = standardizeGrad(g, s, g.mul(dy, scale), true);
+  return [dx, g.reduceSum(g.mul(dy, s.xhat), leadingAxes(x)), g.reduceSum(dy, leadingAxes(x))];
+}
+
+export function rmsNormalization(g: Builder, node: NodeOf<'RMSNormalization'>): Value[] {
+  const [x, scale] = inputsOf(node);
+  return [g.mul(scaleToUnit(g, x, node.attributes.epsilon).xhat, scale)];
+}
+
+export function rmsNormalizationGrad(g: Builder, node: NodeOf<'RMSNormalizationGrad'>): Value[] {
+  const [x, scale, dy] = inputsOf(node);
+  const s = scaleToUnit(g, x, node.attributes.epsilon);
+  const dx = standardizeGrad(g, s, g.mul(dy, scale), false);
+  return [dx, g.reduceSum(g.mul(dy, s.xhat), leadingAxes(x))];
+}
+
+/** [N, C, ...] as [N, groups, everything else]. */
+function grouped(g: Builder, x: Value, groups: number): Value {
+  return g.reshape(x, [x.shape[0], groups, sizeOf(x.shape) / x.shape[0] / groups]);
+}
+
+/** [C] as [C, 1, 1 ...], to meet [N, C, ...]. */
+function perChannel(g: Builder, scale: Value, x: Value): Value {
+  return g.reshape(scale, [scale.shape[0], ...x.shape.slice(2).map(() => 1)]);
+}
+
+export function groupNormalization(g: Builder, node: NodeOf<'GroupNormalization'>): Value[] {
+  const [x, scale, bias] = inputsOf(node);
+  const { xhat } = standardize(g, grouped(g, x, node.attributes.num_groups), node.attributes.epsilon);
+  const scaled = g.mul(g.reshape(xhat, x.shape), perChannel(g, scale, x));
+  return [g.add(scaled, perChannel(g, bias, x))];
+}
+
+export function groupNormalizationGrad(g: Builder, node: NodeOf<'GroupNormalizationGrad'>): Value[] {
+  const [x, scale, dy] = inputsOf(node);
+  const { num_groups, epsilon } = node.attributes;
+  const s = standardize(g, grouped(g, x, num_groups), epsilon);
+  const dyhat = grouped(g, g.mul(dy, perChannel(g, scale, x)), num_groups);
+  const dx = g.reshape(standardizeGrad(g, s, dyhat, true), x.shape);
+  const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
+  return [dx, g.reduceSum(g.mul(dy, g.reshape(s.xhat, x.shape)), axes), g.reduceSum(dy, axes)];
+}

@@ -1,0 +1,22 @@
+// Replaces composite operators that a backend has no kernel for by their decompositions.
+
+import type { Builder } from '../builder.ts';
+import { decompositions, type Decomposition } from '../decompositions/table.ts';
+import type { Graph, Node, NodeOf, Value } from '../graph.ts';
+import type { OpName } from '../ops.ts';
+import { removeDeadNodes } from './remove-dead-nodes.ts';
+import { replaceNodes, type Rewritten } from './rewrite.ts';
+
+/** Ensures that the only composite operators left are those in `keep`, and that no node is dead. */
+export function lowerComposites(graph: Graph, keep: ReadonlySet<OpName> | ((node: Node) => boolean)): Rewritten {
+  const kept = typeof keep === 'function' ? keep : (node: Node) => keep.has(node.op);
+  const lowered = replaceNodes(graph, (g, node) => (kept(node) ? undefined : decompose(g, node)));
+  const cleaned = removeDeadNodes(lowered.graph);
+  return { graph: cleaned.graph, changed: lowered.changed || cleaned.changed };
+}
+
+export function decompose<K extends OpName>(g: Builder, node: NodeOf<K> | Node): readonly Value[] | undefined {
+  // The entry at `node.op` takes nodes of that operator; TypeScript cannot correlate them in the union.
+  const rule = decompositions[node.op] as Decomposition<OpName> | 'primitive';
+  return rule === 'primitive' ? undefined : rule(g, node as NodeOf<OpName>);
+}
