@@ -1,0 +1,90 @@
+// Reverse-mode differentiation of a graph into a graph (Griewank & Walther, Evaluating Derivatives, ch. 3).
+
+import { InternalError } from '../errors.ts';
+import { Builder } from '../graph/builder.ts';
+import type { Graph, Node, Value } from '../graph/graph.ts';
+import type { OpName } from '../graph/ops.ts';
+import { removeDeadNodes } from '../graph/passes/remove-dead-nodes.ts';
+import { sameShape, type Shape } from '../tensor/tensor.ts';
+import { gradients } from './gradients/table.ts';
+import type { GradientRule } from './gradients/rule.ts';
+
+export interface DifferentiateOptions {
+  /** Name of the output to differentiate; one element, float. */
+  readonly loss: string;
+  /** The values whose gradients are wanted: parameters, inputs, or any other value. */
+  readonly wrt: readonly Value[];
+}
+
+/**
+ * The graph with, for each value of `wrt`, an output `grad:<its name>` of its shape: d loss / d value.
+ * Requires a legal graph whose nodes are in execution order. Throws InternalError where the loss does
+ * not depend on a value, or only through an operator that is not differentiable.
+ */
+export function differentiate(graph: Graph, { loss, wrt }: DifferentiateOptions): Graph {
+  const lossValue = graph.outputs.get(loss);
+  if (lossValue === undefined) throw new InternalError(`differentiate: no output named ${loss}`);
+  const active = reachableFrom(graph, wrt);
+  const g = Builder.from(graph);
+  const adjoints = new Map<Value, Value>([[lossValue, one(g, lossValue.shape)]]);
+  for (const node of [...graph.nodes].reverse()) {
+    if (node.outputs.some((value) => active.has(value) && adjoints.has(value))) propagate(g, node, active, adjoints);
+  }
+  for (const value of wrt) g.output(`grad:${value.name}`, adjointOf(value, adjoints, loss));
+  return removeDeadNodes(g.finish()).graph;
+}
+
+function adjointOf(value: Value, adjoints: ReadonlyMap<Value, Value>, loss: string): Value {
+  const adjoint = adjoints.get(value);
+  if (adjoint === undefined) throw new InternalError(`differentiate: ${loss} does not depend on ${value.name}`);
+  return adjoint;
+}
+
+/** Adds to the adjoints of a node's inputs what its outputs' adjoints contribute. */
+function propagate(g: Builder, node: Node, active: ReadonlySet<Value>, adjoints: Map<Value, Value>): void {
+  const needs = node.inputs.map((value) => value !== undefined && active.has(value));
+  // The entry at `node.op` takes nodes of that operator; TypeScript cannot correlate them in the union.
+  const rule = gradients[node.op] as GradientRule<OpName> | 'not differentiable';
+  if (rule === 'not differentiable') throw new InternalError(`differentiate: ${node.op} in '${node.scope}' is not differentiable`);
+  g.inScope(node.scope, () => {
+    const contributions = rule(g, node as never, node.outputs.map((value) => adjoints.get(value)), needs);
+    node.inputs.forEach((input, i) => {
+      const dx = contributions[i];
+      if (input === undefined || dx === undefined || !needs[i]) return;
+      const summed = unbroadcast(g, dx, input.shape);
+      const known = adjoints.get(input);
+      adjoints.set(input, known === undefined ? summed : g.add(known, summed));
+    });
+  });
+}
+
+/** Every value that depends on one of `sources`. */
+function reachableFrom(graph: Graph, sources: readonly Value[]): Set<Value> {
+  const reached = new Set(sources);
+  for (const node of graph.nodes) {
+    if (node.inputs.some((value) => value !== undefined && reached.has(value))) {
+      for (const value of node.outputs) if (value.dtype !== 'bool') reached.add(value);
+    }
+  }
+  return reached;
+}
+
+/** Sums `dx` over the axes that broadcasting added or stretched. */
+function unbroadcast(g: Builder, dx: Value, shape: Shape): Value {
+  if (sameShape(dx.shape, shape)) return dx;
+  const extra = dx.shape.length - shape.length;
+  const axes = dx.shape.map((_, axis) => axis).filter((axis) => axis < extra || (shape[axis - extra] === 1 && dx.shape[axis] !== 1));
+  const summed = axes.length === 0 ? dx : g.reduceSum(dx, axes, true);
+  const same = sameShape(summed.shape, shape);
+  return same ? summed : widen(g, summed, shape);
+}
+
+/** A gradient may be smaller than its input (a mean's, before expansion): broadcast it; or hold extra ones: drop them. */
+function widen(g: Builder, dx: Value, shape: Shape): Value {
+  const size = (s: Shape) => s.reduce((product, dim) => product * dim, 1);
+  return size(dx.shape) === size(shape) ? g.reshape(dx, shape) : g.expand(dx, shape);
+}
+
+function one(g: Builder, shape: Shape): Value {
+  return shape.length === 0 ? g.scalar(1) : g.constant({ dtype: 'float32', shape, data: new Float32Array(shape.reduce((p, d) => p * d, 1)).fill(1) }, 'one');
+}

@@ -1,0 +1,49 @@
+// Gradients of matrix products, linear layers and convolutions.
+
+import type { Builder } from '../../graph/builder.ts';
+import type { Value } from '../../graph/graph.ts';
+import type { GradientRule } from './rule.ts';
+
+const swapLast = (g: Builder, x: Value) => {
+  const axes = x.shape.map((_, axis) => axis);
+  return g.transpose(x, [...axes.slice(0, -2), axes.length - 1, axes.length - 2]);
+};
+
+// dA = dY Bᵀ, dB = Aᵀ dY
+export const matMul: GradientRule<'MatMul'> = (g, node, [dy], needs) => {
+  const [a, b] = node.inputs as [Value, Value]; // arity of the operator table
+  return [
+    needs[0] ? g.matMul(dy as Value, swapLast(g, b)) : undefined,
+    needs[1] ? g.matMul(swapLast(g, a), dy as Value) : undefined,
+  ];
+};
+
+// Y = op(A) op(B) + C
+export const gemm: GradientRule<'Gemm'> = (g, node, [dyGiven], needs) => {
+  const [a, b] = node.inputs as [Value, Value]; // arity of the operator table
+  const dy = dyGiven as Value;
+  const { transA, transB } = node.attributes;
+  const da = () => (transA ? g.gemm(b, dy, { transA: transB, transB: true }) : g.gemm(dy, b, { transB: !transB }));
+  const db = () => (transB ? g.gemm(dy, a, { transA: true, transB: transA }) : g.gemm(a, dy, { transA: !transA }));
+  return [needs[0] ? da() : undefined, needs[1] ? db() : undefined, needs[2] ? dy : undefined];
+};
+
+export const linear: GradientRule<'Linear'> = (g, node, [dyGiven], needs) => {
+  const [x, weight] = node.inputs as [Value, Value]; // arity of the operator table
+  const dy = dyGiven as Value;
+  const leading = dy.shape.slice(0, -1).map((_, axis) => axis);
+  return [
+    needs[0] ? g.add1('LinearGradInput', [dy, weight], {}) : undefined,
+    needs[1] ? g.add1('LinearGradWeight', [dy, x], {}) : undefined,
+    needs[2] ? g.reduceSum(dy, leading) : undefined,
+  ];
+};
+
+export const conv: GradientRule<'Conv'> = (g, node, [dy], needs) => {
+  const [x, weight] = node.inputs as [Value, Value]; // arity of the operator table
+  return [
+    needs[0] ? g.add1('ConvGradInput', [dy, weight], { ...node.attributes, shape: x.shape }) : undefined,
+    needs[1] ? g.add1('ConvGradWeight', [dy, x], { ...node.attributes, shape: weight.shape }) : undefined,
+    needs[2] ? g.reduceSum(dy as Value, [0, 2, 3]) : undefined,
+  ];
+};
