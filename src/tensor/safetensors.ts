@@ -1,0 +1,201 @@
+// The safetensors format: 8 bytes of header length, a JSON header, then the tensors' bytes without holes.
+// https://github.com/huggingface/safetensors
+
+import { CheckpointError, type Problem } from '../errors.ts';
+import { dtypes, typedArrays, type DType } from './dtype.ts';
+import type { ExternalTensor, Shape, Tensor } from './tensor.ts';
+
+export interface SafetensorsHeader {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, ExternalTensor>;
+}
+
+/** A file, a blob, a download: anything that gives bytes at an offset. */
+export interface ByteReader {
+  readonly size: number;
+  read(offset: number, length: number): Promise<Uint8Array> | Uint8Array;
+}
+
+export interface SyncByteReader extends ByteReader {
+  read(offset: number, length: number): Uint8Array;
+}
+
+/** The format's own limit: a longer header is a damaged length or an attack on memory. */
+const maxHeaderBytes = 100_000_000;
+
+/**
+ * Reads and checks the header; the tensors' bytes stay where they are. `path` goes into the tensors and the messages.
+ * Throws CheckpointError that lists what is wrong with the file.
+ */
+export async function parseHeader(reader: ByteReader, path: string): Promise<SafetensorsHeader> {
+  const length = headerLength(await reader.read(0, Math.min(64, reader.size)), reader.size, path);
+  return parseHeaderText(await reader.read(8, length), reader.size, path);
+}
+
+/** As parseHeader, for a reader that answers at once. */
+export function parseHeaderSync(reader: SyncByteReader, path: string): SafetensorsHeader {
+  const length = headerLength(reader.read(0, Math.min(64, reader.size)), reader.size, path);
+  return parseHeaderText(reader.read(8, length), reader.size, path);
+}
+
+/** A whole file in memory; tensors are copies. Throws CheckpointError as parseHeader. */
+export function deserialize(bytes: Uint8Array, path = 'safetensors'): { metadata: Readonly<Record<string, string>>; tensors: Map<string, Tensor> } {
+  const reader = { size: bytes.length, read: (offset: number, length: number) => bytes.subarray(offset, offset + length) };
+  const { metadata, tensors } = parseHeaderSync(reader, path);
+  const read = ([name, { dtype, shape, offset, length }]: [string, ExternalTensor]) =>
+    [name, tensorFromBytes(dtype, shape, bytes.subarray(offset, offset + length))] as const;
+  return { metadata, tensors: new Map(Array.from(tensors, read)) };
+}
+
+/** A tensor from its little-endian bytes, which are copied. */
+export function tensorFromBytes(dtype: DType, shape: Shape, bytes: Uint8Array): Tensor {
+  return { dtype, shape, data: new typedArrays[dtype](bytes.slice().buffer) };
+}
+
+/** Small numbers first in a file need no padding: the widest types come first. The order is that of the format's own writer. */
+const writeOrder: readonly DType[] = ['int64', 'float64', 'float32', 'int32', 'bfloat16', 'float16', 'int16', 'int8', 'uint8', 'bool'];
+
+/**
+ * The bytes of a safetensors file, equal to those of the format's own writer: tensors by type, then by name;
+ * the header padded with spaces to a multiple of 8.
+ */
+export function serialize(tensors: ReadonlyMap<string, Tensor>, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+  const sorted = [...tensors].sort(([nameA, a], [nameB, b]) => writeOrder.indexOf(a.dtype) - writeOrder.indexOf(b.dtype) || (nameA < nameB ? -1 : 1));
+  const header: Record<string, unknown> = Object.keys(metadata).length === 0 ? {} : { __metadata__: metadata };
+  let end = 0;
+  for (const [name, { dtype, shape, data }] of sorted) {
+    header[name] = { dtype: dtypes[dtype].safetensors, shape, data_offsets: [end, (end += data.byteLength)] };
+  }
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const start = 8 + Math.ceil(text.length / 8) * 8;
+  const out = new Uint8Array(start + end).fill(0x20, 8, start);
+  new DataView(out.buffer).setBigUint64(0, BigInt(start - 8), true);
+  out.set(text, 8);
+  let at = start;
+  for (const [, { data }] of sorted) {
+    out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+    at += data.byteLength;
+  }
+  return out;
+}
+
+/** Where the tensors' bytes begin in a file that was checked. */
+export function dataOffset(bytes: Uint8Array): number {
+  return 8 + Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+}
+
+const obtain = 'Download or copy the file again, and compare its size with the original.';
+const convert = 'Only .safetensors files are read: look for the .safetensors file of the same model, or convert this one with a tool that you trust.';
+
+/** Beginnings of files that people take for safetensors. */
+const disguises = [
+  { start: 'version https://git-lfs', what: 'this is a Git LFS pointer, a text file that stands for the real one', fix: 'Run `git lfs pull` in its folder, or download the file itself.' },
+  { start: '<!doctype', what: 'this is a web page, not a model', fix: 'Download the file itself (the "download" or "raw" link).' },
+  { start: '<html', what: 'this is a web page, not a model', fix: 'Download the file itself (the "download" or "raw" link).' },
+  { start: 'pk\x03\x04', what: 'this is a PyTorch (.ckpt, .pt, .bin) or zip file, not safetensors', fix: convert },
+  { start: '\x80\x02', what: 'this is a Python pickle (.ckpt, .pt), not safetensors', fix: convert },
+  { start: 'gguf', what: 'this is a GGUF file, not safetensors', fix: convert },
+] as const;
+
+function fail(path: string, what: string, fix: string = obtain): never {
+  throw new CheckpointError([{ where: path, what, fix }]);
+}
+
+function headerLength(start: Uint8Array, size: number, path: string): number {
+  if (size === 0) fail(path, 'the file is empty (0 bytes)');
+  const text = Array.from(start, (byte) => String.fromCharCode(byte)).join('').toLowerCase();
+  const disguise = disguises.find((known) => text.startsWith(known.start));
+  if (disguise !== undefined) fail(path, disguise.what, disguise.fix);
+  if (size < 8) fail(path, `the file is too short to be safetensors (${size} bytes)`);
+  const length = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
+  if (length > maxHeaderBytes) fail(path, `not a safetensors file: its first 8 bytes ask for a header of ${length} bytes (at most ${maxHeaderBytes})`);
+  if (Number(length) > size - 8) fail(path, `the file is truncated: its header should have ${length} bytes, but only ${size - 8} follow`);
+  return Number(length);
+}
+
+function parseHeaderText(bytes: Uint8Array, size: number, path: string): SafetensorsHeader {
+  const header = parseJson(bytes, path);
+  const dataStart = 8 + bytes.length;
+  const problems: Problem[] = [];
+  const metadata = readMetadata(header.__metadata__, path, problems);
+  const tensors = new Map<string, ExternalTensor>();
+  for (const [name, entry] of Object.entries(header)) {
+    if (name === '__metadata__') continue;
+    const result = readEntry(entry, dataStart, path);
+    if (typeof result === 'string') problems.push({ where: `${path} ${name}`, what: result, fix: obtain });
+    else tensors.set(name, result);
+  }
+  if (problems.length === 0) problems.push(...layoutProblems(tensors, dataStart, size, path));
+  if (problems.length > 0) throw new CheckpointError(firstOf(problems, path));
+  return { metadata, tensors };
+}
+
+function parseJson(bytes: Uint8Array, path: string): Record<string, unknown> {
+  try {
+    const header: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    if (isRecord(header)) return header;
+  } catch (cause) {
+    const problem = { where: path, what: 'not a safetensors file, or a damaged one: its header is not JSON', fix: obtain };
+    throw new CheckpointError([problem], { cause });
+  }
+  return fail(path, 'not a safetensors file: its header is not a JSON object');
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function readMetadata(value: unknown, path: string, problems: Problem[]): Record<string, string> {
+  if (value === undefined || value === null) return {};
+  const entries = isRecord(value) ? Object.entries(value) : [['', value] as const];
+  const texts = entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+  if (texts.length < entries.length) problems.push({ where: `${path} __metadata__`, what: 'the metadata must be a map of texts', fix: obtain });
+  return Object.fromEntries(texts);
+}
+
+const dtypeBySpelling = new Map<unknown, DType>(
+  // Object.entries forgets that the keys are DTypes.
+  Object.entries(dtypes).map(([dtype, { safetensors }]) => [safetensors, dtype as DType]),
+);
+
+/** A tensor's entry in the header, or what is wrong with it. */
+function readEntry(entry: unknown, dataStart: number, path: string): ExternalTensor | string {
+  if (!isRecord(entry)) return 'its entry in the header is not an object';
+  const dtype = dtypeBySpelling.get(entry.dtype);
+  if (dtype === undefined) return `element type ${JSON.stringify(entry.dtype)} is not supported (supported: ${[...dtypeBySpelling.keys()].join(', ')})`;
+  const { shape, data_offsets: offsets } = entry;
+  if (!isSizes(shape)) return `its shape ${JSON.stringify(shape)} is not a list of sizes`;
+  if (!isSizes(offsets) || offsets.length !== 2) return `its data_offsets ${JSON.stringify(offsets)} are not a pair of positions`;
+  const length = offsets[1] - offsets[0];
+  const expected = shape.reduce((product, dim) => product * dim, dtypes[dtype].bytes);
+  if (length !== expected) return `shape [${shape.join(', ')}] of ${dtype} takes ${expected} bytes, but data_offsets [${offsets.join(', ')}] hold ${length}`;
+  return { dtype, shape, path, offset: dataStart + offsets[0], length };
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
+}
+
+/** The tensors must fill the rest of the file: no overlap, no hole, no end beyond it. */
+function layoutProblems(tensors: ReadonlyMap<string, ExternalTensor>, dataStart: number, size: number, path: string): Problem[] {
+  const sorted = [...tensors].sort(([, a], [, b]) => a.offset - b.offset || a.length - b.length);
+  const problems: Problem[] = [];
+  let end = dataStart;
+  let before = 'the header';
+  for (const [name, { offset, length }] of sorted) {
+    const gap = offset - end;
+    if (gap < 0) problems.push({ where: `${path} ${name}`, what: `overlaps ${before} by ${-gap} bytes`, fix: obtain });
+    if (gap > 0) problems.push({ where: `${path} ${name}`, what: `${gap} bytes between ${before} and this tensor belong to none`, fix: obtain });
+    end = Math.max(end, offset + length);
+    before = name;
+  }
+  if (end > size) return [{ where: path, what: `the file is truncated: it has ${size} bytes and should have ${end}`, fix: obtain }];
+  if (end < size) problems.push({ where: path, what: `${size - end} bytes after the last tensor belong to none`, fix: obtain });
+  return problems;
+}
+
+function firstOf(problems: readonly Problem[], path: string): Problem[] {
+  const shown = problems.slice(0, 12);
+  const rest = problems.length - shown.length;
+  return rest === 0 ? shown : [...shown, { where: path, what: `and ${rest} more such problems` }];
+}
