@@ -17,3 +17,9 @@ export async function renderSvg(svg: string, size: number): Promise<Uint8Array> 
 export async function encodePng(rgb: Uint8Array, width: number, height: number): Promise<Uint8Array> {
   return sharp(rgb, { raw: { width, height, channels: 3 } }).png({ compressionLevel: 9 }).toBuffer();
 }
+
+/** PNG bytes of RGB bytes [height, width, 3] reduced to `colours` colours: small files for drawn pictures. */
+export async function encodePalettePng(rgb: Uint8Array, width: number, height: number, colours: number): Promise<Uint8Array> {
+  const picture = sharp(rgb, { raw: { width, height, channels: 3 } });
+  return picture.png({ palette: true, colours, dither: 0.3, effort: 8, compressionLevel: 9 }).toBuffer();
+}
