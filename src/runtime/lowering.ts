@@ -1,0 +1,103 @@
+// Our graph as an ONNX graph for ONNX Runtime on a CPU: composites without a kernel decomposed,
+// weights bound, nodes in an order that ONNX Runtime executes as we mean it.
+
+import { InternalError } from '../errors.ts';
+import type { Graph, Node, Value, ValueType } from '../graph/graph.ts';
+import { lowerComposites } from '../graph/passes/lower-composites.ts';
+import { dtypes } from '../tensor/dtype.ts';
+import { sameShape, type ExternalTensor, type Tensor } from '../tensor/tensor.ts';
+import { emitNode, hasKernel } from './emissions.ts';
+import { Emitter } from './emitter.ts';
+import type { OnnxInitializer, OnnxNode, OnnxValue } from './onnx-model.ts';
+
+export type Weights = ReadonlyMap<string, Tensor | ExternalTensor>;
+
+export interface Lowered {
+  readonly name: string;
+  /** What every run is given: the graph's inputs, then the parameters that are not bound. */
+  readonly inputs: readonly OnnxValue[];
+  /** Without duplicates; `outputNames` tells which of them each of the graph's outputs is. */
+  readonly outputs: readonly OnnxValue[];
+  readonly outputNames: ReadonlyMap<string, string>;
+  readonly weights: readonly OnnxInitializer[];
+  readonly constants: ReadonlyMap<string, Tensor>;
+  /** In the order in which they are meant to be executed. */
+  readonly nodes: readonly OnnxNode[];
+  /** Type of everything that is computed or given. */
+  readonly types: ReadonlyMap<string, ValueType>;
+}
+
+/** Lowers a graph and binds the parameters named in `weights`. */
+export function lower(graph: Graph, weights: Weights): Lowered {
+  const { graph: lowered } = lowerComposites(graph, hasKernel);
+  const e = new Emitter();
+  const bound = bindWeights(lowered, weights);
+  const inputs = [...graph.inputs, ...graph.parameters.filter((value) => !weights.has(value.name))];
+  for (const { name, dtype, shape } of [...inputs, ...lowered.constants.keys()]) e.types.set(name, { dtype, shape });
+  for (const node of lowered.nodes) emitNode(e, castStoredInputs(e, node, bound.stored));
+  const outputs = nameOutputs(e, lowered, inputs);
+  for (const [value, tensor] of lowered.constants) e.constants.set(value.name, tensor);
+  return { name: graph.name, inputs, ...outputs, weights: bound.initializers, constants: e.constants, nodes: e.nodes, types: e.types };
+}
+
+/**
+ * The order to write the nodes in. ONNX Runtime walks depth-first from the nodes nobody reads, and
+ * takes them, and each node's inputs, from the end of the file first; it does not mind a node that
+ * stands before its inputs. So the reverse of the meant order is executed in the meant order, each
+ * node as late as its reader allows: frozen weights are cast, and activations recomputed, just
+ * before they are read, and a gradient leaves as soon as it can. Not promised by ONNX Runtime:
+ * execution-order.test.ts watches it.
+ */
+export function fileOrder(nodes: readonly OnnxNode[]): OnnxNode[] {
+  return [...nodes].reverse();
+}
+
+interface Bound {
+  readonly initializers: OnnxInitializer[];
+  /** Weights held in half precision: cast to float32 anew for every reader. */
+  readonly stored: ReadonlyMap<Value, ValueType & { readonly name: string }>;
+}
+
+function bindWeights(graph: Graph, weights: Weights): Bound {
+  const initializers: OnnxInitializer[] = [];
+  const stored = new Map<Value, Value>();
+  for (const value of graph.parameters) {
+    const tensor = weights.get(value.name);
+    if (tensor === undefined) continue;
+    if (!sameShape(tensor.shape, value.shape)) throw new InternalError(`${graph.name}: weight ${value.name} is [${tensor.shape}], not [${value.shape}]`);
+    const name = tensor.dtype === value.dtype ? value.name : `${value.name}~${tensor.dtype}`;
+    if (name !== value.name) stored.set(value, { name, dtype: tensor.dtype, shape: tensor.shape });
+    initializers.push({ name, tensor });
+  }
+  return { initializers, stored };
+}
+
+function castStoredInputs(e: Emitter, node: Node, stored: Bound['stored']): Node {
+  if (!node.inputs.some((value) => value !== undefined && stored.has(value))) return node;
+  e.begin(node);
+  const inputs = node.inputs.map((value, i) => {
+    const held = value && stored.get(value);
+    return held ? castFor(e, `${node.outputs[0].name}<${i}`, held.name, { dtype: value.dtype, shape: value.shape }) : value;
+  });
+  return { ...node, inputs };
+}
+
+function castFor(e: Emitter, name: string, from: string, type: ValueType): Value {
+  const value = { name, ...type };
+  e.node('Cast', [from], [value], { to: { int: dtypes[type.dtype].onnx } });
+  return value;
+}
+
+/** Outputs that no node computes are copied, since ONNX wants them computed. */
+function nameOutputs(e: Emitter, graph: Graph, inputs: readonly Value[]): Pick<Lowered, 'outputs' | 'outputNames'> {
+  const given = new Set<Value>([...inputs, ...graph.parameters, ...graph.constants.keys()]);
+  const outputs = new Map<string, OnnxValue>();
+  const outputNames = new Map<string, string>();
+  for (const [name, value] of graph.outputs) {
+    const computed = given.has(value) ? { ...value, name: `${value.name}~copy` } : value;
+    if (given.has(value) && !outputs.has(computed.name)) e.node('Identity', [value.name], [computed]);
+    outputs.set(computed.name, computed);
+    outputNames.set(name, computed.name);
+  }
+  return { outputs: [...outputs.values()], outputNames };
+}

@@ -1,0 +1,93 @@
+// ONNX Runtime's CPU provider: the only file that imports onnxruntime-node.
+
+import { parse, relative, sep } from 'node:path';
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { InternalError, SystemError } from '../errors.ts';
+import { dtypes, type DType } from '../tensor/dtype.ts';
+import { isExternal, type Tensor } from '../tensor/tensor.ts';
+import { encodeModel, type OnnxGraph } from './onnx-model.ts';
+
+export interface SessionOptions {
+  /** Threads of one operator; by default the machine's cores. */
+  readonly threads?: number;
+  /** Prefix of a profile to write when the session is released. */
+  readonly profile?: string;
+  /** Keep freed tensors for later ones, in one growing region. */
+  readonly arena?: boolean;
+}
+
+export interface Session {
+  run(inputs: Readonly<Record<string, Tensor>>, outputs: readonly string[]): Promise<Record<string, Tensor>>;
+  release(): Promise<void>;
+}
+
+/**
+ * Loads a graph. Optimisations and weight prepacking are off: the graph is already what is to be
+ * executed, in an order that they would change, and prepacking copies mapped weights.
+ */
+export async function createSession(graph: OnnxGraph, options: SessionOptions = {}): Promise<Session> {
+  const root = commonRoot(graph);
+  const model = encodeModel(graph, (path) => relative(root, path).split(sep).join('/'));
+  const session = await InferenceSession.create(model, {
+    executionProviders: ['cpu'],
+    graphOptimizationLevel: 'disabled',
+    enableMemPattern: false,
+    enableCpuMemArena: options.arena ?? false,
+    intraOpNumThreads: options.threads,
+    interOpNumThreads: 1,
+    logSeverityLevel: 3,
+    enableProfiling: options.profile !== undefined,
+    profileFilePrefix: options.profile,
+    extra: {
+      'session.disable_prepacking': '1',
+      'session.model_external_initializers_file_folder_path': root,
+    },
+  });
+  return new OrtSession(session, options.profile !== undefined);
+}
+
+class OrtSession implements Session {
+  readonly #session: InferenceSession;
+  readonly #profiles: boolean;
+
+  constructor(session: InferenceSession, profiles: boolean) {
+    this.#session = session;
+    this.#profiles = profiles;
+  }
+
+  async run(inputs: Readonly<Record<string, Tensor>>, outputs: readonly string[]): Promise<Record<string, Tensor>> {
+    const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, toOrt(tensor)]));
+    const results = await this.#session.run(feeds, [...outputs]);
+    return Object.fromEntries(outputs.map((name) => [name, fromOrt(results[name])]));
+  }
+
+  async release(): Promise<void> {
+    if (this.#profiles) this.#session.endProfiling();
+    await this.#session.release();
+  }
+}
+
+/** Shares the array's memory. */
+function toOrt({ dtype, data, shape }: Tensor): OrtTensor {
+  if (dtype === 'bfloat16') throw new InternalError('a run takes no bfloat16: cast it first');
+  // The constructor is overloaded by dtype; ours pairs dtype and array by its own type.
+  return new OrtTensor(dtype as 'float32', data as Float32Array, shape);
+}
+
+/** Shares the result's memory, which is its own. */
+function fromOrt({ type, data, dims }: OrtTensor): Tensor {
+  if (!(type in dtypes)) throw new InternalError(`ONNX Runtime returned a tensor of ${type}`);
+  // `type` is a key of dtypes by the test above, and both libraries use the same array for it.
+  return { dtype: type as DType, shape: dims, data: data as Tensor['data'] };
+}
+
+/** The file-system root under which all external data lies; ONNX Runtime takes only paths relative to one folder. */
+function commonRoot(graph: OnnxGraph): string {
+  const roots = new Set(graph.initializers.flatMap(({ tensor }) => (isExternal(tensor) ? [parse(tensor.path).root] : [])));
+  const [root = '/', other] = roots;
+  if (other !== undefined) {
+    const what = `weights lie on two drives, ${root} and ${other}`;
+    throw new SystemError([{ where: graph.name, what, fix: 'put the model files on one drive' }]);
+  }
+  return root;
+}
