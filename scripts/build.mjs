@@ -11,6 +11,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const entryPoints = {
   index: 'src/index.ts',
   cli: 'src/cli/main.ts',
+  'train-worker': 'src/train/train-worker.ts',
 };
 
 /** Newest modification time among the files under `path`. */
@@ -38,8 +39,6 @@ export async function build() {
     entryPoints,
     outdir: 'dist',
     bundle: true,
-    splitting: true,
-    chunkNames: 'chunks/[name]-[hash]',
     format: 'esm',
     platform: 'node',
     target: 'node20.9',

@@ -20,7 +20,7 @@ export const flagName = (key: string): string => `--${key.replaceAll('_', '-')}`
 const groupOf = (key: ConfigKey): string => Object.entries(optionGroups).find(([, options]) => key in options)?.[0] ?? '';
 
 function placeholder(schema: KeySchema): string {
-  if (schema.enum) return `<${schema.enum.join('|')}>`;
+  if (schema.enum) return '<name>';
   if (schema.anyOf) return '<width,height>';
   if (schema.prefixItems) return '<a,b>';
   if (schema.type === 'boolean') return '<true|false>';
@@ -43,7 +43,11 @@ export const configFlags: readonly ConfigFlag[] = configKeys.map((key) => {
     key,
     name: flagName(key),
     placeholder: placeholder(schema),
-    description: `${schema.description}${standard === '' || standard === 'required' ? '' : ` (default: ${standard})`}`,
+    description: [
+      schema.description,
+      ...(schema.enum && schema.enum.length > 1 ? [`One of ${schema.enum.join(', ')}.`] : []),
+      ...(standard === '' || standard === 'required' ? [] : [`(default: ${standard})`]),
+    ].join(' '),
     repeatable: schema.type === 'array' && schema.prefixItems === undefined,
     group: groupOf(key),
   };

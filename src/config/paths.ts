@@ -1,7 +1,7 @@
 // The paths in a configuration: taken from the current folder, or else from the folder of the file that names them.
 import { statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 
 type Wanted = 'file' | 'folder' | 'either';
 
@@ -44,7 +44,7 @@ function findPath(path: string, wanted: Wanted, configPath: string | undefined) 
   const candidates = [path, ...(beside === undefined || beside === join(path) ? [] : [beside])];
   const existing = candidates.find((candidate) => kindOf(candidate) !== undefined);
   if (existing === undefined) {
-    const fix = isAbsolute(path) ? undefined : `looked at ${candidates.map((candidate) => join(process.cwd(), candidate)).join(' and at ')}`;
+    const fix = isAbsolute(path) ? undefined : `looked at ${candidates.map((candidate) => resolve(candidate)).join(' and at ')}`;
     return { absent: true, what: `there is no such ${wanted === 'either' ? 'file or folder' : wanted}: ${path}`, fix };
   }
   const kind = kindOf(existing);

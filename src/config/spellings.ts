@@ -28,9 +28,6 @@ const otherSpellings: Readonly<Record<string, ConfigKey>> = {
   max_steps: 'max_train_steps',
   save_every_n_steps: 'save_steps',
   checkpointing_steps: 'save_steps',
-  network_train_unet_only: 'train_text_encoder',
-  train_unet_only: 'train_text_encoder',
-  network_train_text_encoder_only: 'train_unet',
   image_dir: 'train_data_dir',
   data_dir: 'train_data_dir',
   metadata_file: 'metadata_path',
@@ -44,11 +41,19 @@ const otherSpellings: Readonly<Record<string, ConfigKey>> = {
   vae_path: 'vae',
 };
 
+/** Keys of others that say the opposite of ours. */
+const opposites: Readonly<Record<string, ConfigKey>> = {
+  network_train_unet_only: 'train_text_encoder',
+  train_unet_only: 'train_text_encoder',
+  network_train_text_encoder_only: 'train_unet',
+};
+
 /** The remedy for a key that does not exist. `prefix` turns a key into what the user types: a flag, or itself. */
 export function suggestKey(unknownKey: string, shown: (key: ConfigKey) => string = (key) => key): string {
   const plain = unknownKey.toLowerCase().replaceAll('-', '_');
   const meant = otherSpellings[plain];
   if (meant !== undefined) return `here it is called ${shown(meant)}`;
+  if (opposites[plain] !== undefined) return `here that is ${shown(opposites[plain])} set to false`;
   const nearest = suggest(plain, configKeys);
   return nearest === undefined ? 'all keys are in docs/config.md' : `did you mean ${shown(nearest)}?`;
 }

@@ -1,0 +1,16 @@
+// The table of commands.
+import { configJsonSchema } from '../config/schema.ts';
+import type { Command } from './command.ts';
+import { trainCommand } from './train.ts';
+
+const schemaCommand: Command = {
+  name: 'config schema',
+  summary: 'Print the JSON Schema of the YAML file, for editors',
+  flags: [],
+  run() {
+    process.stdout.write(`${JSON.stringify(configJsonSchema, null, 2)}\n`);
+    return 0;
+  },
+};
+
+export const commands: readonly Command[] = [trainCommand, schemaCommand];

@@ -1,0 +1,53 @@
+// The command line as commander sees it, built from the table of commands.
+import { Command as Commander, Option } from 'commander';
+import type { Command, CommandFlag } from './command.ts';
+
+/** A program of `commands`; `finish` receives the exit code of the one that ran. */
+export function createProgram(commands: readonly Command[], version: string, finish: (code: number) => void): Commander {
+  const program = new Commander('lora')
+    .description('Trains LoRA adapters for Stable Diffusion from one YAML file.')
+    .version(version, '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .addHelpText('after', '\nExample:\n  $ lora train --config configs/brand_lora.yaml')
+    .showHelpAfterError('(lora --help lists what there is)');
+  for (const command of commands) addCommand(program, command, finish);
+  return program;
+}
+
+function addCommand(program: Commander, command: Command, finish: (code: number) => void): void {
+  const words = command.name.split(' ');
+  const last = words[words.length - 1];
+  const created = words
+    .slice(0, -1)
+    .reduce(groupOf, program)
+    .command(last)
+    .summary(command.summary)
+    .description(command.summary)
+    .helpOption('-h, --help', 'print this help')
+    .action(async (options: Record<string, unknown>) => finish(await command.run(byKey(command, options))));
+  if (command.examples) created.addHelpText('after', `\nExamples:\n${command.examples.map((line) => `  $ ${line}`).join('\n')}`);
+  for (const flag of command.flags) created.addOption(toOption(flag));
+}
+
+/** The group of commands named `word`, made when it is not there. */
+function groupOf(parent: Commander, word: string): Commander {
+  return (
+    parent.commands.find((command) => command.name() === word) ??
+    parent.command(word).description(`Commands about the ${word}`).helpCommand(false)
+  );
+}
+
+function toOption(flag: CommandFlag): Option {
+  const option = new Option(flag.flags, flag.description);
+  if (flag.required) option.makeOptionMandatory();
+  if (flag.group) option.helpGroup(flag.group);
+  if (flag.repeatable) option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
+  return option;
+}
+
+/** commander names values in camelCase; the commands want their keys. */
+function byKey({ flags }: Command, options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const given = flags.map(({ key, flags: text }) => [key, options[new Option(text).attributeName()]] as const);
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,25 @@
+// What the user sees when something goes wrong, and the exit code that says so.
+import pc from 'picocolors';
+import { UserError, type Problem } from '../errors.ts';
+
+const headlines: Readonly<Record<string, string>> = {
+  ConfigError: 'The configuration cannot be used',
+  DataError: 'The training data cannot be used',
+  CheckpointError: 'The model cannot be used',
+  SystemError: 'The machine refused',
+};
+
+/** `error` as text, and the exit code: 1 for the user's to mend, 70 for ours. */
+export function report(error: unknown): { readonly text: string; readonly exitCode: number } {
+  if (error instanceof UserError) {
+    const headline = headlines[error.name] ?? 'That did not work';
+    const count = error.problems.length > 1 ? ` (${error.problems.length} problems)` : '';
+    return { text: `${pc.red(pc.bold(`${headline}${count}`))}\n${error.problems.map(problemText).join('\n')}\n`, exitCode: 1 };
+  }
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { text: `${stack}\n${pc.red('This is a bug in lora-scripts, not a mistake of yours. Please report it with the lines above.')}\n`, exitCode: 70 };
+}
+
+function problemText({ where, what, fix }: Problem): string {
+  return `  ${pc.bold(where)}: ${what}${fix === undefined ? '' : `\n      ${pc.dim(fix)}`}`;
+}

@@ -1,0 +1,48 @@
+// lora train: reads the configuration, trains in a process of its own, shows the events.
+import { flagName, configFlags } from '../config/flags.ts';
+import { loadConfig } from '../config/load.ts';
+import { trainInProcess } from '../train/in-process.ts';
+import type { Command, CommandFlag } from './command.ts';
+import { createProgress } from './progress.ts';
+
+const interrupted = 130;
+
+const overrideFlags = configFlags.map(({ key, name, placeholder, description, repeatable, group }): CommandFlag => {
+  const value = placeholder === '<true|false>' ? '[true|false]' : placeholder;
+  return { flags: `${name} ${value}`, key, description, repeatable, group: `${group}:` };
+});
+
+export const trainCommand: Command = {
+  name: 'train',
+  summary: 'Train an adapter as a YAML file says',
+  flags: [
+    { flags: '-c, --config <file>', key: 'config', description: 'the YAML file that describes the run', required: true },
+    ...overrideFlags,
+  ],
+  examples: ['lora train --config configs/brand_lora.yaml', 'lora train --config configs/brand_lora.yaml --learning-rate 5e-4 --seed 7'],
+  run,
+};
+
+async function run({ config, ...overrides }: Readonly<Record<string, unknown>>): Promise<number> {
+  const job = loadConfig(String(config), overrides, { nameOverride: flagName });
+  const progress = createProgress(process.stdout);
+  const stopping = new AbortController();
+  const onInterrupt = () => {
+    if (stopping.signal.aborted) {
+      progress.close();
+      process.exit(interrupted);
+    }
+    stopping.abort();
+    progress.note('Stopping after this step, and saving. Ctrl+C again quits at once.');
+  };
+  process.on('SIGINT', onInterrupt);
+  process.on('SIGTERM', onInterrupt);
+  try {
+    for await (const event of trainInProcess(job, { signal: stopping.signal })) progress.show(event);
+  } finally {
+    progress.close();
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', onInterrupt);
+  }
+  return stopping.signal.aborted ? interrupted : 0;
+}

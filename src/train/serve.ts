@@ -1,0 +1,32 @@
+// The side of the training process: takes one job by message, trains, sends every event back.
+import { UserError } from '../errors.ts';
+import type { FromWorker, ToWorker, Trainer } from './messages.ts';
+
+/** Serves the process that forked this one, then ends. To be called by a worker entry with its trainer. */
+export function serveTraining(train: Trainer): void {
+  const stopping = new AbortController();
+  process.on('SIGINT', () => {}); // Ctrl+C reaches the whole group; the parent decides
+  process.on('disconnect', () => stopping.abort());
+  process.on('message', (message: ToWorker) => {
+    if (message.type === 'stop') return stopping.abort();
+    void run(train, message, stopping.signal).then(send).then(() => process.disconnect());
+  });
+}
+
+async function run(train: Trainer, { job }: ToWorker & { type: 'start' }, signal: AbortSignal): Promise<FromWorker> {
+  try {
+    for await (const event of train(job, { signal })) await send({ type: 'event', event });
+    return { type: 'end' };
+  } catch (error) {
+    if (error instanceof UserError) return { type: 'user-error', name: error.name, problems: error.problems };
+    return { type: 'crash', stack: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
+}
+
+/** Resolves when the message is on its way, or when nobody listens any more. */
+function send(message: FromWorker): Promise<void> {
+  return new Promise((resolve) => {
+    if (!process.connected || process.send === undefined) return resolve();
+    process.send(message, undefined, undefined, () => resolve());
+  });
+}
