@@ -123,7 +123,7 @@ export interface OpAttributes {
   RMSNormalizationGrad: Norm;
   /** x [B, S, heads·d], cos and sin [S, r/2] or [B, S, r/2]: rotates the first r channels of each head. */
   RotaryEmbedding: { readonly num_heads: number; readonly interleaved: boolean };
-  /** q [B, Sq, Hq·d], k [B, Sk, Hkv·d], v [B, Sk, Hkv·dv], mask broadcastable to [B, Hq, Sq, Sk] and added to the scores. */
+  /** q [B, Sq, Hq·d], k [B, Sk, Hkv·d], v [B, Sk, Hkv·dv], mask broadcastable to [B, Hq, Sq, Sk] and added to the scores; causal: query i sees keys 0 … i. */
   Attention: AttentionAttributes;
   /** (q, k, v, mask?, y, dy) → dq, dk, dv. */
   AttentionGrad: AttentionAttributes;

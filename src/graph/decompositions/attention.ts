@@ -63,10 +63,10 @@ interface Block {
   readonly end: number;
 }
 
-/** Equal blocks of query rows, each with at most BLOCK_ELEMENTS scores. */
-function blocksOf(q: Value, k: Value, { q_num_heads }: AttentionAttributes): Block[] {
+/** Equal blocks of query rows, each with at most `elements` scores if one row has no more. */
+function blocksOf(q: Value, k: Value, { q_num_heads }: AttentionAttributes, elements: number): Block[] {
   const rows = q.shape[1];
-  const wanted = Math.ceil((q.shape[0] * q_num_heads * rows * k.shape[1]) / BLOCK_ELEMENTS);
+  const wanted = Math.ceil((q.shape[0] * q_num_heads * rows * k.shape[1]) / elements);
   const size = Math.ceil(rows / Math.min(rows, wanted));
   return Array.from({ length: Math.ceil(rows / size) }, (_, i) => ({ start: i * size, end: Math.min(rows, (i + 1) * size) }));
 }
@@ -86,10 +86,10 @@ function fitMask(g: Builder, mask: Value, { groups, repeat }: Heads): Value {
   return g.reshape(mask, [...batch, ...(heads === 1 ? [1, 1] : [groups, repeat]), ...mask.shape.slice(-2)]);
 }
 
-/** Row i sees columns 0 … i + (columns − rows). */
+/** Row i sees columns 0 … i, also where there are more columns than rows, or fewer (ONNX Attention-23: upper left alignment). */
 function causalMask(g: Builder, rows: number, columns: number): Value {
   const data = new Float32Array(rows * columns);
-  for (let i = 0; i < rows; i++) data.fill(HIDDEN, i * columns + i + columns - rows + 1, (i + 1) * columns);
+  for (let i = 0; i < rows; i++) data.fill(HIDDEN, i * columns + Math.min(i + 1, columns), (i + 1) * columns);
   return g.constant({ dtype: 'float32', shape: [rows, columns], data }, 'causal_mask');
 }
 
@@ -100,20 +100,20 @@ function probabilities(g: Builder, q: Value, kT: Value, mask: Value | undefined,
   return g.softmax(g.add(scores, mask.shape[mask.shape.length - 2] === 1 ? mask : rowsOf(g, mask, start, end)));
 }
 
-export function attention(g: Builder, node: NodeOf<'Attention'>): Value[] {
+export function attention(g: Builder, node: NodeOf<'Attention'>, blockElements = BLOCK_ELEMENTS): Value[] {
   const [q3, k3, v3, mask3] = node.inputs as [Value, Value, Value, Value | undefined]; // arity of the operator table
   const heads = headsOf(node.attributes);
   const q = splitQuery(g, q3, heads);
   const kT = swapLast(g, splitKey(g, k3, heads));
   const v = splitKey(g, v3, heads);
   const mask = maskOf(g, mask3, q3, k3, node.attributes);
-  const parts = blocksOf(q3, k3, node.attributes).map((block) =>
+  const parts = blocksOf(q3, k3, node.attributes, blockElements).map((block) =>
     g.matMul(probabilities(g, q, kT, mask, node.attributes.scale, block), v),
   );
   return [joinQuery(g, parts.length === 1 ? parts[0] : g.concat(parts, parts[0].shape.length - 2))];
 }
 
-export function attentionGrad(g: Builder, node: NodeOf<'AttentionGrad'>): Value[] {
+export function attentionGrad(g: Builder, node: NodeOf<'AttentionGrad'>, blockElements = BLOCK_ELEMENTS): Value[] {
   const [q3, k3, v3, mask3, y3, dy3] = node.inputs as [Value, Value, Value, Value | undefined, Value, Value]; // arity of the operator table
   const heads = headsOf(node.attributes);
   const { scale } = node.attributes;
@@ -124,7 +124,7 @@ export function attentionGrad(g: Builder, node: NodeOf<'AttentionGrad'>): Value[
   const dQ: Value[] = [];
   let dK: Value | undefined;
   let dV: Value | undefined;
-  for (const block of blocksOf(q3, k3, node.attributes)) {
+  for (const block of blocksOf(q3, k3, node.attributes, blockElements)) {
     const rows = (x: Value) => rowsOf(g, x, block.start, block.end);
     const p = probabilities(g, q, kT, mask, scale, block);
     const dYrows = rows(dy);
