@@ -5,6 +5,7 @@ import { Builder } from '../graph/builder.ts';
 import type { Graph, Node, Value } from '../graph/graph.ts';
 import type { OpName } from '../graph/ops.ts';
 import { removeDeadNodes } from '../graph/passes/remove-dead-nodes.ts';
+import { isFloat } from '../tensor/dtype.ts';
 import { sameShape, type Shape } from '../tensor/tensor.ts';
 import { gradients } from './gradients/table.ts';
 import type { GradientRule } from './gradients/rule.ts';
@@ -50,7 +51,8 @@ function propagate(g: Builder, node: Node, active: ReadonlySet<Value>, adjoints:
     const contributions = rule(g, node as never, node.outputs.map((value) => adjoints.get(value)), needs);
     node.inputs.forEach((input, i) => {
       const dx = contributions[i];
-      if (input === undefined || dx === undefined || !needs[i]) return;
+      if (input === undefined || !needs[i]) return;
+      if (dx === undefined) throw new InternalError(`differentiate: input ${i} of ${node.op} in '${node.scope}', ${input.name}, has no gradient`);
       const summed = unbroadcast(g, dx, input.shape);
       const known = adjoints.get(input);
       adjoints.set(input, known === undefined ? summed : g.add(known, summed));
@@ -58,12 +60,12 @@ function propagate(g: Builder, node: Node, active: ReadonlySet<Value>, adjoints:
   });
 }
 
-/** Every value that depends on one of `sources`. */
+/** Every real number that depends on one of `sources`. */
 function reachableFrom(graph: Graph, sources: readonly Value[]): Set<Value> {
   const reached = new Set(sources);
   for (const node of graph.nodes) {
     if (node.inputs.some((value) => value !== undefined && reached.has(value))) {
-      for (const value of node.outputs) if (value.dtype !== 'bool') reached.add(value);
+      for (const value of node.outputs) if (isFloat(value.dtype)) reached.add(value);
     }
   }
   return reached;

@@ -26,7 +26,7 @@ export function draw({ kind, shape, below = 1 }: Draw, seed: number, stream: num
   if (kind === 'distinct') {
     // even sixteenths for even streams, odd ones for odd streams
     const order = permutation(seed, stream, size);
-    return f64(shape, Float64Array.from(order, (place) => (2 * (place - size / 2) + (stream % 2)) / 16));
+    return f64(shape, Float64Array.from(order, (place) => (2 * (place - Math.floor(size / 2)) + (stream % 2)) / 16));
   }
   return f64(shape, Float64Array.from({ length: size }, () => Math.fround(numbers[kind](next, below))));
 }
