@@ -1,14 +1,19 @@
 // Lint rules. None needs type information, so that linting stays fast; the types are tsc's business.
 import tseslint from 'typescript-eslint';
 
-/** `x!` and `x as T` (but `as const`) need a comment that says why, on the same line or the one above. */
+/** `x!` and `x as T` (but `as const`) need a comment: on the line, or above it or a statement or declaration around it. */
 const assertionNeedsReason = {
-  meta: { type: 'suggestion', schema: [], messages: { why: 'say in a comment on this line or the one above why TypeScript cannot follow here' } },
+  meta: { type: 'suggestion', schema: [], messages: { why: 'say in a comment here or above why TypeScript cannot follow' } },
   create(context) {
     const source = context.sourceCode;
-    const explained = new Set(source.getAllComments().flatMap(({ loc }) => [loc.end.line, loc.end.line + 1]));
+    const commented = new Set(source.getAllComments().flatMap(({ loc }) => [loc.end.line, loc.end.line + 1]));
+    const isStatement = (node) => /Statement$|Declaration$|^PropertyDefinition$|^MethodDefinition$|^Property$/.test(node.type);
+    const isExplained = (node) =>
+      commented.has(node.loc.start.line) ||
+      commented.has(node.loc.end.line) ||
+      source.getAncestors(node).some((around) => isStatement(around) && commented.has(around.loc.start.line));
     const check = (node) => {
-      if (!explained.has(node.loc.start.line) && !explained.has(node.loc.end.line)) context.report({ node, messageId: 'why' });
+      if (!isExplained(node)) context.report({ node, messageId: 'why' });
     };
     return {
       TSNonNullExpression: check,

@@ -29,7 +29,16 @@ export function parseYaml(text: string, path: string): YamlFile {
   for (const { key } of root.items) {
     if (isScalar(key) && key.range) lines.set(String(key.value), lineCounter.linePos(key.range[0]).line);
   }
-  return { values: document.toJS(), lines };
+  return { values: toValues(document, path), lines };
+}
+
+/** Aliases (`*name`) are resolved here, and may fail. */
+function toValues(document: ReturnType<typeof parseDocument>, path: string): YamlFile['values'] {
+  try {
+    return document.toJS();
+  } catch (cause) {
+    throw new ConfigError([{ where: path, what: `not valid YAML: ${cause instanceof Error ? cause.message : String(cause)}` }], { cause });
+  }
 }
 
 function explain(code: string, message: string, source: string): Pick<Problem, 'what' | 'fix'> {

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { test } from 'node:test';
+import { ConfigError } from '../errors.ts';
+import { flagName } from './flags.ts';
+import { loadConfig, parseConfig } from './load.ts';
+import { withResolution } from './schema.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'lora-config-'));
+mkdirSync(join(folder, 'pictures'));
+mkdirSync(join(folder, 'base'));
+writeFileSync(join(folder, 'list.csv'), 'filename,prompt\n');
+
+const good = { train_data_dir: './pictures', base_model: './base', output_dir: './output/brand_lora' };
+const yaml = (values: object) => Object.entries(values).map(([key, value]) => `${key}: ${value}`).join('\n');
+
+function file(text: string): string {
+  const path = join(folder, 'brand_lora.yaml');
+  writeFileSync(path, text);
+  return path;
+}
+
+/** The problems of `text` as `place: what (fix)`, the file's folder removed. */
+function problemsOf(text: string, overrides = {}): string[] {
+  try {
+    loadConfig(file(text), overrides, { nameOverride: flagName });
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.problems.map(({ where, what, fix }) => `${where}: ${what}${fix ? ` (${fix})` : ''}`.replaceAll(`${folder}/`, ''));
+  }
+  return [];
+}
+
+test('defaults follow from other keys', () => {
+  const { config } = loadConfig(file(yaml({ ...good, lora_rank: 12, learning_rate: '1e-3', seed: 7 })));
+  assert.equal(config.lora_alpha, 12);
+  assert.equal(config.conv_alpha, 0);
+  assert.equal(config.unet_lr, 1e-3);
+  assert.equal(config.text_encoder_lr, 1e-3);
+  assert.equal(config.output_name, 'brand_lora');
+  assert.equal(config.sample_seed, 7);
+  assert.equal(config.caption_extension, '.txt');
+  assert.equal(config.train_text_encoder, true);
+  assert.equal(config.weight_decay, 0.01);
+});
+
+test('every key of the mission is known', () => {
+  const all = { ...good, metadata_path: 'list.csv', lora_rank: 8, batch_size: 2, epochs: 3, learning_rate: 1e-4, save_steps: 10, task_type: 'image', max_seq_length: 256 };
+  const { config } = loadConfig(file(yaml(all)));
+  assert.equal(config.save_steps, 10);
+  assert.equal(config.max_seq_length, 256);
+});
+
+test('quoted numbers, single prompts and every form of a size are read', () => {
+  const read = (values: object) => loadConfig(file(yaml({ ...good, ...values }))).config;
+  assert.equal(read({ learning_rate: '"1e-4"' }).learning_rate, 1e-4);
+  assert.equal(read({ enable_bucket: '"False"' }).enable_bucket, false);
+  assert.deepEqual(read({ sample_prompts: 'a red car' }).sample_prompts, ['a red car']);
+  assert.deepEqual(read({ betas: '[0.8, 0.99]' }).betas, [0.8, 0.99]);
+  assert.deepEqual(read({ resolution: 768 }).resolution, [768, 768]);
+  assert.deepEqual(read({ resolution: '"768,512"' }).resolution, [768, 512]);
+  assert.deepEqual(read({ resolution: '[768, 512]' }).resolution, [768, 512]);
+  assert.equal(read({ caption_extension: 'caption' }).caption_extension, '.caption');
+});
+
+test('overrides are text as on the command line, and replace the file', () => {
+  const overrides = { learning_rate: '2e-4', betas: '0.8,0.9', train_text_encoder: 'false', sample_prompts: ['a', 'b'] };
+  const { config } = loadConfig(file(yaml({ ...good, learning_rate: 'wrong' })), overrides);
+  assert.equal(config.learning_rate, 2e-4);
+  assert.deepEqual(config.betas, [0.8, 0.9]);
+  assert.equal(config.train_text_encoder, false);
+  assert.deepEqual(config.sample_prompts, ['a', 'b']);
+  assert.deepEqual(problemsOf(yaml(good), { batch_size: 'many' }), ['--batch-size: expected a whole number from 1 to 4096; found "many"']);
+});
+
+test('all problems are told at once, in the order of the file', () => {
+  const text = yaml({ train_data_dir: './nowhere', base_model: './base', learning_rate: '"fast"', network_dim: 8, epocs: 3, batch_size: 0, lr_scheduler: 'cosin', train_unet_only: true });
+  assert.deepEqual(problemsOf(text).map((line) => line.split(' (')[0]), [
+    'brand_lora.yaml:1 train_data_dir: there is no such folder: ./nowhere',
+    'brand_lora.yaml:3 learning_rate: expected a number from 0 to 10; found "fast"',
+    'brand_lora.yaml:4 network_dim: there is no such key',
+    'brand_lora.yaml:5 epocs: there is no such key',
+    'brand_lora.yaml:6 batch_size: expected a whole number from 1 to 4096; found 0',
+    'brand_lora.yaml:7 lr_scheduler: expected one of constant, constant_with_warmup, linear, cosine, cosine_with_restarts, polynomial; found "cosin"',
+    'brand_lora.yaml:8 train_unet_only: there is no such key',
+    'brand_lora.yaml output_dir: is missing; expected text',
+  ]);
+  const fixes = problemsOf(text).join('\n');
+  assert.match(fixes, /here it is called lora_rank/);
+  assert.match(fixes, /did you mean epochs\?/);
+  assert.match(fixes, /did you mean cosine\?/);
+  assert.match(fixes, /train_text_encoder set to false/);
+  assert.match(fixes, /looked at .*nowhere and at .*nowhere/);
+});
+
+test('keys that contradict each other', () => {
+  assert.deepEqual(problemsOf(yaml({ ...good, train_unet: false, train_text_encoder: false })), [
+    'brand_lora.yaml:4 train_unet: nothing to train: train_unet and train_text_encoder are both false',
+  ]);
+  assert.match(problemsOf(yaml({ ...good, min_bucket_reso: 512, max_bucket_reso: 256 }))[0], /512 is more than max_bucket_reso, 256/);
+  assert.match(problemsOf(yaml({ ...good, lr_warmup_steps: 1.5 }))[0], /whole number of steps, or a share of the run below 1; found 1.5/);
+});
+
+test('files that are no configuration', () => {
+  assert.deepEqual(problemsOf(''), ['brand_lora.yaml: the file is empty (examples are in configs/)']);
+  assert.deepEqual(problemsOf('# nothing\n'), ['brand_lora.yaml: the file is empty (examples are in configs/)']);
+  assert.match(problemsOf('- a\n- b\n')[0], /expected lines of the form "key: value"/);
+  assert.match(problemsOf('just text')[0], /expected lines of the form "key: value"/);
+  assert.match(problemsOf(`${yaml(good)}\nlora_rank: [1, 2\nseed: 3`)[0], /^brand_lora.yaml:[45]: not valid YAML: /);
+  assert.deepEqual(problemsOf(`${yaml(good)}\nseed: 1\nseed: 2`), ['brand_lora.yaml:5: seed is there a second time (keep one of the two lines)']);
+  assert.match(problemsOf(`${yaml(good)}\nsample_prompts:\n\t- a`)[0], /brand_lora.yaml:5: a tab where YAML wants spaces/);
+  assert.match(problemsOf(`${yaml(good)}\nseed: *gone`)[0], /^brand_lora.yaml: not valid YAML: .*gone/);
+  assert.throws(() => loadConfig(join(folder, 'missing.yaml')), /missing\.yaml: there is no such file/);
+  assert.throws(() => loadConfig(folder), /this is a folder; a YAML file is wanted/);
+});
+
+test('a file that may not be read', { skip: process.getuid?.() === 0 && 'root may read everything' }, () => {
+  const path = file(yaml(good));
+  chmodSync(path, 0);
+  assert.throws(() => loadConfig(path), /permission denied/);
+  chmodSync(path, 0o600);
+});
+
+test('an empty value is an error where a value is needed, and nothing where it is not', () => {
+  assert.deepEqual(problemsOf(yaml({ ...good, lora_rank: '' })), ['brand_lora.yaml:4 lora_rank: no value; expected a whole number from 1 to 1280']);
+  assert.deepEqual(problemsOf(yaml({ ...good, base_model: '' })), ['brand_lora.yaml:2 base_model: no value; expected text']);
+  assert.deepEqual(problemsOf(yaml({ ...good, metadata_path: '' })), []);
+});
+
+test('paths are taken from the current folder, or else from the folder of the file', () => {
+  const path = relative(process.cwd(), file(yaml(good)));
+  assert.equal(loadConfig(path).config.train_data_dir, join(relative(process.cwd(), folder), 'pictures'));
+  assert.equal(loadConfig(path).config.output_dir, './output/brand_lora');
+  assert.equal(parseConfig({ ...good, train_data_dir: 'src', base_model: 'src' }).config.train_data_dir, 'src');
+  assert.match(problemsOf(yaml({ ...good, train_data_dir: './list.csv' }))[0], /list.csv is a file; a folder is wanted/);
+  assert.deepEqual(problemsOf(yaml({ ...good, base_model: 'someone/model' })), [], 'a name on a hub is left to the hub');
+});
+
+test('text-generation is not there yet, in one line', () => {
+  assert.deepEqual(problemsOf(yaml({ task_type: 'text-generation', nonsense: 1 })), [
+    'brand_lora.yaml:1 task_type: text-generation is not there yet; only task_type: image works so far',
+  ]);
+});
+
+test('resolution and bucket limits follow the base model when the file says nothing', () => {
+  const limits = (values: object, native?: number) => {
+    const { resolution, min_bucket_reso, max_bucket_reso } = withResolution(loadConfig(file(yaml({ ...good, ...values }))).config, native);
+    return [...resolution, min_bucket_reso, max_bucket_reso];
+  };
+  assert.deepEqual(limits({}), [512, 512, 256, 1024]);
+  assert.deepEqual(limits({}, 128), [128, 128, 64, 256]);
+  assert.deepEqual(limits({ resolution: 768 }, 128), [768, 768, 256, 1024]);
+  assert.deepEqual(limits({ min_bucket_reso: 320 }), [512, 512, 320, 1024]);
+});
