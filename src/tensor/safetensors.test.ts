@@ -16,6 +16,10 @@ function get(tensors: ReadonlyMap<string, Tensor>, name: string): Tensor {
   return found;
 }
 
+test("reads from a Node Buffer, whose slice() is no copy (every tensor was once the file's first bytes)", () => {
+  assert.deepEqual(deserialize(Buffer.from(golden)), deserialize(golden));
+});
+
 test('reads what the Python writer wrote, every element type', () => {
   const { metadata, tensors } = deserialize(golden);
   assert.equal(metadata.note, 'a "quoted" 中文 text');

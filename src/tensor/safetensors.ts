@@ -49,7 +49,8 @@ export function deserialize(bytes: Uint8Array, path = 'safetensors'): { metadata
 
 /** A tensor from its little-endian bytes, which are copied. */
 export function tensorFromBytes(dtype: DType, shape: Shape, bytes: Uint8Array): Tensor {
-  return { dtype, shape, data: new typedArrays[dtype](bytes.slice().buffer) };
+  // A Node Buffer's own slice() would be a view into the whole file.
+  return { dtype, shape, data: new typedArrays[dtype](new Uint8Array(bytes).buffer) };
 }
 
 /** Small numbers first in a file need no padding: the widest types come first. The order is that of the format's own writer. */
