@@ -1,0 +1,133 @@
+// A Stable Diffusion 1.x model as a diffusers folder: unet/, vae/, text_encoder/, scheduler/, each with its config.json.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { CheckpointError, type Problem } from '../errors.ts';
+import { stableDiffusion15, type NoiseScheduleConfig, type StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
+import type { ExternalTensor } from '../tensor/tensor.ts';
+import { clipTextConfig, limits, schedulerConfig, unetConfig, vaeConfig } from './diffusers-config.ts';
+import { isVaeAttentionWeight, modernVaeKey, textEncoderKey, type Component } from './ldm-keys.ts';
+import { openSafetensors } from './safetensors-file.ts';
+import { asMatrix, type StableDiffusionWeights } from './weights.ts';
+
+const obtain = 'Download the folder again, or name a single-file checkpoint as base_model.';
+
+/**
+ * The weights of a diffusers folder under our names (component, dot, name in its file), and its configuration.
+ * Throws CheckpointError when a part is missing or damaged, or when it is not an SD 1.x that we implement.
+ */
+export function loadDiffusersFolder(folder: string): StableDiffusionWeights {
+  refuseOtherPipelines(folder);
+  const config = readConfigs(folder);
+  const weights = new Map<string, ExternalTensor>();
+  for (const part of ['unet', 'vae', 'text_encoder'] as const) {
+    for (const [key, tensor] of componentTensors(join(folder, part))) {
+      const name = modernKey(part, key);
+      if (name !== undefined) weights.set(`${part}.${name}`, isVaeAttentionWeight(name) ? asMatrix(tensor) : tensor);
+    }
+  }
+  return { layout: 'diffusers', path: folder, config, weights };
+}
+
+/** The name of today for a tensor of a component's file; undefined for one to be left alone. */
+function modernKey(part: Component, key: string): string | undefined {
+  if (part === 'vae') return modernVaeKey(key);
+  if (part === 'unet') return key;
+  return key.endsWith('embeddings.position_ids') ? undefined : textEncoderKey(key);
+}
+
+function refuseOtherPipelines(folder: string): void {
+  const index = join(folder, 'model_index.json');
+  const pipeline = existsSync(index) ? parseFile(index, z.object({ _class_name: z.string().default('') }))._class_name : '';
+  const fix = 'Name a Stable Diffusion 1.x model as base_model.';
+  if (/XL/.test(pipeline) || existsSync(join(folder, 'text_encoder_2'))) fail(folder, 'this is a Stable Diffusion XL model, not Stable Diffusion 1.x', fix);
+  if (pipeline !== '' && !/^(Stable|Latent)Diffusion(Img2Img)?Pipeline$/.test(pipeline)) fail(folder, `this is a ${pipeline}, not a plain Stable Diffusion 1.x model`, fix);
+  const parts = ['unet', 'vae', 'text_encoder'].filter((part) => !existsSync(join(folder, part)));
+  if (parts.length > 0) fail(folder, `this folder is not a diffusers model: it has no ${parts.map((part) => `${part}/`).join(', ')}`, fix);
+}
+
+function fail(where: string, what: string, fix: string): never {
+  throw new CheckpointError([{ where, what, fix }]);
+}
+
+function readConfigs(folder: string): StableDiffusionConfig {
+  const unetPath = join(folder, 'unet', 'config.json');
+  refuseOtherUNets(unetPath);
+  const vaePath = join(folder, 'vae', 'config.json');
+  parseFile(unetPath, limits.unet);
+  parseFile(vaePath, limits.vae);
+  const config = {
+    unet: parseFile(unetPath, unetConfig),
+    vae: parseFile(vaePath, vaeConfig),
+    textEncoder: parseFile(join(folder, 'text_encoder', 'config.json'), clipTextConfig),
+    scheduler: readScheduler(join(folder, 'scheduler', 'scheduler_config.json')),
+  };
+  const problems = disagreements(config, folder);
+  if (problems.length > 0) throw new CheckpointError(problems);
+  return config;
+}
+
+function readScheduler(path: string): NoiseScheduleConfig {
+  if (!existsSync(path)) return stableDiffusion15.scheduler;
+  parseFile(path, limits.scheduler);
+  return parseFile(path, schedulerConfig);
+}
+
+/** Inpainting and SD 2 are told by name before their options are refused one by one. */
+function refuseOtherUNets(path: string): void {
+  const { in_channels, use_linear_projection } = parseFile(path, z.object({ in_channels: z.unknown().optional(), use_linear_projection: z.unknown().optional() }));
+  const fix = 'Name a Stable Diffusion 1.x model as base_model.';
+  if (use_linear_projection === true) fail(path, 'this is a Stable Diffusion 2.x (or later) model, not Stable Diffusion 1.x', fix);
+  if (in_channels === 9 || in_channels === 8) fail(path, `this is an inpainting or image-editing model (in_channels ${in_channels}), not plain Stable Diffusion 1.x`, fix);
+}
+
+/** What must agree between the parts. */
+function disagreements({ unet, vae, textEncoder }: StableDiffusionConfig, folder: string): Problem[] {
+  const path = join(folder, 'unet', 'config.json');
+  const checks: readonly (readonly [boolean, string])[] = [
+    [unet.in_channels === vae.latent_channels, `in_channels is ${unet.in_channels}, but the autoencoder's latent_channels is ${vae.latent_channels}`],
+    [unet.out_channels === unet.in_channels, `out_channels is ${unet.out_channels}, but in_channels is ${unet.in_channels}`],
+    [unet.cross_attention_dim === textEncoder.hidden_size, `cross_attention_dim is ${unet.cross_attention_dim}, but the text encoder's hidden_size is ${textEncoder.hidden_size}`],
+    ...([['down_block_types', unet.down_block_types], ['up_block_types', unet.up_block_types]] as const).map(
+      ([key, types]) => [types.length === unet.block_out_channels.length, `${key} has ${types.length} entries, block_out_channels ${unet.block_out_channels.length}`] as const,
+    ),
+    ...unet.block_out_channels.map((channels) => [channels % unet.attention_head_dim === 0, `${channels} channels do not divide into ${unet.attention_head_dim} heads`] as const),
+    ...unet.block_out_channels.map((channels) => [channels % unet.norm_num_groups === 0, `${channels} channels do not divide into ${unet.norm_num_groups} groups`] as const),
+  ];
+  return checks.filter(([holds]) => !holds).map(([, what]) => ({ where: path, what, fix: obtain }));
+}
+
+function parseFile<T>(path: string, schema: z.ZodType<T>): T {
+  const result = schema.safeParse(readJson(path));
+  if (result.success) return result.data;
+  throw new CheckpointError(result.error.issues.map(({ path: keys, message }) => ({ where: `${path} ${keys.join('.')}`, what: message, fix: 'This model is not supported, or its configuration is damaged.' })));
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    const what = existsSync(path) ? 'this file is not JSON' : 'this file is missing';
+    throw new CheckpointError([{ where: path, what, fix: obtain }], { cause });
+  }
+}
+
+/** The full-precision file first; `.fp16.` and other variants where it is absent. */
+function componentTensors(folder: string): ReadonlyMap<string, ExternalTensor> {
+  const files = readdirSync(folder).sort();
+  const index = files.find((file) => file.endsWith('.safetensors.index.json'));
+  const whole = files.filter((file) => /^(diffusion_pytorch_model|model)(\.[\w-]+)?\.safetensors$/.test(file) && !/-of-\d+/.test(file));
+  const chosen = whole.find((file) => /^(diffusion_pytorch_model|model)\.safetensors$/.test(file)) ?? whole.find((file) => file.includes('.fp16.')) ?? whole[0];
+  if (chosen !== undefined) return openSafetensors(join(folder, chosen)).tensors;
+  if (index !== undefined) return shardTensors(folder, index);
+  const pickles = files.some((file) => /\.(bin|ckpt|pt)$/.test(file));
+  const what = pickles ? 'its weights are PyTorch .bin files, which are not read' : 'there is no .safetensors file in this folder';
+  return fail(folder, what, pickles ? 'Look for the .safetensors files of the same model, or convert them with a tool that you trust.' : obtain);
+}
+
+function shardTensors(folder: string, index: string): ReadonlyMap<string, ExternalTensor> {
+  const { weight_map } = parseFile(join(folder, index), z.object({ weight_map: z.record(z.string(), z.string()) }));
+  const shards = [...new Set(Object.values(weight_map))].sort();
+  return new Map(shards.flatMap((file) => [...openSafetensors(join(folder, file)).tensors]));
+}

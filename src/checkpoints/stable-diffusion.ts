@@ -1,0 +1,40 @@
+// Opens a Stable Diffusion 1.x base model, whichever layout it has.
+
+import { realpathSync, statSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { CheckpointError } from '../errors.ts';
+import { loadDiffusersFolder } from './diffusers-folder.ts';
+import { loadSingleFile } from './single-file.ts';
+import type { StableDiffusionWeights } from './weights.ts';
+
+export type { StableDiffusionWeights };
+
+export interface LoadOptions {
+  /** Take the averaged (EMA) weights of the UNet; only in a single file that has both. */
+  readonly useEma?: boolean;
+}
+
+/**
+ * Reads names, shapes and configuration of a base model; the weights stay in their files.
+ * `path`: a .safetensors file, a diffusers folder, or its model_index.json.
+ * Throws CheckpointError when it is anything else. Follow with checkWeights against the model's parameters.
+ */
+export function loadStableDiffusion(path: string, { useEma = false }: LoadOptions = {}): StableDiffusionWeights {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) fail(path, 'there is no such file or folder', 'Check base_model; a relative path starts from the folder the command runs in.');
+  if (basename(path) === 'model_index.json') return loadFolder(dirname(path), useEma);
+  if (found.isDirectory()) return loadFolder(path, useEma);
+  if (/\.(ckpt|pt|pth|bin)$/i.test(path)) {
+    fail(path, 'this is a Python pickle (.ckpt, .pt, .bin), which can run programs when it is opened and is not read', 'Look for the .safetensors file of the same model, or convert this one with a tool that you trust.');
+  }
+  return loadSingleFile(path, useEma);
+}
+
+function loadFolder(folder: string, useEma: boolean): StableDiffusionWeights {
+  if (useEma) fail(folder, 'use_ema is for single-file checkpoints that hold both sets of weights', 'Leave use_ema out.');
+  return loadDiffusersFolder(realpathSync(folder));
+}
+
+function fail(where: string, what: string, fix: string): never {
+  throw new CheckpointError([{ where, what, fix }]);
+}
