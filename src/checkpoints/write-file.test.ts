@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import fs, { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { SystemError } from '../errors.ts';
@@ -33,6 +33,20 @@ test('a folder without permission is refused', { skip: process.getuid?.() === 0 
     chmodSync(folder, 0o500);
     assert.throws(() => writeFileAtomically(join(folder, 'x'), 'text'), is(/permission denied/));
     chmodSync(folder, 0o700);
+  });
+});
+
+test('a disk that fills up while writing leaves the old file, and nothing beside it', (t) => {
+  withFolder((folder) => {
+    const path = join(folder, 'x');
+    writeFileAtomically(path, 'old');
+    t.mock.method(fs, 'writeSync', () => {
+      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    });
+    assert.throws(() => writeFileAtomically(path, 'new'), is(/the disk is full/));
+    t.mock.restoreAll();
+    assert.equal(readFileSync(path, 'utf8'), 'old');
+    assert.deepEqual(readdirSync(folder), ['x']);
   });
 });
 
