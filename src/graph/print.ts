@@ -60,7 +60,8 @@ function scopeLines(graph: Graph, run: readonly Node[], limit: number): string[]
 
 function nodeLine(graph: Graph, node: Node): string {
   const outputs = node.outputs.map((value) => typed(value, node.scope)).join(', ');
-  const inputs = node.inputs.map((value) => operand(graph, value, node.scope)).join(', ');
+  const given = node.inputs.slice(0, node.inputs.findLastIndex((value) => value !== undefined) + 1);
+  const inputs = given.map((value) => operand(graph, value, node.scope)).join(', ');
   return `${outputs} = ${node.op}(${inputs})${attributesText(node.attributes)}`;
 }
 
