@@ -107,6 +107,8 @@ export interface OpAttributes {
   ConvGradInput: ConvAttributes & { readonly shape: Shape };
   /** dW of Conv, given dy and x; `shape` is W's. */
   ConvGradWeight: ConvAttributes & { readonly shape: Shape };
+  /** MatMul with either operand's last two axes exchanged first (com.microsoft). */
+  FusedMatMul: { readonly transA: boolean; readonly transB: boolean };
   Gelu: { readonly approximate: 'none' | 'tanh' };
   GeluGrad: { readonly approximate: 'none' | 'tanh' };
   /** y = x · sigmoid(alpha x): SiLU for alpha 1, CLIP's "quick gelu" for alpha 1.702. */
@@ -195,6 +197,7 @@ export const ops: { readonly [K in OpName]: OpInfo } = {
   LinearGradWeight: composite(['dy', 'x'], ['dweight']),
   ConvGradInput: composite(['dy', 'weight'], ['dx']),
   ConvGradWeight: composite(['dy', 'x'], ['dweight']),
+  FusedMatMul: composite(['a', 'b']),
   Gelu: composite(['x']),
   GeluGrad: composite(['x', 'dy'], ['dx']),
   Swish: composite(['x']),

@@ -76,6 +76,12 @@ function matMul(inputs: In): ValueType[] {
   return [{ dtype: a.dtype, shape: [...batch, ...a.shape.slice(-2, -1), ...b.shape.slice(-1)] }];
 }
 
+function fusedMatMul(inputs: In, { transA, transB }: OpAttributes['FusedMatMul']): ValueType[] {
+  const turned = (type: ValueType, swap: boolean) =>
+    swap ? { ...type, shape: [...type.shape.slice(0, -2), ...type.shape.slice(-2).reverse()] } : type;
+  return matMul([turned(need(inputs, 0), transA), turned(need(inputs, 1), transB)]);
+}
+
 function gemm(inputs: In, { transA, transB }: OpAttributes['Gemm']): ValueType[] {
   const [a, b] = [need(inputs, 0), need(inputs, 1)];
   check(a.shape.length === 2 && b.shape.length === 2, `Gemm of [${a.shape}] and [${b.shape}]`);
@@ -226,6 +232,7 @@ const rules: { readonly [K in OpName]: Rule<K> } = {
   LinearGradInput: linearGradInput,
   LinearGradWeight: linearGradWeight,
   ConvGradInput: (inputs, { shape }) => [{ dtype: need(inputs, 0).dtype, shape }],
+  FusedMatMul: fusedMatMul,
   ConvGradWeight: (inputs, { shape }) => [{ dtype: need(inputs, 0).dtype, shape }],
   Gelu: same,
   GeluGrad: same,

@@ -164,6 +164,10 @@ const emissions: { readonly [K in OpName]: Emit<K> | Emission<K> | 'decompose' }
   Softmax: withAxis,
   LogSoftmax: withAxis,
   MatMul: same,
+  FusedMatMul: (e, node) => {
+    const { transA, transB } = node.attributes;
+    e.node('FusedMatMul', [nameOf(node, 0), nameOf(node, 1)], node.outputs, { transA: int(transA), transB: int(transB) }, 'com.microsoft');
+  },
   Gemm: (e, node) =>
     e.node('Gemm', node.inputs.map((value) => value?.name), node.outputs, { transA: int(node.attributes.transA), transB: int(node.attributes.transB) }),
   Conv: (e, node) => e.node('Conv', node.inputs.map((value) => value?.name), node.outputs, convAttributes(node.attributes)),

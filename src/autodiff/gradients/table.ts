@@ -37,6 +37,7 @@ export const gradients: { readonly [K in OpName]: GradientRule<K> | NotDifferent
   LinearGradWeight: notDifferentiable,
   ConvGradInput: notDifferentiable,
   ConvGradWeight: notDifferentiable,
+  FusedMatMul: notDifferentiable,
   GeluGrad: notDifferentiable,
   SwishGrad: notDifferentiable,
   LayerNormalization: layerNormalization,

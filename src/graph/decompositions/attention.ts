@@ -48,11 +48,6 @@ function joinKey(g: Builder, x: Value): Value {
   return joinQuery(g, x.shape.length === 4 ? x : g.reduceSum(x, [2], false));
 }
 
-const swapLast = (g: Builder, x: Value) => {
-  const axes = x.shape.map((_, axis) => axis);
-  return g.transpose(x, [...axes.slice(0, -2), axes.length - 1, axes.length - 2]);
-};
-
 const rowsOf = (g: Builder, x: Value, start: number, end: number) => {
   const axis = x.shape.length - 2;
   return start === 0 && end === x.shape[axis] ? x : g.slice(x, axis, start, end);
@@ -94,8 +89,8 @@ function causalMask(g: Builder, rows: number, columns: number): Value {
 }
 
 /** softmax(scale · q kᵀ + mask) for a block of rows. */
-function probabilities(g: Builder, q: Value, kT: Value, mask: Value | undefined, scale: number, { start, end }: Block): Value {
-  const scores = g.matMul(g.mul(rowsOf(g, q, start, end), scale), kT);
+function probabilities(g: Builder, q: Value, k: Value, mask: Value | undefined, scale: number, { start, end }: Block): Value {
+  const scores = g.fusedMatMul(g.mul(rowsOf(g, q, start, end), scale), k, { transB: true });
   if (mask === undefined) return g.softmax(scores);
   return g.softmax(g.add(scores, mask.shape[mask.shape.length - 2] === 1 ? mask : rowsOf(g, mask, start, end)));
 }
@@ -104,11 +99,11 @@ export function attention(g: Builder, node: NodeOf<'Attention'>, blockElements =
   const [q3, k3, v3, mask3] = node.inputs as [Value, Value, Value, Value | undefined]; // arity of the operator table
   const heads = headsOf(node.attributes);
   const q = splitQuery(g, q3, heads);
-  const kT = swapLast(g, splitKey(g, k3, heads));
+  const k = splitKey(g, k3, heads);
   const v = splitKey(g, v3, heads);
   const mask = maskOf(g, mask3, q3, k3, node.attributes);
   const parts = blocksOf(q3, k3, node.attributes, blockElements).map((block) =>
-    g.matMul(probabilities(g, q, kT, mask, node.attributes.scale, block), v),
+    g.matMul(probabilities(g, q, k, mask, node.attributes.scale, block), v),
   );
   return [joinQuery(g, parts.length === 1 ? parts[0] : g.concat(parts, parts[0].shape.length - 2))];
 }
@@ -119,21 +114,20 @@ export function attentionGrad(g: Builder, node: NodeOf<'AttentionGrad'>, blockEl
   const { scale } = node.attributes;
   const [q, dy, y] = [q3, dy3, y3].map((x) => splitQuery(g, x, heads));
   const [k, v] = [k3, v3].map((x) => splitKey(g, x, heads));
-  const [kT, vT] = [swapLast(g, k), swapLast(g, v)];
   const mask = maskOf(g, mask3, q3, k3, node.attributes);
   const dQ: Value[] = [];
   let dK: Value | undefined;
   let dV: Value | undefined;
   for (const block of blocksOf(q3, k3, node.attributes, blockElements)) {
     const rows = (x: Value) => rowsOf(g, x, block.start, block.end);
-    const p = probabilities(g, q, kT, mask, scale, block);
+    const p = probabilities(g, q, k, mask, scale, block);
     const dYrows = rows(dy);
     // D = rowsum(dO ∘ O); dS = P ∘ (dO Vᵀ − D) · scale
     const d = g.reduceSum(g.mul(dYrows, rows(y)), [dy.shape.length - 1], true);
-    const dS = g.mul(g.mul(p, g.sub(g.matMul(dYrows, vT), d)), scale);
+    const dS = g.mul(g.mul(p, g.sub(g.fusedMatMul(dYrows, v, { transB: true }), d)), scale);
     dQ.push(g.matMul(dS, k));
-    const partK = g.matMul(swapLast(g, dS), rows(q));
-    const partV = g.matMul(swapLast(g, p), dYrows);
+    const partK = g.fusedMatMul(dS, rows(q), { transA: true });
+    const partV = g.fusedMatMul(p, dYrows, { transA: true });
     dK = dK === undefined ? partK : g.add(dK, partK);
     dV = dV === undefined ? partV : g.add(dV, partV);
   }

@@ -47,27 +47,63 @@ function turned(g: Builder, weight: Value): Value {
   return g.add1('Slice', [exchanged], { axes: [2, 3], starts: [kh - 1, kw - 1], ends: [before, before], steps: [-1, -1] });
 }
 
-/** One GEMM over all pixels: dW[o, (i, j, c)] = Σ dy[pixel, o] · x[pixel shifted by (i, j), c]. */
+export function fusedMatMul(g: Builder, node: NodeOf<'FusedMatMul'>): Value[] {
+  const [a, b] = inputsOf(node);
+  const { transA, transB } = node.attributes;
+  return [g.matMul(transA ? swapLast(g, a) : a, transB ? swapLast(g, b) : b)];
+}
+
+function swapLast(g: Builder, x: Value): Value {
+  const axes = x.shape.map((_, axis) => axis);
+  return g.transpose(x, [...axes.slice(0, -2), axes.length - 1, axes.length - 2]);
+}
+
+/** dW[o, c, i, j] = Σ dy[n, o, h, w] · x[n, c, h·stride + i − top, w·stride + j − left]. */
 export function convGradWeight(g: Builder, node: NodeOf<'ConvGradWeight'>): Value[] {
+  const { strides, pads, shape } = node.attributes;
+  const [, , kh, kw] = shape;
+  const unit = strides.every((s) => s === 1);
+  if (kh === 1 && kw === 1 && unit && pads.every((p) => p === 0)) return [pointwiseGradWeight(g, node)];
+  return [unit ? shiftedGradWeight(g, node) : patchesGradWeight(g, node)];
+}
+
+/** [n, channels, everything else] */
+const flat = (g: Builder, x: Value) => g.reshape(x, [x.shape[0], x.shape[1], sizeOf(x.shape.slice(2))]);
+
+/** Σ over the batch of a bᵀ, for a [n, p, pixels] and b [n, q, pixels]. */
+const outer = (g: Builder, a: Value, b: Value) => g.reduceSum(g.fusedMatMul(a, b, { transB: true }), [0]);
+
+function pointwiseGradWeight(g: Builder, node: NodeOf<'ConvGradWeight'>): Value {
+  const [dy, x] = inputsOf(node);
+  return g.reshape(outer(g, flat(g, dy), flat(g, x)), node.attributes.shape);
+}
+
+/**
+ * One product for all kernel elements: dy moved down by each i, against x moved left by each j. Both
+ * live on a grid of padded height and of dy's width, so that moving down is adding rows of zeros.
+ */
+function shiftedGradWeight(g: Builder, node: NodeOf<'ConvGradWeight'>): Value {
+  const [dy, x] = inputsOf(node);
+  const { pads, shape } = node.attributes;
+  const [out, channels, kh, kw] = shape;
+  const range = (n: number) => Array.from({ length: n }, (_, i) => i);
+  const down = range(kh).map((i) => g.pad(dy, [0, 0, i, 0, 0, 0, kh - 1 - i, 0]));
+  const left = range(kw).map((j) => g.pad(x, [0, 0, pads[0], pads[1] - j, 0, 0, pads[2], pads[3] - (kw - 1 - j)]));
+  const all = outer(g, flat(g, g.concat(down, 1)), flat(g, g.concat(left, 1))); // [kh·out, kw·channels]
+  return g.transpose(g.reshape(all, [kh, out, kw, channels]), [1, 3, 0, 2]);
+}
+
+/** dy against the patches of x that it was computed from, one kernel element after the other. */
+function patchesGradWeight(g: Builder, node: NodeOf<'ConvGradWeight'>): Value {
   const [dy, x] = inputsOf(node);
   const { strides, pads, shape } = node.attributes;
   const [out, channels, kh, kw] = shape;
-  const [n, , oh, ow] = dy.shape;
-  const dyRows = g.reshape(g.transpose(dy, [0, 2, 3, 1]), [n * oh * ow, out]);
-  const padded = pads.some((p) => p > 0) ? g.pad(x, [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]) : x;
-  const last = g.transpose(padded, [0, 2, 3, 1]); // [n, h, w, channels]
-  const patches = shifts(kh, kw).map(([i, j]) => window(g, last, [i, j], strides, [oh, ow]));
-  const columns = patches.length === 1 ? patches[0] : g.concat(patches, 3); // [n, oh, ow, kh·kw·channels]
-  const dw = g.gemm(dyRows, g.reshape(columns, [n * oh * ow, kh * kw * channels]), { transA: true });
-  return [g.transpose(g.reshape(dw, [out, kh, kw, channels]), [0, 3, 1, 2])];
-}
-
-const shifts = (kh: number, kw: number) =>
-  Array.from({ length: kh * kw }, (_, i) => [Math.floor(i / kw), i % kw] as const);
-
-/** The pixels of [n, h, w, c] that meet one element of the kernel. */
-function window(g: Builder, x: Value, [i, j]: readonly [number, number], strides: readonly [number, number], [oh, ow]: readonly [number, number]): Value {
-  if (i === 0 && j === 0 && x.shape[1] === oh && x.shape[2] === ow && strides[0] === 1 && strides[1] === 1) return x;
-  const ends = [i + (oh - 1) * strides[0] + 1, j + (ow - 1) * strides[1] + 1];
-  return g.add1('Slice', [x], { axes: [1, 2], starts: [i, j], ends, steps: strides });
+  const padded = g.pad(x, [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]);
+  const ends = [0, 1].map((i) => (dy.shape[2 + i] - 1) * strides[i] + 1);
+  const patches = Array.from({ length: kh * kw }, (_, index) => {
+    const starts = [Math.floor(index / kw), index % kw];
+    return g.add1('Slice', [padded], { axes: [2, 3], starts, ends: starts.map((s, i) => s + ends[i]), steps: strides });
+  });
+  const all = outer(g, flat(g, dy), flat(g, g.concat(patches, 1))); // [out, kh·kw·channels]
+  return g.transpose(g.reshape(all, [out, kh, kw, channels]), [0, 3, 1, 2]);
 }

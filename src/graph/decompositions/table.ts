@@ -13,7 +13,7 @@ import {
   rmsNormalization,
   rmsNormalizationGrad,
 } from './norms.ts';
-import { convGradInput, convGradWeight, linear, linearGradInput, linearGradWeight } from './products.ts';
+import { convGradInput, convGradWeight, fusedMatMul, linear, linearGradInput, linearGradWeight } from './products.ts';
 import { rotaryEmbedding } from './rotary.ts';
 
 /** Emits nodes that compute the outputs of `node`, in order. */
@@ -67,6 +67,7 @@ export const decompositions: { readonly [K in OpName]: Decomposition<K> | 'primi
   LinearGradWeight: linearGradWeight,
   ConvGradInput: convGradInput,
   ConvGradWeight: convGradWeight,
+  FusedMatMul: fusedMatMul,
   Gelu: gelu,
   GeluGrad: geluGrad,
   Swish: swish,

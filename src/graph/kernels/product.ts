@@ -5,7 +5,7 @@ import type { ConvAttributes } from '../ops.ts';
 import { at, f64, generate, unravel, type F64Tensor, type Kernels } from './f64.ts';
 
 type Product =
-  | 'MatMul' | 'Gemm' | 'Conv' | 'ConvTranspose'
+  | 'MatMul' | 'FusedMatMul' | 'Gemm' | 'Conv' | 'ConvTranspose'
   | 'Linear' | 'LinearGradInput' | 'LinearGradWeight' | 'ConvGradInput' | 'ConvGradWeight'; // prettier-ignore
 
 const sum = (length: number, term: (i: number) => number): number => {
@@ -103,6 +103,16 @@ export const product: Kernels<Product> = {
       return sum(a.shape[a.shape.length - 1], (k) => at(a, [...batch, row, k]) * at(b, [...batch, k, column]));
     }),
   ],
+  FusedMatMul: ([a, b], { transA, transB }, [{ shape }]) => {
+    const depth = a.shape[a.shape.length - (transA ? 2 : 1)];
+    const turned = (batch: readonly number[], i: number, j: number, swap: boolean) => [...batch, ...(swap ? [j, i] : [i, j])];
+    return [
+      generate(shape, (index) => {
+        const [batch, [row, column]] = [index.slice(0, -2), index.slice(-2)];
+        return sum(depth, (k) => at(a, turned(batch, row, k, transA)) * at(b, turned(batch, k, column, transB)));
+      }),
+    ];
+  },
   Gemm: ([a, b, c], { transA, transB }, [{ shape }]) => {
     const depth = a.shape[transA ? 0 : 1];
     return [

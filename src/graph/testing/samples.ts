@@ -168,6 +168,12 @@ export const samples: Samples = {
     of({}, x([2, 1, 2, 3]), x([4, 3, 2])),
     of({}, x([3, 4]), x([2, 4, 1])),
   ],
+  FusedMatMul: [
+    of({ transA: false, transB: false }, x([2, 2, 3]), x([3, 4])),
+    of({ transA: true, transB: false }, x([2, 3, 2]), x([2, 3, 4])),
+    of({ transA: false, transB: true }, x([2, 1, 2, 3]), x([4, 5, 3])),
+    of({ transA: true, transB: true }, x([2, 3, 2]), x([4, 3])),
+  ],
   Gemm: [false, true].flatMap((transA) =>
     [false, true].flatMap((transB) =>
       [undefined, x([2, 4]), x([4]), x([2, 1])].map((c) => of({ transA, transB }, x(transA ? [3, 2] : [2, 3]), x(transB ? [4, 3] : [3, 4]), c)),

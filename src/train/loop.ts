@@ -1,0 +1,54 @@
+// The training loop: batches in, one update a step, what happened out. It knows of no model and no file.
+
+import type { Tensor } from '../tensor/tensor.ts';
+import type { LossAndGradients } from './loss-program.ts';
+import type { Optimiser, Update } from './optimiser.ts';
+
+/** What one micro-batch feeds to the loss graph. Its loss is already divided for the whole accumulated batch. */
+export type BatchInputs = Readonly<Record<string, Tensor>>;
+
+export interface LoopOptions {
+  readonly optimiser: Optimiser;
+  /** The micro-batches of a step (0 for the first): a pure function of the step. */
+  readonly batchesAt: (step: number) => readonly BatchInputs[] | Promise<readonly BatchInputs[]>;
+  readonly lossOf: (inputs: BatchInputs, parameters: ReadonlyMap<string, Tensor>) => Promise<LossAndGradients>;
+  /** Asked for after each step: true ends the loop. */
+  readonly stop?: () => boolean;
+}
+
+export interface StepResult extends Update {
+  /** 1 after the first step. */
+  readonly step: number;
+  /** Sum over the micro-batches. */
+  readonly loss: number;
+}
+
+/** Runs from the optimiser's step to its last one, yielding after each update. */
+export async function* trainingSteps({ optimiser, batchesAt, lossOf, stop }: LoopOptions): AsyncGenerator<StepResult> {
+  const parameters = optimiser.parameters;
+  while (optimiser.step < optimiser.options.totalSteps) {
+    const batches = await batchesAt(optimiser.step);
+    const { loss, gradients } = await accumulate(batches, (inputs) => lossOf(inputs, parameters));
+    const update = optimiser.update(gradients);
+    yield { step: optimiser.step, loss, ...update };
+    if (stop?.()) return;
+  }
+}
+
+async function accumulate(batches: readonly BatchInputs[], lossOf: (inputs: BatchInputs) => Promise<LossAndGradients>): Promise<LossAndGradients> {
+  let total: LossAndGradients | undefined;
+  for (const inputs of batches) {
+    const part = await lossOf(inputs);
+    total = total === undefined ? part : { loss: total.loss + part.loss, gradients: addInto(total.gradients, part.gradients) };
+  }
+  return total ?? { loss: 0, gradients: new Map() };
+}
+
+function addInto(sum: Map<string, Float32Array>, part: ReadonlyMap<string, Float32Array>): Map<string, Float32Array> {
+  for (const [name, values] of part) {
+    const target = sum.get(name);
+    if (target === undefined) sum.set(name, values);
+    else for (let i = 0; i < values.length; i++) target[i] += values[i];
+  }
+  return sum;
+}
