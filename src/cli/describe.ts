@@ -45,5 +45,5 @@ export function doneLines(done: DoneEvent, lastLoss: string): string[] {
     : pc.green(pc.bold(`Done in ${duration(done.seconds)}`)) + `: ${plural(done.step, 'step')}${loss}`;
   const files = { adapter: done.adapter, log: done.log, 'contact sheet': done.contactSheet };
   const rows = Object.entries(files).flatMap(([name, file]) => (file === undefined ? [] : [`  ${pc.dim(name.padEnd(13))}  ${file}`]));
-  return [head, ...rows];
+  return ['', head, ...rows];
 }

@@ -1,8 +1,9 @@
 // Numbers, durations and sizes as people read them; the width of text in a terminal.
 
-/** `45 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`. */
+/** `0.4 s`, `45 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '?';
+  if (seconds > 0.05 && seconds < 0.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.max(0, Math.round(seconds));
   const [days, hours, minutes] = [86400, 3600, 60].map((unit) => Math.floor(whole / unit));
   if (days > 0) return `${days} d ${hours % 24} h`;

@@ -4,7 +4,7 @@ import pc from 'picocolors';
 import type { StepEvent, TrainEvent } from '../train/events.ts';
 import { bar, sparkline, thin } from './bars.ts';
 import { doneLines, planLines, sampleLines, savedLines, warningLines } from './describe.ts';
-import { bytes, cut, displayWidth, duration, loss, percent, rate, speed } from './format.ts';
+import { amount, bytes, cut, displayWidth, duration, loss, percent, rate, speed } from './format.ts';
 
 /** A display of one run. `close` leaves the terminal as it was, whatever happened. */
 export interface Progress {
@@ -68,8 +68,8 @@ export function advance(view: View, event: TrainEvent, now: number): { view: Vie
 
 function endOfPhase(phase: Phase | undefined, now: number): string[] {
   if (phase === undefined) return [];
-  const count = phase.total > 1 ? ` ${phase.done}` : '';
-  return [`${pc.green('✓')} ${phase.name}${count} ${pc.dim(duration((now - phase.since) / 1000))}`];
+  const count = phase.total > 1 ? `${amount(phase.done)}, ` : '';
+  return [`${pc.green('✓')} ${phase.name} ${pc.dim(`(${count}${duration((now - phase.since) / 1000)})`)}`];
 }
 
 /** One piece of a line, and how it is coloured once it is known to fit. */
@@ -121,7 +121,7 @@ function stepLines(step: StepEvent, view: View, columns: number, now: number): s
   return [
     line([[percent(share).padStart(5), pc.bold], drawnBar(share, columns), [`step ${step.step}/${step.totalSteps}`], [`epoch ${step.epoch}/${step.epochs}`, pc.dim]], columns),
     line([[` loss ${loss(step.loss)}`, isBroken ? pc.red : undefined], [mean, pc.bold], [room > 4 ? sparkline(view.losses, room) : '', pc.green]], columns),
-    line([[` ${duration(left)} left`, pc.bold], [speed(step.secondsPerStep)], [bytes(step.memoryBytes)], [ratesText(step), pc.dim]], columns),
+    line([[` ${duration(left)} left`, pc.bold], [speed(step.secondsPerStep)], [`memory ${bytes(step.memoryBytes)}`], [ratesText(step), pc.dim]], columns),
   ];
 }
 
@@ -207,6 +207,6 @@ function plainLine(event: TrainEvent): string {
     `mean ${loss(event.lossAverage)}`,
     speed(event.secondsPerStep),
     `${duration(event.secondsLeft)} left`,
-    bytes(event.memoryBytes),
+    `memory ${bytes(event.memoryBytes)}`,
   ].filter((part) => part !== '').join('  ');
 }
