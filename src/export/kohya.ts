@@ -1,0 +1,101 @@
+// LoRA files with the keys of kohya's sd-scripts, which WebUI, Forge, ComfyUI and diffusers all load; and back.
+
+import { openSafetensors, readTensor, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
+import { CheckpointError, type Problem } from '../errors.ts';
+import { toFloat32, type FloatDType } from '../tensor/half.ts';
+import { serialize } from '../tensor/safetensors.ts';
+import { float32, type Tensor } from '../tensor/tensor.ts';
+import { legacyHash, modelHash } from './hashes.ts';
+import { assertShapes, convert, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+
+/** The first part of our module paths, and of kohya's names. */
+const prefixes = { unet: 'lora_unet', text_encoder: 'lora_te' } as const;
+
+/** `unet.down_blocks.0.attentions.0.proj_in` → `lora_unet_down_blocks_0_attentions_0_proj_in`. */
+export function kohyaName(path: string): string {
+  const [component, ...rest] = path.split('.');
+  const prefix = component === 'unet' || component === 'text_encoder' ? prefixes[component] : component;
+  return [prefix, ...rest].join('_');
+}
+
+/** The inverse for the module paths of a model: the underscores cannot be told apart without them. */
+export function modulePaths(paths: Iterable<string>): ReadonlyMap<string, string> {
+  const byName = new Map<string, string>();
+  for (const path of paths) {
+    byName.set(kohyaName(path), path);
+    // diffusers writes SD 1.x's only text encoder with SDXL's name for the first of two.
+    if (path.startsWith('text_encoder.')) byName.set(kohyaName(path).replace(/^lora_te_/, 'lora_te1_'), path);
+  }
+  return byName;
+}
+
+export interface KohyaLora {
+  readonly modules: readonly LoraWeights[];
+  /** `ss_…` and `modelspec.…`; the `sshs_` hashes are computed here. */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly dtype: FloatDType;
+}
+
+/** The bytes of the file: three tensors a module, sorted; metadata with both hashes. */
+export function writeKohyaLora({ modules, metadata, dtype }: KohyaLora): Uint8Array {
+  const tensors = new Map(modules.flatMap((module) => moduleTensors(module, dtype)));
+  const training = Object.fromEntries(Object.entries(metadata).filter(([key]) => key.startsWith('ss_')));
+  const hashed = serialize(tensors, training);
+  return serialize(tensors, { ...metadata, sshs_model_hash: modelHash(hashed), sshs_legacy_hash: legacyHash(hashed) });
+}
+
+function moduleTensors(module: LoraWeights, dtype: FloatDType): [string, Tensor][] {
+  assertShapes(module);
+  const name = kohyaName(module.path);
+  return [
+    [`${name}.lora_down.weight`, convert(module.down, dtype)],
+    [`${name}.lora_up.weight`, convert(module.up, dtype)],
+    [`${name}.alpha`, convert(float32([], [module.alpha]), dtype)],
+  ];
+}
+
+/**
+ * Reads a LoRA file with kohya's keys. `paths`: the module paths of the base model, which give the names back.
+ * A module without alpha has alpha = rank. Tensors keep the file's dtype.
+ * Throws CheckpointError that lists the modules the model does not have, and the incomplete ones.
+ */
+export function readKohyaLora(path: string, paths: Iterable<string>): { modules: LoraWeights[]; metadata: Readonly<Record<string, string>> } {
+  const file = openSafetensors(path);
+  refuseOtherAdapters(file, path);
+  const known = modulePaths(paths);
+  const problems: Problem[] = [];
+  const modules: LoraWeights[] = [];
+  for (const name of new Set(Array.from(file.tensors.keys(), (key) => key.split('.')[0]))) {
+    const found = readModule(file, name, known.get(name));
+    if (typeof found === 'string') problems.push({ where: `${path} ${name}`, what: found });
+    else modules.push(found);
+  }
+  throwProblems(problems, path);
+  return { modules, metadata: file.metadata };
+}
+
+/** A module of the file, or what is wrong with it. */
+function readModule({ tensors }: SafetensorsFile, name: string, path: string | undefined): LoraWeights | string {
+  if (path === undefined) return 'the base model has no such module: the LoRA belongs to another architecture';
+  const [down, up, alpha] = ['lora_down.weight', 'lora_up.weight', 'alpha'].map((part) => tensors.get(`${name}.${part}`));
+  if (down === undefined || up === undefined) return `incomplete: ${down === undefined ? 'lora_down' : 'lora_up'}.weight is missing`;
+  const module = { path, down: readTensor(down), up: readTensor(up), alpha: alpha === undefined ? down.shape[0] : toFloat32(readTensor(alpha)).data[0] };
+  return shapeProblem(module.down, module.up) ?? module;
+}
+
+const otherAdapters: readonly (readonly [RegExp, string])[] = [
+  [/\.hada_/, 'LoHa'],
+  [/\.lokr_/, 'LoKr'],
+  [/\.oft_/, 'OFT'],
+  [/\.dora_scale$/, 'DoRA'],
+  [/\.lora_mid\./, 'LoCon with a Tucker core'],
+  [/\.diff(_b)?$/, 'a full-weight difference'],
+];
+
+function refuseOtherAdapters({ tensors }: SafetensorsFile, path: string): void {
+  const names = [...tensors.keys()];
+  const fix = 'Name a plain LoRA.';
+  const other = otherAdapters.find(([pattern]) => names.some((name) => pattern.test(name)));
+  if (other !== undefined) throw new CheckpointError([{ where: path, what: `this adapter is ${other[1]}, not a plain LoRA`, fix }]);
+  if (!names.some((name) => /^lora_(unet|te\d?)_/.test(name))) throw new CheckpointError([{ where: path, what: "this is not a LoRA with kohya's keys: no tensor name begins with lora_unet_ or lora_te_", fix }]);
+}

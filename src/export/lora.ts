@@ -1,0 +1,40 @@
+// A trained LoRA in memory: what the writers of each format take and their readers give back.
+
+import { CheckpointError, InternalError, type Problem } from '../errors.ts';
+import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+export interface LoraWeights {
+  /** The path of the module: its weight is the parameter `<path>.weight`, `unet.` or `text_encoder.` first. */
+  readonly path: string;
+  /** A: [rank, in] of a linear layer, [rank, in, kh, kw] of a convolution. */
+  readonly down: Tensor;
+  /** B: [out, rank], or [out, rank, 1, 1]. */
+  readonly up: Tensor;
+  /** The layer's weight becomes W + alpha / rank · B A. */
+  readonly alpha: number;
+}
+
+export function convert(tensor: Tensor, dtype: FloatDType): Tensor {
+  return tensor.dtype === dtype ? tensor : fromFloat32(toFloat32(tensor), dtype);
+}
+
+/** Refuses shapes that no reader could use: a fault of ours, found before it is in a file. */
+export function assertShapes({ path, down, up }: LoraWeights): void {
+  const problem = shapeProblem(down, up);
+  if (problem !== undefined) throw new InternalError(`${path}: ${problem}`);
+}
+
+/** What is wrong with a pair of factors, if anything. */
+export function shapeProblem(down: Tensor, up: Tensor): string | undefined {
+  const isPair = (down.shape.length === 2 && up.shape.length === 2) || (down.shape.length === 4 && up.shape.length === 4 && up.shape[2] * up.shape[3] === 1);
+  if (isPair && down.shape[0] === up.shape[1]) return undefined;
+  return `down [${down.shape.join(', ')}] and up [${up.shape.join(', ')}] do not fit together`;
+}
+
+/** Throws the problems found in a LoRA file, a dozen at most. */
+export function throwProblems(problems: readonly Problem[], path: string): void {
+  if (problems.length === 0) return;
+  const rest = problems.length - 12;
+  throw new CheckpointError(rest > 0 ? [...problems.slice(0, 12), { where: path, what: `and ${rest} more such problems` }] : problems);
+}
