@@ -1,0 +1,100 @@
+// metadata.csv: one row a picture, `filename,prompt`.
+import { CsvError, parse } from 'csv-parse/sync';
+import type { Problem } from '../errors.ts';
+import { readText } from './text-file.ts';
+
+export interface CaptionRow {
+  /** As written, with forward slashes and in Unicode's composed form. */
+  readonly name: string;
+  readonly caption: string;
+  /** Line of the file the row begins on, from 1. */
+  readonly line: number;
+}
+
+export interface CaptionTable {
+  readonly rows: readonly CaptionRow[];
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly string[];
+}
+
+const nameHeaders: readonly string[] = ['filename', 'file_name', 'file', 'image', 'image_name', 'path'];
+const captionHeaders: readonly string[] = ['prompt', 'text', 'caption'];
+
+/** The composed form with forward slashes, so that names from macOS and from Windows compare equal. */
+export const plainName = (name: string): string => name.normalize('NFC').replaceAll('\\', '/').replace(/^(\.\/)+/, '');
+
+/** One line without surplus white space. */
+export const plainCaption = (caption: string): string => caption.replace(/\s+/g, ' ').trim();
+
+/** Reads a table of captions; whatever is wrong with it is listed, not thrown. `shown` is the path in messages. */
+export async function readCaptionTable(path: string, shown: string): Promise<CaptionTable> {
+  const failed = (problem: Problem): CaptionTable => ({ rows: [], problems: [problem], warnings: [] });
+  try {
+    const { text, encoding } = await readText(path);
+    const table = parseTable(text, shown);
+    if (encoding === 'utf-8') return table;
+    return { ...table, warnings: [...table.warnings, `${shown} is saved as ${encoding}, not as UTF-8; check the captions in the log.`] };
+  } catch (error) {
+    if (error instanceof CsvError) return failed(csvProblem(error, shown));
+    const reason = error instanceof Error ? error.message : String(error);
+    return failed({ where: shown, what: `cannot be read: ${reason}`, fix: 'Save it as a CSV file in UTF-8.' });
+  }
+}
+
+interface Record {
+  readonly record: readonly string[];
+  readonly info: { readonly lines: number };
+}
+
+function parseTable(text: string, shown: string): CaptionTable {
+  const firstLine = text.slice(0, text.search(/[\r\n]|$/));
+  // With `info` each record comes with the number of the line it ends on; the types do not say so.
+  const records = parse(text, {
+    info: true, relax_column_count: true, skip_empty_lines: true, bom: true, delimiter: delimiterOf(firstLine), trim: true,
+  }) as unknown as Record[];
+  const header = (records[0]?.record ?? []).map((cell) => cell.toLowerCase());
+  const nameColumn = header.findIndex((cell) => nameHeaders.includes(cell));
+  const captionColumn = header.findIndex((cell) => captionHeaders.includes(cell));
+  if (nameColumn < 0 || captionColumn < 0) return { rows: [], warnings: [], problems: [headerProblem(shown, firstLine)] };
+  return readRecords(records.slice(1), header.length, nameColumn, captionColumn, shown);
+}
+
+/** Spreadsheets of some countries write semicolons or tabs. */
+const delimiterOf = (header: string): string => [',', ';', '\t'].find((sign) => header.includes(sign)) ?? ',';
+
+function readRecords(records: readonly Record[], columns: number, nameColumn: number, captionColumn: number, shown: string): CaptionTable {
+  const rows: CaptionRow[] = [];
+  const problems: Problem[] = [];
+  const firstLines = new Map<string, number>();
+  for (const { record, info } of records) {
+    if (record.every((cell) => cell === '')) continue;
+    const row = { name: plainName(record[nameColumn] ?? ''), caption: plainCaption(record[captionColumn] ?? ''), line: startLine(record, info.lines) };
+    const problem = rowProblem(row, record.slice(columns), firstLines.get(row.name));
+    if (problem !== undefined) problems.push({ where: `${shown}:${row.line}`, ...problem });
+    if (row.name !== '') rows.push(row);
+    if (!firstLines.has(row.name)) firstLines.set(row.name, row.line);
+  }
+  return { rows, problems, warnings: [] };
+}
+
+/** A record ends on line `last`; line breaks inside its quotes put its beginning before that. */
+const startLine = (record: readonly string[], last: number): number =>
+  last - record.reduce((breaks, cell) => breaks + (cell.match(/\r\n|\r|\n/g)?.length ?? 0), 0);
+
+function rowProblem({ name, caption }: CaptionRow, surplus: readonly string[], firstLine: number | undefined): Omit<Problem, 'where'> | undefined {
+  if (name === '') return { what: 'names no picture', fix: 'Write the name of the picture in the first column, or delete the row.' };
+  if (firstLine !== undefined) return { what: `names "${name}" again; line ${firstLine} has it already`, fix: 'Delete one of the two rows.' };
+  if (surplus.some((cell) => cell !== '')) return { what: `has more cells than the header; the caption would end at "${caption}"`, fix: `Put the caption in double quotes: ${name},"${[caption, ...surplus].join(', ')}"` };
+  if (caption === '') return { what: `"${name}" has an empty caption`, fix: 'Write a caption, or delete the row and the picture.' };
+  return undefined;
+}
+
+function headerProblem(shown: string, firstLine: string): Problem {
+  const found = firstLine.trim() === '' ? 'nothing' : `"${firstLine.slice(0, 60)}"`;
+  return { where: `${shown}:1`, what: `the first line must be the header "filename,prompt", but is ${found}`, fix: 'Add the line filename,prompt at the top.' };
+}
+
+function csvProblem(error: CsvError, shown: string): Problem {
+  const line = typeof error['lines'] === 'number' ? `:${error['lines']}` : '';
+  return { where: `${shown}${line}`, what: `is not valid CSV: ${error.message}`, fix: 'Check the double quotes: a quote inside a quoted caption is written twice.' };
+}
