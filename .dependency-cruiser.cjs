@@ -71,7 +71,7 @@ module.exports = {
       from: { path: '^src/', pathNot: test },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
     },
-    single('onnxruntime-node', '^src/runtime/[^/]+\\.ts$'),
+    single('onnxruntime-node', '^src/runtime/ort-session\.ts$'),
     single('yaml', '^src/config/yaml\\.ts$'),
     single('sharp', '^src/dataset/image\\.ts$'),
   ],
