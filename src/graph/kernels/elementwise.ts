@@ -37,7 +37,7 @@ function zip(a: F64Tensor, b: F64Tensor, shape: readonly number[], f: (a: number
 
 const binary =
   <K extends OpName>(f: (a: number, b: number) => number): Kernel<K> =>
-  ([a, b], _, [{ shape, dtype }]) => [zip(a, b, shape, (x, y) => cast(f(x, y), dtype))]; // cast: whole numbers divide to whole numbers
+  ([a, b], _, [{ shape }]) => [zip(a, b, shape, f)];
 
 type Elementwise =
   | 'Identity' | 'Neg' | 'Abs' | 'Sign' | 'Exp' | 'Log' | 'Sqrt' | 'Reciprocal' | 'Sigmoid' | 'Tanh' | 'Erf' | 'Sin' | 'Cos' | 'Cast'
