@@ -14,7 +14,7 @@ const chain = [
   ['server'],
   ['cli'],
 ];
-const test = '\\.test\\.ts$|/testing/';
+const test = '\\.test(-util)?\\.ts$|/testing/';
 const folder = (names) => `^src/(${names.join('|')})(/|\\.ts$)`;
 
 /** Folders that also run in a browser: nothing of Node, no package with a binary. */

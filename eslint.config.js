@@ -48,7 +48,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['**/*.test.ts', 'test/**', 'bench/**'],
+    files: ['**/*.test.ts', '**/*.test-util.ts', '**/testing/**', 'test/**', 'bench/**'],
     rules: { 'max-lines-per-function': 'off', 'max-lines': 'off', 'house/assertion-needs-reason': 'off' },
   },
   {
