@@ -33,7 +33,7 @@ export async function createSession(graph: OnnxGraph, options: SessionOptions = 
     graphOptimizationLevel: 'disabled',
     enableMemPattern: false,
     enableCpuMemArena: options.arena ?? false,
-    intraOpNumThreads: options.threads,
+    ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }), // refuses undefined
     interOpNumThreads: 1,
     logSeverityLevel: 3,
     enableProfiling: options.profile !== undefined,
