@@ -27,7 +27,7 @@ export const smallConfig: StableDiffusionConfig = {
   scheduler: stableDiffusion15.scheduler,
 };
 
-/** Other counts of everything: two levels, two layers, sine first, shifted frequencies, erf gelu, three tokens' places. */
+/** Other counts of everything: two levels, two layers, sine first, shifted frequencies, erf gelu, twelve token positions, three latent channels. */
 export const otherConfig: StableDiffusionConfig = {
   unet: {
     ...stableDiffusion15.unet,
