@@ -31,6 +31,8 @@ export const limits = {
     num_class_embeds: only(null),
   }),
   vae: z.object({
+    down_block_types: z.array(z.literal('DownEncoderBlock2D')).optional(),
+    up_block_types: z.array(z.literal('UpDecoderBlock2D')).optional(),
     act_fn: only('silu'),
     shift_factor: only(0),
     use_quant_conv: only(true),

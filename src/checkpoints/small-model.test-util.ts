@@ -44,7 +44,10 @@ export const smallConfigs = {
     _class_name: 'UNet2DConditionModel', act_fn: 'silu', attention_head_dim: 4, block_out_channels: [16, 32, 48], cross_attention_dim: 24, layers_per_block: 1, norm_num_groups: 8, sample_size: 8,
     down_block_types: ['DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'], up_block_types: ['CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D'], in_channels: 4, out_channels: 4,
   },
-  vae: { _class_name: 'AutoencoderKL', block_out_channels: [8, 16, 16], layers_per_block: 1, norm_num_groups: 4, latent_channels: 4, scaling_factor: 0.5 },
+  vae: {
+    _class_name: 'AutoencoderKL', down_block_types: Array<string>(3).fill('DownEncoderBlock2D'), up_block_types: Array<string>(3).fill('UpDecoderBlock2D'),
+    block_out_channels: [8, 16, 16], layers_per_block: 1, norm_num_groups: 4, latent_channels: 4, scaling_factor: 0.5,
+  },
   text_encoder: { architectures: ['CLIPTextModel'], hidden_size: 24, intermediate_size: 48, num_hidden_layers: 2, num_attention_heads: 2, vocab_size: 100, hidden_act: 'quick_gelu' },
 };
 

@@ -24,33 +24,54 @@ export async function embeddedClipVocabulary(): Promise<ClipVocabulary> {
 }
 
 /**
- * The vocabulary in `folder/vocab.json` and `folder/merges.txt`, or undefined where there is none.
- * Throws CheckpointError when the files are damaged.
+ * The vocabulary of a diffusers model's `tokenizer` folder: vocab.json and merges.txt, or tokenizer.json;
+ * undefined where there is none. Throws CheckpointError when the files are damaged.
  */
 export function readClipVocabulary(folder: string): ClipVocabulary | undefined {
-  const vocabPath = join(folder, 'vocab.json');
-  const mergesPath = join(folder, 'merges.txt');
-  if (!existsSync(vocabPath) || !existsSync(mergesPath)) return undefined;
-  const tokens = parseTokens(readFileSync(vocabPath, 'utf8'), vocabPath);
-  const lines = readFileSync(mergesPath, 'utf8').split(/\r?\n/);
-  return { tokens, merges: parseMerges(lines.filter((line, i) => i === 0 || line !== '')) };
+  const [vocab, merges, whole] = ['vocab.json', 'merges.txt', 'tokenizer.json'].map((name) => join(folder, name));
+  if (existsSync(vocab) && existsSync(merges)) {
+    const lines = readFileSync(merges, 'utf8').split(/\r?\n/);
+    return checked(vocab, { tokens: parseJson(vocab, tokenIds), merges: parseMerges(lines.filter((line, i) => i === 0 || line !== '')) });
+  }
+  return existsSync(whole) ? fromTokenizerJson(whole) : undefined;
 }
 
-function parseTokens(text: string, path: string): Record<string, number> {
+const tokenIds = z.record(z.string(), z.int());
+const tokenizerJson = z.object({
+  added_tokens: z.array(z.object({ id: z.int(), content: z.string() })).default([]),
+  model: z.object({ vocab: tokenIds, merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])) }),
+});
+
+function fromTokenizerJson(path: string): ClipVocabulary {
+  const { added_tokens, model } = parseJson(path, tokenizerJson);
+  const added = Object.fromEntries(added_tokens.map(({ content, id }) => [content, id]));
+  return checked(path, { tokens: { ...model.vocab, ...added }, merges: model.merges.map((pair) => (typeof pair === 'string' ? pairOf(pair) : pair)) });
+}
+
+const repair = 'Download the file again, or delete the tokenizer folder to use the embedded vocabulary.';
+
+function parseJson<T>(path: string, schema: z.ZodType<T>): T {
   try {
-    return z.record(z.string(), z.int()).parse(JSON.parse(text));
+    return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (cause) {
-    const problem = { where: path, what: 'this vocabulary is not a JSON object of tokens and ids', fix: 'Download the file again, or delete the tokenizer folder to use the embedded vocabulary.' };
-    throw new CheckpointError([problem], { cause });
+    throw new CheckpointError([{ where: path, what: 'this is not the vocabulary of a CLIP tokenizer, or it is damaged', fix: repair }], { cause });
   }
+}
+
+function checked(path: string, vocabulary: ClipVocabulary): ClipVocabulary {
+  const missing = ['<|startoftext|>', '<|endoftext|>'].filter((mark) => !(mark in vocabulary.tokens));
+  if (missing.length > 0) throw new CheckpointError([{ where: path, what: `the vocabulary has no ${missing.join(' and no ')}`, fix: repair }]);
+  return vocabulary;
 }
 
 /** The first line is the version. */
 function parseMerges(lines: readonly string[]): [string, string][] {
-  return lines.slice(1).map((line) => {
-    const [left = '', right = ''] = line.split(' ');
-    return [left, right];
-  });
+  return lines.slice(1).map(pairOf);
+}
+
+function pairOf(line: string): [string, string] {
+  const [left = '', right = ''] = line.split(' ');
+  return [left, right];
 }
 
 /** Ids in CLIP's order: bytes, bytes that end a word, merges, marks. */

@@ -34,7 +34,7 @@ for (const { text, ids, padded_end } of golden.cases) {
   });
 }
 
-test('reads vocab.json and merges.txt of a diffusers folder', async () => {
+test('reads vocab.json and merges.txt, or tokenizer.json, of a diffusers folder', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'clip-'));
   try {
     const { tokens, merges } = await embeddedClipVocabulary();
@@ -43,7 +43,13 @@ test('reads vocab.json and merges.txt of a diffusers folder', async () => {
     const own = await createClipTokenizer(folder);
     for (const { text } of golden.cases) assert.deepEqual(own.encode(text), tokenizer.encode(text));
     writeFileSync(join(folder, 'vocab.json'), '{"a": ');
-    await assert.rejects(createClipTokenizer(folder), /vocab\.json: this vocabulary is not/);
+    await assert.rejects(createClipTokenizer(folder), /vocab\.json: this is not the vocabulary/);
+    writeFileSync(join(folder, 'vocab.json'), '{"a": 0}');
+    await assert.rejects(createClipTokenizer(folder), /vocab\.json: the vocabulary has no <\|startoftext\|> and no <\|endoftext\|>/);
+    rmSync(join(folder, 'vocab.json'));
+    writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify({ model: { vocab: tokens, merges: merges.map((pair) => pair.join(' ')) } }));
+    const whole = await createClipTokenizer(folder);
+    for (const { text } of golden.cases) assert.deepEqual(whole.encode(text), tokenizer.encode(text));
   } finally {
     rmSync(folder, { recursive: true });
   }
