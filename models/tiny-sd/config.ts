@@ -19,7 +19,7 @@ export const tinyStableDiffusion: StableDiffusionConfig = {
   },
   vae: {
     ...stableDiffusion15.vae,
-    block_out_channels: [32, 64, 96],
+    block_out_channels: [24, 48, 96],
     layers_per_block: 1,
     norm_num_groups: 4,
   },

@@ -1,0 +1,26 @@
+// Where the stages of the embedded base keep their state, and the lines they print.
+
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { StepResult } from '../../src/train/loop.ts';
+
+/** Not committed: weights with moments and averages, for continuing. */
+export const stateFolder = fileURLToPath(new URL('../../.cache/tiny-sd', import.meta.url));
+
+export function stateFile(stage: string): string {
+  mkdirSync(stateFolder, { recursive: true });
+  return `${stateFolder}/${stage}.safetensors`;
+}
+
+/** Prints a line every 20 steps: step, mean loss of these steps, norm of the gradient, rate, time. */
+export async function report(stage: string, totalSteps: number, steps: AsyncIterable<StepResult>): Promise<void> {
+  let [sum, count, since] = [0, 0, Date.now()];
+  for await (const { step, loss, gradNorm, learningRates } of steps) {
+    sum += loss;
+    count++;
+    if (step % 20 !== 0) continue;
+    const seconds = (Date.now() - since) / 1000 / count;
+    console.log(`${stage} ${step}/${totalSteps} loss ${(sum / count).toFixed(4)} norm ${gradNorm.toFixed(2)} rate ${learningRates.all.toExponential(2)} ${seconds.toFixed(2)} s/step`);
+    [sum, count, since] = [0, 0, Date.now()];
+  }
+}

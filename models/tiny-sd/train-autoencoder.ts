@@ -1,0 +1,81 @@
+// Stage 1 of the embedded base: the autoencoder, from nothing, on crops of drawn pictures.
+//
+//   npx tsx models/tiny-sd/train-autoencoder.ts [steps]
+//
+// Continues from .cache/tiny-sd/autoencoder.safetensors where that is there.
+
+import { sequence, normals } from '../../src/util/philox.ts';
+import type { BatchInputs } from '../../src/train/loop.ts';
+import { fullTraining } from '../../src/train/full-training.ts';
+import { latentFactor } from '../../src/models/stable-diffusion-config.ts';
+import { PICTURE_SIDE, tinyStableDiffusion as config } from './config.ts';
+import { renderAutoencoderPictures } from './draw-autoencoder.ts';
+import { autoencoderLoss } from './losses.ts';
+import { report, stateFile } from './report.ts';
+import { fileURLToPath } from 'node:url';
+
+const PICTURES = 2400;
+const CROP = 64;
+const BATCH = 8;
+const SEED = 20_241;
+
+export const autoencoderSteps = 1800;
+
+/** Crops of random pictures, as the batch of one step. */
+function cropsAt(pictures: Uint8Array, step: number): BatchInputs {
+  const next = sequence(SEED, 1 + step);
+  const pixels = new Float32Array(BATCH * 3 * CROP * CROP);
+  for (let n = 0; n < BATCH; n++) {
+    const picture = Math.floor(next() * PICTURES);
+    const [left, top] = [0, 1].map(() => Math.floor(next() * (PICTURE_SIDE - CROP + 1)));
+    copyCrop(pictures, picture, left, top, pixels, n);
+  }
+  const latentSide = CROP / latentFactor(config.vae);
+  const shape = [BATCH, config.vae.latent_channels, latentSide, latentSide];
+  const noise = normals(SEED + 1, step, new Float32Array(shape.reduce((product, dim) => product * dim, 1)));
+  return {
+    pixels: { dtype: 'float32', shape: [BATCH, 3, CROP, CROP], data: pixels },
+    noise: { dtype: 'float32', shape, data: noise },
+  };
+}
+
+function copyCrop(pictures: Uint8Array, picture: number, left: number, top: number, out: Float32Array, n: number): void {
+  for (let c = 0; c < 3; c++) {
+    for (let y = 0; y < CROP; y++) {
+      const from = ((picture * 3 + c) * PICTURE_SIDE + top + y) * PICTURE_SIDE + left;
+      const to = ((n * 3 + c) * CROP + y) * CROP;
+      for (let x = 0; x < CROP; x++) out[to + x] = pictures[from + x] / 127.5 - 1;
+    }
+  }
+}
+
+/** The trained autoencoder, continuing from its state file. */
+export async function autoencoderTraining(totalSteps: number, batchAt: (step: number) => BatchInputs) {
+  return fullTraining({
+    graph: autoencoderLoss(config, BATCH, CROP),
+    seed: SEED,
+    learningRate: 2e-3,
+    optimiser: {
+      betas: [0.9, 0.99],
+      eps: 1e-8,
+      weight_decay: 0.01,
+      lr_scheduler: 'cosine',
+      lr_warmup_steps: 100,
+      lr_num_cycles: 1,
+      lr_power: 1,
+      max_grad_norm: 1,
+      totalSteps,
+    },
+    batchAt,
+    emaDecay: 0.995,
+    stateFile: stateFile('autoencoder'),
+    saveEvery: 100,
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const totalSteps = Number(process.argv[2] ?? autoencoderSteps);
+  const { pixels } = await renderAutoencoderPictures(PICTURES);
+  const training = await autoencoderTraining(totalSteps, (step) => cropsAt(pixels, step));
+  await report('autoencoder', totalSteps, training.steps());
+}
