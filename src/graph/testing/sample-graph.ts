@@ -38,10 +38,10 @@ export function bindingsOf({ op, sample }: Case, seed: number): Record<string, F
   return Object.fromEntries(tensors.flatMap((tensor, i) => (tensor === undefined ? [] : [[inputName(op, i), tensor]])));
 }
 
-/** max |actual − expected| / max |expected|, over all elements; where all expected are 0, the largest |actual|. */
-export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+/** max |actual − expected| / max |expected|, over all elements; the divisor is at least `floor`, and 1 where both are 0. */
+export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, floor = 0): number {
   let error = 0;
-  let largest = 0;
+  let largest = floor;
   for (let i = 0; i < expected.length; i++) {
     error = Math.max(error, Math.abs(actual[i] - expected[i]));
     if (Number.isNaN(actual[i] - expected[i])) return Infinity;
@@ -50,12 +50,14 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
   return largest === 0 ? error : error / largest;
 }
 
-/** Fails where a result differs from the expected one by more than `tolerance` of the largest expected element. */
-export function assertClose(actual: Record<string, F64Tensor>, expected: Record<string, F64Tensor>, tolerance: number, title: string): void {
+type Tensors = Readonly<Record<string, F64Tensor>>;
+
+/** Fails where a result differs from the expected one by more than `tolerance` of the largest expected element (or of `floor`). */
+export function assertClose(actual: Tensors, expected: Tensors, tolerance: number, title: string, floor = 0): void {
   assert.deepEqual(Object.keys(actual), Object.keys(expected), title);
   for (const [name, wanted] of Object.entries(expected)) {
     assert.ok(sameShape(actual[name].shape, wanted.shape), `${title}: ${name} is [${actual[name].shape}], not [${wanted.shape}]`);
-    const error = relativeError(actual[name].data, wanted.data);
+    const error = relativeError(actual[name].data, wanted.data, floor);
     assert.ok(error <= tolerance, `${title}: ${name} differs by ${error.toExponential(2)} of its largest element, more than ${tolerance}`);
   }
 }

@@ -1,0 +1,36 @@
+import { test } from 'node:test';
+import { differentiate } from '../autodiff/differentiate.ts';
+import { bothGradients, lossWeights, withLoss } from '../autodiff/testing/check-gradients.ts';
+import { evaluate } from '../graph/evaluate.ts';
+import { lowerComposites } from '../graph/passes/lower-composites.ts';
+import { randomGraph } from '../graph/testing/random-graph.ts';
+import { assertClose } from '../graph/testing/sample-graph.ts';
+import { seeds } from '../graph/testing/seeds.ts';
+import { verify } from '../graph/verify.ts';
+import { runGraph } from './testing/run-graph.ts';
+
+/** A random program with a loss; its values and gradients are of the order of 1, so errors are measured against 1 at least. */
+function randomProgram(seed: number) {
+  const { graph: program, bindings, wrt } = randomGraph(seed);
+  const graph = withLoss(program);
+  const differentiated = differentiate(graph, { loss: 'loss', wrt });
+  for (const legal of [program, differentiated]) verify(legal);
+  return { graph, differentiated, wrt, bindings: { ...bindings, ...lossWeights(graph, seed) } };
+}
+
+for (const seed of seeds(6)) {
+  test(`random graph, TEST_SEED=${seed}: gradients equal finite differences`, () => {
+    const { graph, bindings, wrt } = randomProgram(seed);
+    const { actual, expected } = bothGradients(graph, bindings, wrt);
+    assertClose(actual, expected, 1e-6, `seed ${seed}`, 1); // float32 constants in the rules; 1e-7 in 2000 graphs
+  });
+
+  test(`random graph, TEST_SEED=${seed}: ONNX Runtime and the decompositions equal the evaluator`, async () => {
+    const { differentiated, bindings } = randomProgram(seed);
+    const expected = evaluate(differentiated, bindings);
+    const { graph: lowered } = lowerComposites(differentiated, new Set());
+    verify(lowered);
+    assertClose(evaluate(lowered, bindings), expected, 1e-6, `seed ${seed}, decomposed`, 1); // float32 constants; 1e-7 in 2000 graphs
+    assertClose(await runGraph(differentiated, bindings), expected, 2e-5, `seed ${seed}`, 1); // float32 throughout; 3e-6 in 2000 graphs
+  });
+}
