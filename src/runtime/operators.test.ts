@@ -71,6 +71,7 @@ const tolerances: { readonly [K in OpName]: number } = {
   GeluGrad: FEW,
   Swish: FEW,
   SwishGrad: FEW,
+  Standardize: FEW,
   LayerNormalization: FEW,
   LayerNormalizationGrad: MANY,
   GroupNormalization: FEW,

@@ -4,7 +4,7 @@ import { sizeOf, type Shape } from '../../tensor/tensor.ts';
 import { f64, type F64Tensor, type Kernels } from './f64.ts';
 
 type Norm =
-  | 'LayerNormalization' | 'LayerNormalizationGrad' | 'GroupNormalization' | 'GroupNormalizationGrad'
+  | 'Standardize' | 'LayerNormalization' | 'LayerNormalizationGrad' | 'GroupNormalization' | 'GroupNormalizationGrad'
   | 'RMSNormalization' | 'RMSNormalizationGrad'; // prettier-ignore
 
 /** What is normalised together and which element of scale and bias applies. */
@@ -82,6 +82,10 @@ const gradient = (x: F64Tensor, scale: F64Tensor, dy: F64Tensor, layout: Layout)
 ];
 
 export const norm: Kernels<Norm> = {
+  Standardize: ([x], { epsilon }, [, rstd]) => {
+    const { xhat, r } = standardise(x, lastAxis(x.shape, epsilon, true));
+    return [f64(x.shape, xhat), f64(rstd.shape, r)];
+  },
   LayerNormalization: ([x, scale, bias], { epsilon }) => [normalise(x, scale, bias, lastAxis(x.shape, epsilon, true))],
   LayerNormalizationGrad: ([x, scale, dy], { epsilon }) => gradient(x, scale, dy, lastAxis(x.shape, epsilon, true)),
   GroupNormalization: ([x, scale, bias], { epsilon, num_groups }) => [normalise(x, scale, bias, groups(x.shape, num_groups, epsilon))],

@@ -187,6 +187,7 @@ export const samples: Samples = {
   GeluGrad: shapes.flatMap((s) => [of<OpAttributes['GeluGrad']>({ approximate: 'none' }, x(s), x(s)), of<OpAttributes['GeluGrad']>({ approximate: 'tanh' }, x(s), x(s))]),
   Swish: shapes.flatMap((shape) => [1, Math.fround(1.702)].map((alpha) => of({ alpha }, x(shape)))),
   SwishGrad: shapes.flatMap((shape) => [1, Math.fround(1.702)].map((alpha) => of({ alpha }, x(shape), x(shape)))),
+  Standardize: lastAxis.map(({ shape }) => of({ epsilon: EPSILON }, x(shape))),
   LayerNormalization: lastAxis.map(({ shape, channels }) => of({ epsilon: EPSILON }, x(shape), x(channels), x(channels))),
   LayerNormalizationGrad: lastAxis.map(({ shape, channels }) => of({ epsilon: EPSILON }, x(shape), x(channels), x(shape))),
   GroupNormalization: groups.map(({ shape, num_groups }) => of({ num_groups, epsilon: EPSILON }, x(shape), x([shape[1]]), x([shape[1]]))),
