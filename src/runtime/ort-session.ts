@@ -1,11 +1,14 @@
 // ONNX Runtime's CPU provider: the only file that imports onnxruntime-node.
 
 import { parse, relative, sep } from 'node:path';
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { env, InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { InternalError, SystemError } from '../errors.ts';
 import { dtypes, type DType } from '../tensor/dtype.ts';
 import { isExternal, type Tensor } from '../tensor/tensor.ts';
 import { encodeModel, type OnnxGraph } from './onnx-model.ts';
+
+/** Of ONNX Runtime, e.g. `1.30.0`. */
+export const runtimeVersion: string = env.versions.node ?? env.versions.common;
 
 export interface SessionOptions {
   /** Threads of one operator; by default the machine's cores. */

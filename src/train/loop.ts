@@ -7,11 +7,11 @@ import type { Optimiser, Update } from './optimiser.ts';
 /** What one micro-batch feeds to the loss graph. Its loss is already divided for the whole accumulated batch. */
 export type BatchInputs = Readonly<Record<string, Tensor>>;
 
-export interface LoopOptions {
+export interface LoopOptions<Batch> {
   readonly optimiser: Optimiser;
   /** The micro-batches of a step (0 for the first): a pure function of the step. */
-  readonly batchesAt: (step: number) => readonly BatchInputs[] | Promise<readonly BatchInputs[]>;
-  readonly lossOf: (inputs: BatchInputs, parameters: ReadonlyMap<string, Tensor>) => Promise<LossAndGradients>;
+  readonly batchesAt: (step: number) => readonly Batch[] | Promise<readonly Batch[]>;
+  readonly lossOf: (batch: Batch, parameters: ReadonlyMap<string, Tensor>) => Promise<LossAndGradients>;
   /** Asked for after each step: true ends the loop. */
   readonly stop?: () => boolean;
 }
@@ -24,21 +24,21 @@ export interface StepResult extends Update {
 }
 
 /** Runs from the optimiser's step to its last one, yielding after each update. */
-export async function* trainingSteps({ optimiser, batchesAt, lossOf, stop }: LoopOptions): AsyncGenerator<StepResult> {
+export async function* trainingSteps<Batch>({ optimiser, batchesAt, lossOf, stop }: LoopOptions<Batch>): AsyncGenerator<StepResult> {
   const parameters = optimiser.parameters;
   while (optimiser.step < optimiser.options.totalSteps) {
     const batches = await batchesAt(optimiser.step);
-    const { loss, gradients } = await accumulate(batches, (inputs) => lossOf(inputs, parameters));
+    const { loss, gradients } = await accumulate(batches, (batch) => lossOf(batch, parameters));
     const update = optimiser.update(gradients);
     yield { step: optimiser.step, loss, ...update };
     if (stop?.()) return;
   }
 }
 
-async function accumulate(batches: readonly BatchInputs[], lossOf: (inputs: BatchInputs) => Promise<LossAndGradients>): Promise<LossAndGradients> {
+async function accumulate<Batch>(batches: readonly Batch[], lossOf: (batch: Batch) => Promise<LossAndGradients>): Promise<LossAndGradients> {
   let total: LossAndGradients | undefined;
-  for (const inputs of batches) {
-    const part = await lossOf(inputs);
+  for (const batch of batches) {
+    const part = await lossOf(batch);
     total = total === undefined ? part : { loss: total.loss + part.loss, gradients: addInto(total.gradients, part.gradients) };
   }
   return total ?? { loss: 0, gradients: new Map() };

@@ -2,7 +2,9 @@
 
 import { differentiate } from '../autodiff/differentiate.ts';
 import { InternalError } from '../errors.ts';
-import type { Graph } from '../graph/graph.ts';
+import type { Graph, Value } from '../graph/graph.ts';
+import { liveBytes } from '../runtime/execution-order.ts';
+import { lower, type Weights } from '../runtime/lowering.ts';
 import { compile, type CompileOptions } from '../runtime/program.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
@@ -20,17 +22,28 @@ export interface LossProgram {
 
 /** Differentiates `graph`, whose output `loss` has one element, with respect to the parameters named in `trainable`. */
 export async function compileLoss(graph: Graph, trainable: Iterable<string>, options: CompileOptions): Promise<LossProgram> {
-  const names = new Set(trainable);
-  const wrt = graph.parameters.filter(({ name }) => names.has(name));
-  const program = await compile(differentiate(graph, { loss: 'loss', wrt }), options);
+  const { gradients, wrt } = withGradients(graph, trainable);
+  const program = await compile(gradients, options);
   return {
     async run(inputs, parameters) {
       const results = await program.run({ ...inputs, ...Object.fromEntries(wrt.map(({ name }) => [name, needed(parameters, name)])) });
-      const gradients = new Map(wrt.map(({ name }) => [name, results[`grad:${name}`].data as Float32Array])); // gradients are float32 as the parameters are
-      return { loss: Number(results.loss.data[0]), gradients };
+      const values = new Map(wrt.map(({ name }) => [name, results[`grad:${name}`].data as Float32Array])); // gradients are float32 as the parameters are
+      return { loss: Number(results.loss.data[0]), gradients: values };
     },
     release: () => program.release(),
   };
+}
+
+/** The most bytes of computed tensors that one run of the loss and its gradients holds at a time. */
+export function activationBytes(graph: Graph, trainable: Iterable<string>, weights: Weights): number {
+  const lowered = lower(withGradients(graph, trainable).gradients, weights);
+  return liveBytes(lowered.nodes, lowered).reduce((most, bytes) => Math.max(most, bytes), 0);
+}
+
+function withGradients(graph: Graph, trainable: Iterable<string>): { readonly gradients: Graph; readonly wrt: readonly Value[] } {
+  const names = new Set(trainable);
+  const wrt = graph.parameters.filter(({ name }) => names.has(name));
+  return { gradients: differentiate(graph, { loss: 'loss', wrt }), wrt };
 }
 
 function needed(parameters: ReadonlyMap<string, Tensor>, name: string): Tensor {

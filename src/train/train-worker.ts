@@ -1,7 +1,5 @@
 // Entry of the training process.
-import { UserError } from '../errors.ts';
+import { train } from './run.ts';
 import { serveTraining } from './serve.ts';
 
-serveTraining(async function* () {
-  throw new UserError([{ where: 'lora train', what: 'training is not there yet' }]);
-});
+serveTraining(train);

@@ -1,0 +1,81 @@
+// The text encoder and the UNet with their adapters and the noise-prediction loss, in one graph.
+
+import { initialLora } from '../../adapters/init.ts';
+import { applyLora, type LoraModule } from '../../adapters/lora.ts';
+import { stableDiffusionTargets, type TargetOptions } from '../../adapters/stable-diffusion-targets.ts';
+import type { TrainConfig } from '../../config/schema.ts';
+import type { LoraWeights } from '../../export/lora.ts';
+import { Builder } from '../../graph/builder.ts';
+import type { Graph, Value } from '../../graph/graph.ts';
+import { noisePredictionLoss } from '../../losses/noise-prediction.ts';
+import { clipTextEncoder } from '../../models/clip-text.ts';
+import type { StableDiffusionConfig } from '../../models/stable-diffusion-config.ts';
+import { unet } from '../../models/unet.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import type { ParameterGroup } from '../optimiser.ts';
+
+export interface BatchShape {
+  readonly size: number;
+  /** Of the latents. */
+  readonly height: number;
+  readonly width: number;
+  readonly tokens: number;
+}
+
+export type AdapterConfig = TargetOptions & Pick<TrainConfig, 'seed' | 'clip_skip' | 'unet_lr' | 'text_encoder_lr'>;
+
+export interface AdaptedModel {
+  readonly modules: readonly LoraModule[];
+  /** The adapters' weights, drawn or given; changed in place by training. */
+  readonly weights: ReadonlyMap<string, Tensor<'float32'>>;
+  /** `unet` and `text_encoder`, those of them that have adapters. */
+  readonly groups: readonly ParameterGroup[];
+  /** Inputs noisy_latents, target, timesteps, sample_weights, and input_ids or, where the text encoder is frozen, text_states. */
+  lossGraph(shape: BatchShape): Graph;
+}
+
+/** Puts adapters on a model. `initial`: weights by parameter name to begin with; those it lacks are drawn from the seed. */
+export function adaptModel(model: StableDiffusionConfig, config: AdapterConfig, initial: ReadonlyMap<string, Tensor<'float32'>> = new Map()): AdaptedModel {
+  const adapt = (shape: BatchShape) => applyLora(lossGraph(model, config, shape), stableDiffusionTargets(config));
+  const { modules } = adapt({ size: 1, height: 1, width: 1, tokens: 1 });
+  const drawn = initialLora(modules, config.seed);
+  const weights = new Map([...drawn].map(([name, tensor]) => [name, copy(initial.get(name) ?? tensor)] as const));
+  return { modules, weights, groups: groupsOf(weights, config), lossGraph: (shape) => adapt(shape).graph };
+}
+
+const copy = ({ shape, data }: Tensor<'float32'>): Tensor<'float32'> => ({ dtype: 'float32', shape, data: data.slice() });
+
+function groupsOf(weights: ReadonlyMap<string, Tensor<'float32'>>, config: AdapterConfig): ParameterGroup[] {
+  const of = (component: string, learningRate: number): ParameterGroup => ({
+    name: component,
+    learningRate,
+    parameters: new Map([...weights].filter(([name]) => name.startsWith(`${component}.`))),
+  });
+  return [of('unet', config.unet_lr), of('text_encoder', config.text_encoder_lr)].filter(({ parameters }) => parameters.size > 0);
+}
+
+function lossGraph(model: StableDiffusionConfig, config: AdapterConfig, shape: BatchShape): Graph {
+  const { size, height, width } = shape;
+  const g = new Builder('noise-prediction');
+  const context = textStates(g, model, config, shape);
+  const latents = g.input('noisy_latents', 'float32', [size, model.unet.in_channels, height, width]);
+  const prediction = unet(g, model.unet, { latents, timesteps: g.input('timesteps', 'float32', [size]), context });
+  const target = g.input('target', 'float32', prediction.shape);
+  g.output('loss', noisePredictionLoss(g, prediction, target, g.input('sample_weights', 'float32', [size])));
+  return g.finish();
+}
+
+/** [size, tokens, width]: computed where the text encoder is trained, else given. */
+function textStates(g: Builder, { textEncoder }: StableDiffusionConfig, config: AdapterConfig, { size, tokens }: BatchShape): Value {
+  if (!config.train_text_encoder) return g.input('text_states', 'float32', [size, tokens, textEncoder.hidden_size]);
+  return clipTextEncoder(g, textEncoder, g.input('input_ids', 'int32', [size, tokens]), { clipSkip: config.clip_skip });
+}
+
+/** The adapters as the writers of LoRA files take them. */
+export function loraWeights({ modules, weights }: AdaptedModel): LoraWeights[] {
+  return modules.map(({ path, alpha, down, up }) => ({ path, alpha, down: weightOf(weights, down), up: weightOf(weights, up) }));
+}
+
+function weightOf(weights: ReadonlyMap<string, Tensor<'float32'>>, { name, shape }: Value): Tensor {
+  return weights.get(name) ?? { dtype: 'float32', shape, data: new Float32Array() };
+}

@@ -1,0 +1,65 @@
+// The captions of a run as token ids, and, where the text encoder is frozen, as its states.
+
+import { cacheKey, type TensorCache } from '../../dataset/cache.ts';
+import { Builder } from '../../graph/builder.ts';
+import type { Graph } from '../../graph/graph.ts';
+import { clipTextEncoder } from '../../models/clip-text.ts';
+import type { ClipTextConfig } from '../../models/stable-diffusion-config.ts';
+import type { Weights } from '../../runtime/lowering.ts';
+import { compile, type Program } from '../../runtime/program.ts';
+import { toFloat32 } from '../../tensor/half.ts';
+import { int32, type Tensor } from '../../tensor/tensor.ts';
+import type { PhaseEvent } from '../events.ts';
+import { phase } from '../task.ts';
+import { CACHE_VERSION } from './cache-folder.ts';
+
+export interface StatesOptions {
+  readonly textEncoder: ClipTextConfig;
+  readonly weights: Weights;
+  readonly clipSkip: number;
+  /** Hash of the text encoder's weights. */
+  readonly identity: string;
+  readonly threads: number;
+  readonly signal: AbortSignal;
+  readonly cache: TensorCache;
+}
+
+const NAME = 'caching text states';
+
+/** The states [tokens, width] of each list of ids, by `idsKey`; equal captions once. */
+export async function* encodeCaptions(captions: Iterable<Int32Array>, options: StatesOptions): AsyncGenerator<PhaseEvent, ReadonlyMap<string, Float32Array>> {
+  const distinct = new Map([...captions].map((ids) => [idsKey(ids), ids] as const));
+  const states = new Map<string, Float32Array>();
+  let program: Program | undefined;
+  const compute = async (ids: Int32Array) => {
+    program ??= await compile(textGraph(options.textEncoder, [1, ids.length], options.clipSkip), options);
+    const { text_states } = await program.run({ input_ids: int32([1, ids.length], ids) });
+    return new Map([['text_states', text_states]]);
+  };
+  try {
+    yield phase(NAME, 0, distinct.size);
+    for (const [key, ids] of distinct) {
+      if (options.signal.aborted) break;
+      states.set(key, await statesOf(key, () => compute(ids), options));
+      yield phase(NAME, states.size, distinct.size);
+    }
+  } finally {
+    await program?.release();
+  }
+  return states;
+}
+
+async function statesOf(key: string, compute: () => Promise<Map<string, Tensor>>, { cache, identity, clipSkip, textEncoder }: StatesOptions): Promise<Float32Array> {
+  const entry = await cache.getOrCompute(cacheKey('text states', CACHE_VERSION, identity, JSON.stringify(textEncoder), clipSkip, key), compute);
+  const [tensor] = entry.values();
+  return toFloat32(tensor).data;
+}
+
+export const idsKey = (ids: Int32Array): string => ids.join(' ');
+
+/** input_ids -> text_states. */
+export function textGraph(textEncoder: ClipTextConfig, shape: readonly number[], clipSkip: number): Graph {
+  const g = new Builder('text-encoder');
+  g.output('text_states', clipTextEncoder(g, textEncoder, g.input('input_ids', 'int32', shape), { clipSkip }));
+  return g.finish();
+}

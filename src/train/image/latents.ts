@@ -1,0 +1,101 @@
+// Each picture as the Gaussian that the autoencoder makes of it: computed once, kept on disk.
+
+import { cacheKey, type TensorCache, type Tensors } from '../../dataset/cache.ts';
+import { loadPixels } from '../../dataset/image.ts';
+import { Builder } from '../../graph/builder.ts';
+import type { Graph } from '../../graph/graph.ts';
+import { encodeMoments } from '../../models/autoencoder-kl.ts';
+import type { VaeConfig } from '../../models/stable-diffusion-config.ts';
+import type { Weights } from '../../runtime/lowering.ts';
+import { compile, type Program } from '../../runtime/program.ts';
+import { toFloat32 } from '../../tensor/half.ts';
+import type { PhaseEvent } from '../events.ts';
+import { phase } from '../task.ts';
+import { CACHE_VERSION } from './cache-folder.ts';
+import type { LatentMoments } from './noisy-batch.ts';
+import { bucketName, type TrainingPicture } from './samples.ts';
+
+export interface EncodeOptions {
+  readonly vae: VaeConfig;
+  readonly weights: Weights;
+  /** Hash of the autoencoder's weights. */
+  readonly identity: string;
+  readonly threads: number;
+  readonly signal: AbortSignal;
+  /** Absent: nothing is kept. */
+  readonly cache?: TensorCache;
+}
+
+const NAME = 'caching latents';
+
+/** The moments of every picture, in order; fewer when the signal is aborted. */
+export async function* encodePictures(pictures: readonly TrainingPicture[], options: EncodeOptions): AsyncGenerator<PhaseEvent, readonly LatentMoments[]> {
+  const results: LatentMoments[] = [];
+  const encoder = new BucketEncoder(options);
+  const order = pictures.map((_, i) => i).sort((a, b) => compareText(bucketName(pictures[a].bucket), bucketName(pictures[b].bucket)));
+  try {
+    yield phase(NAME, 0, pictures.length);
+    for (const [done, index] of order.entries()) {
+      if (options.signal.aborted) break;
+      results[index] = await momentsOf(pictures[index], encoder, options);
+      yield phase(NAME, done + 1, pictures.length);
+    }
+  } finally {
+    await encoder.release();
+  }
+  return results;
+}
+
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+async function momentsOf(picture: TrainingPicture, encoder: BucketEncoder, { cache, identity, vae }: EncodeOptions): Promise<LatentMoments> {
+  const compute = () => encoder.encode(picture);
+  const key = cacheKey('latents', CACHE_VERSION, identity, JSON.stringify(vae), picture.hash, ...picture.resized, ...picture.crop);
+  return toMoments(cache === undefined ? await compute() : await cache.getOrCompute(key, compute));
+}
+
+function toMoments(tensors: Tensors): LatentMoments {
+  const [mean, logvar] = ['mean', 'logvar'].map((name) => toFloat32(tensors.get(name) ?? { dtype: 'float32', shape: [0, 0, 0], data: new Float32Array() }));
+  const [channels, height, width] = mean.shape;
+  return { mean: mean.data, deviation: logvar.data.map((value) => Math.exp(value / 2)), shape: [channels, height, width] };
+}
+
+/** The encoder for one bucket at a time, opened when a picture needs it. */
+class BucketEncoder {
+  #program: Program | undefined;
+  #bucket = '';
+
+  constructor(readonly options: EncodeOptions) {}
+
+  async encode(picture: TrainingPicture): Promise<Tensors> {
+    const [width, height] = picture.bucket;
+    const program = await this.#open(picture);
+    const pixels = await loadPixels(picture.path, picture);
+    const moments = await program.run({ pixels: { dtype: 'float32', shape: [1, 3, height, width], data: pixels } });
+    return new Map(Object.entries(moments).map(([name, tensor]) => [name, { ...tensor, shape: tensor.shape.slice(1) }] as const));
+  }
+
+  async release(): Promise<void> {
+    await this.#program?.release();
+    this.#program = undefined;
+  }
+
+  async #open({ bucket }: TrainingPicture): Promise<Program> {
+    const name = bucketName(bucket);
+    if (this.#program !== undefined && this.#bucket === name) return this.#program;
+    await this.release();
+    const { vae, weights, threads } = this.options;
+    this.#program = await compile(encoderGraph(vae, [1, 3, bucket[1], bucket[0]]), { weights, threads });
+    this.#bucket = name;
+    return this.#program;
+  }
+}
+
+/** pixels -> mean and logvar. */
+export function encoderGraph(vae: VaeConfig, shape: readonly number[]): Graph {
+  const g = new Builder('vae-encoder');
+  const { mean, logvar } = encodeMoments(g, vae, g.input('pixels', 'float32', shape));
+  g.output('mean', mean);
+  g.output('logvar', logvar);
+  return g.finish();
+}

@@ -1,0 +1,130 @@
+// What the LoRA file of a run says about it: kohya's `ss_` entries and the model metadata standard.
+
+import { randomInt } from 'node:crypto';
+import { basename, dirname, resolve } from 'node:path';
+import packageJson from '../../../package.json' with { type: 'json' };
+import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
+import { legacyHashOfFile, sha256OfFile } from '../../export/hashes.ts';
+import { modelspecMetadata, trainingMetadata, type TrainingFacts } from '../../export/metadata.ts';
+import { warmupSteps } from '../../optim/schedule.ts';
+import type { SavePoint } from '../task.ts';
+import { bucketCounts, type SizedConfig, type TrainingPicture } from './samples.ts';
+
+/** The hashes by which other programs know the base model; a folder has none. */
+export interface ModelHashes {
+  readonly sd_model_hash?: string;
+  readonly new_sd_model_hash?: string;
+}
+
+export function modelHashes({ layout, path }: StableDiffusionWeights): ModelHashes {
+  if (layout === 'diffusers') return {};
+  return { sd_model_hash: legacyHashOfFile(path), new_sd_model_hash: sha256OfFile(path) };
+}
+
+export interface MetadataSource {
+  readonly config: SizedConfig;
+  readonly pictures: readonly TrainingPicture[];
+  readonly base: StableDiffusionWeights;
+  readonly hashes: ModelHashes;
+  /** Micro-batches in an epoch. */
+  readonly batchesPerEpoch: number;
+}
+
+/** One for each process, as sd-scripts has it. */
+const sessionId = randomInt(2 ** 32);
+
+/** The metadata of the adapter saved at a point of the run. */
+export function imageMetadata(source: MetadataSource, at: SavePoint): Record<string, string> {
+  const { config, base } = source;
+  const now = new Date();
+  const isV = base.config.scheduler.prediction_type === 'v_prediction';
+  return {
+    ...trainingMetadata({ ...trainerFacts(source, at), ...datasetFacts(source), training_finished_at: now.getTime() / 1000 }),
+    ...modelspecMetadata({
+      title: config.output_name,
+      resolution: config.resolution,
+      date: now,
+      implementationVersion: `lora-scripts/${packageJson.version}`,
+      predictionType: isV ? 'v' : 'epsilon',
+      ...(config.clip_skip > 1 && { encoderLayer: config.clip_skip }),
+    }),
+  };
+}
+
+function trainerFacts({ config, base, hashes, batchesPerEpoch }: MetadataSource, at: SavePoint) {
+  const [beta1, beta2] = config.betas;
+  return {
+    session_id: sessionId,
+    training_started_at: at.started.getTime() / 1000,
+    output_name: config.output_name,
+    learning_rate: config.learning_rate,
+    unet_lr: config.train_unet ? config.unet_lr : null,
+    text_encoder_lr: config.train_text_encoder ? config.text_encoder_lr : null,
+    num_batches_per_epoch: batchesPerEpoch,
+    num_epochs: at.epochs,
+    gradient_accumulation_steps: config.gradient_accumulation_steps,
+    max_train_steps: at.totalSteps,
+    lr_warmup_steps: warmupSteps(at.totalSteps, config.lr_warmup_steps),
+    lr_scheduler: config.lr_scheduler,
+    network_dim: config.lora_rank,
+    network_alpha: config.lora_alpha,
+    clip_skip: config.clip_skip > 1 ? config.clip_skip : null,
+    cache_latents: config.cache_latents,
+    seed: config.seed,
+    noise_offset: config.noise_offset > 0 ? config.noise_offset : null,
+    optimizer: `AdamW(betas=(${beta1}, ${beta2}),eps=${config.eps},weight_decay=${config.weight_decay})`,
+    max_grad_norm: config.max_grad_norm,
+    ...(config.conv_rank > 0 && { network_args: { conv_dim: String(config.conv_rank), conv_alpha: String(config.conv_alpha) } }),
+    sd_model_name: basename(base.path),
+    ...hashes,
+    ...(config.vae !== undefined && { vae_name: basename(config.vae) }),
+    steps: at.step,
+    epoch: at.epoch,
+  } satisfies Partial<TrainingFacts>;
+}
+
+function datasetFacts({ config, pictures }: MetadataSource) {
+  const { batch_size, gradient_accumulation_steps: accumulation } = config;
+  return {
+    num_train_images: pictures.reduce((sum, { repeats }) => sum + repeats, 0),
+    batch_size_per_device: batch_size,
+    total_batch_size: batch_size * accumulation,
+    resolution: config.resolution.join(','),
+    enable_bucket: config.enable_bucket,
+    bucket_no_upscale: config.bucket_no_upscale,
+    min_bucket_reso: config.min_bucket_reso,
+    max_bucket_reso: config.max_bucket_reso,
+    dataset_dirs: datasetDirs(config, pictures),
+    tag_frequency: tagFrequency(config, pictures),
+    bucket_info: bucketInfo(pictures),
+  };
+}
+
+/** The last part of a picture's folder: `10_cat`, or the data folder's own name. */
+const folderOf = (config: SizedConfig, { name }: TrainingPicture): string => basename(name.includes('/') ? dirname(name) : resolve(config.train_data_dir));
+
+function datasetDirs(config: SizedConfig, pictures: readonly TrainingPicture[]): Record<string, { n_repeats: number; img_count: number }> {
+  const dirs: Record<string, { n_repeats: number; img_count: number }> = {};
+  for (const picture of pictures) {
+    const entry = (dirs[folderOf(config, picture)] ??= { n_repeats: picture.repeats, img_count: 0 });
+    entry.img_count++;
+  }
+  return dirs;
+}
+
+/** How often each tag (a part of a caption between commas) occurs, by folder. */
+function tagFrequency(config: SizedConfig, pictures: readonly TrainingPicture[]): Record<string, Record<string, number>> {
+  const byFolder: Record<string, Record<string, number>> = {};
+  for (const picture of pictures) {
+    const tags = (byFolder[folderOf(config, picture)] ??= {});
+    const found = picture.caption.split(',').map((tag) => tag.trim().toLowerCase());
+    for (const tag of found.filter((text) => text !== '')) tags[tag] = (Object.hasOwn(tags, tag) ? tags[tag] : 0) + 1;
+  }
+  return byFolder;
+}
+
+function bucketInfo(pictures: readonly TrainingPicture[]): object {
+  const buckets = bucketCounts(pictures).map(({ width, height, count }, i) => [i, { resolution: [width, height], count }] as const);
+  const errors = pictures.flatMap(({ width, height, bucket, repeats }) => Array<number>(repeats).fill(Math.abs(bucket[0] / bucket[1] - width / height)));
+  return { buckets: Object.fromEntries(buckets), mean_img_ar_error: errors.reduce((sum, error) => sum + error, 0) / errors.length };
+}

@@ -1,0 +1,74 @@
+// What a diffusion model is shown in training, computed on the host: noisy latents, timesteps and what is to be predicted.
+
+import type { TrainConfig } from '../../config/schema.ts';
+import { addNoise, predictionTarget, type NoiseSchedule } from '../../models/noise-schedule.ts';
+import { float32, type Tensor } from '../../tensor/tensor.ts';
+import { normals, random } from '../../util/philox.ts';
+import type { BatchInputs } from '../loop.ts';
+
+/** The Gaussian of one picture, [channels, height, width] each, not scaled. */
+export interface LatentMoments {
+  readonly mean: Float32Array;
+  /** exp(logvar / 2) */
+  readonly deviation: Float32Array;
+  readonly shape: readonly [channels: number, height: number, width: number];
+}
+
+/** One sample of a batch with everything that chance gave it. */
+export interface NoisySample {
+  /** Scaled latents without noise. */
+  readonly latents: Float32Array;
+  readonly noise: Float32Array;
+  readonly timestep: number;
+}
+
+/** Upper halves of the seed: one generator for each purpose, counted by sample. */
+const purposes = { latents: 1, noise: 2, offset: 3, timestep: 4 } as const;
+
+export interface DrawOptions {
+  readonly seed: number;
+  readonly noise_offset: TrainConfig['noise_offset'];
+  readonly scalingFactor: number;
+  readonly timesteps: number;
+}
+
+/** Draws for the sample number `index` of the run (counted through all steps): a pure function of (seed, index). */
+export function drawSample({ mean, deviation, shape: [channels] }: LatentMoments, index: number, options: DrawOptions): NoisySample {
+  const { seed, noise_offset, scalingFactor, timesteps } = options;
+  const seedOf = (purpose: keyof typeof purposes) => ({ lo: seed, hi: purposes[purpose] });
+  // latents = scaling_factor · (mean + exp(logvar / 2) · ε)
+  const latents = normals(seedOf('latents'), index, new Float32Array(mean.length));
+  for (let i = 0; i < latents.length; i++) latents[i] = scalingFactor * (mean[i] + deviation[i] * latents[i]);
+  const noise = normals(seedOf('noise'), index, new Float32Array(mean.length));
+  if (noise_offset > 0) shiftChannels(noise, normals(seedOf('offset'), index, new Float32Array(channels)), noise_offset);
+  return { latents, noise, timestep: Math.floor(random(seedOf('timestep'), 0, index) * timesteps) };
+}
+
+/** noise += offset · ε of its channel */
+function shiftChannels(noise: Float32Array, shifts: Float32Array, offset: number): void {
+  const plane = noise.length / shifts.length;
+  for (let i = 0; i < noise.length; i++) noise[i] += offset * shifts[Math.floor(i / plane)];
+}
+
+/**
+ * The inputs of the loss graph for `size` samples of one shape; where there are fewer, the last is repeated with weight 0.
+ * `weight`: 1 / (samples of the whole accumulated batch).
+ */
+export function noisyInputs(samples: readonly NoisySample[], shape: LatentMoments['shape'], { schedule, weight, size }: { schedule: NoiseSchedule; weight: number; size: number }): BatchInputs {
+  const filled = Array.from({ length: size }, (_, i) => samples[Math.min(i, samples.length - 1)]);
+  const batched = (of: (sample: NoisySample) => Float32Array) => stack(filled.map(of), shape);
+  return {
+    noisy_latents: batched(({ latents, noise, timestep }) => addNoise(schedule, latents, noise, timestep)),
+    target: batched(({ latents, noise, timestep }) => predictionTarget(schedule, latents, noise, timestep)),
+    timesteps: float32([size], filled.map(({ timestep }) => timestep)),
+    sample_weights: float32([size], filled.map((_, i) => (i < samples.length ? weight : 0))),
+  };
+}
+
+/** Arrays of one length as one tensor [count, ...shape]. */
+export function stack(parts: readonly Float32Array[], shape: readonly number[]): Tensor<'float32'> {
+  const length = parts[0].length;
+  const data = new Float32Array(parts.length * length);
+  parts.forEach((part, i) => data.set(part, i * length));
+  return { dtype: 'float32', shape: [parts.length, ...shape], data };
+}

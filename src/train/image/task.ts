@@ -1,0 +1,134 @@
+// The picture task: adapters for Stable Diffusion 1.x from a folder of captioned pictures.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadStableDiffusion, type StableDiffusionWeights } from '../../checkpoints/stable-diffusion.ts';
+import type { LoadedConfig } from '../../config/load.ts';
+import { openCache } from '../../dataset/cache.ts';
+import { CheckpointError, InternalError } from '../../errors.ts';
+import { writeKohyaLora } from '../../export/kohya.ts';
+import { noiseSchedule } from '../../models/noise-schedule.ts';
+import { createClipTokenizer, type ClipTokenizer } from '../../tokenizer/clip.ts';
+import type { WarningEvent } from '../events.ts';
+import { phase, type OpenTask, type SavePoint, type Task, type TaskContext, type TaskEvent } from '../task.ts';
+import { adaptModel, loraWeights, type AdaptedModel } from './adapted-model.ts';
+import { microBatches, shapeOf, stepPlan, type EncodedPictures, type StepPlan } from './batches.ts';
+import { cacheFolder, weightsHash } from './cache-folder.ts';
+import { encodeCaptions, idsKey } from './captions.ts';
+import { encodePictures } from './latents.ts';
+import { memoryPlan, type MemoryPlan } from './memory-plan.ts';
+import { imageMetadata, modelHashes, type ModelHashes } from './metadata.ts';
+import { bucketCounts, readPictures, type PictureSet } from './samples.ts';
+
+export const imageTask: Task = { open };
+
+/** What an opened run has at hand. */
+interface Opened extends PictureSet {
+  readonly base: StableDiffusionWeights;
+  readonly context: TaskContext;
+  readonly adapted: AdaptedModel;
+  readonly steps: StepPlan;
+  readonly memory: MemoryPlan;
+  readonly tokenizer: ClipTokenizer;
+  /** Of every caption. */
+  readonly tokens: number;
+}
+
+async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<TaskEvent, OpenTask> {
+  yield phase('loading the base model');
+  const base = loadStableDiffusion(job.config.base_model, { useEma: job.config.use_ema });
+  const tokenizer = await tokenizerOf(base);
+  yield phase('looking at the pictures');
+  const set = await readPictures(job, base.config);
+  const tokens = base.config.textEncoder.max_position_embeddings;
+  yield* warnings(set, tokenizer, tokens);
+  yield phase('planning');
+  const adapted = adaptModel(base.config, set.config);
+  const memory = memoryPlan(adapted, base, set, tokens);
+  return taskOf({ ...set, base, context, adapted, memory, tokenizer, tokens, steps: stepPlan(set.config, set.pictures) });
+}
+
+/** The base's own tokenizer where its folder has one. Throws CheckpointError where its text encoder has too few tokens for the vocabulary. */
+async function tokenizerOf({ layout, path, config }: StableDiffusionWeights): Promise<ClipTokenizer> {
+  const folder = join(path, 'tokenizer');
+  const tokenizer = await createClipTokenizer(layout === 'diffusers' && existsSync(folder) ? folder : undefined);
+  const { vocab_size } = config.textEncoder;
+  if (Math.max(tokenizer.bos, tokenizer.eos) < vocab_size) return tokenizer;
+  const what = `the text encoder knows ${vocab_size} tokens, fewer than its tokenizer's vocabulary has`;
+  throw new CheckpointError([{ where: path, what, fix: "Put the model's own tokenizer folder beside its text_encoder folder." }]);
+}
+
+function* warnings({ config, pictures, warnings: texts }: PictureSet, tokenizer: ClipTokenizer, tokens: number): Generator<WarningEvent> {
+  for (const what of texts) yield { type: 'warning', problem: { where: config.train_data_dir, what } };
+  const room = tokens - 2;
+  const long = pictures.filter(({ caption }) => tokenizer.tokenCount(caption) > room);
+  if (long.length === 0) return;
+  const others = long.length === 1 ? '' : ` and ${long.length - 1} more`;
+  const what = `the caption is longer than the ${room} tokens that the text encoder takes; the rest is cut off`;
+  yield { type: 'warning', problem: { where: `${long[0].name}${others}`, what } };
+}
+
+function taskOf(opened: Opened): OpenTask {
+  const { pictures, adapted, steps, memory, base } = opened;
+  let encoded: EncodedPictures | undefined;
+  let hashes: ModelHashes = {};
+  const draw = drawOptions(opened);
+  const ready = () => {
+    if (encoded === undefined) throw new InternalError('the pictures are not encoded yet');
+    return encoded;
+  };
+  return {
+    plan: { samples: pictures.length, buckets: bucketCounts(pictures), adaptedModules: adapted.modules.length, memoryEstimate: memory.bytes },
+    stepsPerEpoch: steps.stepsPerEpoch,
+    groups: adapted.groups,
+    frozen: base.weights,
+    lossGraph: (key) => adapted.lossGraph(shapeOf(key)),
+    async *prepare() {
+      yield phase('hashing the base model');
+      hashes = modelHashes(base);
+      encoded = yield* encode(opened);
+    },
+    batchesAt: (step) => microBatches(step, steps.batchesOf(step), ready(), draw),
+    files: (at) => adapterFiles(opened, hashes, at),
+    finish: () => drawSheet(),
+  };
+}
+
+/** Latents and, where they do not change, text states. */
+async function* encode({ base, config, pictures, context, tokenizer, tokens }: Opened): AsyncGenerator<TaskEvent, EncodedPictures> {
+  const { vae, textEncoder } = base.config;
+  const common = { ...context, weights: base.weights, cache: await openCache(cacheFolder()) };
+  const vaeOptions = { ...common, vae, identity: weightsHash(base.weights, 'vae.'), cache: config.cache_latents ? common.cache : undefined };
+  const moments = yield* encodePictures(pictures, vaeOptions);
+  const ids = pictures.map(({ caption }) => tokenizer.encode(caption, tokens));
+  if (config.train_text_encoder) return { moments, ids };
+  const states = yield* encodeCaptions(ids, { ...common, textEncoder, clipSkip: config.clip_skip, identity: weightsHash(base.weights, 'text_encoder.') });
+  return { moments, ids, states: ids.map((row) => states.get(idsKey(row)) ?? new Float32Array()) };
+}
+
+function drawOptions({ base, config, memory }: Opened) {
+  return {
+    seed: config.seed,
+    noise_offset: config.noise_offset,
+    scalingFactor: base.config.vae.scaling_factor,
+    timesteps: base.config.scheduler.num_train_timesteps,
+    schedule: noiseSchedule(base.config.scheduler),
+    microBatch: memory.microBatch,
+    samplesPerStep: config.batch_size * config.gradient_accumulation_steps,
+  };
+}
+
+function adapterFiles({ config, pictures, base, adapted, steps }: Opened, hashes: ModelHashes, at: SavePoint): Map<string, Uint8Array> {
+  const metadata = imageMetadata({ config, pictures, base, hashes, batchesPerEpoch: steps.batchesPerEpoch }, at);
+  const bytes = writeKohyaLora({ modules: loraWeights(adapted), metadata, dtype: config.save_precision });
+  if (!at.final) return new Map([[`${config.output_name}-step${String(at.step).padStart(8, '0')}.safetensors`, bytes]]);
+  return new Map([
+    [`${config.output_name}.safetensors`, bytes],
+    ['pytorch_lora_weights.safetensors', bytes],
+  ]);
+}
+
+// eslint-disable-next-line require-yield
+async function* drawSheet(): AsyncGenerator<TaskEvent, string | undefined> {
+  return undefined;
+}

@@ -1,0 +1,53 @@
+// The loss programs of a run: one for each shape of its batches, at most two alive, because each holds a session.
+
+import type { Graph } from '../graph/graph.ts';
+import type { CompileOptions } from '../runtime/program.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { compileLoss, type LossAndGradients, type LossProgram } from './loss-program.ts';
+import type { MicroBatch } from './task.ts';
+
+export interface ProgramsOptions extends CompileOptions {
+  readonly lossGraph: (shapeKey: string) => Graph;
+  readonly trainable: readonly string[];
+}
+
+/** The present shape and the one before: batches of one shape come in runs. */
+const alive = 2;
+
+export class LossPrograms {
+  readonly #options: ProgramsOptions;
+  /** Least recently used first. */
+  readonly #programs = new Map<string, LossProgram>();
+
+  constructor(options: ProgramsOptions) {
+    this.#options = options;
+  }
+
+  async run({ shapeKey, inputs }: MicroBatch, parameters: ReadonlyMap<string, Tensor>): Promise<LossAndGradients> {
+    const program = await this.#programFor(shapeKey);
+    return program.run(inputs, parameters);
+  }
+
+  async release(): Promise<void> {
+    for (const program of this.#programs.values()) await program.release();
+    this.#programs.clear();
+  }
+
+  async #programFor(key: string): Promise<LossProgram> {
+    const known = this.#programs.get(key);
+    this.#programs.delete(key);
+    const program = known ?? (await this.#open(key));
+    this.#programs.set(key, program);
+    return program;
+  }
+
+  async #open(key: string): Promise<LossProgram> {
+    for (const [oldest, program] of this.#programs) {
+      if (this.#programs.size < alive) break;
+      this.#programs.delete(oldest);
+      await program.release();
+    }
+    const { lossGraph, trainable, ...options } = this.#options;
+    return compileLoss(lossGraph(key), trainable, options);
+  }
+}

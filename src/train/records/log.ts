@@ -1,0 +1,54 @@
+// logs/train.log: the events of a run as lines of text for people.
+
+import { formatProblem } from '../../errors.ts';
+import type { PlanEvent, StepEvent, TrainEvent } from '../events.ts';
+
+/** The lines for one event; none for the repeated sayings of one phase. */
+export function logLines(event: TrainEvent): string[] {
+  switch (event.type) {
+    case 'plan':
+      return planLines(event);
+    case 'phase':
+      return event.done > 0 && event.done < event.total ? [] : [`${event.name}${event.total > 0 ? ` ${event.done}/${event.total}` : ''}`];
+    case 'warning':
+      return [`warning: ${formatProblem(event.problem).replace(/\s*\n\s*/g, ' ')}`];
+    case 'step':
+      return [stepLine(event)];
+    case 'saved':
+      return [`saved after step ${event.step}: ${event.files.join(', ')}`];
+    case 'sample':
+      return [`drawn after step ${event.step}: ${event.file} (${event.prompt})`];
+    case 'done':
+      return [`${event.stopped ? 'stopped' : 'done'} after step ${event.step} of ${event.totalSteps}, ${event.seconds.toFixed(1)} s`];
+  }
+}
+
+function planLines(plan: PlanEvent): string[] {
+  const buckets = plan.buckets.map(({ width, height, count }) => `${width}x${height}: ${count}`).join(', ');
+  const memory = plan.memoryEstimate === undefined ? '' : `, about ${mebibytes(plan.memoryEstimate)}`;
+  return [
+    `run folder ${plan.outputDir}`,
+    `base model ${plan.baseModel}`,
+    `${plan.samples} samples (${buckets})`,
+    `${plan.totalSteps} steps from step ${plan.firstStep}, ${plan.epochs} epochs, batch size ${plan.batchSize} x ${plan.gradientAccumulation}`,
+    `${plan.trainableParameters} parameters in ${plan.adaptedModules} layers`,
+    `${plan.device}${memory}`,
+  ];
+}
+
+function stepLine(step: StepEvent): string {
+  const rates = Object.entries(step.learningRates).map(([group, rate]) => `${group} ${rate.toExponential(2)}`);
+  return [
+    `step ${step.step}/${step.totalSteps}`,
+    `epoch ${step.epoch}/${step.epochs}`,
+    `loss ${step.loss.toPrecision(5)}`,
+    `mean ${step.lossAverage.toPrecision(5)}`,
+    `lr ${rates.join(' ')}`,
+    `grad norm ${step.gradNorm.toPrecision(4)}`,
+    `${step.secondsPerStep.toFixed(3)} s/step`,
+    `${Math.round(step.secondsLeft)} s left`,
+    mebibytes(step.memoryBytes),
+  ].join('  ');
+}
+
+const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;

@@ -1,0 +1,18 @@
+// logs/metrics.jsonl: one JSON object a step, for programs; keys in the spelling of files.
+
+import type { StepEvent } from '../events.ts';
+
+export function metricsLine(step: StepEvent): string {
+  const fields = {
+    step: step.step,
+    epoch: step.epoch,
+    loss: step.loss,
+    loss_average: step.lossAverage,
+    learning_rates: step.learningRates,
+    grad_norm: step.gradNorm,
+    seconds_per_step: step.secondsPerStep,
+    memory_bytes: step.memoryBytes,
+    time: Date.now() / 1000,
+  };
+  return `${JSON.stringify(fields)}\n`;
+}

@@ -1,0 +1,150 @@
+// A training run from its configuration to its files, as a generator of events. It knows of no kind of model.
+
+import { availableParallelism } from 'node:os';
+import packageJson from '../../package.json' with { type: 'json' };
+import { placeOf, type LoadedConfig } from '../config/load.ts';
+import { ConfigError, InternalError } from '../errors.ts';
+import { runtimeVersion } from '../runtime/ort-session.ts';
+import type { DoneEvent, PlanEvent, StepEvent, TrainEvent } from './events.ts';
+import { trainingSteps, type StepResult } from './loop.ts';
+import { Optimiser } from './optimiser.ts';
+import { LossPrograms } from './programs.ts';
+import { LOG_FILE, recorded } from './records/record.ts';
+import { requireWritable, RunFolder, runId } from './run-folder.ts';
+import { statistics } from './statistics.ts';
+import { parameterCount, type OpenTask, type SavePoint } from './task.ts';
+import { tasks } from './tasks.ts';
+
+/** A run in progress. */
+interface Run {
+  readonly job: LoadedConfig;
+  readonly task: OpenTask;
+  readonly length: RunLength;
+  readonly threads: number;
+  readonly signal: AbortSignal;
+  readonly started: Date;
+  /** Made when the plan is recorded. */
+  readonly folder: () => RunFolder;
+}
+
+interface RunLength {
+  readonly totalSteps: number;
+  readonly epochs: number;
+}
+
+/**
+ * Trains as `job` says. Everything written lies in `output_dir`: the adapters, logs/, config.yaml, run.json.
+ * Aborting `signal` finishes the running step, saves what was learnt and ends with `done` { stopped: true }.
+ * Throws DataError, CheckpointError, ConfigError or SystemError for what the user can mend.
+ */
+export async function* train(job: LoadedConfig, { signal }: { readonly signal: AbortSignal }): AsyncGenerator<TrainEvent> {
+  const { config } = job;
+  requireWritable(config.output_dir);
+  const started = new Date();
+  const threads = config.num_threads ?? availableParallelism();
+  let folder: RunFolder | undefined;
+  const open = () => (folder = new RunFolder(config.output_dir, factsOf(job, started, threads)));
+  const opened = () => {
+    if (folder === undefined) throw new InternalError('the run folder is not open yet');
+    return folder;
+  };
+  yield* recorded(runEvents(job, { signal, started, threads, folder: opened }), job, open);
+}
+
+function factsOf({ config }: LoadedConfig, started: Date, threads: number) {
+  const versions = { 'lora-scripts': packageJson.version, node: process.versions.node, onnxruntime: runtimeVersion, platform: `${process.platform} ${process.arch}` };
+  return { id: runId(started), started: started.toISOString(), seed: config.seed, device: 'cpu', threads, versions };
+}
+
+async function* runEvents(job: LoadedConfig, context: Pick<Run, 'signal' | 'started' | 'threads' | 'folder'>): AsyncGenerator<TrainEvent> {
+  const kind = tasks[job.config.task_type];
+  if (kind === 'not there yet') throw new ConfigError([{ where: placeOf('task_type', job.source), what: `${job.config.task_type} is not there yet` }]);
+  const task = yield* kind.open(job, context);
+  const run: Run = { ...context, job, task, length: lengthOf(job, task) };
+  yield planOf(run);
+  yield* task.prepare();
+  const optimiser = new Optimiser(task.groups, { ...job.config, totalSteps: run.length.totalSteps });
+  if (!run.signal.aborted) yield* steps(run, optimiser);
+  const adapter = optimiser.step > 0 ? yield* save(run, optimiser.step, true) : undefined;
+  const contactSheet = run.signal.aborted ? undefined : yield* task.finish((name, content) => run.folder().write(name, content));
+  run.folder().finish(new Date());
+  yield doneOf(run, { step: optimiser.step, adapter, contactSheet });
+}
+
+function lengthOf({ config }: LoadedConfig, { stepsPerEpoch }: OpenTask): RunLength {
+  const totalSteps = config.max_train_steps ?? config.epochs * stepsPerEpoch;
+  return { totalSteps, epochs: Math.ceil(totalSteps / stepsPerEpoch) };
+}
+
+function planOf({ job: { config }, task, length, threads }: Run): PlanEvent {
+  return {
+    type: 'plan',
+    outputDir: config.output_dir,
+    baseModel: config.base_model,
+    ...task.plan,
+    batchSize: config.batch_size,
+    gradientAccumulation: config.gradient_accumulation_steps,
+    ...length,
+    firstStep: 0,
+    trainableParameters: parameterCount(task.groups),
+    device: `cpu, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+  };
+}
+
+async function* steps(run: Run, optimiser: Optimiser): AsyncGenerator<TrainEvent> {
+  const { job, task, length, signal, threads } = run;
+  const trainable = [...optimiser.parameters.keys()];
+  const programs = new LossPrograms({ lossGraph: task.lossGraph, trainable, weights: task.frozen, threads });
+  const statisticsOf = statistics(length.totalSteps);
+  try {
+    const results = trainingSteps({ optimiser, batchesAt: task.batchesAt, lossOf: (batch, parameters) => programs.run(batch, parameters), stop: () => signal.aborted });
+    for await (const result of results) {
+      requireFinite(result, job);
+      yield stepOf(run, result, statisticsOf(result.step, result.loss));
+      const isDue = job.config.save_steps > 0 && result.step % job.config.save_steps === 0;
+      if (isDue) yield* save(run, result.step, false);
+    }
+  } finally {
+    await programs.release();
+  }
+}
+
+function stepOf({ task, length }: Run, { step, loss, learningRates, gradNorm }: StepResult, more: ReturnType<ReturnType<typeof statistics>>): StepEvent {
+  return { type: 'step', step, ...length, epoch: epochOf(step, task), loss, learningRates, gradNorm, ...more };
+}
+
+const epochOf = (step: number, { stepsPerEpoch }: OpenTask): number => Math.max(1, Math.ceil(step / stepsPerEpoch));
+
+/** Stops a run that has gone astray: its weights would all be NaN after the next update. */
+function requireFinite({ step, loss, gradNorm }: StepResult, { config, source }: LoadedConfig): void {
+  if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
+  const where = placeOf('learning_rate', source);
+  const what = `training broke off at step ${step}: the loss became ${loss} and the gradient ${gradNorm}`;
+  const fix =
+    step === 1
+      ? 'It was so from the first step on: check the base model with another program, or try another one.'
+      : `Lower learning_rate (it is ${config.learning_rate}), or let it rise with lr_warmup_steps. What was saved before is intact.`;
+  throw new ConfigError([{ where, what, fix }]);
+}
+
+/** Writes the files of this moment; returns the path of the adapter. */
+async function* save(run: Run, step: number, final: boolean): AsyncGenerator<TrainEvent, string> {
+  const { task, length, started, folder } = run;
+  const at: SavePoint = { ...length, step, epoch: epochOf(step, task), final, started };
+  const files = [...task.files(at)].map(([name, content]) => folder().write(name, content));
+  yield { type: 'saved', step, files };
+  return files[0];
+}
+
+function doneOf({ length, started, folder }: Run, { step, adapter, contactSheet }: { step: number; adapter?: string; contactSheet?: string }): DoneEvent {
+  return {
+    type: 'done',
+    stopped: step < length.totalSteps,
+    step,
+    totalSteps: length.totalSteps,
+    adapter,
+    log: `${folder().dir}/${LOG_FILE}`,
+    contactSheet,
+    seconds: (Date.now() - started.getTime()) / 1000,
+  };
+}
