@@ -5,21 +5,21 @@ import { sizeOf, zeros } from '../../tensor/tensor.ts';
 import type { Value } from '../../graph/graph.ts';
 import type { GradientRule } from './rule.ts';
 
-export const reshape: GradientRule<'Reshape'> = (g, node, [dy]) => [g.reshape(dy as Value, (node.inputs[0] as Value).shape)];
+export const reshape: GradientRule<'Reshape'> = (g, node, [dy]) => [g.reshape(dy as Value, (node.inputs[0] as Value).shape)]; // one input, one output
 
 // `differentiate` sums over what was broadcast
 export const expand: GradientRule<'Expand'> = (_, __, [dy]) => [dy];
 
 export const transpose: GradientRule<'Transpose'> = (g, node, [dy]) => {
   const { perm } = node.attributes;
-  return [g.transpose(dy as Value, perm.map((_, axis) => perm.indexOf(axis)))];
+  return [g.transpose(dy as Value, perm.map((_, axis) => perm.indexOf(axis)))]; // one input, one output
 };
 
 export const concat: GradientRule<'Concat'> = (g, node, [dy], needs) => {
   const { axis } = node.attributes;
   let start = 0;
   return node.inputs.map((input, i) => {
-    const end = start + (input as Value).shape[axis];
+    const end = start + (input as Value).shape[axis]; // no input is optional, and there is one output
     const part = needs[i] ? g.slice(dy as Value, axis, start, end) : undefined;
     start = end;
     return part;
@@ -55,7 +55,7 @@ export const slice: GradientRule<'Slice'> = (g, node, [dy]) => {
 };
 
 export const pad: GradientRule<'Pad'> = (g, node, [dy]) => {
-  const { shape } = node.inputs[0] as Value;
+  const { shape } = node.inputs[0] as Value; // one input, one output
   const axes = shape.map((_, axis) => axis);
   const starts = node.attributes.pads.slice(0, shape.length);
   const ends = starts.map((start, axis) => start + shape[axis]);

@@ -12,16 +12,17 @@ function keepdims(g: Builder, node: NodeOf<Reduction>, value: Value): Value {
   return node.attributes.keepdims ? value : g.reshape(value, shape.map((dim, axis) => (node.attributes.axes.includes(axis) ? 1 : dim)));
 }
 
+// Reductions have one input and one output.
 const inputOf = (node: NodeOf<Reduction>) => node.inputs[0] as Value;
 
 export const reduceSum: GradientRule<'ReduceSum'> = (g, node, [dy]) => [
-  g.expand(keepdims(g, node, dy as Value), inputOf(node).shape),
+  g.expand(keepdims(g, node, dy as Value), inputOf(node).shape), // as above
 ];
 
 export const reduceMean: GradientRule<'ReduceMean'> = (g, node, [dy]) => {
   const x = inputOf(node);
   const count = node.attributes.axes.reduce((product, axis) => product * x.shape[axis], 1);
-  return [g.expand(g.mul(keepdims(g, node, dy as Value), 1 / count), x.shape)];
+  return [g.expand(g.mul(keepdims(g, node, dy as Value), 1 / count), x.shape)]; // as above
 };
 
 /** Equal maxima share the gradient. */

@@ -24,5 +24,5 @@ function lowerAll(graph: Graph, kept: (node: Node) => boolean): Rewritten {
 export function decompose<K extends OpName>(g: Builder, node: NodeOf<K> | Node): readonly Value[] | undefined {
   // The entry at `node.op` takes nodes of that operator; TypeScript cannot correlate them in the union.
   const rule = decompositions[node.op] as Decomposition<OpName> | 'primitive';
-  return rule === 'primitive' ? undefined : rule(g, node as NodeOf<OpName>);
+  return rule === 'primitive' ? undefined : rule(g, node as NodeOf<OpName>); // as above
 }
