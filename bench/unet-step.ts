@@ -81,17 +81,21 @@ async function main(): Promise<void> {
   const created = performance.now() - began;
   const times: number[] = [];
   let loss = NaN;
+  let busy = { user: Infinity, system: Infinity };
   for (let i = 0; i <= Number(values.steps); i++) {
-    const start = performance.now();
+    const [start, cpu] = [performance.now(), process.cpuUsage()];
     const results = await program.run(inputs);
     times.push(performance.now() - start);
+    const { user, system } = process.cpuUsage(cpu);
+    if (user + system < busy.user + busy.system) busy = { user, system };
     loss = Number(results.loss.data[0]);
   }
   const [first, ...rest] = times;
   const median = rest.sort((a, b) => a - b)[Math.floor(rest.length / 2)];
-  console.log(`session ${created.toFixed(0)} ms, first step ${first.toFixed(0)} ms, median ${median.toFixed(0)} ms, fastest ${rest[0].toFixed(0)} ms; loss ${loss}; ${(processMemory().bytes / 2 ** 20).toFixed(0)} MiB`);
+  console.log(`session ${created.toFixed(0)} ms, first step ${first.toFixed(0)} ms, median ${median.toFixed(0)} ms, fastest ${rest[0].toFixed(0)} ms; least CPU ${(busy.user / 1000).toFixed(0)} + ${(busy.system / 1000).toFixed(0)} ms; loss ${loss}; ${(processMemory().bytes / 2 ** 20).toFixed(0)} MiB`);
   await program.release();
 
+  if (values.top === '0') return;
   const profiled = await compile(graph, { ...options, profile: join(folder, 'p') });
   const runs = Number(values.steps);
   for (let i = 0; i < runs; i++) await profiled.run(inputs);

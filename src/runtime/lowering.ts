@@ -8,16 +8,16 @@ import { dtypes } from '../tensor/dtype.ts';
 import { sameShape, type ExternalTensor, type Tensor } from '../tensor/tensor.ts';
 import { emitNode, hasKernel } from './emissions.ts';
 import { Emitter } from './emitter.ts';
-import type { OnnxInitializer, OnnxNode, OnnxValue } from './onnx-model.ts';
+import type { OnnxInitializer, OnnxNode } from './onnx-model.ts';
 
 export type Weights = ReadonlyMap<string, Tensor | ExternalTensor>;
 
 export interface Lowered {
   readonly name: string;
   /** What every run is given: the graph's inputs, then the parameters that are not bound. */
-  readonly inputs: readonly OnnxValue[];
+  readonly inputs: readonly Value[];
   /** Without duplicates; `outputNames` tells which of them each of the graph's outputs is. */
-  readonly outputs: readonly OnnxValue[];
+  readonly outputs: readonly Value[];
   readonly outputNames: ReadonlyMap<string, string>;
   readonly weights: readonly OnnxInitializer[];
   readonly constants: ReadonlyMap<string, Tensor>;
@@ -91,7 +91,7 @@ function castFor(e: Emitter, name: string, from: string, type: ValueType): Value
 /** Outputs that no node computes are copied, since ONNX wants them computed. */
 function nameOutputs(e: Emitter, graph: Graph, inputs: readonly Value[]): Pick<Lowered, 'outputs' | 'outputNames'> {
   const given = new Set<Value>([...inputs, ...graph.parameters, ...graph.constants.keys()]);
-  const outputs = new Map<string, OnnxValue>();
+  const outputs = new Map<string, Value>();
   const outputNames = new Map<string, string>();
   for (const [name, value] of graph.outputs) {
     const computed = given.has(value) ? { ...value, name: `${value.name}~copy` } : value;

@@ -1,10 +1,10 @@
 // A graph made executable: tensors in by name, tensors out by name.
 
 import { InternalError } from '../errors.ts';
-import type { Graph } from '../graph/graph.ts';
+import type { Graph, Value } from '../graph/graph.ts';
 import { sameShape, type Tensor } from '../tensor/tensor.ts';
-import { lower, fileOrder, type Lowered, type Weights } from './lowering.ts';
-import type { OnnxGraph, OnnxValue } from './onnx-model.ts';
+import { lower, type Lowered, type Weights } from './lowering.ts';
+import { merge } from './merge.ts';
 import { createSession, type Session, type SessionOptions } from './ort-session.ts';
 
 export interface CompileOptions extends SessionOptions {
@@ -21,66 +21,53 @@ export interface Program {
 }
 
 /** Lowers, encodes and loads a graph. The same inputs give the same bits at one number of threads. */
-export async function compile(graph: Graph, options: CompileOptions): Promise<Program> {
-  const lowered = lower(graph, options.weights);
-  return programOf(lowered, await createSession(toOnnx(lowered), options));
+export function compile(graph: Graph, options: CompileOptions): Promise<Program> {
+  return compileShared([graph], options);
 }
 
-/** The ONNX graph to encode: equal constants once, nodes in file order. */
-export function toOnnx(lowered: Lowered): OnnxGraph {
-  const { name, inputs, outputs, weights } = lowered;
-  const { constants, renamed } = shareConstants(lowered.constants);
-  const nodes = fileOrder(lowered.nodes).map((node) => ({ ...node, inputs: node.inputs.map((input) => renamed.get(input) ?? input) }));
-  return { name, inputs, outputs, nodes, initializers: [...weights, ...constants] };
+/**
+ * One program for graphs that differ in their shapes alone, as those of several buckets do: it maps
+ * the weights once, and each run takes the graph that its inputs fit. Results are those of separate
+ * programs. Throws InternalError naming the node where the graphs are not of one structure; a size
+ * of 1 beside others may be enough for that, since nothing is broadcast there.
+ */
+export async function compileShared(graphs: readonly Graph[], options: CompileOptions): Promise<Program> {
+  const lowered = graphs.map((graph) => lower(graph, options.weights));
+  const { onnx, fed } = merge(lowered);
+  const session = await createSession(onnx, options);
+  return programOf(lowered, fed, session);
 }
 
-/** Constants with the same type and bytes become one. */
-export function shareConstants(constants: ReadonlyMap<string, Tensor>) {
-  const first = new Map<string, string>();
-  const renamed = new Map<string, string>();
-  const kept: { name: string; tensor: Tensor }[] = [];
-  for (const [name, tensor] of constants) {
-    const key = contentKey(tensor);
-    const known = key === undefined ? undefined : first.get(key);
-    if (known !== undefined) renamed.set(name, known);
-    else {
-      if (key !== undefined) first.set(key, name);
-      kept.push({ name, tensor });
-    }
-  }
-  return { constants: kept, renamed };
-}
-
-/** Only small constants are compared: the large ones are masks and pictures, each its own. */
-function contentKey({ dtype, shape, data }: Tensor): string | undefined {
-  if (data.byteLength > 4096) return undefined;
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  return `${dtype} ${shape} ${bytes.toString('base64')}`;
-}
-
-function programOf(lowered: Lowered, session: Session): Program {
-  const fetched = lowered.outputs.map(({ name }) => name);
+function programOf(variants: readonly Lowered[], fed: readonly Readonly<Record<string, Tensor>>[], session: Session): Program {
+  const [{ inputs: wanted, outputs, outputNames }] = variants;
+  const fetched = outputs.map(({ name }) => name);
   return {
-    inputNames: lowered.inputs.map(({ name }) => name),
+    inputNames: wanted.map(({ name }) => name),
     async run(inputs) {
-      checkInputs(lowered.name, lowered.inputs, inputs);
-      const results = await session.run(inputs, fetched);
-      return Object.fromEntries([...lowered.outputNames].map(([name, value]) => [name, results[value]]));
+      const results = await session.run({ ...inputs, ...fed[fitting(variants, inputs)] }, fetched);
+      return Object.fromEntries([...outputNames].map(([name, value]) => [name, results[value]]));
     },
     release: () => session.release(),
   };
 }
 
-function checkInputs(graph: string, wanted: readonly OnnxValue[], inputs: Readonly<Record<string, Tensor>>): void {
-  const names = new Set(wanted.map(({ name }) => name));
-  const unknown = Object.keys(inputs).filter((name) => !names.has(name));
-  const wrong = wanted.flatMap((value) => fault(value, inputs[value.name]));
-  const faults = [...wrong, ...unknown.map((name) => `${name} is not an input`)];
-  if (faults.length > 0) throw new InternalError(`${graph}: ${faults.join('; ')}`);
+/** Index of the variant that takes these inputs. */
+function fitting(variants: readonly Lowered[], inputs: Readonly<Record<string, Tensor>>): number {
+  const faults = variants.map((variant) => faultsOf(variant.inputs, inputs));
+  const index = faults.findIndex(({ length }) => length === 0);
+  if (index >= 0) return index;
+  const nearest = faults.reduce((least, list) => (list.length < least.length ? list : least));
+  throw new InternalError(`${variants[0].name}: ${nearest.join('; ')}`);
 }
 
-function fault({ name, dtype, shape = [] }: OnnxValue, given: Tensor | undefined): string[] {
+function faultsOf(wanted: readonly Value[], inputs: Readonly<Record<string, Tensor>>): string[] {
+  const names = new Set(wanted.map(({ name }) => name));
+  const unknown = Object.keys(inputs).filter((name) => !names.has(name));
+  return [...wanted.flatMap((value) => fault(value, inputs[value.name])), ...unknown.map((name) => `${name} is not an input`)];
+}
+
+function fault({ name, dtype, shape }: Value, given: Tensor | undefined): string[] {
   if (given === undefined) return [`${name} is missing`];
-  const fits = given.dtype === dtype && given.shape.length === shape.length && sameShape(given.shape, shape.map((dim, i) => (typeof dim === 'number' ? dim : given.shape[i])));
-  return fits ? [] : [`${name} is ${given.dtype} [${given.shape}], not ${dtype} [${shape}]`];
+  if (given.dtype === dtype && sameShape(given.shape, shape)) return [];
+  return [`${name} is ${given.dtype} [${given.shape}], not ${dtype} [${shape}]`];
 }
