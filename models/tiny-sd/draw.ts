@@ -19,7 +19,7 @@ const names = <T extends object>(table: T): (keyof T)[] =>
   // `Object.keys` forgets the keys' type.
   Object.keys(table) as (keyof T)[];
 
-interface Combination {
+export interface Combination {
   readonly subject: Subject;
   readonly colour: Colour;
   readonly background: Background;
@@ -48,17 +48,30 @@ const wordings: readonly ((thing: string, a: string, background: string) => stri
 /** Streams of the generator: the order of combinations takes one for each round, a picture's own draws one each. */
 const PICTURE_STREAM = 0x10000;
 
-/**
- * Picture number `index` of `seed`: a pure function of both. Each run of `combinations.length` pictures
- * shows every combination once, in an order of its own.
- */
-export function drawBasePicture(seed: number, index: number): DrawnPicture {
-  const round = Math.floor(index / combinations.length);
-  const order = permutation(seed, round, combinations.length);
+/** What picture number `index` of `seed` shows. Each run of `combinations.length` pictures shows every combination once, in an order of its own. */
+export function combinationOf(seed: number, index: number): Combination {
+  const order = permutation(seed, Math.floor(index / combinations.length), combinations.length);
   const chosen = combinations[order[index % combinations.length] ?? 0];
   if (chosen === undefined) throw new Error('internal: no such combination');
+  return chosen;
+}
+
+/** Picture number `index` of `seed`: a pure function of both. */
+export function drawBasePicture(seed: number, index: number): DrawnPicture {
+  const chosen = combinationOf(seed, index);
   const next = sequence(seed, PICTURE_STREAM + index);
   return { svg: drawCombination(chosen, next), caption: describe(chosen, next()) };
+}
+
+/** A caption that leaves out the colour, the background, or both. */
+export function describeInPart({ subject, colour, background }: Combination, u: number): string {
+  const parts = [
+    `${article(colour)} ${colour} ${subject}`,
+    `${article(subject)} ${subject}`,
+    subject,
+    `${article(subject)} ${subject} on ${article(background)} ${background} background`,
+  ];
+  return parts[Math.floor(u * parts.length)] ?? subject;
 }
 
 /** A caption that names colour, subject and background; `u` in [0, 1) picks the wording. */

@@ -2,6 +2,8 @@
 
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { openSafetensors, readTensor } from '../../src/checkpoints/safetensors-file.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
 import type { StepResult } from '../../src/train/loop.ts';
 
 /** Not committed: weights with moments and averages, for continuing. */
@@ -10,6 +12,13 @@ export const stateFolder = fileURLToPath(new URL('../../.cache/tiny-sd', import.
 export function stateFile(stage: string): string {
   mkdirSync(stateFolder, { recursive: true });
   return `${stateFolder}/${stage}.safetensors`;
+}
+
+/** The averaged weights that a stage left behind. */
+export function averagedWeights(stage: string): Map<string, Tensor> {
+  const { tensors } = openSafetensors(stateFile(stage));
+  const averaged = [...tensors].filter(([name]) => name.startsWith('average:'));
+  return new Map(averaged.map(([name, external]) => [name.slice('average:'.length), readTensor(external)] as const));
 }
 
 /** Prints a line every 20 steps: step, mean loss of these steps, norm of the gradient, rate, time. */

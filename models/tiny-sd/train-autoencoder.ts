@@ -4,6 +4,9 @@
 //
 // Continues from .cache/tiny-sd/autoencoder.safetensors where that is there.
 
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Tensor } from '../../src/tensor/tensor.ts';
 import { sequence, normals } from '../../src/util/philox.ts';
 import type { BatchInputs } from '../../src/train/loop.ts';
 import { fullTraining } from '../../src/train/full-training.ts';
@@ -11,15 +14,14 @@ import { latentFactor } from '../../src/models/stable-diffusion-config.ts';
 import { PICTURE_SIDE, tinyStableDiffusion as config } from './config.ts';
 import { renderAutoencoderPictures } from './draw-autoencoder.ts';
 import { autoencoderLoss } from './losses.ts';
-import { report, stateFile } from './report.ts';
-import { fileURLToPath } from 'node:url';
+import { averagedWeights, report, stateFile } from './report.ts';
 
 const PICTURES = 2400;
 const CROP = 64;
 const BATCH = 8;
 const SEED = 20_241;
 
-export const autoencoderSteps = 1800;
+export const autoencoderSteps = 1100;
 
 /** Crops of random pictures, as the batch of one step. */
 function cropsAt(pictures: Uint8Array, step: number): BatchInputs {
@@ -49,6 +51,26 @@ function copyCrop(pictures: Uint8Array, picture: number, left: number, top: numb
   }
 }
 
+/**
+ * Latents begin almost without noise, at a log variance of −6. At the usual 0 the noise drowns what
+ * a channel has to say before it is learnt: after 1,800 steps green and purple were still grey.
+ */
+function quietStart(): Map<string, Tensor> {
+  const { latent_channels: channels } = config.vae;
+  const first = warmStart();
+  const bias = new Float32Array(2 * channels).fill(0).fill(-6, channels);
+  const weight = first.get('vae.quant_conv.weight')?.data as Float32Array | undefined; // float32 as every state is
+  if (weight !== undefined) weight.fill(0, weight.length / 2);
+  const old = first.get('vae.quant_conv.bias')?.data as Float32Array | undefined; // as above
+  if (old !== undefined) bias.set(old.subarray(0, channels));
+  return first.set('vae.quant_conv.bias', { dtype: 'float32', shape: [2 * channels], data: bias });
+}
+
+/** The averaged weights of an earlier run, where there is one. */
+function warmStart(): Map<string, Tensor> {
+  return existsSync(stateFile('autoencoder-first')) ? averagedWeights('autoencoder-first') : new Map();
+}
+
 /** The trained autoencoder, continuing from its state file. */
 export async function autoencoderTraining(totalSteps: number, batchAt: (step: number) => BatchInputs) {
   return fullTraining({
@@ -70,6 +92,7 @@ export async function autoencoderTraining(totalSteps: number, batchAt: (step: nu
     emaDecay: 0.995,
     stateFile: stateFile('autoencoder'),
     saveEvery: 100,
+    initial: quietStart(),
   });
 }
 

@@ -114,6 +114,8 @@ export interface OpAttributes {
   /** y = x · sigmoid(alpha x): SiLU for alpha 1, CLIP's "quick gelu" for alpha 1.702. */
   Swish: { readonly alpha: number };
   SwishGrad: { readonly alpha: number };
+  /** (x − mean) / √(var + ε) and 1 / √(var + ε) over the last axis, which the second keeps as 1. */
+  Standardize: Norm;
   /** Over the last axis. */
   LayerNormalization: Norm;
   LayerNormalizationGrad: Norm;
@@ -202,6 +204,7 @@ export const ops: { readonly [K in OpName]: OpInfo } = {
   GeluGrad: composite(['x', 'dy'], ['dx']),
   Swish: composite(['x']),
   SwishGrad: composite(['x', 'dy'], ['dx']),
+  Standardize: composite(['x'], ['xhat', 'rstd']),
   LayerNormalization: composite(['x', 'scale', 'bias']),
   LayerNormalizationGrad: composite(['x', 'scale', 'dy'], ['dx', 'dscale', 'dbias']),
   GroupNormalization: composite(['x', 'scale', 'bias']),

@@ -238,6 +238,10 @@ const rules: { readonly [K in OpName]: Rule<K> } = {
   GeluGrad: same,
   Swish: same,
   SwishGrad: same,
+  Standardize: (inputs) => {
+    const x = need(inputs, 0);
+    return [x, { dtype: x.dtype, shape: [...x.shape.slice(0, -1), 1] }];
+  },
   LayerNormalization: norm,
   LayerNormalizationGrad: like(0, 1, 1),
   GroupNormalization: norm,

@@ -101,6 +101,14 @@ function groupNormalization(e: Emitter, node: NodeOf<'GroupNormalization'>): voi
   e.node('Add', [e.temporary('Mul', [e.reshaped(unit, grouped, x.shape), scale], type), bias], node.outputs);
 }
 
+/** LayerNormalization with a scale of ones, for its first and third output. */
+function standardize(e: Emitter, node: NodeOf<'Standardize'>): void {
+  const { shape, dtype } = inputOf(node, 0);
+  const [xhat, rstd] = node.outputs;
+  const mean = { name: `${xhat.name}~mean`, dtype, shape: rstd.shape };
+  e.node('LayerNormalization', [nameOf(node, 0), e.floats(shape.slice(-1), 1)], [xhat, mean, rstd], { axis: int(-1), epsilon: float(node.attributes.epsilon) });
+}
+
 /** Needs cos and sin per sample where no position ids are given. */
 function rotaryEmbedding(e: Emitter, node: NodeOf<'RotaryEmbedding'>): void {
   const [x, cos, sin] = [0, 1, 2].map((i) => inputOf(node, i));
@@ -185,6 +193,7 @@ const emissions: { readonly [K in OpName]: Emit<K> | Emission<K> | 'decompose' }
   GeluGrad: 'decompose',
   Swish: (e, node) => e.node('QuickGelu', [nameOf(node, 0)], node.outputs, { alpha: float(node.attributes.alpha) }, 'com.microsoft'),
   SwishGrad: 'decompose',
+  Standardize: standardize,
   LayerNormalization: (e, node) =>
     e.node('LayerNormalization', [0, 1, 2].map((i) => nameOf(node, i)), node.outputs, { axis: int(-1), epsilon: float(node.attributes.epsilon) }),
   LayerNormalizationGrad: 'decompose',

@@ -22,7 +22,7 @@ export const reduceSum: GradientRule<'ReduceSum'> = (g, node, [dy]) => [
 export const reduceMean: GradientRule<'ReduceMean'> = (g, node, [dy]) => {
   const x = inputOf(node);
   const count = node.attributes.axes.reduce((product, axis) => product * x.shape[axis], 1);
-  return [g.expand(g.mul(keepdims(g, node, dy as Value), 1 / count), x.shape)]; // as above
+  return [g.expand(g.div(keepdims(g, node, dy as Value), count), x.shape)]; // as above
 };
 
 /** Equal maxima share the gradient. */

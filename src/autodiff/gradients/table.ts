@@ -40,6 +40,7 @@ export const gradients: { readonly [K in OpName]: GradientRule<K> | NotDifferent
   FusedMatMul: notDifferentiable,
   GeluGrad: notDifferentiable,
   SwishGrad: notDifferentiable,
+  Standardize: notDifferentiable,
   LayerNormalization: layerNormalization,
   LayerNormalizationGrad: notDifferentiable,
   GroupNormalization: groupNormalization,

@@ -12,13 +12,19 @@ interface Standardized {
   readonly rstd: Value;
 }
 
-/** Zero mean and unit variance over the last axis. */
-function standardize(g: Builder, x: Value, epsilon: number): Standardized {
+export function standardize(g: Builder, node: NodeOf<'Standardize'>): Value[] {
+  const [x] = inputsOf(node);
   const axes = [x.shape.length - 1];
   const centred = g.sub(x, g.reduceMean(x, axes, true));
   const variance = g.reduceMean(g.mul(centred, centred), axes, true);
-  const rstd = g.reciprocal(g.sqrt(g.add(variance, epsilon)));
-  return { xhat: g.mul(centred, rstd), rstd };
+  const rstd = g.reciprocal(g.sqrt(g.add(variance, node.attributes.epsilon)));
+  return [g.mul(centred, rstd), rstd];
+}
+
+/** Zero mean and unit variance over the last axis. */
+function standardized(g: Builder, x: Value, epsilon: number): Standardized {
+  const [xhat, rstd] = g.emit('Standardize', [x], { epsilon });
+  return { xhat, rstd };
 }
 
 /** x / √(mean(x²) + ε) over the last axis. */
@@ -40,12 +46,12 @@ const leadingAxes = (x: Value) => x.shape.slice(0, -1).map((_, axis) => axis);
 
 export function layerNormalization(g: Builder, node: NodeOf<'LayerNormalization'>): Value[] {
   const [x, scale, bias] = inputsOf(node);
-  return [g.add(g.mul(standardize(g, x, node.attributes.epsilon).xhat, scale), bias)];
+  return [g.add(g.mul(standardized(g, x, node.attributes.epsilon).xhat, scale), bias)];
 }
 
 export function layerNormalizationGrad(g: Builder, node: NodeOf<'LayerNormalizationGrad'>): Value[] {
   const [x, scale, dy] = inputsOf(node);
-  const s = standardize(g, x, node.attributes.epsilon);
+  const s = standardized(g, x, node.attributes.epsilon);
   const dx = standardizeGrad(g, s, g.mul(dy, scale), true);
   return [dx, g.reduceSum(g.mul(dy, s.xhat), leadingAxes(x)), g.reduceSum(dy, leadingAxes(x))];
 }
@@ -74,17 +80,32 @@ function perChannel(g: Builder, scale: Value, x: Value): Value {
 
 export function groupNormalization(g: Builder, node: NodeOf<'GroupNormalization'>): Value[] {
   const [x, scale, bias] = inputsOf(node);
-  const { xhat } = standardize(g, grouped(g, x, node.attributes.num_groups), node.attributes.epsilon);
+  const { xhat } = standardized(g, grouped(g, x, node.attributes.num_groups), node.attributes.epsilon);
   const scaled = g.mul(g.reshape(xhat, x.shape), perChannel(g, scale, x));
   return [g.add(scaled, perChannel(g, bias, x))];
 }
 
+/**
+ * Everything that sums over pixels is summed once per picture and channel, so that only three terms
+ * are as large as x:
+ *   dx = dy · (rstd · scale) − x̂ · (rstd · mean(scale · Σ dy x̂)) − rstd · mean(scale · Σ dy)
+ */
 export function groupNormalizationGrad(g: Builder, node: NodeOf<'GroupNormalizationGrad'>): Value[] {
-  const [x, scale, dy] = inputsOf(node);
+  const [x, scale, dy3] = inputsOf(node);
   const { num_groups, epsilon } = node.attributes;
-  const s = standardize(g, grouped(g, x, num_groups), epsilon);
-  const dyhat = grouped(g, g.mul(dy, perChannel(g, scale, x)), num_groups);
-  const dx = g.reshape(standardizeGrad(g, s, dyhat, true), x.shape);
-  const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
-  return [dx, g.reduceSum(g.mul(dy, g.reshape(s.xhat, x.shape)), axes), g.reduceSum(dy, axes)];
+  const [n, channels] = x.shape;
+  const pixels = sizeOf(x.shape.slice(2));
+  const s = standardized(g, grouped(g, x, num_groups), epsilon);
+  const [dy, xhat] = [dy3, s.xhat].map((value) => g.reshape(value, [n, channels, pixels]));
+  const sumDy = g.reduceSum(dy, [2]); // [n, channels]
+  const sumAlong = g.reduceSum(g.mul(dy, xhat), [2]);
+  const width = channels / num_groups;
+  // mean over a group, times rstd, again for each of its channels: [n, channels, 1]
+  const perGroup = (sums: Value) => {
+    const mean = g.div(g.reduceSum(g.reshape(g.mul(sums, scale), [n, num_groups, width]), [2], true), width * pixels);
+    return g.reshape(g.expand(g.mul(mean, s.rstd), [n, num_groups, width]), [n, channels, 1]);
+  };
+  const factor = g.mul(g.reshape(g.expand(s.rstd, [n, num_groups, width]), [n, channels, 1]), g.reshape(scale, [channels, 1]));
+  const dx = g.sub(g.sub(g.mul(dy, factor), g.mul(xhat, perGroup(sumAlong))), perGroup(sumDy));
+  return [g.reshape(dx, x.shape), g.reduceSum(sumAlong, [0]), g.reduceSum(sumDy, [0])];
 }

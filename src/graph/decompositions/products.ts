@@ -67,43 +67,51 @@ export function convGradWeight(g: Builder, node: NodeOf<'ConvGradWeight'>): Valu
   return [unit ? shiftedGradWeight(g, node) : patchesGradWeight(g, node)];
 }
 
-/** [n, channels, everything else] */
-const flat = (g: Builder, x: Value) => g.reshape(x, [x.shape[0], x.shape[1], sizeOf(x.shape.slice(2))]);
-
-/** Σ over the batch of a bᵀ, for a [n, p, pixels] and b [n, q, pixels]. */
-const outer = (g: Builder, a: Value, b: Value) => g.reduceSum(g.fusedMatMul(a, b, { transB: true }), [0]);
+/** Channels first: [n, channels, h, w] as [channels, n, h, w], so that all pixels of a channel lie in a row. */
+const channelRows = (g: Builder, x: Value) => g.transpose(x, [1, 0, 2, 3]);
+const flatRows = (g: Builder, x: Value) => g.reshape(x, [x.shape[0], sizeOf(x.shape.slice(1))]);
 
 function pointwiseGradWeight(g: Builder, node: NodeOf<'ConvGradWeight'>): Value {
-  const [dy, x] = inputsOf(node);
-  return g.reshape(outer(g, flat(g, dy), flat(g, x)), node.attributes.shape);
+  const [dy, x] = inputsOf(node).map((value) => flatRows(g, channelRows(g, value)));
+  return g.reshape(g.gemm(dy, x, { transB: true }), node.attributes.shape);
 }
 
 /**
- * One product for all kernel elements: dy moved down by each i, against x moved left by each j. Both
- * live on a grid of padded height and of dy's width, so that moving down is adding rows of zeros.
+ * One product for all kernel elements. dy and x lie on one padded grid, channel by channel as rows;
+ * moving by (i, j) is then moving along the row by i · width + j, where the zeros around dy keep
+ * pictures and lines apart. dy is moved by each i, x by each j.
  */
 function shiftedGradWeight(g: Builder, node: NodeOf<'ConvGradWeight'>): Value {
   const [dy, x] = inputsOf(node);
   const { pads, shape } = node.attributes;
   const [out, channels, kh, kw] = shape;
-  const range = (n: number) => Array.from({ length: n }, (_, i) => i);
-  const down = range(kh).map((i) => g.pad(dy, [0, 0, i, 0, 0, 0, kh - 1 - i, 0]));
-  const left = range(kw).map((j) => g.pad(x, [0, 0, pads[0], pads[1] - j, 0, 0, pads[2], pads[3] - (kw - 1 - j)]));
-  const all = outer(g, flat(g, g.concat(down, 1)), flat(g, g.concat(left, 1))); // [kh·out, kw·channels]
+  const width = x.shape[3] + pads[1] + pads[3];
+  const grid = flatRows(g, g.pad(channelRows(g, x), [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]));
+  const dyGrid = flatRows(g, g.pad(channelRows(g, dy), [0, 0, 0, 0, 0, 0, kh - 1, kw - 1]));
+  const length = grid.shape[1] - (kw - 1);
+  const move = (row: Value, by: number) => (by === 0 && row.shape[1] === length ? row : g.slice(row, 1, by, by + length));
+  const left = range(kw).map((j) => move(grid, j));
+  // the last kh − 1 lines of the grid are zeros, so what is pushed out behind is nothing
+  const front = g.pad(dyGrid, [0, (kh - 1) * width, 0, 0]);
+  const down = range(kh).map((i) => move(front, (kh - 1 - i) * width));
+  const all = g.gemm(g.concat(down, 0), g.concat(left, 0), { transB: true }); // [kh·out, kw·channels]
   return g.transpose(g.reshape(all, [kh, out, kw, channels]), [1, 3, 0, 2]);
 }
+
+const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 /** dy against the patches of x that it was computed from, one kernel element after the other. */
 function patchesGradWeight(g: Builder, node: NodeOf<'ConvGradWeight'>): Value {
   const [dy, x] = inputsOf(node);
   const { strides, pads, shape } = node.attributes;
   const [out, channels, kh, kw] = shape;
-  const padded = g.pad(x, [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]);
+  const padded = g.pad(channelRows(g, x), [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]);
   const ends = [0, 1].map((i) => (dy.shape[2 + i] - 1) * strides[i] + 1);
   const patches = Array.from({ length: kh * kw }, (_, index) => {
     const starts = [Math.floor(index / kw), index % kw];
     return g.add1('Slice', [padded], { axes: [2, 3], starts, ends: starts.map((s, i) => s + ends[i]), steps: strides });
   });
-  const all = outer(g, flat(g, dy), flat(g, g.concat(patches, 1))); // [out, kh·kw·channels]
+  const columns = flatRows(g, g.concat(patches, 0)); // [kh·kw·channels, n·oh·ow]
+  const all = g.gemm(flatRows(g, channelRows(g, dy)), columns, { transB: true }); // [out, kh·kw·channels]
   return g.transpose(g.reshape(all, [out, kh, kw, channels]), [0, 3, 1, 2]);
 }

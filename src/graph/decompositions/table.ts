@@ -12,6 +12,7 @@ import {
   layerNormalizationGrad,
   rmsNormalization,
   rmsNormalizationGrad,
+  standardize,
 } from './norms.ts';
 import { convGradInput, convGradWeight, fusedMatMul, linear, linearGradInput, linearGradWeight } from './products.ts';
 import { rotaryEmbedding } from './rotary.ts';
@@ -72,6 +73,7 @@ export const decompositions: { readonly [K in OpName]: Decomposition<K> | 'primi
   GeluGrad: geluGrad,
   Swish: swish,
   SwishGrad: swishGrad,
+  Standardize: standardize,
   LayerNormalization: layerNormalization,
   LayerNormalizationGrad: layerNormalizationGrad,
   GroupNormalization: groupNormalization,
