@@ -73,10 +73,10 @@ def rename(key, blocks):
 
 def main():
     torch.manual_seed(0)
-    unet = UNet2DConditionModel(block_out_channels=(16, 32, 48), layers_per_block=1, cross_attention_dim=24, attention_head_dim=4, norm_num_groups=8, sample_size=8,
+    unet = UNet2DConditionModel(block_out_channels=(32, 32, 64), layers_per_block=1, cross_attention_dim=24, attention_head_dim=8, norm_num_groups=32, sample_size=8,
                                 down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
                                 up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"))
-    vae = AutoencoderKL(block_out_channels=(8, 16, 16), layers_per_block=1, norm_num_groups=4, latent_channels=4,
+    vae = AutoencoderKL(block_out_channels=(32, 32, 64), layers_per_block=1, norm_num_groups=32, latent_channels=4,
                         down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3)
     text = CLIPTextModel(CLIPTextConfig(hidden_size=24, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, vocab_size=100))
     unet_names = {key: "model.diffusion_model." + rename(key, list(unet_blocks(3, 1, [False, True, True], [True, True, False]))) for key in unet.state_dict()}

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { CheckpointError, type Problem } from '../errors.ts';
+import { CheckpointError } from '../errors.ts';
 import { stableDiffusion15, type NoiseScheduleConfig, type StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
 import { clipTextConfig, limits, schedulerConfig, unetConfig, vaeConfig } from './diffusers-config.ts';
@@ -57,15 +57,12 @@ function readConfigs(folder: string): StableDiffusionConfig {
   const vaePath = join(folder, 'vae', 'config.json');
   parseFile(unetPath, limits.unet);
   parseFile(vaePath, limits.vae);
-  const config = {
+  return {
     unet: parseFile(unetPath, unetConfig),
     vae: parseFile(vaePath, vaeConfig),
     textEncoder: parseFile(join(folder, 'text_encoder', 'config.json'), clipTextConfig),
     scheduler: readScheduler(join(folder, 'scheduler', 'scheduler_config.json')),
   };
-  const problems = disagreements(config, folder);
-  if (problems.length > 0) throw new CheckpointError(problems);
-  return config;
 }
 
 function readScheduler(path: string): NoiseScheduleConfig {
@@ -80,22 +77,6 @@ function refuseOtherUNets(path: string): void {
   const fix = 'Name a Stable Diffusion 1.x model as base_model.';
   if (use_linear_projection === true) fail(path, 'this is a Stable Diffusion 2.x (or later) model, not Stable Diffusion 1.x', fix);
   if (in_channels === 9 || in_channels === 8) fail(path, `this is an inpainting or image-editing model (in_channels ${in_channels}), not plain Stable Diffusion 1.x`, fix);
-}
-
-/** What must agree between the parts. */
-function disagreements({ unet, vae, textEncoder }: StableDiffusionConfig, folder: string): Problem[] {
-  const path = join(folder, 'unet', 'config.json');
-  const checks: readonly (readonly [boolean, string])[] = [
-    [unet.in_channels === vae.latent_channels, `in_channels is ${unet.in_channels}, but the autoencoder's latent_channels is ${vae.latent_channels}`],
-    [unet.out_channels === unet.in_channels, `out_channels is ${unet.out_channels}, but in_channels is ${unet.in_channels}`],
-    [unet.cross_attention_dim === textEncoder.hidden_size, `cross_attention_dim is ${unet.cross_attention_dim}, but the text encoder's hidden_size is ${textEncoder.hidden_size}`],
-    ...([['down_block_types', unet.down_block_types], ['up_block_types', unet.up_block_types]] as const).map(
-      ([key, types]) => [types.length === unet.block_out_channels.length, `${key} has ${types.length} entries, block_out_channels ${unet.block_out_channels.length}`] as const,
-    ),
-    ...unet.block_out_channels.map((channels) => [channels % unet.attention_head_dim === 0, `${channels} channels do not divide into ${unet.attention_head_dim} heads`] as const),
-    ...unet.block_out_channels.map((channels) => [channels % unet.norm_num_groups === 0, `${channels} channels do not divide into ${unet.norm_num_groups} groups`] as const),
-  ];
-  return checks.filter(([holds]) => !holds).map(([, what]) => ({ where: path, what, fix: obtain }));
 }
 
 function parseFile<T>(path: string, schema: z.ZodType<T>): T {

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { fromFloat32, type FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
-import { float32, sizeOf, type Shape, type Tensor } from '../tensor/tensor.ts';
+import { sizeOf, type Shape, type Tensor } from '../tensor/tensor.ts';
 
 /** One tensor's name and shape in both layouts; `name` begins with the component. */
 export interface NameRow {
@@ -32,7 +32,9 @@ export const sd15Rows: readonly NameRow[] = gunzipSync(readFileSync('test/data/s
 /** Numbers that differ from tensor to tensor and survive float16. */
 export function values(name: string, shape: Shape, dtype: FloatDType = 'float32'): Tensor {
   const seed = Array.from(name).reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 997, 7);
-  return fromFloat32(float32(shape, Array.from({ length: sizeOf(shape) }, (_, i) => ((seed + i) % 64) / 64)), dtype);
+  const data = new Float32Array(sizeOf(shape));
+  for (let i = 0; i < data.length; i++) data[i] = ((seed + i) % 64) / 64;
+  return fromFloat32({ dtype: 'float32', shape, data }, dtype);
 }
 
 export function singleFileTensors(dtype: FloatDType = 'float32'): Map<string, Tensor> {
@@ -41,12 +43,12 @@ export function singleFileTensors(dtype: FloatDType = 'float32'): Map<string, Te
 
 export const smallConfigs = {
   unet: {
-    _class_name: 'UNet2DConditionModel', act_fn: 'silu', attention_head_dim: 4, block_out_channels: [16, 32, 48], cross_attention_dim: 24, layers_per_block: 1, norm_num_groups: 8, sample_size: 8,
+    _class_name: 'UNet2DConditionModel', act_fn: 'silu', attention_head_dim: 8, block_out_channels: [32, 32, 64], cross_attention_dim: 24, layers_per_block: 1, norm_num_groups: 32, sample_size: 8,
     down_block_types: ['DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'], up_block_types: ['CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D'], in_channels: 4, out_channels: 4,
   },
   vae: {
     _class_name: 'AutoencoderKL', down_block_types: Array<string>(3).fill('DownEncoderBlock2D'), up_block_types: Array<string>(3).fill('UpDecoderBlock2D'),
-    block_out_channels: [8, 16, 16], layers_per_block: 1, norm_num_groups: 4, latent_channels: 4, scaling_factor: 0.5,
+    block_out_channels: [32, 32, 64], layers_per_block: 1, norm_num_groups: 32, latent_channels: 4, scaling_factor: 0.5,
   },
   text_encoder: { architectures: ['CLIPTextModel'], hidden_size: 24, intermediate_size: 48, num_hidden_layers: 2, num_attention_heads: 2, vocab_size: 100, hidden_act: 'quick_gelu' },
 };

@@ -66,8 +66,8 @@ test('sizes are read off the shapes, and off config.json', () => {
     writeFolder(join(folder, 'model'));
     const single = loadStableDiffusion(join(folder, 'model.safetensors')).config;
     const parts = loadStableDiffusion(join(folder, 'model')).config;
-    assert.deepEqual({ ...single.unet, attention_head_dim: 4, norm_num_groups: 8, sample_size: 8 }, parts.unet);
-    assert.deepEqual({ ...single.vae, norm_num_groups: 4, scaling_factor: 0.5 }, parts.vae);
+    assert.deepEqual({ ...single.unet, sample_size: 8 }, parts.unet);
+    assert.deepEqual({ ...single.vae, scaling_factor: 0.5 }, parts.vae);
     assert.deepEqual({ ...single.textEncoder, num_attention_heads: 2 }, parts.textEncoder);
     assert.deepEqual(single.scheduler, parts.scheduler);
     assert.equal(single.unet.norm_num_groups, 32);
@@ -103,7 +103,7 @@ test('use_ema takes the averaged UNet, and only that', () => {
     checkWeights(small, ema.weights, path);
     const read = (model: typeof ema, name: string) => readTensor(model.weights.get(name) ?? external([])).data;
     assert.notDeepEqual(read(plain, 'unet.conv_in.weight'), read(ema, 'unet.conv_in.weight'));
-    assert.deepEqual(read(ema, 'unet.conv_in.weight'), values('averaged model.diffusion_model.input_blocks.0.0.weight', [16, 4, 3, 3]).data);
+    assert.deepEqual(read(ema, 'unet.conv_in.weight'), values('averaged model.diffusion_model.input_blocks.0.0.weight', [32, 4, 3, 3]).data);
     assert.deepEqual(read(plain, 'vae.quant_conv.weight'), read(ema, 'vae.quant_conv.weight'));
     tensors.delete('model_ema.diffusion_modelinput_blocks00weight');
     write(path, serialize(tensors));
@@ -136,13 +136,13 @@ test('folders: old autoencoder names, .fp16 files, shards, no scheduler', () => 
 test('missing, unexpected and mis-shaped tensors stand together in one error', () => {
   const weights = new Map(smallRows.map(({ name, shape }) => [name, external(shape)]));
   weights.delete('unet.conv_in.bias');
-  weights.set('unet.conv_in.weight', external([16, 5, 3, 3]));
+  weights.set('unet.conv_in.weight', external([32, 5, 3, 3]));
   for (let i = 0; i < 20; i++) weights.set(`stranger.${i}`, external([1]));
   rejects(
     () => checkWeights(small, weights, '/m'),
-    /\/m: 1 of 514 tensors missing:\n {4}unet\.conv_in\.bias/,
+    /\/m: 1 of 512 tensors missing:\n {4}unet\.conv_in\.bias/,
     /20 unexpected:\n {4}stranger\.0\n[^]*… and 8 more/,
-    /1 of the wrong shape:\n {4}unet\.conv_in\.weight is \[16, 5, 3, 3\], should be \[16, 4, 3, 3\]/,
+    /1 of the wrong shape:\n {4}unet\.conv_in\.weight is \[32, 5, 3, 3\], should be \[32, 4, 3, 3\]/,
   );
 });
 
@@ -150,7 +150,7 @@ test('a tensor of an unknown name in a single file is unexpected', () => {
   withFolder((folder) => {
     const path = join(folder, 'odd.safetensors');
     write(path, serialize(singleFileTensors().set('model.diffusion_model.extra.weight', float32([1], [0])).set('odd', float32([1], [0]))));
-    rejects(() => checkWeights(small, loadStableDiffusion(path).weights, path), /2 unexpected:\n {4}model\.diffusion_model\.extra\.weight\n {4}odd/);
+    rejects(() => loadStableDiffusion(path), /2 unexpected:\n {4}model\.diffusion_model\.extra\.weight\n {4}odd/);
   });
 });
 
@@ -162,7 +162,7 @@ const foreign: readonly (readonly [string, Map<string, Tensor>, RegExp])[] = [
   ['a PEFT LoRA', new Map([['unet.down_blocks.0.attentions.0.proj_in.lora_A.weight', one]]), /this is a LoRA/],
   ['SDXL', singleFileTensors().set('conditioner.embedders.1.model.transformer.resblocks.9.mlp.c_proj.bias', one), /Stable Diffusion XL/],
   ['SD 2', only((key) => !key.startsWith('cond')).set('cond_stage_model.model.transformer.resblocks.0.ln_1.weight', one), /Stable Diffusion 2/],
-  ['inpainting', singleFileTensors().set('model.diffusion_model.input_blocks.0.0.weight', values('w', [16, 9, 3, 3])), /inpainting/],
+  ['inpainting', singleFileTensors().set('model.diffusion_model.input_blocks.0.0.weight', values('w', [32, 9, 3, 3])), /inpainting/],
   ['a VAE with its prefix', only((key) => key.startsWith('first_stage_model.')), /autoencoder \(VAE\) alone/],
   ['a VAE', new Map([['encoder.down.0.block.0.norm1.weight', one]]), /autoencoder \(VAE\) alone/],
   ['a diffusers VAE', new Map([['decoder.up_blocks.0.resnets.0.norm1.weight', one]]), /autoencoder \(VAE\) alone/],
@@ -208,9 +208,11 @@ test('a folder with a fault in it', () => {
     broken('unet', { in_channels: 9 }, /inpainting/);
     broken('unet', { use_linear_projection: true }, /Stable Diffusion 2/);
     broken('unet', { act_fn: 'mish', resnet_time_scale_shift: 'scale_shift' }, /act_fn: is "mish"; only "silu" is implemented[^]*resnet_time_scale_shift/);
-    broken('unet', { block_out_channels: [16, 32] }, /down_block_types has 3 entries, block_out_channels 2/);
+    broken('unet', { block_out_channels: [32, 64] }, /down_block_types has 3 entries, block_out_channels 2/);
     broken('unet', { cross_attention_dim: 32 }, /cross_attention_dim is 32, but the text encoder's hidden_size is 24/);
     broken('vae', { latent_channels: 16 }, /in_channels is 4, but the autoencoder's latent_channels is 16/);
+    broken('unet', { norm_num_groups: 24, attention_head_dim: 5 }, /32 channels of the UNet do not divide into 5 heads[^]*64 channels of the UNet do not divide into 24 groups/);
+    broken('unet', { layers_per_block: 2 }, /\d+ of \d+ tensors missing:\n {4}unet/);
     broken('text_encoder', { hidden_act: 'relu' }, /text_encoder\/config\.json hidden_act/);
     writeFolder(folder);
     write(join(folder, 'model_index.json'), JSON.stringify({ _class_name: 'StableDiffusionXLPipeline' }));

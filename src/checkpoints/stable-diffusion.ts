@@ -3,6 +3,9 @@
 import { realpathSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { CheckpointError } from '../errors.ts';
+import { stableDiffusionParameters } from '../models/parameters.ts';
+import { checkConfig } from './check-config.ts';
+import { checkWeights } from './check-weights.ts';
 import { loadDiffusersFolder } from './diffusers-folder.ts';
 import { loadSingleFile } from './single-file.ts';
 import type { StableDiffusionWeights } from './weights.ts';
@@ -17,9 +20,16 @@ export interface LoadOptions {
 /**
  * Reads names, shapes and configuration of a base model; the weights stay in their files.
  * `path`: a .safetensors file, a diffusers folder, or its model_index.json.
- * Throws CheckpointError when it is anything else. Follow with checkWeights against the model's parameters.
+ * Throws CheckpointError when it is anything else, or when tensors are missing, unexpected, or of the wrong shape.
  */
 export function loadStableDiffusion(path: string, { useEma = false }: LoadOptions = {}): StableDiffusionWeights {
+  const model = load(path, useEma);
+  checkConfig(model.config, path);
+  checkWeights(stableDiffusionParameters(model.config), model.weights, path);
+  return model;
+}
+
+function load(path: string, useEma: boolean): StableDiffusionWeights {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) fail(path, 'there is no such file or folder', 'Check base_model; a relative path starts from the folder the command runs in.');
   if (basename(path) === 'model_index.json') return loadFolder(dirname(path), useEma);

@@ -8,10 +8,7 @@ export interface StableDiffusionWeights {
   /** The file or the folder, absolute, symbolic links resolved. */
   readonly path: string;
   readonly config: StableDiffusionConfig;
-  /**
-   * `unet.`, `vae.` or `text_encoder.`, then the tensor's name in a diffusers folder.
-   * Tensors that no rule knows keep the name they have in the file; checkWeights calls them unexpected.
-   */
+  /** `unet.`, `vae.` or `text_encoder.`, then the tensor's name in a diffusers folder: exactly the model's parameters. */
   readonly weights: ReadonlyMap<string, ExternalTensor>;
 }
 
