@@ -24,19 +24,27 @@ export interface BatchShape {
 
 export type AdapterConfig = TargetOptions & Pick<TrainConfig, 'seed' | 'clip_skip' | 'unet_lr' | 'text_encoder_lr'>;
 
+export interface AdaptOptions {
+  /** Weights by parameter name to begin with; those that are absent are drawn from the seed. */
+  readonly initial?: ReadonlyMap<string, Tensor<'float32'>>;
+  /** Whether text states are computed in the graph; by default where the text encoder is trained. */
+  readonly computeStates?: boolean;
+}
+
 export interface AdaptedModel {
   readonly modules: readonly LoraModule[];
   /** The adapters' weights, drawn or given; changed in place by training. */
   readonly weights: ReadonlyMap<string, Tensor<'float32'>>;
   /** `unet` and `text_encoder`, those of them that have adapters. */
   readonly groups: readonly ParameterGroup[];
-  /** Inputs noisy_latents, target, timesteps, sample_weights, and input_ids or, where the text encoder is frozen, text_states. */
+  /** Inputs noisy_latents, target, timesteps, sample_weights, and input_ids or, where states are not computed, text_states. */
   lossGraph(shape: BatchShape): Graph;
 }
 
-/** Puts adapters on a model. `initial`: weights by parameter name to begin with; those it lacks are drawn from the seed. */
-export function adaptModel(model: StableDiffusionConfig, config: AdapterConfig, initial: ReadonlyMap<string, Tensor<'float32'>> = new Map()): AdaptedModel {
-  const adapt = (shape: BatchShape) => applyLora(lossGraph(model, config, shape), stableDiffusionTargets(config));
+/** Puts adapters on the text encoder and the UNet of a model. */
+export function adaptModel(model: StableDiffusionConfig, config: AdapterConfig, { initial = new Map(), computeStates = config.train_text_encoder }: AdaptOptions = {}): AdaptedModel {
+  const options = { clipSkip: config.clip_skip, computeStates };
+  const adapt = (shape: BatchShape) => applyLora(lossGraph(model, options, shape), stableDiffusionTargets(config));
   const { modules } = adapt({ size: 1, height: 1, width: 1, tokens: 1 });
   const drawn = initialLora(modules, config.seed);
   const weights = new Map([...drawn].map(([name, tensor]) => [name, copy(initial.get(name) ?? tensor)] as const));
@@ -54,10 +62,15 @@ function groupsOf(weights: ReadonlyMap<string, Tensor<'float32'>>, config: Adapt
   return [of('unet', config.unet_lr), of('text_encoder', config.text_encoder_lr)].filter(({ parameters }) => parameters.size > 0);
 }
 
-function lossGraph(model: StableDiffusionConfig, config: AdapterConfig, shape: BatchShape): Graph {
+interface TextOptions {
+  readonly clipSkip: number;
+  readonly computeStates: boolean;
+}
+
+function lossGraph(model: StableDiffusionConfig, text: TextOptions, shape: BatchShape): Graph {
   const { size, height, width } = shape;
   const g = new Builder('noise-prediction');
-  const context = textStates(g, model, config, shape);
+  const context = textStates(g, model, text, shape);
   const latents = g.input('noisy_latents', 'float32', [size, model.unet.in_channels, height, width]);
   const prediction = unet(g, model.unet, { latents, timesteps: g.input('timesteps', 'float32', [size]), context });
   const target = g.input('target', 'float32', prediction.shape);
@@ -65,10 +78,10 @@ function lossGraph(model: StableDiffusionConfig, config: AdapterConfig, shape: B
   return g.finish();
 }
 
-/** [size, tokens, width]: computed where the text encoder is trained, else given. */
-function textStates(g: Builder, { textEncoder }: StableDiffusionConfig, config: AdapterConfig, { size, tokens }: BatchShape): Value {
-  if (!config.train_text_encoder) return g.input('text_states', 'float32', [size, tokens, textEncoder.hidden_size]);
-  return clipTextEncoder(g, textEncoder, g.input('input_ids', 'int32', [size, tokens]), { clipSkip: config.clip_skip });
+/** [size, tokens, width]: computed from ids, or given. */
+function textStates(g: Builder, { textEncoder }: StableDiffusionConfig, { clipSkip, computeStates }: TextOptions, { size, tokens }: BatchShape): Value {
+  if (!computeStates) return g.input('text_states', 'float32', [size, tokens, textEncoder.hidden_size]);
+  return clipTextEncoder(g, textEncoder, g.input('input_ids', 'int32', [size, tokens]), { clipSkip });
 }
 
 /** The adapters as the writers of LoRA files take them. */

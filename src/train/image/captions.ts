@@ -1,9 +1,7 @@
 // The captions of a run as token ids, and, where the text encoder is frozen, as its states.
 
 import { cacheKey, type TensorCache } from '../../dataset/cache.ts';
-import { Builder } from '../../graph/builder.ts';
-import type { Graph } from '../../graph/graph.ts';
-import { clipTextEncoder } from '../../models/clip-text.ts';
+import { textEncoderGraph } from '../../models/graphs.ts';
 import type { ClipTextConfig } from '../../models/stable-diffusion-config.ts';
 import type { Weights } from '../../runtime/lowering.ts';
 import { compile, type Program } from '../../runtime/program.ts';
@@ -32,7 +30,7 @@ export async function* encodeCaptions(captions: Iterable<Int32Array>, options: S
   const states = new Map<string, Float32Array>();
   let program: Program | undefined;
   const compute = async (ids: Int32Array) => {
-    program ??= await compile(textGraph(options.textEncoder, [1, ids.length], options.clipSkip), options);
+    program ??= await compile(textEncoderGraph(options.textEncoder, [1, ids.length], options.clipSkip), options);
     const { text_states } = await program.run({ input_ids: int32([1, ids.length], ids) });
     return new Map([['text_states', text_states]]);
   };
@@ -56,10 +54,3 @@ async function statesOf(key: string, compute: () => Promise<Map<string, Tensor>>
 }
 
 export const idsKey = (ids: Int32Array): string => ids.join(' ');
-
-/** input_ids -> text_states. */
-export function textGraph(textEncoder: ClipTextConfig, shape: readonly number[], clipSkip: number): Graph {
-  const g = new Builder('text-encoder');
-  g.output('text_states', clipTextEncoder(g, textEncoder, g.input('input_ids', 'int32', shape), { clipSkip }));
-  return g.finish();
-}

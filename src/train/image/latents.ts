@@ -2,9 +2,7 @@
 
 import { cacheKey, type TensorCache, type Tensors } from '../../dataset/cache.ts';
 import { loadPixels } from '../../dataset/image.ts';
-import { Builder } from '../../graph/builder.ts';
-import type { Graph } from '../../graph/graph.ts';
-import { encodeMoments } from '../../models/autoencoder-kl.ts';
+import { encoderGraph } from '../../models/graphs.ts';
 import type { VaeConfig } from '../../models/stable-diffusion-config.ts';
 import type { Weights } from '../../runtime/lowering.ts';
 import { compile, type Program } from '../../runtime/program.ts';
@@ -89,13 +87,4 @@ class BucketEncoder {
     this.#bucket = name;
     return this.#program;
   }
-}
-
-/** pixels -> mean and logvar. */
-export function encoderGraph(vae: VaeConfig, shape: readonly number[]): Graph {
-  const g = new Builder('vae-encoder');
-  const { mean, logvar } = encodeMoments(g, vae, g.input('pixels', 'float32', shape));
-  g.output('mean', mean);
-  g.output('logvar', logvar);
-  return g.finish();
 }

@@ -128,7 +128,6 @@ function adapterFiles({ config, pictures, base, adapted, steps }: Opened, hashes
   ]);
 }
 
-// eslint-disable-next-line require-yield
 async function* drawSheet(): AsyncGenerator<TaskEvent, string | undefined> {
   return undefined;
 }

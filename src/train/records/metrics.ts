@@ -2,7 +2,7 @@
 
 import type { StepEvent } from '../events.ts';
 
-export function metricsLine(step: StepEvent): string {
+export function metricsLine(step: StepEvent, at: Date): string {
   const fields = {
     step: step.step,
     epoch: step.epoch,
@@ -12,7 +12,7 @@ export function metricsLine(step: StepEvent): string {
     grad_norm: step.gradNorm,
     seconds_per_step: step.secondsPerStep,
     memory_bytes: step.memoryBytes,
-    time: Date.now() / 1000,
+    time: at.getTime() / 1000,
   };
   return `${JSON.stringify(fields)}\n`;
 }

@@ -10,20 +10,21 @@ import { EventFile } from './tensorboard.ts';
 
 export const LOG_FILE = 'logs/train.log';
 
-type Record = (event: TrainEvent) => void;
+type Record = (event: TrainEvent, at: Date) => void;
 
 /**
  * Passes events on and writes them to the folder that `open` makes when the plan is known; what came
  * before the plan is written then, so that a run that fails before it leaves nothing behind.
  */
 export async function* recorded(events: AsyncIterable<TrainEvent>, { config }: LoadedConfig, open: () => RunFolder): AsyncGenerator<TrainEvent> {
-  const early: TrainEvent[] = [];
+  const early: { readonly event: TrainEvent; readonly at: Date }[] = [];
   let records: readonly Record[] | undefined;
-  const write = (event: TrainEvent) => records?.forEach((record) => record(event));
+  const write = ({ event, at }: (typeof early)[number]) => records?.forEach((record) => record(event, at));
   try {
     for await (const event of events) {
-      if (records === undefined) early.push(event);
-      else write(event);
+      const entry = { event, at: new Date() };
+      if (records === undefined) early.push(entry);
+      else write(entry);
       if (event.type === 'plan') {
         records = openRecords(open(), config);
         early.forEach(write);
@@ -31,7 +32,7 @@ export async function* recorded(events: AsyncIterable<TrainEvent>, { config }: L
       yield event;
     }
   } catch (error) {
-    records?.[0](failure(error)); // the log alone: the others hold numbers
+    records?.[0](failure(error), new Date()); // the log alone: the others hold numbers
     throw error;
   }
 }
@@ -42,8 +43,8 @@ function failure(error: unknown): TrainEvent {
 
 function openRecords(folder: RunFolder, config: TrainConfig): Record[] {
   folder.write('config.yaml', configText(config));
-  const log: Record = (event) => logLines(event).forEach((line) => folder.append(LOG_FILE, `${new Date().toISOString()}  ${line}\n`));
-  const metrics: Record = (event) => void (event.type === 'step' && folder.append('logs/metrics.jsonl', metricsLine(event)));
+  const log: Record = (event, at) => logLines(event).forEach((line) => folder.append(LOG_FILE, `${at.toISOString()}  ${line}\n`));
+  const metrics: Record = (event, at) => void (event.type === 'step' && folder.append('logs/metrics.jsonl', metricsLine(event, at)));
   return [log, metrics, ...(config.tensorboard ? [new EventFile(folder, new Date()).record] : [])];
 }
 

@@ -27,8 +27,8 @@ export class EventFile {
     folder.append(this.#name, record(versionEvent(started.getTime() / 1000)));
   }
 
-  readonly record = (event: TrainEvent): void => {
-    if (event.type === 'step') this.folder.append(this.#name, record(scalarEvent({ time: Date.now() / 1000, step: event.step, values: scalarsOf(event) })));
+  readonly record = (event: TrainEvent, at: Date): void => {
+    if (event.type === 'step') this.folder.append(this.#name, record(scalarEvent({ time: at.getTime() / 1000, step: event.step, values: scalarsOf(event) })));
   };
 }
 
