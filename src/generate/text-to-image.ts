@@ -1,0 +1,211 @@
+// Pictures from texts: the text encoder, the UNet under a sampler with classifier-free guidance (Ho & Salimans, arXiv 2207.12598), the decoder.
+
+import { noiseSchedule } from '../models/noise-schedule.ts';
+import { latentFactor, type StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
+import type { Weights } from '../runtime/lowering.ts';
+import { byteLength, float32, int32, type Tensor } from '../tensor/tensor.ts';
+import type { ClipTokenizer } from '../tokenizer/clip.ts';
+import { normals } from '../util/philox.ts';
+import type { AdapterSize, AdapterWeights } from './adapter.ts';
+import { batchesOf, type PictureBatch } from './picture-batches.ts';
+import { completeRequests, type PictureRequest } from './picture-request.ts';
+import { rgbOf, type RgbPicture } from './pixels.ts';
+import type { Predict } from './samplers/sampler.ts';
+import { samplers } from './samplers/samplers.ts';
+import { checkAdapter, noiseGraph, pixelGraph, Stage, textGraph, type Adaptation } from './stages.ts';
+
+export interface ImageGeneratorOptions {
+  /** What `loadStableDiffusion` returns, or a configuration with weights in memory. */
+  readonly checkpoint: { readonly config: StableDiffusionConfig; readonly weights: Weights };
+  readonly tokenizer: Pick<ClipTokenizer, 'encode'>;
+  /** Layers that have an adapter: the modules of a training graph, or `adapterOf(…).sizes`. */
+  readonly modules?: readonly AdapterSize[];
+  /** For requests that bring none of their own. */
+  readonly loraWeights?: AdapterWeights;
+  readonly threads?: number;
+  /** n: the states after the n-th layer from the end; 1, the default, is the last. */
+  readonly clipSkip?: number;
+  /** Pictures that go through the models at once; by default 8, and 1 where memory is spared. */
+  readonly batch?: number;
+  /** One model in memory at a time; by default where the weights take more than 1 GiB. */
+  readonly frugal?: boolean;
+}
+
+export type GenerationEvent =
+  | {
+      readonly type: 'step';
+      /** Steps of the whole call: done, and to be done. */
+      readonly done: number;
+      readonly total: number;
+      /** Positions in the list of requests of the pictures that took this step. */
+      readonly indices: readonly number[];
+      readonly step: number;
+    }
+  | {
+      readonly type: 'image';
+      /** Position in the list of requests. */
+      readonly index: number;
+      readonly picture: RgbPicture;
+      /** [1, latent channels, h, w], scaled as the UNet has them. */
+      readonly latents: Tensor<'float32'>;
+    };
+
+export interface ImageGenerator {
+  /**
+   * Draws pictures, similar ones together: they come in another order than asked for, each with its index.
+   * The same list of requests gives the same bits at one number of threads. One call at a time.
+   * Throws ConfigError when a request cannot be met. Blocks the thread while a model computes.
+   */
+  generate(requests: readonly PictureRequest[]): AsyncGenerator<GenerationEvent>;
+  release(): Promise<void>;
+}
+
+const GIB = 2 ** 30;
+
+/** Loads nothing yet: each model is loaded when it is first needed, for one size of picture at a time. */
+export function createImageGenerator(options: ImageGeneratorOptions): ImageGenerator {
+  return new Generator(options);
+}
+
+type Sampled = { readonly batch: PictureBatch; readonly latents: Float32Array };
+
+class Generator implements ImageGenerator {
+  readonly #options: ImageGeneratorOptions;
+  readonly #config: StableDiffusionConfig;
+  readonly #frugal: boolean;
+  readonly #text: Stage<[]>;
+  readonly #noise: Stage<[batch: number, height: number, width: number]>;
+  readonly #pixels: Stage<[height: number, width: number]>;
+
+  constructor(options: ImageGeneratorOptions) {
+    const { checkpoint: { config, weights }, modules = [], threads, clipSkip = 1 } = options;
+    const sizes = new Map(modules.map((module) => [module.path, module]));
+    checkAdapter(config, sizes);
+    this.#options = options;
+    this.#config = config;
+    this.#frugal = options.frugal ?? bytesOf(weights) > GIB;
+    const compiling = { weights, threads, arena: !this.#frugal };
+    this.#text = new Stage(() => textGraph(config, clipSkip), sizes, compiling);
+    this.#noise = new Stage((batch, height, width) => noiseGraph(config, batch, height, width), sizes, compiling);
+    this.#pixels = new Stage((height, width) => pixelGraph(config, height, width), sizes, compiling);
+  }
+
+  async *generate(requests: readonly PictureRequest[]): AsyncGenerator<GenerationEvent> {
+    const batches = batchesOf(completeRequests(requests, this.#config), this.#options.batch ?? (this.#frugal ? 1 : 8));
+    const total = batches.reduce((sum, { pictures }) => sum + pictures[0].steps, 0);
+    let done = 0;
+    for (const group of this.#frugal ? [batches] : batches.map((batch) => [batch])) {
+      for await (const event of this.#draw(group)) yield event.type === 'step' ? { ...event, done: ++done, total } : event;
+    }
+  }
+
+  async release(): Promise<void> {
+    for (const stage of [this.#text, this.#noise, this.#pixels]) await stage.release();
+  }
+
+  /** All batches through one model after another. */
+  async *#draw(batches: readonly PictureBatch[]): AsyncGenerator<GenerationEvent> {
+    const contexts: Tensor[] = [];
+    for (const batch of batches) contexts.push(await this.#encode(batch));
+    await this.#finished(this.#text);
+    const sampled: Sampled[] = [];
+    for (const [i, batch] of batches.entries()) sampled.push({ batch, latents: yield* this.#sample(batch, contexts[i]) });
+    await this.#finished(this.#noise);
+    for (const each of sampled) yield* this.#decode(each);
+    await this.#finished(this.#pixels);
+  }
+
+  async #finished(stage: { release(): Promise<void> }): Promise<void> {
+    if (this.#frugal) await stage.release();
+  }
+
+  /** Text states of the negative prompts, where there is guidance, then of the prompts: [N or 2 N, T, C]. */
+  async #encode({ pictures }: PictureBatch): Promise<Tensor> {
+    const { max_position_embeddings: length, hidden_size } = this.#config.textEncoder;
+    const adaptation = this.#adaptationOf(pictures);
+    const negatives = pictures[0].guidance === 1 ? [] : pictures.map(({ negativePrompt }) => negativePrompt);
+    const texts = [...negatives, ...pictures.map(({ prompt }) => prompt)];
+    const states = new Map<string, Float32Array>();
+    for (const text of new Set(texts)) {
+      const ids = int32([1, length], this.#options.tokenizer.encode(text, length));
+      states.set(text, floats((await this.#text.run([], { ids }, adaptation)).states));
+    }
+    return float32([texts.length, length, hidden_size], joined(texts.map((text) => states.get(text) ?? [])));
+  }
+
+  async *#sample(batch: PictureBatch, context: Tensor): AsyncGenerator<GenerationEvent, Float32Array> {
+    const { pictures, indices } = batch;
+    const { steps, sampler } = pictures[0];
+    const size = this.#latentShape(batch).reduce((product, dim) => product * dim);
+    const drawn = (draw: number) => joined(pictures.map(({ seed }) => normals(seed, draw, new Float32Array(size))));
+    const noise = joined(pictures.map((picture) => picture.noise ?? normals(picture.seed, 0, new Float32Array(size))));
+    const run = { schedule: noiseSchedule(this.#config.scheduler), steps, noise, predict: this.#guided(batch, context), freshNoise: drawn };
+    let latents = noise;
+    for await (const { step, x } of samplers[sampler](run)) {
+      latents = x;
+      yield { type: 'step', done: 0, total: 0, indices, step };
+    }
+    return latents;
+  }
+
+  /** ε = ε_negative + guidance · (ε_prompt - ε_negative), both halves in one run. */
+  #guided(batch: PictureBatch, context: Tensor): Predict {
+    const { pictures } = batch;
+    const [channels, height, width] = this.#latentShape(batch);
+    const rows = context.shape[0];
+    const adaptation = this.#adaptationOf(pictures);
+    return async (x, t) => {
+      const latents = float32([rows, channels, height, width], rows === pictures.length ? x : joined([x, x]));
+      const inputs = { latents, timesteps: float32([rows], Array<number>(rows).fill(t)), context };
+      const { prediction } = await this.#noise.run([rows, height, width], inputs, adaptation);
+      return guide(floats(prediction), pictures.map(({ guidance }) => guidance), x.length);
+    };
+  }
+
+  async *#decode({ batch, latents }: Sampled): AsyncGenerator<GenerationEvent> {
+    const shape = this.#latentShape(batch);
+    const [, height, width] = shape;
+    const size = latents.length / batch.pictures.length;
+    for (const [i, index] of batch.indices.entries()) {
+      const one = float32([1, ...shape], latents.subarray(i * size, (i + 1) * size));
+      const { pixels } = await this.#pixels.run([height, width], { latents: one });
+      yield { type: 'image', index, picture: rgbOf(pixels), latents: one };
+    }
+  }
+
+  #adaptationOf([{ loraWeights = this.#options.loraWeights, multiplier }]: PictureBatch['pictures']): Adaptation {
+    return { weights: loraWeights, multiplier };
+  }
+
+  /** [C, h, w] */
+  #latentShape({ pictures: [{ width, height }] }: PictureBatch): readonly [number, number, number] {
+    const factor = latentFactor(this.#config.vae);
+    return [this.#config.vae.latent_channels, height / factor, width / factor];
+  }
+}
+
+/** `prediction` holds the negative half, then the other; or, as long as x, the other alone. */
+function guide(prediction: Float32Array, guidance: readonly number[], length: number): Float32Array {
+  if (prediction.length === length) return prediction;
+  const each = length / guidance.length;
+  const [negative, positive] = [prediction.subarray(0, length), prediction.subarray(length)];
+  return negative.map((u, i) => u + guidance[Math.floor(i / each)] * (positive[i] - u));
+}
+
+function joined(parts: readonly ArrayLike<number>[]): Float32Array {
+  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+function floats({ data }: Tensor): Float32Array {
+  return data as Float32Array; // the models' outputs are float32
+}
+
+function bytesOf(weights: Weights): number {
+  return [...weights.values()].reduce((sum, { dtype, shape }) => sum + byteLength(dtype, shape), 0);
+}
