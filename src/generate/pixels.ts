@@ -1,16 +1,10 @@
 // From what the decoder gives to the bytes of a picture.
 
+import type { Picture } from '../dataset/image.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-/** RGB bytes [height, width, 3]. */
-export interface RgbPicture {
-  readonly rgb: Uint8Array;
-  readonly width: number;
-  readonly height: number;
-}
-
 /** pixels [1, 3, h, w], -1 black and 1 white -> bytes; what lies outside is cut off. */
-export function rgbOf({ shape: [, channels, height, width], data }: Tensor): RgbPicture {
+export function rgbOf({ shape: [, channels, height, width], data }: Tensor): Picture {
   const plane = height * width;
   const rgb = new Uint8Array(plane * channels);
   for (let c = 0; c < channels; c++) {

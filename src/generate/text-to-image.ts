@@ -1,5 +1,6 @@
 // Pictures from texts: the text encoder, the UNet under a sampler with classifier-free guidance (Ho & Salimans, arXiv 2207.12598), the decoder.
 
+import type { Picture } from '../dataset/image.ts';
 import { noiseSchedule } from '../models/noise-schedule.ts';
 import { latentFactor, type StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
 import type { Weights } from '../runtime/lowering.ts';
@@ -9,7 +10,7 @@ import { normals } from '../util/philox.ts';
 import type { AdapterSize, AdapterWeights } from './adapter.ts';
 import { batchesOf, type PictureBatch } from './picture-batches.ts';
 import { completeRequests, type PictureRequest } from './picture-request.ts';
-import { rgbOf, type RgbPicture } from './pixels.ts';
+import { rgbOf } from './pixels.ts';
 import type { Predict } from './samplers/sampler.ts';
 import { samplers } from './samplers/samplers.ts';
 import { checkAdapter, noiseGraph, pixelGraph, Stage, textGraph, type Adaptation } from './stages.ts';
@@ -45,7 +46,7 @@ export type GenerationEvent =
       readonly type: 'image';
       /** Position in the list of requests. */
       readonly index: number;
-      readonly picture: RgbPicture;
+      readonly picture: Picture;
       /** [1, latent channels, h, w], scaled as the UNet has them. */
       readonly latents: Tensor<'float32'>;
     };
