@@ -1,57 +1,23 @@
 // One training step of a UNet, all weights trained: time of a step, memory, and where the time goes.
 //
-//   tsx bench/unet-step.ts [--steps 5] [--batch 16] [--side 32] [--forward] [--top 25] [--nodes] [--shapes]
+//   tsx bench/unet-step.ts [--steps 5] [--batch 16] [--side 32] [--threads 2] [--forward] [--arena] [--top 25] [--nodes]
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { differentiate } from '../src/autodiff/differentiate.ts';
-import { Builder } from '../src/graph/builder.ts';
 import type { Graph } from '../src/graph/graph.ts';
-import { noisePredictionLoss } from '../src/losses/noise-prediction.ts';
 import { initialWeights } from '../src/models/init.ts';
-import { stableDiffusion15, type UNetConfig } from '../src/models/stable-diffusion-config.ts';
-import { unet } from '../src/models/unet.ts';
 import { executedNodes, liveBytes, timeByOperator } from '../src/runtime/execution-order.ts';
 import { lower } from '../src/runtime/lowering.ts';
 import { processMemory } from '../src/runtime/memory.ts';
 import { compile } from '../src/runtime/program.ts';
 import { float32, type Tensor } from '../src/tensor/tensor.ts';
 import { normals } from '../src/util/philox.ts';
+import { tinyUNet, trainingStep } from './unet-step-graph.ts';
 
-/** models/tiny-sd's sizes. */
-export const tinyUNet: UNetConfig = {
-  ...stableDiffusion15.unet,
-  sample_size: 32,
-  block_out_channels: [48, 96, 128, 160],
-  layers_per_block: 1,
-  down_block_types: ['DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'DownBlock2D'],
-  up_block_types: ['UpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D'],
-  attention_head_dim: 4,
-  cross_attention_dim: 64,
-  norm_num_groups: 8,
-};
-
-export interface StepSize {
-  readonly batch: number;
-  readonly side: number;
-  readonly tokens: number;
-}
-
-export function trainingStep(config: UNetConfig, { batch, side, tokens }: StepSize): Graph {
-  const g = new Builder('unet-step');
-  const latents = g.input('latents', 'float32', [batch, 4, side, side]);
-  const timesteps = g.input('timesteps', 'float32', [batch]);
-  const context = g.input('context', 'float32', [batch, tokens, config.cross_attention_dim]);
-  const prediction = unet(g, config, { latents, timesteps, context });
-  g.output('prediction', prediction);
-  const target = g.input('target', 'float32', prediction.shape);
-  g.output('loss', noisePredictionLoss(g, prediction, target, g.input('sample_weights', 'float32', [batch])));
-  return g.finish();
-}
-
-export function randomInputs(graph: Graph): Record<string, Tensor> {
+function randomInputs(graph: Graph): Record<string, Tensor> {
   const inputs = graph.inputs.map(({ name, shape }, i) => [name, float32(shape, normals(7, i, new Float32Array(shape.reduce((a, b) => a * b))))] as const);
   const weights = initialWeights(graph.parameters, 1);
   return Object.fromEntries([...inputs, ...graph.parameters.map(({ name, shape }) => [name, float32(shape, weights.get(name) ?? [])] as const)]);
@@ -70,7 +36,7 @@ async function main(): Promise<void> {
       arena: { type: 'boolean', default: false },
     },
   });
-  const forward = trainingStep(tinyUNet, { batch: Number(values.batch), side: Number(values.side), tokens: 77 });
+  const forward = trainingStep(tinyUNet, { batch: Number(values.batch), height: Number(values.side), width: Number(values.side), tokens: 77 });
   const graph = values.forward ? forward : differentiate(forward, { loss: 'loss', wrt: forward.parameters });
   const inputs = randomInputs(graph);
   const folder = mkdtempSync(join(tmpdir(), 'unet-step-'));
