@@ -9,13 +9,15 @@ import type { StableDiffusionConfig } from '../../src/models/stable-diffusion-co
 import { unet } from '../../src/models/unet.ts';
 
 const POOLED_WEIGHT = 2;
+const CHROMA_WEIGHT = 2;
 const KL_WEIGHT = 1e-6;
 
 const mean = (g: Builder, x: Value) => g.reduceMean(x, x.shape.map((_, axis) => axis));
 
 /**
  * MSE + L1 + L1 of the differences between neighbouring pixels + 2 · L1 of the pictures pooled 8×8
- * + 1e-6 · KL(N(mean, exp(logvar)) ‖ N(0, 1)). Inputs: pixels [n, 3, side, side] in [−1, 1], and
+ * + 2 · L1 of the colour differences R − G and B − G, pooled 4×4, without which green and purple are
+ * learnt last + 1e-6 · KL(N(mean, exp(logvar)) ‖ N(0, 1)). Inputs: pixels [n, 3, side, side] in [−1, 1], and
  * noise of the moments' shape, with which the latent is drawn.
  */
 export function autoencoderLoss({ vae }: StableDiffusionConfig, n: number, side: number): Graph {
@@ -31,6 +33,7 @@ export function autoencoderLoss({ vae }: StableDiffusionConfig, n: number, side:
     mean(g, g.abs(differences(g, error, 2))),
     mean(g, g.abs(differences(g, error, 3))),
     g.mul(mean(g, g.abs(pooled(g, error))), POOLED_WEIGHT),
+    g.mul(mean(g, g.abs(chroma(g, pooled(g, error, 4)))), CHROMA_WEIGHT),
     g.mul(divergence(g, moments), KL_WEIGHT),
   ];
   g.output('loss', terms.reduce((sum, term) => g.add(sum, term)));
@@ -45,6 +48,12 @@ function differences(g: Builder, x: Value, axis: number): Value {
 function pooled(g: Builder, x: Value, size = 8): Value {
   const [n, c, h, w] = x.shape;
   return g.reduceMean(g.reshape(x, [n, c, h / size, size, w / size, size]), [3, 5]);
+}
+
+/** [n, 3, …] → [n, 2, …]: R − G and B − G. */
+function chroma(g: Builder, x: Value): Value {
+  const green = g.slice(x, 1, 1, 2);
+  return g.concat([g.sub(g.slice(x, 1, 0, 1), green), g.sub(g.slice(x, 1, 2, 3), green)], 1);
 }
 
 // KL per picture = Σ ½ (mean² + exp(logvar) − 1 − logvar)

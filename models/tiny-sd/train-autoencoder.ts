@@ -17,18 +17,19 @@ import { autoencoderLoss } from './losses.ts';
 import { averagedWeights, report, stateFile } from './report.ts';
 
 const PICTURES = 2400;
-const CROP = 64;
-const BATCH = 8;
+const CROP = 32;
+const BATCH = 32;
 const SEED = 20_241;
 
-export const autoencoderSteps = 1100;
+export const autoencoderSteps = 2000;
 
 /** Crops of random pictures, as the batch of one step. */
 function cropsAt(pictures: Uint8Array, step: number): BatchInputs {
   const next = sequence(SEED, 1 + step);
   const pixels = new Float32Array(BATCH * 3 * CROP * CROP);
   for (let n = 0; n < BATCH; n++) {
-    const picture = Math.floor(next() * PICTURES);
+    // pictures with even numbers are base pictures: seven in ten
+    const picture = 2 * Math.floor((next() * PICTURES) / 2) + (next() < 0.7 ? 0 : 1);
     const [left, top] = [0, 1].map(() => Math.floor(next() * (PICTURE_SIDE - CROP + 1)));
     copyCrop(pictures, picture, left, top, pixels, n);
   }
@@ -76,13 +77,13 @@ export async function autoencoderTraining(totalSteps: number, batchAt: (step: nu
   return fullTraining({
     graph: autoencoderLoss(config, BATCH, CROP),
     seed: SEED,
-    learningRate: 2e-3,
+    learningRate: 1.2e-3,
     optimiser: {
       betas: [0.9, 0.99],
       eps: 1e-8,
       weight_decay: 0.01,
       lr_scheduler: 'cosine',
-      lr_warmup_steps: 100,
+      lr_warmup_steps: 50,
       lr_num_cycles: 1,
       lr_power: 1,
       max_grad_norm: 1,
@@ -91,7 +92,7 @@ export async function autoencoderTraining(totalSteps: number, batchAt: (step: nu
     batchAt,
     emaDecay: 0.995,
     stateFile: stateFile('autoencoder'),
-    saveEvery: 100,
+    saveEvery: 50,
     initial: quietStart(),
   });
 }

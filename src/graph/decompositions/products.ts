@@ -1,6 +1,6 @@
 // Linear layers, and the gradients of linear layers and convolutions, in terms of GEMM, Conv and slices.
 
-import { sizeOf } from '../../tensor/tensor.ts';
+import { sizeOf, type Tensor } from '../../tensor/tensor.ts';
 import type { Builder } from '../builder.ts';
 import type { NodeOf, Value } from '../graph.ts';
 import { inputsOf } from './inputs.ts';
@@ -58,60 +58,83 @@ function swapLast(g: Builder, x: Value): Value {
   return g.transpose(x, [...axes.slice(0, -2), axes.length - 1, axes.length - 2]);
 }
 
-/** dW[o, c, i, j] = Σ dy[n, o, h, w] · x[n, c, h·stride + i − top, w·stride + j − left]. */
-export function convGradWeight(g: Builder, node: NodeOf<'ConvGradWeight'>): Value[] {
-  const { strides, pads, shape } = node.attributes;
-  const [, , kh, kw] = shape;
-  const unit = strides.every((s) => s === 1);
-  if (kh === 1 && kw === 1 && unit && pads.every((p) => p === 0)) return [pointwiseGradWeight(g, node)];
-  return [unit ? shiftedGradWeight(g, node) : patchesGradWeight(g, node)];
-}
-
-/** Channels first: [n, channels, h, w] as [channels, n, h, w], so that all pixels of a channel lie in a row. */
-const channelRows = (g: Builder, x: Value) => g.transpose(x, [1, 0, 2, 3]);
-const flatRows = (g: Builder, x: Value) => g.reshape(x, [x.shape[0], sizeOf(x.shape.slice(1))]);
-
-function pointwiseGradWeight(g: Builder, node: NodeOf<'ConvGradWeight'>): Value {
-  const [dy, x] = inputsOf(node).map((value) => flatRows(g, channelRows(g, value)));
-  return g.reshape(g.gemm(dy, x, { transB: true }), node.attributes.shape);
-}
-
 /**
- * One product for all kernel elements. dy and x lie on one padded grid, channel by channel as rows;
- * moving by (i, j) is then moving along the row by i · width + j, where the zeros around dy keep
- * pictures and lines apart. dy is moved by each i, x by each j.
+ * dW[o, c, i, j] = Σ dy[n, o, h, w] · x[n, c, h·stride + i − top, w·stride + j − left], as one product
+ * over pixels. Whichever of dy and x has fewer channels is repeated for each element of the kernel.
  */
-function shiftedGradWeight(g: Builder, node: NodeOf<'ConvGradWeight'>): Value {
+export function convGradWeight(g: Builder, node: NodeOf<'ConvGradWeight'>): Value[] {
   const [dy, x] = inputsOf(node);
-  const { pads, shape } = node.attributes;
-  const [out, channels, kh, kw] = shape;
-  const width = x.shape[3] + pads[1] + pads[3];
-  const grid = flatRows(g, g.pad(channelRows(g, x), [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]));
-  const dyGrid = flatRows(g, g.pad(channelRows(g, dy), [0, 0, 0, 0, 0, 0, kh - 1, kw - 1]));
-  const length = grid.shape[1] - (kw - 1);
-  const move = (row: Value, by: number) => (by === 0 && row.shape[1] === length ? row : g.slice(row, 1, by, by + length));
-  const left = range(kw).map((j) => move(grid, j));
-  // the last kh − 1 lines of the grid are zeros, so what is pushed out behind is nothing
-  const front = g.pad(dyGrid, [0, (kh - 1) * width, 0, 0]);
-  const down = range(kh).map((i) => move(front, (kh - 1 - i) * width));
-  const all = g.gemm(g.concat(down, 0), g.concat(left, 0), { transB: true }); // [kh·out, kw·channels]
-  return g.transpose(g.reshape(all, [kh, out, kw, channels]), [1, 3, 0, 2]);
+  const [out, channels, kh, kw] = node.attributes.shape;
+  if (out < channels) {
+    const all = g.gemm(pixelRows(g, x), neighbours(g, dy, gradientPixels(node)), { transA: true }); // [channels, kh·kw·out]
+    return [g.transpose(g.reshape(all, [channels, kh, kw, out]), [3, 0, 1, 2])];
+  }
+  const all = g.gemm(pixelRows(g, dy), neighbours(g, x, inputPixels(node)), { transA: true }); // [out, kh·kw·channels]
+  return [g.transpose(g.reshape(all, [out, kh, kw, channels]), [0, 3, 1, 2])];
 }
 
-const range = (n: number) => Array.from({ length: n }, (_, i) => i);
+/** [n, channels, h, w] as [n·h·w, channels]. */
+function pixelRows(g: Builder, x: Value): Value {
+  const [n, channels, h, w] = x.shape;
+  return g.reshape(g.transpose(x, [0, 2, 3, 1]), [n * h * w, channels]);
+}
 
-/** dy against the patches of x that it was computed from, one kernel element after the other. */
-function patchesGradWeight(g: Builder, node: NodeOf<'ConvGradWeight'>): Value {
-  const [dy, x] = inputsOf(node);
+/** Which pixel of `from` each kernel element meets at each pixel of `to`; undefined: none, for it lies in the padding. */
+interface Meeting {
+  readonly to: readonly [number, number];
+  readonly kernel: readonly [number, number];
+  readonly at: (y: number, x: number, i: number, j: number) => readonly [number, number] | undefined;
+}
+
+/** The rows of `from` that meet each pixel, side by side: [pixels of `to`, kh·kw·channels]. */
+function neighbours(g: Builder, from: Value, meeting: Meeting): Value {
+  const [n, channels] = from.shape;
+  const taps = meeting.kernel[0] * meeting.kernel[1];
+  const pixels = n * meeting.to[0] * meeting.to[1];
+  if (taps === 1 && pixels === n * from.shape[2] * from.shape[3]) return pixelRows(g, from);
+  const zero = g.constant({ dtype: 'float32', shape: [1, channels], data: new Float32Array(channels) }, 'zero_row');
+  const rows = g.concat([pixelRows(g, from), zero], 0);
+  return g.reshape(g.gather(rows, g.constant(meetingTable(from.shape, meeting), 'neighbours')), [pixels, taps * channels]);
+}
+
+/** Row numbers [n·pixels, taps]; the row behind the last is the zero one. */
+function meetingTable([n, , h, w]: readonly number[], { to, kernel, at }: Meeting): Tensor<'int32'> {
+  const taps = kernel[0] * kernel[1];
+  const data = new Int32Array(n * to[0] * to[1] * taps);
+  let next = 0;
+  for (let picture = 0; picture < n; picture++) {
+    for (let pixel = 0; pixel < to[0] * to[1]; pixel++) {
+      for (let tap = 0; tap < taps; tap++) {
+        const place = at(Math.floor(pixel / to[1]), pixel % to[1], Math.floor(tap / kernel[1]), tap % kernel[1]);
+        const inside = place !== undefined && place[0] >= 0 && place[1] >= 0 && place[0] < h && place[1] < w;
+        data[next++] = inside ? (picture * h + place[0]) * w + place[1] : n * h * w;
+      }
+    }
+  }
+  return { dtype: 'int32', shape: [n * to[0] * to[1], taps], data };
+}
+
+/** Where in x an element of the kernel lies, for a pixel of dy. */
+function inputPixels(node: NodeOf<'ConvGradWeight'>): Meeting {
   const { strides, pads, shape } = node.attributes;
-  const [out, channels, kh, kw] = shape;
-  const padded = g.pad(channelRows(g, x), [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]]);
-  const ends = [0, 1].map((i) => (dy.shape[2 + i] - 1) * strides[i] + 1);
-  const patches = Array.from({ length: kh * kw }, (_, index) => {
-    const starts = [Math.floor(index / kw), index % kw];
-    return g.add1('Slice', [padded], { axes: [2, 3], starts, ends: starts.map((s, i) => s + ends[i]), steps: strides });
-  });
-  const columns = flatRows(g, g.concat(patches, 0)); // [kh·kw·channels, n·oh·ow]
-  const all = g.gemm(flatRows(g, channelRows(g, dy)), columns, { transB: true }); // [out, kh·kw·channels]
-  return g.transpose(g.reshape(all, [out, kh, kw, channels]), [0, 3, 1, 2]);
+  const [, , height, width] = inputsOf(node)[0].shape;
+  return {
+    to: [height, width],
+    kernel: [shape[2], shape[3]],
+    at: (y, x, i, j) => [y * strides[0] + i - pads[0], x * strides[1] + j - pads[1]],
+  };
+}
+
+/** Which pixel of dy an element of the kernel has carried a pixel of x to. */
+function gradientPixels(node: NodeOf<'ConvGradWeight'>): Meeting {
+  const { strides, pads, shape } = node.attributes;
+  const [, , height, width] = inputsOf(node)[1].shape;
+  return {
+    to: [height, width],
+    kernel: [shape[2], shape[3]],
+    at: (y, x, i, j) => {
+      const [row, column] = [(y + pads[0] - i) / strides[0], (x + pads[1] - j) / strides[1]];
+      return Number.isInteger(row) && Number.isInteger(column) ? [row, column] : undefined;
+    },
+  };
 }
