@@ -48,7 +48,7 @@ function golden(name: string): Tensor {
 function compareWithDiffusers({ latents, picture }: Image, name: string): void {
   const expected = golden(`${name}.latents`);
   assert.deepEqual(latents.shape, expected.shape);
-  const largest = Math.max(...Array.from(expected.data, (x) => Math.abs(Number(x))));
+  const largest = Math.max(...Array.from(expected.data, Number).map(Math.abs));
   // float32 here, float64 there: 4 steps whose differences guidance makes 7 times as large
   latents.data.forEach((x, i) => assert.ok(Math.abs(x - Number(expected.data[i])) < 1e-4 * largest, `${name} [${i}]: ${x} is not ${expected.data[i]}`));
   const rgb = golden(`${name}.rgb`);
