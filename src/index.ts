@@ -1,5 +1,35 @@
-// The library: everything that `import … from 'lora-scripts'` gives.
+// The library: everything that `import … from 'lora-scripts'` gives. docs/library.md shows it at work.
 export * from './errors.ts';
+
+// A training run, as the command line does it
 export { loadConfig, parseConfig, placeOf, type ConfigSource, type LoadedConfig } from './config/load.ts';
 export { configJsonSchema, withResolution, type TrainConfig, type TrainConfigInput } from './config/schema.ts';
+export { train } from './train/run.ts';
 export type * from './train/events.ts';
+
+// Training on batches of one's own
+export { trainWithBatches, type GivenBatch, type GivenBatchOptions, type GivenBatchSettings, type GivenBatchTraining } from './train/image/given-batches.ts';
+export type { StepResult } from './train/loop.ts';
+
+// A base model as functions
+export { openStableDiffusion, type StableDiffusion } from './generate/stable-diffusion.ts';
+export { loadStableDiffusion, type StableDiffusionWeights } from './checkpoints/stable-diffusion.ts';
+export { createClipTokenizer, type ClipTokenizer } from './tokenizer/clip.ts';
+export type * from './models/stable-diffusion-config.ts';
+
+// Graphs: to build, to differentiate, to run
+export { Builder } from './graph/builder.ts';
+export { parameterNamed, type Graph, type Node, type Value } from './graph/graph.ts';
+export { printGraph } from './graph/print.ts';
+export { differentiate } from './autodiff/differentiate.ts';
+export { adaptableLayers, applyLora, type Layer, type LoraModule, type LoraSize } from './adapters/lora.ts';
+export { compile, type CompileOptions, type Program } from './runtime/program.ts';
+
+// Tensors and files
+export { float32, int32, tensor, zeros, type ExternalTensor, type Shape, type Tensor } from './tensor/tensor.ts';
+export type { DType } from './tensor/dtype.ts';
+export { openSafetensors, readFloat32, readTensor } from './checkpoints/safetensors-file.ts';
+export { serialize } from './tensor/safetensors.ts';
+export { readKohyaLora, writeKohyaLora, type KohyaLora } from './export/kohya.ts';
+export { readDiffusersLora, writeDiffusersLora } from './export/diffusers.ts';
+export type { LoraWeights } from './export/lora.ts';
