@@ -1,6 +1,6 @@
 // The law of imports (ARCHITECTURE.md): each folder of src/ imports only from those to its left. Tests may import anything.
 
-/** From left to right; folders in one group do not import one another unless named in `within`. */
+/** From left to right; folders of one group may import one another where that makes no circle. */
 const chain = [
   ['errors', 'util'],
   ['tensor'],

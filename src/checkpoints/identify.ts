@@ -16,12 +16,6 @@ const useSd1 = 'Name a Stable Diffusion 1.x checkpoint (for instance v1-5-pruned
 const hasName = (pattern: RegExp) => (tensors: Tensors) => [...tensors.keys()].some((name) => pattern.test(name));
 const dim = (tensors: Tensors, name: string, axis: number) => tensors.get(name)?.shape[axis];
 
-/** The width of the text states that the UNet attends to. */
-export function crossAttentionWidth(tensors: Tensors): number | undefined {
-  const name = [...tensors.keys()].find((key) => key.startsWith('model.diffusion_model.') && key.endsWith('.attn2.to_k.weight'));
-  return name === undefined ? undefined : dim(tensors, name, 1);
-}
-
 const complete = (tensors: Tensors) =>
   tensors.has('model.diffusion_model.input_blocks.0.0.weight') && hasName(/^first_stage_model\./)(tensors) && hasName(/^cond_stage_model\.transformer\./)(tensors);
 

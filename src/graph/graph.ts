@@ -44,25 +44,6 @@ export interface Graph {
   readonly outputs: ReadonlyMap<string, Value>;
 }
 
-/** The node that makes each value; inputs, parameters and constants have none. */
-export function producers(graph: Graph): Map<Value, Node> {
-  return new Map(graph.nodes.flatMap((node) => node.outputs.map((value) => [value, node] as const)));
-}
-
-/** The nodes that read each value, in graph order. */
-export function consumers(graph: Graph): Map<Value, Node[]> {
-  const readers = new Map<Value, Node[]>();
-  for (const node of graph.nodes) {
-    for (const value of new Set(node.inputs)) {
-      if (value === undefined) continue;
-      const list = readers.get(value);
-      if (list === undefined) readers.set(value, [node]);
-      else list.push(node);
-    }
-  }
-  return readers;
-}
-
 export function parameterNamed(graph: Graph, name: string): Value | undefined {
   return graph.parameters.find((value) => value.name === name);
 }

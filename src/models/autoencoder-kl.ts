@@ -43,20 +43,9 @@ export function decode(g: Builder, config: VaeConfig, z: Value, { prefix = 'vae'
   });
 }
 
-/** latents = scaling_factor · z: from the autoencoder to the UNet. */
-export function scaleLatents(g: Builder, config: VaeConfig, z: Value): Value {
-  return g.mul(z, config.scaling_factor);
-}
-
 /** z = latents / scaling_factor: from the UNet to the decoder. */
 export function unscaleLatents(g: Builder, config: VaeConfig, latents: Value): Value {
   return g.div(latents, config.scaling_factor);
-}
-
-/** latents = scaling_factor · (mean + exp(logvar / 2) · noise), noise standard normal of the mean's shape. */
-export function sampleLatents(g: Builder, config: VaeConfig, { mean, logvar }: Moments, noise: Value): Value {
-  const deviation = g.exp(g.mul(logvar, 0.5));
-  return scaleLatents(g, config, g.add(mean, g.mul(deviation, noise)));
 }
 
 function encoder(g: Builder, config: VaeConfig, pixels: Value): Value {
