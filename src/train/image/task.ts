@@ -18,6 +18,7 @@ import { encodeCaptions, idsKey } from './captions.ts';
 import { encodePictures } from './latents.ts';
 import { memoryPlan, type MemoryPlan } from './memory-plan.ts';
 import { imageMetadata, modelHashes, type ModelHashes } from './metadata.ts';
+import { drawSheet } from './sheet.ts';
 import { bucketCounts, readPictures, type PictureSet } from './samples.ts';
 
 export const imageTask: Task = { open };
@@ -90,7 +91,10 @@ function taskOf(opened: Opened): OpenTask {
     },
     batchesAt: (step) => microBatches(step, steps.batchesOf(step), ready(), draw),
     files: (at) => adapterFiles(opened, hashes, at),
-    finish: () => drawSheet(),
+    async *finish(write) {
+      const sheet = yield* drawSheet({ ...opened, threads: opened.context.threads });
+      return sheet && write('contact-sheet.png', sheet);
+    },
   };
 }
 
@@ -126,8 +130,4 @@ function adapterFiles({ config, pictures, base, adapted, steps }: Opened, hashes
     [`${config.output_name}.safetensors`, bytes],
     ['pytorch_lora_weights.safetensors', bytes],
   ]);
-}
-
-async function* drawSheet(): AsyncGenerator<TaskEvent, string | undefined> {
-  return undefined;
 }

@@ -1,0 +1,62 @@
+// The contact sheet at the end of a run: each sample prompt without and with the adapter.
+
+import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
+import { drawContactSheet } from '../../generate/contact-sheet.ts';
+import { createImageGenerator } from '../../generate/text-to-image.ts';
+import type { ClipTokenizer } from '../../tokenizer/clip.ts';
+import type { PhaseEvent } from '../events.ts';
+import { phase } from '../task.ts';
+import type { AdaptedModel } from './adapted-model.ts';
+import type { SizedConfig } from './samples.ts';
+
+export interface SheetSource {
+  readonly base: StableDiffusionWeights;
+  readonly config: SizedConfig;
+  readonly adapted: AdaptedModel;
+  readonly tokenizer: ClipTokenizer;
+  readonly threads: number;
+}
+
+const NAME = 'drawing the contact sheet';
+
+/** The bytes of a PNG; undefined where there are no sample prompts. */
+export async function* drawSheet({ base, config, adapted, tokenizer, threads }: SheetSource): AsyncGenerator<PhaseEvent, Uint8Array | undefined> {
+  if (config.sample_prompts.length === 0) return undefined;
+  const generator = createImageGenerator({ checkpoint: base, tokenizer, modules: adapted.modules, threads, clipSkip: config.clip_skip });
+  const options = {
+    generator,
+    prompts: config.sample_prompts,
+    negativePrompt: config.sample_negative_prompt,
+    seeds: [config.sample_seed],
+    steps: config.sample_steps,
+    guidance: config.sample_cfg,
+    weights: adapted.weights,
+  };
+  try {
+    yield phase(NAME);
+    return yield* reported((onProgress) => drawContactSheet({ ...options, onProgress }));
+  } finally {
+    await generator.release();
+  }
+}
+
+/** Work that reports by callback, as phase events. */
+async function* reported<T>(work: (onProgress: (done: number, total: number) => void) => Promise<T>): AsyncGenerator<PhaseEvent, T> {
+  const events: PhaseEvent[] = [];
+  let [isOver, wake] = [false, () => {}];
+  const over = () => {
+    isOver = true;
+    wake();
+  };
+  const result = work((done, total) => {
+    events.push(phase(NAME, done, total));
+    wake();
+  });
+  result.then(over, over);
+  while (!isOver || events.length > 0) {
+    const event = events.shift();
+    if (event !== undefined) yield event;
+    else await new Promise<void>((resolve) => (wake = resolve));
+  }
+  return result;
+}
