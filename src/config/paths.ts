@@ -10,7 +10,6 @@ const inputs: Readonly<Record<string, Wanted>> = {
   train_data_dir: 'folder',
   metadata_path: 'file',
   base_model: 'either',
-  vae: 'either',
 };
 
 /** `owner/name` of a model hub: may be fetched later. */

@@ -13,7 +13,6 @@ const modelOptions = {
     .default('image')
     .describe('What is trained. Only image for now; text-generation is not there yet.'),
   base_model: text().describe('The base model: a .safetensors file or a folder in the diffusers layout.'),
-  vae: text().optional().describe('Another autoencoder in place of the base model\'s: a .safetensors file or a folder.'),
   use_ema: z.boolean().default(false).describe('Trains on the EMA weights of a single-file checkpoint that has both.'),
   clip_skip: integer(1, 12).default(1).describe('Which layer of the text encoder is used, counted from the last (1).'),
   max_seq_length: integer(1, 1 << 20).optional().describe('Longest text in tokens, for text-generation. Not used for pictures.'),

@@ -38,7 +38,6 @@ const otherSpellings: Readonly<Record<string, ConfigKey>> = {
   max_token_length: 'max_seq_length',
   adam_epsilon: 'eps',
   adam_weight_decay: 'weight_decay',
-  vae_path: 'vae',
 };
 
 /** Keys of others that say the opposite of ours. */

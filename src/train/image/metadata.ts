@@ -77,7 +77,6 @@ function trainerFacts({ config, base, hashes, batchesPerEpoch }: MetadataSource,
     ...(config.conv_rank > 0 && { network_args: { conv_dim: String(config.conv_rank), conv_alpha: String(config.conv_alpha) } }),
     sd_model_name: basename(base.path),
     ...hashes,
-    ...(config.vae !== undefined && { vae_name: basename(config.vae) }),
     steps: at.step,
     epoch: at.epoch,
   } satisfies Partial<TrainingFacts>;
