@@ -1,4 +1,5 @@
 // The order of training: which samples make up which step, as a pure function of (samples, batch size, seed, step).
+import { InternalError } from '../errors.ts';
 import { permutation, type Seed } from '../util/philox.ts';
 import type { Size } from './buckets.ts';
 
@@ -51,7 +52,7 @@ interface Bucket {
 
 /** Plans the order of all epochs. Each epoch is drawn when one of its steps is asked for; the last drawn is kept. */
 export function batchPlan({ samples, batchSize, seed, runLength = DEFAULT_RUN }: BatchPlanOptions): BatchPlan {
-  if (!(batchSize >= 1)) throw new Error(`internal: batch size ${batchSize}`);
+  if (!(batchSize >= 1)) throw new InternalError(`batch size ${batchSize}`);
   const buckets = groupByBucket(samples);
   const stepsPerEpoch = buckets.reduce((sum, { indices }) => sum + Math.ceil(indices.length / batchSize), 0);
   let drawn: { epoch: number; batches: Batch[] } | undefined;
@@ -59,7 +60,7 @@ export function batchPlan({ samples, batchSize, seed, runLength = DEFAULT_RUN }:
     const epoch = Math.floor(step / stepsPerEpoch);
     if (drawn?.epoch !== epoch) drawn = { epoch, batches: drawEpoch(buckets, batchSize, seed, epoch, runLength) };
     const batch = drawn.batches[step % stepsPerEpoch];
-    if (batch === undefined) throw new Error(`internal: no batch at step ${step} of ${stepsPerEpoch} an epoch`);
+    if (batch === undefined) throw new InternalError(`no batch at step ${step} of ${stepsPerEpoch} an epoch`);
     return batch;
   };
   return { stepsPerEpoch, batchAt };
