@@ -19,7 +19,8 @@ export interface StatesOptions {
   readonly identity: string;
   readonly threads: number;
   readonly signal: AbortSignal;
-  readonly cache: TensorCache;
+  /** Absent: nothing is kept. */
+  readonly cache?: TensorCache;
 }
 
 const NAME = 'caching text states';
@@ -48,7 +49,8 @@ export async function* encodeCaptions(captions: Iterable<Int32Array>, options: S
 }
 
 async function statesOf(key: string, compute: () => Promise<Map<string, Tensor>>, { cache, identity, clipSkip, textEncoder }: StatesOptions): Promise<Float32Array> {
-  const entry = await cache.getOrCompute(cacheKey('text states', CACHE_VERSION, identity, JSON.stringify(textEncoder), clipSkip, key), compute);
+  const entryKey = cacheKey('text states', CACHE_VERSION, identity, JSON.stringify(textEncoder), clipSkip, key);
+  const entry = cache === undefined ? await compute() : await cache.getOrCompute(entryKey, compute);
   const [tensor] = entry.values();
   return toFloat32(tensor).data;
 }

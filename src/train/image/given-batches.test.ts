@@ -59,8 +59,9 @@ test('fifty steps have the losses of PyTorch', async () => {
     worst = { loss: Math.max(worst.loss, relative(loss, golden.losses[step - 1])), norm: Math.max(worst.norm, relative(gradNorm, golden.gradient_norms[step - 1])) };
   }
   if (process.env.SHOW_ERRORS) console.log(worst);
-  assert.ok(worst.loss < 1e-5, `worst relative error of a loss: ${worst.loss}`);
-  assert.ok(worst.norm < 1e-3, `worst relative error of a gradient's norm: ${worst.norm}`);
+  // measured: 1.7e-7 for the losses, 5.8e-7 for the norms (float32 here, float64 there; PyTorch's own float32 is 1.1e-7 off)
+  assert.ok(worst.loss < 2e-6, `worst relative error of a loss: ${worst.loss}`);
+  assert.ok(worst.norm < 6e-6, `worst relative error of a gradient's norm: ${worst.norm}`);
 });
 
 test('two batches accumulated are one batch of their samples', async () => {

@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadStableDiffusion, type StableDiffusionWeights } from '../../checkpoints/stable-diffusion.ts';
 import type { LoadedConfig } from '../../config/load.ts';
-import { openCache } from '../../dataset/cache.ts';
-import { CheckpointError, InternalError } from '../../errors.ts';
+import { openCache, type TensorCache } from '../../dataset/cache.ts';
+import { CheckpointError, InternalError, SystemError } from '../../errors.ts';
 import { writeKohyaLora } from '../../export/kohya.ts';
 import { noiseSchedule } from '../../models/noise-schedule.ts';
 import { createClipTokenizer, type ClipTokenizer } from '../../tokenizer/clip.ts';
@@ -101,13 +101,25 @@ function taskOf(opened: Opened): OpenTask {
 /** Latents and, where they do not change, text states. */
 async function* encode({ base, config, pictures, context, tokenizer, tokens }: Opened): AsyncGenerator<TaskEvent, EncodedPictures> {
   const { vae, textEncoder } = base.config;
-  const common = { ...context, weights: base.weights, cache: await openCache(cacheFolder()) };
+  const common = { ...context, weights: base.weights, cache: yield* cacheOrWarning() };
   const vaeOptions = { ...common, vae, identity: weightsHash(base.weights, 'vae.'), cache: config.cache_latents ? common.cache : undefined };
   const moments = yield* encodePictures(pictures, vaeOptions);
   const ids = pictures.map(({ caption }) => tokenizer.encode(caption, tokens));
   if (config.train_text_encoder) return { moments, ids };
   const states = yield* encodeCaptions(ids, { ...common, textEncoder, clipSkip: config.clip_skip, identity: weightsHash(base.weights, 'text_encoder.') });
   return { moments, ids, states: ids.map((row) => states.get(idsKey(row)) ?? new Float32Array()) };
+}
+
+/** The cache, or, where its folder cannot be written, a warning: then everything is computed for this run alone. */
+async function* cacheOrWarning(): AsyncGenerator<WarningEvent, TensorCache | undefined> {
+  try {
+    return await openCache(cacheFolder());
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const [problem] = error.problems;
+    yield { type: 'warning', problem: { ...problem, fix: 'Latents are computed anew in each run. The environment variable LORA_SCRIPTS_CACHE names another folder.' } };
+    return undefined;
+  }
 }
 
 function drawOptions({ base, config, memory }: Opened) {
