@@ -10,6 +10,7 @@ import { unet } from '../../src/models/unet.ts';
 
 const POOLED_WEIGHT = 2;
 const CHROMA_WEIGHT = 2;
+const ANCHOR_WEIGHT = 1;
 const KL_WEIGHT = 1e-6;
 
 const mean = (g: Builder, x: Value) => g.reduceMean(x, x.shape.map((_, axis) => axis));
@@ -17,7 +18,8 @@ const mean = (g: Builder, x: Value) => g.reduceMean(x, x.shape.map((_, axis) => 
 /**
  * MSE + L1 + L1 of the differences between neighbouring pixels + 2 · L1 of the pictures pooled 8×8
  * + 2 · L1 of the colour differences R − G and B − G, pooled 4×4, without which green and purple are
- * learnt last + 1e-6 · KL(N(mean, exp(logvar)) ‖ N(0, 1)). Inputs: pixels [n, 3, side, side] in [−1, 1], and
+ * learnt last + L1 between the first three latent channels and the picture pooled to their size,
+ * without which the encoder spent three of its four channels on one direction of colour + 1e-6 · KL(N(mean, exp(logvar)) ‖ N(0, 1)). Inputs: pixels [n, 3, side, side] in [−1, 1], and
  * noise of the moments' shape, with which the latent is drawn.
  */
 export function autoencoderLoss({ vae }: StableDiffusionConfig, n: number, side: number): Graph {
@@ -34,6 +36,7 @@ export function autoencoderLoss({ vae }: StableDiffusionConfig, n: number, side:
     mean(g, g.abs(differences(g, error, 3))),
     g.mul(mean(g, g.abs(pooled(g, error))), POOLED_WEIGHT),
     g.mul(mean(g, g.abs(chroma(g, pooled(g, error, 4)))), CHROMA_WEIGHT),
+    g.mul(anchor(g, moments.mean, pixels), ANCHOR_WEIGHT),
     g.mul(divergence(g, moments), KL_WEIGHT),
   ];
   g.output('loss', terms.reduce((sum, term) => g.add(sum, term)));
@@ -48,6 +51,12 @@ function differences(g: Builder, x: Value, axis: number): Value {
 function pooled(g: Builder, x: Value, size = 8): Value {
   const [n, c, h, w] = x.shape;
   return g.reduceMean(g.reshape(x, [n, c, h / size, size, w / size, size]), [3, 5]);
+}
+
+/** How far the first three channels are from the picture in small. */
+function anchor(g: Builder, latents: Value, pixels: Value): Value {
+  const small = pooled(g, pixels, pixels.shape[2] / latents.shape[2]);
+  return mean(g, g.abs(g.sub(g.slice(latents, 1, 0, 3), small)));
 }
 
 /** [n, 3, …] → [n, 2, …]: R − G and B − G. */

@@ -21,7 +21,7 @@ const CROP = 32;
 const BATCH = 32;
 const SEED = 20_241;
 
-export const autoencoderSteps = 2000;
+export const autoencoderSteps = 900;
 
 /** Crops of random pictures, as the batch of one step. */
 function cropsAt(pictures: Uint8Array, step: number): BatchInputs {
@@ -77,7 +77,7 @@ export async function autoencoderTraining(totalSteps: number, batchAt: (step: nu
   return fullTraining({
     graph: autoencoderLoss(config, BATCH, CROP),
     seed: SEED,
-    learningRate: 1.2e-3,
+    learningRate: 1e-3,
     optimiser: {
       betas: [0.9, 0.99],
       eps: 1e-8,

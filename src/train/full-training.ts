@@ -46,7 +46,7 @@ export async function fullTraining(options: FullTrainingOptions): Promise<FullTr
 
 async function* run(options: FullTrainingOptions, optimiser: Optimiser, average: ReadonlyMap<string, Tensor<'float32'>>): AsyncGenerator<StepResult> {
   const weights = optimiser.parameters;
-  const program = await compileLoss(options.graph, weights.keys(), { weights: new Map(), threads: options.threads });
+  const program = await compileLoss(options.graph, weights.keys(), { weights: new Map(), threads: options.threads, arena: true });
   try {
     const batchesAt = async (step: number) => [await options.batchAt(step)];
     for await (const result of trainingSteps({ optimiser, batchesAt, lossOf: program.run })) {
