@@ -27,7 +27,7 @@ const probeBytes = 1 << 16;
 export function requireWritable(dir: string): void {
   let made: string | undefined;
   try {
-    made = mkdirSync(dir, { recursive: true });
+    made = makeFolders(dir);
     const probe = join(dir, `.probe-${process.pid}`);
     writeFileSync(probe, new Uint8Array(probeBytes));
     rmSync(probe);
@@ -36,6 +36,15 @@ export function requireWritable(dir: string): void {
   } finally {
     if (made !== undefined) rmSync(made, { recursive: true, force: true });
   }
+}
+
+/** Makes a folder and those above it, one by one: Node's own recursive way never ends where a file system, as /proc, answers ENOENT. Returns the first it made. */
+function makeFolders(dir: string): string | undefined {
+  if (existsSync(dir)) return undefined;
+  const parent = dirname(dir);
+  const first = parent === dir ? undefined : makeFolders(parent);
+  mkdirSync(dir);
+  return first ?? dir;
 }
 
 /** A run's folder while it is written. Every method throws SystemError when the disk refuses. */
