@@ -5,7 +5,7 @@
 // The latents' deviation is folded into quant_conv and post_quant_conv, so that SD's usual factor holds.
 
 import { fileURLToPath } from 'node:url';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { writeFileAtomically } from '../../src/checkpoints/write-file.ts';
 import { fromFloat32 } from '../../src/tensor/half.ts';
 import { serialize } from '../../src/tensor/safetensors.ts';
@@ -13,8 +13,7 @@ import type { Tensor } from '../../src/tensor/tensor.ts';
 import { createClipTokenizer } from '../../src/tokenizer/clip.ts';
 import { fullId } from './captions.ts';
 import { tinyStableDiffusion as config } from './config.ts';
-import { averagedWeights } from './report.ts';
-import { trainingLatents } from './train-diffusion.ts';
+import { averagedWeights, deviationFile } from './report.ts';
 
 const folder = fileURLToPath(new URL('.', import.meta.url));
 
@@ -60,7 +59,7 @@ function write(component: string, file: string, weights: Weights, description: o
 
 const writeJson = (path: string, content: object) => writeFileAtomically(`${folder}${path}`, `${JSON.stringify(content, null, 2)}\n`);
 
-const { deviation } = await trainingLatents();
+const { deviation } = JSON.parse(readFileSync(deviationFile, 'utf8')) as { deviation: number }; // written by stage 2
 const diffusion = averagedWeights('diffusion');
 const vae = foldScale(part(averagedWeights('autoencoder'), 'vae.'), 1 / (deviation * config.vae.scaling_factor));
 write('vae', 'diffusion_pytorch_model.safetensors', vae, {
@@ -87,4 +86,4 @@ writeJson('model_index.json', {
   unet: ['diffusers', 'UNet2DConditionModel'],
   vae: ['diffusers', 'AutoencoderKL'],
 });
-console.log(`packed with the latents' deviation ${deviation.toFixed(4)}`);
+console.log(`packed with the latents' deviation ${deviation}`);

@@ -9,6 +9,9 @@ import type { StepResult } from '../../src/train/loop.ts';
 /** Not committed: weights with moments and averages, for continuing. */
 export const stateFolder = fileURLToPath(new URL('../../.cache/tiny-sd', import.meta.url));
 
+/** The deviation of the training pictures' latents, by which the UNet's latents are divided. */
+export const deviationFile = `${stateFolder}/latents.json`;
+
 export function stateFile(stage: string): string {
   mkdirSync(stateFolder, { recursive: true });
   return `${stateFolder}/${stage}.safetensors`;

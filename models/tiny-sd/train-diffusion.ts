@@ -5,6 +5,7 @@
 // Needs stage 1's state. Continues from .cache/tiny-sd/diffusion.safetensors where that is there.
 
 import { fileURLToPath } from 'node:url';
+import { writeFileAtomically } from '../../src/checkpoints/write-file.ts';
 import { addNoise, noiseSchedule } from '../../src/models/noise-schedule.ts';
 import type { StableDiffusionConfig } from '../../src/models/stable-diffusion-config.ts';
 import { createClipTokenizer, type ClipTokenizer } from '../../src/tokenizer/clip.ts';
@@ -16,7 +17,7 @@ import { tinyStableDiffusion } from './config.ts';
 import { combinationOf, renderBasePictures } from './draw.ts';
 import { deviation, encodePictures, latentSide, latentSize } from './latents.ts';
 import { diffusionLoss } from './losses.ts';
-import { averagedWeights, report, stateFile } from './report.ts';
+import { averagedWeights, deviationFile, report, stateFile } from './report.ts';
 
 const PICTURES = 4000;
 const PICTURE_SEED = 1;
@@ -69,12 +70,13 @@ function batchAt({ latents, tokenizer }: Data, step: number): BatchInputs {
   };
 }
 
-/** Latents of the training pictures with their deviation, by which they are divided. */
-export async function trainingLatents(): Promise<{ latents: Float32Array; deviation: number }> {
+/** Latents of the training pictures, divided by their deviation, which stage 3 finds again in a file. */
+async function trainingLatents(): Promise<Float32Array> {
   const { pixels } = await renderBasePictures(PICTURE_SEED, PICTURES);
   const latents = await encodePictures(pixels, PICTURES, averagedWeights('autoencoder'));
-  const scale = deviation(latents);
-  return { latents: latents.map((value) => value / scale), deviation: scale };
+  const scale = Number(deviation(latents).toFixed(4));
+  writeFileAtomically(deviationFile, JSON.stringify({ deviation: scale }));
+  return latents.map((value) => value / scale);
 }
 
 export function diffusionTraining(totalSteps: number, data: (step: number) => BatchInputs) {
@@ -102,8 +104,7 @@ export function diffusionTraining(totalSteps: number, data: (step: number) => Ba
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const totalSteps = Number(process.argv[2] ?? diffusionSteps);
-  const { latents, deviation: scale } = await trainingLatents();
-  console.log(`latents' deviation ${scale.toFixed(4)}`);
+  const latents = await trainingLatents();
   const tokenizer = await createClipTokenizer();
   const training = await diffusionTraining(totalSteps, (step) => batchAt({ latents, tokenizer }, step));
   await report('diffusion', totalSteps, training.steps());
