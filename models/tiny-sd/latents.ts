@@ -1,7 +1,6 @@
 // The training pictures as latents of the trained autoencoder.
 
-import { Builder } from '../../src/graph/builder.ts';
-import { encodeMoments } from '../../src/models/autoencoder-kl.ts';
+import { encoderGraph } from '../../src/models/graphs.ts';
 import { latentFactor } from '../../src/models/stable-diffusion-config.ts';
 import { compile } from '../../src/runtime/program.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
@@ -12,10 +11,7 @@ export const latentSize = config.vae.latent_channels * latentSide * latentSide;
 
 /** Means of the moments [count, channels, side, side] of pictures given as bytes [count, 3, S, S]. */
 export async function encodePictures(pixels: Uint8Array, count: number, weights: ReadonlyMap<string, Tensor>, batch = 16): Promise<Float32Array> {
-  const g = new Builder('encode');
-  const { mean } = encodeMoments(g, config.vae, g.input('pixels', 'float32', [batch, 3, PICTURE_SIDE, PICTURE_SIDE]));
-  g.output('mean', mean);
-  const graph = g.finish();
+  const graph = encoderGraph(config.vae, [batch, 3, PICTURE_SIDE, PICTURE_SIDE]);
   const own = new Map(graph.parameters.flatMap(({ name }) => [[name, weights.get(name) as Tensor] as const])); // the autoencoder has them all
   const program = await compile(graph, { weights: own });
   const size = 3 * PICTURE_SIDE * PICTURE_SIDE;

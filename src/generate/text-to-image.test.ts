@@ -5,6 +5,7 @@ import { applyLora } from '../adapters/lora.ts';
 import { stableDiffusionTargets } from '../adapters/stable-diffusion-targets.ts';
 import { ConfigError } from '../errors.ts';
 import { hashedUniforms, hashedWeight } from '../models/hashed-weights.test-util.ts';
+import { textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import { stableDiffusionParameters } from '../models/parameters.ts';
 import { otherConfig, smallConfig } from '../models/small-configs.test-util.ts';
 import type { StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
@@ -12,7 +13,6 @@ import { deserialize } from '../tensor/safetensors.ts';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.ts';
 import type { AdapterSize, AdapterWeights } from './adapter.ts';
 import type { PictureRequest } from './picture-request.ts';
-import { noiseGraph, textGraph } from './stages.ts';
 import { createImageGenerator, type GenerationEvent, type ImageGenerator, type ImageGeneratorOptions } from './text-to-image.ts';
 
 type Image = Extract<GenerationEvent, { type: 'image' }>;
@@ -27,7 +27,7 @@ const small: ImageGeneratorOptions = { checkpoint: checkpointOf(smallConfig), to
 /** The adapter of reference/text_to_image.py. */
 function lora(): { modules: AdapterSize[]; weights: AdapterWeights } {
   const size = stableDiffusionTargets({ lora_rank: 2, lora_alpha: 3, conv_rank: 0, conv_alpha: 1, train_unet: true, train_text_encoder: true });
-  const modules = [textGraph(smallConfig, 1), noiseGraph(smallConfig, 1, 1, 1)].flatMap((graph) => applyLora(graph, size).modules);
+  const modules = [textEncoderGraph(smallConfig.textEncoder, [1, 1]), unetGraph(smallConfig.unet, [1, smallConfig.unet.in_channels, 1, 1], [1, 1, smallConfig.unet.cross_attention_dim])].flatMap((graph) => applyLora(graph, size).modules);
   return { modules, weights: new Map(modules.flatMap(({ down, up }) => [hashed(down.name, down.shape), hashed(up.name, up.shape)])) };
 }
 

@@ -1,6 +1,7 @@
 // Pictures from texts: the text encoder, the UNet under a sampler with classifier-free guidance (Ho & Salimans, arXiv 2207.12598), the decoder.
 
 import type { Picture } from '../dataset/image.ts';
+import { decoderGraph, textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import { noiseSchedule } from '../models/noise-schedule.ts';
 import { latentFactor, type StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
 import type { Weights } from '../runtime/lowering.ts';
@@ -13,7 +14,7 @@ import { completeRequests, type PictureRequest } from './picture-request.ts';
 import { rgbOf } from './pixels.ts';
 import type { Predict } from './samplers/sampler.ts';
 import { samplers } from './samplers/samplers.ts';
-import { checkAdapter, noiseGraph, pixelGraph, Stage, textGraph, type Adaptation } from './stages.ts';
+import { checkAdapter, Stage, type Adaptation } from './stages.ts';
 
 export interface ImageGeneratorOptions {
   /** What `loadStableDiffusion` returns, or a configuration with weights in memory. */
@@ -85,10 +86,12 @@ class Generator implements ImageGenerator {
     this.#options = options;
     this.#config = config;
     this.#frugal = options.frugal ?? bytesOf(weights) > GIB;
+    const { unet, vae, textEncoder } = config;
+    const tokens = textEncoder.max_position_embeddings;
     const compiling = { weights, threads, arena: !this.#frugal };
-    this.#text = new Stage(() => textGraph(config, clipSkip), sizes, compiling);
-    this.#noise = new Stage((batch, height, width) => noiseGraph(config, batch, height, width), sizes, compiling);
-    this.#pixels = new Stage((height, width) => pixelGraph(config, height, width), sizes, compiling);
+    this.#text = new Stage(() => textEncoderGraph(textEncoder, [1, tokens], clipSkip), sizes, compiling);
+    this.#noise = new Stage((batch, height, width) => unetGraph(unet, [batch, unet.in_channels, height, width], [batch, tokens, unet.cross_attention_dim]), sizes, compiling);
+    this.#pixels = new Stage((height, width) => decoderGraph(vae, [1, vae.latent_channels, height, width]), sizes, compiling);
   }
 
   async *generate(requests: readonly PictureRequest[]): AsyncGenerator<GenerationEvent> {
@@ -129,7 +132,7 @@ class Generator implements ImageGenerator {
     const states = new Map<string, Float32Array>();
     for (const text of new Set(texts)) {
       const ids = int32([1, length], this.#options.tokenizer.encode(text, length));
-      states.set(text, floats((await this.#text.run([], { ids }, adaptation)).states));
+      states.set(text, floats((await this.#text.run([], { input_ids: ids }, adaptation)).text_states));
     }
     return float32([texts.length, length, hidden_size], joined(texts.map((text) => states.get(text) ?? [])));
   }
@@ -157,7 +160,7 @@ class Generator implements ImageGenerator {
     const adaptation = this.#adaptationOf(pictures);
     return async (x, t) => {
       const latents = float32([rows, channels, height, width], rows === pictures.length ? x : joined([x, x]));
-      const inputs = { latents, timesteps: float32([rows], Array<number>(rows).fill(t)), context };
+      const inputs = { latents, timesteps: float32([rows], Array<number>(rows).fill(t)), text_states: context };
       const { prediction } = await this.#noise.run([rows, height, width], inputs, adaptation);
       return guide(floats(prediction), pictures.map(({ guidance }) => guidance), x.length);
     };

@@ -1,0 +1,18 @@
+// Runs a bench by name: `npm run bench -- <name> [its options]`.
+
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const benches = {
+  'unet-step': 'a training step of a small UNet, all weights trained: time, memory, time by operator',
+  'shared-session': 'one session for several buckets against one for each',
+} as const;
+
+const [name, ...options] = process.argv.slice(2);
+if (name === undefined || !(name in benches)) {
+  const rows = Object.entries(benches).map(([bench, what]) => `  ${bench.padEnd(16)} ${what}`);
+  console.error(`usage: npm run bench -- <name> [options]\n${rows.join('\n')}`);
+  process.exit(1);
+}
+const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
+process.exit(spawnSync(process.execPath, ['--import', 'tsx', file, ...options], { stdio: 'inherit' }).status ?? 1);
