@@ -27,7 +27,7 @@ const SEED = 20_242;
 /** Each channel's noise is shifted by this times a normal number; without it backgrounds are not obeyed. */
 const NOISE_OFFSET = 0.3;
 
-export const diffusionSteps = 3000;
+export const diffusionSteps = 3400;
 
 /** The base's sizes with a text encoder that knows the frequent pieces only. */
 export const trainedConfig: StableDiffusionConfig = {

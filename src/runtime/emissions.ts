@@ -1,5 +1,6 @@
 // What each operator becomes in ONNX Runtime on a CPU: nodes of its own, or its decomposition.
 
+import { InternalError } from '../errors.ts';
 import type { Node, NodeOf } from '../graph/graph.ts';
 import type { OpName } from '../graph/ops.ts';
 import { dtypes } from '../tensor/dtype.ts';
@@ -18,7 +19,7 @@ interface Emission<K extends OpName> {
 export function emitNode(e: Emitter, node: Node): void {
   // The entry at `node.op` takes nodes of that operator; TypeScript cannot correlate them in the union.
   const emission = emissions[node.op] as Emit<OpName> | Emission<OpName> | 'decompose';
-  if (emission === 'decompose') throw new Error(`internal: ${node.op} reached the encoder whole`);
+  if (emission === 'decompose') throw new InternalError(`${node.op} reached the encoder whole`);
   e.begin(node);
   // As above.
   (typeof emission === 'function' ? emission : emission.emit)(e, node as NodeOf<OpName>);
