@@ -1,6 +1,8 @@
 """Fifty steps of LoRA training in PyTorch, with noise, timesteps and order given: the loss of each step.
 
     python reference/train_lora.py        writes reference/golden/train_lora.json
+    python reference/train_lora.py full   three steps at the full 1.5 configuration, weights rounded to float16, float32 arithmetic:
+                                          writes reference/golden/train_lora_full.json (6 GB of memory, some minutes)
 
 The model is `small` of stable_diffusion.py with its hashed weights. Adapters as kohya's: every linear layer and 1x1
 convolution of the UNet's transformers, and of the text encoder's attention and MLP; down drawn by hash, up zero.
@@ -10,6 +12,7 @@ AdamW with a learning rate for each part, cosine schedule with warm-up, gradient
 import json
 import math
 import os
+import sys
 
 import numpy as np
 import torch
@@ -17,7 +20,7 @@ from diffusers import DDPMScheduler
 from diffusers.optimization import get_scheduler
 
 import hashed_weights
-from stable_diffusion import GOLDEN, SMALL, make, text_states
+from stable_diffusion import FULL, GOLDEN, SMALL, make, text_states
 
 STEPS, RANK, ALPHA, TOKENS = 50, 4, 2.0, 12
 UNET_LR, TEXT_LR, WARMUP = 2e-3, 1e-3, 5
@@ -67,8 +70,9 @@ def below(name, limit, *shape):
     return torch.from_numpy(np.floor((u + 1) / 2 * limit).astype(np.int64))
 
 
-def train(dtype):
-    unet, text = make("unet", SMALL, dtype), make("text_encoder", SMALL, dtype)
+def train(dtype, config=SMALL, steps=STEPS, batch=2, tokens=TOKENS, sizes=SIZES, stored=None):
+    """Losses and norms of the gradients; `stored`: the type the weights are rounded to first."""
+    unet, text = make("unet", config, stored or dtype).to(dtype), make("text_encoder", config, stored or dtype).to(dtype)
     for model in (unet, text):
         model.requires_grad_(False)
     in_unet = add_adapters(unet, "unet", ["attentions."], dtype)
@@ -79,11 +83,11 @@ def train(dtype):
     schedule = get_scheduler("cosine", optimiser, num_warmup_steps=WARMUP, num_training_steps=STEPS)
     noiser = DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
     losses, norms = [], []
-    for step in range(STEPS):
-        height, width = SIZES[step // 3 % len(SIZES)]
-        latents, noise = (hashed(f"train.{name}.{step}", 2, 4, height, width) * np.float32(1.7) for name in ("latents", "noise"))
-        timesteps = below(f"train.timesteps.{step}", 1000, 2)
-        ids = below(f"train.ids.{step}", SMALL["text_encoder"]["vocab_size"], 2, TOKENS)
+    for step in range(steps):
+        height, width = sizes[step // 3 % len(sizes)]
+        latents, noise = (hashed(f"train.{name}.{step}", batch, 4, height, width) * np.float32(1.7) for name in ("latents", "noise"))
+        timesteps = below(f"train.timesteps.{step}", 1000, batch)
+        ids = below(f"train.ids.{step}", config["text_encoder"]["vocab_size"], batch, tokens)
         noisy = noiser.add_noise(latents, noise, timesteps).to(dtype)
         prediction = unet(noisy, timesteps, text_states(text, ids)).sample
         loss = torch.nn.functional.mse_loss(prediction, noise.to(dtype))
@@ -96,7 +100,7 @@ def train(dtype):
     return losses, norms, len(in_unet), len(in_text)
 
 
-if __name__ == "__main__":
+def small():
     single, _, _, _ = train(torch.float32)
     double, norms, in_unet, in_text = train(torch.float64)
     spread = max(abs(a - b) / b for a, b in zip(single, double))
@@ -108,6 +112,21 @@ if __name__ == "__main__":
         "losses": double,
         "gradient_norms": norms,
     }
-    with open(os.path.join(GOLDEN, "train_lora.json"), "w") as file:
+    write("train_lora.json", result)
+
+
+def full():
+    losses, norms, in_unet, in_text = train(torch.float32, FULL, steps=3, batch=1, tokens=77, sizes=[(32, 32)], stored=torch.float16)
+    print(f"{in_unet} + {in_text} adapters, losses {losses}, norms {norms}")
+    result = {"made_by": f"reference/train_lora.py full, torch {torch.__version__}", "losses": losses, "gradient_norms": norms}
+    write("train_lora_full.json", result)
+
+
+def write(name, result):
+    with open(os.path.join(GOLDEN, name), "w") as file:
         json.dump(result, file, indent=1)
         file.write("\n")
+
+
+if __name__ == "__main__":
+    {"small": small, "full": full}[sys.argv[1] if len(sys.argv) > 1 else "small"]()
