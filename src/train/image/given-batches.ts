@@ -55,7 +55,7 @@ export interface GivenBatchTraining {
 /** Prepares adapters of `settings.base_model` for training on given batches. Throws ConfigError or CheckpointError. */
 export function trainWithBatches(settings: GivenBatchSettings, { batchesAt, initial }: GivenBatchOptions): GivenBatchTraining {
   // No picture is read and no file written; the two keys only have to be there.
-  const { config } = parseConfig({ train_data_dir: '.', output_dir: '.', ...settings });
+  const { config } = parseConfig({ train_data_dir: '.', output_dir: 'output', ...settings });
   const base = loadStableDiffusion(config.base_model, { useEma: config.use_ema });
   const given = typeof initial === 'string' ? readInitial(initial, base.config) : initial;
   const adapted = adaptModel(base.config, config, { initial: given && asFloat32(given), computeStates: true });
