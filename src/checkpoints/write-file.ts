@@ -1,6 +1,6 @@
 // Files that are either wholly written or not there: write beside, flush, rename.
 
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { SystemError } from '../errors.ts';
@@ -11,12 +11,30 @@ import { SystemError } from '../errors.ts';
  */
 export function writeFileAtomically(path: string, content: Uint8Array | string): void {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolders(dirname(path));
     // A Buffer over the same bytes: the library takes no plain Uint8Array.
     writeFileAtomic.sync(path, typeof content === 'string' ? content : Buffer.from(content.buffer, content.byteOffset, content.byteLength));
   } catch (cause) {
     throw writeError(path, cause);
   }
+}
+
+/**
+ * Makes a folder and those above it, one by one: Node's own recursive way never ends where a file system, as /proc,
+ * answers ENOENT. Returns the first it made; where it cannot make them all, it leaves none. Throws the system's error.
+ */
+export function makeFolders(dir: string): string | undefined {
+  if (existsSync(dir)) return undefined;
+  const parent = dirname(dir);
+  const first = parent === dir ? undefined : makeFolders(parent);
+  try {
+    mkdirSync(dir);
+  } catch (error) {
+    if (existsSync(dir)) return first; // another process was faster
+    if (first !== undefined) rmSync(first, { recursive: true, force: true });
+    throw error;
+  }
+  return first ?? dir;
 }
 
 /** What a failed write means and what to do, for any code that writes files. */

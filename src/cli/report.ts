@@ -1,6 +1,7 @@
 // What the user sees when something goes wrong, and the exit code that says so.
 import pc from 'picocolors';
 import { UserError, type Problem } from '../errors.ts';
+import { visible } from '../util/decode-text.ts';
 
 const headlines: Readonly<Record<string, string>> = {
   ConfigError: 'The configuration cannot be used',
@@ -9,17 +10,22 @@ const headlines: Readonly<Record<string, string>> = {
   SystemError: 'The machine refused',
 };
 
+/** Problems listed one by one; a folder of thousands of pictures without captions must not bury its first line. */
+const shownProblems = 30;
+
 /** `error` as text, and the exit code: 1 for the user's to mend, 70 for ours. */
 export function report(error: unknown): { readonly text: string; readonly exitCode: number } {
   if (error instanceof UserError) {
     const headline = headlines[error.name] ?? 'That did not work';
     const count = error.problems.length > 1 ? ` (${error.problems.length} problems)` : '';
-    return { text: `${pc.red(pc.bold(`${headline}${count}`))}\n${error.problems.map(problemText).join('\n')}\n`, exitCode: 1 };
+    const rest = error.problems.length - shownProblems;
+    const lines = [...error.problems.slice(0, shownProblems).map(problemText), ...(rest > 0 ? [`  … and ${rest} more`] : [])];
+    return { text: `${pc.red(pc.bold(`${headline}${count}`))}\n${lines.join('\n')}\n`, exitCode: 1 };
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { text: `${stack}\n${pc.red('This is a bug in lora-scripts, not a mistake of yours. Please report it with the lines above.')}\n`, exitCode: 70 };
 }
 
 function problemText({ where, what, fix }: Problem): string {
-  return `  ${pc.bold(where)}: ${what}${fix === undefined ? '' : `\n      ${pc.dim(fix)}`}`;
+  return `  ${pc.bold(visible(where))}: ${visible(what)}${fix === undefined ? '' : `\n      ${pc.dim(visible(fix))}`}`;
 }

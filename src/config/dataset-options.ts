@@ -11,7 +11,8 @@ const resolution = z
     if (typeof value === 'number') return [value, value];
     const [width, height] = typeof value === 'string' ? value.split(/[,x]/).map(Number) : value;
     return [width, height];
-  });
+  })
+  .refine((sides) => sides.every((value) => side.safeParse(value).success), 'each side must be from 16 to 8192');
 
 export const datasetOptions = {
   train_data_dir: text().describe(
@@ -22,7 +23,7 @@ export const datasetOptions = {
     .describe('CSV file with the columns filename and prompt. When absent: metadata.csv in train_data_dir, if there is one.'),
   caption_extension: z
     .string()
-    .regex(/^\.?[^./\\]+$/)
+    .regex(/^\.?[^./\\]+$/, 'an ending such as .txt')
     .default('.txt')
     .transform((extension) => (extension.startsWith('.') ? extension : `.${extension}`))
     .describe('Ending of the caption files.'),

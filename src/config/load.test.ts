@@ -111,7 +111,7 @@ test('files that are no configuration', () => {
   assert.match(problemsOf(`${yaml(good)}\nlora_rank: [1, 2\nseed: 3`)[0], /^brand_lora.yaml:[45]: not valid YAML: /);
   assert.deepEqual(problemsOf(`${yaml(good)}\nseed: 1\nseed: 2`), ['brand_lora.yaml:5: seed is there a second time (keep one of the two lines)']);
   assert.match(problemsOf(`${yaml(good)}\nsample_prompts:\n\t- a`)[0], /brand_lora.yaml:5: a tab where YAML wants spaces/);
-  assert.match(problemsOf(`${yaml(good)}\nseed: *gone`)[0], /^brand_lora.yaml: not valid YAML: .*gone/);
+  assert.match(problemsOf(`${yaml(good)}\nseed: *gone`)[0], /^brand_lora.yaml:4: \*gone stands for an earlier value/);
   assert.throws(() => loadConfig(join(folder, 'missing.yaml')), /missing\.yaml: there is no such file/);
   assert.throws(() => loadConfig(folder), /this is a folder; a YAML file is wanted/);
 });

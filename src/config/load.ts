@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { ConfigError, type Problem } from '../errors.ts';
+import { decodeText } from '../util/decode-text.ts';
 import { findPaths } from './paths.ts';
 import { configJsonSchema, configKeys, trainSchema, type ConfigKey, type TrainConfig } from './schema.ts';
 import { suggest, suggestKey } from './spellings.ts';
@@ -55,10 +56,17 @@ export function placeOf(key: string, { path, lines, overridden }: ConfigSource):
 }
 
 function readText(path: string): string {
+  let bytes: Uint8Array;
   try {
-    return readFileSync(path, 'utf8');
+    bytes = readFileSync(path);
   } catch (cause) {
     throw new ConfigError([{ where: path, ...whyUnreadable(cause) }], { cause });
+  }
+  try {
+    return decodeText(bytes).text;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError([{ where: path, what: `the file cannot be read: ${reason}`, fix: 'Save it as text in UTF-8.' }], { cause });
   }
 }
 
@@ -78,9 +86,14 @@ function check(given: Readonly<Record<string, unknown>>, source: ConfigSource): 
   const parsed = trainSchema.safeParse(paths.values);
   const bad = new Set(problems.map(({ where }) => where));
   const issues = parsed.success ? [] : parsed.error.issues.map((issue) => toProblem(issue, values, source));
-  const all = [...problems, ...issues.filter(({ where }) => !bad.has(where)), ...located];
+  const all = distinct([...problems, ...issues.filter(({ where }) => !bad.has(where)), ...located]);
   if (all.length > 0 || !parsed.success) throw new ConfigError(inFileOrder(all, source));
   return { config: parsed.data, source };
+}
+
+/** A list with two wrong members gives the same message twice. */
+function distinct(problems: readonly Problem[]): Problem[] {
+  return problems.filter((problem, i) => problems.findIndex(({ where, what }) => where === problem.where && what === problem.what) === i);
 }
 
 /** Known keys with their text read; a problem for each unknown key and each key without a value. */
@@ -92,7 +105,8 @@ function readValues(given: Readonly<Record<string, unknown>>, source: ConfigSour
     if (value === undefined) continue;
     const where = placeOf(key, source);
     if (!known.has(key)) {
-      problems.push({ where, what: 'there is no such key', fix: suggestKey(key) });
+      const isGroup = typeof value === 'object' && value !== null && !Array.isArray(value);
+      problems.push({ where, what: 'there is no such key', fix: isGroup ? 'Keys are not grouped: write them at the left margin.' : suggestKey(key) });
     } else if (value !== null) {
       values[key] = fromText(schemaOf(key), value);
     } else if (schemaOf(key).default !== undefined || required.has(key)) {
@@ -123,12 +137,20 @@ function toProblem(issue: z.core.$ZodIssue, values: Readonly<Record<string, unkn
     return { where, what: found === undefined || issue.message.includes(show(found)) ? issue.message : `${issue.message}; found ${show(found)}` };
   }
   if (found === undefined) return { where, what: `is missing; expected ${expected(schemaOf(key))}` };
-  const nearest = typeof found === 'string' ? suggest(found, schemaOf(key).enum ?? []) : undefined;
-  return {
-    where,
-    what: `expected ${expected(schemaOf(key))}; found ${show(found)}`,
-    ...(nearest !== undefined && { fix: `did you mean ${nearest}?` }),
-  };
+  const wanted = issue.code === 'invalid_format' ? issue.message : expected(schemaOf(key));
+  const fix = remedy(key, found);
+  return { where, what: `expected ${wanted}; found ${show(found)}`, ...(fix !== undefined && { fix }) };
+}
+
+function remedy(key: string, found: unknown): string | undefined {
+  const { enum: names, type } = schemaOf(key);
+  if (typeof found === 'string') {
+    const nearest = suggest(found, names ?? []);
+    return nearest === undefined ? undefined : `did you mean ${nearest}?`;
+  }
+  if (type === 'string' && names === undefined && typeof found !== 'object') return `A number, a date or true and false as text: put it in quotes, "${String(found)}".`;
+  if (type === 'array' && Array.isArray(found) && found.some((item) => typeof item !== 'string')) return 'Put each text in quotes, one a line after "- ".';
+  return undefined;
 }
 
 function inFileOrder(problems: readonly Problem[], { path, lines }: ConfigSource): Problem[] {

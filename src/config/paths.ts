@@ -27,14 +27,29 @@ export function findPaths(values: Readonly<Record<string, unknown>>, configPath:
   const problems: PathProblem[] = [];
   for (const [key, wanted] of Object.entries(inputs)) {
     const path = values[key];
-    if (typeof path !== 'string' || path === '') continue;
+    if (typeof path !== 'string' || path.trim() === '') continue;
+    if (hasControl(path)) {
+      problems.push({ key, ...controlInPath(path) });
+      continue;
+    }
     const result = findPath(withHome(path), wanted, configPath);
     if (typeof result === 'string') found[key] = result;
     else if (!(key === 'base_model' && hubName.test(path) && result.absent)) problems.push({ key, what: result.what, ...(result.fix && { fix: result.fix }) });
   }
-  if (typeof values.output_dir === 'string') found.output_dir = withHome(values.output_dir);
+  if (typeof values.output_dir === 'string') {
+    found.output_dir = withHome(values.output_dir);
+    if (hasControl(values.output_dir)) problems.push({ key: 'output_dir', ...controlInPath(values.output_dir) });
+  }
   return { values: found, problems };
 }
+
+// eslint-disable-next-line no-control-regex -- the very characters that no path should have
+const hasControl = (path: string) => /[\0-\x1f]/.test(path);
+
+const controlInPath = (path: string) => ({
+  what: `the path has a special character in it: ${JSON.stringify(path)}`,
+  fix: 'Inside double quotes \\n and \\t are a line break and a tab: write paths with /, or leave the quotes out.',
+});
 
 const withHome = (path: string) => path.replace(/^~(?=[/\\]|$)/, homedir());
 
@@ -42,17 +57,23 @@ function findPath(path: string, wanted: Wanted, configPath: string | undefined) 
   const beside = configPath === undefined || isAbsolute(path) ? undefined : join(dirname(configPath), path);
   const candidates = [path, ...(beside === undefined || beside === join(path) ? [] : [beside])];
   const existing = candidates.find((candidate) => kindOf(candidate) !== undefined);
+  const refused = candidates.find((candidate) => kindOf(candidate) === 'refused');
+  if (refused !== undefined) return { absent: false, what: `${refused} may not be looked at: permission denied`, fix: undefined };
   if (existing === undefined) {
     const fix = isAbsolute(path) ? undefined : `looked at ${candidates.map((candidate) => resolve(candidate)).join(' and at ')}`;
-    return { absent: true, what: `there is no such ${wanted === 'either' ? 'file or folder' : wanted}: ${path}`, fix };
+    const shown = path.length > 300 ? `${path.slice(0, 300)}…` : path;
+    return { absent: true, what: `there is no such ${wanted === 'either' ? 'file or folder' : wanted}: ${shown}`, fix: path.length > 300 ? undefined : fix };
   }
   const kind = kindOf(existing);
   if (wanted !== 'either' && kind !== wanted) return { absent: false, what: `${existing} is a ${kind}; a ${wanted} is wanted` };
   return existing;
 }
 
-function kindOf(path: string): 'file' | 'folder' | undefined {
-  const info = statSync(path, { throwIfNoEntry: false });
-  if (info === undefined) return undefined;
-  return info.isDirectory() ? 'folder' : 'file';
+function kindOf(path: string): 'file' | 'folder' | 'refused' | undefined {
+  try {
+    return statSync(path).isDirectory() ? 'folder' : 'file';
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    return code === 'EACCES' || code === 'EPERM' ? 'refused' : undefined; // gone, a link in a circle, a name too long
+  }
 }

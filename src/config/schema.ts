@@ -32,7 +32,8 @@ const outputOptions = {
   output_dir: text().describe('Folder of the run: adapters, logs, contact sheet. Made when it is not there.'),
   output_name: z
     .string()
-    .regex(/^[^/\\]+$/)
+    .regex(/^(?!\.{1,2}$)[^/\\:*?"<>|\0-\x1f]+$/, 'a file name, without / \\ : * ? " < > |')
+    .transform((name) => name.replace(/\.safetensors$/i, '') || name)
     .optional()
     .describe('Name of the adapter file without .safetensors. When absent: the last part of output_dir.'),
   save_steps: integer(0).default(0).describe('An adapter is saved after every so many steps. 0: only at the end.'),
@@ -86,7 +87,17 @@ function checkTogether(config: Fields, context: z.RefinementCtx): void {
   if (min !== undefined && max !== undefined && min > max) {
     say('min_bucket_reso', `${min} is more than max_bucket_reso, ${max}`);
   }
+  const name = nameOf(config);
+  if (new TextEncoder().encode(name).length > longestName) say('output_name', `the name is longer than ${longestName} bytes, too long for a file`);
+  const outputs = [name, 'pytorch_lora_weights'].map((file) => resolve(config.output_dir, `${file}.safetensors`));
+  if (outputs.includes(resolve(config.base_model))) say('output_name', 'the adapter would take the place of base_model; choose another name');
+  if (config.output_dir !== '' && resolve(config.output_dir) === resolve(config.train_data_dir)) say('output_dir', 'must not be train_data_dir: what a run draws would be among the pictures of the next');
 }
+
+/** Bytes of the longest output_name: file systems take 255, and `-step00000100.safetensors` comes behind. */
+const longestName = 200;
+
+const nameOf = (config: Fields): string => config.output_name ?? (basename(resolve(config.output_dir)) || 'lora');
 
 /** Fills in what follows from other keys. */
 function derive(config: Fields) {
@@ -96,7 +107,7 @@ function derive(config: Fields) {
     conv_alpha: config.conv_alpha ?? config.conv_rank,
     unet_lr: config.unet_lr ?? config.learning_rate,
     text_encoder_lr: config.text_encoder_lr ?? config.learning_rate,
-    output_name: config.output_name ?? basename(resolve(config.output_dir)),
+    output_name: nameOf(config),
     sample_seed: config.sample_seed ?? config.seed,
   };
 }

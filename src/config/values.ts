@@ -2,14 +2,16 @@
 import type { KeySchema } from './schema.ts';
 
 const isNumeric = (text: string) => /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text.trim());
+const truths: Readonly<Record<string, boolean>> = { true: true, yes: true, on: true, false: false, no: false, off: false };
 const wants = (schema: KeySchema, type: string): boolean =>
   schema.type === type || (schema.anyOf?.some((option) => wants(option, type)) ?? false);
 
 /** Quoted numbers and truth values, single prompts and "a,b" pairs as the key wants them; anything else unchanged. */
 export function fromText(schema: KeySchema, value: unknown): unknown {
   if (typeof value !== 'string') return value;
-  if ((wants(schema, 'number') || wants(schema, 'integer')) && isNumeric(value)) return Number(value);
-  if (schema.type === 'boolean' && /^(true|false)$/i.test(value)) return value.toLowerCase() === 'true';
+  const ascii = value.normalize('NFKC').trim(); // full-width digits of a Chinese keyboard
+  if ((wants(schema, 'number') || wants(schema, 'integer')) && isNumeric(ascii)) return Number(ascii);
+  if (schema.type === 'boolean' && Object.hasOwn(truths, ascii.toLowerCase())) return truths[ascii.toLowerCase()];
   if (schema.type === 'array' && schema.prefixItems) return value.split(',').map((part) => (isNumeric(part) ? Number(part) : part));
   if (schema.type === 'array') return [value];
   return value;
@@ -37,6 +39,7 @@ function limits({ minimum, maximum, exclusiveMinimum }: KeySchema): string {
 /** A value as the user would recognise it, cut when long. */
 export function show(value: unknown): string {
   if (value === null) return 'nothing';
+  if (typeof value === 'number') return String(value); // JSON has no infinity
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

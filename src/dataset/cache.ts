@@ -1,8 +1,9 @@
 // A cache of tensors on disk, by content: the name of an entry is the hash of everything it was computed from.
 import { createHash } from 'node:crypto';
-import { access, constants, mkdir, readFile } from 'node:fs/promises';
+import { access, constants, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
+import { makeFolders } from '../checkpoints/write-file.ts';
 import { CheckpointError, SystemError } from '../errors.ts';
 import { deserialize, serialize } from '../tensor/safetensors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -27,7 +28,7 @@ export function cacheKey(...parts: readonly (string | number | boolean)[]): stri
 /** Opens (and makes) the folder. Throws SystemError when it cannot be made or written to. */
 export async function openCache(dir: string): Promise<TensorCache> {
   await naming(dir, async () => {
-    await mkdir(dir, { recursive: true });
+    makeFolders(dir);
     await access(dir, constants.W_OK);
   });
   const fileOf = (key: string): string => join(dir, key.slice(0, 2), `${key}.safetensors`);
@@ -57,7 +58,7 @@ async function readEntry(file: string, key: string): Promise<Tensors | undefined
 async function writeEntry(file: string, key: string, tensors: Tensors): Promise<void> {
   const bytes = serialize(tensors, { key, checksum: checksum(tensors) });
   await naming(file, async () => {
-    await mkdir(dirname(file), { recursive: true });
+    makeFolders(dirname(file));
     await writeFileAtomic(file, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), { fsync: false }); // a torn file fails its checksum
   });
 }
@@ -77,7 +78,7 @@ const isFileError = (error: unknown): boolean => codeOf(error) !== undefined;
 
 const reasons: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full', EDQUOT: 'the disk quota is used up', EACCES: 'it may not be written', EPERM: 'it may not be written',
-  EROFS: 'the file system is read-only', ENOTDIR: 'a part of the path is a file', EEXIST: 'there is a file of that name',
+  EROFS: 'the file system is read-only', ENOENT: 'the file system takes no folders there', ENOTDIR: 'a part of the path is a file', EEXIST: 'there is a file of that name',
 };
 
 async function naming(path: string, work: () => Promise<void>): Promise<void> {
@@ -87,6 +88,6 @@ async function naming(path: string, work: () => Promise<void>): Promise<void> {
     const code = codeOf(cause);
     if (code === undefined) throw cause;
     const what = `cannot write the cache: ${reasons[code] ?? code}`;
-    throw new SystemError([{ where: path, what, fix: 'Free some space, or set another folder for the cache.' }], { cause });
+    throw new SystemError([{ where: path, what, fix: 'Free some space, or name another folder for the cache in the environment variable LORA_SCRIPTS_CACHE.' }], { cause });
   }
 }

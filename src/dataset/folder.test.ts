@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { after, before, test } from 'node:test';
 import sharp from 'sharp';
 import { DataError, type Problem } from '../errors.ts';
@@ -77,7 +77,7 @@ test('text files beside the pictures', async () => {
 test('folders with repeats; others are mentioned', async () => {
   const set = await read({ '10_red lantern/a.png': null, '10_red lantern/b.png': null, '10_red lantern/b.txt': 'own', '2_猫/c.png': null, 'other/d.png': null });
   assert.deepEqual(captions(set), [['10_red lantern/a.png', 'red lantern', 10], ['10_red lantern/b.png', 'own', 10], ['2_猫/c.png', '猫', 2]]);
-  assert.match(set.warnings[0] ?? '', /"other" with 1 pictures is not used/);
+  assert.match(set.warnings[0] ?? '', /"other" with 1 picture is not used/);
 });
 
 test('all problems come in one error, each with its place', async () => {
@@ -112,7 +112,7 @@ test('line numbers count line breaks inside quotes', async () => {
 test('folders without pictures or captions, and what is no folder', async () => {
   assert.match((await problemsOf(read({})))[0]?.what ?? '', /holds no pictures/);
   const files = await folder({ 'a.png': null, 'b.png': null, 'b.txt': ' \n' });
-  const found = (await problemsOf(readImageFolder({ trainDataDir: files }))).map(({ where, what }) => `${where}: ${what}`);
+  const found = (await problemsOf(readImageFolder({ trainDataDir: files }))).map(({ where, what }) => `${relative(files, where)}: ${what}`);
   assert.deepEqual(found, ['a.png: picture without caption', 'b.txt: the caption file is empty or not text']);
   assert.match((await problemsOf(readImageFolder({ trainDataDir: join(files, 'a.png') })))[0]?.what ?? '', /not a folder/);
   assert.match((await problemsOf(readImageFolder({ trainDataDir: join(files, 'none') })))[0]?.what ?? '', /does not exist/);

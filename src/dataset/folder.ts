@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, extname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { DataError, type Problem, UserError } from '../errors.ts';
 import { type CaptionRow, plainCaption, plainName, readCaptionTable } from './metadata-csv.ts';
-import { inspectImage, pictureExtensions } from './image.ts';
+import { inspectImage, pictureExtensions, unreadExtensions } from './image.ts';
 import { readText } from './text-file.ts';
 
 /** One picture of a data set. */
@@ -46,6 +46,8 @@ interface Found {
 
 /** What one look at the data collects. */
 interface Collector {
+  /** The folder as the user named it, for messages. */
+  readonly shown: string;
   readonly found: Found[];
   readonly problems: Problem[];
   readonly warnings: string[];
@@ -58,25 +60,28 @@ interface Collector {
 export async function readImageFolder(options: ImageFolderOptions): Promise<ImageFolder> {
   const root = resolve(options.trainDataDir);
   await requireFolder(root, options.trainDataDir);
-  const collector: Collector = { found: [], problems: [], warnings: [] };
+  const collector: Collector = { shown: options.trainDataDir, found: [], problems: [], warnings: [] };
   const table = await tablePath(root, options.metadataPath, collector);
   if (table !== undefined) await collectFromTable(root, table, collector);
   else if (collector.problems.length === 0) await collectFromFolders(root, options.captionExtension ?? '.txt', collector);
+  await warnUnread(root, collector);
   const samples = await inspectAll(collector);
-  if (samples.length === 0 && collector.problems.length === 0) collector.problems.push(nothingFound(options.trainDataDir));
+  if (samples.length === 0 && collector.problems.length === 0) collector.problems.push(nothingFound(collector));
   if (collector.problems.length > 0) throw new DataError(collector.problems);
   return { samples, warnings: [...collector.warnings, ...twins(samples)] };
 }
 
 async function requireFolder(root: string, shown: string): Promise<void> {
-  const kind = await stat(root).catch(() => undefined);
-  if (kind?.isDirectory() === true) return;
-  const what = kind === undefined ? 'the data folder does not exist' : 'is a file, not a folder';
+  const code = await readdir(root).then(() => undefined, codeOf);
+  if (code === undefined) return;
+  const what = code === 'ENOTDIR' ? 'is a file, not a folder' : code === 'ENOENT' ? 'the data folder does not exist' : `the data folder may not be read (${code})`;
   throw new DataError([{ where: shown, what, fix: 'Set train_data_dir to the folder that holds your pictures.' }]);
 }
 
+const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : String(error));
+
 async function tablePath(root: string, given: string | undefined, { problems }: Collector): Promise<string | undefined> {
-  const path = given === undefined ? join(root, 'metadata.csv') : resolve(given);
+  const path = given === undefined ? join(root, (await readdir(root)).find((name) => name.toLowerCase() === 'metadata.csv') ?? 'metadata.csv') : resolve(given);
   const kind = await stat(path).catch(() => undefined);
   if (kind?.isFile() === true) return path;
   if (given === undefined) return undefined;
@@ -97,12 +102,16 @@ async function collectFromTable(root: string, path: string, collector: Collector
   for (const row of rows) {
     const file = await folders.find(row.name);
     if (file === undefined) collector.problems.push(await missingPicture(folders, row, shown, root));
+    else if (unreadExtensions.includes(extensionOf(file))) collector.problems.push(unreadPicture(row, shown));
     else if (!seen.has(file)) collector.found.push({ path: file, name: nameIn(root, file), caption: row.caption, repeats: repeatsOf(dirname(file))?.repeats ?? 1 });
     if (file !== undefined) seen.add(file);
   }
   if (rows.length === 0 && problems.length > 0) return;
   const rest = (await folders.pictures()).filter((file) => !seen.has(file));
-  collector.problems.push(...rest.map((file) => withoutRow(nameIn(root, file), shown)));
+  collector.problems.push(...rest.map((file) => withoutRow(collector.shown, nameIn(root, file), shown)));
+  for (const folder of await subfolders(root)) {
+    if (!folders.hasRead(folder)) await warnIgnored(folder, `list its pictures in ${shown}`, collector);
+  }
 }
 
 async function missingPicture(folders: FolderIndex, { name, line }: CaptionRow, shown: string, root: string): Promise<Problem> {
@@ -111,11 +120,20 @@ async function missingPicture(folders: FolderIndex, { name, line }: CaptionRow, 
   return { where: `${shown}:${line}`, what: `names "${name}", but there is no such picture in ${root}`, fix };
 }
 
-const withoutRow = (name: string, shown: string): Problem => ({
-  where: name,
+const unreadPicture = ({ name, line }: CaptionRow, shown: string): Problem => ({
+  where: `${shown}:${line}`,
+  what: `names "${name}", and ${extname(name).slice(1).toLowerCase()} files are not read`,
+  fix: `Convert it to png or jpg, and name that file here. (${readable})`,
+});
+
+const withoutRow = (folder: string, name: string, shown: string): Problem => ({
+  where: join(folder, name),
   what: `picture without caption: ${shown} has no row for it`,
   fix: `Add a row: ${name},"what the picture shows"`,
 });
+
+/** A file's name as tables have it: composed, without the spaces at its ends that spreadsheets drop. */
+const tableName = (file: string): string => basename(file).normalize('NFC').trim();
 
 /** The folders a table names pictures in, each read once; names compare in Unicode's composed form. */
 class FolderIndex {
@@ -127,14 +145,14 @@ class FolderIndex {
 
   /** Composed name to real path of each file of a folder. */
   private list(folder: string): Promise<Map<string, string>> {
-    const known = this.listings.get(folder) ?? listFiles(folder).then((files) => new Map(files.map((file) => [basename(file).normalize('NFC'), file])));
+    const known = this.listings.get(folder) ?? listFiles(folder).then((files) => new Map(files.map((file) => [tableName(file), file])));
     this.listings.set(folder, known);
     return known;
   }
 
   async find(name: string): Promise<string | undefined> {
     const path = isAbsolute(name) ? name : join(this.root, name);
-    const direct = (await this.list(dirname(path))).get(basename(path).normalize('NFC'));
+    const direct = (await this.list(dirname(path))).get(tableName(path));
     if (direct !== undefined || !name.includes('/')) return direct;
     return this.findDecomposed(name);
   }
@@ -142,7 +160,11 @@ class FolderIndex {
   /** The folders of the name may be written in the decomposed form on disk. */
   private async findDecomposed(name: string): Promise<string | undefined> {
     const path = join(this.root, name.normalize('NFD'));
-    return (await this.list(dirname(path))).get(basename(name).normalize('NFC'));
+    return (await this.list(dirname(path))).get(tableName(name));
+  }
+
+  hasRead(folder: string): boolean {
+    return this.listings.has(folder) || this.listings.has(folder.normalize('NFC')) || this.listings.has(folder.normalize('NFD'));
   }
 
   /** A file that differs from `name` in case or extension only. */
@@ -162,15 +184,28 @@ class FolderIndex {
 
 async function collectFromFolders(root: string, extension: string, collector: Collector): Promise<void> {
   const suffix = extension.startsWith('.') ? extension : `.${extension}`;
-  const entries = await readdir(root, { withFileTypes: true });
   await collectBeside(root, root, 1, undefined, suffix, collector);
-  for (const folder of entries.filter((entry) => !entry.isFile() && !entry.name.startsWith('.')).map((entry) => join(root, entry.name)).sort()) {
-    if (!(await stat(folder)).isDirectory()) continue;
+  for (const folder of await subfolders(root)) {
     const parts = repeatsOf(folder);
-    if (parts === undefined) await warnIgnored(folder, collector);
-    else if (parts.repeats === 0) collector.problems.push({ where: basename(folder), what: 'the folder repeats its pictures 0 times', fix: `Name it 1_${parts.concept}, or move it away.` });
+    if (parts === undefined) await warnIgnored(folder, `name it <repeats>_<name>, for example 10_${basename(folder)}, or list its pictures in metadata.csv`, collector);
+    else if (parts.repeats === 0) collector.problems.push({ where: join(collector.shown, basename(folder)), what: 'the folder repeats its pictures 0 times', fix: `Name it 1_${parts.concept}, or move it away.` });
     else await collectBeside(root, folder, parts.repeats, parts.concept, suffix, collector);
   }
+  if (collector.problems.some(({ what }) => what === withoutCaption)) await explainTables(root, collector);
+}
+
+/** Folders and links to folders, hidden ones left out, sorted by name. */
+async function subfolders(root: string): Promise<string[]> {
+  const entries = await readdir(root, { withFileTypes: true });
+  const paths = entries.filter((entry) => !entry.isFile() && !entry.name.startsWith('.')).map((entry) => join(root, entry.name)).sort();
+  const isFolder = await Promise.all(paths.map((path) => stat(path).then((found) => found.isDirectory(), () => false))); // a link may lead nowhere
+  return paths.filter((_, i) => isFolder[i]);
+}
+
+/** Tables of captions under names or in forms that are not read: the likely reason why pictures lack captions. */
+async function explainTables(root: string, { problems, shown }: Collector): Promise<void> {
+  const tables = (await readdir(root)).filter((name) => /^metadata\.(csv\.txt|jsonl?|xlsx?|ods|tsv|txt)$/i.test(name));
+  for (const name of tables) problems.push({ where: join(shown, name), what: 'this table is not read', fix: 'The table of captions is called metadata.csv, a CSV file with the header filename,prompt.' });
 }
 
 /** `10_red lantern` → 10 and "red lantern". */
@@ -186,7 +221,7 @@ async function collectBeside(root: string, folder: string, repeats: number, conc
     const name = nameIn(root, path);
     const text = texts.get(stemOf(path));
     const caption = text === undefined ? concept : await readCaption(text, name, collector);
-    if (caption === undefined || caption === '') collector.problems.push(captionProblem(name, text, suffix, root));
+    if (caption === undefined || caption === '') collector.problems.push(captionProblem(collector.shown, name, text && nameIn(root, text), suffix));
     else collector.found.push({ path, name, caption, repeats });
   }
 }
@@ -202,15 +237,27 @@ async function readCaption(path: string, name: string, { warnings }: Collector):
   return plainCaption(lines[0] ?? '');
 }
 
-function captionProblem(name: string, text: string | undefined, suffix: string, root: string): Problem {
-  if (text !== undefined) return { where: nameIn(root, text), what: 'the caption file is empty or not text', fix: 'Write what the picture shows, on one line, in UTF-8.' };
+const withoutCaption = 'picture without caption';
+
+function captionProblem(folder: string, name: string, text: string | undefined, suffix: string): Problem {
+  if (text !== undefined) return { where: join(folder, text), what: 'the caption file is empty or not text', fix: 'Write what the picture shows, on one line, in UTF-8.' };
   const fix = `Write it to ${name.slice(0, name.length - extname(name).length)}${suffix}, or to a metadata.csv with the header filename,prompt.`;
-  return { where: name, what: 'picture without caption', fix };
+  return { where: join(folder, name), what: withoutCaption, fix };
 }
 
-async function warnIgnored(folder: string, { warnings }: Collector): Promise<void> {
+async function warnIgnored(folder: string, remedy: string, { warnings }: Collector): Promise<void> {
   const count = (await listFiles(folder)).filter(isPicture).length;
-  if (count > 0) warnings.push(`The folder "${basename(folder)}" with ${count} pictures is not used: name it <repeats>_<name>, for example 10_${basename(folder)}, or list its pictures in metadata.csv.`);
+  if (count > 0) warnings.push(`The folder "${basename(folder)}" with ${count} ${count === 1 ? 'picture' : 'pictures'} is not used: ${remedy}.`);
+}
+
+/** Pictures of formats that are not read are named, not passed over in silence. */
+async function warnUnread(root: string, { warnings }: Collector): Promise<void> {
+  const folders = [root, ...(await subfolders(root)).filter((folder) => repeatsOf(folder) !== undefined)];
+  const files = (await Promise.all(folders.map(listFiles))).flat().filter((file) => unreadExtensions.includes(extensionOf(file)));
+  if (files.length === 0) return;
+  const kinds = [...new Set(files.map((file) => extensionOf(file).slice(1)))].join(', ');
+  const named = files.slice(0, 5).map((file) => nameIn(root, file)).join(', ');
+  warnings.push(`${files.length} ${files.length === 1 ? 'file is' : 'files are'} not used, because ${kinds} is not read: ${named}${files.length > 5 ? ', …' : ''}. Convert to png or jpg.`);
 }
 
 // ---- files -----------------------------------------------------------------------------------------------------------
@@ -221,11 +268,13 @@ async function listFiles(folder: string): Promise<string[]> {
   return entries.filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.')).map((entry) => join(folder, entry.name)).sort();
 }
 
-const isPicture = (file: string): boolean => pictureExtensions.includes(extname(file).toLowerCase());
+const extensionOf = (file: string): string => extname(file).toLowerCase();
+const isPicture = (file: string): boolean => pictureExtensions.includes(extensionOf(file));
+const readable = pictureExtensions.map((extension) => extension.slice(1)).join(', ');
 const nameIn = (root: string, file: string): string => plainName(relative(root, file).split(sep).join('/'));
 
 /** Decodes every picture, four at a time; damaged ones become problems. */
-async function inspectAll({ found, problems }: Collector): Promise<Sample[]> {
+async function inspectAll({ found, problems, shown }: Collector): Promise<Sample[]> {
   const samples: Sample[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {
@@ -234,7 +283,7 @@ async function inspectAll({ found, problems }: Collector): Promise<Sample[]> {
         samples.push({ ...picture, ...(await inspectImage(picture.path)) });
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
-        problems.push(...error.problems);
+        problems.push(...error.problems.map((problem) => ({ ...problem, where: problem.where === picture.path ? join(shown, picture.name) : problem.where })));
       }
     }
   };
@@ -255,8 +304,8 @@ function twins(samples: readonly Sample[]): string[] {
   });
 }
 
-const nothingFound = (shown: string): Problem => ({
+const nothingFound = ({ shown, warnings }: Collector): Problem => ({
   where: shown,
-  what: `the data folder holds no pictures (${pictureExtensions.map((e) => e.slice(1)).join(', ')})`,
-  fix: 'Put your pictures and a metadata.csv with the header filename,prompt into it.',
+  what: `the data folder holds no pictures (${readable})`,
+  fix: ['Put your pictures and a metadata.csv with the header filename,prompt into it.', ...warnings].join('\n      '),
 });

@@ -8,6 +8,9 @@ import { decodeBmp, isBmp } from './bmp.ts';
 /** Extensions of pictures, lower case. What a file is, its first bytes say: a PNG named `.jpg` is read as PNG. */
 export const pictureExtensions: readonly string[] = ['.png', '.jpg', '.jpeg', '.webp', '.bmp', '.tif', '.tiff', '.avif'];
 
+/** Extensions of pictures that are not read: they are named in a message rather than passed over. */
+export const unreadExtensions: readonly string[] = ['.gif', '.heic', '.heif', '.hif', '.svg', '.psd', '.jxl', '.jp2', '.jfif', '.tga', '.ico', '.exr', '.hdr', '.pdf', '.dng', '.cr2', '.cr3', '.nef', '.arw', '.raf'];
+
 /** Formats by sharp's name; of files with several pictures, the first counts. SVG and PDF are programs, not pictures. */
 const readable: readonly string[] = ['png', 'jpeg', 'webp', 'tiff', 'heif', 'gif'];
 
@@ -80,6 +83,7 @@ function place(picture: Sharp, { resized: [width, height], crop: [left, top, w, 
 /** An upright, opaque picture of any format. `failOn: 'error'` refuses cut-off files, not odd metadata. */
 async function open(bytes: Uint8Array): Promise<Sharp> {
   if (bytes.length === 0) throw new Error('the file is empty (0 bytes)');
+  refuseDisguised(bytes);
   if (isBmp(bytes)) {
     const { data, width, height } = decodeBmp(bytes);
     return onWhite(sharp(data, { raw: { width, height, channels: 4 } }));
@@ -88,6 +92,14 @@ async function open(bytes: Uint8Array): Promise<Sharp> {
   const { format } = await picture.metadata();
   if (!readable.includes(format)) throw new Error(`it is a ${format} file`);
   return onWhite(picture);
+}
+
+/** What people take for pictures, told by its first bytes. */
+function refuseDisguised(bytes: Uint8Array): void {
+  const start = String.fromCharCode(...bytes.subarray(0, 64));
+  if (/^\s*<(!doctype html|html)/i.test(start)) throw new Error('it is a web page, not a picture');
+  if (/^....ftyp(heic|heix|hevc|hevx|heim|heis)/s.test(start)) throw new Error('it is a HEIC picture, which is not read; convert it to png or jpg');
+  if (start.startsWith('version https://git-lfs')) throw new Error('it is a Git LFS pointer, a text that stands for the real file; run git lfs pull');
 }
 
 const onWhite = (picture: Sharp): Sharp => picture.flatten({ background: '#ffffff' }).toColourspace('srgb');
@@ -108,7 +120,7 @@ const reasons: readonly (readonly [RegExp, string])[] = [
   [/ENOENT/, 'the file does not exist'],
   [/EISDIR/, 'it is a folder'],
   [/EACCES|EPERM/, 'the file may not be read'],
-  [/unsupported image format|unknown/i, 'the content is not that of a picture'],
+  [/unsupported image format|unknown|bad seek/i, 'the content is not that of a picture'],
   [/pixel limit/i, 'the picture is too large (more than 268 million pixels)'],
   [/premature end|truncat|unexpected end|not enough|cut off|chunk.*(eof|short)|eof|end of stream|out of (order|data)/i, 'the file is cut off or damaged'],
 ];
@@ -129,6 +141,12 @@ async function naming<T>(path: string, work: () => Promise<T>): Promise<T> {
 export async function renderSvg(svg: string, width: number, height = width): Promise<Uint8Array> {
   const picture = sharp(Buffer.from(svg), { density: 72 }).resize(width, height, { fit: 'fill', kernel: 'lanczos3' });
   return (await toPicture(onWhite(picture))).rgb;
+}
+
+/** The picture `factor` times as wide and high (a whole number), smoothly. */
+export async function enlarged({ rgb, width, height }: Picture, factor: number): Promise<Picture> {
+  const raw = { width, height, channels: 3 } as const;
+  return toPicture(sharp(rgb, { raw }).resize(width * factor, height * factor, { kernel: 'cubic' }));
 }
 
 /** PNG bytes of RGB bytes [height, width, 3]. */

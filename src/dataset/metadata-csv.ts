@@ -1,6 +1,7 @@
 // metadata.csv: one row a picture, `filename,prompt`.
 import { CsvError, parse } from 'csv-parse/sync';
 import type { Problem } from '../errors.ts';
+import { visible } from '../util/decode-text.ts';
 import { readText } from './text-file.ts';
 
 export interface CaptionRow {
@@ -23,8 +24,8 @@ const captionHeaders: readonly string[] = ['prompt', 'text', 'caption'];
 /** The composed form with forward slashes, so that names from macOS and from Windows compare equal. */
 export const plainName = (name: string): string => name.normalize('NFC').replaceAll('\\', '/').replace(/^(\.\/)+/, '');
 
-/** One line without surplus white space. */
-export const plainCaption = (caption: string): string => caption.replace(/\s+/g, ' ').trim();
+/** One line without surplus white space and control characters. */
+export const plainCaption = (caption: string): string => caption.replace(/[\s\p{Cc}]+/gu, ' ').trim();
 
 /** Reads a table of captions; whatever is wrong with it is listed, not thrown. `shown` is the path in messages. */
 export async function readCaptionTable(path: string, shown: string): Promise<CaptionTable> {
@@ -37,7 +38,7 @@ export async function readCaptionTable(path: string, shown: string): Promise<Cap
   } catch (error) {
     if (error instanceof CsvError) return failed(csvProblem(error, shown));
     const reason = error instanceof Error ? error.message : String(error);
-    return failed({ where: shown, what: `cannot be read: ${reason}`, fix: 'Save it as a CSV file in UTF-8.' });
+    return failed({ where: shown, what: `the table of captions cannot be read: ${reason}`, fix: 'Save it as a CSV file in UTF-8.' });
   }
 }
 
@@ -46,8 +47,9 @@ interface Record {
   readonly info: { readonly lines: number };
 }
 
-function parseTable(text: string, shown: string): CaptionTable {
-  const firstLine = text.slice(0, text.search(/[\r\n]|$/));
+function parseTable(whole: string, shown: string): CaptionTable {
+  const text = whole.replace(/^"?sep=.?"?(?=[\r\n])/i, ''); // a note from Excel to itself; its line stays, so that lines keep their numbers
+  const firstLine = /[^\r\n]*/.exec(text.trimStart())?.[0] ?? '';
   // With `info` each record comes with the number of the line it ends on; the types do not say so.
   const records = parse(text, {
     info: true, relax_column_count: true, skip_empty_lines: true, bom: true, delimiter: delimiterOf(firstLine), trim: true,
@@ -55,7 +57,7 @@ function parseTable(text: string, shown: string): CaptionTable {
   const header = (records[0]?.record ?? []).map((cell) => cell.toLowerCase());
   const nameColumn = header.findIndex((cell) => nameHeaders.includes(cell));
   const captionColumn = header.findIndex((cell) => captionHeaders.includes(cell));
-  if (nameColumn < 0 || captionColumn < 0) return { rows: [], warnings: [], problems: [headerProblem(shown, firstLine)] };
+  if (nameColumn < 0 || captionColumn < 0) return { rows: [], warnings: [], problems: [headerProblem(shown, visible(firstLine))] };
   return readRecords(records.slice(1), header.length, nameColumn, captionColumn, shown);
 }
 
@@ -90,11 +92,22 @@ function rowProblem({ name, caption }: CaptionRow, surplus: readonly string[], f
 }
 
 function headerProblem(shown: string, firstLine: string): Problem {
+  const where = `${shown}:1`;
+  if (firstLine.startsWith('PK')) return { where: shown, what: 'this is an Excel workbook or a zip file, not a CSV file', fix: 'Save the table as CSV in UTF-8.' };
   const found = firstLine.trim() === '' ? 'nothing' : `"${firstLine.slice(0, 60)}"`;
-  return { where: `${shown}:1`, what: `the first line must be the header "filename,prompt", but is ${found}`, fix: 'Add the line filename,prompt at the top.' };
+  const fix = firstLine.includes('，') ? 'The commas are full-width ones (，): write ordinary commas.' : 'Add the line filename,prompt at the top.';
+  return { where, what: `the first line must be the header "filename,prompt", but is ${found}`, fix };
 }
+
+const quoteFaults: { readonly [code: string]: string } = {
+  CSV_QUOTE_NOT_CLOSED: 'a double quote is opened somewhere and never closed',
+  INVALID_OPENING_QUOTE: 'a double quote stands inside a cell that does not begin with one',
+  CSV_INVALID_CLOSING_QUOTE: 'text follows the double quote that ends a cell',
+  CSV_NON_TRIMABLE_CHAR_AFTER_CLOSING_QUOTE: 'text follows the double quote that ends a cell',
+};
 
 function csvProblem(error: CsvError, shown: string): Problem {
   const line = typeof error['lines'] === 'number' ? `:${error['lines']}` : '';
-  return { where: `${shown}${line}`, what: `is not valid CSV: ${error.message}`, fix: 'Check the double quotes: a quote inside a quoted caption is written twice.' };
+  const reason = Object.hasOwn(quoteFaults, error.code) ? quoteFaults[error.code] : error.message;
+  return { where: `${shown}${line}`, what: `is not valid CSV: ${reason}`, fix: 'Put the whole caption in double quotes; a quote inside it is written twice: "a ""big"" house".' };
 }

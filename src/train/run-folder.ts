@@ -1,9 +1,9 @@
 // The folder of a run: nothing in it but this run's files; those of an earlier run are moved to runs/<id> first.
 
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { writeError, writeFileAtomically } from '../checkpoints/write-file.ts';
+import { makeFolders, writeError, writeFileAtomically } from '../checkpoints/write-file.ts';
 
 /** What run.json says. */
 export interface RunFacts {
@@ -38,15 +38,6 @@ export function requireWritable(dir: string): void {
   }
 }
 
-/** Makes a folder and those above it, one by one: Node's own recursive way never ends where a file system, as /proc, answers ENOENT. Returns the first it made. */
-function makeFolders(dir: string): string | undefined {
-  if (existsSync(dir)) return undefined;
-  const parent = dirname(dir);
-  const first = parent === dir ? undefined : makeFolders(parent);
-  mkdirSync(dir);
-  return first ?? dir;
-}
-
 /** A run's folder while it is written. Every method throws SystemError when the disk refuses. */
 export class RunFolder {
   #facts: RunFacts;
@@ -66,7 +57,7 @@ export class RunFolder {
     this.#announce(name);
     const path = join(this.dir, name);
     return refusing(path, () => {
-      mkdirSync(dirname(path), { recursive: true });
+      makeFolders(dirname(path));
       appendFileSync(path, content);
     });
   }
@@ -127,7 +118,7 @@ function moveAside(dir: string, entries: readonly string[], id: string): void {
   if (present.length === 0) return;
   const target = freeName(join(dir, 'runs', id));
   refusing(target, () => {
-    mkdirSync(target, { recursive: true });
+    makeFolders(target);
     // run.json last: when the move is cut short, the next run finishes it
     for (const entry of [...present.filter((name) => name !== RUN_FILE), ...present.filter((name) => name === RUN_FILE)]) renameSync(join(dir, entry), join(target, entry));
   });

@@ -7,5 +7,5 @@ export const number = (min: number, max = Number.MAX_VALUE) => z.number().min(mi
 /** A whole number in [min, max]. */
 export const integer = (min: number, max = Number.MAX_SAFE_INTEGER) => z.int().min(min).max(max);
 
-/** Text of at least one character. */
-export const text = () => z.string().min(1);
+/** Text of at least one character that is not a space. */
+export const text = () => z.string().min(1).regex(/\S/, 'text');
