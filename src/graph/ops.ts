@@ -36,6 +36,8 @@ export interface AttentionAttributes {
   /** Factor of the scores; ONNX's default is 1/sqrt(head width). */
   readonly scale: number;
   readonly is_causal: boolean;
+  /** c: a score s becomes c · tanh(s / c) before masks are added. Absent: scores stay as they are. */
+  readonly softcap?: number;
 }
 
 /** The attributes of each operator. */

@@ -123,9 +123,9 @@ function rotaryEmbedding(e: Emitter, node: NodeOf<'RotaryEmbedding'>): void {
   e.node('RotaryEmbedding', [x.name, perSample(cos), perSample(sin)], node.outputs, attributes);
 }
 
-/** com.microsoft.MultiHeadAttention is a flash kernel on CPUs where nothing is masked. */
+/** com.microsoft.MultiHeadAttention is a flash kernel on CPUs where nothing is masked or capped. */
 const attention: Emission<'Attention'> = {
-  when: ({ inputs, attributes: a }) => inputs[3] === undefined && !a.is_causal && a.q_num_heads === a.kv_num_heads,
+  when: ({ inputs, attributes: a }) => inputs[3] === undefined && !a.is_causal && a.softcap === undefined && a.q_num_heads === a.kv_num_heads,
   emit: (e, node) => {
     const { q_num_heads, scale } = node.attributes;
     const attributes = { num_heads: int(q_num_heads), scale: float(scale) };

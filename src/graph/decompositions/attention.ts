@@ -88,11 +88,19 @@ function causalMask(g: Builder, rows: number, columns: number): Value {
   return g.constant({ dtype: 'float32', shape: [rows, columns], data }, 'causal_mask');
 }
 
-/** softmax(scale · q kᵀ + mask) for a block of rows. */
-function probabilities(g: Builder, q: Value, k: Value, mask: Value | undefined, scale: number, { start, end }: Block): Value {
-  const scores = g.fusedMatMul(g.mul(rowsOf(g, q, start, end), scale), k, { transB: true });
-  if (mask === undefined) return g.softmax(scores);
-  return g.softmax(g.add(scores, mask.shape[mask.shape.length - 2] === 1 ? mask : rowsOf(g, mask, start, end)));
+interface Probabilities {
+  readonly p: Value;
+  /** tanh(score / softcap), where there is a cap. */
+  readonly bent?: Value;
+}
+
+/** softmax(cap(scale · q kᵀ) + mask) for a block of rows. */
+function probabilities(g: Builder, q: Value, k: Value, mask: Value | undefined, { scale, softcap }: AttentionAttributes, { start, end }: Block): Probabilities {
+  const product = g.fusedMatMul(g.mul(rowsOf(g, q, start, end), softcap === undefined ? scale : scale / softcap), k, { transB: true });
+  const bent = softcap === undefined ? undefined : g.tanh(product);
+  const scores = softcap === undefined || bent === undefined ? product : g.mul(bent, softcap);
+  if (mask === undefined) return { p: g.softmax(scores), bent };
+  return { p: g.softmax(g.add(scores, mask.shape[mask.shape.length - 2] === 1 ? mask : rowsOf(g, mask, start, end))), bent };
 }
 
 export function attention(g: Builder, node: NodeOf<'Attention'>, blockElements = BLOCK_ELEMENTS): Value[] {
@@ -103,7 +111,7 @@ export function attention(g: Builder, node: NodeOf<'Attention'>, blockElements =
   const v = splitKey(g, v3, heads);
   const mask = maskOf(g, mask3, q3, k3, node.attributes);
   const parts = blocksOf(q3, k3, node.attributes, blockElements).map((block) =>
-    g.matMul(probabilities(g, q, k, mask, node.attributes.scale, block), v),
+    g.matMul(probabilities(g, q, k, mask, node.attributes, block).p, v),
   );
   return [joinQuery(g, parts.length === 1 ? parts[0] : g.concat(parts, parts[0].shape.length - 2))];
 }
@@ -111,7 +119,6 @@ export function attention(g: Builder, node: NodeOf<'Attention'>, blockElements =
 export function attentionGrad(g: Builder, node: NodeOf<'AttentionGrad'>, blockElements = BLOCK_ELEMENTS): Value[] {
   const [q3, k3, v3, mask3, y3, dy3] = node.inputs as [Value, Value, Value, Value | undefined, Value, Value]; // arity of the operator table
   const heads = headsOf(node.attributes);
-  const { scale } = node.attributes;
   const [q, dy, y] = [q3, dy3, y3].map((x) => splitQuery(g, x, heads));
   const [k, v] = [k3, v3].map((x) => splitKey(g, x, heads));
   const mask = maskOf(g, mask3, q3, k3, node.attributes);
@@ -120,11 +127,12 @@ export function attentionGrad(g: Builder, node: NodeOf<'AttentionGrad'>, blockEl
   let dV: Value | undefined;
   for (const block of blocksOf(q3, k3, node.attributes, blockElements)) {
     const rows = (x: Value) => rowsOf(g, x, block.start, block.end);
-    const p = probabilities(g, q, k, mask, scale, block);
+    const { p, bent } = probabilities(g, q, k, mask, node.attributes, block);
     const dYrows = rows(dy);
-    // D = rowsum(dO ∘ O); dS = P ∘ (dO Vᵀ − D) · scale
+    // D = rowsum(dO ∘ O); dS = P ∘ (dO Vᵀ − D) · scale, and d cap(s) / ds = 1 − tanh²(s / softcap)
     const d = g.reduceSum(g.mul(dYrows, rows(y)), [dy.shape.length - 1], true);
-    const dS = g.mul(g.mul(p, g.sub(g.fusedMatMul(dYrows, v, { transB: true }), d)), scale);
+    const dCapped = g.mul(g.mul(p, g.sub(g.fusedMatMul(dYrows, v, { transB: true }), d)), node.attributes.scale);
+    const dS = bent === undefined ? dCapped : g.mul(dCapped, g.sub(1, g.mul(bent, bent)));
     dQ.push(g.matMul(dS, k));
     const partK = g.fusedMatMul(dS, rows(q), { transA: true });
     const partV = g.fusedMatMul(p, dYrows, { transA: true });

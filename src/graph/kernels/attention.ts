@@ -15,6 +15,8 @@ interface Query {
   readonly v: readonly number[];
   /** The softmax over the keys. */
   readonly p: readonly number[];
+  /** d capped score / d score of each key: 1 without a cap. */
+  readonly slopes: readonly number[];
 }
 
 interface Sizes extends AttentionAttributes {
@@ -34,20 +36,23 @@ const dot = (a: F64Tensor, i: number, b: F64Tensor, j: number, length: number): 
   return total;
 };
 
-/** Query `s` of head `h` of sample `b`: p = softmax(scale · q·k + mask), causal ones see keys 0 … s. */
+/** Query `s` of head `h` of sample `b`: p = softmax(cap(scale · q·k) + mask), causal ones see keys 0 … s. */
 function queryAt([b, h, s]: readonly number[], [q, k, v, mask]: readonly F64Tensor[], sizes: Sizes): Query {
-  const { width, valueWidth, q_num_heads, kv_num_heads, scale, is_causal } = sizes;
+  const { width, valueWidth, q_num_heads, kv_num_heads, scale, is_causal, softcap = Infinity } = sizes;
   const kvHead = Math.floor(h / (q_num_heads / kv_num_heads)); // groups of neighbouring heads share keys and values
   const first = ravel([b, s, h * width], q.shape);
   const seen = Array.from({ length: is_causal ? Math.min(s + 1, k.shape[1]) : k.shape[1] }, (_, t) => t);
   const keys = seen.map((t) => ravel([b, t, kvHead * width], k.shape));
-  const scores = keys.map((key, t) => scale * dot(q, first, k, key, width) + (mask === undefined ? 0 : at(mask, [b, h, s, t])));
+  const products = keys.map((key) => scale * dot(q, first, k, key, width));
+  const capped = softcap === Infinity ? products : products.map((x) => softcap * Math.tanh(x / softcap));
+  const scores = capped.map((x, t) => x + (mask === undefined ? 0 : at(mask, [b, h, s, t])));
   return {
     q: first,
     y: (b * q.shape[1] + s) * q_num_heads * valueWidth + h * valueWidth,
     k: keys,
     v: seen.map((t) => ravel([b, t, kvHead * valueWidth], v.shape)),
     p: softmax(scores),
+    slopes: capped.map((x) => 1 - (x / softcap) ** 2),
   };
 }
 
@@ -74,7 +79,7 @@ function attention(inputs: readonly F64Tensor[], attributes: AttentionAttributes
 }
 
 /**
- * dv_t += p_t dy;  dp_t = dy · v_t;  ds_t = p_t (dp_t − Σ p dp);  dq += scale ds_t k_t;  dk_t += scale ds_t q.
+ * dv_t += p_t dy;  dp_t = dy · v_t;  ds_t = p_t (dp_t − Σ p dp) slope_t;  dq += scale ds_t k_t;  dk_t += scale ds_t q.
  */
 function attentionGrad([q, k, v, mask, , dy]: readonly F64Tensor[], attributes: AttentionAttributes): F64Tensor[] {
   const sizes = sizesOf(q, v, attributes);
@@ -83,7 +88,7 @@ function attentionGrad([q, k, v, mask, , dy]: readonly F64Tensor[], attributes: 
     const dp = query.v.map((value) => dot(dy, query.y, v, value, sizes.valueWidth));
     const centre = dp.reduce((sum, d, t) => sum + d * query.p[t], 0);
     query.p.forEach((p, t) => {
-      const ds = sizes.scale * p * (dp[t] - centre);
+      const ds = sizes.scale * p * (dp[t] - centre) * query.slopes[t];
       for (let c = 0; c < sizes.valueWidth; c++) dv.data[query.v[t] + c] += p * dy.data[query.y + c];
       for (let c = 0; c < sizes.width; c++) {
         dq.data[query.q + c] += ds * k.data[query.k[t] + c];

@@ -90,6 +90,8 @@ const attentions: readonly AttentionSample[] = [
   { q: [2, 3, 8], k: [2, 4, 8], v: [2, 4, 8], mask: [2, 1, 1, 4], attributes: heads(2) },
   { q: [2, 3, 8], k: [2, 3, 4], v: [2, 3, 4], mask: [2, 4, 3, 3], attributes: heads(4, 2) },
   { q: [2, 3, 8], k: [2, 3, 4], v: [2, 3, 4], mask: [1, 3, 3], attributes: heads(4, 2, true) },
+  { q: [2, 3, 8], k: [2, 4, 8], v: [2, 4, 8], attributes: { ...heads(2), softcap: 2 } },
+  { q: [2, 3, 8], k: [2, 3, 4], v: [2, 3, 4], mask: [2, 4, 3, 3], attributes: { ...heads(4, 2, true), softcap: 0.5 } },
 ];
 const attentionInputs = ({ q, k, v, mask }: AttentionSample) => [x(q), x(k), x(v), mask && x(mask)];
 
