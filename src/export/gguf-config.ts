@@ -1,0 +1,130 @@
+// What a config.json becomes in GGUF: the keys that llama.cpp reads for each family, and the factors of long contexts.
+
+import { UserError, type Problem } from '../errors.ts';
+import { gguf, type GgufValue } from '../tensor/gguf.ts';
+import type { GgufFamily } from './gguf-families.ts';
+import { headDim, kvHeads, ropeOf, type LanguageConfig } from './hf-folder.ts';
+
+type Entries = readonly (readonly [string, GgufValue])[];
+
+/** The keys under the architecture's name. Throws UserError for settings that llama.cpp does not have. */
+export function configEntries(config: LanguageConfig, family: GgufFamily, vocabularySize: number): Entries {
+  const problems = [...familyProblems(config, family), ...ropeProblems(config)];
+  if (problems.length > 0) throw new UserError(problems);
+  const entries = [...common(config, vocabularySize), ...own[family.architecture](config), ...ropeScaling(config, family)];
+  return entries.map(([key, value]) => [`${family.architecture}.${key}`, value]);
+}
+
+function common(config: LanguageConfig, vocabularySize: number): Entries {
+  const isWindowed = config.model_type === 'mistral' && typeof config.sliding_window === 'number';
+  // llama.cpp's llama has no window: within one it computes the same.
+  const context = isWindowed ? Math.min(config.max_position_embeddings, Number(config.sliding_window)) : config.max_position_embeddings;
+  return [
+    ['block_count', gguf.uint32(config.num_hidden_layers)],
+    ['context_length', gguf.uint32(context)],
+    ['embedding_length', gguf.uint32(config.hidden_size)],
+    ['feed_forward_length', gguf.uint32(config.intermediate_size)],
+    ['attention.head_count', gguf.uint32(config.num_attention_heads)],
+    ['attention.head_count_kv', gguf.uint32(kvHeads(config))],
+    ['attention.key_length', gguf.uint32(headDim(config))],
+    ['attention.value_length', gguf.uint32(headDim(config))],
+    ['attention.layer_norm_rms_epsilon', gguf.float32(config.rms_norm_eps)],
+    ['rope.freq_base', gguf.float32(ropeOf(config).theta)],
+    ['vocab_size', gguf.uint32(vocabularySize)],
+  ];
+}
+
+const rotated = (config: LanguageConfig) => Math.floor(headDim(config) * (ropeOf(config).parameters.partial_rotary_factor ?? config.partial_rotary_factor ?? 1));
+const rotaryWidth = (config: LanguageConfig) => ['rope.dimension_count', gguf.uint32(rotated(config))] as const;
+const window = (config: LanguageConfig) => ['attention.sliding_window', gguf.uint32(config.sliding_window ?? 0)] as const;
+
+const own: { readonly [A in GgufFamily['architecture']]: (config: LanguageConfig) => Entries } = {
+  llama: (config) => [rotaryWidth(config)],
+  qwen2: () => [],
+  qwen3: () => [],
+  gemma2: (config) => [
+    window(config),
+    ['attn_logit_softcapping', gguf.float32(config.attn_logit_softcapping ?? 0)],
+    ['final_logit_softcapping', gguf.float32(config.final_logit_softcapping ?? 0)],
+  ],
+  gemma3: (config) => [window(config)],
+  phi3: (config) => [rotaryWidth(config), window(config), ['rope.scaling.original_context_length', gguf.uint32(originalContext(config))]],
+};
+
+function originalContext(config: LanguageConfig): number {
+  return config.original_max_position_embeddings ?? ropeOf(config).parameters.original_max_position_embeddings ?? config.max_position_embeddings;
+}
+
+function ropeScaling(config: LanguageConfig, family: GgufFamily): Entries {
+  const { type, parameters } = ropeOf(config);
+  const factor = ['rope.scaling.factor', gguf.float32(parameters.factor ?? 1)] as const;
+  if (type === 'linear') return [['rope.scaling.type', gguf.text('linear')], factor];
+  if (type === 'yarn' && family.architecture !== 'phi3') return [['rope.scaling.type', gguf.text('yarn')], factor, ['rope.scaling.original_context_length', gguf.uint32(originalContext(config))]];
+  if (!isLongrope(type)) return [];
+  const ratio = config.max_position_embeddings / originalContext(config);
+  // √(1 + ln(max / original) / ln(original))
+  return [['rope.scaling.attn_factor', gguf.float32(ratio > 1 ? Math.sqrt(1 + Math.log(ratio) / Math.log(originalContext(config))) : 1)]];
+}
+
+function isLongrope(type: string): boolean {
+  return type === 'longrope' || type === 'su';
+}
+
+/** Tensors that stand for the scaling of rotary frequencies: each frequency is divided by its factor. */
+export function ropeTensors(config: LanguageConfig): { name: string; data: Float32Array }[] {
+  const { type, theta, parameters } = ropeOf(config);
+  if (type === 'llama3') return [{ name: 'rope_freqs.weight', data: llama3Factors(theta, headDim(config), parameters) }];
+  if (!isLongrope(type)) return [];
+  return [
+    { name: 'rope_factors_long.weight', data: Float32Array.from(parameters.long_factor ?? []) },
+    { name: 'rope_factors_short.weight', data: Float32Array.from(parameters.short_factor ?? []) },
+  ];
+}
+
+/** Llama 3.1: long waves are slowed by `factor`, short ones stay, between them a ramp. */
+function llama3Factors(theta: number, dim: number, rope: ReturnType<typeof ropeOf>['parameters']): Float32Array {
+  const { factor = 8, low_freq_factor: low = 1, high_freq_factor: high = 4, original_max_position_embeddings: original = 8192 } = rope;
+  return Float32Array.from({ length: dim / 2 }, (_, i) => {
+    const wave = 2 * Math.PI * theta ** ((2 * i) / dim);
+    if (wave < original / high) return 1;
+    if (wave > original / low) return factor;
+    const smooth = (original / wave - low) / (high - low);
+    return 1 / ((1 - smooth) / factor + smooth);
+  });
+}
+
+function ropeProblems(config: LanguageConfig): Problem[] {
+  const { type, parameters } = ropeOf(config);
+  const known = ['default', 'linear', 'llama3', 'yarn', 'longrope', 'su'];
+  if (!known.includes(type)) return [problem('rope_scaling', `rotary scaling "${type}" does not exist in llama.cpp (it has ${known.join(', ')})`)];
+  const { attention_factor: attention, beta_fast: fast, beta_slow: slow } = parameters;
+  const isOwn = type === 'yarn' && ((attention ?? null) !== null || (fast ?? 32) !== 32 || (slow ?? 1) !== 1);
+  return isOwn ? [problem('rope_scaling', 'yarn with its own attention_factor, beta_fast or beta_slow is not written as GGUF')] : [];
+}
+
+function familyProblems(config: LanguageConfig, family: GgufFamily): Problem[] {
+  const problems: Problem[] = [];
+  const act = config.hidden_activation ?? config.hidden_act ?? family.activation;
+  if (act !== family.activation) problems.push(problem('hidden_act', `llama.cpp computes ${config.model_type} with ${family.activation}, not ${act}`));
+  if (config.use_sliding_window === true) problems.push(problem('use_sliding_window', `llama.cpp's ${family.architecture} has no sliding window`));
+  if (family.normShift === 1) problems.push(...gemmaProblems(config, family));
+  return problems;
+}
+
+function gemmaProblems(config: LanguageConfig, { architecture }: GgufFamily): Problem[] {
+  const problems: Problem[] = [];
+  const largest = { gemma2: 46, gemma3: 62 }[architecture === 'gemma2' ? 'gemma2' : 'gemma3'];
+  const scalar = config.num_hidden_layers === largest ? config.hidden_size / config.num_attention_heads : headDim(config);
+  const period = architecture === 'gemma2' ? 2 : 6;
+  const types = config.layer_types ?? [];
+  if ((config.query_pre_attn_scalar ?? scalar) !== scalar) problems.push(problem('query_pre_attn_scalar', `llama.cpp takes ${scalar} for it, not ${config.query_pre_attn_scalar}`));
+  if (types.some((type, i) => (type === 'full_attention') !== ((i + 1) % period === 0)) || (config.sliding_window_pattern ?? period) !== period) problems.push(problem('layer_types', `in llama.cpp every ${period}. layer of ${architecture} has full attention, the others a window`));
+  if (architecture === 'gemma2' && !(config.attn_logit_softcapping && config.final_logit_softcapping)) problems.push(problem('attn_logit_softcapping', "llama.cpp's gemma2 always caps the attention and the logits"));
+  if (architecture === 'gemma3' && (config.attn_logit_softcapping || config.final_logit_softcapping)) problems.push(problem('attn_logit_softcapping', "llama.cpp's gemma3 has no caps"));
+  if (architecture === 'gemma3' && (ropeOf(config).local ?? 10_000) !== 10_000) problems.push(problem('rope_local_base_freq', 'llama.cpp takes 10000 for the layers with a window'));
+  return problems;
+}
+
+function problem(key: string, what: string): Problem {
+  return { where: `config.json ${key}`, what, fix: 'This model cannot run in llama.cpp as it is; use the safetensors folder.' };
+}

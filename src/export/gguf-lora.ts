@@ -1,0 +1,90 @@
+// A LoRA as llama.cpp's adapter file: GGUF of type adapter, tensors `blk.N.attn_q.weight.lora_a` [rank, in] and `.lora_b` [out, rank].
+// llama.cpp applies W + (adapter.lora.alpha / rank) B A.
+
+import { UserError, type Problem } from '../errors.ts';
+import { encodeGgml, type GgmlWritable } from '../tensor/ggml-types.ts';
+import { gguf, layoutGguf, type GgufValue } from '../tensor/gguf.ts';
+import { toFloat32 } from '../tensor/half.ts';
+import type { Shape } from '../tensor/tensor.ts';
+import { ggufFamily, ggufModuleName, permutedHeads, permuteRows } from './gguf-families.ts';
+import type { LanguageConfig } from './hf-folder.ts';
+import { loraScale, mostCommon, type LanguageLora } from './language-lora.ts';
+import { assertShapes, type LoraWeights } from './lora.ts';
+
+export type GgufLoraConfig = Pick<LanguageConfig, 'model_type' | 'num_attention_heads' | 'num_key_value_heads' | 'tie_word_embeddings'>;
+
+export interface GgufLora extends LanguageLora {
+  /** The base model's configuration: names and the order of rows follow from it. */
+  readonly config: GgufLoraConfig;
+  readonly type: Exclude<GgmlWritable, 'q8_0'>;
+  readonly name?: string;
+}
+
+/** `general.file_type` of llama.cpp. */
+export const fileTypes = { f32: 0, f16: 1, q8_0: 7, bf16: 32 } as const;
+
+/** The layers that an adapter of llama.cpp cannot reach, each with the reason; empty when all are fine. Ask before training. */
+export function ggufLoraProblems(paths: Iterable<string>, config: GgufLoraConfig): Problem[] {
+  const family = ggufFamily(config.model_type);
+  const tied = config.tie_word_embeddings ?? family.normShift === 1;
+  return Array.from(paths).flatMap((path): Problem[] => {
+    const fix = 'Leave it out of the targets, or merge the adapter into its model and export that.';
+    if (path === 'lm_head' && tied) return [{ where: path, what: 'llama.cpp has no output layer of its own where it shares the weights of the input embeddings', fix }];
+    if (path === 'model.embed_tokens') return [{ where: path, what: 'an adapter of the input embeddings is not written as GGUF', fix }];
+    return ggufModuleName(family, path) === undefined || /norm$/.test(path) ? [{ where: path, what: `llama.cpp's adapters of ${config.model_type} have no such layer`, fix }] : [];
+  });
+}
+
+/** The bytes of the file. Throws UserError that lists the layers that the format cannot express. */
+export function writeGgufLora(lora: GgufLora): Uint8Array {
+  const { modules, config, type, rslora } = lora;
+  const problems = ggufLoraProblems(modules.map(({ path }) => path), config);
+  if (problems.length > 0) throw new UserError(problems);
+  // alpha' = s r, which llama.cpp divides by r again; modules with another one have the rest in B.
+  const wanted = modules.map((module) => loraScale(module, rslora) * module.down.shape[0]);
+  const alpha = Math.fround(mostCommon(wanted)) || 1; // 0 would mean: no scale
+  const tensors = modules.flatMap((module, i) => moduleTensors(module, wanted[i] / alpha, config));
+  const { head, sizes } = layoutGguf(metadata(lora, alpha), tensors.map(({ name, shape }) => ({ name, shape, type })));
+  const pieces = tensors.flatMap(({ data }, i) => [encodeGgml(type, data), new Uint8Array(sizes[i].padding)]);
+  return concatenate([head, ...pieces]);
+}
+
+function metadata({ config, type, name }: GgufLora, alpha: number): Map<string, GgufValue> {
+  return new Map([
+    ['general.architecture', gguf.text(ggufFamily(config.model_type).architecture)],
+    ['general.type', gguf.text('adapter')],
+    ['adapter.type', gguf.text('lora')],
+    ...(name === undefined ? [] : [['general.name', gguf.text(name)] as const]),
+    ['general.file_type', gguf.uint32(fileTypes[type])],
+    ['adapter.lora.alpha', gguf.float32(alpha)],
+  ]);
+}
+
+interface NamedValues {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly data: Float32Array;
+}
+
+function moduleTensors(module: LoraWeights, factor: number, config: GgufLoraConfig): NamedValues[] {
+  assertShapes(module);
+  const family = ggufFamily(config.model_type);
+  const name = ggufModuleName(family, module.path);
+  const { path, down, up } = module;
+  const b = Math.abs(factor - 1) < 1e-6 ? toFloat32(up).data : toFloat32(up).data.map((value) => value * factor);
+  const heads = permutedHeads(family, path, config.num_attention_heads, config.num_key_value_heads ?? config.num_attention_heads);
+  return [
+    { name: `${name}.weight.lora_a`, shape: down.shape, data: toFloat32(down).data },
+    { name: `${name}.weight.lora_b`, shape: up.shape, data: heads === undefined ? b : permuteRows(b, up.shape[0], heads) },
+  ];
+}
+
+function concatenate(pieces: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    out.set(piece, at);
+    at += piece.length;
+  }
+  return out;
+}

@@ -1,0 +1,187 @@
+// A tokenizer.json as GGUF metadata: tokens, types, merges or scores, special tokens, the chat template.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { CheckpointError, UserError } from '../errors.ts';
+import { gguf, type GgufValue } from '../tensor/gguf.ts';
+import { readJsonFile, type LanguageConfig } from './hf-folder.ts';
+
+const part = z.looseObject({ type: z.string() });
+
+const tokenizerSchema = z.looseObject({
+  added_tokens: z.array(z.looseObject({ id: z.int(), content: z.string(), special: z.boolean() })).default([]),
+  normalizer: part.nullish(),
+  pre_tokenizer: part.nullish(),
+  post_processor: part.nullish(),
+  model: z.looseObject({
+    type: z.string().optional(),
+    vocab: z.union([z.record(z.string(), z.int()), z.array(z.unknown())]),
+    merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])).default([]),
+    byte_fallback: z.boolean().nullish(),
+    ignore_merges: z.boolean().nullish(),
+    unk_token: z.string().nullish(),
+  }),
+});
+
+type Tokenizer = z.infer<typeof tokenizerSchema>;
+
+const named = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
+
+const settingsSchema = z.looseObject({
+  bos_token: named,
+  eos_token: named,
+  unk_token: named,
+  pad_token: named,
+  add_bos_token: z.boolean().nullish(),
+  add_eos_token: z.boolean().nullish(),
+  chat_template: z.union([z.string(), z.array(z.looseObject({ name: z.string(), template: z.string() }))]).nullish(),
+});
+
+type Settings = z.infer<typeof settingsSchema>;
+
+/**
+ * The `tokenizer.…` entries for a model whose embeddings have `rows` rows.
+ * Throws CheckpointError (files missing or damaged) and UserError (a tokenizer that llama.cpp does not have).
+ */
+export function tokenizerEntries(folder: string, config: LanguageConfig, rows: number): (readonly [string, GgufValue])[] {
+  const tokenizer = parse(join(folder, 'tokenizer.json'), tokenizerSchema);
+  const settings = existsSync(join(folder, 'tokenizer_config.json')) ? parse(join(folder, 'tokenizer_config.json'), settingsSchema) : {};
+  const { vocab } = tokenizer.model;
+  if (Array.isArray(vocab) || (tokenizer.model.type ?? 'BPE') !== 'BPE') return refuse(folder, `a tokenizer of type ${tokenizer.model.type ?? 'Unigram'} is not written as GGUF (only BPE)`);
+  const ids = new Map([...Object.entries(vocab), ...tokenizer.added_tokens.map(({ content, id }) => [content, id] as const)]);
+  const special = specialIds(settings, config, ids);
+  const template = chatTemplate(folder, settings);
+  return [
+    ...vocabularyEntries(folder, tokenizer, ids, rows),
+    ...Object.entries(special).map(([name, id]) => [`tokenizer.ggml.${name}_token_id`, gguf.uint32(id)] as const),
+    ['tokenizer.ggml.add_bos_token', gguf.bool(settings.add_bos_token ?? surrounds(tokenizer, 'first'))],
+    ['tokenizer.ggml.add_eos_token', gguf.bool(settings.add_eos_token ?? surrounds(tokenizer, 'last'))],
+    ...(template === undefined ? [] : [['tokenizer.chat_template', gguf.text(template)] as const]),
+  ];
+}
+
+function vocabularyEntries(folder: string, tokenizer: Tokenizer, ids: ReadonlyMap<string, number>, rows: number): (readonly [string, GgufValue])[] {
+  const isByteLevel = partsOf(tokenizer.pre_tokenizer).some(({ type }) => type === 'ByteLevel');
+  const isSentencePiece = !isByteLevel && (tokenizer.model.byte_fallback === true || JSON.stringify([tokenizer.normalizer, tokenizer.pre_tokenizer]).includes('▁'));
+  if (!isByteLevel && !isSentencePiece) refuse(folder, 'this BPE tokenizer is neither byte-level nor of the SentencePiece kind, and llama.cpp has no other');
+  const tokens = tokenList(folder, ids, rows);
+  const merges = tokenizer.model.merges.map((merge) => (typeof merge === 'string' ? splitMerge(merge) : merge));
+  const entries: (readonly [string, GgufValue])[] = [
+    ['tokenizer.ggml.model', gguf.text(isByteLevel ? 'gpt2' : 'llama')],
+    ['tokenizer.ggml.pre', gguf.text(isByteLevel ? preTokenizerName(folder, tokenizer) : 'default')],
+    ['tokenizer.ggml.tokens', gguf.array('string', tokens)],
+    ['tokenizer.ggml.token_type', gguf.array('int32', tokenTypes(tokenizer, tokens, ids, isByteLevel))],
+  ];
+  if (isByteLevel) return [...entries, ['tokenizer.ggml.merges', gguf.array('string', merges.map((pair) => pair.map((text) => text.replaceAll(' ', 'Ġ')).join(' ')))]];
+  return [...entries, ['tokenizer.ggml.scores', gguf.array('float32', scores(tokens, merges))], ['tokenizer.ggml.add_space_prefix', gguf.bool(addsSpace(tokenizer))]];
+}
+
+/** All tokens by id; ids that no token has are unused rows of the embeddings. */
+function tokenList(folder: string, ids: ReadonlyMap<string, number>, rows: number): string[] {
+  const tokens = Array.from({ length: rows }, (_, id) => `[PAD${id}]`);
+  for (const [text, id] of ids) {
+    if (id >= rows) refuse(folder, `token ${JSON.stringify(text)} has id ${id}, but the model's embeddings have ${rows} rows`);
+    tokens[id] = text;
+  }
+  return tokens;
+}
+
+/** llama.cpp's numbers. */
+const tokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+
+function tokenTypes(tokenizer: Tokenizer, tokens: readonly string[], ids: ReadonlyMap<string, number>, isByteLevel: boolean): number[] {
+  const added = new Map(tokenizer.added_tokens.map(({ id, special }) => [id, special]));
+  return tokens.map((text, id) => {
+    if (ids.get(text) !== id) return tokenType.unused;
+    if (!isByteLevel && text === tokenizer.model.unk_token) return tokenType.unknown;
+    if (added.has(id)) return added.get(id) === true ? tokenType.control : tokenType.userDefined;
+    return !isByteLevel && /^<0x[0-9A-F]{2}>$/.test(text) ? tokenType.byte : tokenType.normal;
+  });
+}
+
+function splitMerge(merge: string): readonly [string, string] {
+  const space = merge.indexOf(' ', 1);
+  return [merge.slice(0, space), merge.slice(space + 1)];
+}
+
+/** SentencePiece joins the pair whose piece has the highest score: the earlier the merge, the higher. */
+function scores(tokens: readonly string[], merges: readonly (readonly [string, string])[]): number[] {
+  const rank = new Map<string, number>();
+  merges.forEach(([left, right], i) => {
+    if (!rank.has(left + right)) rank.set(left + right, i);
+  });
+  return tokens.map((text) => -(rank.get(text) ?? 0));
+}
+
+function addsSpace({ normalizer, pre_tokenizer: pre }: Tokenizer): boolean {
+  const scheme = partsOf(pre).find(({ type }) => type === 'Metaspace');
+  if (scheme !== undefined) return scheme.prepend_scheme !== 'never' && scheme.add_prefix_space !== false;
+  return partsOf(normalizer).some(({ type }) => type === 'Prepend');
+}
+
+/** A part, or the parts of a sequence. */
+function partsOf(value: z.infer<typeof part> | null | undefined): z.infer<typeof part>[] {
+  if (value === null || value === undefined) return [];
+  if (value.type !== 'Sequence') return [value];
+  const inner = z.array(part).safeParse(value.pretokenizers ?? value.normalizers ?? value.processors);
+  return inner.success ? inner.data : [];
+}
+
+const contractions = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|`;
+const tail = String.raw`| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+const casedWords = String.raw`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+`;
+
+/** How llama.cpp calls the ways to split a text before the merges. Its regular expressions are fixed, so others are refused. */
+function preTokenizerName(folder: string, tokenizer: Tokenizer): string {
+  const parts = partsOf(tokenizer.pre_tokenizer);
+  const patterns = parts.filter(({ type }) => type === 'Split').map((split) => z.looseObject({ Regex: z.string() }).safeParse(split.pattern).data?.Regex ?? '');
+  const hasDigits = parts.some((digits) => digits.type === 'Digits' && digits.individual_digits === true);
+  const usesOwn = parts.some((level) => level.type === 'ByteLevel' && level.use_regex !== false);
+  const [pattern] = patterns;
+  if (pattern === undefined && usesOwn) return hasDigits ? 'smollm' : 'gpt-2';
+  if (patterns.length === 1 && !usesOwn && !hasDigits) {
+    if (pattern === `${contractions}\\p{N}{1,3}${tail}`) return tokenizer.model.ignore_merges === true ? 'llama-bpe' : 'dbrx';
+    if (pattern === `${contractions}\\p{N}${tail}`) return 'qwen2';
+    if (pattern.startsWith(casedWords)) return pattern.includes(String.raw`\p{N}{1,3}`) ? 'gpt-4o' : 'tekken';
+  }
+  const shown = pattern ?? parts.map(({ type }) => type).join(', ');
+  return refuse(folder, `llama.cpp has no name, known here, for the way this tokenizer splits texts: ${shown}`);
+}
+
+/** Whether a text's first or last token is a special one: the template of the post-processor. */
+function surrounds({ post_processor: post }: Tokenizer, end: 'first' | 'last'): boolean {
+  const template = partsOf(post).find(({ type }) => type === 'TemplateProcessing');
+  const single = z.array(z.looseObject({})).safeParse(template?.single).data ?? [];
+  const piece = end === 'first' ? single[0] : single.at(-1);
+  return piece !== undefined && 'SpecialToken' in piece;
+}
+
+/** The text of a special token in tokenizer_config.json, else the id in config.json. */
+function specialIds(settings: Settings, config: LanguageConfig, ids: ReadonlyMap<string, number>): Readonly<Record<string, number>> {
+  const fromConfig: Readonly<Record<string, LanguageConfig['bos_token_id']>> = { bos: config.bos_token_id, eos: config.eos_token_id, padding: config.pad_token_id };
+  const fromSettings = { bos: settings.bos_token, eos: settings.eos_token, unknown: settings.unk_token, padding: settings.pad_token };
+  const found = Object.entries(fromSettings).map(([name, token]) => {
+    const text = typeof token === 'string' ? token : token?.content;
+    const given = fromConfig[name];
+    return [name, (text === undefined ? undefined : ids.get(text)) ?? (Array.isArray(given) ? given[0] : given)] as const;
+  });
+  return Object.fromEntries(found.filter((entry): entry is readonly [string, number] => typeof entry[1] === 'number'));
+}
+
+function chatTemplate(folder: string, { chat_template: template }: Settings): string | undefined {
+  const file = join(folder, 'chat_template.jinja');
+  if (existsSync(file)) return readFileSync(file, 'utf8');
+  if (!Array.isArray(template)) return template ?? undefined;
+  return (template.find(({ name }) => name === 'default') ?? template.at(0))?.template;
+}
+
+function parse<T>(path: string, schema: z.ZodType<T>): T {
+  const result = schema.safeParse(readJsonFile(path));
+  if (result.success) return result.data;
+  throw new CheckpointError(result.error.issues.slice(0, 12).map(({ path: keys, message }) => ({ where: `${path} ${keys.join('.')}`, what: message })));
+}
+
+function refuse(folder: string, what: string): never {
+  throw new UserError([{ where: join(folder, 'tokenizer.json'), what, fix: 'Use the safetensors folder, or convert it with llama.cpp itself.' }]);
+}

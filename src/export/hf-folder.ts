@@ -1,0 +1,136 @@
+// A language model as a Hugging Face folder, for the exports: its configuration and the places of its weights.
+
+import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { openSafetensors, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
+import { CheckpointError } from '../errors.ts';
+import type { ExternalTensor } from '../tensor/tensor.ts';
+
+const ropeSchema = z.looseObject({
+  rope_type: z.string().optional(),
+  type: z.string().optional(),
+  rope_theta: z.number().optional(),
+  factor: z.number().optional(),
+  low_freq_factor: z.number().optional(),
+  high_freq_factor: z.number().optional(),
+  original_max_position_embeddings: z.number().optional(),
+  attention_factor: z.number().nullish(),
+  beta_fast: z.number().nullish(),
+  beta_slow: z.number().nullish(),
+  partial_rotary_factor: z.number().optional(),
+  short_factor: z.array(z.number()).optional(),
+  long_factor: z.array(z.number()).optional(),
+});
+
+const tokenId = z.union([z.number(), z.array(z.number())]).nullish();
+
+const configSchema = z.looseObject({
+  model_type: z.string(),
+  hidden_size: z.int(),
+  intermediate_size: z.int(),
+  num_hidden_layers: z.int(),
+  num_attention_heads: z.int(),
+  num_key_value_heads: z.int().nullish(),
+  head_dim: z.int().nullish(),
+  vocab_size: z.int(),
+  rms_norm_eps: z.number(),
+  max_position_embeddings: z.int(),
+  tie_word_embeddings: z.boolean().optional(),
+  rope_theta: z.number().nullish(),
+  rope_local_base_freq: z.number().nullish(),
+  rope_scaling: ropeSchema.nullish(),
+  rope_parameters: z.union([z.object({ full_attention: ropeSchema, sliding_attention: ropeSchema }), ropeSchema]).nullish(),
+  partial_rotary_factor: z.number().nullish(),
+  original_max_position_embeddings: z.int().nullish(),
+  sliding_window: z.int().nullish(),
+  use_sliding_window: z.boolean().nullish(),
+  layer_types: z.array(z.string()).nullish(),
+  sliding_window_pattern: z.int().nullish(),
+  query_pre_attn_scalar: z.number().nullish(),
+  attn_logit_softcapping: z.number().nullish(),
+  final_logit_softcapping: z.number().nullish(),
+  hidden_act: z.string().nullish(),
+  hidden_activation: z.string().nullish(),
+  bos_token_id: tokenId,
+  eos_token_id: tokenId,
+  pad_token_id: tokenId,
+});
+
+/** What the exports read of a config.json, of old and new spelling. */
+export type LanguageConfig = z.infer<typeof configSchema>;
+
+export interface HfFolder {
+  /** Absolute, symbolic links resolved. */
+  readonly path: string;
+  readonly config: LanguageConfig;
+  /** The safetensors files, in the order of their names. */
+  readonly files: readonly SafetensorsFile[];
+  readonly tensors: ReadonlyMap<string, ExternalTensor>;
+}
+
+/** Opens a folder with config.json and one or more safetensors files. Throws CheckpointError. */
+export function openHfFolder(folder: string): HfFolder {
+  if (!existsSync(join(folder, 'config.json'))) return fail(folder, 'there is no config.json here', 'Name the folder of a Hugging Face model.');
+  const path = realpathSync(folder);
+  const config = readLanguageConfig(join(path, 'config.json'));
+  const files = weightFiles(path).map((file) => openSafetensors(join(path, file)));
+  return { path, config, files, tensors: new Map(files.flatMap(({ tensors }) => [...tensors])) };
+}
+
+/** Reads and checks a config.json. Throws CheckpointError that lists the keys that are missing or wrong. */
+export function readLanguageConfig(path: string): LanguageConfig {
+  const result = configSchema.safeParse(readJsonFile(path));
+  if (result.success) return result.data;
+  throw new CheckpointError(result.error.issues.map(({ path: keys, message }) => ({ where: `${path} ${keys.join('.')}`, what: message, fix: 'Name the folder of a language model (llama, mistral, qwen2, qwen3, gemma2, gemma3, phi3).' })));
+}
+
+export function readJsonFile(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new CheckpointError([{ where: path, what: existsSync(path) ? 'this file is not JSON' : 'this file is missing', fix: 'Download the whole folder of the model again.' }], { cause });
+  }
+}
+
+function weightFiles(folder: string): string[] {
+  const names = readdirSync(folder).sort();
+  const index = names.find((name) => name === 'model.safetensors.index.json');
+  if (names.includes('model.safetensors')) return ['model.safetensors'];
+  if (index !== undefined) return shards(join(folder, index));
+  const pickles = names.some((name) => /\.(bin|pt|pth)$/.test(name));
+  const what = pickles ? 'its weights are PyTorch .bin files, which are not read' : 'there is neither model.safetensors nor model.safetensors.index.json here';
+  return fail(folder, what, 'Look for the .safetensors files of the same model.');
+}
+
+function shards(index: string): string[] {
+  const result = z.object({ weight_map: z.record(z.string(), z.string()) }).safeParse(readJsonFile(index));
+  if (!result.success) return fail(index, 'it has no weight_map of texts', 'Download the file again.');
+  return [...new Set(Object.values(result.data.weight_map))].sort();
+}
+
+function fail(where: string, what: string, fix: string): never {
+  throw new CheckpointError([{ where, what, fix }]);
+}
+
+/** The rotary embedding as one record, whichever spelling the file has; `local`: of gemma3's sliding layers. */
+export function ropeOf(config: LanguageConfig): { theta: number; type: string; parameters: z.infer<typeof ropeSchema>; local: number | undefined } {
+  const written = config.rope_parameters ?? config.rope_scaling ?? {};
+  const { full, sliding } = isPair(written) ? { full: written.full_attention, sliding: written.sliding_attention } : { full: written, sliding: undefined };
+  const theta = full.rope_theta ?? config.rope_theta ?? 10_000;
+  return { theta, type: full.rope_type ?? full.type ?? 'default', parameters: full, local: sliding?.rope_theta ?? config.rope_local_base_freq ?? undefined };
+}
+
+type RopePair = Extract<NonNullable<LanguageConfig['rope_parameters']>, { full_attention: z.infer<typeof ropeSchema> }>;
+
+function isPair(written: NonNullable<LanguageConfig['rope_parameters']>): written is RopePair {
+  return 'full_attention' in written && typeof written.full_attention === 'object';
+}
+
+export function headDim(config: LanguageConfig): number {
+  return config.head_dim ?? config.hidden_size / config.num_attention_heads;
+}
+
+export function kvHeads(config: LanguageConfig): number {
+  return config.num_key_value_heads ?? config.num_attention_heads;
+}

@@ -1,0 +1,23 @@
+// A language model's LoRA in memory, and its scale: what the PEFT and GGUF writers and the merge share.
+
+import type { LoraWeights } from './lora.ts';
+
+export interface LanguageLora {
+  /** Paths as in the checkpoint: `model.layers.0.self_attn.q_proj`. Linear layers only. */
+  readonly modules: readonly LoraWeights[];
+  /** Scale alpha / √rank instead of alpha / rank (rsLoRA, arXiv 2312.03732). */
+  readonly rslora: boolean;
+}
+
+/** s of W + s · B A. */
+export function loraScale({ alpha, down }: LoraWeights, rslora: boolean): number {
+  const rank = down.shape[0];
+  return rslora ? alpha / Math.sqrt(rank) : alpha / rank;
+}
+
+/** The value that occurs most; of several, the one that comes first. */
+export function mostCommon(values: readonly number[]): number {
+  const counts = new Map<number, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].reduce((best, entry) => (entry[1] > best[1] ? entry : best), [0, 0])[0];
+}

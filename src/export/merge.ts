@@ -1,0 +1,122 @@
+// A LoRA merged into its base model: W + s · B A, file by file and tensor by tensor, every weight in the type it had.
+
+import { closeSync, copyFileSync, mkdirSync, openSync, readdirSync, readSync, realpathSync, existsSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { readFloat32, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
+import { writeError } from '../checkpoints/write-file.ts';
+import { UserError, type Problem } from '../errors.ts';
+import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
+import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
+import { openHfFolder, type HfFolder } from './hf-folder.ts';
+import { loraScale, type LanguageLora } from './language-lora.ts';
+import { shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import { writeInPieces } from './write-pieces.ts';
+
+export interface MergeOptions {
+  /** The folder of the base model. */
+  readonly base: string;
+  readonly lora: LanguageLora;
+  /** The folder to write: another one than the base's. */
+  readonly output: string;
+}
+
+/**
+ * Writes the base model with the adapter in its weights: the same files, tensors and types, and the other small files
+ * of the folder (configuration, tokenizer, template). One tensor at a time is in memory.
+ * Throws UserError (adapter and base do not fit), CheckpointError, SystemError.
+ */
+export function mergeLora({ base, lora, output }: MergeOptions): void {
+  const model = openHfFolder(base);
+  if (existsSync(output) && realpathSync(output) === model.path) throw new UserError([{ where: output, what: 'the merged model would overwrite its base', fix: 'Name another output folder.' }]);
+  throwProblems(mergeProblems(model, lora), base);
+  const byWeight = new Map(lora.modules.map((module) => [`${module.path}.weight`, module]));
+  for (const file of model.files) writeMerged(file, join(output, basename(file.path)), byWeight, lora.rslora);
+  copyRest(model.path, output);
+}
+
+/** Where adapter and base do not fit. */
+export function mergeProblems({ tensors, path, config }: HfFolder, { modules }: LanguageLora): Problem[] {
+  return modules.flatMap((module): Problem[] => {
+    const weight = tensors.get(`${module.path}.weight`);
+    const where = `${path} ${module.path}`;
+    if (weight === undefined && module.path === 'lm_head') return [{ where, what: 'the output layer shares the weights of the input embeddings, so an adapter of it alone cannot be merged', fix: 'Train without lm_head among the targets.' }];
+    if (weight === undefined) return [{ where, what: 'the base model has no such layer', fix: `The base is ${config.model_type} with ${config.num_hidden_layers} layers: name the model that the adapter was trained on.` }];
+    const problem = shapeProblem(module.down, module.up) ?? sizesProblem(weight, module);
+    return problem === undefined ? [] : [{ where, what: problem, fix: 'Name the model that the adapter was trained on.' }];
+  });
+}
+
+function sizesProblem({ shape, dtype }: ExternalTensor, { down, up }: LoraWeights): string | undefined {
+  if (!isMergeable(dtype)) return `its weight is ${dtype}, not float32, float16 or bfloat16`;
+  if (shape.length === 2 && shape[0] === up.shape[0] && shape[1] === down.shape[1]) return undefined;
+  return `its weight is [${shape.join(', ')}], but the adapter is for [${up.shape[0]}, ${down.shape[1]}]`;
+}
+
+function isMergeable(dtype: string): dtype is FloatDType {
+  return dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16';
+}
+
+/** W + s · B A, rounded once to the type of W. */
+export function mergedWeight(weight: Tensor<'float32'>, module: LoraWeights, rslora: boolean): Tensor<'float32'> {
+  const [rows, columns] = weight.shape;
+  const rank = module.down.shape[0];
+  const a = toFloat32(module.down).data;
+  const b = toFloat32(module.up).data;
+  const scale = loraScale(module, rslora);
+  const out = new Float32Array(weight.data.length);
+  const sum = new Float64Array(columns);
+  for (let row = 0; row < rows; row++) {
+    sum.fill(0);
+    for (let r = 0; r < rank; r++) {
+      const factor = b[row * rank + r];
+      for (let i = 0; i < columns; i++) sum[i] += factor * a[r * columns + i];
+    }
+    for (let i = 0; i < columns; i++) out[row * columns + i] = weight.data[row * columns + i] + scale * sum[i];
+  }
+  return { dtype: 'float32', shape: weight.shape, data: out };
+}
+
+/** The header stays as it is, since names, types and sizes do. */
+function writeMerged(file: SafetensorsFile, path: string, byWeight: ReadonlyMap<string, LoraWeights>, rslora: boolean): void {
+  const sorted = [...file.tensors].sort(([, a], [, b]) => a.offset - b.offset);
+  const start = sorted.length === 0 ? file.size : sorted[0][1].offset;
+  writeInPieces(path, (write) => {
+    copyRange(file.path, 0, start, write);
+    for (const [name, tensor] of sorted) {
+      const module = byWeight.get(name);
+      if (module === undefined || !isMergeable(tensor.dtype)) copyRange(file.path, tensor.offset, tensor.length, write);
+      else write(bytesOf(fromFloat32(mergedWeight(readFloat32(tensor), module, rslora), tensor.dtype)));
+    }
+  });
+}
+
+function bytesOf({ data }: Tensor): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+function copyRange(path: string, offset: number, length: number, write: (bytes: Uint8Array) => void): void {
+  const fd = openSync(path, 'r');
+  try {
+    const buffer = new Uint8Array(Math.min(length, 1 << 24));
+    for (let done = 0; done < length; ) {
+      const count = readSync(fd, buffer, 0, Math.min(buffer.length, length - done), offset + done);
+      if (count === 0) throw new UserError([{ where: path, what: 'the file became shorter while it was read', fix: 'Try again when no other program writes it.' }]);
+      write(buffer.subarray(0, count));
+      done += count;
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Everything that describes the model goes along: not weights of other formats, not the base's model card. */
+function copyRest(from: string, to: string): void {
+  const isWeights = /\.(safetensors|bin|pt|pth|ckpt|gguf|onnx|h5|msgpack)$/;
+  const names = readdirSync(from).filter((name) => !isWeights.test(name) && !/^(README|\.)/.test(name) && statSync(join(from, name)).isFile());
+  try {
+    mkdirSync(to, { recursive: true });
+    for (const name of names) copyFileSync(join(from, name), join(to, name));
+  } catch (cause) {
+    throw writeError(to, cause);
+  }
+}
