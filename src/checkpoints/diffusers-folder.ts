@@ -1,6 +1,6 @@
 // A Stable Diffusion 1.x model as a diffusers folder: unet/, vae/, text_encoder/, scheduler/, each with its config.json.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError } from '../errors.ts';
@@ -8,10 +8,8 @@ import { stableDiffusion15, type NoiseScheduleConfig, type StableDiffusionConfig
 import type { ExternalTensor } from '../tensor/tensor.ts';
 import { clipTextConfig, limits, schedulerConfig, unetConfig, vaeConfig } from './diffusers-config.ts';
 import { isVaeAttentionWeight, modernVaeKey, textEncoderKey, type Component } from './ldm-keys.ts';
-import { openSafetensors } from './safetensors-file.ts';
+import { folderTensors, parseFile } from './model-folder.ts';
 import { asMatrix, type StableDiffusionWeights } from './weights.ts';
-
-const obtain = 'Download the folder again, or name a single-file checkpoint as base_model.';
 
 /**
  * The weights of a diffusers folder under our names (component, dot, name in its file), and its configuration.
@@ -22,7 +20,7 @@ export function loadDiffusersFolder(folder: string): StableDiffusionWeights {
   const config = readConfigs(folder);
   const weights = new Map<string, ExternalTensor>();
   for (const part of ['unet', 'vae', 'text_encoder'] as const) {
-    for (const [key, tensor] of componentTensors(join(folder, part))) {
+    for (const [key, tensor] of folderTensors(join(folder, part))) {
       const name = modernKey(part, key);
       if (name !== undefined) weights.set(`${part}.${name}`, isVaeAttentionWeight(name) ? asMatrix(tensor) : tensor);
     }
@@ -77,38 +75,4 @@ function refuseOtherUNets(path: string): void {
   const fix = 'Name a Stable Diffusion 1.x model as base_model.';
   if (use_linear_projection === true) fail(path, 'this is a Stable Diffusion 2.x (or later) model, not Stable Diffusion 1.x', fix);
   if (in_channels === 9 || in_channels === 8) fail(path, `this is an inpainting or image-editing model (in_channels ${in_channels}), not plain Stable Diffusion 1.x`, fix);
-}
-
-function parseFile<T>(path: string, schema: z.ZodType<T>): T {
-  const result = schema.safeParse(readJson(path));
-  if (result.success) return result.data;
-  throw new CheckpointError(result.error.issues.map(({ path: keys, message }) => ({ where: `${path} ${keys.join('.')}`, what: message, fix: 'This model is not supported, or its configuration is damaged.' })));
-}
-
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    const what = existsSync(path) ? 'this file is not JSON' : 'this file is missing';
-    throw new CheckpointError([{ where: path, what, fix: obtain }], { cause });
-  }
-}
-
-/** The full-precision file first; `.fp16.` and other variants where it is absent. */
-function componentTensors(folder: string): ReadonlyMap<string, ExternalTensor> {
-  const files = readdirSync(folder).sort();
-  const index = files.find((file) => file.endsWith('.safetensors.index.json'));
-  const whole = files.filter((file) => /^(diffusion_pytorch_model|model)(\.[\w-]+)?\.safetensors$/.test(file) && !/-of-\d+/.test(file));
-  const chosen = whole.find((file) => /^(diffusion_pytorch_model|model)\.safetensors$/.test(file)) ?? whole.find((file) => file.includes('.fp16.')) ?? whole[0];
-  if (chosen !== undefined) return openSafetensors(join(folder, chosen)).tensors;
-  if (index !== undefined) return shardTensors(folder, index);
-  const pickles = files.some((file) => /\.(bin|ckpt|pt)$/.test(file));
-  const what = pickles ? 'its weights are PyTorch .bin files, which are not read' : 'there is no .safetensors file in this folder';
-  return fail(folder, what, pickles ? 'Look for the .safetensors files of the same model, or convert them with a tool that you trust.' : obtain);
-}
-
-function shardTensors(folder: string, index: string): ReadonlyMap<string, ExternalTensor> {
-  const { weight_map } = parseFile(join(folder, index), z.object({ weight_map: z.record(z.string(), z.string()) }));
-  const shards = [...new Set(Object.values(weight_map))].sort();
-  return new Map(shards.flatMap((file) => [...openSafetensors(join(folder, file)).tensors]));
 }

@@ -68,6 +68,11 @@ export class Builder {
     return value;
   }
 
+  /** The parameter of that full name, whatever the scope; declared where it is not there yet. For weights with two uses. */
+  sharedParameter(name: string, shape: Shape): Value {
+    return this.#parameters.find((value) => value.name === name) ?? this.inScope('', () => this.parameter(name, shape));
+  }
+
   constant(tensor: Tensor, name = 'const'): Value {
     const value = this.#declare(this.#fresh(name), tensor.dtype, tensor.shape);
     this.#constants.set(value, tensor);

@@ -1,0 +1,46 @@
+// Gemma 2 (arXiv 2408.00118): scaled embeddings, norms before and after each part, capped scores and logits, a window on every other layer.
+
+import { z } from 'zod';
+import { sandwichNorms } from '../nn/decoder-layer.ts';
+import { activation, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
+import { ropeOf } from './rope-config.ts';
+
+export const gemma2: z.ZodType<LanguageModelConfig> = sizes
+  .extend({
+    hidden_activation: withDefault(activation, 'gelu_pytorch_tanh'),
+    max_position_embeddings: whole(8192),
+    rms_norm_eps: number(1e-6),
+    tie_word_embeddings: flag(true),
+    attention_bias: flag(false),
+    query_pre_attn_scalar: number(256),
+    sliding_window: orNone(4096),
+    attn_logit_softcapping: orNone(50),
+    final_logit_softcapping: orNone(30),
+  })
+  .superRefine(sizesFit)
+  .transform((c, ctx): LanguageModelConfig => {
+    const heads = headsOf(c, 256);
+    const rope = ropeOf(c.rope_parameters ?? c.rope_scaling, { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 }, ctx);
+    return {
+      model_type: 'gemma2',
+      vocab_size: c.vocab_size,
+      hidden_size: c.hidden_size,
+      max_position_embeddings: c.max_position_embeddings,
+      tie_word_embeddings: c.tie_word_embeddings,
+      embedding_scale: Math.sqrt(c.hidden_size),
+      final_logit_softcapping: c.final_logit_softcapping,
+      layer: {
+        attention: {
+          ...heads,
+          scale: c.query_pre_attn_scalar ** -0.5,
+          softcap: c.attn_logit_softcapping,
+          bias: { qkv: c.attention_bias, out: c.attention_bias },
+          fused: false,
+        },
+        mlp: { width: c.intermediate_size, activation: c.hidden_activation, bias: false, fused: false },
+        norm: { epsilon: c.rms_norm_eps, offset: 1 },
+        norms: sandwichNorms,
+      },
+      layers: layersOf(c, (layer) => layer % 2 === 0, { rope }, { rope, window: c.sliding_window }),
+    };
+  });

@@ -1,0 +1,54 @@
+// The text models of Gemma 3 (arXiv 2503.19786): Gemma 2 with norms on q and k in place of caps, and a rotary embedding of its own for the layers with a window.
+
+import { z } from 'zod';
+import { sandwichNorms } from '../nn/decoder-layer.ts';
+import { activation, flag, headsOf, layersOf, number, only, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig, type RopeFields, type Sizes } from './language-config.ts';
+import { ropeOf } from './rope-config.ts';
+
+export const gemma3_text: z.ZodType<LanguageModelConfig> = sizes
+  .extend({
+    hidden_activation: withDefault(activation, 'gelu_pytorch_tanh'),
+    max_position_embeddings: whole(131_072),
+    rms_norm_eps: number(1e-6),
+    tie_word_embeddings: flag(true),
+    attention_bias: flag(false),
+    query_pre_attn_scalar: number(256),
+    sliding_window: orNone(4096),
+    sliding_window_pattern: whole(6),
+    rope_local_base_freq: number(10_000),
+    attn_logit_softcapping: only(null),
+    final_logit_softcapping: orNone(null),
+  })
+  .superRefine(sizesFit)
+  .transform((c, ctx): LanguageModelConfig => {
+    const heads = headsOf(c, 256);
+    const norm = { epsilon: c.rms_norm_eps, offset: 1 } as const;
+    const fields = ropeFields(c);
+    const around = { ...c, headDim: heads.headDim };
+    const full = ropeOf(fields.full, { ...around, theta: c.rope_theta ?? 1_000_000 }, ctx);
+    const sliding = ropeOf(fields.sliding, { ...around, theta: c.rope_local_base_freq }, ctx);
+    return {
+      model_type: 'gemma3_text',
+      vocab_size: c.vocab_size,
+      hidden_size: c.hidden_size,
+      max_position_embeddings: c.max_position_embeddings,
+      tie_word_embeddings: c.tie_word_embeddings,
+      embedding_scale: Math.sqrt(c.hidden_size),
+      final_logit_softcapping: c.final_logit_softcapping,
+      layer: {
+        attention: { ...heads, scale: c.query_pre_attn_scalar ** -0.5, bias: { qkv: c.attention_bias, out: c.attention_bias }, qkNorm: norm, fused: false },
+        mlp: { width: c.intermediate_size, activation: c.hidden_activation, bias: false, fused: false },
+        norm,
+        norms: sandwichNorms,
+      },
+      layers: layersOf(c, (layer) => (layer + 1) % c.sliding_window_pattern !== 0, { rope: full }, { rope: sliding, window: c.sliding_window }),
+    };
+  });
+
+/** Since transformers 5 by kind of layer; before, `rope_scaling` was that of the full layers. */
+function ropeFields(c: Sizes): { full?: RopeFields; sliding?: RopeFields } {
+  const { full_attention, sliding_attention } = c.rope_parameters ?? {};
+  return { full: isFields(full_attention) ? full_attention : c.rope_scaling, sliding: isFields(sliding_attention) ? sliding_attention : undefined };
+}
+
+const isFields = (value: unknown): value is RopeFields => typeof value === 'object' && value !== null;

@@ -1,0 +1,36 @@
+// Llama 2 and 3 (Touvron et al. 2023, arXiv 2407.21783) and what is saved as they are: Yi, TinyLlama, SmolLM 2 and others.
+
+import { z } from 'zod';
+import { preNorms } from '../nn/decoder-layer.ts';
+import { activation, flag, headsOf, layersOf, number, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
+import { ropeOf } from './rope-config.ts';
+
+export const llama: z.ZodType<LanguageModelConfig> = sizes
+  .extend({
+    hidden_act: withDefault(activation, 'silu'),
+    max_position_embeddings: whole(2048),
+    rms_norm_eps: number(1e-6),
+    tie_word_embeddings: flag(false),
+    attention_bias: flag(false),
+    mlp_bias: flag(false),
+  })
+  .superRefine(sizesFit)
+  .transform((c, ctx): LanguageModelConfig => {
+    const heads = headsOf(c);
+    const rope = ropeOf(c.rope_parameters ?? c.rope_scaling, { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 }, ctx);
+    return {
+      model_type: 'llama',
+      vocab_size: c.vocab_size,
+      hidden_size: c.hidden_size,
+      max_position_embeddings: c.max_position_embeddings,
+      tie_word_embeddings: c.tie_word_embeddings,
+      embedding_scale: 1,
+      layer: {
+        attention: { ...heads, scale: heads.headDim ** -0.5, bias: { qkv: c.attention_bias, out: c.attention_bias }, fused: false },
+        mlp: { width: c.intermediate_size, activation: c.hidden_act, bias: c.mlp_bias, fused: false },
+        norm: { epsilon: c.rms_norm_eps, offset: 0 },
+        norms: preNorms,
+      },
+      layers: layersOf(c, () => false, { rope }, { rope }),
+    };
+  });

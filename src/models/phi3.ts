@@ -1,0 +1,40 @@
+// Phi-3 and Phi-4 (arXiv 2404.14219): Llama with fused projections, part of each head turning, and LongRoPE.
+
+import { z } from 'zod';
+import { preNorms } from '../nn/decoder-layer.ts';
+import { activation, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
+import { ropeOf } from './rope-config.ts';
+
+/** Names of LongRoPE in older files. */
+const aliases = { su: 'longrope', yarn: 'longrope' };
+
+export const phi3: z.ZodType<LanguageModelConfig> = sizes
+  .extend({
+    hidden_act: withDefault(activation, 'silu'),
+    max_position_embeddings: whole(4096),
+    original_max_position_embeddings: whole(4096),
+    rms_norm_eps: number(1e-5),
+    tie_word_embeddings: flag(false),
+    sliding_window: orNone(null),
+  })
+  .superRefine(sizesFit)
+  .transform((c, ctx): LanguageModelConfig => {
+    const heads = headsOf(c);
+    const rope = ropeOf(c.rope_parameters ?? c.rope_scaling, { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000, aliases }, ctx);
+    const sight = { rope, window: c.sliding_window };
+    return {
+      model_type: 'phi3',
+      vocab_size: c.vocab_size,
+      hidden_size: c.hidden_size,
+      max_position_embeddings: c.max_position_embeddings,
+      tie_word_embeddings: c.tie_word_embeddings,
+      embedding_scale: 1,
+      layer: {
+        attention: { ...heads, scale: heads.headDim ** -0.5, bias: { qkv: false, out: false }, fused: true },
+        mlp: { width: c.intermediate_size, activation: c.hidden_act, bias: false, fused: true },
+        norm: { epsilon: c.rms_norm_eps, offset: 0 },
+        norms: preNorms,
+      },
+      layers: layersOf({ ...c, layer_types: undefined }, () => true, sight, sight),
+    };
+  });

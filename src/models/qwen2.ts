@@ -1,0 +1,39 @@
+// Qwen 1.5, 2 and 2.5 (arXiv 2412.15115): Llama with biases of q, k and v, and a window above some layer where one is asked for.
+
+import { z } from 'zod';
+import { preNorms } from '../nn/decoder-layer.ts';
+import { activation, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
+import { ropeOf } from './rope-config.ts';
+
+export const qwen2: z.ZodType<LanguageModelConfig> = sizes
+  .extend({
+    hidden_act: withDefault(activation, 'silu'),
+    max_position_embeddings: whole(32_768),
+    rms_norm_eps: number(1e-6),
+    tie_word_embeddings: flag(false),
+    use_sliding_window: flag(false),
+    sliding_window: orNone(4096),
+    max_window_layers: withDefault(z.int().min(0), 28),
+  })
+  .superRefine(sizesFit)
+  .transform((c, ctx): LanguageModelConfig => {
+    const heads = headsOf(c);
+    const norm = { epsilon: c.rms_norm_eps, offset: 0 } as const;
+    const rope = ropeOf(c.rope_parameters ?? c.rope_scaling, { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 }, ctx);
+    const window = c.use_sliding_window ? c.sliding_window : undefined;
+    return {
+      model_type: 'qwen2',
+      vocab_size: c.vocab_size,
+      hidden_size: c.hidden_size,
+      max_position_embeddings: c.max_position_embeddings,
+      tie_word_embeddings: c.tie_word_embeddings,
+      embedding_scale: 1,
+      layer: {
+        attention: { ...heads, scale: heads.headDim ** -0.5, bias: { qkv: true, out: false }, fused: false },
+        mlp: { width: c.intermediate_size, activation: c.hidden_act, bias: false, fused: false },
+        norm,
+        norms: preNorms,
+      },
+      layers: layersOf(c, (layer) => layer >= c.max_window_layers, { rope }, { rope, window }),
+    };
+  });

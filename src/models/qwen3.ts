@@ -1,0 +1,40 @@
+// Qwen 3 (arXiv 2505.09388): Llama with a norm on each head of q and k.
+
+import { z } from 'zod';
+import { preNorms } from '../nn/decoder-layer.ts';
+import { activation, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
+import { ropeOf } from './rope-config.ts';
+
+export const qwen3: z.ZodType<LanguageModelConfig> = sizes
+  .extend({
+    hidden_act: withDefault(activation, 'silu'),
+    max_position_embeddings: whole(32_768),
+    rms_norm_eps: number(1e-6),
+    tie_word_embeddings: flag(false),
+    attention_bias: flag(false),
+    use_sliding_window: flag(false),
+    sliding_window: orNone(4096),
+    max_window_layers: withDefault(z.int().min(0), 28),
+  })
+  .superRefine(sizesFit)
+  .transform((c, ctx): LanguageModelConfig => {
+    const heads = headsOf(c, 128);
+    const norm = { epsilon: c.rms_norm_eps, offset: 0 } as const;
+    const rope = ropeOf(c.rope_parameters ?? c.rope_scaling, { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 }, ctx);
+    const window = c.use_sliding_window ? c.sliding_window : undefined;
+    return {
+      model_type: 'qwen3',
+      vocab_size: c.vocab_size,
+      hidden_size: c.hidden_size,
+      max_position_embeddings: c.max_position_embeddings,
+      tie_word_embeddings: c.tie_word_embeddings,
+      embedding_scale: 1,
+      layer: {
+        attention: { ...heads, scale: heads.headDim ** -0.5, bias: { qkv: c.attention_bias, out: c.attention_bias }, qkNorm: norm, fused: false },
+        mlp: { width: c.intermediate_size, activation: c.hidden_act, bias: false, fused: false },
+        norm,
+        norms: preNorms,
+      },
+      layers: layersOf(c, (layer) => layer >= c.max_window_layers, { rope }, { rope, window }),
+    };
+  });

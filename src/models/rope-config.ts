@@ -1,0 +1,109 @@
+// How a config.json writes the rotary embedding, before and since transformers 5, as nn/rotary.ts takes it.
+
+import { z } from 'zod';
+import type { Rope, RopeScaling } from '../nn/rotary.ts';
+import { withDefault, type RopeFields } from './language-config.ts';
+
+const positive = z.number().positive();
+const count = z.int().positive();
+const optional = positive.nullish();
+
+/** Fields of all kinds; `max_position_embeddings` and `dims` are put in by `ropeOf`. */
+const shared = z.object({ rope_theta: positive, dims: z.int().positive().multipleOf(2), max_position_embeddings: count });
+const factors = z.array(positive);
+
+const kinds = z.discriminatedUnion('rope_type', [
+  shared.extend({ rope_type: z.literal('default') }),
+  shared.extend({ rope_type: z.literal('linear'), factor: positive }),
+  shared.extend({ rope_type: z.literal('dynamic'), factor: positive }),
+  shared.extend({ rope_type: z.literal('llama3'), factor: positive, low_freq_factor: positive, high_freq_factor: positive, original_max_position_embeddings: count }),
+  shared.extend({
+    rope_type: z.literal('yarn'),
+    factor: optional,
+    beta_fast: withDefault(positive, 32),
+    beta_slow: withDefault(positive, 1),
+    truncate: withDefault(z.boolean(), true),
+    mscale: optional,
+    mscale_all_dim: optional,
+    attention_factor: optional,
+    original_max_position_embeddings: count,
+  }),
+  shared.extend({
+    rope_type: z.literal('longrope'),
+    short_factor: factors,
+    long_factor: factors,
+    factor: optional,
+    attention_factor: optional,
+    original_max_position_embeddings: count,
+  }),
+], { error: ({ input }) => `is of a kind that is not implemented: ${JSON.stringify(input)}` });
+type Kind = z.output<typeof kinds>;
+
+export interface RopeSurroundings {
+  readonly theta: number;
+  readonly headDim: number;
+  readonly max_position_embeddings: number;
+  readonly partial_rotary_factor?: number;
+  /** Goes before what the fields say. */
+  readonly original_max_position_embeddings?: number;
+  /** Other words for kinds that we know. */
+  readonly aliases?: Readonly<Record<string, string>>;
+}
+
+/** `fields` is `rope_parameters`, `rope_scaling`, or nothing; faults become issues of the file. */
+export function ropeOf(fields: RopeFields | undefined, around: RopeSurroundings, ctx: z.RefinementCtx): Rope {
+  const result = kinds.safeParse(completed(fields ?? {}, around));
+  if (result.success) {
+    const { rope_theta: theta, dims } = result.data;
+    return { theta, dims, scaling: scalingOf(result.data, ctx) };
+  }
+  for (const { path, message } of result.error.issues) ctx.addIssue({ code: 'custom', path: ['rope_scaling', ...path], message });
+  return { theta: around.theta, dims: around.headDim, scaling: { rope_type: 'default' } };
+}
+
+function completed(fields: RopeFields, around: RopeSurroundings): RopeFields {
+  const { max_position_embeddings, headDim } = around;
+  const named = fields.rope_type ?? fields.type ?? 'default';
+  const partial = Number(fields.partial_rotary_factor ?? around.partial_rotary_factor ?? 1);
+  return {
+    ...fields,
+    rope_type: around.aliases?.[String(named)] ?? named,
+    rope_theta: fields.rope_theta ?? around.theta,
+    dims: Math.trunc(headDim * partial),
+    max_position_embeddings,
+    original_max_position_embeddings: around.original_max_position_embeddings ?? fields.original_max_position_embeddings ?? max_position_embeddings,
+  };
+}
+
+function scalingOf(kind: Kind, ctx: z.RefinementCtx): RopeScaling {
+  switch (kind.rope_type) {
+    case 'yarn':
+      return { ...kind, factor: stretch(kind), attention_factor: kind.attention_factor ?? yarnAttention(stretch(kind), kind) };
+    case 'longrope':
+      for (const key of ['short_factor', 'long_factor'] as const) {
+        if (kind[key].length !== kind.dims / 2) ctx.addIssue({ code: 'custom', path: ['rope_scaling', key], message: `has ${kind[key].length} numbers for ${kind.dims / 2} pairs of channels` });
+      }
+      return { ...kind, attention_factor: kind.attention_factor ?? longRopeAttention(stretch(kind), kind.original_max_position_embeddings) };
+    default:
+      return kind;
+  }
+}
+
+interface Stretched {
+  readonly factor?: number | null | undefined;
+  readonly max_position_embeddings: number;
+  readonly original_max_position_embeddings: number;
+}
+
+const stretch = ({ factor, max_position_embeddings: now, original_max_position_embeddings: once }: Stretched): number => factor ?? now / once;
+
+/** 0.1 ln(factor) + 1, or the quotient of two such numbers. */
+function yarnAttention(factor: number, { mscale, mscale_all_dim }: { mscale?: number | null; mscale_all_dim?: number | null }): number {
+  const grown = (scale: number) => (factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1);
+  return mscale && mscale_all_dim ? grown(mscale) / grown(mscale_all_dim) : grown(1);
+}
+
+/** √(1 + ln factor / ln original) */
+function longRopeAttention(factor: number, original: number): number {
+  return factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
+}
