@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { sandwichNorms } from '../nn/decoder-layer.ts';
-import { activation, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
+import { activation, asGiven, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
 import { ropeOf } from './rope-config.ts';
 
 export const gemma2: z.ZodType<LanguageModelConfig> = sizes
@@ -23,10 +23,7 @@ export const gemma2: z.ZodType<LanguageModelConfig> = sizes
     const rope = ropeOf(c.rope_parameters ?? c.rope_scaling, { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 }, ctx);
     return {
       model_type: 'gemma2',
-      vocab_size: c.vocab_size,
-      hidden_size: c.hidden_size,
-      max_position_embeddings: c.max_position_embeddings,
-      tie_word_embeddings: c.tie_word_embeddings,
+      ...asGiven(c),
       embedding_scale: Math.sqrt(c.hidden_size),
       final_logit_softcapping: c.final_logit_softcapping,
       layer: {

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { sandwichNorms } from '../nn/decoder-layer.ts';
-import { activation, flag, headsOf, layersOf, number, only, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig, type RopeFields, type Sizes } from './language-config.ts';
+import { activation, asGiven, flag, headsOf, layersOf, number, only, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig, type RopeFields, type Sizes } from './language-config.ts';
 import { ropeOf } from './rope-config.ts';
 
 export const gemma3_text: z.ZodType<LanguageModelConfig> = sizes
@@ -29,10 +29,7 @@ export const gemma3_text: z.ZodType<LanguageModelConfig> = sizes
     const sliding = ropeOf(fields.sliding, { ...around, theta: c.rope_local_base_freq }, ctx);
     return {
       model_type: 'gemma3_text',
-      vocab_size: c.vocab_size,
-      hidden_size: c.hidden_size,
-      max_position_embeddings: c.max_position_embeddings,
-      tie_word_embeddings: c.tie_word_embeddings,
+      ...asGiven(c),
       embedding_scale: Math.sqrt(c.hidden_size),
       final_logit_softcapping: c.final_logit_softcapping,
       layer: {

@@ -94,6 +94,11 @@ export function headsOf(c: Sizes, headDim = c.hidden_size / c.num_attention_head
   return { heads: c.num_attention_heads, kvHeads: c.num_key_value_heads ?? c.num_attention_heads, headDim: c.head_dim ?? headDim };
 }
 
+/** What the model keeps as its file says it. */
+export function asGiven({ vocab_size, hidden_size, max_position_embeddings, tie_word_embeddings }: Pick<LanguageModelConfig, 'vocab_size' | 'hidden_size' | 'max_position_embeddings' | 'tie_word_embeddings'>) {
+  return { vocab_size, hidden_size, max_position_embeddings, tie_word_embeddings };
+}
+
 /** One entry a layer, from the file's list or else from what the family does. */
 export function layersOf(c: Sizes, slides: (layer: number) => boolean, full: LayerSight, sliding: LayerSight): LayerSight[] {
   return Array.from({ length: c.num_hidden_layers }, (_, i) => {

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
-import { activation, flag, headsOf, layersOf, number, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
+import { activation, asGiven, flag, headsOf, layersOf, number, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
 import { ropeOf } from './rope-config.ts';
 
 export const llama: z.ZodType<LanguageModelConfig> = sizes
@@ -20,10 +20,7 @@ export const llama: z.ZodType<LanguageModelConfig> = sizes
     const rope = ropeOf(c.rope_parameters ?? c.rope_scaling, { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 }, ctx);
     return {
       model_type: 'llama',
-      vocab_size: c.vocab_size,
-      hidden_size: c.hidden_size,
-      max_position_embeddings: c.max_position_embeddings,
-      tie_word_embeddings: c.tie_word_embeddings,
+      ...asGiven(c),
       embedding_scale: 1,
       layer: {
         attention: { ...heads, scale: heads.headDim ** -0.5, bias: { qkv: c.attention_bias, out: c.attention_bias }, fused: false },

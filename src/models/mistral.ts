@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
-import { activation, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
+import { activation, asGiven, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
 import { ropeOf } from './rope-config.ts';
 
 export const mistral: z.ZodType<LanguageModelConfig> = sizes
@@ -20,10 +20,7 @@ export const mistral: z.ZodType<LanguageModelConfig> = sizes
     const sight = { rope, window: c.sliding_window };
     return {
       model_type: 'mistral',
-      vocab_size: c.vocab_size,
-      hidden_size: c.hidden_size,
-      max_position_embeddings: c.max_position_embeddings,
-      tie_word_embeddings: c.tie_word_embeddings,
+      ...asGiven(c),
       embedding_scale: 1,
       layer: {
         attention: { ...heads, scale: heads.headDim ** -0.5, bias: { qkv: false, out: false }, fused: false },

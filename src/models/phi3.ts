@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
-import { activation, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
+import { activation, asGiven, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
 import { ropeOf } from './rope-config.ts';
 
 /** Names of LongRoPE in older files. */
@@ -24,10 +24,7 @@ export const phi3: z.ZodType<LanguageModelConfig> = sizes
     const sight = { rope, window: c.sliding_window };
     return {
       model_type: 'phi3',
-      vocab_size: c.vocab_size,
-      hidden_size: c.hidden_size,
-      max_position_embeddings: c.max_position_embeddings,
-      tie_word_embeddings: c.tie_word_embeddings,
+      ...asGiven(c),
       embedding_scale: 1,
       layer: {
         attention: { ...heads, scale: heads.headDim ** -0.5, bias: { qkv: false, out: false }, fused: true },

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
-import { activation, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
+import { activation, asGiven, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
 import { ropeOf } from './rope-config.ts';
 
 export const qwen2: z.ZodType<LanguageModelConfig> = sizes
@@ -23,10 +23,7 @@ export const qwen2: z.ZodType<LanguageModelConfig> = sizes
     const window = c.use_sliding_window ? c.sliding_window : undefined;
     return {
       model_type: 'qwen2',
-      vocab_size: c.vocab_size,
-      hidden_size: c.hidden_size,
-      max_position_embeddings: c.max_position_embeddings,
-      tie_word_embeddings: c.tie_word_embeddings,
+      ...asGiven(c),
       embedding_scale: 1,
       layer: {
         attention: { ...heads, scale: heads.headDim ** -0.5, bias: { qkv: true, out: false }, fused: false },

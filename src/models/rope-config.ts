@@ -8,16 +8,18 @@ const positive = z.number().positive();
 const count = z.int().positive();
 const optional = positive.nullish();
 
-/** Fields of all kinds; `max_position_embeddings` and `dims` are put in by `ropeOf`. */
-const shared = z.object({ rope_theta: positive, dims: z.int().positive().multipleOf(2), max_position_embeddings: count });
+/** Fields of all kinds; `ropeOf` puts `dims` in. */
+const shared = z.object({ rope_theta: positive, dims: count.multipleOf(2) });
+const max_position_embeddings = count;
+const original_max_position_embeddings = count;
 const factors = z.array(positive);
 
 const kinds = z.discriminatedUnion('rope_type', [
-  shared.extend({ rope_type: z.literal('default') }),
-  shared.extend({ rope_type: z.literal('linear'), factor: positive }),
-  shared.extend({ rope_type: z.literal('dynamic'), factor: positive }),
-  shared.extend({ rope_type: z.literal('llama3'), factor: positive, low_freq_factor: positive, high_freq_factor: positive, original_max_position_embeddings: count }),
-  shared.extend({
+  z.object({ rope_type: z.literal('default') }),
+  z.object({ rope_type: z.literal('linear'), factor: positive }),
+  z.object({ rope_type: z.literal('dynamic'), factor: positive, max_position_embeddings }),
+  z.object({ rope_type: z.literal('llama3'), factor: positive, low_freq_factor: positive, high_freq_factor: positive, original_max_position_embeddings }),
+  z.object({
     rope_type: z.literal('yarn'),
     factor: optional,
     beta_fast: withDefault(positive, 32),
@@ -26,15 +28,17 @@ const kinds = z.discriminatedUnion('rope_type', [
     mscale: optional,
     mscale_all_dim: optional,
     attention_factor: optional,
-    original_max_position_embeddings: count,
+    max_position_embeddings,
+    original_max_position_embeddings,
   }),
-  shared.extend({
+  z.object({
     rope_type: z.literal('longrope'),
     short_factor: factors,
     long_factor: factors,
     factor: optional,
     attention_factor: optional,
-    original_max_position_embeddings: count,
+    max_position_embeddings,
+    original_max_position_embeddings,
   }),
 ], { error: ({ input }) => `is of a kind that is not implemented: ${JSON.stringify(input)}` });
 type Kind = z.output<typeof kinds>;
@@ -52,12 +56,13 @@ export interface RopeSurroundings {
 
 /** `fields` is `rope_parameters`, `rope_scaling`, or nothing; faults become issues of the file. */
 export function ropeOf(fields: RopeFields | undefined, around: RopeSurroundings, ctx: z.RefinementCtx): Rope {
-  const result = kinds.safeParse(completed(fields ?? {}, around));
-  if (result.success) {
-    const { rope_theta: theta, dims } = result.data;
-    return { theta, dims, scaling: scalingOf(result.data, ctx) };
+  const all = completed(fields ?? {}, around);
+  const [turning, kind] = [shared.safeParse(all), kinds.safeParse(all)];
+  if (turning.success && kind.success) {
+    const { rope_theta: theta, dims } = turning.data;
+    return { theta, dims, scaling: scalingOf(kind.data, dims, ctx) };
   }
-  for (const { path, message } of result.error.issues) ctx.addIssue({ code: 'custom', path: ['rope_scaling', ...path], message });
+  for (const { path, message } of [...(turning.error?.issues ?? []), ...(kind.error?.issues ?? [])]) ctx.addIssue({ code: 'custom', path: ['rope_scaling', ...path], message });
   return { theta: around.theta, dims: around.headDim, scaling: { rope_type: 'default' } };
 }
 
@@ -75,13 +80,13 @@ function completed(fields: RopeFields, around: RopeSurroundings): RopeFields {
   };
 }
 
-function scalingOf(kind: Kind, ctx: z.RefinementCtx): RopeScaling {
+function scalingOf(kind: Kind, dims: number, ctx: z.RefinementCtx): RopeScaling {
   switch (kind.rope_type) {
     case 'yarn':
       return { ...kind, factor: stretch(kind), attention_factor: kind.attention_factor ?? yarnAttention(stretch(kind), kind) };
     case 'longrope':
       for (const key of ['short_factor', 'long_factor'] as const) {
-        if (kind[key].length !== kind.dims / 2) ctx.addIssue({ code: 'custom', path: ['rope_scaling', key], message: `has ${kind[key].length} numbers for ${kind.dims / 2} pairs of channels` });
+        if (kind[key].length !== dims / 2) ctx.addIssue({ code: 'custom', path: ['rope_scaling', key], message: `has ${kind[key].length} numbers for ${dims / 2} pairs of channels` });
       }
       return { ...kind, attention_factor: kind.attention_factor ?? longRopeAttention(stretch(kind), kind.original_max_position_embeddings) };
     default:

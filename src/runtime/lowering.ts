@@ -3,6 +3,7 @@
 
 import { InternalError } from '../errors.ts';
 import type { Graph, Node, Value, ValueType } from '../graph/graph.ts';
+import type { OpName } from '../graph/ops.ts';
 import { lowerComposites } from '../graph/passes/lower-composites.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { sameShape, type ExternalTensor, type Tensor } from '../tensor/tensor.ts';
@@ -34,7 +35,7 @@ export function lower(graph: Graph, weights: Weights): Lowered {
   const bound = bindWeights(lowered, weights);
   const inputs = [...graph.inputs, ...graph.parameters.filter((value) => !weights.has(value.name))];
   for (const { name, dtype, shape } of [...inputs, ...lowered.constants.keys()]) e.types.set(name, { dtype, shape });
-  for (const node of lowered.nodes) emitNode(e, castStoredInputs(e, node, bound.stored));
+  for (const node of lowered.nodes) emitBound(e, node, bound.stored);
   const outputs = nameOutputs(e, lowered, inputs);
   for (const [value, tensor] of lowered.constants) e.constants.set(value.name, tensor);
   return { name: graph.name, inputs, ...outputs, weights: bound.initializers, constants: e.constants, nodes: e.nodes, types: e.types };
@@ -70,6 +71,19 @@ function bindWeights(graph: Graph, weights: Weights): Bound {
     initializers.push({ name, tensor });
   }
   return { initializers, stored };
+}
+
+/** Operators that only pick from their first input: from one in half precision they pick before the cast, which for an embedding is a few rows of many. */
+const picks: ReadonlySet<OpName> = new Set<OpName>(['Gather']);
+
+function emitBound(e: Emitter, node: Node, stored: Bound['stored']): void {
+  const [source, ...others] = node.inputs;
+  const held = source && stored.get(source);
+  if (held === undefined || !picks.has(node.op)) return emitNode(e, castStoredInputs(e, node, stored));
+  const [output] = node.outputs;
+  const picked = { ...output, name: `${output.name}<0`, dtype: held.dtype };
+  emitNode(e, { ...node, inputs: [held, ...others], outputs: [picked] });
+  e.node('Cast', [picked.name], [output], { to: { int: dtypes[output.dtype].onnx } });
 }
 
 function castStoredInputs(e: Emitter, node: Node, stored: Bound['stored']): Node {
