@@ -1,0 +1,148 @@
+// The order in which sequences are trained, as a pure function of (sequences, options, seed, step), and a batch's tensors.
+import { InternalError } from '../../errors.ts';
+import { permutation, type Seed } from '../../util/philox.ts';
+import { pack } from './packing.ts';
+import type { Sequence } from './sequences.ts';
+
+/** The rows of one step. */
+export interface TextBatch {
+  /** From 0. */
+  readonly epoch: number;
+  /** Positions in the list of sequences; a packed row has several. At most one batch of rows. */
+  readonly rows: readonly (readonly number[])[];
+  /** Tokens a row is filled up to. */
+  readonly length: number;
+}
+
+export interface TextBatchPlan {
+  readonly stepsPerEpoch: number;
+  /** The rows of step `step` (micro-batches counted from 0 through all epochs). */
+  batchAt(step: number): TextBatch;
+}
+
+export interface TextBatchOptions {
+  /** Tokens of each sequence. */
+  readonly lengths: readonly number[];
+  /** How often an epoch shows each; default 1. Half of those with 0.5 are shown, others in each epoch. */
+  readonly weights?: readonly number[];
+  readonly batchSize: number;
+  readonly maxSeqLength: number;
+  readonly seed: Seed;
+  /** Several sequences in a row. Rows are filled once, their order is new in each epoch. Default false. */
+  readonly packing?: boolean;
+  /** Sequences of about the same length in a batch. Default false. */
+  readonly groupByLength?: boolean;
+  /** Rows are as long as a multiple of this, so that few shapes occur. Default: an eighth of maxSeqLength, packed all of it. */
+  readonly lengthStep?: number;
+}
+
+/** Streams of the seed's generator, apart from those of pictures: a few for each epoch. */
+const STREAM = 0x50000000;
+const STREAMS_PER_EPOCH = 4;
+const streamOf = (epoch: number, purpose: number): number => (STREAM + ((epoch * STREAMS_PER_EPOCH) % 0x10000000) + purpose) >>> 0;
+
+/** Grouping sorts so many batches at a time: enough to find neighbours, few enough that epochs differ. */
+const BATCHES_SORTED_TOGETHER = 50;
+
+/** Plans the order of all epochs. Each epoch is drawn when one of its steps is asked for; the last drawn is kept. */
+export function textBatchPlan(options: TextBatchOptions): TextBatchPlan {
+  const { lengths, batchSize, maxSeqLength } = options;
+  if (!(batchSize >= 1) || lengths.some((length) => length > maxSeqLength)) throw new InternalError(`batch size ${batchSize}, lengths up to ${Math.max(...lengths)} of ${maxSeqLength}`);
+  const shown = options.packing === true ? packedRows(options) : undefined;
+  const count = shown?.length ?? shownIn(options, 0).length;
+  const stepsPerEpoch = Math.ceil(count / batchSize);
+  let drawn: { epoch: number; batches: TextBatch[] } | undefined;
+  const batchAt = (step: number): TextBatch => {
+    const epoch = Math.floor(step / stepsPerEpoch);
+    if (drawn?.epoch !== epoch) drawn = { epoch, batches: drawEpoch(shown ?? shownIn(options, epoch).map((index) => [index]), options, epoch) };
+    const batch = drawn.batches[step % stepsPerEpoch];
+    if (batch === undefined) throw new InternalError(`no batch at step ${step} of ${stepsPerEpoch} an epoch`);
+    return batch;
+  };
+  return { stepsPerEpoch, batchAt };
+}
+
+/** The sequences of an epoch, each as often as its weight says; of those with the same weight always the same number. */
+function shownIn({ lengths, weights, seed }: TextBatchOptions, epoch: number): number[] {
+  const groups = new Map<number, number[]>();
+  lengths.forEach((_, index) => {
+    const weight = weights?.[index] ?? 1;
+    const members = groups.get(weight);
+    if (members === undefined) groups.set(weight, [index]);
+    else members.push(index);
+  });
+  return [...groups].flatMap(([weight, members]) => {
+    const extra = Math.round(members.length * (weight - Math.floor(weight)));
+    const drawn = [...permutation(seed, streamOf(epoch, 0), members.length)].slice(0, extra).map((i) => members[i]);
+    return [...Array.from({ length: Math.floor(weight) }, () => members).flat(), ...drawn];
+  });
+}
+
+function packedRows(options: TextBatchOptions): number[][] {
+  const shown = shownIn(options, 0);
+  const order = permutation(options.seed, streamOf(0, 1), shown.length);
+  return pack(shown.map((index) => options.lengths[index]), order, options.maxSeqLength).map((row) => row.map((i) => shown[i]));
+}
+
+function drawEpoch(rows: readonly (readonly number[])[], options: TextBatchOptions, epoch: number): TextBatch[] {
+  const { seed, batchSize } = options;
+  const order = [...permutation(seed, streamOf(epoch, 2), rows.length)].map((i) => rows[i]);
+  const parts = options.groupByLength === true && options.packing !== true ? grouped(order, options, epoch) : chunks(order, batchSize);
+  return parts.map((part) => ({ epoch, rows: part, length: rowLength(part, options) }));
+}
+
+/** Batches of neighbours in length, in an order of their own; the one that is not full comes last. */
+function grouped(order: readonly (readonly number[])[], { lengths, batchSize, seed }: TextBatchOptions, epoch: number): (readonly number[])[][] {
+  const sorted = chunks(order, batchSize * BATCHES_SORTED_TOGETHER).map((part) => part.toSorted(([a], [b]) => lengths[b] - lengths[a]));
+  const parts = sorted.flatMap((part) => chunks(part, batchSize));
+  return [...permutation(seed, streamOf(epoch, 3), parts.length)].map((i) => parts[i]);
+}
+
+function rowLength(rows: readonly (readonly number[])[], { lengths, maxSeqLength, packing, lengthStep = Math.ceil(maxSeqLength / 8) }: TextBatchOptions): number {
+  const longest = Math.max(...rows.map((row) => row.reduce((sum, index) => sum + lengths[index], 0)));
+  return packing === true ? maxSeqLength : Math.min(maxSeqLength, Math.ceil(longest / lengthStep) * lengthStep);
+}
+
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+}
+
+// ---- tensors -----------------------------------------------------------------------------------------------------------
+
+/** A label that the loss leaves out. */
+export const NO_LABEL = -100;
+
+/** What a model takes of a batch, each [rows, length]. */
+export interface TextTensors {
+  readonly rows: number;
+  readonly length: number;
+  readonly ids: Int32Array;
+  /** The token that follows, where it is trained and of the same sequence; else NO_LABEL. Already shifted: position t foresees t + 1. */
+  readonly targets: Int32Array;
+  /** From 0 in each sequence. */
+  readonly positions: Int32Array;
+  /** 1, 2, … for the sequences of a row, 0 for filling. Token q sees token k where segments are equal and k ≤ q. */
+  readonly segments: Int32Array;
+  /** Number of targets. The loss of an accumulated batch is divided by the sum of these. */
+  readonly targetCount: number;
+}
+
+/** Writes a batch's rows. `rows` may be more than the batch has: the rest is filling, so that the last batch has the shape of the others. */
+export function textTensors(sequences: readonly Sequence[], batch: TextBatch, pad: number, rows = batch.rows.length): TextTensors {
+  const size = rows * batch.length;
+  const [ids, targets, positions, segments] = [new Int32Array(size).fill(pad), new Int32Array(size).fill(NO_LABEL), new Int32Array(size), new Int32Array(size)];
+  batch.rows.forEach((row, r) => {
+    let at = r * batch.length;
+    row.forEach((index, segment) => {
+      const { ids: tokens, trained } = sequences[index];
+      ids.set(tokens, at);
+      tokens.forEach((_, i) => {
+        positions[at + i] = i;
+        segments[at + i] = segment + 1;
+        if (i > 0 && trained[i] === 1) targets[at + i - 1] = tokens[i];
+      });
+      at += tokens.length;
+    });
+  });
+  return { rows, length: batch.length, ids, targets, positions, segments, targetCount: targets.reduce((sum, target) => sum + (target === NO_LABEL ? 0 : 1), 0) };
+}

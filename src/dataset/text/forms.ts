@@ -1,0 +1,170 @@
+// The forms in which people write training samples: messages, ShareGPT, Alpaca, prompt and completion, text.
+import { closest, distance } from 'fastest-levenshtein';
+import type { SampleMessage, TextContent } from './sample.ts';
+
+export type TextForm = 'messages' | 'ShareGPT conversations' | 'Alpaca' | 'prompt and completion' | 'text';
+
+/** What is wrong with a sample; the reader adds where. */
+export interface Fault {
+  readonly what: string;
+  readonly fix: string;
+}
+
+export type Interpreted = { readonly form: TextForm; readonly content: TextContent } | { readonly faults: readonly Fault[] };
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const conversationKeys = ['messages', 'conversations', 'conversation', 'dialog', 'dialogue'] as const;
+const instructionKeys = ['instruction'] as const;
+const promptKeys = ['prompt', 'question', 'query'] as const;
+const answerKeys = ['completion', 'response', 'answer', 'output'] as const;
+const textKeys = ['text', 'content'] as const;
+const everyKey: readonly string[] = [...conversationKeys, ...instructionKeys, ...promptKeys, ...answerKeys, ...textKeys];
+
+const forms = 'messages (a list of {role, content}), conversations (a list of {from, value}), instruction with output, prompt with completion, or text';
+
+/** Finds the form of a record by its fields and reads it. */
+export function interpret(value: unknown): Interpreted {
+  if (!isObject(value)) return fault(`is ${kindOf(value)}, not an object with fields`, `Write an object with ${forms}.`);
+  const conversation = first(value, conversationKeys);
+  if (conversation !== undefined) return readConversation(value, conversation);
+  if ('instruction' in value) return readAlpaca(value);
+  const prompt = first(value, promptKeys);
+  if (prompt !== undefined) return readPair(value, prompt);
+  const text = first(value, textKeys);
+  if (text !== undefined) return readText(value, text);
+  return unknownFields(value);
+}
+
+const fault = (what: string, fix: string): Interpreted => ({ faults: [{ what, fix }] });
+const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
+const first = (fields: Fields, keys: readonly string[]): string | undefined => keys.find((key) => key in fields);
+const blank = (value: unknown): boolean => value === undefined || value === null || (typeof value === 'string' && value.trim() === '');
+const kindOf = (value: unknown): string => (value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `a ${typeof value}`);
+
+function unknownFields(value: Fields): Interpreted {
+  const names = Object.keys(value);
+  if (names.length === 0) return fault('is empty', 'Delete it, or fill it.');
+  const near = names.map((name) => ({ name, key: closest(name.toLowerCase(), everyKey) })).find(({ name, key }) => distance(name.toLowerCase(), key) <= 2);
+  const fix = near === undefined ? `Use ${forms}.` : `Did you mean "${near.key}" for "${near.name}"?`;
+  return fault(`has none of the known fields, but ${names.slice(0, 6).map((name) => `"${name}"`).join(', ')}`, fix);
+}
+
+// ---- text, prompt and completion, Alpaca -------------------------------------------------------------------------------
+
+function readText(fields: Fields, key: string): Interpreted {
+  const text = fields[key];
+  if (blank(text)) return fault(`"${key}" is empty`, 'Delete the sample, or fill it.');
+  if (typeof text !== 'string') return fault(`"${key}" is ${kindOf(text)}, not text`, 'Put the text in double quotes.');
+  return { form: 'text', content: { kind: 'text', text } };
+}
+
+/** The fields as text; faults for those that are absent, empty or something else. */
+function strings(fields: Fields, keys: readonly (string | undefined)[], meant: readonly string[]): { values: readonly string[] } | { faults: readonly Fault[] } {
+  const faults = keys.flatMap((key, i): Fault[] => {
+    if (key === undefined) return [{ what: `has "${keys.find((one) => one !== undefined)}" but no "${meant[i]}"`, fix: `Add "${meant[i]}".` }];
+    if (blank(fields[key])) return [{ what: `"${key}" is empty`, fix: 'Delete the sample, or fill it.' }];
+    return typeof fields[key] === 'string' ? [] : [{ what: `"${key}" is ${kindOf(fields[key])}, not text`, fix: 'Put the text in double quotes.' }];
+  });
+  return faults.length > 0 ? { faults } : { values: keys.map((key) => String(fields[key ?? ''])) };
+}
+
+function readPair(fields: Fields, prompt: string): Interpreted {
+  const answer = first(fields, answerKeys);
+  if (answer !== undefined && Array.isArray(fields[prompt]) && Array.isArray(fields[answer])) return readMessages([...fields[prompt], ...fields[answer]], 'messages');
+  const read = strings(fields, [prompt, answer], ['prompt', 'completion']);
+  if ('faults' in read) return read;
+  return { form: 'prompt and completion', content: { kind: 'completion', prompt: read.values[0], completion: read.values[1] } };
+}
+
+function readAlpaca(fields: Fields): Interpreted {
+  const answer = first(fields, ['output', 'response', 'answer', 'completion']);
+  const read = strings(fields, ['instruction', answer], ['instruction', 'output']);
+  if ('faults' in read) return read;
+  const [instruction, output] = read.values;
+  const input = typeof fields['input'] === 'string' && !blank(fields['input']) ? fields['input'] : undefined;
+  const question: SampleMessage = input === undefined ? { role: 'user', content: instruction } : { role: 'user', content: `${instruction}\n${input}`, instruction, input };
+  const before = Array.isArray(fields['history']) ? fields['history'].flatMap((pair) => (Array.isArray(pair) ? [{ role: 'user', content: pair[0] }, { role: 'assistant', content: pair[1] }] : [])) : [];
+  const checked = readMessages([...systemOf(fields), ...before, { ...question }, { role: 'assistant', content: output }], 'Alpaca');
+  // Checking keeps role and content only; the parts of the question come back.
+  if ('faults' in checked || checked.content.kind !== 'chat' || input === undefined) return checked;
+  const messages = checked.content.messages;
+  return { form: 'Alpaca', content: { kind: 'chat', messages: messages.with(messages.length - 2, question) } };
+}
+
+const systemOf = (fields: Fields): Fields[] => (blank(fields['system']) ? [] : [{ role: 'system', content: fields['system'] }]);
+
+// ---- conversations -----------------------------------------------------------------------------------------------------
+
+const roles: Readonly<Record<string, SampleMessage['role']>> = {
+  system: 'system',
+  user: 'user',
+  human: 'user',
+  prompter: 'user',
+  assistant: 'assistant',
+  gpt: 'assistant',
+  chatgpt: 'assistant',
+  bing: 'assistant',
+  bot: 'assistant',
+  model: 'assistant',
+};
+
+function readConversation(fields: Fields, key: string): Interpreted {
+  const list = typeof fields[key] === 'string' ? parsedList(fields[key]) : fields[key];
+  if (!Array.isArray(list)) return fault(`"${key}" is ${kindOf(list)}, not a list of messages`, 'Write [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}].');
+  if (list.length === 0) return fault(`"${key}" has no messages`, 'Delete the sample, or fill it.');
+  const shareGpt = list.some((message) => isObject(message) && 'from' in message);
+  return readMessages([...systemOf(fields), ...list], shareGpt ? 'ShareGPT conversations' : 'messages');
+}
+
+/** A cell of a CSV file may hold the list as JSON. */
+function parsedList(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function readMessages(list: readonly unknown[], form: TextForm): Interpreted {
+  const read = list.map((message, i) => readMessage(message, `message ${i + 1}`));
+  const faults = read.flatMap((message) => ('what' in message ? [message] : []));
+  const messages = read.flatMap((message) => ('what' in message || (message.role === 'system' && blank(message.content)) ? [] : [message]));
+  const order = faults.length > 0 ? undefined : orderFault(messages);
+  const all = order === undefined ? faults : [...faults, order];
+  return all.length > 0 ? { faults: all } : { form, content: { kind: 'chat', messages } };
+}
+
+function readMessage(message: unknown, name: string): SampleMessage | Fault {
+  if (!isObject(message)) return { what: `${name} is ${kindOf(message)}, not an object`, fix: 'Write {"role": "user", "content": "…"}.' };
+  const [roleKey, contentKey] = [first(message, ['role', 'from']), first(message, ['content', 'value'])];
+  if (roleKey === undefined) return { what: `${name} has no "role"`, fix: 'Add "role": "user", "assistant" or "system".' };
+  const role = roles[String(message[roleKey]).toLowerCase()];
+  if (role === undefined) return { what: `${name} has the role "${String(message[roleKey])}"`, fix: 'Roles are system, user and assistant (in ShareGPT also human and gpt); calls of tools are not supported.' };
+  const content = plainContent(contentKey === undefined ? undefined : message[contentKey]);
+  if (contentKey === undefined) return { what: `${name} (${role}) has no "content"`, fix: 'Add its text.' };
+  if (content === undefined) return { what: `${name} (${role}): its content is ${kindOf(message[contentKey])}, not text`, fix: 'Pictures and other media are not supported; write text.' };
+  if (role !== 'system' && blank(content)) return { what: `${name} (${role}) is empty`, fix: 'Write its text, or delete the sample.' };
+  return message['train'] === false || message['weight'] === 0 ? { role, content, train: false } : { role, content };
+}
+
+/** Text, or a list of parts that are all text. */
+function plainContent(content: unknown): string | undefined {
+  if (content === null) return '';
+  if (typeof content === 'string') return content;
+  if (!Array.isArray(content)) return undefined;
+  const parts = content.map((part: unknown) => (isObject(part) && part['type'] === 'text' && typeof part['text'] === 'string' ? part['text'] : undefined));
+  return parts.some((part) => part === undefined) ? undefined : parts.join('');
+}
+
+/** system at the beginning only; then user and assistant in turns; an answer at the end. */
+function orderFault(messages: readonly SampleMessage[]): Fault | undefined {
+  const offset = messages[0]?.role === 'system' ? 1 : 0;
+  for (let i = offset; i < messages.length; i++) {
+    const [role, expected] = [messages[i].role, (i - offset) % 2 === 0 ? 'user' : 'assistant'];
+    if (role === 'system') return { what: `message ${i + 1} is a system message; it may stand at the beginning only`, fix: 'Move it to the beginning, or join it to the question.' };
+    if (role !== expected) return { what: `message ${i + 1} is the ${role}'s, where the ${expected}'s turn is`, fix: 'Let user and assistant take turns, the user first; join two messages of the same role to one.' };
+  }
+  if (messages.at(-1)?.role === 'assistant') return undefined;
+  return { what: 'ends without an answer of the assistant', fix: 'Add the answer, or delete the last message.' };
+}

@@ -1,0 +1,129 @@
+// Files of samples as sequences to train and to validate on; what would fail silently is found here and named.
+import { DataError, type Problem } from '../../errors.ts';
+import { permutation, type Seed } from '../../util/philox.ts';
+import { readTextFiles, repeated, type ReadText, type TextSource } from './read.ts';
+import { contentKey, type TextSample } from './sample.ts';
+import { type Finding, type FindingKind, type Sequence, type SequenceOptions, sequencesOf } from './sequences.ts';
+
+export interface TextDataOptions extends SequenceOptions {
+  readonly sources: readonly TextSource[];
+  /** Files to validate on. */
+  readonly validationSources?: readonly TextSource[];
+  /** Without such files: this share of the samples, drawn by `seed`, is held back. Default 0. */
+  readonly validationShare?: number;
+  readonly seed: Seed;
+}
+
+export interface TextData {
+  readonly train: readonly Sequence[];
+  /** How often an epoch shows each sequence of `train`. */
+  readonly weights: readonly number[];
+  readonly validation: readonly Sequence[];
+  /** What was found, for the log. */
+  readonly notices: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads, writes out as tokens and checks all samples. Throws one DataError with every fault: of the files, and those of
+ * `Finding` that are errors. An end mark that is never trained is an error, one that some samples lack a warning.
+ */
+export async function prepareTextData(options: TextDataOptions): Promise<TextData> {
+  const { sources, validationSources = [], validationShare = 0, seed } = options;
+  const read = await readTextFiles(sources);
+  const held: ReadText = validationSources.length > 0 ? await readTextFiles(validationSources) : { samples: [], notices: [], warnings: [] };
+  const train = tokenized(read.samples, options);
+  const validation = tokenized(held.samples, options);
+  const findings = [...train.findings, ...validation.findings];
+  const problems = [...errorsOf(findings, train.answers), ...nothingLeft(train.sequences, findings)];
+  if (problems.length > 0) throw new DataError(problems);
+  const [kept, drawn] = split(train.sequences, validationSources.length > 0 ? 0 : validationShare, seed);
+  return {
+    train: kept,
+    weights: kept.map(({ sample }) => sources[sample.source].weight ?? 1),
+    validation: [...drawn, ...validation.sequences],
+    notices: [...read.notices, ...held.notices, countNotice(kept, [...drawn, ...validation.sequences])],
+    warnings: [...read.warnings, ...leaked(read.samples, held.samples), ...warningsOf(findings)],
+  };
+}
+
+interface Tokenized {
+  readonly sequences: readonly Sequence[];
+  readonly findings: readonly Finding[];
+  /** Sequences of conversations and completions, which end with an answer. */
+  readonly answers: number;
+}
+
+function tokenized(samples: readonly TextSample[], options: SequenceOptions): Tokenized {
+  const all = samples.map((sample) => sequencesOf(sample, options));
+  const sequences = all.flatMap((one) => one.sequences);
+  return { sequences, findings: all.flatMap(({ findings }) => findings), answers: sequences.filter(({ sample }) => sample.content.kind !== 'text').length };
+}
+
+// ---- what the findings become --------------------------------------------------------------------------------------------
+
+/** So many samples are named for one fault; more are counted. */
+const NAMED = 5;
+
+function errorsOf(findings: readonly Finding[], answers: number): Problem[] {
+  const endless = findings.filter(({ kind }) => kind === 'no end token');
+  const errors = findings.filter(({ severity }) => severity === 'error');
+  return byKind(answers > 0 && endless.length >= answers ? [...errors, ...endless] : errors);
+}
+
+function byKind(findings: readonly Finding[]): Problem[] {
+  const kinds = new Map<FindingKind, Finding[]>();
+  for (const finding of findings) {
+    const group = kinds.get(finding.kind) ?? [];
+    kinds.set(finding.kind, group);
+    group.push(finding);
+  }
+  return [...kinds.values()].flatMap((group) => {
+    const rest = group.length - NAMED;
+    return rest <= 1 ? group : [...group.slice(0, NAMED), { where: 'and', what: `${rest} more samples: ${group[NAMED].kind}` }];
+  });
+}
+
+function warningsOf(findings: readonly Finding[]): string[] {
+  return byKind(findings.filter(({ severity }) => severity === 'warning')).map(({ where, what, fix }) => `${where}: ${what}.${fix === undefined ? '' : ` ${fix}`}`);
+}
+
+function nothingLeft(sequences: readonly Sequence[], findings: readonly Finding[]): Problem[] {
+  if (sequences.length > 0 || findings.some(({ severity }) => severity === 'error')) return [];
+  return [{ where: 'train_data', what: 'no sample is left to train on: all are longer than max_seq_length', fix: 'Raise max_seq_length.' }];
+}
+
+function leaked(train: readonly TextSample[], held: readonly TextSample[]): string[] {
+  const known = new Map(train.map(({ content, where }) => [contentKey(content), where]));
+  const found = held.filter(({ content }) => known.has(contentKey(content)));
+  const named = found.slice(0, NAMED).map(({ where, content }) => `${where}: is in the training data too (${known.get(contentKey(content))}); it does not show what was learned.`);
+  return [...repeated(held), ...named, ...(found.length > NAMED ? [`${found.length - NAMED} more samples to validate on are in the training data too.`] : [])];
+}
+
+const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
+
+function countNotice(train: readonly Sequence[], validation: readonly Sequence[]): string {
+  const tokens = train.reduce((sum, { ids }) => sum + ids.length, 0);
+  const trained = train.reduce((sum, one) => sum + one.trained.reduce((n, flag) => n + flag, 0), 0);
+  const held = validation.length === 0 ? '' : `; ${plural(validation.length, 'sequence')} to validate on`;
+  return `${plural(train.length, 'sequence')} with ${tokens} tokens, ${trained} of them trained${held}`;
+}
+
+// ---- validation ----------------------------------------------------------------------------------------------------------
+
+/** Stream of the seed's generator that draws what is held back. */
+const SPLIT_STREAM = 0x60000000;
+
+/**
+ * Holds back round(share × samples), at least one and never all; the rest keeps its order. All sequences of a conversation
+ * stay on one side; a long text's are divided, since it may be the only one.
+ */
+function split(sequences: readonly Sequence[], share: number, seed: Seed): [Sequence[], Sequence[]] {
+  const units = [...new Set(sequences.map(unitOf))];
+  if (!(share > 0) || units.length < 2) return [[...sequences], []];
+  const count = Math.min(units.length - 1, Math.max(1, Math.round(share * units.length)));
+  const drawn = new Set([...permutation(seed, SPLIT_STREAM, units.length)].slice(0, count).map((i) => units[i]));
+  return [sequences.filter((one) => !drawn.has(unitOf(one))), sequences.filter((one) => drawn.has(unitOf(one)))];
+}
+
+const unitOf = (one: Sequence): Sequence | TextSample => (one.sample.content.kind === 'text' ? one : one.sample);

@@ -1,0 +1,26 @@
+// What a language model learns from: a conversation, a text with its continuation, or a text.
+import type { ChatMessage } from '../../tokenizer/chat.ts';
+
+/** A message of a sample. `train: false` leaves an answer out of the loss. */
+export interface SampleMessage extends ChatMessage {
+  readonly train?: boolean;
+}
+
+export type TextContent =
+  | { readonly kind: 'chat'; readonly messages: readonly SampleMessage[] }
+  | { readonly kind: 'completion'; readonly prompt: string; readonly completion: string }
+  | { readonly kind: 'text'; readonly text: string };
+
+export interface TextSample {
+  /** `file:line` on which the sample begins. */
+  readonly where: string;
+  /** Position in the list of sources. */
+  readonly source: number;
+  readonly content: TextContent;
+}
+
+/** The same for two samples of the same words. */
+export function contentKey(content: TextContent): string {
+  if (content.kind === 'chat') return JSON.stringify(content.messages.map(({ role, content: text }) => [role, text.trim()]));
+  return content.kind === 'text' ? content.text.trim() : JSON.stringify([content.prompt.trim(), content.completion.trim()]);
+}

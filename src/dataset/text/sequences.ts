@@ -1,0 +1,204 @@
+// A sample as tokens of which some are trained: the answers by the prefix-length method, cut to the model's window.
+import type { Problem } from '../../errors.ts';
+import type { ChatTemplate } from '../../tokenizer/chat.ts';
+import type { TextTokenizer } from '../../tokenizer/text.ts';
+import type { SampleMessage, TextSample } from './sample.ts';
+
+/** Tokens in a row that a model reads at once. */
+export interface Sequence {
+  readonly sample: TextSample;
+  readonly ids: Int32Array;
+  /** 1 where the loss counts how well the token is foreseen; the first is never foreseen. */
+  readonly trained: Uint8Array;
+}
+
+export type FindingKind = 'template fails' | 'template ignores answers' | 'nothing trained' | 'cut off' | 'no end token' | 'begin token twice' | 'dropped';
+
+/** A fault that would go unnoticed in training. A warning leaves the sample in, or out, as it says. */
+export interface Finding extends Problem {
+  readonly kind: FindingKind;
+  readonly severity: 'error' | 'warning';
+}
+
+export interface SequenceOptions {
+  readonly tokenizer: TextTokenizer;
+  /** How conversations are written; without it only texts and prompts with completions can be. */
+  readonly template?: ChatTemplate;
+  readonly maxSeqLength: number;
+  /** `answers` (default): the loss counts what the assistant says, its end mark included. */
+  readonly trainOn?: 'answers' | 'all';
+  /** What happens to a conversation or completion longer than the window. Default `truncate`: whole answers are kept where one fits, else the end is cut. */
+  readonly excessLength?: 'truncate' | 'drop' | 'raise';
+}
+
+export interface Sequences {
+  readonly sequences: readonly Sequence[];
+  readonly findings: readonly Finding[];
+}
+
+/** Tokens [start, end) of one answer. */
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A sample before it is cut. */
+interface Written {
+  readonly ids: Int32Array;
+  readonly spans: readonly Span[];
+}
+
+const nothing: Sequences = { sequences: [], findings: [] };
+
+/**
+ * A conversation gives one sequence; where the template writes earlier answers differently from the last (thinking left
+ * out), one for each answer, as the model will read them. A text longer than the window gives several, nothing lost.
+ */
+export function sequencesOf(sample: TextSample, options: SequenceOptions): Sequences {
+  const { content } = sample;
+  if (content.kind === 'text') return pieces(sample, content.text, options);
+  const messages = content.kind === 'chat' ? content.messages : asMessages(content.prompt, content.completion);
+  if (content.kind === 'completion' && options.template === undefined) return fitted(sample, completion(content.prompt, content.completion, options.tokenizer), options);
+  if (options.template === undefined) return { sequences: [], findings: [withoutTemplate(sample)] };
+  try {
+    return conversation(sample, messages, options.template, options);
+  } catch (error) {
+    return { sequences: [], findings: [refused(sample, options.template, error)] };
+  }
+}
+
+const asMessages = (prompt: string, answer: string): SampleMessage[] => [{ role: 'user', content: prompt }, { role: 'assistant', content: answer }];
+
+// ---- texts and completions ---------------------------------------------------------------------------------------------
+
+function pieces(sample: TextSample, text: string, { tokenizer, maxSeqLength }: SequenceOptions): Sequences {
+  const ids = ended(tokenizer.encode(text), tokenizer);
+  const starts = Array.from({ length: Math.ceil(ids.length / maxSeqLength) }, (_, i) => i * maxSeqLength);
+  const parts = starts.map((start) => ids.slice(start, start + maxSeqLength)).filter((part) => part.length > 1);
+  return { sequences: parts.map((part) => sequence(sample, part, [{ start: 0, end: part.length }])), findings: doubleBegin(sample, ids, tokenizer) };
+}
+
+function completion(prompt: string, answer: string, tokenizer: TextTokenizer): Written {
+  const ids = ended(tokenizer.encode(prompt + answer), tokenizer);
+  return { ids, spans: [{ start: commonPrefix(tokenizer.encode(prompt), ids), end: ids.length }] };
+}
+
+function ended(ids: Int32Array, { eos }: TextTokenizer): Int32Array {
+  return eos === undefined || ids.at(-1) === eos ? ids : Int32Array.from([...ids, eos]);
+}
+
+// ---- conversations -----------------------------------------------------------------------------------------------------
+
+function conversation(sample: TextSample, messages: readonly SampleMessage[], template: ChatTemplate, options: SequenceOptions): Sequences {
+  const text = template.render(messages, false);
+  const answers = messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []));
+  const ends = answers.map((i) => (i === messages.length - 1 ? text : template.render(messages.slice(0, i + 1), false)));
+  const ignored = answers.find((i, n) => !writes(ends[n], messages[i].content));
+  if (ignored !== undefined) return { sequences: [], findings: [ignoresAnswers(sample, template, ignored)] };
+  const trained = answers.filter((i) => messages[i].train !== false);
+  if (!ends.every((end) => text.startsWith(end))) return joined(trained.map((i) => oneAnswer(sample, messages.slice(0, i + 1), template, options)));
+  const encode = (part: string): Int32Array => options.tokenizer.encode(part, { special: false });
+  const ids = encode(text);
+  const spans = answers.map((i, n): Span => {
+    const start = commonPrefix(encode(template.render(messages.slice(0, i), true)), ids);
+    return { start, end: ends[n] === text ? ids.length : commonPrefix(encode(ends[n]), ids) };
+  });
+  return fitted(sample, { ids, spans: spans.filter((_, n) => messages[answers[n]].train !== false) }, options);
+}
+
+/** Thinking may be left out. */
+const writes = (text: string, answer: string): boolean => [answer.trim(), answer.replace(/^[\s\S]*<\/think>/, '').trim()].some((part) => text.includes(part));
+
+/** Only the last answer is trained; the earlier ones are read as the template writes them now. */
+function oneAnswer(sample: TextSample, messages: readonly SampleMessage[], template: ChatTemplate, options: SequenceOptions): Sequences {
+  const encode = (part: string): Int32Array => options.tokenizer.encode(part, { special: false });
+  const ids = encode(template.render(messages, false));
+  const start = commonPrefix(encode(template.render(messages.slice(0, -1), true)), ids);
+  return fitted(sample, { ids, spans: [{ start, end: ids.length }] }, options);
+}
+
+const joined = (parts: readonly Sequences[]): Sequences => ({ sequences: parts.flatMap(({ sequences }) => sequences), findings: parts.flatMap(({ findings }) => findings) });
+
+/** Number of tokens in which both begin alike. A token that spans the border of question and answer belongs to the answer. */
+function commonPrefix(prefix: Int32Array, ids: Int32Array): number {
+  const end = prefix.findIndex((id, i) => id !== ids[i]);
+  return end < 0 ? prefix.length : end;
+}
+
+// ---- cutting -----------------------------------------------------------------------------------------------------------
+
+function fitted(sample: TextSample, written: Written, options: SequenceOptions): Sequences {
+  const { tokenizer, maxSeqLength, excessLength = 'truncate' } = options;
+  const doubled = doubleBegin(sample, written.ids, tokenizer);
+  const tooLong = written.ids.length > maxSeqLength;
+  if (tooLong && excessLength !== 'truncate') return { sequences: [], findings: [...doubled, outside(sample, written.ids.length, options)] };
+  const kept = tooLong ? cut(written, maxSeqLength) : written;
+  const all = options.trainOn === 'all' ? [{ start: 0, end: kept.ids.length }] : kept.spans;
+  const result = sequence(sample, kept.ids, all);
+  if (!result.trained.includes(1)) return { ...nothing, findings: [...doubled, nothingTrained(sample, written.ids.length, maxSeqLength)] };
+  const findings = tooLong ? [cutOff(sample, written, kept, maxSeqLength)] : endFindings(sample, kept, tokenizer);
+  return { sequences: [result], findings: [...doubled, ...findings] };
+}
+
+/** Whole answers where at least one fits. */
+function cut({ ids, spans }: Written, limit: number): Written {
+  const whole = spans.filter(({ end }) => end <= limit);
+  const end = whole.at(-1)?.end ?? limit;
+  const kept = whole.length > 0 ? whole : spans.map((span) => ({ start: Math.min(span.start, limit), end: Math.min(span.end, limit) }));
+  return { ids: ids.slice(0, end), spans: kept };
+}
+
+function sequence(sample: TextSample, ids: Int32Array, spans: readonly Span[]): Sequence {
+  const trained = new Uint8Array(ids.length);
+  for (const { start, end } of spans) trained.fill(1, start, end);
+  trained[0] = 0;
+  return { sample, ids, trained };
+}
+
+// ---- findings ----------------------------------------------------------------------------------------------------------
+
+/** An answer ends with a mark and at most this many tokens after it, such as a line break. */
+const AFTER_END = 4;
+
+function endFindings({ where }: TextSample, { ids, spans }: Written, { specialIds, endIds }: TextTokenizer): Finding[] {
+  const ends = new Set([...specialIds, ...endIds]);
+  const without = spans.filter(({ start, end }) => !ids.subarray(Math.max(start, end - 1 - AFTER_END), end).some((id) => ends.has(id)));
+  if (without.length === 0) return [];
+  return [{ kind: 'no end token', severity: 'warning', where, what: 'no token after the answer says that it ends: the model would not learn to stop', fix: 'Choose a chat_template whose end mark is one token of this tokenizer, such as plain or alpaca, which end with its eos_token.' }];
+}
+
+function doubleBegin({ where }: TextSample, ids: Int32Array, { bos, marks }: TextTokenizer): Finding[] {
+  if (bos === undefined || ids[0] !== bos || ids[1] !== bos) return [];
+  const what = `begins with ${marks['bos_token']} twice`;
+  return [{ kind: 'begin token twice', severity: 'error', where, what, fix: `Take ${marks['bos_token']} out of the data; it is put before each sample.` }];
+}
+
+const withoutTemplate = ({ where }: TextSample): Finding => ({
+  kind: 'template fails', severity: 'error', where, what: 'is a conversation, but the tokenizer has no chat template', fix: 'Choose one by name, for example chat_template: chatml.',
+});
+
+function refused({ where }: TextSample, { name }: ChatTemplate, error: unknown): Finding {
+  const reason = error instanceof Error ? error.message : String(error);
+  return { kind: 'template fails', severity: 'error', where, what: `the chat template (${name}) refuses it: ${reason}`, fix: 'Change the sample, or choose another chat_template.' };
+}
+
+const ignoresAnswers = ({ where }: TextSample, { name }: ChatTemplate, index: number): Finding => ({
+  kind: 'template ignores answers', severity: 'error', where, what: `the chat template (${name}) does not write the assistant's answer (message ${index + 1})`, fix: 'Choose a chat_template with a turn of the assistant, for example chatml.',
+});
+
+function nothingTrained({ where }: TextSample, length: number, limit: number): Finding {
+  if (length <= limit) return { kind: 'nothing trained', severity: 'error', where, what: 'none of its tokens is trained', fix: 'Every answer is marked train: false; delete the sample, or train one.' };
+  const what = `has ${length} tokens, and its answer begins after the first ${limit}: nothing of it would be trained`;
+  return { kind: 'nothing trained', severity: 'error', where, what, fix: 'Raise max_seq_length, shorten the question, or set excess_length: drop.' };
+}
+
+function outside({ where }: TextSample, length: number, { maxSeqLength, excessLength }: SequenceOptions): Finding {
+  const what = `has ${length} tokens, more than max_seq_length ${maxSeqLength}`;
+  if (excessLength === 'drop') return { kind: 'dropped', severity: 'warning', where, what: `${what}: it is left out` };
+  return { kind: 'dropped', severity: 'error', where, what, fix: 'Raise max_seq_length, shorten the sample, or set excess_length: truncate.' };
+}
+
+function cutOff({ where }: TextSample, { ids, spans }: Written, kept: Written, limit: number): Finding {
+  const whole = kept.spans.length < spans.length ? `only the first ${kept.spans.length} of its ${spans.length} answers fit` : 'its answer is cut off, and its end is not learned';
+  return { kind: 'cut off', severity: 'warning', where, what: `has ${ids.length} tokens, more than max_seq_length ${limit}: ${whole}`, fix: 'Raise max_seq_length, or shorten the sample.' };
+}

@@ -1,0 +1,53 @@
+// Conversations read as transformers' apply_chat_template writes them.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { CheckpointError, ConfigError } from '../errors.ts';
+import { chatTemplates } from './chat-templates.ts';
+import { type ChatMessage, chatTemplate } from './chat.ts';
+
+type Rendering = string | { readonly error: string };
+
+interface Golden {
+  readonly conversations: Readonly<Record<string, readonly ChatMessage[]>>;
+  readonly templates: Readonly<Record<string, { readonly source: string; readonly cases: Readonly<Record<string, readonly [Rendering, Rendering]>> }>>;
+}
+
+// From reference/text_tokenizers.py.
+const golden: Golden = JSON.parse(readFileSync(new URL('../../reference/golden/chat_templates.json', import.meta.url), 'utf8'));
+const tokenizer = { marks: { bos_token: '<s>', eos_token: '</s>', unk_token: '<unk>' }, addsBos: true, chatTemplate: undefined };
+
+test('the golden renderings are of the templates as they are', () => {
+  const { wild: _, ...named } = golden.templates;
+  assert.deepEqual(Object.fromEntries(Object.entries(named).map(([name, { source }]) => [name, source])), chatTemplates);
+});
+
+for (const [name, { source, cases }] of Object.entries(golden.templates)) {
+  test(`${name}: equal to transformers`, () => {
+    const template = chatTemplate({ ...tokenizer, chatTemplate: source });
+    for (const [title, renderings] of Object.entries(cases)) {
+      renderings.forEach((expected, i) => {
+        const render = (): string | undefined => template?.render(golden.conversations[title], i === 1);
+        if (typeof expected === 'string') assert.equal(render(), expected, title);
+        else assert.throws(render, new RegExp(expected.error.slice(0, 20)), title);
+      });
+    }
+  });
+}
+
+test('a template refuses in its own words', () => {
+  const template = chatTemplate({ ...tokenizer, chatTemplate: golden.templates['wild'].source });
+  assert.throws(() => template?.render([{ role: 'assistant', content: 'first' }], false), /Roles must alternate/);
+});
+
+test('templates are chosen by name, by another name, as Jinja, or are the tokenizer’s', () => {
+  const question: readonly ChatMessage[] = [{ role: 'user', content: 'Q' }];
+  assert.equal(chatTemplate(tokenizer, 'ChatML')?.name, 'chatml');
+  assert.equal(chatTemplate(tokenizer, 'qwen2.5')?.name, 'chatml');
+  assert.equal(chatTemplate(tokenizer, 'llama3')?.name, 'llama-3');
+  assert.equal(chatTemplate(tokenizer, '{{ messages[0].content }}!')?.render(question, false), 'Q!');
+  assert.equal(chatTemplate(tokenizer), undefined);
+  assert.equal(chatTemplate({ ...tokenizer, chatTemplate: 'own' })?.render(question, false), 'own');
+  assert.throws(() => chatTemplate(tokenizer, 'mistrall'), (error) => error instanceof ConfigError && /Did you mean "mistral"/.test(error.message));
+  assert.throws(() => chatTemplate(tokenizer, '{% for %}'), CheckpointError);
+});

@@ -1,0 +1,63 @@
+// A conversation as the text that a model was taught to read: the tokenizer's own template, or one by name.
+import { Template } from '@huggingface/jinja';
+import { closest } from 'fastest-levenshtein';
+import { CheckpointError, ConfigError } from '../errors.ts';
+import { chatTemplates, type ChatTemplateName, otherTemplateNames } from './chat-templates.ts';
+import type { TextTokenizer } from './text.ts';
+
+export interface ChatMessage {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: string;
+  /** Parts of a question in the Alpaca form, which its template writes apart. */
+  readonly instruction?: string;
+  readonly input?: string;
+}
+
+export interface ChatTemplate {
+  /** A name of the table, or "the tokenizer's". */
+  readonly name: string;
+  /** Jinja, as it goes into a model's files. */
+  readonly source: string;
+  /** With `addGenerationPrompt` the text ends where the assistant's answer begins. Throws Error with what the template refuses. */
+  render(messages: readonly ChatMessage[], addGenerationPrompt: boolean): string;
+}
+
+type Marks = Pick<TextTokenizer, 'marks' | 'addsBos' | 'chatTemplate'>;
+
+/**
+ * The template of `name` (a name of the table, Jinja itself, or "tokenizer"); without a name the tokenizer's own;
+ * undefined where it has none. Throws ConfigError for an unknown name, CheckpointError for a template that cannot be read.
+ */
+export function chatTemplate(tokenizer: Marks, name?: string): ChatTemplate | undefined {
+  if (name === undefined || name === 'tokenizer') return tokenizer.chatTemplate === undefined ? undefined : compiled("the tokenizer's", tokenizer.chatTemplate, tokenizer);
+  if (/\{[{%]/.test(name)) return compiled('of the configuration', name, tokenizer);
+  const known = knownName(name);
+  return compiled(known, chatTemplates[known], tokenizer);
+}
+
+const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '');
+
+function knownName(name: string): ChatTemplateName {
+  // `Object.keys` forgets the keys' type.
+  const names = Object.keys(chatTemplates) as ChatTemplateName[];
+  const found = names.find((one) => bare(one) === bare(name)) ?? otherTemplateNames[bare(name)];
+  if (found !== undefined) return found;
+  const what = `there is no chat template "${name}"; there are ${names.join(', ')}`;
+  throw new ConfigError([{ where: 'chat_template', what, fix: `Did you mean "${closest(name, names)}"? Without the key, the tokenizer's own is used.` }]);
+}
+
+function compiled(name: string, source: string, { marks, addsBos }: Marks): ChatTemplate {
+  const template = parsed(name, source);
+  const render = (messages: readonly ChatMessage[], addGenerationPrompt: boolean): string =>
+    template.render({ ...marks, adds_bos: addsBos, messages: messages.map((message) => ({ ...message })), add_generation_prompt: addGenerationPrompt, tools: null, documents: null });
+  return { name, source, render };
+}
+
+function parsed(name: string, source: string): Template {
+  try {
+    return new Template(source);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new CheckpointError([{ where: 'chat_template', what: `the chat template (${name}) cannot be read: ${reason}`, fix: 'Choose one by name, for example chat_template: chatml.' }], { cause });
+  }
+}
