@@ -2,8 +2,10 @@
 
 import { z } from 'zod';
 
-const count = z.int().positive();
-const counts = z.array(count).min(1);
+/** Sizes are far below this; a damaged file must not make a model of a billion layers. */
+const count = z.int().positive().max(1 << 20);
+const layers = count.max(256);
+const counts = z.array(count).min(1).max(16);
 
 /** An option that only has the value our models implement; a file that leaves it out means that value. */
 const only = (value: string | number | boolean | null) =>
@@ -52,7 +54,7 @@ export const unetConfig = z
     out_channels: count.default(4),
     sample_size: z.union([count, z.null()]).default(null),
     block_out_channels: counts.default([320, 640, 1280, 1280]),
-    layers_per_block: count.default(2),
+    layers_per_block: layers.default(2),
     down_block_types: z.array(z.enum(['DownBlock2D', 'CrossAttnDownBlock2D'])).default(['CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'DownBlock2D']),
     up_block_types: z.array(z.enum(['UpBlock2D', 'CrossAttnUpBlock2D'])).default(['UpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D']),
     attention_head_dim: count.default(8),
@@ -70,7 +72,7 @@ export const vaeConfig = z.object({
   out_channels: count.default(3),
   latent_channels: count.default(4),
   block_out_channels: counts.default([64]),
-  layers_per_block: count.default(1),
+  layers_per_block: layers.default(1),
   norm_num_groups: count.default(32),
   scaling_factor: z.number().positive().default(0.18215),
 });
@@ -80,7 +82,7 @@ export const clipTextConfig = z.object({
   max_position_embeddings: count.default(77),
   hidden_size: count.default(512),
   intermediate_size: count.default(2048),
-  num_hidden_layers: count.default(12),
+  num_hidden_layers: layers.default(12),
   num_attention_heads: count.default(8),
   hidden_act: z.enum(['quick_gelu', 'gelu']).default('quick_gelu'),
   layer_norm_eps: z.number().positive().default(1e-5),

@@ -1,6 +1,6 @@
 // Opens a Stable Diffusion 1.x base model, whichever layout it has.
 
-import { realpathSync, statSync } from 'node:fs';
+import { realpathSync, statSync, type Stats } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { CheckpointError } from '../errors.ts';
 import { stableDiffusionParameters } from '../models/parameters.ts';
@@ -30,7 +30,7 @@ export function loadStableDiffusion(path: string, { useEma = false }: LoadOption
 }
 
 function load(path: string, useEma: boolean): StableDiffusionWeights {
-  const found = statSync(path, { throwIfNoEntry: false });
+  const found = statOf(path);
   if (found === undefined) fail(path, 'there is no such file or folder', 'Check base_model; a relative path starts from the folder the command runs in.');
   if (basename(path) === 'model_index.json') return loadFolder(dirname(path), useEma);
   if (found.isDirectory()) return loadFolder(path, useEma);
@@ -38,6 +38,16 @@ function load(path: string, useEma: boolean): StableDiffusionWeights {
     fail(path, 'this is a Python pickle (.ckpt, .pt, .bin), which can run programs when it is opened and is not read', 'Look for the .safetensors file of the same model, or convert this one with a tool that you trust.');
   }
   return loadSingleFile(path, useEma);
+}
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EACCES' || code === 'EPERM') fail(path, 'may not be looked at: permission denied', 'Give yourself permission to read it.');
+    return undefined; // also a link in a circle, or a name too long
+  }
 }
 
 function loadFolder(folder: string, useEma: boolean): StableDiffusionWeights {

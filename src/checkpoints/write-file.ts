@@ -51,6 +51,7 @@ const remedies: Readonly<Record<string, { what: string; fix: string }>> = {
   EACCES: { what: 'cannot be written: permission denied', fix: 'Choose a folder that you may write to, or change its permissions.' },
   EPERM: { what: 'cannot be written: the system does not permit it', fix: 'Choose a folder that you may write to; close programs that have the file open.' },
   EROFS: { what: 'cannot be written: the disk is read-only', fix: 'Choose a folder on a disk that can be written.' },
+  ENOENT: { what: 'cannot be written: the file system takes no folders or files there', fix: 'Choose a folder on an ordinary disk.' },
   ENOTDIR: { what: 'cannot be written: part of the path is a file, not a folder', fix: 'Choose another folder, or move that file away.' },
   EEXIST: { what: 'cannot be written: part of the path is a file, not a folder', fix: 'Choose another folder, or move that file away.' },
   EISDIR: { what: 'cannot be written: a folder of that name is there', fix: 'Choose another name, or move that folder away.' },

@@ -6,6 +6,8 @@ import type { Command, CommandFlag } from './command.ts';
 import { createProgress } from './progress.ts';
 
 const interrupted = 130;
+/** Ctrl+C, a service manager or `timeout`, a closed terminal. */
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const overrideFlags = configFlags.map(({ key, name, placeholder, description, repeatable, group }): CommandFlag => {
   const value = placeholder === '<true|false>' ? '[true|false]' : placeholder;
@@ -35,14 +37,12 @@ async function run({ config, ...overrides }: Readonly<Record<string, unknown>>):
     stopping.abort();
     progress.note('Stopping after this step, and saving. Ctrl+C again quits at once.');
   };
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onInterrupt);
+  for (const name of signals) process.on(name, onInterrupt);
   try {
     for await (const event of trainInProcess(job, { signal: stopping.signal })) progress.show(event);
   } finally {
     progress.close();
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onInterrupt);
+    for (const name of signals) process.off(name, onInterrupt);
   }
   return stopping.signal.aborted ? interrupted : 0;
 }

@@ -1,6 +1,6 @@
 // A cache of tensors on disk, by content: the name of an entry is the hash of everything it was computed from.
 import { createHash } from 'node:crypto';
-import { access, constants, readFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { makeFolders } from '../checkpoints/write-file.ts';
@@ -29,7 +29,10 @@ export function cacheKey(...parts: readonly (string | number | boolean)[]): stri
 export async function openCache(dir: string): Promise<TensorCache> {
   await naming(dir, async () => {
     makeFolders(dir);
-    await access(dir, constants.W_OK);
+    // Written, not asked: some file systems promise what they then refuse.
+    const probe = join(dir, `.probe-${process.pid}`);
+    await writeFile(probe, new Uint8Array(1 << 12));
+    await rm(probe);
   });
   const fileOf = (key: string): string => join(dir, key.slice(0, 2), `${key}.safetensors`);
   const get = (key: string): Promise<Tensors | undefined> => readEntry(fileOf(key), key);

@@ -196,6 +196,10 @@ function layoutProblems(tensors: ReadonlyMap<string, ExternalTensor>, dataStart:
 }
 
 function firstOf(problems: readonly Problem[], path: string): Problem[] {
+  const alike = problems.filter(({ what }) => what === problems[0].what);
+  if (alike.length === problems.length && alike.length > 1) {
+    return [{ where: path, what: `${alike.length} tensors, the first ${alike[0].where.slice(path.length + 1)}: ${alike[0].what}`, fix: 'Name the float32, float16 or bfloat16 file of the same model.' }];
+  }
   const shown = problems.slice(0, 12);
   const rest = problems.length - shown.length;
   return rest === 0 ? shown : [...shown, { where: path, what: `and ${rest} more such problems` }];

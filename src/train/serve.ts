@@ -5,7 +5,8 @@ import type { FromWorker, ToWorker, Trainer } from './messages.ts';
 /** Serves the process that forked this one, then ends. To be called by a worker entry with its trainer. */
 export function serveTraining(train: Trainer): void {
   const stopping = new AbortController();
-  process.on('SIGINT', () => {}); // Ctrl+C reaches the whole group; the parent decides
+  // Ctrl+C, a closed terminal, `timeout` and service managers reach the whole group; the parent decides
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
   process.on('disconnect', () => stopping.abort());
   process.on('message', (message: ToWorker) => {
     if (message.type === 'stop') return stopping.abort();
