@@ -40,7 +40,7 @@ TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 
 
 def make_model(model_type, options):
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **SIZES, **options), attn_implementation="eager").float().eval()
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **{**SIZES, **options}), attn_implementation="eager").float().eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(torch.from_numpy(hashed_weights.weight(name, tuple(parameter.shape))))

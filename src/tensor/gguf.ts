@@ -238,7 +238,8 @@ class Output {
   private buffer = new Uint8Array(1 << 12);
 
   bytes(bytes: Uint8Array): void {
-    this.buffer.set(bytes, this.reserve(bytes.length));
+    const at = this.reserve(bytes.length); // may replace the buffer
+    this.buffer.set(bytes, at);
   }
 
   scalar(type: GgufScalarType, value: Scalar): void {

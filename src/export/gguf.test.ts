@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { withFolder, write } from '../checkpoints/small-model.test-util.ts';
+import { UserError } from '../errors.ts';
+import { hashedWeight } from '../models/hashed-weights.test-util.ts';
+import { decodeGguf, parseGgufSync, scalarOf, type GgufFile } from '../tensor/gguf.ts';
+import { writeGgufLora, ggufLoraProblems } from './gguf-lora.ts';
+import { writeGgufModel } from './gguf-model.ts';
+import { golden, linearPaths, tinyLora, tinyTokenizer, writeTinyModel } from './language-model.test-util.ts';
+
+const inMemory = (bytes: Uint8Array) => parseGgufSync({ size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) }, 'x.gguf');
+
+function open(path: string): GgufFile {
+  const fd = openSync(path, 'r');
+  const read = (offset: number, length: number) => {
+    const bytes = new Uint8Array(length);
+    readSync(fd, bytes, 0, length, offset);
+    return bytes;
+  };
+  const file = parseGgufSync({ size: fstatSync(fd).size, read }, path);
+  closeSync(fd);
+  return file;
+}
+
+function values(file: GgufFile, bytes: Uint8Array, name: string): Float32Array {
+  const info = file.tensors.get(name);
+  assert.ok(info, name);
+  return decodeGguf(info, bytes.subarray(info.offset, info.offset + info.length)).data;
+}
+
+test('adapter: names, alpha with rsLoRA folded in, rows of q and k in pairs', () => {
+  const { config } = golden.cases.llama;
+  const lora = tinyLora(config);
+  const bytes = writeGgufLora({ ...lora, config, type: 'f32' });
+  const file = inMemory(bytes);
+  assert.equal(scalarOf(file.metadata, 'adapter.lora.alpha'), 4); // 2 √4
+  assert.equal(file.tensors.size, 2 * 7 * 2);
+  const [q] = lora.modules;
+  assert.deepEqual(values(file, bytes, 'blk.0.attn_q.weight.lora_a'), q.down.data);
+  const b = values(file, bytes, 'blk.0.attn_q.weight.lora_b');
+  const row = (data: ArrayLike<number>, i: number) => Array.from({ length: 4 }, (_, r) => data[i * 4 + r]);
+  assert.deepEqual([0, 1, 2, 16].map((i) => row(b, i)), [0, 8, 1, 16].map((i) => row(q.up.data as Float32Array, i)));
+  assert.deepEqual(values(file, bytes, 'blk.1.ffn_down.weight.lora_b'), lora.modules[13].up.data);
+});
+
+test('adapter: modules with another scale have the rest in B', () => {
+  const { config } = golden.cases.qwen3;
+  const lora = tinyLora(config);
+  const modules = lora.modules.map((module, i) => (i === 0 ? { ...module, alpha: 6 } : module));
+  const bytes = writeGgufLora({ modules, rslora: false, config, type: 'f32' });
+  const file = inMemory(bytes);
+  assert.equal(scalarOf(file.metadata, 'adapter.lora.alpha'), 2);
+  assert.deepEqual(values(file, bytes, 'blk.0.attn_q.weight.lora_b'), (modules[0].up.data as Float32Array).map((value) => value * 3));
+});
+
+test('adapter: what llama.cpp cannot apply is named', () => {
+  const problems = ggufLoraProblems(['lm_head', 'model.embed_tokens', 'model.layers.0.self_attn.q_proj', 'model.layers.0.self_attn.qkv_proj'], golden.cases.qwen2.config);
+  assert.deepEqual(problems.map(({ where }) => where), ['lm_head', 'model.embed_tokens', 'model.layers.0.self_attn.qkv_proj']);
+  assert.deepEqual(ggufLoraProblems(['lm_head'], golden.cases.llama.config), []);
+  assert.throws(() => ggufLoraProblems([], { ...golden.cases.llama.config, model_type: 'gpt2' }), (error: unknown) => error instanceof UserError && /Families that are: llama, mistral/.test(error.message));
+});
+
+for (const name of Object.keys(golden.cases)) {
+  test(`model: ${name} as f16 and q8_0`, () => {
+    withFolder((folder) => {
+      const config = writeTinyModel(folder, name);
+      for (const type of ['f16', 'q8_0'] as const) {
+        const path = join(folder, `${type}.gguf`);
+        writeGgufModel({ folder, output: path, type });
+        const file = open(path);
+        const architecture = String(scalarOf(file.metadata, 'general.architecture'));
+        assert.equal(scalarOf(file.metadata, `${architecture}.block_count`), config.num_hidden_layers);
+        assert.equal(file.tensors.get('token_embd.weight')?.type, type);
+        assert.equal(file.tensors.get('output_norm.weight')?.type, 'f32');
+        assert.equal(file.tensors.has('output.weight'), config.tie_word_embeddings === false);
+        const norm = values(file, new Uint8Array(readFileSync(path)), 'output_norm.weight');
+        assert.deepEqual(norm, hashedWeight('model.norm.weight', [64]).map((w) => (name.startsWith('gemma') ? w + 1 : w)));
+      }
+      assert.deepEqual(ggufLoraProblems(linearPaths(config), config), []);
+    });
+  });
+}
+
+test('model: the tokenizer', () => {
+  withFolder((folder) => {
+    writeTinyModel(folder, 'llama');
+    const output = join(folder, 'x.gguf');
+    writeGgufModel({ folder, output, type: 'f16' });
+    const { metadata } = open(output);
+    const scalar = (key: string) => scalarOf(metadata, `tokenizer.${key}`);
+    assert.deepEqual(['ggml.model', 'ggml.pre', 'ggml.bos_token_id', 'ggml.eos_token_id', 'ggml.add_bos_token', 'ggml.add_eos_token'].map(scalar), ['gpt2', 'llama-bpe', 256, 257, true, false]);
+    assert.equal(scalar('chat_template'), '{{ messages[0].content }}');
+    const list = (key: string) => {
+      const found = metadata.get(`tokenizer.ggml.${key}`);
+      assert.ok(found?.type === 'array');
+      return found.values;
+    };
+    assert.equal(list('tokens').length, 288);
+    assert.deepEqual(list('tokens').slice(255, 259), ['ÿ', '<s>', '</s>', 'he']);
+    assert.deepEqual([255, 256, 258, 287].map((id) => list('token_type')[id]), [1, 3, 1, 5]);
+    assert.deepEqual(list('merges').slice(4, 7), ['Ġ w', 'o r', 'Ġw or']);
+  });
+});
+
+test('model: what llama.cpp cannot compute or split is named, and no file is left', () => {
+  withFolder((folder) => {
+    const config = writeTinyModel(folder, 'gemma3_text');
+    const output = join(folder, 'x.gguf');
+    const convert = () => writeGgufModel({ folder, output, type: 'f16' });
+    write(join(folder, 'config.json'), JSON.stringify({ ...config, query_pre_attn_scalar: 7, hidden_activation: 'silu' }));
+    assert.throws(convert, (error: unknown) => error instanceof UserError && /hidden_act[^]*query_pre_attn_scalar/.test(error.message));
+    write(join(folder, 'config.json'), JSON.stringify(config));
+    const tokenizer = tinyTokenizer();
+    tokenizer.pre_tokenizer.pretokenizers[0] = { type: 'Split', pattern: { Regex: 'a+' }, behavior: 'Isolated', invert: false };
+    write(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer));
+    assert.throws(convert, /way this tokenizer splits texts: a\+/);
+    assert.throws(() => open(output), /ENOENT/);
+  });
+});

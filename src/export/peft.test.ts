@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { withFolder, write } from '../checkpoints/small-model.test-util.ts';
+import { readFloat32 } from '../checkpoints/safetensors-file.ts';
+import { CheckpointError, UserError } from '../errors.ts';
+import { hashedWeight } from '../models/hashed-weights.test-util.ts';
+import { fromFloat32, toFloat32 } from '../tensor/half.ts';
+import { float32 } from '../tensor/tensor.ts';
+import { openHfFolder } from './hf-folder.ts';
+import { golden, goldenTensor, linearPaths, tinyLora, writeTinyModel } from './language-model.test-util.ts';
+import { mergedWeight, mergeLora } from './merge.ts';
+import { peftConfig, readPeftFolder, writePeftFolder } from './peft.ts';
+
+const { config } = golden.cases.llama;
+const lora = tinyLora(config);
+
+function assertClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
+  assert.equal(actual.length, expected.length);
+  for (let i = 0; i < actual.length; i++) assert.ok(Math.abs(actual[i] - expected[i]) <= tolerance, `${i}: ${actual[i]} and ${expected[i]}`);
+}
+
+test('a folder comes back as it was written', () => {
+  withFolder((folder) => {
+    const modules = lora.modules.map((module, i) => (i === 3 ? { ...module, alpha: 7 } : module));
+    writePeftFolder(folder, { modules, rslora: true, dtype: 'float32', baseModel: 'a/b', dropout: 0.05 });
+    const read = readPeftFolder(folder);
+    assert.deepEqual({ ...read, modules: undefined }, { rslora: true, baseModel: 'a/b', revision: undefined, dropout: 0.05, modules: undefined });
+    const byPath = new Map(read.modules.map((module) => [module.path, module]));
+    for (const module of modules) assert.deepEqual(byPath.get(module.path), module);
+  });
+});
+
+test('the configuration has only old keys, and patterns where modules differ', () => {
+  const modules = lora.modules.map((module, i) => (i === 0 ? { ...module, alpha: 8, down: float32([1, 64], new Float32Array(64)), up: float32([64, 1], new Float32Array(64)) } : module));
+  const written = peftConfig({ modules, rslora: false, dtype: 'float32', adaptable: linearPaths(config) });
+  assert.deepEqual(written, {
+    alpha_pattern: { 'model.layers.0.self_attn.q_proj': 8 }, base_model_name_or_path: null, bias: 'none', fan_in_fan_out: false, inference_mode: true, init_lora_weights: true, lora_alpha: 2, lora_dropout: 0,
+    modules_to_save: null, peft_type: 'LORA', r: 4, rank_pattern: { 'model.layers.0.self_attn.q_proj': 1 }, revision: null,
+    target_modules: ['down_proj', 'gate_proj', 'k_proj', 'o_proj', 'q_proj', 'up_proj', 'v_proj'], task_type: 'CAUSAL_LM',
+  });
+  const first = peftConfig({ modules: modules.slice(0, 1), rslora: false, dtype: 'float32', adaptable: linearPaths(config) });
+  assert.deepEqual(first.target_modules, ['model.layers.0.self_attn.q_proj']); // q_proj would mean both layers
+});
+
+test('reads what PEFT saved, with its patterns', () => {
+  const { modules, rslora } = readPeftFolder('reference/golden/peft_adapter');
+  assert.equal(rslora, false);
+  assert.deepEqual(modules.map(({ path, alpha, down }) => [path, alpha, down.shape[0]]).sort(), [
+    ['model.layers.0.self_attn.q_proj', 4, 2], ['model.layers.0.self_attn.v_proj', 4, 3], ['model.layers.1.self_attn.q_proj', 6, 2], ['model.layers.1.self_attn.v_proj', 4, 3],
+  ]);
+  const path = 'model.layers.1.self_attn.q_proj';
+  const module = modules.find((candidate) => candidate.path === path);
+  assert.ok(module);
+  const merged = mergedWeight(float32([64, 64], hashedWeight(`${path}.weight`, [64, 64])), module, rslora);
+  assertClose(merged.data, goldenTensor('peft.merged').data as Float32Array, 2e-6); // float32 sums in another order
+});
+
+test('names what is not plain LoRA', () => {
+  withFolder((folder) => {
+    const source = 'reference/golden/peft_adapter';
+    copyFileSync(join(source, 'adapter_model.safetensors'), join(folder, 'adapter_model.safetensors'));
+    const saved = JSON.parse(readFileSync(join(source, 'adapter_config.json'), 'utf8')) as Record<string, unknown>;
+    for (const [change, message] of [
+      [{ use_dora: true, bias: 'all' }, /DoRA[^]*trained biases/],
+      [{ modules_to_save: ['lm_head'] }, /whole modules/],
+      [{ peft_type: 'LOHA' }, /LOHA, not LORA/],
+    ] as const) {
+      write(join(folder, 'adapter_config.json'), JSON.stringify({ ...saved, ...change }));
+      assert.throws(() => readPeftFolder(folder), (error: unknown) => error instanceof CheckpointError && message.test(error.message));
+    }
+  });
+});
+
+for (const dtype of ['float32', 'bfloat16'] as const) {
+  test(`merges into ${dtype} as PEFT's merge_and_unload`, () => {
+    withFolder((folder) => {
+      writeTinyModel(join(folder, 'base'), 'llama', dtype);
+      mergeLora({ base: join(folder, 'base'), lora, output: join(folder, 'merged') });
+      const [base, merged] = [openHfFolder(join(folder, 'base')), openHfFolder(join(folder, 'merged'))];
+      assert.deepEqual([...merged.tensors.keys()], [...base.tensors.keys()]);
+      const key = 'model.layers.0.self_attn.k_proj.weight';
+      const [tensor, norm] = [key, 'model.norm.weight'].map((name) => merged.tensors.get(name));
+      assert.ok(tensor && norm);
+      assert.equal(tensor.dtype, dtype);
+      const expected = goldenTensor(`merged.${dtype}`).data as Float32Array;
+      // One unit in the last place of numbers below 1, where the sums end on either side of a rounding.
+      assertClose(readFloat32(tensor).data, expected, dtype === 'float32' ? 2e-6 : 2 ** -7);
+      assert.deepEqual(readFloat32(norm).data, toFloat32(fromFloat32(float32([64], hashedWeight('model.norm.weight', [64])), dtype)).data);
+      assert.equal(readFileSync(join(folder, 'merged', 'tokenizer.json'), 'utf8'), readFileSync(join(folder, 'base', 'tokenizer.json'), 'utf8'));
+    });
+  });
+}
+
+test('refuses to merge what does not fit, each layer by name', () => {
+  withFolder((folder) => {
+    writeTinyModel(folder, 'llama');
+    const [first] = lora.modules;
+    const wrong = [{ ...first, path: 'model.layers.9.self_attn.q_proj' }, { ...first, path: 'model.layers.0.mlp.up_proj' }];
+    const isOurs = (error: unknown) => error instanceof UserError && /layers\.9\.self_attn\.q_proj: the base model has no such layer[^]*up_proj: its weight is \[96, 64\]/.test(error.message);
+    assert.throws(() => mergeLora({ base: folder, lora: { modules: wrong, rslora: false }, output: join(folder, 'out') }), isOurs);
+    assert.throws(() => mergeLora({ base: folder, lora, output: folder }), /overwrite its base/);
+  });
+});

@@ -1,0 +1,67 @@
+// llama.cpp reads the models and adapters that we write, and answers as transformers and PEFT do.
+import { Tokenizer } from '@huggingface/tokenizers';
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { write } from '../../src/checkpoints/small-model.test-util.ts';
+import { writeGgufLora } from '../../src/export/gguf-lora.ts';
+import { writeGgufModel } from '../../src/export/gguf-model.ts';
+import { golden, goldenTensor, tinyLora, tinyTokenizer, writeTinyModel } from '../../src/export/language-model.test-util.ts';
+import { mergeLora } from '../../src/export/merge.ts';
+import { toFloat32 } from '../../src/tensor/half.ts';
+import { ask, missing, tokenize } from './llama-cpp.ts';
+
+function logProbabilities(name: string): number[] {
+  const { data } = toFloat32(goldenTensor(name));
+  const sum = Math.log(data.reduce((total, logit) => total + Math.exp(logit), 0));
+  return Array.from(data, (logit) => logit - sum);
+}
+
+/** Largest difference of the logarithms of the probabilities. */
+function distance(actual: ReadonlyMap<number, number>, expected: readonly number[]): number {
+  return expected.reduce((most, value, token) => Math.max(most, Math.abs(Math.log(actual.get(token) ?? 0) - value)), 0);
+}
+
+describe('llama.cpp', { skip: missing }, () => {
+  let folder = '';
+  before(() => (folder = mkdtempSync(join(tmpdir(), 'llama-cpp-'))));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  for (const [name, { base, lora }] of Object.entries(golden.cases)) {
+    test(`${name}: base and adapter`, async () => {
+      const config = writeTinyModel(join(folder, name), name);
+      const [model, adapter] = [join(folder, `${name}.gguf`), join(folder, `${name}-lora.gguf`)];
+      writeGgufModel({ folder: join(folder, name), output: model, type: 'f32', name: 'tiny' }); // in models called phi3 llama.cpp looks for Phi-3's special tokens
+      write(adapter, writeGgufLora({ ...tinyLora(config), config, type: 'f32' }));
+      for (const [kind, tokens, file] of [['base', base, undefined], ['lora', lora, adapter]] as const) {
+        const answer = await ask({ model, adapter: file, prompt: golden.prompt, count: tokens.length });
+        const far = distance(answer.probabilities, logProbabilities(`${name}.${kind}`));
+        assert.deepEqual(answer.tokens, tokens, `${kind}: distance ${far}`);
+        assert.ok(far < 2e-3, `${kind}: ${far}`); // float32 throughout; activations in tables of float16 for some families
+      }
+    });
+  }
+
+  test('a merged model answers as base and adapter', async () => {
+    const config = writeTinyModel(join(folder, 'source'), 'llama');
+    mergeLora({ base: join(folder, 'source'), lora: tinyLora(config), output: join(folder, 'merged') });
+    for (const type of ['f32', 'f16', 'q8_0'] as const) {
+      const model = join(folder, `merged-${type}.gguf`);
+      writeGgufModel({ folder: join(folder, 'merged'), output: model, type });
+      const answer = await ask({ model, prompt: golden.prompt, count: 1 });
+      const far = distance(answer.probabilities, logProbabilities('llama.lora'));
+      assert.ok(far < { f32: 2e-3, f16: 2e-2, q8_0: 0.3 }[type], `${type}: ${far}`); // 11 and 8 bits of weights
+    }
+  });
+
+  test('splits texts as the tokenizer', async () => {
+    writeTinyModel(join(folder, 'words'), 'llama');
+    const model = join(folder, 'words.gguf');
+    writeGgufModel({ folder: join(folder, 'words'), output: model, type: 'f16' });
+    const tokenizer = new Tokenizer(tinyTokenizer(), {});
+    const texts = ['hello world', ' hello\n\n  world 12 1234', 'héllo 你好 \t!', "he'll"];
+    assert.deepEqual(await tokenize(model, texts), texts.map((text) => tokenizer.encode(text, { add_special_tokens: false }).ids));
+  });
+});
