@@ -26,14 +26,20 @@ export function linearGradWeight(g: Builder, node: NodeOf<'LinearGradWeight'>): 
   return [g.gemm(rows(g, dy), rows(g, x), { transA: true })];
 }
 
-/** dx = dy convolved with the kernel turned by 180° and its channel axes exchanged; strided: the transposed convolution. */
-export function convGradInput(g: Builder, node: NodeOf<'ConvGradInput'>): Value[] {
+/** Channels from which turning a kernel costs more than the transposed convolution does: such layers see few pixels (docs/experiments.md). */
+const WIDE = 1024;
+
+/**
+ * dx = dy convolved with the kernel turned by 180° and its channel axes exchanged; strided or wide: the transposed
+ * convolution. Which one does not depend on the size of the picture, so that buckets can share a session.
+ */
+export function convGradInput(g: Builder, node: NodeOf<'ConvGradInput'>, wide = WIDE): Value[] {
   const [dy, weight] = inputsOf(node);
   const { strides, pads, shape } = node.attributes;
   const kernel = weight.shape.slice(2);
   const fullPads = [0, 1, 2, 3].map((i) => kernel[i % 2] - 1 - pads[i]) as [number, number, number, number];
   const asConv = strides.every((s) => s === 1) && fullPads.every((p) => p >= 0);
-  if (asConv) return [g.conv(dy, turned(g, weight), undefined, { strides: [1, 1], pads: fullPads })];
+  if (asConv && (sizeOf(kernel) === 1 || weight.shape[0] < wide)) return [g.conv(dy, turned(g, weight), undefined, { strides: [1, 1], pads: fullPads })];
   const reach = [0, 1].map((i) => (dy.shape[2 + i] - 1) * strides[i] + kernel[i] - pads[i] - pads[2 + i]);
   const output_padding = [shape[2] - reach[0], shape[3] - reach[1]] as const;
   return g.emit('ConvTranspose', [dy, weight], { strides, pads, output_padding });

@@ -8,6 +8,7 @@ import { perturbations } from '../testing/perturb.ts';
 import { allCases, assertClose, bindingsOf, relativeError, type Case } from '../testing/sample-graph.ts';
 import { verify } from '../verify.ts';
 import { attention, attentionGrad } from './attention.ts';
+import { convGradInput } from './products.ts';
 import { decompositions } from './table.ts';
 
 const SEED = 20;
@@ -46,6 +47,15 @@ test('attention in blocks of query rows equals attention in one', () => {
       const bindings = bindingsOf(sample, SEED);
       assertClose(evaluate(graph, bindings), evaluate(sample.graph, bindings), 1e-13, `${sample.title}, ${elements} scores a block`); // float64
     }
+  }
+});
+
+test('the gradient of wide convolutions equals that of narrow ones', () => {
+  for (const sample of allCases((op) => op === 'ConvGradInput')) {
+    const { graph } = replaceNodes(sample.graph, (g, node) => (node.op === 'ConvGradInput' ? convGradInput(g, node, 1) : undefined));
+    verify(graph);
+    const bindings = bindingsOf(sample, SEED);
+    assertClose(evaluate(graph, bindings), evaluate(sample.graph, bindings), 1e-13, sample.title);
   }
 });
 
