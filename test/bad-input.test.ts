@@ -10,10 +10,12 @@ import { loadStableDiffusion } from '../src/checkpoints/stable-diffusion.ts';
 import { singleFileTensors, writeFolder } from '../src/checkpoints/small-model.test-util.ts';
 import { report } from '../src/cli/report.ts';
 import { loadConfig } from '../src/config/load.ts';
+import { bucketFor } from '../src/dataset/buckets.ts';
 import { openCache } from '../src/dataset/cache.ts';
 import { readImageFolder } from '../src/dataset/folder.ts';
 import { serialize } from '../src/tensor/safetensors.ts';
 import type { Tensor } from '../src/tensor/tensor.ts';
+import { illFitting } from '../src/train/image/samples.ts';
 import { requireWritable } from '../src/train/run-folder.ts';
 
 const png = await sharp({ create: { width: 9, height: 7, channels: 3, background: '#123456' } }).png().toBuffer();
@@ -146,6 +148,11 @@ test('data: links that lead nowhere, hidden files and foreign folders do no harm
 test('data: thousands of faults do not bury the first', async () => {
   const text = await messageOf(look(Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`p${i}.png`, png]))));
   assert.match(text, /\(50 problems\)[^]*p0\.png[^]*… and 20 more/);
+});
+
+test('data: specks and strips are trained on, with a warning', () => {
+  const at = (width: number, height: number) => ({ path: '', name: `${width}.png`, caption: '', repeats: 1, hash: '', width, height, ...bucketFor(width, height, { resolution: [512, 512] }) });
+  assert.match(illFitting([at(1, 1), at(10000, 10), at(500, 400)]).join('\n'), /^1\.png \(1x1\), 10000\.png \(10000x10\): enlarged[^]*\n10000\.png \(10000x10\): too long/);
 });
 
 // ---- the base model ----------------------------------------------------------------------------------------------------

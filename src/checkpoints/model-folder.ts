@@ -18,7 +18,7 @@ export function parseFile<T>(path: string, schema: z.ZodType<T>): T {
 
 function readJson(path: string): unknown {
   try {
-    return JSON.parse(readFileSync(path, 'utf8'));
+    return JSON.parse(readFileSync(path, 'utf8').replace(/^\ufeff/, ''));
   } catch (cause) {
     const what = existsSync(path) ? 'this file is not JSON' : 'this file is missing';
     throw new CheckpointError([{ where: path, what, fix: obtain }], { cause });

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { afterEach, test } from 'node:test';
 import { parseConfig } from '../config/load.ts';
 import { DataError, SystemError } from '../errors.ts';
@@ -53,4 +55,15 @@ test('our faults keep their stack', async () => {
 test('a killed process is told as what it most likely is', async () => {
   process.env.SYNTHETIC_FAULT = 'killed';
   await assert.rejects(collect(1), (error) => error instanceof SystemError && /memory/.test(error.message));
+});
+
+test('signals to the whole group leave the end to the parent; a killed parent leaves no crash behind', { skip: process.platform === 'win32' && 'no signals' }, async () => {
+  const child = fork(worker, { serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'], env: { ...process.env, SYNTHETIC_PAUSE: '5' } });
+  child.send({ type: 'start', job: jobOf(100_000) });
+  await once(child, 'message');
+  child.kill('SIGTERM');
+  child.kill('SIGHUP');
+  for (let i = 0; i < 5; i++) await once(child, 'message');
+  child.disconnect();
+  assert.deepEqual(await once(child, 'exit'), [0, null]);
 });

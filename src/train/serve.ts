@@ -10,7 +10,7 @@ export function serveTraining(train: Trainer): void {
   process.on('disconnect', () => stopping.abort());
   process.on('message', (message: ToWorker) => {
     if (message.type === 'stop') return stopping.abort();
-    void run(train, message, stopping.signal).then(send).then(() => process.disconnect());
+    void run(train, message, stopping.signal).then(send).then(() => process.connected && process.disconnect()); // the parent may have been killed
   });
 }
 

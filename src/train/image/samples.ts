@@ -31,7 +31,22 @@ export async function readPictures({ config: given, source }: LoadedConfig, mode
   };
   const pictures = samples.map((sample) => ({ ...sample, ...bucketFor(sample.width, sample.height, options) }));
   requireMultiples(pictures, sideUnit(model), config.enable_bucket ? placeOf('bucket_reso_steps', source) : placeOf('resolution', source));
-  return { config, pictures, warnings };
+  return { config, pictures, warnings: [...warnings, ...illFitting(pictures)] };
+}
+
+/** Warnings of pictures that training will see as a blur, or only a strip of. */
+export function illFitting(pictures: readonly TrainingPicture[]): string[] {
+  const named = (found: readonly TrainingPicture[], what: string) => {
+    if (found.length === 0) return [];
+    const names = found.slice(0, 3).map(({ name, width, height }) => `${name} (${width}x${height})`).join(', ');
+    return [`${names}${found.length > 3 ? ` and ${found.length - 3} more` : ''}: ${what}`];
+  };
+  const small = pictures.filter(({ width, resized }) => resized[0] > 4 * width);
+  const long = pictures.filter(({ resized: [w, h], bucket }) => 2 * bucket[0] * bucket[1] < w * h);
+  return [
+    ...named(small, 'enlarged more than four times, which trains on a blur. Use larger pictures, or a lower resolution.'),
+    ...named(long, 'too long and narrow for any bucket; more than half is cut off. Cut them to size, or raise max_bucket_reso.'),
+  ];
 }
 
 /** Pixels of which the sides must be multiples: so that every level of the UNet halves evenly. */
