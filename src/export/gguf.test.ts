@@ -8,7 +8,8 @@ import { hashedWeight } from '../models/hashed-weights.test-util.ts';
 import { decodeGguf, parseGgufSync, scalarOf, type GgufFile } from '../tensor/gguf.ts';
 import { writeGgufLora, ggufLoraProblems } from './gguf-lora.ts';
 import { writeGgufModel } from './gguf-model.ts';
-import { golden, linearPaths, tinyLora, tinyTokenizer, writeTinyModel } from './language-model.test-util.ts';
+import { tokenizerEntries } from './gguf-tokenizer.ts';
+import { golden, linearPaths, tinyLora, tinySentencePiece, tinyTokenizer, writeTinyModel } from './language-model.test-util.ts';
 
 const inMemory = (bytes: Uint8Array) => parseGgufSync({ size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) }, 'x.gguf');
 
@@ -101,6 +102,23 @@ test('model: the tokenizer', () => {
     assert.deepEqual(list('tokens').slice(255, 259), ['ÿ', '<s>', '</s>', 'he']);
     assert.deepEqual([255, 256, 258, 287].map((id) => list('token_type')[id]), [1, 3, 1, 5]);
     assert.deepEqual(list('merges').slice(4, 7), ['Ġ w', 'o r', 'Ġw or']);
+  });
+});
+
+test('model: a tokenizer of the SentencePiece kind', () => {
+  withFolder((folder) => {
+    const config = writeTinyModel(folder, 'llama');
+    write(join(folder, 'tokenizer.json'), JSON.stringify(tinySentencePiece()));
+    const entries = new Map(tokenizerEntries(folder, config, 288));
+    const list = (key: string) => {
+      const found = entries.get(`tokenizer.ggml.${key}`);
+      assert.ok(found?.type === 'array');
+      return found.values;
+    };
+    assert.equal(scalarOf(entries, 'tokenizer.ggml.model'), 'llama');
+    assert.equal(scalarOf(entries, 'tokenizer.ggml.add_space_prefix'), true);
+    assert.deepEqual([0, 1, 3, 259, 280].map((id) => list('token_type')[id]), [2, 3, 6, 1, 5]);
+    assert.deepEqual([266, 267, 272].map((id) => list('scores')[id]), [-0, -1, -6]);
   });
 });
 

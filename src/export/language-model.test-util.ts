@@ -108,3 +108,20 @@ export function tinyTokenizer() {
     model: { type: 'BPE', vocab: Object.fromEntries(pieces.map((text, id) => [text, id])), merges, ignore_merges: true, byte_fallback: false },
   };
 }
+
+/** A tokenizer of the SentencePiece kind, as that of Llama 2. */
+export function tinySentencePiece() {
+  const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
+  const merges = ['h e', 'l l', 'he ll', 'hell o', '▁ w', 'o r', '▁w or'];
+  const pieces = ['<unk>', '<s>', '</s>', ...bytes, '▁', 'h', 'e', 'l', 'o', 'w', 'r', ...merges.map((merge) => merge.replace(' ', ''))];
+  const added = (id: number) => ({ id, content: pieces[id], special: true, single_word: false, lstrip: false, rstrip: false, normalized: false });
+  return {
+    version: '1.0',
+    added_tokens: [added(0), added(1), added(2)],
+    normalizer: { type: 'Sequence', normalizers: [{ type: 'Prepend', prepend: '▁' }, { type: 'Replace', pattern: { String: ' ' }, content: '▁' }] },
+    pre_tokenizer: null,
+    post_processor: null,
+    decoder: null,
+    model: { type: 'BPE', vocab: Object.fromEntries(pieces.map((text, id) => [text, id])), merges, unk_token: '<unk>', fuse_unk: true, byte_fallback: true },
+  };
+}

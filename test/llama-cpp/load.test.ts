@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { write } from '../../src/checkpoints/small-model.test-util.ts';
 import { writeGgufLora } from '../../src/export/gguf-lora.ts';
 import { writeGgufModel } from '../../src/export/gguf-model.ts';
-import { golden, goldenTensor, tinyLora, tinyTokenizer, writeTinyModel } from '../../src/export/language-model.test-util.ts';
+import { golden, goldenTensor, tinyLora, tinySentencePiece, tinyTokenizer, writeTinyModel } from '../../src/export/language-model.test-util.ts';
 import { mergeLora } from '../../src/export/merge.ts';
 import { toFloat32 } from '../../src/tensor/half.ts';
 import { ask, missing, tokenize } from './llama-cpp.ts';
@@ -30,7 +30,8 @@ describe('llama.cpp', { skip: missing }, () => {
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   for (const [name, { base, lora }] of Object.entries(golden.cases)) {
-    test(`${name}: base and adapter`, async () => {
+    test(`${name}: base and adapter`, async (t) => {
+      const tolerance = name.startsWith('gemma') ? 1e-2 : 1e-5; // ggml reads gelu from a table of float16; the rest is float32
       const config = writeTinyModel(join(folder, name), name);
       const [model, adapter] = [join(folder, `${name}.gguf`), join(folder, `${name}-lora.gguf`)];
       writeGgufModel({ folder: join(folder, name), output: model, type: 'f32', name: 'tiny' }); // in models called phi3 llama.cpp looks for Phi-3's special tokens
@@ -39,7 +40,8 @@ describe('llama.cpp', { skip: missing }, () => {
         const answer = await ask({ model, adapter: file, prompt: golden.prompt, count: tokens.length });
         const far = distance(answer.probabilities, logProbabilities(`${name}.${kind}`));
         assert.deepEqual(answer.tokens, tokens, `${kind}: distance ${far}`);
-        assert.ok(far < 2e-3, `${kind}: ${far}`); // float32 throughout; activations in tables of float16 for some families
+        t.diagnostic(`${kind}: log-probabilities differ by ${far.toExponential(1)} at most`);
+        assert.ok(far < tolerance, `${kind}: ${far}`);
       }
     });
   }
@@ -52,16 +54,19 @@ describe('llama.cpp', { skip: missing }, () => {
       writeGgufModel({ folder: join(folder, 'merged'), output: model, type });
       const answer = await ask({ model, prompt: golden.prompt, count: 1 });
       const far = distance(answer.probabilities, logProbabilities('llama.lora'));
-      assert.ok(far < { f32: 2e-3, f16: 2e-2, q8_0: 0.3 }[type], `${type}: ${far}`); // 11 and 8 bits of weights
+      assert.ok(far < { f32: 1e-5, f16: 2e-2, q8_0: 0.3 }[type], `${type}: ${far}`); // 11 and 8 bits of weights
     }
   });
 
-  test('splits texts as the tokenizer', async () => {
-    writeTinyModel(join(folder, 'words'), 'llama');
-    const model = join(folder, 'words.gguf');
-    writeGgufModel({ folder: join(folder, 'words'), output: model, type: 'f16' });
-    const tokenizer = new Tokenizer(tinyTokenizer(), {});
-    const texts = ['hello world', ' hello\n\n  world 12 1234', 'héllo 你好 \t!', "he'll"];
-    assert.deepEqual(await tokenize(model, texts), texts.map((text) => tokenizer.encode(text, { add_special_tokens: false }).ids));
-  });
+  for (const [kind, json] of Object.entries({ 'byte-level': tinyTokenizer(), SentencePiece: tinySentencePiece() })) {
+    test(`splits texts as the tokenizer: ${kind}`, async () => {
+      writeTinyModel(join(folder, kind), 'llama');
+      write(join(folder, kind, 'tokenizer.json'), JSON.stringify(json));
+      const model = join(folder, `${kind}.gguf`);
+      writeGgufModel({ folder: join(folder, kind), output: model, type: 'f16' });
+      const tokenizer = new Tokenizer(json, {});
+      const texts = ['hello world', ' hello\n\n  world 12 1234', 'héllo 你好 \t!', "he'll"];
+      assert.deepEqual(await tokenize(model, texts), texts.map((text) => tokenizer.encode(text, { add_special_tokens: false }).ids));
+    });
+  }
 });
