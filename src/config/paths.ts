@@ -43,7 +43,6 @@ export function findPaths(values: Readonly<Record<string, unknown>>, configPath:
   return { values: found, problems };
 }
 
-// eslint-disable-next-line no-control-regex -- the very characters that no path should have
 const hasControl = (path: string) => /[\0-\x1f]/.test(path);
 
 const controlInPath = (path: string) => ({
