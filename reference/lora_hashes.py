@@ -31,7 +31,8 @@ def main():
     cases = [{"width": width, **hashes(lora(width))} for width in (64, 80_000)]
     floats = [1e-4, 1e-5, 1.0, 0.00012345, 5e-324, 1e16, 1e15, 123456.789, 0.1, 2.5e-7, 1e22, 0.0, -3.0, 1690000000.25]
     with open(os.path.join(HERE, "golden", "lora_hashes.json"), "w") as file:
-        json.dump({"made_by": "reference/lora_hashes.py", "cases": cases, "floats": [str(x) for x in floats]}, file, indent=1)
+        json.dump({"made_by": "reference/lora_hashes.py", "cases": cases, "floats": [str(x) for x in floats],
+                   "json": json.dumps({"赛": [1, 0.5, 1e-5, None, True], "a": {'q"\n': "😀é"}})}, file, indent=1)
         file.write("\n")
 
 

@@ -11,7 +11,7 @@ import { readDiffusersLora, writeDiffusersLora } from './diffusers.ts';
 import { legacyHashOfFile, sha256OfFile } from './hashes.ts';
 import { kohyaName, modulePaths, readKohyaLora, writeKohyaLora } from './kohya.ts';
 import type { LoraWeights } from './lora.ts';
-import { modelspecMetadata, pythonFloat, trainingMetadata } from './metadata.ts';
+import { modelspecMetadata, pythonFloat, pythonJson, trainingMetadata } from './metadata.ts';
 
 /** The 350 modules of Stable Diffusion 1.5 that kohya's networks.lora can adapt; 264 of them by default. */
 const sd15Modules = gunzipSync(readFileSync('test/data/sd15-lora-modules.tsv.gz')).toString('utf8').trimEnd().split('\n').slice(1).map((line) => {
@@ -22,6 +22,7 @@ const sd15Modules = gunzipSync(readFileSync('test/data/sd15-lora-modules.tsv.gz'
 interface Golden {
   readonly cases: readonly { readonly width: number; readonly sshs_model_hash: string; readonly sshs_legacy_hash: string }[];
   readonly floats: readonly string[];
+  readonly json: string;
 }
 const golden = JSON.parse(readFileSync('reference/golden/lora_hashes.json', 'utf8')) as Golden;
 
@@ -147,7 +148,7 @@ test('metadata is spelled as Python spells it', () => {
   assert.equal(metadata.ss_cache_latents, 'True');
   assert.equal(metadata.ss_lowram, 'False');
   assert.equal(metadata.ss_training_started_at, '1690000000.25');
-  assert.equal(metadata.ss_dataset_dirs, '{"1_brand":{"n_repeats":1,"img_count":40}}');
+  assert.equal(metadata.ss_dataset_dirs, '{"1_brand": {"n_repeats": 1, "img_count": 40}}');
   assert.equal(metadata.ss_network_module, 'networks.lora');
   assert.equal(metadata.ss_base_model_version, 'sd_v1');
   assert.equal(metadata.ss_steps, '30');
@@ -158,6 +159,11 @@ test('metadata is spelled as Python spells it', () => {
 test('floats are spelled as Python spells them', () => {
   const values = [1e-4, 1e-5, 1, 0.00012345, 5e-324, 1e16, 1e15, 123456.789, 0.1, 2.5e-7, 1e22, 0, -3, 1690000000.25];
   assert.deepEqual(values.map(pythonFloat), golden.floats);
+});
+
+test('JSON is spelled as json.dumps spells it', () => {
+  assert.equal(pythonJson({ '赛': [1, 0.5, 1e-5, null, true], a: { 'q"\n': '😀é' } }), golden.json);
+  assert.equal(trainingMetadata(facts).ss_bucket_info, 'null');
 });
 
 test('modelspec', () => {

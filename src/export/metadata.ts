@@ -122,11 +122,21 @@ export function trainingMetadata(facts: TrainingFacts): Record<string, string> {
 }
 
 function spell(value: unknown, spelling: Spelling): string {
+  if (spelling === 'json') return pythonJson(value);
   if (value === null) return 'None';
-  if (spelling === 'json') return JSON.stringify(value);
   if (typeof value === 'boolean') return value ? 'True' : 'False';
   return typeof value === 'number' && spelling === 'float' ? pythonFloat(value) : String(value);
 }
+
+/** Python's json.dumps(): a space after commas and colons, other characters than ASCII as \\u escapes. */
+export function pythonJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`;
+  if (typeof value === 'number' && !Number.isInteger(value)) return pythonFloat(value);
+  if (typeof value !== 'object' || value === null) return ascii(JSON.stringify(value));
+  return `{${Object.entries(value).map(([key, item]) => `${ascii(JSON.stringify(key))}: ${pythonJson(item)}`).join(', ')}}`;
+}
+
+const ascii = (json: string) => json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /** repr() of a Python float: shortest digits that read back, an exponent below 1e-4 and from 1e16 on, at least one decimal. */
 export function pythonFloat(value: number): string {

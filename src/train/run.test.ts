@@ -48,7 +48,7 @@ test('a run plans, trains, saves and leaves its records', async () => {
   assert.deepEqual(readdirSync(join(root, 'a')).sort(), ['a-step00000004.safetensors', 'a.safetensors', 'config.yaml', 'logs', 'pytorch_lora_weights.safetensors', 'run.json']);
   const { metadata, tensors } = openSafetensors(join(root, 'a', 'a.safetensors'));
   assert.equal(tensors.size, 3 * plan.adaptedModules);
-  assert.deepEqual([metadata.ss_output_name, metadata.ss_steps, metadata.ss_epoch, metadata.ss_num_train_images, metadata.ss_dataset_dirs], ['a', '6', '2', '4', '{"data":{"n_repeats":1,"img_count":4}}']);
+  assert.deepEqual([metadata.ss_output_name, metadata.ss_steps, metadata.ss_epoch, metadata.ss_num_train_images, metadata.ss_dataset_dirs], ['a', '6', '2', '4', '{"data": {"n_repeats": 1, "img_count": 4}}']);
   assert.deepEqual(JSON.parse(metadata.ss_tag_frequency), { data: { cat: 4, 'hat a': 1, 'hat b': 1, 'hat c': 1, 'hat d': 1 } });
   const metrics = readFileSync(join(root, 'a/logs/metrics.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line).loss);
   assert.deepEqual(metrics, losses(first));

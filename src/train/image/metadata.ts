@@ -5,7 +5,7 @@ import { basename, dirname, resolve } from 'node:path';
 import packageJson from '../../../package.json' with { type: 'json' };
 import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
 import { legacyHashOfFile, sha256OfFile } from '../../export/hashes.ts';
-import { modelspecMetadata, trainingMetadata, type TrainingFacts } from '../../export/metadata.ts';
+import { modelspecMetadata, pythonFloat, trainingMetadata, type TrainingFacts } from '../../export/metadata.ts';
 import { warmupSteps } from '../../optim/schedule.ts';
 import type { SavePoint } from '../task.ts';
 import { bucketCounts, type SizedConfig, type TrainingPicture } from './samples.ts';
@@ -72,7 +72,7 @@ function trainerFacts({ config, base, hashes, batchesPerEpoch }: MetadataSource,
     cache_latents: config.cache_latents,
     seed: config.seed,
     noise_offset: config.noise_offset > 0 ? config.noise_offset : null,
-    optimizer: `AdamW(betas=(${beta1}, ${beta2}),eps=${config.eps},weight_decay=${config.weight_decay})`,
+    optimizer: `AdamW(betas=(${pythonFloat(beta1)}, ${pythonFloat(beta2)}),eps=${pythonFloat(config.eps)},weight_decay=${pythonFloat(config.weight_decay)})`,
     max_grad_norm: config.max_grad_norm,
     ...(config.conv_rank > 0 && { network_args: { conv_dim: String(config.conv_rank), conv_alpha: String(config.conv_alpha) } }),
     sd_model_name: basename(base.path),
@@ -91,11 +91,10 @@ function datasetFacts({ config, pictures }: MetadataSource) {
     resolution: config.resolution.join(','),
     enable_bucket: config.enable_bucket,
     bucket_no_upscale: config.bucket_no_upscale,
-    min_bucket_reso: config.min_bucket_reso,
-    max_bucket_reso: config.max_bucket_reso,
+    // As in sd-scripts, these are None or null without buckets.
+    ...(config.enable_bucket && { min_bucket_reso: config.min_bucket_reso, max_bucket_reso: config.max_bucket_reso, bucket_info: bucketInfo(pictures) }),
     dataset_dirs: datasetDirs(config, pictures),
     tag_frequency: tagFrequency(config, pictures),
-    bucket_info: bucketInfo(pictures),
   };
 }
 
@@ -124,6 +123,6 @@ function tagFrequency(config: SizedConfig, pictures: readonly TrainingPicture[])
 
 function bucketInfo(pictures: readonly TrainingPicture[]): object {
   const buckets = bucketCounts(pictures).map(({ width, height, count }, i) => [i, { resolution: [width, height], count }] as const);
-  const errors = pictures.flatMap(({ width, height, bucket, repeats }) => Array<number>(repeats).fill(Math.abs(bucket[0] / bucket[1] - width / height)));
+  const errors = pictures.map(({ width, height, bucket }) => Math.abs(bucket[0] / bucket[1] - width / height));
   return { buckets: Object.fromEntries(buckets), mean_img_ar_error: errors.reduce((sum, error) => sum + error, 0) / errors.length };
 }
