@@ -1,7 +1,7 @@
 // What an adapter does, on one sheet: the same prompts and seeds without it and with it.
 
 import { contactSheet, type SheetRow } from '../dataset/contact-sheet.ts';
-import type { Picture } from '../dataset/image.ts';
+import { enlarged, type Picture } from '../dataset/image.ts';
 import type { AdapterWeights } from './adapter.ts';
 import type { PictureRequest } from './picture-request.ts';
 import type { SamplerName } from './samplers/samplers.ts';
@@ -34,13 +34,17 @@ export async function drawContactSheet(options: ContactSheetOptions): Promise<Ui
   const cells = prompts.flatMap((prompt) => seeds.flatMap((seed) => [0, 1].map((part) => cell(options, prompt, seed, part))));
   const pictures: Picture[] = [];
   for await (const event of generator.generate(cells)) {
-    if (event.type === 'image') pictures[event.index] = event.picture;
+    if (event.type === 'image') pictures[event.index] = await shown(event.picture);
     else onProgress?.(event.done, event.total);
   }
   const columns = 2 * seeds.length;
   const rows = prompts.map((prompt, i): SheetRow => ({ label: prompt, pictures: pictures.slice(i * columns, (i + 1) * columns) }));
   return contactSheet(rows, { headings: seeds.flatMap((seed) => headings(seed, seeds.length > 1)) });
 }
+
+/** Pictures of small models are enlarged: a person is to see something. */
+const SMALL = 192;
+const shown = async (picture: Picture): Promise<Picture> => (picture.width < SMALL ? enlarged(picture, Math.ceil(SMALL / picture.width)) : picture);
 
 /** `part` of the adapter: 0 or 1. */
 function cell(options: ContactSheetOptions, prompt: string, seed: number, part: number): PictureRequest {

@@ -27,7 +27,7 @@ export async function* drawSheet({ base, config, adapted, tokenizer, threads }: 
     generator,
     prompts: config.sample_prompts,
     negativePrompt: config.sample_negative_prompt,
-    seeds: [config.sample_seed],
+    seeds: [config.sample_seed, config.sample_seed + 1],
     steps: config.sample_steps,
     guidance: config.sample_cfg,
     weights: adapted.weights,
