@@ -14,7 +14,7 @@ export const adapterOptions = {
   conv_rank: integer(0, highestRank)
     .default(0)
     .describe('Rank of the adapters of 3x3 convolutions and of the other layers of residual blocks. 0: none.'),
-  conv_alpha: number(0).gt(0).optional().describe('As lora_alpha, for conv_rank. When absent: conv_rank.'),
+  conv_alpha: number(0).optional().describe('As lora_alpha, for conv_rank. When absent: conv_rank.'),
   train_unet: z.boolean().default(true).describe('Whether the UNet gets adapters.'),
   train_text_encoder: z.boolean().default(true).describe('Whether the text encoder gets adapters.'),
 };

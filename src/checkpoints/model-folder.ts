@@ -13,7 +13,7 @@ const obtain = 'Download the folder again, or name another model as base_model.'
 export function parseFile<T>(path: string, schema: z.ZodType<T>): T {
   const result = schema.safeParse(readJson(path));
   if (result.success) return result.data;
-  throw new CheckpointError(result.error.issues.map(({ path: keys, message }) => ({ where: `${path} ${keys.join('.')}`, what: message, fix: 'This model is not supported, or its configuration is damaged.' })));
+  throw new CheckpointError(result.error.issues.map(({ path: keys, message }) => ({ where: [path, ...(keys.length > 0 ? [keys.join('.')] : [])].join(' '), what: message.replace(/^Invalid input: /, ''), fix: 'This model is not supported, or its configuration is damaged.' })));
 }
 
 function readJson(path: string): unknown {

@@ -83,6 +83,7 @@ function checkTogether(config: Fields, context: z.RefinementCtx): void {
   if (!config.train_unet && !config.train_text_encoder) {
     say('train_unet', 'nothing to train: train_unet and train_text_encoder are both false');
   }
+  if (config.conv_rank > 0 && config.conv_alpha === 0) say('conv_alpha', 'expected a number above 0; found 0');
   const { min_bucket_reso: min, max_bucket_reso: max } = config;
   if (min !== undefined && max !== undefined && min > max) {
     say('min_bucket_reso', `${min} is more than max_bucket_reso, ${max}`);

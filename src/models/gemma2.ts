@@ -1,6 +1,6 @@
 // Gemma 2 (arXiv 2408.00118): scaled embeddings, norms before and after each part, capped scores and logits, a window on every other layer.
 
-import { z } from 'zod';
+import type { z } from 'zod';
 import { sandwichNorms } from '../nn/decoder-layer.ts';
 import { activation, asGiven, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
 import { ropeOf } from './rope-config.ts';

@@ -1,6 +1,6 @@
 // The text models of Gemma 3 (arXiv 2503.19786): Gemma 2 with norms on q and k in place of caps, and a rotary embedding of its own for the layers with a window.
 
-import { z } from 'zod';
+import type { z } from 'zod';
 import { sandwichNorms } from '../nn/decoder-layer.ts';
 import { activation, asGiven, flag, headsOf, layersOf, number, only, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig, type RopeFields, type Sizes } from './language-config.ts';
 import { ropeOf } from './rope-config.ts';

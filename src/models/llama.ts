@@ -1,6 +1,6 @@
 // Llama 2 and 3 (Touvron et al. 2023, arXiv 2407.21783) and what is saved as they are: Yi, TinyLlama, SmolLM 2 and others.
 
-import { z } from 'zod';
+import type { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
 import { activation, asGiven, flag, headsOf, layersOf, number, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
 import { ropeOf } from './rope-config.ts';

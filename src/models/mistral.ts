@@ -1,6 +1,6 @@
 // Mistral 7B, Nemo and Small in their text form (arXiv 2310.06825): Llama with a window on all layers, or none.
 
-import { z } from 'zod';
+import type { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
 import { activation, asGiven, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
 import { ropeOf } from './rope-config.ts';

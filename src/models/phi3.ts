@@ -1,6 +1,6 @@
 // Phi-3 and Phi-4 (arXiv 2404.14219): Llama with fused projections, part of each head turning, and LongRoPE.
 
-import { z } from 'zod';
+import type { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
 import { activation, asGiven, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
 import { ropeOf } from './rope-config.ts';

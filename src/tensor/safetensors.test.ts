@@ -110,6 +110,6 @@ for (const [name, bytes, message] of damaged) {
 }
 
 test('lists several faults at once, and no more than a dozen', () => {
-  const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`t${i}`, f32(0, 8, [3])]));
+  const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`t${i}`, f32(0, 8, [3 + i])]));
   assert.throws(() => deserialize(withHeader(many, 8)), (error: unknown) => error instanceof CheckpointError && error.problems.length === 13 && /and 8 more/.test(error.message));
 });
