@@ -15,7 +15,7 @@ const FIRST_WORD = 512;
  */
 export function captionIds(tokenizer: ClipTokenizer, combination: Combination, next: () => number): Int32Array {
   const ids = tokenizer.encode(next() < 0.1 ? '' : next() < 0.15 ? describeInPart(combination, next()) : describe(combination, next()));
-  return next() < 0.3 ? withNoise(ids, tokenizer.eos, next) : ids;
+  return next() < 0.2 ? withNoise(ids, tokenizer.eos, next) : ids;
 }
 
 function withNoise(ids: Int32Array, eos: number, next: () => number): Int32Array {
