@@ -77,6 +77,17 @@ test('two batches accumulated are one batch of their samples', async () => {
 
 const part = ({ data, shape: [, ...shape] }: Tensor<'float32'>, i: number) => float32([1, ...shape], data.subarray(i * sizeOf(shape), (i + 1) * sizeOf(shape)));
 
+test('a LoRA file with another alpha keeps its effect', () => {
+  const path = join(folder, 'alpha.safetensors');
+  const modules = trainWithBatches(settings, { batchesAt: batchAt, initial: hashedAdapters() }).lora();
+  writeFileAtomically(path, writeKohyaLora({ modules: modules.map((module) => ({ ...module, alpha: module.alpha * 2 })), metadata: {}, dtype: 'float32' }));
+  const again = trainWithBatches(settings, { batchesAt: batchAt, initial: path }).lora();
+  again.forEach(({ up, alpha }, i) => {
+    assert.equal(alpha, modules[i].alpha);
+    assert.deepEqual(up.data, (modules[i].up.data as Float32Array).map((value) => value * 2)); // adapters are float32 here
+  });
+});
+
 test('begins from a LoRA file, and refuses one of another rank', () => {
   const path = join(folder, 'initial.safetensors');
   const { lora } = trainWithBatches({ ...settings, seed: 5 }, { batchesAt: batchAt });

@@ -3,7 +3,7 @@
 import { adaptableLayers, type LoraModule } from '../../adapters/lora.ts';
 import { loadStableDiffusion } from '../../checkpoints/stable-diffusion.ts';
 import { parseConfig } from '../../config/load.ts';
-import type { TrainConfigInput } from '../../config/schema.ts';
+import type { TrainConfig, TrainConfigInput } from '../../config/schema.ts';
 import { CheckpointError, InternalError, type Problem } from '../../errors.ts';
 import { readKohyaLora } from '../../export/kohya.ts';
 import type { LoraWeights } from '../../export/lora.ts';
@@ -57,7 +57,7 @@ export function trainWithBatches(settings: GivenBatchSettings, { batchesAt, init
   // No picture is read and no file written; the two keys only have to be there.
   const { config } = parseConfig({ train_data_dir: '.', output_dir: 'output', ...settings });
   const base = loadStableDiffusion(config.base_model, { useEma: config.use_ema });
-  const given = typeof initial === 'string' ? readInitial(initial, base.config) : initial;
+  const given = typeof initial === 'string' ? readInitial(initial, base.config, config) : initial;
   const adapted = adaptModel(base.config, config, { initial: given && asFloat32(given), computeStates: true });
   if (given !== undefined) checkInitial(adapted.modules, given, typeof initial === 'string' ? initial : 'initial');
   const schedule = noiseSchedule(base.config.scheduler);
@@ -97,9 +97,21 @@ function toMicroBatch({ latents, noise, timesteps, input_ids }: GivenBatch, weig
   return { shapeKey: key, inputs: { ...noisyInputs(samples, [channels, height, width], { schedule, weight, size }), input_ids } };
 }
 
-function readInitial(path: string, model: StableDiffusionConfig): ReadonlyMap<string, Tensor> {
+/** The file's adapters with the effect they had: where its alpha is not this run's, up is scaled. */
+function readInitial(path: string, model: StableDiffusionConfig, { lora_alpha, conv_alpha }: TrainConfig): ReadonlyMap<string, Tensor> {
   const { modules } = readKohyaLora(path, modulePathsOf(model));
-  return new Map(modules.flatMap((module) => [[`${module.path}.lora_down.weight`, module.down], [`${module.path}.lora_up.weight`, module.up]] as const));
+  return new Map(
+    modules.flatMap(({ path: layer, down, up, alpha }) => {
+      const isWide = down.shape.length === 4 && down.shape[2] * down.shape[3] > 1;
+      return [[`${layer}.lora_down.weight`, down], [`${layer}.lora_up.weight`, scaled(up, alpha / (isWide ? conv_alpha : lora_alpha))]] as const;
+    }),
+  );
+}
+
+function scaled(tensor: Tensor, factor: number): Tensor {
+  if (factor === 1) return tensor;
+  const { shape, data } = toFloat32(tensor);
+  return { dtype: 'float32', shape, data: data.map((value) => value * factor) };
 }
 
 /** Every layer of the text encoder and the UNet that can carry an adapter. */

@@ -15,9 +15,11 @@ export interface MemoryPlan {
 }
 
 /** Activations of one micro-batch stay below this where they can; the same on every machine, so that results are too. */
-const activationLimit = 6 * 2 ** 30;
+const activationLimit = 4 * 2 ** 30;
 /** What Node and ONNX Runtime hold before any model. */
-const processBytes = 150 * 2 ** 20;
+const processBytes = 250 * 2 ** 20;
+/** Bytes held for each byte of live activations: 1.7 to 2.0 were measured (docs/experiments.md), mostly what malloc keeps. */
+const heldPerLive = 1.8;
 /** Weight, gradient and two moments of each trained number. */
 const bytesPerParameter = 16;
 
@@ -35,5 +37,5 @@ export function memoryPlan(adapted: AdaptedModel, base: StableDiffusionWeights, 
     live = activations(microBatch);
   }
   const frozen = [...base.weights].reduce((sum, [name, { length }]) => (name.startsWith('vae.') ? sum : sum + length), 0);
-  return { microBatch, bytes: processBytes + frozen + live + bytesPerParameter * parameterCount(adapted.groups) };
+  return { microBatch, bytes: processBytes + frozen + heldPerLive * live + bytesPerParameter * parameterCount(adapted.groups) };
 }
