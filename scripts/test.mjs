@@ -29,6 +29,8 @@ if (files.length === 0) {
 const args = ['--import', 'tsx', '--test', '--test-reporter=spec'];
 // Node before 20.10 lacks the option and runs one file fewer at a time than it has cores.
 if (!process.versions.node.startsWith('20.9.')) args.push('--test-concurrency=2');
-spawn(process.execPath, [...args, ...files], { cwd: root, stdio: 'inherit' }).on('exit', (code, signal) => {
+// What the tests compare has no colours, whatever the surroundings ask for.
+const { FORCE_COLOR: _, ...env } = process.env;
+spawn(process.execPath, [...args, ...files], { cwd: root, stdio: 'inherit', env: { ...env, NO_COLOR: '1' } }).on('exit', (code, signal) => {
   process.exit(signal === null ? code : 1);
 });

@@ -1,8 +1,8 @@
 // The events of a training run in words: the lines that stay on the screen, the same for a terminal and for a file.
 import { basename } from 'node:path';
-import pc from 'picocolors';
 import { formatProblem } from '../errors.ts';
 import type { DoneEvent, PlanEvent, SampleEvent, SavedEvent, WarningEvent } from '../train/events.ts';
+import { colours } from './colours.ts';
 import { amount, bytes, duration } from './format.ts';
 
 const plural = (count: number, one: string, many = `${one}s`) => `${amount(count)} ${count === 1 ? one : many}`;
@@ -24,7 +24,7 @@ export function planLines(plan: PlanEvent): string[] {
     ...(plan.memoryEstimate === undefined ? [] : [`about ${bytes(plan.memoryEstimate)}`]),
   ];
   return [
-    `${pc.bold(basename(plan.outputDir))} ${pc.dim('on')} ${plan.baseModel}`,
+    `${colours.bold(basename(plan.outputDir))} ${colours.dim('on')} ${plan.baseModel}`,
     `  ${plural(plan.samples, 'picture')}${bucketText(plan.buckets)}`,
     `  ${steps}${resumed}`,
     `  ${amount(plan.trainableParameters)} parameters in ${plural(plan.adaptedModules, 'layer')}`,
@@ -32,18 +32,18 @@ export function planLines(plan: PlanEvent): string[] {
   ];
 }
 
-export const warningLines = ({ problem }: WarningEvent): string[] => [`${pc.yellow('warning')} ${formatProblem(problem)}`];
+export const warningLines = ({ problem }: WarningEvent): string[] => [`${colours.yellow('warning')} ${formatProblem(problem)}`];
 
-export const savedLines = ({ step, files }: SavedEvent): string[] => [`${pc.green('✓')} step ${step} saved: ${files.join(', ')}`];
+export const savedLines = ({ step, files }: SavedEvent): string[] => [`${colours.green('✓')} step ${step} saved: ${files.join(', ')}`];
 
-export const sampleLines = ({ step, file, prompt }: SampleEvent): string[] => [`${pc.green('✓')} step ${step} drawn: ${file} ${pc.dim(prompt)}`];
+export const sampleLines = ({ step, file, prompt }: SampleEvent): string[] => [`${colours.green('✓')} step ${step} drawn: ${file} ${colours.dim(prompt)}`];
 
 export function doneLines(done: DoneEvent, lastLoss: string): string[] {
   const loss = lastLoss === '' ? '' : `, mean loss ${lastLoss}`;
   const head = done.stopped
-    ? pc.yellow(`Stopped after step ${done.step} of ${done.totalSteps}`)
-    : pc.green(pc.bold(`Done in ${duration(done.seconds)}`)) + `: ${plural(done.step, 'step')}${loss}`;
+    ? colours.yellow(`Stopped after step ${done.step} of ${done.totalSteps}`)
+    : colours.green(colours.bold(`Done in ${duration(done.seconds)}`)) + `: ${plural(done.step, 'step')}${loss}`;
   const files = { adapter: done.adapter, log: done.log, 'contact sheet': done.contactSheet };
-  const rows = Object.entries(files).flatMap(([name, file]) => (file === undefined ? [] : [`  ${pc.dim(name.padEnd(13))}  ${file}`]));
+  const rows = Object.entries(files).flatMap(([name, file]) => (file === undefined ? [] : [`  ${colours.dim(name.padEnd(13))}  ${file}`]));
   return ['', head, ...rows];
 }

@@ -1,8 +1,8 @@
 // Shows the events of a training run: a live display in a terminal, plain lines elsewhere. Knows the run from its events alone.
 import { createLogUpdate } from 'log-update';
-import pc from 'picocolors';
 import type { StepEvent, TrainEvent } from '../train/events.ts';
 import { bar, sparkline, thin } from './bars.ts';
+import { colours } from './colours.ts';
 import { doneLines, planLines, sampleLines, savedLines, warningLines } from './describe.ts';
 import { amount, bytes, cut, displayWidth, duration, loss, percent, rate, speed } from './format.ts';
 
@@ -69,7 +69,7 @@ export function advance(view: View, event: TrainEvent, now: number): { view: Vie
 function endOfPhase(phase: Phase | undefined, now: number): string[] {
   if (phase === undefined) return [];
   const count = phase.total > 1 ? `${amount(phase.done)}, ` : '';
-  return [`${pc.green('✓')} ${phase.name} ${pc.dim(`(${count}${duration((now - phase.since) / 1000)})`)}`];
+  return [`${colours.green('✓')} ${phase.name} ${colours.dim(`(${count}${duration((now - phase.since) / 1000)})`)}`];
 }
 
 /** One piece of a line, and how it is coloured once it is known to fit. */
@@ -94,7 +94,7 @@ const barColumns = (columns: number) => Math.max(8, Math.min(40, columns - 45));
 
 function drawnBar(share: number, columns: number): Piece {
   const { full, rest } = bar(share, barColumns(columns));
-  return [full + rest, () => pc.cyan(full) + pc.dim(rest)];
+  return [full + rest, () => colours.cyan(full) + colours.dim(rest)];
 }
 
 /** The live display as lines of at most `columns`. */
@@ -107,9 +107,9 @@ function phaseLine({ name, done, total, since }: Phase, columns: number, now: nu
   const sign = spinner[Math.floor(now / 100) % spinner.length];
   const elapsed = (now - since) / 1000;
   const title: Piece = [`${sign} ${name}`];
-  if (total <= 0) return line([title, [elapsed < 2 ? '' : duration(elapsed), pc.dim]], columns);
+  if (total <= 0) return line([title, [elapsed < 2 ? '' : duration(elapsed), colours.dim]], columns);
   const left = done > 0 && elapsed > 2 ? `${duration((elapsed / done) * (total - done))} left` : '';
-  return line([title, ...(total > 1 ? [[`${done}/${total}`] as const, drawnBar(done / total, columns), [left, pc.dim] as const] : [])], columns);
+  return line([title, ...(total > 1 ? [[`${done}/${total}`] as const, drawnBar(done / total, columns), [left, colours.dim] as const] : [])], columns);
 }
 
 function stepLines(step: StepEvent, view: View, columns: number, now: number): string[] {
@@ -119,9 +119,9 @@ function stepLines(step: StepEvent, view: View, columns: number, now: number): s
   const room = Math.min(48, columns - displayWidth(`  loss ${loss(step.loss)}  ${mean}  `));
   const isBroken = !Number.isFinite(step.loss);
   return [
-    line([[percent(share).padStart(5), pc.bold], drawnBar(share, columns), [`step ${step.step}/${step.totalSteps}`], [`epoch ${step.epoch}/${step.epochs}`, pc.dim]], columns),
-    line([[` loss ${loss(step.loss)}`, isBroken ? pc.red : undefined], [mean, pc.bold], [room > 4 ? sparkline(view.losses, room) : '', pc.green]], columns),
-    line([[` ${duration(left)} left`, pc.bold], [speed(step.secondsPerStep)], [`memory ${bytes(step.memoryBytes)}`], [ratesText(step), pc.dim]], columns),
+    line([[percent(share).padStart(5), colours.bold], drawnBar(share, columns), [`step ${step.step}/${step.totalSteps}`], [`epoch ${step.epoch}/${step.epochs}`, colours.dim]], columns),
+    line([[` loss ${loss(step.loss)}`, isBroken ? colours.red : undefined], [mean, colours.bold], [room > 4 ? sparkline(view.losses, room) : '', colours.green]], columns),
+    line([[` ${duration(left)} left`, colours.bold], [speed(step.secondsPerStep)], [`memory ${bytes(step.memoryBytes)}`], [ratesText(step), colours.dim]], columns),
   ];
 }
 

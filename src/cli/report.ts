@@ -1,7 +1,7 @@
 // What the user sees when something goes wrong, and the exit code that says so.
-import pc from 'picocolors';
 import { UserError, type Problem } from '../errors.ts';
 import { visible } from '../util/decode-text.ts';
+import { colours } from './colours.ts';
 
 const headlines: Readonly<Record<string, string>> = {
   ConfigError: 'The configuration cannot be used',
@@ -20,12 +20,12 @@ export function report(error: unknown): { readonly text: string; readonly exitCo
     const count = error.problems.length > 1 ? ` (${error.problems.length} problems)` : '';
     const rest = error.problems.length - shownProblems;
     const lines = [...error.problems.slice(0, shownProblems).map(problemText), ...(rest > 0 ? [`  … and ${rest} more`] : [])];
-    return { text: `${pc.red(pc.bold(`${headline}${count}`))}\n${lines.join('\n')}\n`, exitCode: 1 };
+    return { text: `${colours.red(colours.bold(`${headline}${count}`))}\n${lines.join('\n')}\n`, exitCode: 1 };
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return { text: `${stack}\n${pc.red('This is a bug in lora-scripts, not a mistake of yours. Please report it with the lines above.')}\n`, exitCode: 70 };
+  return { text: `${stack}\n${colours.red('This is a bug in lora-scripts, not a mistake of yours. Please report it with the lines above.')}\n`, exitCode: 70 };
 }
 
 function problemText({ where, what, fix }: Problem): string {
-  return `  ${pc.bold(visible(where))}: ${visible(what)}${fix === undefined ? '' : `\n      ${pc.dim(visible(fix))}`}`;
+  return `  ${colours.bold(visible(where))}: ${visible(what)}${fix === undefined ? '' : `\n      ${colours.dim(visible(fix))}`}`;
 }
