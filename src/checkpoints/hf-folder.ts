@@ -25,7 +25,7 @@ export interface LanguageModelWeights {
  * what is not implemented, or when tensors are missing, unexpected, or of the wrong shape or type.
  */
 export function loadLanguageModel(path: string): LanguageModelWeights {
-  const folder = folderOf(path);
+  const folder = languageModelFolder(path);
   const config = readConfig(join(folder, 'config.json'));
   const expected = languageModelParameters(config);
   const weights = new Map([...folderTensors(folder)].filter(([name]) => expected.has(name) || !isLeftOver(name)));
@@ -39,7 +39,8 @@ function isLeftOver(name: string): boolean {
   return name.endsWith('.rotary_emb.inv_freq') || name === 'lm_head.weight';
 }
 
-function folderOf(path: string): string {
+/** The folder of a language model, symbolic links resolved. `path`: the folder, or its config.json. Throws CheckpointError when it is none. */
+export function languageModelFolder(path: string): string {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) fail(path, 'there is no such file or folder', 'Check base_model; a relative path starts from the folder the command runs in.');
   if (!found.isDirectory() && !path.endsWith('config.json')) {

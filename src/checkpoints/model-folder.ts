@@ -5,18 +5,19 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError } from '../errors.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
-import { openSafetensors } from './safetensors-file.ts';
+import { openSafetensors, type SafetensorsFile } from './safetensors-file.ts';
 
 const obtain = 'Download the folder again, or name another model as base_model.';
 
 /** A JSON file, checked. Throws CheckpointError with every fault, each at its key. */
 export function parseFile<T>(path: string, schema: z.ZodType<T>): T {
-  const result = schema.safeParse(readJson(path));
+  const result = schema.safeParse(readJsonFile(path));
   if (result.success) return result.data;
   throw new CheckpointError(result.error.issues.map(({ path: keys, message }) => ({ where: [path, ...(keys.length > 0 ? [keys.join('.')] : [])].join(' '), what: message.replace(/^Invalid input: /, ''), fix: 'This model is not supported, or its configuration is damaged.' })));
 }
 
-function readJson(path: string): unknown {
+/** A JSON file, whatever it holds. Throws CheckpointError. */
+export function readJsonFile(path: string): unknown {
   try {
     return JSON.parse(readFileSync(path, 'utf8').replace(/^\ufeff/, ''));
   } catch (cause) {
@@ -25,27 +26,32 @@ function readJson(path: string): unknown {
   }
 }
 
+/** The tensors of a folder's safetensors files. Throws CheckpointError where there are none. */
+export function folderTensors(folder: string): ReadonlyMap<string, ExternalTensor> {
+  return new Map(folderFiles(folder).flatMap(({ tensors }) => [...tensors]));
+}
+
 /**
- * The tensors of a folder's safetensors files: the full-precision file first, `.fp16.` and other variants where it is
+ * A folder's safetensors files that belong together: the full-precision file first, `.fp16.` and other variants where it is
  * absent, else the shards that its index lists. Throws CheckpointError where there are none.
  */
-export function folderTensors(folder: string): ReadonlyMap<string, ExternalTensor> {
+export function folderFiles(folder: string): SafetensorsFile[] {
   const files = readdirSync(folder).sort();
   const index = files.find((file) => file.endsWith('.safetensors.index.json'));
   const whole = files.filter((file) => /^(diffusion_pytorch_model|model)(\.[\w-]+)?\.safetensors$/.test(file) && !/-of-\d+/.test(file));
   const chosen = whole.find((file) => /^(diffusion_pytorch_model|model)\.safetensors$/.test(file)) ?? whole.find((file) => file.includes('.fp16.')) ?? whole[0];
-  if (chosen !== undefined) return openSafetensors(join(folder, chosen)).tensors;
-  if (index !== undefined) return shardTensors(folder, index);
+  if (chosen !== undefined) return [openSafetensors(join(folder, chosen))];
+  if (index !== undefined) return shardFiles(folder, index);
   const pickles = files.some((file) => /\.(bin|ckpt|pt)$/.test(file));
   const what = pickles ? 'its weights are PyTorch .bin files, which are not read' : 'there is no .safetensors file in this folder';
   const fix = pickles ? 'Look for the .safetensors files of the same model, or convert them with a tool that you trust.' : obtain;
   throw new CheckpointError([{ where: folder, what, fix }]);
 }
 
-function shardTensors(folder: string, index: string): ReadonlyMap<string, ExternalTensor> {
+function shardFiles(folder: string, index: string): SafetensorsFile[] {
   const { weight_map } = parseFile(join(folder, index), z.object({ weight_map: z.record(z.string(), z.string()) }));
   const shards = [...new Set(Object.values(weight_map))].sort();
   const missing = shards.filter((file) => !existsSync(join(folder, file)));
   if (missing.length > 0) throw new CheckpointError(missing.map((file) => ({ where: join(folder, file), what: `this file, one of ${shards.length} that ${index} lists, is missing`, fix: obtain })));
-  return new Map(shards.flatMap((file) => [...openSafetensors(join(folder, file)).tensors]));
+  return shards.map((file) => openSafetensors(join(folder, file)));
 }

@@ -3,7 +3,7 @@
 import { UserError, type Problem } from '../errors.ts';
 import { gguf, type GgufValue } from '../tensor/gguf.ts';
 import type { GgufFamily } from './gguf-families.ts';
-import { headDim, kvHeads, ropeOf, type LanguageConfig } from './hf-folder.ts';
+import { headDim, kvHeads, ropeOf, type LanguageConfig } from './model-files.ts';
 
 type Entries = readonly (readonly [string, GgufValue])[];
 

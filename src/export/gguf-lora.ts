@@ -7,7 +7,7 @@ import { gguf, layoutGguf, type GgufValue } from '../tensor/gguf.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import type { Shape } from '../tensor/tensor.ts';
 import { ggufFamily, ggufModuleName, permutedHeads, permuteRows } from './gguf-families.ts';
-import type { LanguageConfig } from './hf-folder.ts';
+import type { LanguageConfig } from './model-files.ts';
 import { loraScale, mostCommon, type LanguageLora } from './language-lora.ts';
 import { assertShapes, type LoraWeights } from './lora.ts';
 

@@ -11,7 +11,7 @@ import { configEntries, ropeTensors } from './gguf-config.ts';
 import { ggufFamily, ggufModuleName, permutedHeads, permuteRows, type GgufFamily } from './gguf-families.ts';
 import { fileTypes } from './gguf-lora.ts';
 import { tokenizerEntries } from './gguf-tokenizer.ts';
-import { kvHeads, openHfFolder, type HfFolder, type LanguageConfig } from './hf-folder.ts';
+import { kvHeads, openModelFiles, type ModelFiles, type LanguageConfig } from './model-files.ts';
 import { throwProblems } from './lora.ts';
 import { writeInPieces } from './write-pieces.ts';
 
@@ -28,7 +28,7 @@ export interface GgufModelOptions {
 
 /** Writes the file; a few megabytes of weights are in memory at a time. Throws UserError, CheckpointError, SystemError. */
 export function writeGgufModel({ folder, output, type, name }: GgufModelOptions): void {
-  const model = openHfFolder(folder);
+  const model = openModelFiles(folder);
   const family = ggufFamily(model.config.model_type);
   const tensors = plan(model, family, type);
   const { head, sizes } = layoutGguf(metadata(model, family, type, name ?? basename(model.path)), tensors);
@@ -41,7 +41,7 @@ export function writeGgufModel({ folder, output, type, name }: GgufModelOptions)
   });
 }
 
-function metadata(model: HfFolder, family: GgufFamily, type: GgmlWritable, name: string): Map<string, GgufValue> {
+function metadata(model: ModelFiles, family: GgufFamily, type: GgmlWritable, name: string): Map<string, GgufValue> {
   const rows = model.tensors.get('model.embed_tokens.weight')?.shape[0] ?? model.config.vocab_size;
   return new Map([
     ['general.architecture', gguf.text(family.architecture)],
@@ -60,7 +60,7 @@ interface PlannedTensor extends GgufEntry {
   readonly pieces: () => Iterable<Float32Array>;
 }
 
-function plan({ tensors, config, path }: HfFolder, family: GgufFamily, type: GgmlWritable): PlannedTensor[] {
+function plan({ tensors, config, path }: ModelFiles, family: GgufFamily, type: GgmlWritable): PlannedTensor[] {
   const problems: Problem[] = [];
   const planned: PlannedTensor[] = ropeTensors(config).map(({ name, data }) => ({ name, shape: [data.length], type: 'f32', pieces: () => [data] }));
   const isTied = config.tie_word_embeddings ?? family.normShift === 1;

@@ -3,9 +3,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { CheckpointError, UserError } from '../errors.ts';
+import { parseFile } from '../checkpoints/model-folder.ts';
+import { UserError } from '../errors.ts';
 import { gguf, type GgufValue } from '../tensor/gguf.ts';
-import { readJsonFile, type LanguageConfig } from './hf-folder.ts';
+import type { LanguageConfig } from './model-files.ts';
 
 const part = z.looseObject({ type: z.string() });
 
@@ -45,8 +46,8 @@ type Settings = z.infer<typeof settingsSchema>;
  * Throws CheckpointError (files missing or damaged) and UserError (a tokenizer that llama.cpp does not have).
  */
 export function tokenizerEntries(folder: string, config: LanguageConfig, rows: number): (readonly [string, GgufValue])[] {
-  const tokenizer = parse(join(folder, 'tokenizer.json'), tokenizerSchema);
-  const settings = existsSync(join(folder, 'tokenizer_config.json')) ? parse(join(folder, 'tokenizer_config.json'), settingsSchema) : {};
+  const tokenizer = parseFile(join(folder, 'tokenizer.json'), tokenizerSchema);
+  const settings = existsSync(join(folder, 'tokenizer_config.json')) ? parseFile(join(folder, 'tokenizer_config.json'), settingsSchema) : {};
   const { vocab } = tokenizer.model;
   if (Array.isArray(vocab) || (tokenizer.model.type ?? 'BPE') !== 'BPE') return refuse(folder, `a tokenizer of type ${tokenizer.model.type ?? 'Unigram'} is not written as GGUF (only BPE)`);
   const ids = new Map([...Object.entries(vocab), ...tokenizer.added_tokens.map(({ content, id }) => [content, id] as const)]);
@@ -174,12 +175,6 @@ function chatTemplate(folder: string, { chat_template: template }: Settings): st
   if (existsSync(file)) return readFileSync(file, 'utf8');
   if (!Array.isArray(template)) return template ?? undefined;
   return (template.find(({ name }) => name === 'default') ?? template.at(0))?.template;
-}
-
-function parse<T>(path: string, schema: z.ZodType<T>): T {
-  const result = schema.safeParse(readJsonFile(path));
-  if (result.success) return result.data;
-  throw new CheckpointError(result.error.issues.slice(0, 12).map(({ path: keys, message }) => ({ where: `${path} ${keys.join('.')}`, what: message })));
 }
 
 function refuse(folder: string, what: string): never {

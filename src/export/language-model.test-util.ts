@@ -7,7 +7,7 @@ import { hashedWeight } from '../models/hashed-weights.test-util.ts';
 import { fromFloat32, type FloatDType } from '../tensor/half.ts';
 import { deserialize, serialize } from '../tensor/safetensors.ts';
 import { float32, type Shape, type Tensor } from '../tensor/tensor.ts';
-import { kvHeads, headDim, type LanguageConfig } from './hf-folder.ts';
+import { kvHeads, headDim, type LanguageConfig } from './model-files.ts';
 import type { LanguageLora } from './language-lora.ts';
 
 interface Golden {

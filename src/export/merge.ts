@@ -7,7 +7,7 @@ import { writeError } from '../checkpoints/write-file.ts';
 import { UserError, type Problem } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
-import { openHfFolder, type HfFolder } from './hf-folder.ts';
+import { openModelFiles, type ModelFiles } from './model-files.ts';
 import { loraScale, type LanguageLora } from './language-lora.ts';
 import { shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
 import { writeInPieces } from './write-pieces.ts';
@@ -26,7 +26,7 @@ export interface MergeOptions {
  * Throws UserError (adapter and base do not fit), CheckpointError, SystemError.
  */
 export function mergeLora({ base, lora, output }: MergeOptions): void {
-  const model = openHfFolder(base);
+  const model = openModelFiles(base);
   if (existsSync(output) && realpathSync(output) === model.path) throw new UserError([{ where: output, what: 'the merged model would overwrite its base', fix: 'Name another output folder.' }]);
   throwProblems(mergeProblems(model, lora), base);
   const byWeight = new Map(lora.modules.map((module) => [`${module.path}.weight`, module]));
@@ -35,7 +35,7 @@ export function mergeLora({ base, lora, output }: MergeOptions): void {
 }
 
 /** Where adapter and base do not fit. */
-export function mergeProblems({ tensors, path, config }: HfFolder, { modules }: LanguageLora): Problem[] {
+export function mergeProblems({ tensors, path, config }: ModelFiles, { modules }: LanguageLora): Problem[] {
   return modules.flatMap((module): Problem[] => {
     const weight = tensors.get(`${module.path}.weight`);
     const where = `${path} ${module.path}`;

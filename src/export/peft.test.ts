@@ -8,7 +8,7 @@ import { CheckpointError, UserError } from '../errors.ts';
 import { hashedWeight } from '../models/hashed-weights.test-util.ts';
 import { fromFloat32, toFloat32 } from '../tensor/half.ts';
 import { float32 } from '../tensor/tensor.ts';
-import { openHfFolder } from './hf-folder.ts';
+import { openModelFiles } from './model-files.ts';
 import { golden, goldenTensor, linearPaths, tinyLora, writeTinyModel } from './language-model.test-util.ts';
 import { mergedWeight, mergeLora } from './merge.ts';
 import { peftConfig, readPeftFolder, writePeftFolder } from './peft.ts';
@@ -78,7 +78,7 @@ for (const dtype of ['float32', 'bfloat16'] as const) {
     withFolder((folder) => {
       writeTinyModel(join(folder, 'base'), 'llama', dtype);
       mergeLora({ base: join(folder, 'base'), lora, output: join(folder, 'merged') });
-      const [base, merged] = [openHfFolder(join(folder, 'base')), openHfFolder(join(folder, 'merged'))];
+      const [base, merged] = [openModelFiles(join(folder, 'base')), openModelFiles(join(folder, 'merged'))];
       assert.deepEqual([...merged.tensors.keys()], [...base.tensors.keys()]);
       const key = 'model.layers.0.self_attn.k_proj.weight';
       const [tensor, norm] = [key, 'model.norm.weight'].map((name) => merged.tensors.get(name));

@@ -4,13 +4,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { readJsonFile } from '../checkpoints/model-folder.ts';
 import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
 import { writeFileAtomically } from '../checkpoints/write-file.ts';
 import { CheckpointError, type Problem } from '../errors.ts';
 import type { FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
-import { readJsonFile } from './hf-folder.ts';
 import { mostCommon, type LanguageLora } from './language-lora.ts';
 import { assertShapes, convert, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
 

@@ -1,10 +1,10 @@
-// A language model as a Hugging Face folder, for the exports: its configuration and the places of its weights.
+// A language model's config.json as the exports read it: by the file's own keys, of old and new spelling; and the model's files.
 
-import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { openSafetensors, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
-import { CheckpointError } from '../errors.ts';
+import { languageModelFolder } from '../checkpoints/hf-folder.ts';
+import { folderFiles, parseFile } from '../checkpoints/model-folder.ts';
+import type { SafetensorsFile } from '../checkpoints/safetensors-file.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
 
 const ropeSchema = z.looseObject({
@@ -60,8 +60,8 @@ const configSchema = z.looseObject({
 /** What the exports read of a config.json, of old and new spelling. */
 export type LanguageConfig = z.infer<typeof configSchema>;
 
-export interface HfFolder {
-  /** Absolute, symbolic links resolved. */
+export interface ModelFiles {
+  /** The folder, absolute, symbolic links resolved. */
   readonly path: string;
   readonly config: LanguageConfig;
   /** The safetensors files, in the order of their names. */
@@ -70,48 +70,14 @@ export interface HfFolder {
 }
 
 /** Opens a folder with config.json and one or more safetensors files. Throws CheckpointError. */
-export function openHfFolder(folder: string): HfFolder {
-  if (!existsSync(join(folder, 'config.json'))) return fail(folder, 'there is no config.json here', 'Name the folder of a Hugging Face model.');
-  const path = realpathSync(folder);
-  const config = readLanguageConfig(join(path, 'config.json'));
-  const files = weightFiles(path).map((file) => openSafetensors(join(path, file)));
-  return { path, config, files, tensors: new Map(files.flatMap(({ tensors }) => [...tensors])) };
+export function openModelFiles(folder: string): ModelFiles {
+  const path = languageModelFolder(folder);
+  const files = folderFiles(path);
+  return { path, config: readLanguageConfig(path), files, tensors: new Map(files.flatMap(({ tensors }) => [...tensors])) };
 }
 
-/** Reads and checks a config.json. Throws CheckpointError that lists the keys that are missing or wrong. */
-export function readLanguageConfig(path: string): LanguageConfig {
-  const result = configSchema.safeParse(readJsonFile(path));
-  if (result.success) return result.data;
-  throw new CheckpointError(result.error.issues.map(({ path: keys, message }) => ({ where: `${path} ${keys.join('.')}`, what: message, fix: 'Name the folder of a language model (llama, mistral, qwen2, qwen3, gemma2, gemma3, phi3).' })));
-}
-
-export function readJsonFile(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new CheckpointError([{ where: path, what: existsSync(path) ? 'this file is not JSON' : 'this file is missing', fix: 'Download the whole folder of the model again.' }], { cause });
-  }
-}
-
-function weightFiles(folder: string): string[] {
-  const names = readdirSync(folder).sort();
-  const index = names.find((name) => name === 'model.safetensors.index.json');
-  if (names.includes('model.safetensors')) return ['model.safetensors'];
-  if (index !== undefined) return shards(join(folder, index));
-  const pickles = names.some((name) => /\.(bin|pt|pth)$/.test(name));
-  const what = pickles ? 'its weights are PyTorch .bin files, which are not read' : 'there is neither model.safetensors nor model.safetensors.index.json here';
-  return fail(folder, what, 'Look for the .safetensors files of the same model.');
-}
-
-function shards(index: string): string[] {
-  const result = z.object({ weight_map: z.record(z.string(), z.string()) }).safeParse(readJsonFile(index));
-  if (!result.success) return fail(index, 'it has no weight_map of texts', 'Download the file again.');
-  return [...new Set(Object.values(result.data.weight_map))].sort();
-}
-
-function fail(where: string, what: string, fix: string): never {
-  throw new CheckpointError([{ where, what, fix }]);
-}
+/** Reads and checks a folder's config.json. Throws CheckpointError that lists the keys that are missing or wrong. */
+export const readLanguageConfig = (folder: string): LanguageConfig => parseFile(join(folder, 'config.json'), configSchema);
 
 /** The rotary embedding as one record, whichever spelling the file has; `local`: of gemma3's sliding layers. */
 export function ropeOf(config: LanguageConfig): { theta: number; type: string; parameters: z.infer<typeof ropeSchema>; local: number | undefined } {
