@@ -4,6 +4,7 @@ import { InternalError } from '../errors.ts';
 import { Builder } from '../graph/builder.ts';
 import type { Graph, Node, Value } from '../graph/graph.ts';
 import type { OpName } from '../graph/ops.ts';
+import { lateOrder } from '../graph/passes/late-order.ts';
 import { removeDeadNodes } from '../graph/passes/remove-dead-nodes.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { sameShape, type Shape } from '../tensor/tensor.ts';
@@ -32,7 +33,7 @@ export function differentiate(graph: Graph, { loss, wrt }: DifferentiateOptions)
     if (node.outputs.some((value) => active.has(value) && adjoints.has(value))) propagate(g, node, active, adjoints);
   }
   for (const value of wrt) g.output(`grad:${value.name}`, adjointOf(value, adjoints, loss));
-  return removeDeadNodes(g.finish()).graph;
+  return lateOrder(removeDeadNodes(g.finish()).graph, new Set([loss]));
 }
 
 function adjointOf(value: Value, adjoints: ReadonlyMap<Value, Value>, loss: string): Value {

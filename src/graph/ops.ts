@@ -91,6 +91,8 @@ export interface OpAttributes {
   ReduceSum: Axes;
   ReduceMean: Axes;
   ReduceMax: Axes;
+  /** log Σ e^x. */
+  ReduceLogSumExp: Axes;
   Softmax: Axis;
   LogSoftmax: Axis;
   // products
@@ -190,6 +192,7 @@ export const ops: { readonly [K in OpName]: OpInfo } = {
   ReduceSum: unary,
   ReduceMean: unary,
   ReduceMax: unary,
+  ReduceLogSumExp: unary,
   Softmax: unary,
   LogSoftmax: unary,
   MatMul: binary,

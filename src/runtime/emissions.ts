@@ -44,7 +44,7 @@ const same = (e: Emitter, node: Node): void =>
 const withAxis = (e: Emitter, node: NodeOf<'Concat' | 'Gather' | 'Softmax' | 'LogSoftmax'>): void =>
   e.node(node.op, node.inputs.map((value) => value?.name), node.outputs, { axis: int(node.attributes.axis) });
 
-const reduce = (e: Emitter, node: NodeOf<'ReduceSum' | 'ReduceMean' | 'ReduceMax'>): void =>
+const reduce = (e: Emitter, node: NodeOf<'ReduceSum' | 'ReduceMean' | 'ReduceMax' | 'ReduceLogSumExp'>): void =>
   e.node(node.op, [nameOf(node, 0), e.ints(node.attributes.axes)], node.outputs, { keepdims: int(node.attributes.keepdims) });
 
 function slice(e: Emitter, node: NodeOf<'Slice'>): void {
@@ -170,6 +170,7 @@ const emissions: { readonly [K in OpName]: Emit<K> | Emission<K> | 'decompose' }
   ReduceSum: reduce,
   ReduceMean: reduce,
   ReduceMax: reduce,
+  ReduceLogSumExp: reduce,
   Softmax: withAxis,
   LogSoftmax: withAxis,
   MatMul: same,

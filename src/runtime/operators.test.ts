@@ -55,6 +55,7 @@ const tolerances: { readonly [K in OpName]: number } = {
   ReduceSum: FEW,
   ReduceMean: FEW,
   ReduceMax: EXACT,
+  ReduceLogSumExp: FEW,
   Softmax: FEW,
   LogSoftmax: FEW,
   MatMul: FEW,

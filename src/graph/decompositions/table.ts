@@ -57,6 +57,7 @@ export const decompositions: { readonly [K in OpName]: Decomposition<K> | 'primi
   ReduceSum: 'primitive',
   ReduceMean: 'primitive',
   ReduceMax: 'primitive',
+  ReduceLogSumExp: 'primitive',
   Softmax: 'primitive',
   LogSoftmax: 'primitive',
   MatMul: 'primitive',

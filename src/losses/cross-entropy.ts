@@ -1,0 +1,73 @@
+// The loss of a language model: the cross-entropy of each trained token, with logits only where a label is trained.
+
+import type { Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
+import { sizeOf } from '../tensor/tensor.ts';
+
+export interface CrossEntropyInputs {
+  /** What the output head reads: [..., C]. */
+  readonly hidden: Value;
+  /** Weight of the head: [V, C]. */
+  readonly weight: Value;
+  /** Cap c of the logits: c · tanh(logit / c). */
+  readonly softcap?: number;
+  /** The k rows of `hidden`, counted through all its leading axes, at which a token is trained: [k] int32. */
+  readonly positions: Value;
+  /** The token to foresee at each of them: [k] int32, from 0 to V − 1. */
+  readonly labels: Value;
+  /** Rows whose logits exist at a time; by default as many as keep them below 2²³ numbers. */
+  readonly chunk?: number;
+  /** Whether an adapter will stand beside the head: the label's logit is then read from the logits, not computed of one row of the weight. */
+  readonly adapted?: boolean;
+}
+
+/** Numbers in the logits of one chunk: 32 MiB. Fewer would pack the head's weight too often, more would only cost memory. */
+const CHUNK_SIZE = 2 ** 23;
+
+/**
+ * Σᵢ weightᵢ · tokenLossᵢ; shape []. `weights` [k] float32, normally 1 / (trained tokens of the whole accumulated batch),
+ * and 0 for a row that only fills the batch.
+ */
+export function crossEntropy(g: Builder, inputs: CrossEntropyInputs, weights: Value): Value {
+  const losses = tokenLosses(g, inputs);
+  return g.scoped('loss', () => g.reduceSum(g.mul(losses, weights), [0]));
+}
+
+/**
+ * −log p(labelᵢ) of each trained token, in nats; shape [k].
+ * In `differentiate`'s order a chunk's logits are computed when its gradient is, and are gone before the next one's.
+ */
+export function tokenLosses(g: Builder, { hidden, positions, ...inputs }: CrossEntropyInputs): Value {
+  const width = hidden.shape[hidden.shape.length - 1];
+  const [count] = positions.shape;
+  const chunk = inputs.chunk ?? Math.max(1, Math.floor(CHUNK_SIZE / inputs.weight.shape[0]));
+  return g.scoped('loss', () => {
+    const rows = g.gather(g.reshape(hidden, [sizeOf(hidden.shape) / width, width]), positions); // [k, C]
+    const parts = Array.from({ length: Math.ceil(count / chunk) }, (_, i) => {
+      const part = (value: Value) => (count <= chunk ? value : g.slice(value, 0, i * chunk, Math.min(count, (i + 1) * chunk)));
+      return g.scoped(`chunk_${i}`, () => chunkLosses(g, part(rows), part(inputs.labels), inputs));
+    });
+    return parts.length === 1 ? parts[0] : g.concat(parts, 0);
+  });
+}
+
+// log Σᵥ e^zᵥ − z_label
+function chunkLosses(g: Builder, rows: Value, labels: Value, inputs: Pick<CrossEntropyInputs, 'weight' | 'softcap' | 'adapted'>): Value {
+  const logits = capped(g, g.linear(rows, inputs.weight), inputs.softcap); // [n, V]
+  const wanted = inputs.adapted === true ? picked(g, logits, labels) : computed(g, rows, labels, inputs);
+  return g.sub(g.reduceLogSumExp(logits, [1]), wanted);
+}
+
+const capped = (g: Builder, logits: Value, cap: number | undefined): Value => (cap === undefined ? logits : g.mul(g.tanh(g.div(logits, cap)), cap));
+
+/** The logits of the labels alone, [n]: their gradient needs no tensor of the vocabulary's size. */
+function computed(g: Builder, rows: Value, labels: Value, { weight, softcap }: Pick<CrossEntropyInputs, 'weight' | 'softcap'>): Value {
+  return capped(g, g.reduceSum(g.mul(rows, g.gather(weight, labels)), [1]), softcap);
+}
+
+/** The same numbers, out of all logits. */
+function picked(g: Builder, logits: Value, labels: Value): Value {
+  const [n, vocabulary] = logits.shape;
+  const starts = g.constant({ dtype: 'int32', shape: [n], data: Int32Array.from({ length: n }, (_, i) => i * vocabulary) }, 'starts');
+  return g.gather(g.reshape(logits, [n * vocabulary]), g.add(labels, starts));
+}
