@@ -4,7 +4,7 @@ import { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { decoderLayer } from '../nn/decoder-layer.ts';
 import { rmsNorm } from '../nn/rms-norm.ts';
-import { rotation } from '../nn/rotary.ts';
+import { rotation, type Rope, type Rotation } from '../nn/rotary.ts';
 import { float32, type Shape } from '../tensor/tensor.ts';
 import type { LanguageModelConfig } from './language-config.ts';
 import { parameterShapes } from './parameters.ts';
@@ -16,6 +16,8 @@ export interface DecoderInputs {
   readonly positions?: Value;
   /** Positions are below this; S by default. It also decides which frequencies "dynamic" and "longrope" take. */
   readonly length?: number;
+  /** Cosines and sines of the tokens' positions, in place of `positions` and `length`. */
+  readonly rotation?: (rope: Rope) => Rotation;
   /** Added to the scores, broadcastable to [B, heads, S, S]: a large negative number hides. What is yet to come is hidden anyway. */
   readonly mask?: Value;
   /** Where earlier tokens are kept; takes the place of `mask`. */
@@ -36,7 +38,7 @@ const HIDDEN = -1e9;
 /** Token ids -> hidden states [B, S, C] behind the last norm. Parameters `model.…`. */
 export function decoder(g: Builder, config: LanguageModelConfig, inputs: DecoderInputs): Value {
   const { ids, positions, cache, length = ids.shape[1] } = inputs;
-  const rotations = memo((rope: LanguageModelConfig['layers'][number]['rope']) => g.scoped('rotary_emb', () => rotation(g, rope, length, positions)));
+  const rotations = memo((rope: Rope) => inputs.rotation?.(rope) ?? g.scoped('rotary_emb', () => rotation(g, rope, length, positions)));
   const masks = memo((window: number | undefined) => (cache === undefined ? windowMask(g, inputs, window) : cache.mask(window)));
   return g.scoped('model', () => {
     const last = config.layers.reduce((x, { window, rope }, i) => {

@@ -77,12 +77,17 @@ export function rotate(g: Builder, x: Value, heads: number, { cos, sin }: Rotati
 
 /** cos and sin of position · frequency, [length, dims / 2], each step rounded to float32 as the models were trained. */
 export function rotaryTables(rope: Rope, length: number): { cos: Float32Array; sin: Float32Array } {
+  return rotaryRows(rope, length, 0, length);
+}
+
+/** The same for positions first … first + count − 1 of a text of `length` tokens. */
+export function rotaryRows(rope: Rope, length: number, first: number, count: number): { cos: Float32Array; sin: Float32Array } {
   const frequencies = rotaryFrequencies(rope, length);
   const factor = 'attention_factor' in rope.scaling ? Math.fround(rope.scaling.attention_factor) : 1;
   const half = frequencies.length;
-  const [cos, sin] = [new Float32Array(length * half), new Float32Array(length * half)];
+  const [cos, sin] = [new Float32Array(count * half), new Float32Array(count * half)];
   for (let i = 0; i < cos.length; i++) {
-    const angle = Math.fround(Math.floor(i / half) * frequencies[i % half]);
+    const angle = Math.fround((first + Math.floor(i / half)) * frequencies[i % half]);
     cos[i] = Math.fround(Math.cos(angle)) * factor;
     sin[i] = Math.fround(Math.sin(angle)) * factor;
   }
