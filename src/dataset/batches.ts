@@ -1,5 +1,6 @@
 // The order of training: which samples make up which step, as a pure function of (samples, batch size, seed, step).
 import { InternalError } from '../errors.ts';
+import { chunks } from '../util/chunks.ts';
 import { permutation, type Seed } from '../util/philox.ts';
 import type { Size } from './buckets.ts';
 
@@ -87,8 +88,4 @@ function drawEpoch(buckets: readonly Bucket[], batchSize: number, seed: Seed, ep
 function shuffled({ size, indices }: Bucket, batchSize: number, seed: Seed, epoch: number, stream: number): Batch[] {
   const order = [...permutation(seed, stream, indices.length)].map((i) => indices[i]);
   return chunks(order, batchSize).map((part) => ({ epoch, bucket: size, indices: part }));
-}
-
-function chunks<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }

@@ -1,9 +1,9 @@
 // What an adapter does, on one sheet: the same prompts and seeds without it and with it.
 
-import { contactSheet, type SheetRow } from '../dataset/contact-sheet.ts';
 import { enlarged, type Picture } from '../dataset/image.ts';
 import type { AdapterWeights } from './adapter.ts';
 import type { PictureRequest } from './picture-request.ts';
+import { contactSheet, type SheetRow } from './picture-sheet.ts';
 import type { SamplerName } from './samplers/samplers.ts';
 import type { ImageGenerator } from './text-to-image.ts';
 

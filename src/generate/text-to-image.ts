@@ -20,7 +20,7 @@ export interface ImageGeneratorOptions {
   /** What `loadStableDiffusion` returns, or a configuration with weights in memory. */
   readonly checkpoint: { readonly config: StableDiffusionConfig; readonly weights: Weights };
   readonly tokenizer: Pick<ClipTokenizer, 'encode'>;
-  /** Layers that have an adapter: the modules of a training graph, or `adapterOf(…).sizes`. */
+  /** Layers that have an adapter: the modules of a training graph. */
   readonly modules?: readonly AdapterSize[];
   /** For requests that bring none of their own. */
   readonly loraWeights?: AdapterWeights;

@@ -1,5 +1,6 @@
 // The order in which sequences are trained, as a pure function of (sequences, options, seed, step), and a batch's tensors.
 import { InternalError } from '../../errors.ts';
+import { chunks } from '../../util/chunks.ts';
 import { permutation, type Seed } from '../../util/philox.ts';
 import { pack } from './packing.ts';
 import type { Sequence } from './sequences.ts';
@@ -101,10 +102,6 @@ function grouped(order: readonly (readonly number[])[], { lengths, batchSize, se
 function rowLength(rows: readonly (readonly number[])[], { lengths, maxSeqLength, packing, lengthStep = Math.ceil(maxSeqLength / 8) }: TextBatchOptions): number {
   const longest = Math.max(...rows.map((row) => row.reduce((sum, index) => sum + lengths[index], 0)));
   return packing === true ? maxSeqLength : Math.min(maxSeqLength, Math.ceil(longest / lengthStep) * lengthStep);
-}
-
-function chunks<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
 // ---- tensors -----------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import { batchPlan, type BatchPlan } from '../../dataset/batches.ts';
 import type { NoiseSchedule } from '../../models/noise-schedule.ts';
 import { int32, type Shape, type Tensor } from '../../tensor/tensor.ts';
+import { chunks } from '../../util/chunks.ts';
 import type { BatchInputs } from '../loop.ts';
 import type { MicroBatch } from '../task.ts';
 import type { BatchShape } from './adapted-model.ts';
@@ -85,8 +86,4 @@ export const shapeKey = ({ size, height, width, tokens }: BatchShape): string =>
 export function shapeOf(key: string): BatchShape {
   const [size, height, width, tokens] = key.split('x').map(Number);
   return { size, height, width, tokens };
-}
-
-function chunks<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
