@@ -1,37 +1,45 @@
-// A LoRA merged into its base model: W + s · B A, file by file and tensor by tensor, every weight in the type it had.
+// A LoRA merged into its base model: W + s · B A, file by file and tensor by tensor.
 
-import { closeSync, copyFileSync, mkdirSync, openSync, readdirSync, readSync, realpathSync, existsSync, statSync } from 'node:fs';
+import { closeSync, copyFileSync, openSync, readdirSync, readSync, realpathSync, existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { z } from 'zod';
+import { parseFile } from '../checkpoints/model-folder.ts';
 import { readFloat32, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
-import { writeError } from '../checkpoints/write-file.ts';
+import { writeError, writeFileAtomically } from '../checkpoints/write-file.ts';
 import { UserError, type Problem } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
+import { layoutSafetensors } from '../tensor/safetensors.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { openModelFiles, type ModelFiles } from './model-files.ts';
 import { loraScale, type LanguageLora } from './language-lora.ts';
 import { shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
-import { writeInPieces } from './write-pieces.ts';
+import { writeFolder, writeInPieces } from './write-pieces.ts';
 
 export interface MergeOptions {
   /** The folder of the base model. */
   readonly base: string;
   readonly lora: LanguageLora;
-  /** The folder to write: another one than the base's. */
+  /** The folder to write: a new one, or an empty one. */
   readonly output: string;
+  /** The type of all floating weights; each keeps its own unless given. */
+  readonly dtype?: FloatDType;
 }
 
 /**
- * Writes the base model with the adapter in its weights: the same files, tensors and types, and the other small files
- * of the folder (configuration, tokenizer, template). One tensor at a time is in memory.
- * Throws UserError (adapter and base do not fit), CheckpointError, SystemError.
+ * Writes the base model with the adapter in its weights: the same files and tensors, and the other small files of the
+ * folder (configuration, tokenizer, template). One tensor at a time is in memory; the folder appears when it is whole.
+ * Throws UserError (adapter and base do not fit, a weight too large for float16), CheckpointError, SystemError.
  */
-export function mergeLora({ base, lora, output }: MergeOptions): void {
+export function mergeLora({ base, lora, output, dtype }: MergeOptions): void {
   const model = openModelFiles(base);
   if (existsSync(output) && realpathSync(output) === model.path) throw new UserError([{ where: output, what: 'the merged model would overwrite its base', fix: 'Name another output folder.' }]);
   throwProblems(mergeProblems(model, lora), base);
   const byWeight = new Map(lora.modules.map((module) => [`${module.path}.weight`, module]));
-  for (const file of model.files) writeMerged(file, join(output, basename(file.path)), byWeight, lora.rslora);
-  copyRest(model.path, output);
+  writeFolder(output, (folder) => {
+    const sizes = model.files.map((file) => writeMerged(file, join(folder, basename(file.path)), { byWeight, rslora: lora.rslora, dtype }));
+    copyRest(model.path, folder);
+    if (dtype !== undefined) tellType(folder, dtype, sizes.reduce((sum, size) => sum + size, 0));
+  });
 }
 
 /** Where adapter and base do not fit. */
@@ -76,18 +84,52 @@ export function mergedWeight(weight: Tensor<'float32'>, module: LoraWeights, rsl
   return { dtype: 'float32', shape: weight.shape, data: out };
 }
 
-/** The header stays as it is, since names, types and sizes do. */
-function writeMerged(file: SafetensorsFile, path: string, byWeight: ReadonlyMap<string, LoraWeights>, rslora: boolean): void {
-  const sorted = [...file.tensors].sort(([, a], [, b]) => a.offset - b.offset);
-  const start = sorted.length === 0 ? file.size : sorted[0][1].offset;
+interface Merging {
+  readonly byWeight: ReadonlyMap<string, LoraWeights>;
+  readonly rslora: boolean;
+  readonly dtype: FloatDType | undefined;
+}
+
+/** Returns the bytes of the tensors. */
+function writeMerged(file: SafetensorsFile, path: string, merging: Merging): number {
+  const described = new Map(Array.from(file.tensors, ([name, { dtype, shape }]) => [name, { dtype: isMergeable(dtype) ? (merging.dtype ?? dtype) : dtype, shape }] as const));
+  const { head, order, dataBytes } = layoutSafetensors(described, file.metadata);
   writeInPieces(path, (write) => {
-    copyRange(file.path, 0, start, write);
-    for (const [name, tensor] of sorted) {
-      const module = byWeight.get(name);
-      if (module === undefined || !isMergeable(tensor.dtype)) copyRange(file.path, tensor.offset, tensor.length, write);
-      else write(bytesOf(fromFloat32(mergedWeight(readFloat32(tensor), module, rslora), tensor.dtype)));
+    write(head);
+    for (const name of order) {
+      const tensor = file.tensors.get(name);
+      if (tensor !== undefined) writeTensor(name, tensor, merging, write);
     }
   });
+  return dataBytes;
+}
+
+function writeTensor(name: string, tensor: ExternalTensor, { byWeight, rslora, dtype }: Merging, write: (bytes: Uint8Array) => void): void {
+  const module = byWeight.get(name);
+  const wanted = isMergeable(tensor.dtype) ? (dtype ?? tensor.dtype) : undefined;
+  if (wanted === undefined || (module === undefined && wanted === tensor.dtype)) return copyRange(tensor.path, tensor.offset, tensor.length, write);
+  const read = readFloat32(tensor);
+  const merged = module === undefined ? read : mergedWeight(read, module, rslora);
+  if (wanted === 'float16') requireRange(name, merged);
+  write(bytesOf(fromFloat32(merged, wanted)));
+}
+
+/** Numbers from here on round to infinity in float16. */
+const FLOAT16_END = 65520;
+
+function requireRange(name: string, { data }: Tensor<'float32'>): void {
+  const beyond = data.find((value) => Math.abs(value) >= FLOAT16_END);
+  if (beyond !== undefined) throw new UserError([{ where: name, what: `the merged weight has ${beyond}, more than float16 holds (65504)`, fix: 'Merge with --dtype bfloat16 or float32.' }]);
+}
+
+/** The files that say what type and size the weights have. */
+function tellType(folder: string, dtype: FloatDType, total_size: number): void {
+  changeJson(join(folder, 'config.json'), (config) => ({ ...config, ['dtype' in config ? 'dtype' : 'torch_dtype']: dtype }));
+  for (const name of readdirSync(folder).filter((file) => file.endsWith('.safetensors.index.json'))) changeJson(join(folder, name), (index) => ({ ...index, metadata: { total_size } }));
+}
+
+function changeJson(path: string, change: (content: Record<string, unknown>) => object): void {
+  writeFileAtomically(path, `${JSON.stringify(change(parseFile(path, z.record(z.string(), z.unknown()))), null, 2)}\n`);
 }
 
 function bytesOf({ data }: Tensor): Uint8Array {
@@ -114,7 +156,6 @@ function copyRest(from: string, to: string): void {
   const isWeights = /\.(safetensors|bin|pt|pth|ckpt|gguf|onnx|h5|msgpack)$/;
   const names = readdirSync(from).filter((name) => !isWeights.test(name) && !/^(README|\.)/.test(name) && statSync(join(from, name)).isFile());
   try {
-    mkdirSync(to, { recursive: true });
     for (const name of names) copyFileSync(join(from, name), join(to, name));
   } catch (cause) {
     throw writeError(to, cause);

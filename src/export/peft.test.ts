@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { withFolder, write } from '../checkpoints/small-model.test-util.ts';
@@ -93,6 +93,30 @@ for (const dtype of ['float32', 'bfloat16'] as const) {
   });
 }
 
+test('merges into another type, and says so in the files beside', () => {
+  withFolder((folder) => {
+    const [base, output] = [join(folder, 'base'), join(folder, 'a/merged')];
+    writeTinyModel(base, 'llama', 'bfloat16');
+    mergeLora({ base, lora, output, dtype: 'float16' });
+    const { config, tensors } = openModelFiles(output);
+    assert.ok([...tensors.values()].every(({ dtype }) => dtype === 'float16'));
+    assert.equal(config.torch_dtype, 'float16');
+    const { metadata } = JSON.parse(readFileSync(join(output, 'model.safetensors.index.json'), 'utf8')) as { metadata: object };
+    assert.deepEqual(metadata, { total_size: [...tensors.values()].reduce((sum, { length }) => sum + length, 0) });
+    assert.throws(() => mergeLora({ base, lora, output }), /has files in it already/);
+  });
+});
+
+test('a merged weight beyond float16 is named, and no folder is left', () => {
+  withFolder((folder) => {
+    const [base, output] = [join(folder, 'base'), join(folder, 'a/merged')];
+    writeTinyModel(base, 'llama');
+    const huge = { ...lora, modules: lora.modules.map((module) => ({ ...module, alpha: 1e8 })) };
+    assert.throws(() => mergeLora({ base, lora: huge, output, dtype: 'float16' }), /more than float16 holds[^]*bfloat16/);
+    assert.ok(!existsSync(join(folder, 'a')));
+  });
+});
+
 test('refuses to merge what does not fit, each layer by name', () => {
   withFolder((folder) => {
     writeTinyModel(folder, 'llama');
@@ -101,5 +125,6 @@ test('refuses to merge what does not fit, each layer by name', () => {
     const isOurs = (error: unknown) => error instanceof UserError && /layers\.9\.self_attn\.q_proj: the base model has no such layer[^]*up_proj: its weight is \[96, 64\]/.test(error.message);
     assert.throws(() => mergeLora({ base: folder, lora: { modules: wrong, rslora: false }, output: join(folder, 'out') }), isOurs);
     assert.throws(() => mergeLora({ base: folder, lora, output: folder }), /overwrite its base/);
+    assert.ok(!existsSync(join(folder, 'out')) && !existsSync(join(folder, 'out.part')));
   });
 });

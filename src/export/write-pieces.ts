@@ -1,8 +1,9 @@
-// Large files written piece by piece: beside their place, then flushed and renamed, so that none is ever half there.
+// Large files and folders written piece by piece: beside their place, then flushed and renamed, so that none is ever half there.
 
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { writeError } from '../checkpoints/write-file.ts';
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, rmdirSync, statSync, writeSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { makeFolders, writeError } from '../checkpoints/write-file.ts';
+import { UserError } from '../errors.ts';
 
 /**
  * Runs `produce`, which gives the file's bytes one piece after another; a file of that name is replaced at the end.
@@ -11,7 +12,7 @@ import { writeError } from '../checkpoints/write-file.ts';
 export function writeInPieces(path: string, produce: (write: (bytes: Uint8Array) => void) => void): void {
   const partial = `${path}.part`;
   const fd = attempt(path, () => {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolders(dirname(resolve(path)));
     return openSync(partial, 'w');
   });
   try {
@@ -24,6 +25,30 @@ export function writeInPieces(path: string, produce: (write: (bytes: Uint8Array)
   }
   closeSync(fd);
   attempt(path, () => renameSync(partial, path));
+}
+
+/**
+ * Runs `produce` with a new folder beside `path`, which becomes `path` when all is written. Throws UserError where a folder
+ * with something in it is already there, SystemError when the disk refuses, and what `produce` throws; then nothing is left behind.
+ */
+export function writeFolder(path: string, produce: (folder: string) => void): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found !== undefined && (!found.isDirectory() || readdirSync(path).length > 0)) {
+    throw new UserError([{ where: path, what: found.isDirectory() ? 'this folder has files in it already' : 'this is a file; a folder is to be made there', fix: 'Name a new folder, or empty this one first.' }]);
+  }
+  const partial = `${resolve(path)}.part`;
+  rmSync(partial, { recursive: true, force: true }); // of a run that was cut short
+  const made = attempt(path, () => makeFolders(partial));
+  try {
+    produce(partial);
+    attempt(path, () => {
+      if (existsSync(path)) rmdirSync(path);
+      renameSync(partial, path);
+    });
+  } catch (error) {
+    if (made !== undefined) rmSync(made, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 function attempt<T>(path: string, action: () => T): T {

@@ -3,7 +3,7 @@
 
 import { CheckpointError, type Problem } from '../errors.ts';
 import { dtypes, typedArrays, type DType } from './dtype.ts';
-import type { ExternalTensor, Shape, Tensor } from './tensor.ts';
+import { sizeOf, type ExternalTensor, type Shape, type Tensor } from './tensor.ts';
 
 export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>;
@@ -56,24 +56,35 @@ export function tensorFromBytes(dtype: DType, shape: Shape, bytes: Uint8Array): 
 /** Small numbers first in a file need no padding: the widest types come first. The order is that of the format's own writer. */
 const writeOrder: readonly DType[] = ['int64', 'float64', 'float32', 'int32', 'bfloat16', 'float16', 'int16', 'int8', 'uint8', 'bool'];
 
+/** What the header says of a tensor to be written. */
+type Described = Pick<Tensor, 'dtype' | 'shape'>;
+
 /**
- * The bytes of a safetensors file, equal to those of the format's own writer: tensors by type, then by name;
- * the header padded with spaces to a multiple of 8.
+ * The beginning of a file, up to the first tensor's bytes, and the names in the order in which these follow without holes;
+ * equal to those of the format's own writer: tensors by type, then by name; the header padded with spaces to a multiple of 8.
  */
-export function serialize(tensors: ReadonlyMap<string, Tensor>, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+export function layoutSafetensors(tensors: ReadonlyMap<string, Described>, metadata: Readonly<Record<string, string>> = {}): { head: Uint8Array; order: readonly string[]; dataBytes: number } {
   const sorted = [...tensors].sort(([nameA, a], [nameB, b]) => writeOrder.indexOf(a.dtype) - writeOrder.indexOf(b.dtype) || (nameA < nameB ? -1 : 1));
   const header: Record<string, unknown> = Object.keys(metadata).length === 0 ? {} : { __metadata__: metadata };
   let end = 0;
-  for (const [name, { dtype, shape, data }] of sorted) {
-    header[name] = { dtype: dtypes[dtype].safetensors, shape, data_offsets: [end, (end += data.byteLength)] };
+  for (const [name, { dtype, shape }] of sorted) {
+    header[name] = { dtype: dtypes[dtype].safetensors, shape, data_offsets: [end, (end += sizeOf(shape) * dtypes[dtype].bytes)] };
   }
   const text = new TextEncoder().encode(JSON.stringify(header));
-  const start = 8 + Math.ceil(text.length / 8) * 8;
-  const out = new Uint8Array(start + end).fill(0x20, 8, start);
-  new DataView(out.buffer).setBigUint64(0, BigInt(start - 8), true);
-  out.set(text, 8);
-  let at = start;
-  for (const [, { data }] of sorted) {
+  const head = new Uint8Array(8 + Math.ceil(text.length / 8) * 8).fill(0x20, 8);
+  new DataView(head.buffer).setBigUint64(0, BigInt(head.length - 8), true);
+  head.set(text, 8);
+  return { head, order: sorted.map(([name]) => name), dataBytes: end };
+}
+
+/** The bytes of a whole file. */
+export function serialize(tensors: ReadonlyMap<string, Tensor>, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+  const { head, order, dataBytes } = layoutSafetensors(tensors, metadata);
+  const out = new Uint8Array(head.length + dataBytes);
+  out.set(head);
+  let at = head.length;
+  for (const name of order) {
+    const data = tensors.get(name)?.data ?? new Uint8Array();
     out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
     at += data.byteLength;
   }
