@@ -6,16 +6,9 @@ import type { Graph } from '../graph/graph.ts';
 import { textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import type { StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
 import { compile, type CompileOptions, type Program } from '../runtime/program.ts';
-import { float32, zeros, type Tensor } from '../tensor/tensor.ts';
-import type { AdapterSize, AdapterWeights } from './adapter.ts';
-
-/** Adapter weights and their strength; without weights the strength is 0. */
-export interface Adaptation {
-  readonly weights: AdapterWeights | undefined;
-  readonly multiplier: number;
-}
-
-const MULTIPLIER = 'multiplier';
+import type { Tensor } from '../tensor/tensor.ts';
+import { adapterInputs, MULTIPLIER, type Adaptation } from './adaptation.ts';
+import type { AdapterSize } from './adapter.ts';
 
 /** A model as a session for one shape at a time: another shape replaces it. */
 export class Stage<Shape extends readonly number[]> {
@@ -50,18 +43,6 @@ export class Stage<Shape extends readonly number[]> {
     this.#loaded = { key, modules, program: await compile(graph, this.#options) };
     return this.#loaded;
   }
-}
-
-function adapterInputs(modules: readonly LoraModule[], adaptation: Adaptation | undefined): Record<string, Tensor> {
-  if (modules.length === 0) return {};
-  const weights = adaptation?.weights;
-  const multiplier = weights === undefined ? 0 : (adaptation?.multiplier ?? 0);
-  const given = modules.flatMap(({ down, up }) => [down, up]).map(({ name, shape }): [string, Tensor] => {
-    const tensor = weights === undefined ? zeros('float32', shape) : weights.get(name);
-    if (tensor === undefined) throw new InternalError(`the adapter's weight ${name} is not given`);
-    return [name, tensor];
-  });
-  return { ...Object.fromEntries(given), [MULTIPLIER]: float32([], [multiplier]) };
 }
 
 /** Throws InternalError when an adapter belongs to no layer of the text encoder or the UNet. */

@@ -8,13 +8,14 @@ import type { Weights } from '../runtime/lowering.ts';
 import { byteLength, float32, int32, type Tensor } from '../tensor/tensor.ts';
 import type { ClipTokenizer } from '../tokenizer/clip.ts';
 import { normals } from '../util/philox.ts';
+import type { Adaptation } from './adaptation.ts';
 import type { AdapterSize, AdapterWeights } from './adapter.ts';
 import { batchesOf, type PictureBatch } from './picture-batches.ts';
 import { completeRequests, type PictureRequest } from './picture-request.ts';
 import { rgbOf } from './pixels.ts';
 import type { Predict } from './samplers/sampler.ts';
 import { samplers } from './samplers/samplers.ts';
-import { checkAdapter, Stage, type Adaptation } from './stages.ts';
+import { checkAdapter, Stage } from './stages.ts';
 
 export interface ImageGeneratorOptions {
   /** What `loadStableDiffusion` returns, or a configuration with weights in memory. */

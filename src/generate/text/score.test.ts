@@ -1,0 +1,60 @@
+// Scores of tokens against the logits of the model that generates.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ConfigError } from '../../errors.ts';
+import { hashedUniforms } from '../../models/hashed-weights.test-util.ts';
+import type { Adaptation } from '../adaptation.ts';
+import { CachedModel } from './cached-model.ts';
+import { TokenScorer } from './score.ts';
+import { tinyAdapter, tinyModel } from './tiny-models.test-util.ts';
+
+/** log softmax in float64. */
+function logProbability(logits: Float32Array, id: number): number {
+  const top = Math.max(...logits);
+  return logits[id] - top - Math.log(logits.reduce((sum, x) => sum + Math.exp(x - top), 0));
+}
+
+const idsOf = (count: number) => [...hashedUniforms('text', count)].map((u) => Math.floor(12 * (u + 1)));
+
+for (const [name, count] of [['gemma2', 40], ['phi3, longrope, short', 12], ['llama, tied, biases', 70]] as const) {
+  test(`${name}: scores of ${count} tokens are those of one token after the other, with the adapter and without`, async () => {
+    const { config, weights } = tinyModel(name);
+    const { modules, loraWeights } = tinyAdapter(config);
+    const sizes = new Map(modules.map((module) => [module.path, module]));
+    const [model, scorer] = [new CachedModel(config, sizes, { weights, capacity: 128, threads: 1 }), new TokenScorer(config, sizes, { weights, threads: 1 })];
+    const [ids, from] = [idsOf(count), 3];
+    const sums: number[] = [];
+    for (const adaptation of [undefined, { weights: loraWeights, multiplier: 1 }] satisfies (Adaptation | undefined)[]) {
+      model.reset();
+      let logits = await model.feed(ids.slice(0, from), adaptation);
+      const { sum, tokens } = await scorer.scoreTokens({ ids, from }, adaptation);
+      assert.equal(tokens.length, count - from);
+      for (const [i, id] of ids.slice(from).entries()) {
+        const expected = logProbability(logits, id);
+        assert.ok(Math.abs(tokens[i] - expected) < 2e-5, `token ${from + i}: ${tokens[i]}, not ${expected}`); // float32 sums in another order
+        logits = await model.feed([id], adaptation);
+      }
+      assert.ok(Math.abs(sum - tokens.reduce((a, b) => a + b)) < 1e-6);
+      sums.push(sum);
+    }
+    assert.ok(Math.abs(sums[0] - sums[1]) > 0.1);
+    for (const each of [model, scorer]) await each.release();
+  });
+}
+
+test('what follows a text does not count, whatever room there is', async () => {
+  const { config, weights } = tinyModel('gemma3_text');
+  const scorer = new TokenScorer(config, new Map(), { weights, threads: 1 });
+  const ids = idsOf(130);
+  const [short, long] = [await scorer.scoreTokens({ ids: ids.slice(0, 50), from: 1 }), await scorer.scoreTokens({ ids, from: 1 })];
+  await scorer.release();
+  assert.equal(long.tokens.length, 129);
+  for (const [i, x] of short.tokens.entries()) assert.ok(Math.abs(x - long.tokens[i]) < 1e-5); // float32 sums in another order
+});
+
+test('what cannot be scored is named', async () => {
+  const { config, weights } = tinyModel('llama');
+  const scorer = new TokenScorer(config, new Map(), { weights });
+  for (const request of [{ ids: [1, 2], from: 0 }, { ids: [1, 2], from: 2 }, { ids: [1, 24], from: 1 }]) await assert.rejects(scorer.scoreTokens(request), ConfigError);
+});

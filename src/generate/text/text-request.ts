@@ -1,0 +1,100 @@
+// A request for a text: what may be said of it, and what is meant where nothing is said.
+
+import { ConfigError, type Problem } from '../../errors.ts';
+import type { ChatMessage, ChatTemplate } from '../../tokenizer/chat.ts';
+import type { TextTokenizer } from '../../tokenizer/text.ts';
+import type { Seed } from '../../util/philox.ts';
+import type { AdapterWeights } from '../adapter.ts';
+import type { SamplingOptions } from './sampling.ts';
+
+/** Token ids as they are; or a text, with the marks that the tokenizer puts around one; or a conversation, which the chat template writes up to the answer. */
+export type TextPrompt = Int32Array | readonly number[] | string | readonly ChatMessage[];
+
+export interface TextRequest extends Partial<SamplingOptions> {
+  readonly prompt: TextPrompt;
+  /** Default 128. */
+  readonly maxNewTokens?: number;
+  /** The answer ends before the first of these. A mark of the tokenizer, such as `<|im_end|>`, ends it as a token. */
+  readonly stop?: readonly string[];
+  /** Of the draws; default 0. */
+  readonly seed?: Seed;
+  /** Of the adapter; default: the generator's. */
+  readonly loraWeights?: AdapterWeights;
+  /** Strength of the adapter; 0 is without it. Default 1. */
+  readonly multiplier?: number;
+}
+
+/** A request in which nothing is left open. */
+export interface CompleteTextRequest {
+  readonly ids: readonly number[];
+  readonly maxNewTokens: number;
+  readonly sampling: SamplingOptions;
+  readonly stop: readonly string[];
+  /** Tokens that end the answer. */
+  readonly endIds: ReadonlySet<number>;
+  readonly seed: Seed;
+}
+
+export interface TextSurroundings {
+  readonly tokenizer: TextTokenizer;
+  readonly template: ChatTemplate | undefined;
+  readonly vocabulary: number;
+}
+
+/** Throws ConfigError with everything that is wrong. */
+export function completeTextRequest(request: TextRequest, around: TextSurroundings): CompleteTextRequest {
+  const { maxNewTokens = 128, stop = [], seed = 0 } = request;
+  const sampling = samplingOf(request);
+  const problems = [...numberProblems({ ...sampling, maxNewTokens, multiplier: request.multiplier ?? 1 }), ...stopProblems(stop)];
+  const ids = promptIds(request.prompt, around, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  const { tokenizer } = around;
+  const mark = (text: string): number[] => [tokenizer.idOf(text)].filter((id) => id !== undefined && tokenizer.specialIds.has(id)).map(Number);
+  return { ids, maxNewTokens, sampling, seed, stop: stop.filter((text) => mark(text).length === 0), endIds: new Set([...tokenizer.endIds, ...stop.flatMap(mark)]) };
+}
+
+function samplingOf({ temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 }: TextRequest): SamplingOptions {
+  return { temperature, topK, topP, minP, repetitionPenalty };
+}
+
+type Numbers = SamplingOptions & { readonly maxNewTokens: number; readonly multiplier: number };
+
+const limits: { readonly [K in keyof Numbers]: readonly [holds: (x: number) => boolean, wanted: string] } = {
+  maxNewTokens: [(x) => Number.isInteger(x) && x >= 1, 'a whole number from 1 on'],
+  temperature: [(x) => x >= 0 && x < Infinity, 'a number from 0 on; 0 always takes the likeliest token'],
+  topK: [(x) => Number.isInteger(x) && x >= 0, 'a whole number from 0 on; 0 keeps all tokens'],
+  topP: [(x) => x > 0 && x <= 1, 'above 0 and at most 1; 1 keeps all tokens'],
+  minP: [(x) => x >= 0 && x <= 1, 'from 0 to 1; 0 keeps all tokens'],
+  repetitionPenalty: [(x) => x > 0 && x < Infinity, 'a number above 0; 1 changes nothing'],
+  multiplier: [(x) => Number.isFinite(x), 'a number; 0 is without the adapter'],
+};
+
+function numberProblems(numbers: Numbers): Problem[] {
+  // Object.keys forgets the keys' type
+  return (Object.keys(limits) as (keyof Numbers)[]).flatMap((key) => {
+    const [holds, wanted] = limits[key];
+    return holds(numbers[key]) ? [] : [{ where: key, what: `is ${numbers[key]}, not ${wanted}` }];
+  });
+}
+
+const stopProblems = (stop: readonly string[]): Problem[] => (stop.includes('') ? [{ where: 'stop', what: 'has an empty text, with which every answer would begin' }] : []);
+
+function promptIds(prompt: TextPrompt, { tokenizer, template, vocabulary }: TextSurroundings, problems: Problem[]): number[] {
+  const ids = typeof prompt === 'string' ? [...tokenizer.encode(prompt)] : isConversation(prompt) ? conversationIds(prompt, tokenizer, template, problems) : Array.from(prompt);
+  const unknown = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabulary));
+  if (unknown !== undefined) problems.push({ where: 'prompt', what: `has the token ${unknown}; the model knows 0 to ${vocabulary - 1}` });
+  if (ids.length === 0 && problems.length === 0) problems.push({ where: 'prompt', what: 'is empty' });
+  return ids;
+}
+
+function isConversation(prompt: Exclude<TextPrompt, string>): prompt is readonly ChatMessage[] {
+  return typeof prompt[0] === 'object';
+}
+
+function conversationIds(messages: readonly ChatMessage[], tokenizer: TextTokenizer, template: ChatTemplate | undefined, problems: Problem[]): number[] {
+  if (template === undefined) {
+    problems.push({ where: 'prompt', what: 'is a conversation, but the tokenizer has no chat template', fix: 'Name one as chatTemplate, for example chatml or plain.' });
+    return [];
+  }
+  return [...tokenizer.encode(template.render(messages, true), { special: false })];
+}
