@@ -1,4 +1,5 @@
 // The form of a command: what it is called, what it takes, what it does.
+import { UserError } from '../errors.ts';
 
 /** One option of a command; its value arrives under `key`. */
 export interface CommandFlag {
@@ -12,13 +13,29 @@ export interface CommandFlag {
   readonly group?: string;
 }
 
+/** A word behind the command's name; its value arrives under `key`. */
+export interface CommandArgument {
+  /** As commander writes it: `<adapter>`. */
+  readonly name: string;
+  readonly key: string;
+  readonly description: string;
+}
+
 export interface Command {
   /** `train`, or `config schema`. */
   readonly name: string;
   readonly summary: string;
+  readonly arguments?: readonly CommandArgument[];
   readonly flags: readonly CommandFlag[];
   /** Lines below the help: examples. */
   readonly examples?: readonly string[];
   /** Returns the exit code. */
   readonly run: (given: Readonly<Record<string, unknown>>) => Promise<number> | number;
+}
+
+/** `value`, one of `choices`. Throws UserError that lists them. */
+export function choice<const T extends string>(where: string, value: string, choices: readonly T[]): T {
+  const found = choices.find((one) => one === value.toLowerCase());
+  if (found !== undefined) return found;
+  throw new UserError([{ where, what: `there is no "${value}"; there are ${choices.join(', ')}` }]);
 }

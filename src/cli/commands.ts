@@ -1,6 +1,8 @@
 // The table of commands.
 import { configJsonSchema } from '../config/schema.ts';
 import type { Command } from './command.ts';
+import { exportCommand } from './export.ts';
+import { mergeCommand } from './merge.ts';
 import { trainCommand } from './train.ts';
 
 const schemaCommand: Command = {
@@ -13,4 +15,4 @@ const schemaCommand: Command = {
   },
 };
 
-export const commands: readonly Command[] = [trainCommand, schemaCommand];
+export const commands: readonly Command[] = [trainCommand, mergeCommand, exportCommand, schemaCommand];

@@ -18,15 +18,16 @@ export function createProgram(commands: readonly Command[], version: string, fin
 function addCommand(program: Commander, command: Command, finish: (code: number) => void): void {
   const words = command.name.split(' ');
   const last = words[words.length - 1];
-  const created = words
+  const created: Commander = words
     .slice(0, -1)
     .reduce(groupOf, program)
     .command(last)
     .summary(command.summary)
     .description(command.summary)
     .helpOption('-h, --help', 'print this help')
-    .action(async (options: Record<string, unknown>) => finish(await command.run(byKey(command, options))));
+    .action(async () => finish(await command.run(byKey(command, created))));
   if (command.examples) created.addHelpText('after', `\nExamples:\n${command.examples.map((line) => `  $ ${line}`).join('\n')}`);
+  for (const { name, description } of command.arguments ?? []) created.argument(name, description);
   for (const flag of command.flags) created.addOption(toOption(flag));
 }
 
@@ -46,8 +47,12 @@ function toOption(flag: CommandFlag): Option {
   return option;
 }
 
-/** commander names values in camelCase; the commands want their keys. */
-function byKey({ flags }: Command, options: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const given = flags.map(({ key, flags: text }) => [key, options[new Option(text).attributeName()]] as const);
+/** commander names values in camelCase, and gives words without names; the commands want their keys. */
+function byKey({ flags, arguments: words = [] }: Command, parsed: Commander): Record<string, unknown> {
+  const options: Readonly<Record<string, unknown>> = parsed.opts();
+  const given = [
+    ...words.map(({ key }, i) => [key, parsed.args[i]] as const),
+    ...flags.map(({ key, flags: text }) => [key, options[new Option(text).attributeName()]] as const),
+  ];
   return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }

@@ -9,7 +9,7 @@ import { writeError, writeFileAtomically } from '../checkpoints/write-file.ts';
 import { UserError, type Problem } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import { layoutSafetensors } from '../tensor/safetensors.ts';
-import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
+import type { ExternalTensor, Shape, Tensor } from '../tensor/tensor.ts';
 import { openModelFiles, type ModelFiles } from './model-files.ts';
 import { loraScale, type LanguageLora } from './language-lora.ts';
 import { shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
@@ -42,20 +42,35 @@ export function mergeLora({ base, lora, output, dtype }: MergeOptions): void {
   });
 }
 
+/** Where adapter and base do not fit, or the base cannot be merged into. */
+export function mergeProblems(model: ModelFiles, lora: LanguageLora): Problem[] {
+  const others = lora.modules.flatMap(({ path }) => {
+    const dtype = model.tensors.get(`${path}.weight`)?.dtype;
+    return dtype === undefined || isMergeable(dtype) ? [] : [{ where: `${model.path} ${path}`, what: `its weight is ${dtype}, not float32, float16 or bfloat16`, fix: 'Take the unquantized version of this model.' }];
+  });
+  return [...fitProblems(model, lora), ...others];
+}
+
+interface Base {
+  /** The base's folder, for messages. */
+  readonly path: string;
+  readonly config: Pick<ModelFiles['config'], 'model_type' | 'num_hidden_layers'>;
+  readonly tensors: ReadonlyMap<string, { readonly shape: Shape }>;
+}
+
 /** Where adapter and base do not fit. */
-export function mergeProblems({ tensors, path, config }: ModelFiles, { modules }: LanguageLora): Problem[] {
+export function fitProblems({ tensors, path, config }: Base, { modules }: LanguageLora): Problem[] {
   return modules.flatMap((module): Problem[] => {
     const weight = tensors.get(`${module.path}.weight`);
     const where = `${path} ${module.path}`;
     if (weight === undefined && module.path === 'lm_head') return [{ where, what: 'the output layer shares the weights of the input embeddings, so an adapter of it alone cannot be merged', fix: 'Train without lm_head among the targets.' }];
     if (weight === undefined) return [{ where, what: 'the base model has no such layer', fix: `The base is ${config.model_type} with ${config.num_hidden_layers} layers: name the model that the adapter was trained on.` }];
-    const problem = shapeProblem(module.down, module.up) ?? sizesProblem(weight, module);
+    const problem = shapeProblem(module.down, module.up) ?? sizesProblem(weight.shape, module);
     return problem === undefined ? [] : [{ where, what: problem, fix: 'Name the model that the adapter was trained on.' }];
   });
 }
 
-function sizesProblem({ shape, dtype }: ExternalTensor, { down, up }: LoraWeights): string | undefined {
-  if (!isMergeable(dtype)) return `its weight is ${dtype}, not float32, float16 or bfloat16`;
+function sizesProblem(shape: Shape, { down, up }: LoraWeights): string | undefined {
   if (shape.length === 2 && shape[0] === up.shape[0] && shape[1] === down.shape[1]) return undefined;
   return `its weight is [${shape.join(', ')}], but the adapter is for [${up.shape[0]}, ${down.shape[1]}]`;
 }

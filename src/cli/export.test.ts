@@ -1,0 +1,66 @@
+// `lora merge` and `lora export` as a person calls them.
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { golden, tinyLora, writeTinyModel } from '../export/language-model.test-util.ts';
+import { writePeftFolder } from '../export/peft.ts';
+import { exportCommand } from './export.ts';
+import { mergeCommand } from './merge.ts';
+import { createProgram } from './program.ts';
+import { report } from './report.ts';
+
+/** What the command prints, and its exit code. */
+async function lora(...words: string[]): Promise<{ text: string; code: number }> {
+  let text = '';
+  let code = -1;
+  const { write } = process.stdout;
+  // The test runner's own reports are bytes.
+  process.stdout.write = (chunk: string | Uint8Array) => (typeof chunk === 'string' ? ((text += chunk), true) : write.call(process.stdout, chunk));
+  try {
+    await createProgram([exportCommand, mergeCommand], '1', (given) => (code = given)).parseAsync(words, { from: 'user' });
+  } catch (error) {
+    const found = report(error);
+    [text, code] = [text + found.text, found.exitCode];
+  } finally {
+    process.stdout.write = write;
+  }
+  return { text, code };
+}
+
+function newFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'lora-export-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+test('adapter → merged folder → GGUF', async (t) => {
+  const folder = newFolder(t);
+  const [base, adapter, merged] = ['base', 'adapter', 'merged'].map((name) => join(folder, name));
+  writeTinyModel(base, 'qwen2');
+  writePeftFolder(adapter, { ...tinyLora(golden.cases.qwen2.config), dtype: 'float32', baseModel: base });
+  const gguf = join(adapter, 'adapter-lora.gguf');
+  assert.deepEqual(await lora('export', '--to', 'gguf', adapter), { code: 0, text: `✓ ${gguf}: qwen2 adapter of 14 layers, f32, 0 MiB\n  llama-cli -m <base model>.gguf --lora ${gguf}\n` });
+  const result = await lora('merge', adapter, '--base', base, '--output', merged, '--dtype', 'bfloat16');
+  assert.deepEqual(result, { code: 0, text: `✓ ${join(merged, 'model-00001-of-00002.safetensors')} and 1 more: 14 layers of ${base} changed\n  lora export --to gguf ${merged}\n` });
+  assert.match((await lora('export', merged, '--to', 'gguf', '--type', 'q8_0', '-o', join(folder, 'x.gguf'))).text, /x\.gguf: qwen2 model with its tokenizer, q8_0/);
+});
+
+test('mistakes: one message, exit code 1, nothing written', async (t) => {
+  const folder = newFolder(t);
+  writeTinyModel(join(folder, 'base'), 'llama');
+  const cases: [words: string[], message: RegExp][] = [
+    [['export', '--to', 'onnx', folder], /there is no format "onnx"; there is gguf/],
+    [['export', '--to', 'gguf', '--type', 'q4_0', folder], /--type: there is no "q4_0"; there are f32, f16, bf16, q8_0/],
+    [['merge', join(folder, 'base'), '--base', folder, '--output', join(folder, 'out')], /this is a whole model, not an adapter/],
+    [['merge', 'models', '--base', folder, '--output', join(folder, 'out')], /neither adapter_config\.json nor config\.json/],
+  ];
+  for (const [words, message] of cases) {
+    const { code, text } = await lora(...words);
+    assert.equal(code, 1, text);
+    assert.match(text, message);
+  }
+  assert.deepEqual(readdirSync(folder), ['base']);
+  assert.ok(!existsSync(join(folder, 'out')));
+});

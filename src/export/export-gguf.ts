@@ -1,0 +1,128 @@
+// An adapter or a model at a path as one GGUF file for llama.cpp: finds out what is there, checks all, then writes.
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { basename, isAbsolute, join, resolve } from 'node:path';
+import { writeFileAtomically } from '../checkpoints/write-file.ts';
+import { UserError } from '../errors.ts';
+import { languageModelParameters } from '../models/decoder.ts';
+import { languageFamilies } from '../models/language-families.ts';
+import type { GgmlWritable } from '../tensor/ggml-types.ts';
+import { ggufFamily } from './gguf-families.ts';
+import { ggufLoraProblems, writeGgufLora } from './gguf-lora.ts';
+import { writeGgufModel } from './gguf-model.ts';
+import type { LanguageLora } from './language-lora.ts';
+import { throwProblems } from './lora.ts';
+import { fitProblems } from './merge.ts';
+import { readLanguageConfig } from './model-files.ts';
+import { readPeftFolder, type PeftFolder } from './peft.ts';
+import { exportSource } from './source.ts';
+
+export interface GgufExportOptions {
+  /** The folder of an adapter (adapter_config.json) or of a model (config.json), or a file in it. */
+  readonly path: string;
+  /** For an adapter: the folder of its base model, of which only config.json is read; by default the one that the adapter names. */
+  readonly base?: string;
+  /** The file to write, or a folder for it; by default in the folder of the source. */
+  readonly output?: string;
+  /** By default f16 for a model, and for an adapter the type it has. */
+  readonly type?: GgmlWritable;
+}
+
+export interface GgufExport {
+  readonly kind: 'adapter' | 'model';
+  readonly file: string;
+  readonly bytes: number;
+  /** llama.cpp's name of the family. */
+  readonly architecture: string;
+  readonly type: GgmlWritable;
+  /** Of an adapter. */
+  readonly layers?: number;
+}
+
+/** Throws UserError (what is at `path` is no language model, or llama.cpp cannot express it), CheckpointError, SystemError; then nothing is written. */
+export function exportGguf(options: GgufExportOptions): GgufExport {
+  const source = exportSource(options.path);
+  if (source.kind === 'picture adapter') throw new UserError([pictures(source.path, source.layers)]);
+  const written = source.kind === 'adapter' ? exportAdapter(source.folder, options) : exportModel(source.folder, options);
+  return { ...written, bytes: statSync(written.file).size };
+}
+
+const pictures = (where: string, layers: number) => ({
+  where,
+  what: `this is an adapter for pictures (Stable Diffusion, ${layers} layers), and GGUF is for language models`,
+  fix: 'Nothing needs to be exported: WebUI, Forge, ComfyUI and diffusers load the file as it is.',
+});
+
+type Written = Omit<GgufExport, 'bytes'>;
+
+function exportModel(folder: string, { base, output, type = 'f16' }: GgufExportOptions): Written {
+  if (base !== undefined) throw new UserError([{ where: folder, what: 'this is a whole model, and a base model is named beside it', fix: 'Leave --base out, or name an adapter.' }]);
+  const { architecture } = ggufFamily(readLanguageConfig(folder).model_type);
+  const file = outputFile(output, folder, `${nameOf(folder)}-${type}.gguf`);
+  writeGgufModel({ folder, output: file, type, name: nameOf(folder) });
+  return { kind: 'model', file, architecture, type };
+}
+
+function exportAdapter(folder: string, { base, output, type: wanted }: GgufExportOptions): Written {
+  if (wanted === 'q8_0') throw new UserError([{ where: folder, what: 'an adapter is not quantised: its factors are small, and llama.cpp reads them as f32, f16 or bf16', fix: 'Leave --type out.' }]);
+  const lora = readPeftFolder(folder);
+  const path = baseFolder(folder, lora, base);
+  const config = readLanguageConfig(path);
+  const { architecture } = ggufFamily(config.model_type);
+  const unreachable = ggufLoraProblems(lora.modules.map((module) => module.path), config);
+  if (unreachable.length > 0) throw new UserError(unreachable);
+  throwProblems(configProblems(path, lora), folder);
+  const type = wanted ?? ggmlTypeOf(lora);
+  const file = outputFile(output, folder, `${nameOf(folder)}-lora.gguf`);
+  writeFileAtomically(file, writeGgufLora({ ...lora, config, type, name: nameOf(folder) }));
+  return { kind: 'adapter', file, architecture, type, layers: lora.modules.length };
+}
+
+/** The base's folder: the given one, or what the adapter names, from here or from the adapter's folder. */
+function baseFolder(folder: string, { baseModel }: PeftFolder, given: string | undefined): string {
+  const fix = "Name the base model's folder: --base <folder>. Only its config.json is read.";
+  if (given !== undefined) {
+    if (existsSync(join(given, 'config.json'))) return given;
+    throw new UserError([{ where: `--base ${given}`, what: existsSync(given) ? 'there is no config.json in it' : 'there is no such folder', fix }]);
+  }
+  if (baseModel === undefined) throw new UserError([{ where: join(folder, 'adapter_config.json'), what: 'it does not name its base model', fix }]);
+  const candidates = isAbsolute(baseModel) ? [baseModel] : [baseModel, join(folder, baseModel)];
+  const found = candidates.find((candidate) => existsSync(join(candidate, 'config.json')));
+  if (found !== undefined) return found;
+  throw new UserError([{ where: join(folder, 'adapter_config.json'), what: `its base model, ${baseModel}, is no folder here`, fix }]);
+}
+
+/** Layers and sizes that the base, by its configuration, does not have. */
+function configProblems(base: string, lora: LanguageLora) {
+  const config = readLanguageConfig(base);
+  const family = Object.hasOwn(languageFamilies, config.model_type) ? languageFamilies[config.model_type].safeParse(config) : undefined;
+  if (family?.success !== true) return [];
+  const tensors = new Map(Array.from(languageModelParameters(family.data), ([name, shape]) => [name, { shape }] as const));
+  return fitProblems({ tensors, path: base, config }, lora);
+}
+
+function ggmlTypeOf({ modules }: LanguageLora): 'f32' | 'f16' | 'bf16' {
+  const types = new Set(modules.flatMap(({ down, up }) => [down.dtype, up.dtype]));
+  if (types.size !== 1) return 'f32';
+  return types.has('float16') ? 'f16' : types.has('bfloat16') ? 'bf16' : 'f32';
+}
+
+const nameOf = (folder: string): string => basename(resolve(folder)) || 'model';
+
+function outputFile(given: string | undefined, folder: string, name: string): string {
+  if (given === undefined) return join(folder, name);
+  const found = statSync(given, { throwIfNoEntry: false });
+  if (found?.isDirectory() === true) return join(given, name);
+  if (found !== undefined && found.size > 0 && !isGguf(given)) throw new UserError([{ where: given, what: 'this file is there already and is no GGUF file', fix: 'Name another output.' }]);
+  return given;
+}
+
+function isGguf(path: string): boolean {
+  const fd = openSync(path, 'r');
+  try {
+    const bytes = new Uint8Array(4);
+    readSync(fd, bytes, 0, 4, 0);
+    return new TextDecoder().decode(bytes) === 'GGUF';
+  } finally {
+    closeSync(fd);
+  }
+}
