@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { fromFloat32 } from '../../tensor/half.ts';
 import { CachedModel } from './cached-model.ts';
 import { nextToken, type SamplingOptions } from './sampling.ts';
 import { errorOf, tinyAdapter, tinyModel, tinyModelNames } from './tiny-models.test-util.ts';
@@ -101,4 +102,19 @@ test('an adapter equals the same added to the weights', async () => {
   const error = errorOf(await logitsOf(adapted, [15, 20], { weights: loraWeights, multiplier: 1 }), await logitsOf(whole, [15, 20]));
   assert.ok(error <= TOLERANCE, `${error}`);
   for (const model of [adapted, whole]) await model.release();
+});
+
+test('half-precision weights give the same bits from their place as from float32 copies', async () => {
+  for (const [name, dtype] of [['llama, tied, biases', 'bfloat16'], ['phi3', 'float16']] as const) {
+    const { config, weights } = tinyModel(name);
+    const halves = new Map([...weights].map(([key, tensor]) => [key, fromFloat32(tensor, dtype)]));
+    const { modules, loraWeights } = tinyAdapter(config);
+    const sizes = new Map(modules.map((module) => [module.path, module]));
+    const [copied, placed] = [2 ** 30, 0].map((mostCopies) => new CachedModel(config, sizes, { weights: halves, ...small, mostCopies }));
+    for (const multiplier of [0, 1]) {
+      const logits = await logitsOf(copied, [15, 16], { weights: loraWeights, multiplier });
+      assert.deepEqual(await logitsOf(placed, [15, 16], { weights: loraWeights, multiplier }), logits);
+    }
+    for (const model of [copied, placed]) await model.release();
+  }
 });

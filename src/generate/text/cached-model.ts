@@ -9,6 +9,7 @@ import { int32, tensor, type Tensor } from '../../tensor/tensor.ts';
 import { chunks } from '../../util/chunks.ts';
 import { adapterInputs, MULTIPLIER, type Adaptation } from '../adaptation.ts';
 import type { AdapterSize } from '../adapter.ts';
+import { splitWeights, type SplitWeights } from './float32-copies.ts';
 import { keyWidth, names, sightKinds, stepGraph, type SightKinds } from './step-graph.ts';
 
 export interface CachedModelOptions extends CompileOptions {
@@ -16,6 +17,11 @@ export interface CachedModelOptions extends CompileOptions {
   readonly chunk?: number;
   /** Tokens there is room for at first; doubled whenever they are too few. Default 256. */
   readonly capacity?: number;
+  /**
+   * Half-precision weights are held as float32 too, 4 bytes each, where that takes at most so many bytes; a token then takes a half
+   * or a third of the time. Default 1 GiB.
+   */
+  readonly mostCopies?: number;
 }
 
 /** Exp of it is 0, and it stays finite when two are added. */
@@ -27,6 +33,7 @@ interface Loaded {
   readonly program: Program;
   readonly modules: readonly LoraModule[];
   readonly chunk: number;
+  readonly copies: SplitWeights['copies'];
 }
 
 /** One text that grows. Programs are compiled when they are first needed, one for each capacity; all map the same weights. */
@@ -35,7 +42,8 @@ export class CachedModel {
   readonly #options: CachedModelOptions;
   readonly #sizes: ReadonlyMap<string, AdapterSize>;
   readonly #kinds: SightKinds;
-  readonly #loaded = new Map<number, Promise<Loaded>>();
+  readonly #loaded = new Map<string, Promise<Loaded>>();
+  #split: SplitWeights | undefined;
   #capacity: number;
   #ids: number[] = [];
   /** Keys and values of each layer, [capacity, kvHeads · d]. */
@@ -63,7 +71,7 @@ export class CachedModel {
     const total = this.#ids.length + ids.length;
     if (this.#ids.length > 0 && this.#kinds.ropes.some((rope) => switchesBetween(rope, this.#ids.length, total))) return this.#anew(ids, adaptation);
     this.#makeRoom(total);
-    const loaded = await this.#load();
+    const loaded = await this.#load(isOn(adaptation));
     let logits: Float32Array = new Float32Array();
     for (const part of chunks(ids, loaded.chunk)) logits = await this.#step(loaded, part, total, adaptation);
     return logits;
@@ -72,6 +80,7 @@ export class CachedModel {
   async release(): Promise<void> {
     const all = [...this.#loaded.values()];
     this.#loaded.clear();
+    this.#split = undefined;
     for (const loaded of all) await (await loaded).program.release();
   }
 
@@ -82,10 +91,10 @@ export class CachedModel {
     return this.feed(all, adaptation);
   }
 
-  async #step({ program, modules, chunk }: Loaded, ids: readonly number[], total: number, adaptation: Adaptation | undefined): Promise<Float32Array> {
+  async #step({ program, modules, chunk, copies }: Loaded, ids: readonly number[], total: number, adaptation: Adaptation | undefined): Promise<Float32Array> {
     const tokens = ids.length === 1 ? 1 : chunk;
     const given = { ...this.#tokenInputs(ids, tokens), ...this.#sightInputs(tokens, total), ...this.#cacheInputs() };
-    const results = await program.run({ ...given, ...adapterInputs(modules, adaptation) });
+    const results = await program.run({ ...given, ...copies, ...adapterInputs(modules, adaptation) });
     this.#keep(results, ids.length);
     this.#ids.push(...ids);
     return floats(results.logits);
@@ -136,23 +145,31 @@ export class CachedModel {
     return Array.from({ length: 2 * this.#config.layers.length }, () => new Float32Array(capacity * keyWidth(this.#config)));
   }
 
-  #load(): Promise<Loaded> {
-    const capacity = this.#capacity;
-    const known = this.#loaded.get(capacity);
+  /** Without its adapters where they would add nothing. */
+  #load(withAdapter: boolean): Promise<Loaded> {
+    const key = `${this.#capacity} ${withAdapter}`;
+    const known = this.#loaded.get(key);
     if (known !== undefined) return known;
-    const loading = this.#compile(capacity);
-    this.#loaded.set(capacity, loading);
+    const loading = this.#compile(this.#capacity, withAdapter ? this.#sizes : new Map());
+    this.#loaded.set(key, loading);
     return loading;
   }
 
-  async #compile(capacity: number): Promise<Loaded> {
-    const { chunk: wanted = 64 } = this.#options;
+  async #compile(capacity: number, sizes: ReadonlyMap<string, AdapterSize>): Promise<Loaded> {
+    const { chunk: wanted = 64, weights, mostCopies = 2 ** 30 } = this.#options;
     const rows = Math.floor(MOST_SCORES / this.#config.layer.attention.heads / (capacity + wanted));
     const chunk = Math.max(1, Math.min(wanted, rows));
-    const adapted = [...new Set([chunk, 1])].map((tokens) => withAdapters(stepGraph(this.#config, { tokens, capacity }), this.#sizes));
-    const program = await compileShared(adapted.map(({ graph }) => graph), this.#options);
-    return { program, modules: adapted[0].modules, chunk };
+    const graphs = [...new Set([chunk, 1])].map((tokens) => stepGraph(this.#config, { tokens, capacity }));
+    const { bound, copies } = (this.#split ??= splitWeights(graphs[0], weights, mostCopies));
+    const adapted = graphs.map((graph) => withAdapters(graph, sizes));
+    const program = await compileShared(adapted.map(({ graph }) => graph), { ...this.#options, weights: bound });
+    return { program, modules: adapted[0].modules, chunk, copies };
   }
+}
+
+/** Whether an adapter changes anything. */
+export function isOn(adaptation: Adaptation | undefined): boolean {
+  return adaptation?.weights !== undefined && adaptation.multiplier !== 0;
 }
 
 /** The graph with the adapters of those of its layers that have one, behind a multiplier. */

@@ -12,7 +12,7 @@ import { compile, type CompileOptions, type Program } from '../../runtime/progra
 import { tensor, type Tensor } from '../../tensor/tensor.ts';
 import { adapterInputs, type Adaptation } from '../adaptation.ts';
 import type { AdapterSize } from '../adapter.ts';
-import { withAdapters } from './cached-model.ts';
+import { isOn, withAdapters } from './cached-model.ts';
 import { names, rotations, sightKinds } from './step-graph.ts';
 
 export interface TokenScores {
@@ -87,15 +87,17 @@ export class TokenScorer {
   }
 
   async #run(key: string, build: () => Graph, inputs: Record<string, Tensor>, adaptation: Adaptation | undefined, output: string): Promise<Float32Array> {
-    const loading = this.#loaded.get(key) ?? this.#compile(build());
-    this.#loaded.set(key, loading);
+    const sizes = isOn(adaptation) ? this.#sizes : new Map<string, AdapterSize>();
+    const kind = `${key} ${sizes.size}`;
+    const loading = this.#loaded.get(kind) ?? this.#compile(build(), sizes);
+    this.#loaded.set(kind, loading);
     const { program, modules } = await loading;
     const results = await program.run({ ...inputs, ...adapterInputs(modules, adaptation) });
     return results[output].data as Float32Array; // both programs give float32
   }
 
-  async #compile(built: Graph): Promise<Loaded> {
-    const { graph, modules } = withAdapters(built, this.#sizes);
+  async #compile(built: Graph, sizes: ReadonlyMap<string, AdapterSize>): Promise<Loaded> {
+    const { graph, modules } = withAdapters(built, sizes);
     return { program: await compile(graph, this.#options), modules };
   }
 }

@@ -11,7 +11,7 @@ import { stepGraph } from './step-graph.ts';
 
 export interface TinyModel {
   readonly config: LanguageModelConfig;
-  readonly weights: ReadonlyMap<string, Tensor>;
+  readonly weights: ReadonlyMap<string, Tensor<'float32'>>;
 }
 
 const { cases }: { cases: Record<string, { options: { model_type: string } }> } = JSON.parse(readFileSync(new URL('../../../reference/golden/language_models.json', import.meta.url), 'utf8'));
@@ -22,7 +22,7 @@ export const tinyModelNames: readonly string[] = Object.keys(cases);
 export function tinyModel(name: string, more: Readonly<Record<string, unknown>> = {}): TinyModel {
   const { options } = cases[name];
   const config = languageFamilies[options.model_type].parse({ ...options, ...more });
-  const weights = [...languageModelParameters(config)].map(([key, shape]): [string, Tensor] => [key, float32(shape, hashedWeight(key, shape))]);
+  const weights = [...languageModelParameters(config)].map(([key, shape]): [string, Tensor<'float32'>] => [key, float32(shape, hashedWeight(key, shape))]);
   return { config, weights: new Map(weights) };
 }
 
