@@ -10,7 +10,7 @@ const chain = [
   ['runtime'],
   ['config'],
   ['hub', 'tokenizer', 'dataset', 'checkpoints'],
-  ['label', 'train', 'export', 'generate'],
+  ['label', 'train', 'export', 'generate', 'eval'],
   ['server'],
   ['cli'],
 ];

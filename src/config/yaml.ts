@@ -1,5 +1,5 @@
 // Reads YAML; the only file that imports the YAML package.
-import { isMap, isScalar, LineCounter, parseDocument, type YAMLMap } from 'yaml';
+import { isMap, isNode, isScalar, LineCounter, parseDocument, type YAMLMap } from 'yaml';
 import { ConfigError, type Problem } from '../errors.ts';
 import { explainYaml } from './yaml-errors.ts';
 
@@ -7,6 +7,8 @@ export interface YamlFile {
   readonly values: Readonly<Record<string, unknown>>;
   /** Line of each top-level key, from 1. */
   readonly lines: ReadonlyMap<string, number>;
+  /** Line of the value found by these keys and positions, from 1; of the last of them that is there. */
+  readonly lineAt: (keys: readonly (string | number)[]) => number;
 }
 
 /** Faults of the notation that are shown; the first ones cause the others. */
@@ -31,7 +33,7 @@ export function parseYaml(text: string, path: string): YamlFile {
   if (!isMap(root)) {
     throw new ConfigError([{ where: path, what: 'expected lines of the form "key: value"', fix: 'examples are in configs/' }]);
   }
-  return { lines: linesOf(root, lineCounter, path), values: toValues(document, path, clean) };
+  return { lines: linesOf(root, lineCounter, path), values: toValues(document, path, clean), lineAt: (keys) => lineAt(document, lineCounter, keys) };
 }
 
 /** Line ends of Unix; no characters that look like a space and are none, or that cannot be seen. */
@@ -48,6 +50,12 @@ function linesOf(root: YAMLMap, lineCounter: LineCounter, path: string): Map<str
     if (key.range) lines.set(String(key.value), lineCounter.linePos(key.range[0]).line);
   }
   return lines;
+}
+
+function lineAt(document: ReturnType<typeof parseDocument>, lineCounter: LineCounter, keys: readonly (string | number)[]): number {
+  const found = document.getIn(keys, true);
+  if (isNode(found) && found.range) return lineCounter.linePos(found.range[0]).line;
+  return keys.length === 0 ? 1 : lineAt(document, lineCounter, keys.slice(0, -1));
 }
 
 /** Aliases (`*name`) are resolved here, and may fail. */

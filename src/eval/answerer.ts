@@ -1,0 +1,113 @@
+// A text generator as an answerer: questions written as in training, answers drawn greedily, expected answers scored.
+import type { SampleMessage, TextContent } from '../dataset/text/sample.ts';
+import { type Finding, type Sequence, sequencesOf } from '../dataset/text/sequences.ts';
+import type { Problem } from '../errors.ts';
+import type { TextGenerator } from '../generate/text/text-generator.ts';
+import type { ChatMessage, ChatTemplate } from '../tokenizer/chat.ts';
+import type { TextTokenizer } from '../tokenizer/text.ts';
+import type { Question } from './questions.ts';
+import type { Likelihood } from './result.ts';
+
+/** One language model, with its adapter or without. */
+export interface Answerer {
+  /** The model's answer, the likeliest token each time. */
+  answer(question: Question, adapter: boolean): Promise<string>;
+  /** How probable the question's expected answer is; undefined where it has none. */
+  likelihood(question: Question, adapter: boolean): Promise<Likelihood | undefined>;
+  /** What keeps it from answering, found before anything is asked; a `warning` does not. */
+  check?(question: Question): readonly (Problem & { readonly severity: 'error' | 'warning' })[];
+  /** Frees the model. */
+  close?(): Promise<void>;
+}
+
+export interface AnswererOptions {
+  /** Has the base and the adapter. */
+  readonly generator: TextGenerator;
+  readonly tokenizer: TextTokenizer;
+  /** As in training; without it questions are written as plain text. */
+  readonly template?: ChatTemplate;
+  /** Tokens of question and answer together. */
+  readonly maxSeqLength: number;
+  /** An answer is cut after so many tokens, or after twice as many as are expected. Default 256. */
+  readonly maxNewTokens?: number;
+}
+
+/** Closing releases the generator. */
+export function createAnswerer(options: AnswererOptions): Answerer {
+  const { generator } = options;
+  return {
+    check: (question) => [...promptFindings(question, options), ...expectedOf(question, options).findings.filter(matters)],
+    async answer(question, adapter) {
+      const prompt = promptIds(question, options);
+      return generator.answer({ prompt, temperature: 0, maxNewTokens: roomOf(question, options), multiplier: Number(adapter) });
+    },
+    async likelihood(question, adapter) {
+      const likelihood = { logProbability: 0, tokens: 0 };
+      for (const { ids, trained } of expectedOf(question, options).sequences) {
+        const { sum, tokens } = await generator.scoreTokens({ ids, from: trained.indexOf(1), multiplier: Number(adapter) });
+        likelihood.logProbability += sum;
+        likelihood.tokens += tokens.length;
+      }
+      return likelihood.tokens === 0 ? undefined : likelihood;
+    },
+    close: () => generator.release(),
+  };
+}
+
+// ---- the question as the model reads it --------------------------------------------------------------------------------
+
+const asMessages = ({ prompt }: Question): readonly ChatMessage[] => (prompt.kind === 'chat' ? prompt.messages : prompt.kind === 'completion' ? [{ role: 'user', content: prompt.text }] : []);
+
+function promptIds(question: Question, { tokenizer, template }: AnswererOptions): Int32Array {
+  if (template === undefined) return tokenizer.encode(question.prompt.kind === 'completion' ? question.prompt.text : '');
+  return tokenizer.encode(template.render(asMessages(question), true), { special: false });
+}
+
+type CheckFinding = Problem & { readonly severity: 'error' | 'warning' };
+
+/** What would keep the model from reading the question. */
+function promptFindings(question: Question, options: AnswererOptions): CheckFinding[] {
+  const { template, maxSeqLength } = options;
+  const { where, prompt } = question;
+  if (prompt.kind === 'text') return [];
+  if (prompt.kind === 'chat' && template === undefined) return [{ severity: 'error', where, what: 'is a conversation, but the tokenizer has no chat template', fix: 'Choose the one of the training by name, for example chat_template: chatml.' }];
+  try {
+    const { length } = promptIds(question, options);
+    return length < maxSeqLength ? [] : [{ severity: 'error', where, what: `the question alone has ${length} tokens; question and answer have room for ${maxSeqLength}`, fix: 'Shorten it, or raise max_seq_length.' }];
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return [{ severity: 'error', where, what: `the chat template (${template?.name}) refuses the question: ${reason}`, fix: 'Change the question, or choose another chat_template.' }];
+  }
+}
+
+/** Room for an answer twice as long as expected, so that a model that never ends does not talk on and on. */
+function roomOf(question: Question, options: AnswererOptions): number {
+  const { maxNewTokens = 256, tokenizer, maxSeqLength } = options;
+  const wanted = question.expected === undefined ? maxNewTokens : 2 * tokenizer.encode(question.expected, { special: false }).length + 16;
+  return Math.max(1, Math.min(maxNewTokens, wanted, maxSeqLength - promptIds(question, options).length));
+}
+
+// ---- the expected answer -----------------------------------------------------------------------------------------------
+
+interface Expected {
+  readonly sequences: readonly Sequence[];
+  readonly findings: readonly Finding[];
+}
+
+/** Written and marked as in training, so that what is scored is what training makes likely; earlier answers do not count. */
+function expectedOf(question: Question, { tokenizer, template, maxSeqLength }: AnswererOptions): Expected {
+  const content = contentOf(question);
+  if (content === undefined) return { sequences: [], findings: [] };
+  return sequencesOf({ where: question.where, source: 0, content }, { tokenizer, template, maxSeqLength });
+}
+
+function contentOf({ prompt, expected }: Question): TextContent | undefined {
+  if (expected === undefined) return undefined;
+  if (prompt.kind === 'text') return { kind: 'text', text: expected };
+  if (prompt.kind === 'completion') return { kind: 'completion', prompt: prompt.text, completion: expected };
+  const before = prompt.messages.map((message): SampleMessage => (message.role === 'assistant' ? { ...message, train: false } : message));
+  return { kind: 'chat', messages: [...before, { role: 'assistant', content: expected }] };
+}
+
+/** A missing end mark matters in training only; a question that cannot be written is named once, as a question. */
+const matters = ({ kind }: Finding): boolean => kind !== 'no end token' && kind !== 'template fails';

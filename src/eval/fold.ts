@@ -1,0 +1,123 @@
+// Text as it is compared: without regard to case, width of signs, kinds of spaces and quotation marks; each sign knows where it came from.
+
+export interface Folded {
+  readonly text: string;
+  /** For each unit of `text`, where in `source` its sign begins; one more for the end. */
+  readonly at: readonly number[];
+  /** The text given, in Unicode's composed form (NFC). */
+  readonly source: string;
+}
+
+/** Part [start, end) of `Folded.source`. */
+export interface Place {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Signs of scripts that write no spaces between words. */
+const spaceless = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\u30fc]/u;
+const east = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\u30fc\u3001-\u303f]/u;
+
+const alike: Readonly<Record<string, string>> = { '‘': "'", '’': "'", 'ʼ': "'", '´': "'", '`': "'", '“': '"', '”': '"', '„': '"', '«': '"', '»': '"', '‐': '-', '‑': '-', '‒': '-', '–': '-', '—': '-', '−': '-' };
+
+/** One sign: compatibility form (full width becomes half width), small letters, one kind of quotation mark, dash and space; '' for what cannot be seen. */
+function foldSign(sign: string): string {
+  const same = alike[sign] ?? sign.normalize('NFKC').toLowerCase();
+  if (/^\s+$/u.test(same)) return ' ';
+  return /^[\p{Cf}\p{Cc}]$/u.test(same) ? '' : same;
+}
+
+/** `１，０００ ㎝  von` as `1000 cm von`. Spaces beside Chinese and Japanese signs, and commas that group digits, are left out. */
+export function fold(text: string): Folded {
+  const source = text.normalize('NFC');
+  const units: { sign: string; at: number }[] = [];
+  let at = 0;
+  for (const sign of source) {
+    for (const unit of foldSign(sign)) units.push({ sign: unit, at });
+    at += sign.length;
+  }
+  const kept = withoutGroups(withoutSpaces(units));
+  return { text: kept.map(({ sign }) => sign).join(''), at: [...kept.flatMap(({ sign, at: from }) => Array.from({ length: sign.length }, () => from)), at], source };
+}
+
+interface Unit {
+  readonly sign: string;
+  readonly at: number;
+}
+
+function withoutSpaces(units: readonly Unit[]): Unit[] {
+  const kept: Unit[] = [];
+  units.forEach((unit, i) => {
+    const [before, after] = [kept.at(-1)?.sign, units[i + 1]?.sign];
+    const idle = unit.sign === ' ' && (before === undefined || after === undefined || after === ' ' || east.test(after) || endsEast(kept));
+    if (!idle) kept.push(unit);
+  });
+  while (kept.at(-1)?.sign === ' ') kept.pop();
+  return kept;
+}
+
+/** Ends with an Eastern sign, or with one and a punctuation mark. */
+const endsEast = (units: readonly Unit[]): boolean => east.test(units.at(-1)?.sign ?? '') || (/^[,;:!?)]$/.test(units.at(-1)?.sign ?? '') && east.test(units.at(-2)?.sign ?? ''));
+
+const digit = /^\p{Nd}$/u;
+const isDigit = (unit: Unit | undefined): boolean => unit !== undefined && digit.test(unit.sign);
+
+/** Without the comma of 1,000. */
+function withoutGroups(units: readonly Unit[]): Unit[] {
+  const groups = (i: number): boolean => units[i].sign === ',' && isDigit(units[i - 1]) && [1, 2, 3].every((n) => isDigit(units[i + n])) && !isDigit(units[i + 4]);
+  return units.filter((_, i) => !groups(i));
+}
+
+/**
+ * Where `phrase` stands in the text. A word must begin where the phrase begins (art is not in party, refund is in refunds),
+ * and a number must be the whole number (3 is not in 13 or 3.5). In scripts without spaces any place counts.
+ */
+export function find({ text, at }: Folded, phrase: string): Place[] {
+  const wanted = fold(phrase).text;
+  const places: Place[] = [];
+  if (wanted === '') return places;
+  for (let i = text.indexOf(wanted); i >= 0; i = text.indexOf(wanted, i + 1)) {
+    const end = i + wanted.length;
+    if (startsWell(text, i) && endsWell(text, end)) places.push({ start: at[i], end: endOf(at, end) });
+  }
+  return places;
+}
+
+/** A sign that folds into several ends with the last of them. */
+function endOf(at: readonly number[], end: number): number {
+  const last = at[end - 1];
+  return at.slice(end).find((from) => from > last) ?? at[at.length - 1];
+}
+
+const letter = /^\p{L}$/u;
+const plainLetter = (sign: string): boolean => letter.test(sign) && !spaceless.test(sign);
+
+function startsWell(text: string, start: number): boolean {
+  const [before, first] = [text[start - 1] ?? ' ', text[start]];
+  if (digit.test(first)) return !digit.test(before) && !(/[.,]/.test(before) && digit.test(text[start - 2] ?? ''));
+  return !(plainLetter(first) && plainLetter(before));
+}
+
+function endsWell(text: string, end: number): boolean {
+  const [last, after] = [text[end - 1], text[end] ?? ' '];
+  return !digit.test(last) || !(digit.test(after) || (/[.,]/.test(after) && digit.test(text[end + 1] ?? '')));
+}
+
+/** Words in small letters, numbers, and single signs of scripts without spaces; punctuation is left out. */
+export function tokensOf(text: string): string[] {
+  const runs = fold(text).text.match(/[\p{L}\p{M}\p{N}]+(?:['.][\p{L}\p{N}]+)*/gu) ?? [];
+  return runs.flatMap((run) => (spaceless.test(run) ? divided(run) : [run]));
+}
+
+/** `iphone手机15` as `iphone`, `手`, `机`, `15`. */
+function divided(run: string): string[] {
+  const parts: string[] = [];
+  let joinable = false;
+  for (const sign of run) {
+    const single = spaceless.test(sign);
+    if (joinable && !single) parts[parts.length - 1] += sign;
+    else parts.push(sign);
+    joinable = !single;
+  }
+  return parts;
+}

@@ -1,0 +1,42 @@
+// Questions from training data: the part that training holds back, each conversation asked up to its last answer.
+import { prepareTextData } from '../dataset/text/prepare.ts';
+import type { TextSource } from '../dataset/text/read.ts';
+import type { TextSample } from '../dataset/text/sample.ts';
+import type { Sequence } from '../dataset/text/sequences.ts';
+import type { Seed } from '../util/philox.ts';
+import type { EvalSet } from './eval-file.ts';
+import type { Reading } from './open-model.ts';
+import type { Question } from './questions.ts';
+
+export interface HeldOut {
+  /** The files of the training. */
+  readonly sources: readonly TextSource[];
+  /** Of the training: with the same share and seed, the same samples are held back. */
+  readonly share: number;
+  readonly seed: Seed;
+}
+
+/** Throws DataError as training does. */
+export async function heldOutSet({ sources, share, seed }: HeldOut, { tokenizer, template, maxSeqLength }: Reading): Promise<EvalSet> {
+  const { validation, warnings } = await prepareTextData({ sources, validationShare: share, seed, tokenizer, template, maxSeqLength });
+  return { questions: heldOutQuestions(validation), general: [], warnings: warnings.map(asProblem) };
+}
+
+/** The sentences of the data begin with their place. */
+function asProblem(sentence: string): { where: string; what: string } {
+  const end = sentence.indexOf(': ');
+  return end < 0 ? { where: 'data', what: sentence } : { where: sentence.slice(0, end), what: sentence.slice(end + 2).replace(/\.$/, '') };
+}
+
+/** A question for each sample of the sequences held back. */
+export function heldOutQuestions(validation: readonly Pick<Sequence, 'sample'>[]): Question[] {
+  return [...new Set(validation.map(({ sample }) => sample))].map(asQuestion);
+}
+
+function asQuestion({ where, content }: TextSample): Question {
+  const common = { where, facts: [], forbidden: [] };
+  if (content.kind === 'text') return { ...common, prompt: { kind: 'text' }, expected: content.text };
+  if (content.kind === 'completion') return { ...common, prompt: { kind: 'completion', text: content.prompt }, expected: content.completion };
+  const last = content.messages[content.messages.length - 1];
+  return { ...common, prompt: { kind: 'chat', messages: content.messages.slice(0, -1) }, expected: last.content };
+}

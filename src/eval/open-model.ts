@@ -1,0 +1,88 @@
+// A base model and its adapter from files, ready to answer.
+import { existsSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { loadLanguageModel, type LanguageModelWeights } from '../checkpoints/hf-folder.ts';
+import { CheckpointError, type Problem } from '../errors.ts';
+import { type LanguageLora, loraScale } from '../export/language-lora.ts';
+import { throwProblems } from '../export/lora.ts';
+import { readPeftFolder } from '../export/peft.ts';
+import { exportSource } from '../export/source.ts';
+import { createTextGenerator } from '../generate/text/text-generator.ts';
+import { toFloat32 } from '../tensor/half.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { chatTemplate, type ChatTemplate } from '../tokenizer/chat.ts';
+import { readTextTokenizer, type TextTokenizer } from '../tokenizer/text.ts';
+import { type Answerer, createAnswerer } from './answerer.ts';
+
+export interface ModelFiles {
+  /** A Hugging Face folder. By default the one that adapter_config.json names, where it is on this machine. */
+  readonly baseModel?: string;
+  /** A PEFT folder, or its adapter_model.safetensors. */
+  readonly adapter: string;
+  /** A name, or Jinja; by default the tokenizer's own. Give the one of the training. */
+  readonly chatTemplate?: string;
+  /** Default: what the model can read, at most 2048. */
+  readonly maxSeqLength?: number;
+  readonly maxNewTokens?: number;
+  readonly threads?: number;
+}
+
+/** How training data is read for this model. */
+export interface Reading {
+  readonly tokenizer: TextTokenizer;
+  readonly template: ChatTemplate | undefined;
+  readonly maxSeqLength: number;
+}
+
+export interface OpenModel {
+  readonly answerer: Answerer;
+  readonly reading: Reading;
+  readonly names: { readonly base: string; readonly adapter: string };
+}
+
+/** Maps the base, reads the adapter. Throws CheckpointError where they are no base and adapter, or do not belong together. */
+export function openModel(files: ModelFiles): OpenModel {
+  const folder = adapterFolder(files.adapter);
+  const lora = readPeftFolder(folder);
+  const base = files.baseModel ?? baseOf(lora.baseModel, folder);
+  const model = loadLanguageModel(base);
+  throwProblems(mismatches(lora, model), folder);
+  const tokenizer = readTextTokenizer(model.path);
+  const template = chatTemplate(tokenizer, files.chatTemplate);
+  const maxSeqLength = files.maxSeqLength ?? Math.min(2048, model.config.max_position_embeddings);
+  const generator = createTextGenerator({ model, tokenizer, chatTemplate: files.chatTemplate, ...adapterOf(lora), threads: files.threads });
+  const answerer = createAnswerer({ generator, tokenizer, template, maxSeqLength, maxNewTokens: files.maxNewTokens });
+  return { answerer, reading: { tokenizer, template, maxSeqLength }, names: { base: basename(model.path), adapter: basename(resolve(folder)) } };
+}
+
+function adapterFolder(path: string): string {
+  const source = exportSource(path);
+  if (source.kind === 'adapter') return source.folder;
+  const what = source.kind === 'model' ? 'is a whole model, not an adapter' : 'is an adapter for pictures; only language models are asked questions';
+  throw new CheckpointError([{ where: path, what, fix: 'Name the folder of an adapter, with adapter_config.json.' }]);
+}
+
+function baseOf(named: string | undefined, folder: string): string {
+  if (named !== undefined && existsSync(named)) return named;
+  const what = named === undefined ? 'it does not say which base model it belongs to' : `its base model "${named}" is not on this machine`;
+  throw new CheckpointError([{ where: join(folder, 'adapter_config.json'), what, fix: 'Name the folder of the base model.' }]);
+}
+
+/** The generator's modules, their alpha such that alpha / rank is the adapter's scale (rsLoRA too), and their weights. */
+export function adapterOf({ modules, rslora }: LanguageLora) {
+  const weights = modules.flatMap(({ path, down, up }): [string, Tensor][] => [[`${path}.lora_down.weight`, toFloat32(down)], [`${path}.lora_up.weight`, toFloat32(up)]]);
+  return {
+    modules: modules.map((module) => ({ path: module.path, rank: module.down.shape[0], alpha: loraScale(module, rslora) * module.down.shape[0] })),
+    loraWeights: new Map(weights),
+  };
+}
+
+function mismatches({ modules }: LanguageLora, { weights, path: base }: LanguageModelWeights): Problem[] {
+  return modules.flatMap(({ path, down, up }): Problem[] => {
+    const shape = weights.get(`${path}.weight`)?.shape;
+    const wanted = [up.shape[0], down.shape[1]];
+    if (shape !== undefined && shape.join() === wanted.join()) return [];
+    const what = shape === undefined ? 'the base has no such layer' : `the adapter is for a layer [${wanted.join(', ')}], the base has [${shape.join(', ')}]`;
+    return [{ where: path, what, fix: `The adapter belongs to another base than ${base}.` }];
+  });
+}

@@ -1,0 +1,101 @@
+// Statistics against known values, and the verdict on answers made up so that it is known.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { sequence } from '../util/philox.ts';
+import type { EvalSet } from './eval-file.ts';
+import type { Answerer } from './answerer.ts';
+import { evaluate } from './evaluate.ts';
+import type { Question } from './questions.ts';
+import type { EvalResult } from './result.ts';
+import { compareDifferences, trendOf } from './statistics.ts';
+
+test('sign-flip test: every pattern for few pairs, drawn ones for many', () => {
+  assert.equal(compareDifferences([1, 1, 1, 1, 1, 1, 1]).chance, 2 / 128);
+  assert.equal(compareDifferences([1, -1]).chance, 1);
+  assert.equal(compareDifferences([0, 0, 0]).chance, 1);
+  // +1 fourteen times, −1 six times: P(at least 14 or at most 6 of 20) = 0.1153
+  const many = compareDifferences(Array.from({ length: 20 }, (_, i) => (i < 14 ? 1 : -1)));
+  assert.ok(Math.abs(many.chance - 0.1153) < 0.01, String(many.chance));
+});
+
+test("Student's interval", () => {
+  // scipy.stats.t.interval(0.95, 7, mean, sem) of 1 … 8
+  const { interval } = compareDifferences([1, 2, 3, 4, 5, 6, 7, 8]);
+  assert.ok(interval !== undefined && Math.abs(interval[0] - 2.4522) < 2e-3 && Math.abs(interval[1] - 6.5478) < 2e-3, String(interval));
+});
+
+test('six pairs never decide, whatever they say', () => {
+  assert.equal(trendOf(compareDifferences([1, 1, 1, 1, 1, 1]), 0.03), 'unclear');
+  assert.equal(trendOf(compareDifferences([0, 0, 0, 0, 0, 0]), 0.03), 'unclear');
+  assert.equal(trendOf(compareDifferences([1, 1, 1, 1, 1, 1, 1]), 0.03), 'better');
+});
+
+test('chance alone is called a difference about as often as promised', () => {
+  const next = sequence(7, 1);
+  let wrong = 0;
+  for (let run = 0; run < 400; run++) {
+    const differences = Array.from({ length: 12 }, () => next() - 0.5);
+    if (!['unclear', 'same'].includes(trendOf(compareDifferences(differences), 0))) wrong++;
+  }
+  assert.ok(wrong <= 400 * 0.05, `${wrong} of 400`);
+});
+
+// ---- whole evaluations by models that are tables -----------------------------------------------------------------------
+
+type Skill = 'knows' | 'half' | 'nothing' | 'rude';
+
+const question = (i: number): Question => ({
+  where: `q.jsonl:${i + 1}`, prompt: { kind: 'chat', messages: [{ role: 'user', content: `Question ${i}` }] }, expected: `It takes ${i + 10} days, and it is free.`, facts: [[`${i + 10} days`]], forbidden: ['no idea'],
+});
+
+function answerOf(skill: Skill, { expected = '' }: Question, i: number): string {
+  const said = { knows: expected, half: i % 2 === 0 ? expected : 'It depends.', nothing: 'It depends.', rude: `${expected} No idea.` };
+  return said[skill];
+}
+
+const likely = { knows: -0.2, half: -1, nothing: -2, rude: -0.2 } as const;
+
+/** `base` and `adapter`: skill in the questions and in the general set. */
+function answerer(base: readonly [Skill, Skill], adapter: readonly [Skill, Skill], general: readonly Question[]): Answerer {
+  const skill = (asked: Question, adapted: boolean) => (adapted ? adapter : base)[general.includes(asked) ? 1 : 0];
+  return {
+    answer: async (asked, adapted) => answerOf(skill(asked, adapted), asked, Number(asked.where.slice(8))),
+    likelihood: async (asked, adapted) => ({ logProbability: likely[skill(asked, adapted)] * 10, tokens: 10 }),
+  };
+}
+
+async function evaluated(count: number, base: readonly [Skill, Skill], adapter: readonly [Skill, Skill], generals = 0): Promise<EvalResult> {
+  const general = Array.from({ length: generals }, (_, i) => question(i + 100));
+  const set: EvalSet = { questions: Array.from({ length: count }, (_, i) => question(i)), general, warnings: [] };
+  const events = evaluate({ questions: set, model: { answerer: answerer(base, adapter, general), names: { base: 'base', adapter: 'adapter' } } });
+  for (let next = await events.next(); ; next = await events.next()) {
+    if (next.done === true) return next.value ?? assert.fail('nothing judged');
+  }
+}
+
+const scoreOf = ({ questions }: EvalResult): number => questions.adapter.score ?? Number.NaN;
+
+test('a better, an unchanged and a worse adapter come in that order', async () => {
+  const better = await evaluated(12, ['half', 'half'], ['knows', 'half'], 8);
+  const same = await evaluated(12, ['half', 'half'], ['half', 'half'], 8);
+  const worse = await evaluated(12, ['half', 'half'], ['nothing', 'half'], 8);
+  assert.deepEqual([better, same, worse].map(({ verdict }) => verdict.kind), ['better', 'same', 'worse']);
+  assert.ok(scoreOf(better) > scoreOf(same) && scoreOf(same) > scoreOf(worse));
+});
+
+test('better at the questions and worse in general: forgot', async () => {
+  const { verdict } = await evaluated(12, ['nothing', 'knows'], ['knows', 'nothing'], 12);
+  assert.equal(verdict.kind, 'forgot');
+  assert.match(verdict.reasons.join(' '), /answers score 100 of 100 with the adapter and 10 without.*In the general set \(12 questions\) the model has become worse: 100 → 10/s);
+});
+
+test('a forbidden phrase makes a right answer worse', async () => {
+  assert.equal((await evaluated(12, ['knows', 'half'], ['rude', 'half'])).verdict.kind, 'worse');
+});
+
+test('few questions: too few to tell, unless nothing changed at all', async () => {
+  const few = await evaluated(4, ['nothing', 'half'], ['knows', 'half']);
+  assert.equal(few.verdict.kind, 'too few questions');
+  assert.match(few.verdict.reasons[0], /^4 questions cannot show a difference \(.*\); ask at least 7/);
+  assert.equal((await evaluated(2, ['half', 'half'], ['half', 'half'])).verdict.kind, 'same');
+});

@@ -1,0 +1,108 @@
+// The verdict for people who know no statistics: better, same, worse, forgot, or too few questions to tell.
+import { FEWEST, type Trend } from './statistics.ts';
+import type { Change, SetResult, Totals, Verdict, VerdictKind } from './result.ts';
+
+const headlines: Readonly<Record<VerdictKind, string>> = {
+  better: 'Better with the adapter',
+  same: 'The same with and without the adapter',
+  worse: 'Worse with the adapter',
+  forgot: 'The adapter forgot what the base could do',
+  'too few questions': 'Too few questions to tell',
+};
+
+export function verdictOf(questions: SetResult, general: SetResult | undefined): Verdict {
+  const main = trendOfSet(questions);
+  const lost = general !== undefined && trendOfSet(general) === 'worse';
+  const kind = kindOf(main, lost, questions);
+  const reasons = [mainReason(questions, main), ...(general === undefined ? [] : [generalReason(general)])];
+  return { kind, headline: headlines[kind], reasons };
+}
+
+function kindOf(main: Trend, lost: boolean, { questions }: SetResult): VerdictKind {
+  if (main === 'worse') return 'worse';
+  if (lost) return 'forgot';
+  if (main !== 'unclear') return main;
+  return questions.every(isUntouched) ? 'same' : 'too few questions';
+}
+
+/** An adapter that changes nothing is the same, however few the questions. */
+function isUntouched({ base, adapter }: SetResult['questions'][number]): boolean {
+  const moved = Math.abs((base.likelihood?.logProbability ?? 0) - (adapter.likelihood?.logProbability ?? 0));
+  return base.answer === adapter.answer && moved <= 1e-3;
+}
+
+/** The answers count first: they are what people get. Where they do not tell, the likelihood of the expected answers does. */
+export function trendOfSet({ answers, likelihood }: SetResult): Trend {
+  const [said, likely] = [answers?.trend ?? 'unclear', likelihood?.trend ?? 'unclear'];
+  if (said === 'better' || said === 'worse') return said;
+  if (likely === 'better' || likely === 'worse') return likely;
+  return said === 'same' || (answers === undefined && likely === 'same') ? 'same' : 'unclear';
+}
+
+// ---- reasons -----------------------------------------------------------------------------------------------------------
+
+const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
+const points = (share: number | undefined): string => String(Math.round((share ?? 0) * 100));
+const figure = (value: number | undefined): string => (value === undefined ? '?' : value < 9.95 ? value.toFixed(1) : value < 1e4 ? String(Math.round(value)) : value.toExponential(1));
+
+function mainReason(set: SetResult, trend: Trend): string {
+  if (trend === 'unclear') return unclearReason(set);
+  const { answers, likelihood, base, adapter } = set;
+  if (answers?.trend === trend && trend !== 'same') return `${scoreSentence(set)}${factsClause(base, adapter)}${caveat(trend, likelihood)}.`;
+  if (trend === 'same') return sameReason(set);
+  const way = trend === 'better' ? 'more' : 'less';
+  const unsaid = answers === undefined ? '' : `, though the answers themselves are ${answers.trend === 'same' ? 'no different yet' : 'not clearly different yet'}`;
+  return `The expected answers have become ${way} likely to the model: perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}${unsaid}.`;
+}
+
+const scoreSentence = ({ questions, base, adapter }: SetResult): string =>
+  `Over ${plural(questions.length, 'question')} the answers score ${points(adapter.score)} of 100 with the adapter and ${points(base.score)} without, more than chance explains`;
+
+function factsClause(base: Totals, adapter: Totals): string {
+  if (base.facts === undefined || adapter.facts === undefined) return '';
+  return `; they hold ${adapter.facts.done} of ${adapter.facts.of} facts, before ${base.facts.done}`;
+}
+
+/** The two measures disagree. */
+function caveat(trend: Trend, likelihood: Change | undefined): string {
+  if (likelihood === undefined || likelihood.trend === trend || likelihood.trend === 'same' || likelihood.trend === 'unclear') return '';
+  return trend === 'better' ? ', although the exact wording expected has become less likely' : ', although the exact wording expected has become more likely';
+}
+
+function sameReason({ questions, answers, base, adapter }: SetResult): string {
+  if (questions.every(isUntouched)) return `The adapter changes none of the ${plural(questions.length, 'answer')}.`;
+  if (answers === undefined) return `The expected texts are as likely as before: perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}.`;
+  return `Over ${plural(questions.length, 'question')} the answers score ${points(adapter.score)} of 100 with the adapter and ${points(base.score)} without, a difference too small to matter.`;
+}
+
+function unclearReason({ questions, answers, likelihood, base, adapter }: SetResult): string {
+  const seen = answers === undefined ? `perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}` : `${points(base.score)} → ${points(adapter.score)} of 100 points`;
+  if (questions.every(isUntouched)) return `The adapter changes none of the ${plural(questions.length, 'answer')}.`;
+  if (questions.length < FEWEST) return `${plural(questions.length, 'question')} cannot show a difference (${seen}); ask at least ${FEWEST}, better 30.`;
+  return `What ${plural(questions.length, 'question')} show (${seen}) may be chance; ask about ${needed(answers ?? likelihood)}.`;
+}
+
+/** Questions at which the width of the interval falls to the difference seen, at most a thousand: it goes with 1 / √n. */
+function needed(change: Change | undefined): string {
+  if (change?.interval === undefined) return 'several times as many';
+  const half = (change.interval[1] - change.interval[0]) / 2;
+  const count = Math.ceil((change.count * (half / Math.max(Math.abs(change.mean), 0.03)) ** 2 * 1.5) / 10) * 10;
+  return count > 1000 ? 'a thousand or more' : `${Math.max(count, 2 * change.count)}`;
+}
+
+function generalReason(set: SetResult): string {
+  const { questions } = set;
+  const name = `In the general set (${plural(questions.length, 'question')})`;
+  if (questions.every(isUntouched)) return `${name} nothing changed.`;
+  const trend = trendOfSet(set);
+  const [measure, figures] = generalFigures(set, trend);
+  if (trend === 'worse') return `${name} the model has become worse: ${figures}.`;
+  if (trend !== 'unclear') return `${name} nothing was lost: ${figures}.`;
+  return (measure?.mean ?? 0) < 0 ? `${name} the model does less well, ${figures}, but that may be chance.` : `${name} no loss shows: ${figures}.`;
+}
+
+/** The measure that the trend comes from, and its values before and after. */
+function generalFigures({ answers, likelihood, base, adapter }: SetResult, trend: Trend): readonly [Change | undefined, string] {
+  if (answers !== undefined && (answers.trend === trend || trend === 'unclear')) return [answers, `${points(base.score)} → ${points(adapter.score)} of 100 points`];
+  return [likelihood, `perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}`];
+}
