@@ -17,6 +17,17 @@ export { loadStableDiffusion, type StableDiffusionWeights } from './checkpoints/
 export { createClipTokenizer, type ClipTokenizer } from './tokenizer/clip.ts';
 export type * from './models/stable-diffusion-config.ts';
 
+// A language model that writes
+export { createTextGenerator, type ScoreRequest, type TextEvent, type TextGenerator, type TextGeneratorOptions } from './generate/text/text-generator.ts';
+export type { TextPrompt, TextRequest } from './generate/text/text-request.ts';
+export type { SamplingOptions } from './generate/text/sampling.ts';
+export type { TokenScores } from './generate/text/score.ts';
+export type { AdapterSize, AdapterWeights } from './generate/adapter.ts';
+export { loadLanguageModel, type LanguageModelWeights } from './checkpoints/hf-folder.ts';
+export { readTextTokenizer, type TextStream, type TextTokenizer } from './tokenizer/text.ts';
+export type { ChatMessage } from './tokenizer/chat.ts';
+export type { LanguageModelConfig } from './models/language-config.ts';
+
 // Graphs: to build, to differentiate, to run
 export { Builder } from './graph/builder.ts';
 export { parameterNamed, type Graph, type Node, type Value } from './graph/graph.ts';
