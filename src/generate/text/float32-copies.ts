@@ -1,0 +1,27 @@
+// Half-precision weights as float32 in memory: the runtime multiplies in float32, and would cast each weight anew for every token.
+
+import { adaptableLayers } from '../../adapters/lora.ts';
+import { readFloat32 } from '../../checkpoints/safetensors-file.ts';
+import type { Graph } from '../../graph/graph.ts';
+import type { Weights } from '../../runtime/lowering.ts';
+import { toFloat32 } from '../../tensor/half.ts';
+import { byteLength, isExternal, type Tensor } from '../../tensor/tensor.ts';
+
+export interface SplitWeights {
+  /** Stay where they are. */
+  readonly bound: Weights;
+  /** By name: inputs of every run, whose memory the runtime shares. */
+  readonly copies: Readonly<Record<string, Tensor>>;
+}
+
+/** Copies the weights of the graph's linear layers that are not float32, if all copies take at most `mostBytes`. */
+export function splitWeights(graph: Graph, weights: Weights, mostBytes: number): SplitWeights {
+  const halves = adaptableLayers(graph).flatMap(({ path }) => {
+    const weight = weights.get(`${path}.weight`);
+    return weight === undefined || weight.dtype === 'float32' ? [] : [[`${path}.weight`, weight] as const];
+  });
+  const bytes = halves.reduce((sum, [, { shape }]) => sum + byteLength('float32', shape), 0);
+  if (bytes > mostBytes) return { bound: weights, copies: {} };
+  const copies = Object.fromEntries(halves.map(([name, weight]) => [name, isExternal(weight) ? readFloat32(weight) : toFloat32(weight)]));
+  return { bound: new Map([...weights].filter(([name]) => !Object.hasOwn(copies, name))), copies };
+}
