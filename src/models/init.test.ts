@@ -43,6 +43,12 @@ test('CLIP has the deviations of transformers', () => {
   assert.ok(get('text_encoder.text_model.encoder.layers.0.mlp.fc1.bias').every((x) => x === 0));
 });
 
+test('language models have the deviation of transformers', () => {
+  const shapes = { 'model.embed_tokens.weight': [64, 32], 'model.layers.0.self_attn.q_proj.weight': [32, 32], 'model.layers.0.mlp.down_proj.weight': [32, 64], 'model.norm.weight': [32] };
+  const model = initialWeights(Object.entries(shapes).map(([name, shape]) => ({ name, shape, dtype: 'float32' })), 7);
+  for (const [name, data] of model) assert.ok(name === 'model.norm.weight' ? data.every((x) => x === 1) : Math.abs(deviation(data) / 0.02 - 1) < 0.06, name);
+});
+
 test('a weight depends on the seed and its name, not on its neighbours', () => {
   const alone = initialWeights(parameters.filter(({ name }) => name.startsWith('unet.conv_in.')), 7);
   assert.deepEqual(alone.get('unet.conv_in.weight'), get('unet.conv_in.weight'));

@@ -1,4 +1,4 @@
-// Weights to begin training from nothing with: PyTorch's and diffusers' defaults for the UNet and the autoencoder, transformers' for CLIP.
+// Weights to begin training from nothing with: PyTorch's and diffusers' defaults for the UNet and the autoencoder, transformers' for CLIP and for language models.
 //
 // diffusers leaves convolutions and linear layers at PyTorch's default, U(±1/sqrt(fan in)) for weight and
 // bias, and zeroes none of them in these models. transformers draws CLIP's from normal distributions.
@@ -50,8 +50,13 @@ function pyTorchDefault({ name, shape, all }: Weight): Law {
   return weight.length === 1 ? { constant: isBias ? 0 : 1 } : { bound: 1 / Math.sqrt(fanIn(weight)) };
 }
 
-/** transformers' CLIPPreTrainedModel._init_weights with initializer_factor 1; the first pattern that fits counts. */
+/**
+ * transformers' PreTrainedModel._init_weights with initializer_range 0.02 for language models, and
+ * CLIPPreTrainedModel._init_weights with initializer_factor 1; the first pattern that fits counts.
+ */
 const rules: readonly { readonly pattern: RegExp; readonly law: (weight: Weight) => Law }[] = [
+  { pattern: /^(lm_head|model\.embed_tokens|model\.layers\..*_proj)\.weight$/, law: () => ({ deviation: 0.02 }) },
+  { pattern: /^model\.layers\..*_proj\.bias$/, law: () => ({ constant: 0 }) },
   { pattern: /\.(token|position)_embedding\.weight$/, law: () => ({ deviation: 0.02 }) },
   { pattern: /\.(self_attn\.\w+_proj|mlp\.fc[12])\.bias$/, law: () => ({ constant: 0 }) },
   { pattern: /\.self_attn\.out_proj\.weight$/, law: ({ shape }) => ({ deviation: shape[0] ** -0.5 }) },
