@@ -7,6 +7,7 @@ const benches = {
   'unet-step': 'a training step of a small UNet, all weights trained: time, memory, time by operator',
   'shared-session': 'one session for several buckets against one for each',
   'random-base': 'writes a Stable Diffusion 1.5 of random weights, 2.1 GB, for full-size',
+  'text-generation': 'tokens per second of a language model that writes, and of one that scores',
   'full-size': 'training steps at the full 1.5 configuration: time, memory, the losses of PyTorch',
 } as const;
 

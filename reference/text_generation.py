@@ -1,6 +1,7 @@
 """Greedy answers of the tiny language models of language_models.py by transformers' generate, and scores after its logits processors.
 
-    python reference/text_generation.py    writes reference/golden/text_generation.json (float32, a minute)
+    python reference/text_generation.py                 writes reference/golden/text_generation.json (float32, a minute)
+    python reference/text_generation.py speed FOLDER    tokens per second, two threads; see bench/text-generation.ts
 
 Each answer comes with the logits of its last token and with the least distance between the two likeliest tokens on the
 way: where it is near 0, another order of additions may choose the other one.
@@ -8,10 +9,12 @@ way: where it is near 0, another order of additions may choose the other one.
 
 import json
 import os
+import sys
+import time
 
 import numpy as np
 import torch
-from transformers import LogitsProcessorList
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, LogitsProcessorList
 from transformers.generation import logits_process
 
 import hashed_weights
@@ -73,7 +76,30 @@ def processed(request):
     return dict(request=request, scores=[None if np.isinf(x) else x for x in numbers(scores[0])])
 
 
+def speed(folder, length=64, count=64):
+    """The shape of SmolLM2-135M with random weights, unless the folder holds a model."""
+    if not os.path.exists(os.path.join(folder, "config.json")):
+        torch.manual_seed(0)
+        sizes = dict(vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3)
+        LlamaForCausalLM(LlamaConfig(**sizes, max_position_embeddings=8192, tie_word_embeddings=True, rope_theta=100000.0, rms_norm_eps=1e-5)).save_pretrained(folder)
+    torch.set_num_threads(2)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    ids = torch.tensor([[(i * 7919) % model.config.vocab_size for i in range(length)]])
+
+    def seconds(new):
+        start = time.time()
+        result = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=new, min_new_tokens=new, do_sample=False, pad_token_id=0)
+        return time.time() - start, result[0, length:].tolist()
+
+    seconds(2)
+    first, (all_of_them, answer) = min(seconds(1)[0] for _ in range(3)), seconds(count + 1)
+    each = (all_of_them - first) / count
+    print(f"prompt of {length} and a token: {1000 * first:.0f} ms; {count} tokens: {1000 * each:.1f} ms each, {1 / each:.1f} a second; {' '.join(map(str, answer[:8]))}")
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["speed"]:
+        sys.exit(speed(sys.argv[2]))
     torch.set_num_threads(1)
     cases = {name: case(name, *given) for name, given in CASES.items()}
     with open(GOLDEN, "w") as file:

@@ -6,15 +6,14 @@ import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { rotaryRows, type Rope } from '../../nn/rotary.ts';
 import { compileShared, type CompileOptions, type Program } from '../../runtime/program.ts';
 import { int32, tensor, type Tensor } from '../../tensor/tensor.ts';
-import { chunks } from '../../util/chunks.ts';
 import { adapterInputs, MULTIPLIER, type Adaptation } from '../adaptation.ts';
 import type { AdapterSize } from '../adapter.ts';
 import { splitWeights, type SplitWeights } from './float32-copies.ts';
 import { keyWidth, names, sightKinds, stepGraph, type SightKinds } from './step-graph.ts';
 
 export interface CachedModelOptions extends CompileOptions {
-  /** Tokens that go through the model at once, where there are several. Default 64. */
-  readonly chunk?: number;
+  /** Tokens that may go through the model at once, beside one. Default 256 and 64. */
+  readonly chunks?: readonly number[];
   /** Tokens there is room for at first; doubled whenever they are too few. Default 256. */
   readonly capacity?: number;
   /**
@@ -32,7 +31,8 @@ const MOST_SCORES = 2 ** 24;
 interface Loaded {
   readonly program: Program;
   readonly modules: readonly LoraModule[];
-  readonly chunk: number;
+  /** Tokens that may go through it at once. */
+  readonly chunks: readonly number[];
   readonly copies: SplitWeights['copies'];
 }
 
@@ -73,7 +73,12 @@ export class CachedModel {
     this.#makeRoom(total);
     const loaded = await this.#load(isOn(adaptation));
     let logits: Float32Array = new Float32Array();
-    for (const part of chunks(ids, loaded.chunk)) logits = await this.#step(loaded, part, total, adaptation);
+    for (let at = 0; at < ids.length; ) {
+      const tokens = cheapest(loaded.chunks, ids.length - at);
+      const part = ids.slice(at, at + tokens);
+      logits = await this.#step(loaded, part, { tokens, total }, adaptation);
+      at += part.length;
+    }
     return logits;
   }
 
@@ -91,8 +96,8 @@ export class CachedModel {
     return this.feed(all, adaptation);
   }
 
-  async #step({ program, modules, chunk, copies }: Loaded, ids: readonly number[], total: number, adaptation: Adaptation | undefined): Promise<Float32Array> {
-    const tokens = ids.length === 1 ? 1 : chunk;
+  /** `ids` filled up to `tokens`; the text will have `total`. */
+  async #step({ program, modules, copies }: Loaded, ids: readonly number[], { tokens, total }: { tokens: number; total: number }, adaptation: Adaptation | undefined): Promise<Float32Array> {
     const given = { ...this.#tokenInputs(ids, tokens), ...this.#sightInputs(tokens, total), ...this.#cacheInputs() };
     const results = await program.run({ ...given, ...copies, ...adapterInputs(modules, adaptation) });
     this.#keep(results, ids.length);
@@ -156,20 +161,29 @@ export class CachedModel {
   }
 
   async #compile(capacity: number, sizes: ReadonlyMap<string, AdapterSize>): Promise<Loaded> {
-    const { chunk: wanted = 64, weights, mostCopies = 2 ** 30 } = this.#options;
-    const rows = Math.floor(MOST_SCORES / this.#config.layer.attention.heads / (capacity + wanted));
-    const chunk = Math.max(1, Math.min(wanted, rows));
-    const graphs = [...new Set([chunk, 1])].map((tokens) => stepGraph(this.#config, { tokens, capacity }));
+    const { chunks: wanted = [256, 64], weights, mostCopies = 2 ** 30 } = this.#options;
+    const { heads } = this.#config.layer.attention;
+    const chunks = [...wanted.filter((tokens) => tokens * heads * (capacity + tokens) <= MOST_SCORES), 1];
+    const graphs = chunks.map((tokens) => stepGraph(this.#config, { tokens, capacity }));
     const { bound, copies } = (this.#split ??= splitWeights(graphs[0], weights, mostCopies));
     const adapted = graphs.map((graph) => withAdapters(graph, sizes));
     const program = await compileShared(adapted.map(({ graph }) => graph), { ...this.#options, weights: bound });
-    return { program, modules: adapted[0].modules, chunk, copies };
+    return { program, modules: adapted[0].modules, chunks, copies };
   }
 }
 
 /** Whether an adapter changes anything. */
 export function isOn(adaptation: Adaptation | undefined): boolean {
   return adaptation?.weights !== undefined && adaptation.multiplier !== 0;
+}
+
+/** A run costs as much as this many tokens, and those that go through it: measured, most of it is reading the weights. */
+const RUN_COST = 16;
+
+/** The chunk that costs least for each of `count` tokens that it can take. */
+function cheapest(chunks: readonly number[], count: number): number {
+  const cost = (tokens: number) => (RUN_COST + tokens) / Math.min(tokens, count);
+  return chunks.reduce((best, tokens) => (cost(tokens) < cost(best) ? tokens : best));
 }
 
 /** The graph with the adapters of those of its layers that have one, behind a multiplier. */
