@@ -19,9 +19,13 @@ export const flagName = (key: string): string => `--${key.replaceAll('_', '-')}`
 
 const groupOf = (key: ConfigKey): string => Object.entries(optionGroups).find(([, options]) => key in options)?.[0] ?? '';
 
+/** One text, or several. */
+const wantsText = ({ anyOf = [] }: KeySchema): boolean => anyOf.some(({ type }) => type === 'array');
+
 function placeholder(schema: KeySchema): string {
   if (schema.enum) return '<name>';
-  if (schema.anyOf) return '<width,height>';
+  if (schema.anyOf) return wantsText(schema) ? '<text>' : '<width,height>';
+  if (schema.type === 'object') return '<name=number,…>';
   if (schema.prefixItems) return '<a,b>';
   if (schema.type === 'boolean') return '<true|false>';
   if (schema.type === 'string' || schema.type === 'array') return '<text>';
@@ -32,7 +36,7 @@ function placeholder(schema: KeySchema): string {
 export function shownDefault(key: ConfigKey): string {
   const { default: value } = configJsonSchema.properties[key];
   if (configJsonSchema.required.includes(key)) return 'required';
-  if (value === undefined || value === '' || (Array.isArray(value) && value.length === 0)) return '';
+  if (value === undefined || value === '' || (typeof value === 'object' && value !== null && Object.keys(value).length === 0)) return '';
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
@@ -58,12 +62,18 @@ export function configDocs(): string {
   const cell = (text: string) => text.replaceAll('|', '\\|');
   const row = ({ key, group }: ConfigFlag, wanted: string) =>
     group === wanted
-      ? [`| \`${key}\` | ${cell(shownDefault(key))} | ${cell(expected(configJsonSchema.properties[key]))} | ${cell(configJsonSchema.properties[key].description)} |`]
+      ? [`| \`${key}\` | ${cell(shownDefault(key))} | ${cell(expected(configJsonSchema.properties[key]))} | ${taskOf(key)}${cell(configJsonSchema.properties[key].description)} |`]
       : [];
   const sections = Object.keys(optionGroups).map((group) =>
     [`## ${group}`, '', '| key | default | value | |', '| --- | --- | --- | --- |', ...configFlags.flatMap((flag) => row(flag, group))].join('\n'),
   );
   return `${[docsHead, ...sections].join('\n\n')}\n`;
+}
+
+/** Whose key it is, where not of both tasks. */
+function taskOf(key: ConfigKey): string {
+  const { task } = configJsonSchema.properties[key];
+  return task === undefined ? '' : `*${task}.* `;
 }
 
 const docsHead = `<!-- Generated from src/config/schema.ts by \`npm run docs\`; a test compares. -->
@@ -72,5 +82,8 @@ const docsHead = `<!-- Generated from src/config/schema.ts by \`npm run docs\`; 
 
 A run is described by one YAML file; \`lora train --config FILE\` runs it. Each key is also a flag that
 overrides the file: \`learning_rate: 1e-3\` and \`--learning-rate 1e-3\` are the same. An unknown key is an
-error that names the nearest known one. Paths are taken from the current folder, or, when there is nothing
+error that names the nearest known one; a key of the other \`task_type\` (in italics below) is a warning, and has no
+effect. Files of \`text-generation\` may also be written with the keys of axolotl, LLaMA-Factory, mlx-lm and PEFT
+(\`lora_r\`, \`sequence_len\`, \`micro_batch_size\`, \`lora_target: all\` …); what they ask for that does not exist here is
+refused by name. Paths are taken from the current folder, or, when there is nothing
 there, from the folder of the YAML file. \`lora config schema\` prints the file's JSON Schema for editors.`;

@@ -138,10 +138,56 @@ test('paths are taken from the current folder, or else from the folder of the fi
   assert.deepEqual(problemsOf(yaml({ ...good, base_model: 'someone/model' })), [], 'a name on a hub is left to the hub');
 });
 
-test('text-generation is not there yet, in one line', () => {
-  assert.deepEqual(problemsOf(yaml({ task_type: 'text-generation', nonsense: 1 })), [
-    'brand_lora.yaml:1 task_type: text-generation is not there yet; only task_type: image works so far',
-  ]);
+const text = { task_type: 'text-generation', base_model: './base', output_dir: './output/brand_voice' };
+writeFileSync(join(folder, 'faq.jsonl'), '');
+writeFileSync(join(folder, 'more.jsonl'), '');
+
+test('text-generation: its own keys, a file or a folder, several files with weights', () => {
+  const read = (values: object) => loadConfig(file(yaml({ ...text, ...values }))).config;
+  const { max_seq_length, train_data, target_modules, lora_alpha, train_on } = read({ train_data_dir: './faq.jsonl', lora_rank: 4 });
+  assert.deepEqual([max_seq_length, target_modules, lora_alpha, train_on], [512, 'all-linear', 4, 'answers']);
+  assert.deepEqual(train_data, [{ path: join(folder, 'faq.jsonl'), weight: 1 }]);
+  assert.deepEqual(read({ train_data: '[./faq.jsonl, { path: ./more.jsonl, weight: 2 }]' }).train_data.map(({ weight }) => weight), [1, 2]);
+  assert.equal(read({ train_data_dir: './pictures' }).train_data_dir, join(folder, 'pictures'));
+  const targets = read({ train_data_dir: './faq.jsonl', target_modules: '[q_proj, v_proj]', rank_pattern: '{ q_proj: 8 }' });
+  assert.deepEqual([targets.target_modules, targets.rank_pattern], [['q_proj', 'v_proj'], { q_proj: 8 }]);
+  const { config } = loadConfig(file(yaml({ ...text, train_data_dir: './faq.jsonl' })), { rank_pattern: 'q_proj=8,down_proj=2', target_modules: 'q_proj,down_proj' });
+  assert.deepEqual([config.rank_pattern, config.target_modules], [{ q_proj: 8, down_proj: 2 }, ['q_proj', 'down_proj']]);
+});
+
+test('a key of the other task is a warning that names both', () => {
+  const warningsOf = (values: object) => loadConfig(file(yaml(values))).warnings.map(({ where, what }) => `${where.split(' ').at(-1)}: ${what}`);
+  assert.deepEqual(warningsOf({ ...good, packing: true }), ['packing: is a key of task_type: text-generation and has no effect with task_type: image']);
+  assert.deepEqual(warningsOf({ ...text, train_data_dir: './faq.jsonl', noise_offset: 0.1 }), ['noise_offset: is a key of task_type: image and has no effect with task_type: text-generation']);
+});
+
+test('spellings of other trainers of language models', () => {
+  const read = (values: object) => loadConfig(file(yaml({ task_type: 'text-generation', ...values }))).config;
+  const axolotl = read({
+    base_model: './base', output_dir: './out', datasets: '[{ path: ./faq.jsonl, type: chat_template }]', sequence_len: 256, adapter: 'lora', lora_r: 8, lora_alpha: 16, lora_dropout: 0.05,
+    lora_target_linear: true, micro_batch_size: 2, num_epochs: 3, optimizer: 'adamw_torch', warmup_ratio: 0.1, sample_packing: true, train_on_inputs: false, val_set_size: 0.1, load_in_4bit: false, learning_rate: '1e-4', bf16: 'auto',
+  });
+  assert.deepEqual(
+    [axolotl.max_seq_length, axolotl.lora_rank, axolotl.batch_size, axolotl.epochs, axolotl.optimizer, axolotl.lr_warmup_steps, axolotl.packing, axolotl.train_on, axolotl.validation_split, axolotl.learning_rate],
+    [256, 8, 2, 3, 'adamw', 0.1, true, 'answers', 0.1, 1e-4],
+  );
+  assert.equal(axolotl.train_data_dir, join(folder, 'faq.jsonl'));
+  const factory = read({ model_name_or_path: './base', output_dir: './out', train_data_dir: './faq.jsonl', stage: 'sft', finetuning_type: 'lora', lora_target: 'all', cutoff_len: 128, per_device_train_batch_size: 1, num_train_epochs: '3.0', lr_scheduler_type: 'cosine', template: 'chatml' });
+  assert.deepEqual([factory.target_modules, factory.max_seq_length, factory.epochs, factory.lr_scheduler, factory.chat_template], ['all-linear', 128, 3, 'cosine', 'chatml']);
+  const mlx = read({ model: './base', adapter_path: './out', data: './faq.jsonl', train: true, iters: 100, steps_per_eval: 20, mask_prompt: true, grad_checkpoint: true, lora_parameters: '{ rank: 4, scale: 2.0, dropout: 0.1, keys: [self_attn.q_proj] }' });
+  assert.deepEqual([mlx.max_train_steps, mlx.validation_steps, mlx.train_on, mlx.gradient_checkpointing, mlx.lora_rank, mlx.lora_alpha, mlx.target_modules], [100, 20, 'answers', true, 4, 8, ['self_attn.q_proj']]);
+});
+
+test('what other trainers have and this one does not is refused by name, at its line', () => {
+  const all = { ...text, train_data_dir: './faq.jsonl' };
+  const refused = (values: object) => problemsOf(yaml({ ...all, ...values })).map((line) => line.replace(/^brand_lora.yaml:/, ''));
+  assert.match(refused({ use_dora: true })[0], /^5 use_dora: DoRA is not trained/);
+  assert.match(refused({ modules_to_save: '[lm_head]' })[0], /whole modules are not trained/);
+  assert.match(refused({ load_in_4bit: true })[0], /8 or 4 bits/);
+  assert.match(refused({ adapter: 'qlora' })[0], /adapters are LoRA, not qlora/);
+  assert.match(refused({ lora_r: 8, lora_rank: 8 })[0], /^5 lora_r: means the same as lora_rank, which is there too/);
+  assert.match(refused({ lora_r: 0 })[0], /^5 lora_rank: expected a whole number from 1 to 1280; found 0/);
+  assert.match(refused({ optimizer: 'adamw_8bit' })[0], /expected adamw; found "adamw_8bit"/);
 });
 
 test('resolution and bucket limits follow the base model when the file says nothing', () => {

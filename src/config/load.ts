@@ -5,6 +5,7 @@ import { ConfigError, type Problem } from '../errors.ts';
 import { decodeText } from '../util/decode-text.ts';
 import { findPaths } from './paths.ts';
 import { configJsonSchema, configKeys, trainSchema, type ConfigKey, type TrainConfig } from './schema.ts';
+import { translate } from './language-spellings.ts';
 import { suggest, suggestKey } from './spellings.ts';
 import { expected, fromText, show } from './values.ts';
 import { parseYaml } from './yaml.ts';
@@ -22,6 +23,8 @@ export interface ConfigSource {
 export interface LoadedConfig {
   readonly config: TrainConfig;
   readonly source: ConfigSource;
+  /** Keys without effect. */
+  readonly warnings: readonly Problem[];
 }
 
 export interface ConfigOptions {
@@ -78,9 +81,11 @@ function whyUnreadable(cause: unknown): Pick<Problem, 'what' | 'fix'> {
   return { what: `the file cannot be read: ${cause instanceof Error ? cause.message : String(cause)}` };
 }
 
-function check(given: Readonly<Record<string, unknown>>, source: ConfigSource): LoadedConfig {
-  const { values, problems } = readValues(given, source);
-  refuseText(values, source);
+function check(found: Readonly<Record<string, unknown>>, foundAt: ConfigSource): LoadedConfig {
+  const translated = found.task_type === 'text-generation' ? translate(found) : undefined;
+  const source = translated === undefined ? foundAt : renamed(foundAt, translated.renamed);
+  const { values, problems } = readValues(translated === undefined ? found : withDataDir(translated.values), source);
+  problems.push(...(translated?.problems ?? []).map(({ key, ...problem }) => ({ where: placeOf(key, source), ...problem })));
   const paths = findPaths(values, source.path);
   const located = paths.problems.map(({ key, ...problem }) => ({ where: placeOf(key, source), ...problem }));
   const parsed = trainSchema.safeParse(paths.values);
@@ -88,7 +93,28 @@ function check(given: Readonly<Record<string, unknown>>, source: ConfigSource): 
   const issues = parsed.success ? [] : parsed.error.issues.map((issue) => toProblem(issue, values, source));
   const all = distinct([...problems, ...issues.filter(({ where }) => !bad.has(where)), ...located]);
   if (all.length > 0 || !parsed.success) throw new ConfigError(inFileOrder(all, source));
-  return { config: parsed.data, source };
+  const ignored = (translated?.ignored ?? []).map((key) => ({ where: placeOf(key, source), what: 'has no effect here' }));
+  return { config: parsed.data, source, warnings: [...ignored, ...foreignKeys(values, parsed.data.task_type, source)] };
+}
+
+/** A list of files makes train_data_dir needless. */
+function withDataDir(values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { train_data: list, train_data_dir: dir } = values;
+  if (dir !== undefined || !Array.isArray(list) || list.length === 0) return values;
+  const [first]: unknown[] = list;
+  return { ...values, train_data_dir: typeof first === 'object' && first !== null && 'path' in first ? first.path : first };
+}
+
+/** Keys that mean nothing to this task. */
+function foreignKeys(values: Readonly<Record<string, unknown>>, task: TrainConfig['task_type'], source: ConfigSource): Problem[] {
+  const foreign = Object.keys(values).filter((key) => (schemaOf(key).task ?? task) !== task);
+  return foreign.map((key) => ({ where: placeOf(key, source), what: `is a key of task_type: ${schemaOf(key).task} and has no effect with task_type: ${task}` }));
+}
+
+/** Our keys have the lines of the spellings they stand for. */
+function renamed({ lines, ...source }: ConfigSource, names: ReadonlyMap<string, string>): ConfigSource {
+  const others = [...names].flatMap(([ours, theirs]) => (lines.has(theirs) ? [[ours, lines.get(theirs) ?? 0] as const] : []));
+  return { ...source, lines: new Map([...lines, ...others]) };
 }
 
 /** A list with two wrong members gives the same message twice. */
@@ -121,12 +147,6 @@ const required: ReadonlySet<string> = new Set(configJsonSchema.required);
 function schemaOf(key: string) {
   const properties: Readonly<Record<string, (typeof configJsonSchema.properties)[ConfigKey]>> = configJsonSchema.properties;
   return properties[key];
-}
-
-function refuseText(values: Readonly<Record<string, unknown>>, source: ConfigSource): void {
-  if (values.task_type !== 'text-generation') return;
-  const where = placeOf('task_type', source);
-  throw new ConfigError([{ where, what: 'text-generation is not there yet; only task_type: image works so far' }]);
 }
 
 function toProblem(issue: z.core.$ZodIssue, values: Readonly<Record<string, unknown>>, source: ConfigSource): Problem {

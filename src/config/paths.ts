@@ -8,8 +8,12 @@ type Wanted = 'file' | 'folder' | 'either';
 /** What each key that names existing files must be. */
 const inputs: Readonly<Record<string, Wanted>> = {
   train_data_dir: 'folder',
+  train_data: 'either',
+  validation_data: 'either',
   metadata_path: 'file',
   base_model: 'either',
+  eval_path: 'file',
+  eval_general_path: 'file',
 };
 
 /** `owner/name` of a model hub: may be fetched later. */
@@ -25,22 +29,29 @@ export interface PathProblem {
 export function findPaths(values: Readonly<Record<string, unknown>>, configPath: string | undefined) {
   const found: Record<string, unknown> = { ...values };
   const problems: PathProblem[] = [];
-  for (const [key, wanted] of Object.entries(inputs)) {
-    const path = values[key];
-    if (typeof path !== 'string' || path.trim() === '') continue;
-    if (hasControl(path)) {
-      problems.push({ key, ...controlInPath(path) });
-      continue;
-    }
-    const result = findPath(withHome(path), wanted, configPath);
-    if (typeof result === 'string') found[key] = result;
-    else if (!(key === 'base_model' && hubName.test(path) && result.absent)) problems.push({ key, what: result.what, ...(result.fix && { fix: result.fix }) });
+  const wantedOf = values.task_type === 'text-generation' ? { ...inputs, train_data_dir: 'either' as const } : inputs;
+  for (const [key, wanted] of Object.entries(wantedOf)) {
+    found[key] = mapPaths(values[key], (path) => {
+      const result = hasControl(path) ? { absent: false, ...controlInPath(path) } : findPath(withHome(path), wanted, configPath);
+      if (typeof result === 'string') return result;
+      if (!(key === 'base_model' && hubName.test(path) && result.absent)) problems.push({ key, what: result.what, ...(result.fix && { fix: result.fix }) });
+      return path;
+    });
+    if (found[key] === undefined) delete found[key];
   }
   if (typeof values.output_dir === 'string') {
     found.output_dir = withHome(values.output_dir);
     if (hasControl(values.output_dir)) problems.push({ key: 'output_dir', ...controlInPath(values.output_dir) });
   }
   return { values: found, problems };
+}
+
+/** A path, a list of them, or of { path }; anything else is left to the schema. */
+function mapPaths(value: unknown, f: (path: string) => string): unknown {
+  if (typeof value === 'string') return value.trim() === '' ? value : f(value);
+  if (Array.isArray(value)) return value.map((item: unknown) => mapPaths(item, f));
+  if (typeof value === 'object' && value !== null && 'path' in value) return { ...value, path: mapPaths(value.path, f) };
+  return value;
 }
 
 const hasControl = (path: string) => /[\0-\x1f]/.test(path);

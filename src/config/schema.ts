@@ -4,38 +4,44 @@ import { z } from 'zod';
 import { adapterOptions } from '../adapters/options.ts';
 import { lossOptions } from '../losses/options.ts';
 import { optimOptions } from '../optim/options.ts';
-import { integer, number, text } from '../util/options.ts';
+import { forImages, forTexts, integer, number, text } from '../util/options.ts';
 import { datasetOptions } from './dataset-options.ts';
+import { textDataOptions } from './text-data-options.ts';
 
 const modelOptions = {
   task_type: z
     .enum(['image', 'text-generation'])
     .default('image')
-    .describe('What is trained. Only image for now; text-generation is not there yet.'),
-  base_model: text().describe('The base model: a .safetensors file or a folder in the diffusers layout.'),
-  use_ema: z.boolean().default(false).describe('Trains on the EMA weights of a single-file checkpoint that has both.'),
-  clip_skip: integer(1, 12).default(1).describe('Which layer of the text encoder is used, counted from the last (1).'),
-  max_seq_length: integer(1, 1 << 20).optional().describe('Longest text in tokens, for text-generation. Not used for pictures.'),
+    .describe('What is trained: adapters of Stable Diffusion (image) or of a language model (text-generation).'),
+  base_model: text().describe('The base model. image: a .safetensors file or a folder in the diffusers layout; text-generation: a Hugging Face folder with config.json, tokenizer.json and .safetensors files.'),
+  use_ema: z.boolean().default(false).describe('Trains on the EMA weights of a single-file checkpoint that has both.').meta(forImages),
+  clip_skip: integer(1, 12).default(1).describe('Which layer of the text encoder is used, counted from the last (1).').meta(forImages),
 };
 
 const runOptions = {
-  batch_size: integer(1, 4096).default(1).describe('Pictures in a batch.'),
+  batch_size: integer(1, 4096).default(1).describe('Pictures, or rows of tokens, in a batch.'),
   gradient_accumulation_steps: integer(1, 4096).default(1).describe('Batches whose gradients are added up for one step.'),
-  epochs: integer(1, 1_000_000).default(10).describe('How often each picture is seen. Ignored when max_train_steps is given.'),
+  epochs: integer(1, 1_000_000).default(10).describe('How often each sample is seen. Ignored when max_train_steps is given.'),
   max_train_steps: integer(1).optional().describe('Length of the run in steps, in place of epochs.'),
   seed: integer(0, 0xffffffff).default(42).describe('The same seed, data and settings give the same adapter.'),
+  gradient_checkpointing: z
+    .boolean()
+    .default(false)
+    .describe('Keeps only what goes from layer to layer, and computes each layer a second time for its gradients: less memory, about a third more time, the same numbers.')
+    .meta(forTexts),
   device: z.enum(['auto', 'cpu']).default('auto').describe('What computes.'),
   num_threads: integer(1, 1024).optional().describe('Threads that compute. When absent: as many as there are cores.'),
 };
 
 const outputOptions = {
-  output_dir: text().describe('Folder of the run: adapters, logs, contact sheet. Made when it is not there.'),
+  output_dir: text().describe('Folder of the run: adapters, logs, contact sheet or answers. Made when it is not there. text-generation: it is also a PEFT folder.'),
   output_name: z
     .string()
     .regex(/^(?!\.{1,2}$)[^/\\:*?"<>|\0-\x1f]+$/, 'a file name, without / \\ : * ? " < > |')
     .transform((name) => name.replace(/\.safetensors$/i, '') || name)
     .optional()
-    .describe('Name of the adapter file without .safetensors. When absent: the last part of output_dir.'),
+    .describe('Name of the adapter file without .safetensors. When absent: the last part of output_dir.')
+    .meta(forImages),
   save_steps: integer(0).default(0).describe('An adapter is saved after every so many steps. 0: only at the end.'),
   save_precision: z.enum(['float16', 'float32', 'bfloat16']).default('float16').describe('Number format of the saved adapter.'),
   tensorboard: z.boolean().default(true).describe('Also writes the loss and learning rates as a TensorBoard event file.'),
@@ -45,28 +51,35 @@ const sampleOptions = {
   sample_prompts: z
     .array(text())
     .default([])
-    .describe('Prompts of the contact sheet: each is drawn without and with the adapter. No prompts, no contact sheet.'),
-  sample_negative_prompt: z.string().default('').describe('What the drawn pictures should not show.'),
-  sample_steps: integer(1, 1000).default(25).describe('Sampling steps of a drawn picture.'),
-  sample_cfg: number(0, 100).default(7).describe('Guidance of a drawn picture: how hard it follows its prompt. 1: none.'),
-  sample_seed: integer(0, 0xffffffff).optional().describe('Seed of the drawn pictures. When absent: seed.'),
+    .describe('Prompts tried at the end without and with the adapter: drawn on a contact sheet, or answered.'),
+  sample_negative_prompt: z.string().default('').describe('What the drawn pictures should not show.').meta(forImages),
+  sample_steps: integer(1, 1000).default(25).describe('Sampling steps of a drawn picture.').meta(forImages),
+  sample_cfg: number(0, 100).default(7).describe('Guidance of a drawn picture: how hard it follows its prompt. 1: none.').meta(forImages),
+  sample_seed: integer(0, 0xffffffff).optional().describe('Seed of the drawn pictures, or of the answers. When absent: seed.'),
+  sample_every: integer(0).default(0).describe('Prompts are also answered after every so many steps. 0: only at the end.').meta(forTexts),
+  sample_max_tokens: integer(1, 1 << 16).default(128).describe('Longest answer, in tokens.').meta(forTexts),
+  sample_temperature: number(0, 10).default(0).describe('How freely answers are drawn. 0: always the most probable token.').meta(forTexts),
+  eval_path: text().optional().describe('Questions with expected answers: at the end the base is compared with the adapter on them, as lora eval does.').meta(forTexts),
+  eval_general_path: text().optional().describe('Further questions of another kind, which show what was forgotten.').meta(forTexts),
 };
 
 /** The keys in the order of docs and help, by topic. */
 export const optionGroups = {
   Model: modelOptions,
   Data: datasetOptions,
+  'Text data': textDataOptions,
   Run: runOptions,
   Adapter: adapterOptions,
   Optimiser: optimOptions,
   Loss: lossOptions,
   Output: outputOptions,
-  'Contact sheet': sampleOptions,
+  'Trying it out': sampleOptions,
 };
 
 const fields = z.strictObject({
   ...modelOptions,
   ...datasetOptions,
+  ...textDataOptions,
   ...runOptions,
   ...adapterOptions,
   ...optimOptions,
@@ -80,7 +93,7 @@ type Fields = z.output<typeof fields>;
 /** Keys that contradict each other. */
 function checkTogether(config: Fields, context: z.RefinementCtx): void {
   const say = (key: keyof Fields, message: string) => context.addIssue({ code: 'custom', path: [key], message });
-  if (!config.train_unet && !config.train_text_encoder) {
+  if (config.task_type === 'image' && !config.train_unet && !config.train_text_encoder) {
     say('train_unet', 'nothing to train: train_unet and train_text_encoder are both false');
   }
   if (config.conv_rank > 0 && config.conv_alpha === 0) say('conv_alpha', 'expected a number above 0; found 0');
@@ -92,7 +105,7 @@ function checkTogether(config: Fields, context: z.RefinementCtx): void {
   if (new TextEncoder().encode(name).length > longestName) say('output_name', `the name is longer than ${longestName} bytes, too long for a file`);
   const outputs = [name, 'pytorch_lora_weights'].map((file) => resolve(config.output_dir, `${file}.safetensors`));
   if (outputs.includes(resolve(config.base_model))) say('output_name', 'the adapter would take the place of base_model; choose another name');
-  if (config.output_dir !== '' && resolve(config.output_dir) === resolve(config.train_data_dir)) say('output_dir', 'must not be train_data_dir: what a run draws would be among the pictures of the next');
+  if (config.output_dir !== '' && resolve(config.output_dir) === resolve(config.train_data_dir)) say('output_dir', 'must not be train_data_dir: what a run writes would be among the data of the next');
 }
 
 /** Bytes of the longest output_name: file systems take 255, and `-step00000100.safetensors` comes behind. */
@@ -100,12 +113,22 @@ const longestName = 200;
 
 const nameOf = (config: Fields): string => config.output_name ?? (basename(resolve(config.output_dir)) || 'lora');
 
+/** A list written with commas; `all` is LLaMA-Factory's word. */
+function targetsOf(wanted: Fields['target_modules']): string | readonly string[] {
+  if (typeof wanted !== 'string') return wanted;
+  if (wanted === 'all') return 'all-linear';
+  return /^[\w.-]+(\s*,\s*[\w.-]+)+$/.test(wanted) ? wanted.split(',').map((name) => name.trim()) : wanted;
+}
+
 /** Fills in what follows from other keys. */
 function derive(config: Fields) {
   return {
     ...config,
     lora_alpha: config.lora_alpha ?? config.lora_rank,
     conv_alpha: config.conv_alpha ?? config.conv_rank,
+    max_seq_length: config.max_seq_length ?? 512,
+    target_modules: targetsOf(config.target_modules),
+    train_data: config.train_data.length > 0 ? config.train_data : [{ path: config.train_data_dir, weight: 1 }],
     unet_lr: config.unet_lr ?? config.learning_rate,
     text_encoder_lr: config.text_encoder_lr ?? config.learning_rate,
     output_name: nameOf(config),
@@ -134,7 +157,13 @@ export interface KeySchema {
   readonly anyOf?: readonly KeySchema[];
   readonly items?: KeySchema;
   readonly prefixItems?: readonly KeySchema[];
+  /** The only task that the key means something to. */
+  readonly task?: TaskType;
+  /** In words, where the schema alone does not say it. */
+  readonly expected?: string;
 }
+
+type TaskType = Fields['task_type'];
 
 export interface ConfigJsonSchema {
   readonly properties: Readonly<Record<ConfigKey, KeySchema>>;

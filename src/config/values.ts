@@ -14,12 +14,20 @@ export function fromText(schema: KeySchema, value: unknown): unknown {
   if (schema.type === 'boolean' && Object.hasOwn(truths, ascii.toLowerCase())) return truths[ascii.toLowerCase()];
   if (schema.type === 'array' && schema.prefixItems) return value.split(',').map((part) => (isNumeric(part) ? Number(part) : part));
   if (schema.type === 'array') return [value];
+  if (schema.type === 'object') return pairs(value);
   return value;
+}
+
+/** `q_proj=8,v_proj=4` -> { q_proj: 8, v_proj: 4 }. */
+function pairs(text: string): unknown {
+  const parts = text.split(',').map((part) => /^(.+)[=:](.+)$/.exec(part.trim()));
+  if (parts.some((part) => part === null)) return text;
+  return Object.fromEntries(parts.flatMap((part) => (part === null ? [] : [[part[1].trim(), isNumeric(part[2]) ? Number(part[2]) : part[2]]])));
 }
 
 /** What is expected, in words: `a number from 0 to 10`. */
 export function expected(schema: KeySchema): string {
-  if (schema.anyOf) return 'a size such as 512, "768,512" or [768, 512]';
+  if (schema.expected !== undefined) return schema.expected;
   if (schema.enum) return schema.enum.length === 1 ? schema.enum[0] : `one of ${schema.enum.join(', ')}`;
   if (schema.prefixItems) return 'two numbers such as [0.9, 0.999]';
   if (schema.type === 'array') return 'a list of texts';

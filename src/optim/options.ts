@@ -1,6 +1,6 @@
 // The options of the optimiser and of the learning rate's course.
 import { z } from 'zod';
-import { integer, number } from '../util/options.ts';
+import { forImages, integer, number } from '../util/options.ts';
 
 /** Largest learning rate taken: more is a slip such as 1e4 for 1e-4. */
 const highestRate = 10;
@@ -9,10 +9,11 @@ export const optimOptions = {
   learning_rate: number(0, highestRate)
     .default(1e-4)
     .describe('Learning rate of everything trained, unless unet_lr or text_encoder_lr says otherwise.'),
-  unet_lr: number(0, highestRate).optional().describe('Learning rate of the UNet. When absent: learning_rate.'),
+  unet_lr: number(0, highestRate).optional().describe('Learning rate of the UNet. When absent: learning_rate.').meta(forImages),
   text_encoder_lr: number(0, highestRate)
     .optional()
-    .describe('Learning rate of the text encoder. When absent: learning_rate.'),
+    .describe('Learning rate of the text encoder. When absent: learning_rate.')
+    .meta(forImages),
   optimizer: z.enum(['adamw']).default('adamw').describe('Optimiser. AdamW, with decay decoupled from the gradient.'),
   betas: z
     .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
