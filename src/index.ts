@@ -44,3 +44,8 @@ export { serialize } from './tensor/safetensors.ts';
 export { readKohyaLora, writeKohyaLora, type KohyaLora } from './export/kohya.ts';
 export { readDiffusersLora, writeDiffusersLora } from './export/diffusers.ts';
 export type { LoraWeights } from './export/lora.ts';
+
+// Questions to a language model without and with its adapter
+export { evaluate, type EvalEvent, type EvaluateOptions } from './eval/evaluate.ts';
+export { evaluationFiles } from './eval/page.ts';
+export type * from './eval/result.ts';

@@ -1,7 +1,7 @@
 // lora eval: questions to a language model without and with its adapter, and whether it has become better.
 import { join } from 'node:path';
 import { writeFileAtomically } from '../checkpoints/write-file.ts';
-import { loadConfig } from '../config/load.ts';
+import { loadConfig, placeOf } from '../config/load.ts';
 import { ConfigError } from '../errors.ts';
 import { evaluate, type EvaluateOptions } from '../eval/evaluate.ts';
 import { evaluationFiles } from '../eval/page.ts';
@@ -79,7 +79,7 @@ type Options = EvaluateOptions & { readonly adapter: string };
 
 /** Flags first, then the configuration. Throws ConfigError with everything that is missing. */
 function optionsOf(given: Given): Options {
-  const config: Given = typeof given.config === 'string' ? loadConfig(given.config, {}).config : {};
+  const config: Given = typeof given.config === 'string' ? textConfig(given.config) : {};
   const value = (key: string): unknown => given[key] ?? config[key];
   const text = (key: string): string | undefined => (typeof value(key) === 'string' && value(key) !== '' ? String(value(key)) : undefined);
   const number = (key: string, min: number, max?: number): number | undefined => (value(key) === undefined ? undefined : numberOf(`--${key.replaceAll('_', '-')}`, value(key), min, max));
@@ -88,6 +88,12 @@ function optionsOf(given: Given): Options {
   if (adapter === undefined || questions === undefined) throw missing(adapter === undefined, questions === undefined);
   const files = { baseModel: text('base_model'), chatTemplate: text('chat_template'), maxSeqLength: number('max_seq_length', 2), maxNewTokens: number('max_new_tokens', 1), threads: number('num_threads', 1) };
   return { adapter, model: { adapter, ...files }, questions, general: text('eval_general_path') };
+}
+
+function textConfig(path: string): Given {
+  const { config, source } = loadConfig(path);
+  if (config.task_type === 'text-generation') return { ...config };
+  throw new ConfigError([{ where: placeOf('task_type', source), what: `is ${config.task_type}; only language models are asked questions`, fix: 'Name the file of a run with task_type: text-generation.' }]);
 }
 
 /** What is named on the command line goes before the configuration; there, a file of questions before data held back. */

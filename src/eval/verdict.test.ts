@@ -8,6 +8,8 @@ import { evaluate } from './evaluate.ts';
 import type { Question } from './questions.ts';
 import type { EvalResult } from './result.ts';
 import { compareDifferences, trendOf } from './statistics.ts';
+import { setResult } from './totals.ts';
+import { trendOfSet, verdictOf } from './verdict.ts';
 
 test('sign-flip test: every pattern for few pairs, drawn ones for many', () => {
   assert.equal(compareDifferences([1, 1, 1, 1, 1, 1, 1]).chance, 2 / 128);
@@ -98,4 +100,28 @@ test('few questions: too few to tell, unless nothing changed at all', async () =
   assert.equal(few.verdict.kind, 'too few questions');
   assert.match(few.verdict.reasons[0], /^4 questions cannot show a difference \(.*\); ask at least 7/);
   assert.equal((await evaluated(2, ['half', 'half'], ['half', 'half'])).verdict.kind, 'same');
+});
+
+// ---- where the two measures disagree -----------------------------------------------------------------------------------
+
+const set = (answers: readonly number[], likelihoods: readonly number[], before = 0.5) =>
+  setResult(answers.map((gain, i) => ({
+    question: question(i),
+    base: { answer: '', score: before, facts: [], forbidden: [], guarded: false, likelihood: { logProbability: -20, tokens: 10 } },
+    adapter: { answer: '', score: before + gain, facts: [], forbidden: [], guarded: false, likelihood: { logProbability: -20 + 10 * likelihoods[i], tokens: 10 } },
+  })));
+
+const each = (value: number): number[] => Array.from({ length: 12 }, () => value);
+
+test('the likelihood decides where the answers do not, unless they lean the other way or surely score the same', () => {
+  const leaning = Array.from({ length: 12 }, (_, i) => (i % 3 === 0 ? 0.25 : -0.3));
+  const swinging = Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? 0.3 : -0.3));
+  assert.equal(trendOfSet(set(swinging, each(0.1))), 'better');
+  assert.equal(trendOfSet(set(swinging, each(-0.1))), 'worse');
+  assert.equal(trendOfSet(set(leaning, each(0.1))), 'unclear');
+  assert.equal(trendOfSet(set(each(0), each(0.1))), 'same');
+  assert.equal(trendOfSet(set(each(0), each(0.3))), 'better');
+  assert.equal(trendOfSet(set(each(0), each(0.1), 0)), 'better');
+  assert.equal(trendOfSet(set(each(0.1), each(-1))), 'better');
+  assert.match(verdictOf(set(each(0.1), each(-1)), undefined).reasons[0], /although the exact wording expected has become less likely/);
 });

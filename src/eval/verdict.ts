@@ -31,12 +31,28 @@ function isUntouched({ base, adapter }: SetResult['questions'][number]): boolean
   return base.answer === adapter.answer && moved <= 1e-3;
 }
 
-/** The answers count first: they are what people get. Where they do not tell, the likelihood of the expected answers does. */
-export function trendOfSet({ answers, likelihood }: SetResult): Trend {
-  const [said, likely] = [answers?.trend ?? 'unclear', likelihood?.trend ?? 'unclear'];
-  if (said === 'better' || said === 'worse') return said;
-  if (likely === 'better' || likely === 'worse') return likely;
-  return said === 'same' || (answers === undefined && likely === 'same') ? 'same' : 'unclear';
+/** Nats per token (a fifth of the perplexity) from which the likelihood counts although the answers score the same. */
+const LARGE = 0.2;
+/** Mean score below which neither model answers at all: that both score the same then says nothing. */
+const FLOOR = 0.05;
+
+/** The answers count first: they are what people get. Where they do not tell, the likelihood of the expected answers may. */
+export function trendOfSet(set: SetResult): Trend {
+  const { answers, likelihood } = set;
+  const said = answers?.trend ?? 'unclear';
+  if (said === 'better' || said === 'worse' || likelihood === undefined) return said;
+  const tells = (likelihood.trend === 'better' || likelihood.trend === 'worse') && mayDecide(set, likelihood);
+  return tells || answers === undefined || (said === 'same' && atFloor(set)) ? likelihood.trend : said;
+}
+
+const atFloor = ({ base, adapter }: SetResult): boolean => Math.max(base.score ?? 0, adapter.score ?? 0) < FLOOR;
+
+/** Not against answers that lean the other way, and not for a trifle where the answers surely score the same. */
+function mayDecide(set: SetResult, { mean }: Change): boolean {
+  const { answers } = set;
+  if (answers === undefined) return true;
+  if (answers.trend === 'same') return Math.abs(mean) >= LARGE || atFloor(set);
+  return Math.abs(answers.mean) < 0.03 || Math.sign(answers.mean) === Math.sign(mean);
 }
 
 // ---- reasons -----------------------------------------------------------------------------------------------------------
@@ -51,7 +67,7 @@ function mainReason(set: SetResult, trend: Trend): string {
   if (answers?.trend === trend && trend !== 'same') return `${scoreSentence(set)}${factsClause(base, adapter)}${caveat(trend, likelihood)}.`;
   if (trend === 'same') return sameReason(set);
   const way = trend === 'better' ? 'more' : 'less';
-  const unsaid = answers === undefined ? '' : `, though the answers themselves are ${answers.trend === 'same' ? 'no different yet' : 'not clearly different yet'}`;
+  const unsaid = answers === undefined ? '' : `, though the answers themselves score ${answers.trend === 'same' ? 'the same' : 'about the same'}`;
   return `The expected answers have become ${way} likely to the model: perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}${unsaid}.`;
 }
 
@@ -69,17 +85,19 @@ function caveat(trend: Trend, likelihood: Change | undefined): string {
   return trend === 'better' ? ', although the exact wording expected has become less likely' : ', although the exact wording expected has become more likely';
 }
 
-function sameReason({ questions, answers, base, adapter }: SetResult): string {
+function sameReason(set: SetResult): string {
+  const { questions, answers, base, adapter } = set;
   if (questions.every(isUntouched)) return `The adapter changes none of the ${plural(questions.length, 'answer')}.`;
-  if (answers === undefined) return `The expected texts are as likely as before: perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}.`;
+  if (answers === undefined || atFloor(set)) return `The expected answers are as likely as before: perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}.`;
   return `Over ${plural(questions.length, 'question')} the answers score ${points(adapter.score)} of 100 with the adapter and ${points(base.score)} without, a difference too small to matter.`;
 }
 
-function unclearReason({ questions, answers, likelihood, base, adapter }: SetResult): string {
-  const seen = answers === undefined ? `perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}` : `${points(base.score)} → ${points(adapter.score)} of 100 points`;
+function unclearReason(set: SetResult): string {
+  const { questions, answers, likelihood, base, adapter } = set;
+  const seen = answers === undefined || atFloor(set) ? `perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}` : `${points(base.score)} → ${points(adapter.score)} of 100 points`;
   if (questions.every(isUntouched)) return `The adapter changes none of the ${plural(questions.length, 'answer')}.`;
   if (questions.length < FEWEST) return `${plural(questions.length, 'question')} cannot show a difference (${seen}); ask at least ${FEWEST}, better 30.`;
-  return `What ${plural(questions.length, 'question')} show (${seen}) may be chance; ask about ${needed(answers ?? likelihood)}.`;
+  return `What ${plural(questions.length, 'question')} show (${seen}) may be chance; ask about ${needed(atFloor(set) ? likelihood : (answers ?? likelihood))} questions.`;
 }
 
 /** Questions at which the width of the interval falls to the difference seen, at most a thousand: it goes with 1 / √n. */
