@@ -36,6 +36,11 @@ export interface WithLora {
   readonly modules: readonly LoraModule[];
 }
 
+export interface LoraOptions {
+  readonly multiplier?: string;
+  readonly reads?: (g: Builder, x: Value, layer: Layer) => Value;
+}
+
 interface Adaptable<K extends OpName> {
   readonly kind: Layer['kind'];
   readonly downShape: (weight: Shape, rank: number) => Shape;
@@ -80,9 +85,9 @@ export function adaptableLayers(graph: Graph): Layer[] {
  * Requires a finished model graph; ensures that with B = 0 it computes what it did before. The new
  * parameters are `<path>.lora_down.weight` and `<path>.lora_up.weight`; the scale is alpha / rank.
  * Where `multiplier`, the name of a new float32 input of shape [], is given, the adapters' part is
- * multiplied by it.
+ * multiplied by it. `reads` gives what an adapter reads in place of the layer's input.
  */
-export function applyLora(graph: Graph, size: (layer: Layer) => LoraSize | undefined, options: { multiplier?: string } = {}): WithLora {
+export function applyLora(graph: Graph, size: (layer: Layer) => LoraSize | undefined, options: LoraOptions = {}): WithLora {
   const parameters = new Set(graph.parameters);
   const modules = new Map<string, LoraModule>();
   let multiplier: Value | undefined;
@@ -93,7 +98,7 @@ export function applyLora(graph: Graph, size: (layer: Layer) => LoraSize | undef
     if (options.multiplier !== undefined) multiplier ??= g.input(options.multiplier, 'float32', []);
     const module = modules.get(layer.path) ?? declare(g, layer, wanted, node);
     modules.set(layer.path, module);
-    return [adapted(g, node, module, multiplier)];
+    return [adapted(g, node, module, multiplier, options.reads)];
   });
   return { ...rewritten, modules: [...modules.values()] };
 }
@@ -123,11 +128,11 @@ function declare(g: Builder, layer: Layer, { rank, alpha }: LoraSize, node: Node
   }));
 }
 
-function adapted(g: Builder, node: Node, module: LoraModule, multiplier: Value | undefined): Value {
+function adapted(g: Builder, node: Node, module: LoraModule, multiplier: Value | undefined, reads: LoraOptions['reads'] = (_, x) => x): Value {
   const rule = ruleOf(node);
   g.push(node);
   const [x] = node.inputs as [Value]; // the operators above have an input
-  const low = rule.down(g, x, module.down, node as NodeOf<OpName>);
+  const low = rule.down(g, reads(g, x, module), module.down, node as NodeOf<OpName>);
   const scale = module.alpha / module.rank;
   const scaled = scale === 1 ? low : g.mul(low, scale);
   const weighed = multiplier === undefined ? scaled : g.mul(scaled, multiplier);

@@ -16,6 +16,11 @@ export interface DifferentiateOptions {
   readonly loss: string;
   /** The values whose gradients are wanted: parameters, inputs, or any other value. */
   readonly wrt: readonly Value[];
+  /**
+   * The segment a node belongs to, if it is to be computed a second time for the backward pass (Chen et al., arXiv
+   * 1604.06174): then only what other nodes read of a segment is kept until there, and memory is paid for with time.
+   */
+  readonly segmentOf?: (node: Node) => string | undefined;
 }
 
 /**
@@ -23,14 +28,15 @@ export interface DifferentiateOptions {
  * Requires a legal graph whose nodes are in execution order. Throws InternalError where the loss does
  * not depend on a value, or only through an operator that is not differentiable.
  */
-export function differentiate(graph: Graph, { loss, wrt }: DifferentiateOptions): Graph {
+export function differentiate(graph: Graph, { loss, wrt, segmentOf = () => undefined }: DifferentiateOptions): Graph {
   const lossValue = graph.outputs.get(loss);
   if (lossValue === undefined) throw new InternalError(`differentiate: no output named ${loss}`);
   const active = reachableFrom(graph, wrt);
   const g = Builder.from(graph);
   const adjoints = new Map<Value, Value>([[lossValue, one(g, lossValue.shape)]]);
+  const kept = recomputation(g, graph, segmentOf);
   for (const node of [...graph.nodes].reverse()) {
-    if (node.outputs.some((value) => active.has(value) && adjoints.has(value))) propagate(g, node, active, adjoints);
+    if (node.outputs.some((value) => active.has(value) && adjoints.has(value))) propagate(g, node, kept(node), active, adjoints);
   }
   for (const value of wrt) g.output(`grad:${value.name}`, adjointOf(value, adjoints, loss));
   return lateOrder(removeDeadNodes(g.finish()).graph, new Set([loss]));
@@ -42,14 +48,41 @@ function adjointOf(value: Value, adjoints: ReadonlyMap<Value, Value>, loss: stri
   return adjoint;
 }
 
-/** Adds to the adjoints of a node's inputs what its outputs' adjoints contribute. */
-function propagate(g: Builder, node: Node, active: ReadonlySet<Value>, adjoints: Map<Value, Value>): void {
+/**
+ * The node whose values a gradient may read: itself, or its copy where it lies in a segment. The copies of a whole
+ * segment are emitted when the first of them is asked for; those that no gradient needs are dead.
+ */
+function recomputation(g: Builder, { nodes }: Graph, segmentOf: (node: Node) => string | undefined): (node: Node) => Node {
+  const copies = new Map<string, ReadonlyMap<Node, Node>>();
+  return (node) => {
+    const segment = segmentOf(node);
+    if (segment === undefined) return node;
+    const known = copies.get(segment) ?? copied(g, nodes.filter((other) => segmentOf(other) === segment));
+    copies.set(segment, known);
+    return known.get(node) ?? node;
+  };
+}
+
+/** The nodes once more, reading each other's copies, and the originals of what lies outside. */
+function copied(g: Builder, nodes: readonly Node[]): ReadonlyMap<Node, Node> {
+  const values = new Map<Value, Value>();
+  return new Map(nodes.map((node) => {
+    const inputs = node.inputs.map((value) => value && (values.get(value) ?? value));
+    const outputs = g.inScope(node.scope, () => g.emit(node.op, inputs, node.attributes as never)); // the node's own attributes
+    node.outputs.forEach((value, i) => values.set(value, outputs[i]));
+    const copy: Node = { ...node, inputs, outputs };
+    return [node, copy];
+  }));
+}
+
+/** Adds to the adjoints of a node's inputs what its outputs' adjoints contribute; `kept` is the node to read values of. */
+function propagate(g: Builder, node: Node, kept: Node, active: ReadonlySet<Value>, adjoints: Map<Value, Value>): void {
   const needs = node.inputs.map((value) => value !== undefined && active.has(value));
   // The entry at `node.op` takes nodes of that operator; TypeScript cannot correlate them in the union.
   const rule = gradients[node.op] as GradientRule<OpName> | 'not differentiable';
   if (rule === 'not differentiable') throw new InternalError(`differentiate: ${node.op} in '${node.scope}' is not differentiable`);
   g.inScope(node.scope, () => {
-    const contributions = rule(g, node as never, node.outputs.map((value) => adjoints.get(value)), needs);
+    const contributions = rule(g, kept as never, node.outputs.map((value) => adjoints.get(value)), needs);
     node.inputs.forEach((input, i) => {
       const dx = contributions[i];
       if (input === undefined || !needs[i]) return;

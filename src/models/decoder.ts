@@ -51,12 +51,16 @@ export function decoder(g: Builder, config: LanguageModelConfig, inputs: Decoder
 
 /** Hidden states [..., C] -> logits [..., V], for as many rows as are given. Parameter `lm_head.weight`, or the embedding where it is tied. */
 export function logits(g: Builder, config: LanguageModelConfig, hidden: Value): Value {
-  const { vocab_size, hidden_size, tie_word_embeddings, final_logit_softcapping: cap } = config;
+  const { final_logit_softcapping: cap } = config;
   return g.scoped('lm_head', () => {
-    const weight = g.sharedParameter(tie_word_embeddings ? EMBEDDING : 'lm_head.weight', [vocab_size, hidden_size]);
-    const raw = g.linear(hidden, weight);
+    const raw = g.linear(hidden, headWeight(g, config));
     return cap === undefined ? raw : g.mul(g.tanh(g.div(raw, cap)), cap);
   });
+}
+
+/** Weight of the output head, [V, C]. */
+export function headWeight(g: Builder, { vocab_size, hidden_size, tie_word_embeddings }: LanguageModelConfig): Value {
+  return g.sharedParameter(tie_word_embeddings ? EMBEDDING : 'lm_head.weight', [vocab_size, hidden_size]);
 }
 
 /** Name and shape of every weight of a model: the keys of its checkpoint. */

@@ -2,7 +2,7 @@
 
 import { differentiate } from '../autodiff/differentiate.ts';
 import { InternalError } from '../errors.ts';
-import type { Graph, Value } from '../graph/graph.ts';
+import type { Graph, Node, Value } from '../graph/graph.ts';
 import { liveBytes } from '../runtime/execution-order.ts';
 import { lower, type Weights } from '../runtime/lowering.ts';
 import { compile, type CompileOptions } from '../runtime/program.ts';
@@ -20,9 +20,11 @@ export interface LossProgram {
   release(): Promise<void>;
 }
 
-/** Differentiates `graph`, whose output `loss` has one element, with respect to the parameters named in `trainable`. */
-export async function compileLoss(graph: Graph, trainable: Iterable<string>, options: CompileOptions): Promise<LossProgram> {
-  const { gradients, wrt } = withGradients(graph, trainable);
+type SegmentOf = (node: Node) => string | undefined;
+
+/** Differentiates `graph`, whose output `loss` has one element, with respect to the parameters named in `trainable`; `segmentOf` as `differentiate` takes it. */
+export async function compileLoss(graph: Graph, trainable: Iterable<string>, options: CompileOptions, segmentOf?: SegmentOf): Promise<LossProgram> {
+  const { gradients, wrt } = withGradients(graph, trainable, segmentOf);
   const program = await compile(gradients, options);
   return {
     async run(inputs, parameters) {
@@ -35,15 +37,15 @@ export async function compileLoss(graph: Graph, trainable: Iterable<string>, opt
 }
 
 /** The most bytes of computed tensors that one run of the loss and its gradients holds at a time. */
-export function activationBytes(graph: Graph, trainable: Iterable<string>, weights: Weights): number {
-  const lowered = lower(withGradients(graph, trainable).gradients, weights);
+export function activationBytes(graph: Graph, trainable: Iterable<string>, weights: Weights, segmentOf?: SegmentOf): number {
+  const lowered = lower(withGradients(graph, trainable, segmentOf).gradients, weights);
   return liveBytes(lowered.nodes, lowered).reduce((most, bytes) => Math.max(most, bytes), 0);
 }
 
-function withGradients(graph: Graph, trainable: Iterable<string>): { readonly gradients: Graph; readonly wrt: readonly Value[] } {
+function withGradients(graph: Graph, trainable: Iterable<string>, segmentOf?: SegmentOf): { readonly gradients: Graph; readonly wrt: readonly Value[] } {
   const names = new Set(trainable);
   const wrt = graph.parameters.filter(({ name }) => names.has(name));
-  return { gradients: differentiate(graph, { loss: 'loss', wrt }), wrt };
+  return { gradients: differentiate(graph, { loss: 'loss', wrt, segmentOf }), wrt };
 }
 
 function needed(parameters: ReadonlyMap<string, Tensor>, name: string): Tensor {

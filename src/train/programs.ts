@@ -1,6 +1,6 @@
-// The loss programs of a run: one for each shape of its batches, at most two alive, because each holds a session.
+// The loss programs of a run: one for each shape of its batches, few of them alive, because each holds a session.
 
-import type { Graph } from '../graph/graph.ts';
+import type { Graph, Node } from '../graph/graph.ts';
 import type { CompileOptions } from '../runtime/program.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { compileLoss, type LossAndGradients, type LossProgram } from './loss-program.ts';
@@ -9,10 +9,11 @@ import type { MicroBatch } from './task.ts';
 export interface ProgramsOptions extends CompileOptions {
   readonly lossGraph: (shapeKey: string) => Graph;
   readonly trainable: readonly string[];
+  /** As `differentiate` takes it: what is computed a second time in the backward pass. */
+  readonly segmentOf?: (node: Node) => string | undefined;
+  /** Programs kept; default 2: the present shape and the one before, as batches of one shape come in runs. */
+  readonly alive?: number;
 }
-
-/** The present shape and the one before: batches of one shape come in runs. */
-const alive = 2;
 
 export class LossPrograms {
   readonly #options: ProgramsOptions;
@@ -42,12 +43,12 @@ export class LossPrograms {
   }
 
   async #open(key: string): Promise<LossProgram> {
+    const { lossGraph, trainable, segmentOf, alive = 2, ...options } = this.#options;
     for (const [oldest, program] of this.#programs) {
       if (this.#programs.size < alive) break;
       this.#programs.delete(oldest);
       await program.release();
     }
-    const { lossGraph, trainable, ...options } = this.#options;
-    return compileLoss(lossGraph(key), trainable, options);
+    return compileLoss(lossGraph(key), trainable, options, segmentOf);
   }
 }

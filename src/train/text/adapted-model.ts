@@ -1,0 +1,66 @@
+// A language model with its adapters and the loss of its trained tokens, in one graph.
+
+import { loraDropout } from '../../adapters/dropout.ts';
+import { initialLora } from '../../adapters/init.ts';
+import { languageTargets, type LanguageTargetOptions } from '../../adapters/language-targets.ts';
+import { adaptableLayers, applyLora, type LoraModule } from '../../adapters/lora.ts';
+import { ConfigError } from '../../errors.ts';
+import type { LoraWeights } from '../../export/lora.ts';
+import type { Graph } from '../../graph/graph.ts';
+import type { LanguageModelConfig } from '../../models/language-config.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import type { ParameterGroup } from '../optimiser.ts';
+import { languageLoss, type TextShape } from './language-loss.ts';
+
+export interface TextAdapterConfig extends LanguageTargetOptions {
+  readonly seed: number;
+  readonly learning_rate: number;
+  /** Probability; 0 for none. */
+  readonly lora_dropout: number;
+}
+
+export interface AdaptedLanguageModel {
+  readonly modules: readonly LoraModule[];
+  /** The adapters' weights, changed in place by training. */
+  readonly weights: ReadonlyMap<string, Tensor<'float32'>>;
+  readonly groups: readonly ParameterGroup[];
+  /** Paths of all layers that could carry an adapter. */
+  readonly adaptable: readonly string[];
+  /** Inputs as `languageLoss` names them; where `dropout` is on, those of `loraDropout` too. */
+  lossGraph(shape: TextShape, options?: { readonly dropout?: boolean }): Graph;
+}
+
+/** Puts adapters, drawn from the seed, on the layers that the configuration names. Throws ConfigError. */
+export function adaptLanguageModel(model: LanguageModelConfig, config: TextAdapterConfig): AdaptedLanguageModel {
+  const plain = languageLoss(model, { rows: 1, length: 1, trained: 1, packed: false });
+  const layers = adaptableLayers(plain);
+  const sizes = languageTargets(layers, config);
+  const adaptedHead = sizes.has('lm_head');
+  if (adaptedHead && config.lora_dropout > 0) throw new ConfigError([dropoutAtHead]);
+  const targets = layers.filter(({ path }) => sizes.has(path));
+  const lossGraph = (shape: TextShape, { dropout = false } = {}) => {
+    const graph = languageLoss(model, shape, { adaptedHead });
+    const reads = dropout && config.lora_dropout > 0 ? loraDropout(graph, targets, config.lora_dropout) : undefined;
+    return applyLora(graph, ({ path }) => sizes.get(path), { ...(reads && { reads }) });
+  };
+  const { modules } = lossGraph({ rows: 1, length: 1, trained: 1, packed: false });
+  const weights = initialLora(modules, config.seed);
+  return {
+    modules,
+    weights,
+    groups: [{ name: 'model', learningRate: config.learning_rate, parameters: weights }],
+    adaptable: layers.map(({ path }) => path),
+    lossGraph: (shape, options) => lossGraph(shape, options).graph,
+  };
+}
+
+const dropoutAtHead = { where: 'lora_dropout', what: 'works on the layers, but target_modules also names lm_head', fix: 'Leave lm_head out of target_modules, or set lora_dropout: 0.' };
+
+/** The adapters as writers of LoRA files take them: with rsLoRA the alpha is the configuration's, which the file's `use_rslora` goes with. */
+export function languageLoraWeights({ modules, weights }: AdaptedLanguageModel, rslora: boolean): LoraWeights[] {
+  const of = (name: string, shape: readonly number[]): Tensor => weights.get(name) ?? { dtype: 'float32', shape, data: new Float32Array() };
+  return modules.map(({ path, rank, alpha, down, up }) => ({ path, alpha: rslora ? rounded(alpha / Math.sqrt(rank)) : alpha, down: of(down.name, down.shape), up: of(up.name, up.shape) }));
+}
+
+/** Undoes the error of √rank times and divided: 16, not 15.999999999999998. */
+const rounded = (alpha: number): number => Number(alpha.toPrecision(12));

@@ -1,0 +1,78 @@
+// The loss of a language model as one graph: from token ids to the mean loss of the tokens that are trained.
+
+import { Builder } from '../../graph/builder.ts';
+import type { Graph, Node, Value } from '../../graph/graph.ts';
+import { crossEntropy, tokenLosses } from '../../losses/cross-entropy.ts';
+import { decoder, headWeight, type DecoderInputs } from '../../models/decoder.ts';
+import type { LanguageModelConfig } from '../../models/language-config.ts';
+
+/** The shape of one micro-batch. */
+export interface TextShape {
+  readonly rows: number;
+  /** Tokens of a row. */
+  readonly length: number;
+  /** Room for trained tokens, in all rows together. */
+  readonly trained: number;
+  /** Whether a row may hold several sequences, which do not see each other. */
+  readonly packed: boolean;
+}
+
+export interface LanguageLossOptions {
+  /** Whether the output head will carry an adapter. */
+  readonly adaptedHead?: boolean;
+}
+
+/**
+ * Output `loss` []: the sum of trained tokens' losses, each times its weight. Parameters have the checkpoint's names. Inputs:
+ * `input_ids` [rows, length] int32;
+ * `trained` [trained] int32: at which places, counted through all rows, the token that follows is trained;
+ * `labels` [trained] int32: that token;
+ * `label_weights` [trained] float32: 1 / (trained tokens of the whole accumulated batch), 0 where the room is not used;
+ * packed also `position_ids` and `segments` [rows, length] int32: a token sees earlier ones of its own segment.
+ */
+export function languageLoss(config: LanguageModelConfig, shape: TextShape, options: LanguageLossOptions = {}): Graph {
+  const g = new Builder('language-loss');
+  g.output('loss', crossEntropy(g, headInputs(g, config, shape, options), g.input('label_weights', 'float32', [shape.trained])));
+  return g.finish();
+}
+
+/** The same model; output `token_losses` [trained]: the loss of each in nats. There is no input `label_weights`. */
+export function tokenLossGraph(config: LanguageModelConfig, shape: TextShape, options: LanguageLossOptions = {}): Graph {
+  const g = new Builder('token-losses');
+  g.output('token_losses', tokenLosses(g, headInputs(g, config, shape, options)));
+  return g.finish();
+}
+
+function headInputs(g: Builder, config: LanguageModelConfig, shape: TextShape, { adaptedHead = false }: LanguageLossOptions) {
+  const hidden = decoder(g, config, decoderInputs(g, shape));
+  return {
+    hidden,
+    weight: headWeight(g, config),
+    softcap: config.final_logit_softcapping,
+    positions: g.input('trained', 'int32', [shape.trained]),
+    labels: g.input('labels', 'int32', [shape.trained]),
+    adapted: adaptedHead,
+  };
+}
+
+/** Added to the scores of tokens of other segments. */
+const HIDDEN = -1e9;
+
+function decoderInputs(g: Builder, { rows, length, packed }: TextShape): DecoderInputs {
+  const ids = g.input('input_ids', 'int32', [rows, length]);
+  if (!packed) return { ids };
+  const segments = g.input('segments', 'int32', [rows, length]);
+  return { ids, positions: g.input('position_ids', 'int32', [rows, length]), mask: g.scoped('packing', () => segmentMask(g, segments)) };
+}
+
+/** [B, S] -> [B, 1, S, S]: 0 within a segment. */
+function segmentMask(g: Builder, segments: Value): Value {
+  const [rows, length] = segments.shape;
+  const same = g.equal(g.reshape(segments, [rows, 1, length, 1]), g.reshape(segments, [rows, 1, 1, length]));
+  return g.where(same, 0, HIDDEN);
+}
+
+/** The layer that a node belongs to, for `differentiate`'s `segmentOf`: gradient checkpointing keeps what goes from layer to layer. */
+export function layerOf({ scope }: Node): string | undefined {
+  return /^model\.layers\.\d+/.exec(scope)?.[0];
+}
