@@ -5,7 +5,7 @@ import { colours } from './colours.ts';
 
 const headlines: Readonly<Record<string, string>> = {
   ConfigError: 'The configuration cannot be used',
-  DataError: 'The training data cannot be used',
+  DataError: 'The data cannot be used',
   CheckpointError: 'The model cannot be used',
   SystemError: 'The machine refused',
 };

@@ -57,7 +57,8 @@ export function readQuestion({ where, value, csv = false }: QuestionRecord, wide
   const misspelt = Object.keys(fields).flatMap(misspelling);
   const facts = phraseLists(fields.facts, 'facts', csv);
   const forbidden = phraseLists(fields.forbidden, 'forbidden', csv);
-  const content = contentOf(fields, facts.lists.length + forbidden.lists.length + wide.forbidden.length > 0);
+  // A misspelt field may be what is missing: said once.
+  const content = contentOf(fields, misspelt.length + facts.lists.length + facts.faults.length + forbidden.lists.length + wide.forbidden.length > 0);
   const faults = [...misspelt, ...facts.faults, ...forbidden.faults, ...('faults' in content ? content.faults : [])];
   if ('faults' in content || faults.length > 0) return { faults };
   const phrases = [...new Set([...wide.forbidden, ...forbidden.lists.flat()])];
