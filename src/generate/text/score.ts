@@ -5,7 +5,7 @@ import { ConfigError } from '../../errors.ts';
 import { Builder } from '../../graph/builder.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { tokenLosses } from '../../losses/cross-entropy.ts';
-import { decoder } from '../../models/decoder.ts';
+import { decoder, headWeight } from '../../models/decoder.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { rotaryRows } from '../../nn/rotary.ts';
 import { compile, type CompileOptions, type Program } from '../../runtime/program.ts';
@@ -111,12 +111,11 @@ function bodyGraph(config: LanguageModelConfig, length: number): Graph {
 
 /** `hidden` [R, C] and `labels` [R] int32 -> `likelihoods` [R]: the logarithm of each label's probability. */
 function headGraph(config: LanguageModelConfig): Graph {
-  const { hidden_size, vocab_size, tie_word_embeddings, final_logit_softcapping: softcap } = config;
+  const { hidden_size, final_logit_softcapping: softcap } = config;
   const g = new Builder('score-head');
-  const weight = g.inScope('', () => g.parameter(tie_word_embeddings ? 'model.embed_tokens.weight' : 'lm_head.weight', [vocab_size, hidden_size]));
   const positions = g.constant(tensor('int32', [HEAD_ROWS], Int32Array.from({ length: HEAD_ROWS }, (_, i) => i)), 'rows');
   const [hidden, labels] = [g.input('hidden', 'float32', [HEAD_ROWS, hidden_size]), g.input('labels', 'int32', [HEAD_ROWS])];
-  g.output('likelihoods', g.neg(tokenLosses(g, { hidden, weight, softcap, positions, labels, adapted: true })));
+  g.output('likelihoods', g.neg(tokenLosses(g, { hidden, weight: headWeight(g, config), softcap, positions, labels, adapted: true })));
   return g.finish();
 }
 
