@@ -1,12 +1,13 @@
 // Writes the example's dialogues to data/customer_service, or prints some of the base's: npx tsx models/tiny-llm/write.ts [print [count]]
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { ChatMessage } from '../../src/tokenizer/chat.ts';
 import { baseDialogue, type Dialogue, exampleEvaluation, exampleGeneral, exampleTraining } from './dialogues.ts';
 
 export const SEED = 20240607;
 
-const messages = ({ system, question, answer }: Dialogue) => [
-  ...(system === undefined ? [] : [{ role: 'system', content: system }]),
+export const messages = ({ system, question, answer }: Dialogue): ChatMessage[] => [
+  ...(system === undefined ? [] : [{ role: 'system' as const, content: system }]),
   { role: 'user', content: question },
   { role: 'assistant', content: answer },
 ];

@@ -1,0 +1,69 @@
+// Stage 2 of the embedded language model: all its weights, from nothing, on dialogues that dialogues.ts writes.
+//
+//   npx tsx models/tiny-llm/train.ts [steps]
+//
+// Continues from .cache/tiny-llm/state.safetensors where that is there. Then: npx tsx models/tiny-llm/pack.ts
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { chatTemplate } from '../../src/tokenizer/chat.ts';
+import { readTextTokenizer } from '../../src/tokenizer/text.ts';
+import { InternalError } from '../../src/errors.ts';
+import { fullTraining, type FullTraining } from '../../src/train/full-training.ts';
+import { languageLoss } from '../../src/train/text/language-loss.ts';
+import { batchAt, LENGTH, ROWS, type Reader } from './batches.ts';
+import { tinyLanguageModel } from './config.ts';
+import { SEED } from './write.ts';
+
+const STEPS = 1000;
+const REPORT_EVERY = 20;
+
+const stateFolder = fileURLToPath(new URL('../../.cache/tiny-llm/', import.meta.url));
+/** Not committed: weights with moments and averages, for continuing. */
+export const stateFile = `${stateFolder}state.safetensors`;
+
+export function openReader(): Reader {
+  const tokenizer = readTextTokenizer(fileURLToPath(new URL('.', import.meta.url)));
+  const template = chatTemplate(tokenizer);
+  if (template === undefined) throw new InternalError('tokenizer_config.json has no chat template');
+  return { tokenizer, template };
+}
+
+export function tinyTraining(totalSteps: number, file: string, saveEvery = 100): Promise<FullTraining> {
+  const reader = openReader();
+  return fullTraining({
+    graph: languageLoss(tinyLanguageModel, { rows: ROWS, length: LENGTH, trained: ROWS * LENGTH, packed: true }),
+    seed: SEED,
+    learningRate: 2e-3,
+    optimiser: {
+      betas: [0.9, 0.98],
+      eps: 1e-8,
+      weight_decay: 0.01,
+      lr_scheduler: 'cosine',
+      lr_warmup_steps: 50,
+      lr_num_cycles: 1,
+      lr_power: 1,
+      max_grad_norm: 1,
+      totalSteps,
+    },
+    batchAt: (step) => batchAt(step, SEED, reader),
+    emaDecay: 0.99,
+    stateFile: file,
+    saveEvery,
+  });
+}
+
+async function main(totalSteps: number): Promise<void> {
+  mkdirSync(stateFolder, { recursive: true });
+  const training = await tinyTraining(totalSteps, stateFile);
+  let [sum, count, since] = [0, 0, Date.now()];
+  for await (const { step, loss, gradNorm, learningRates } of training.steps()) {
+    sum += loss;
+    count++;
+    if (step % REPORT_EVERY !== 0) continue;
+    const seconds = (Date.now() - since) / 1000 / count;
+    console.log(`${step}/${totalSteps} loss ${(sum / count).toFixed(4)} norm ${gradNorm.toFixed(2)} rate ${learningRates.all.toExponential(2)} ${seconds.toFixed(2)} s/step`);
+    [sum, count, since] = [0, 0, Date.now()];
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(Number(process.argv[2] ?? STEPS));
