@@ -1,6 +1,7 @@
 // The table of commands.
 import { configJsonSchema } from '../config/schema.ts';
 import type { Command } from './command.ts';
+import { dataShowCommand } from './data-show.ts';
 import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
 import { mergeCommand } from './merge.ts';
@@ -16,4 +17,4 @@ const schemaCommand: Command = {
   },
 };
 
-export const commands: readonly Command[] = [trainCommand, evalCommand, mergeCommand, exportCommand, schemaCommand];
+export const commands: readonly Command[] = [trainCommand, dataShowCommand, evalCommand, mergeCommand, exportCommand, schemaCommand];

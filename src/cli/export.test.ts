@@ -1,39 +1,15 @@
 // `lora merge` and `lora export` as a person calls them.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { golden, tinyLora, writeTinyModel } from '../export/language-model.test-util.ts';
 import { writePeftFolder } from '../export/peft.ts';
 import { exportCommand } from './export.ts';
 import { mergeCommand } from './merge.ts';
-import { createProgram } from './program.ts';
-import { report } from './report.ts';
+import { newFolder, runCommand } from './run.test-util.ts';
 
-/** What the command prints, and its exit code. */
-async function lora(...words: string[]): Promise<{ text: string; code: number }> {
-  let text = '';
-  let code = -1;
-  const { write } = process.stdout;
-  // The test runner's own reports are bytes.
-  process.stdout.write = (chunk: string | Uint8Array) => (typeof chunk === 'string' ? ((text += chunk), true) : write.call(process.stdout, chunk));
-  try {
-    await createProgram([exportCommand, mergeCommand], '1', (given) => (code = given)).parseAsync(words, { from: 'user' });
-  } catch (error) {
-    const found = report(error);
-    [text, code] = [text + found.text, found.exitCode];
-  } finally {
-    process.stdout.write = write;
-  }
-  return { text, code };
-}
-
-function newFolder(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'lora-export-'));
-  t.after(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
+const lora = (...words: string[]) => runCommand([exportCommand, mergeCommand], words);
 
 test('adapter → merged folder → GGUF', async (t) => {
   const folder = newFolder(t);
