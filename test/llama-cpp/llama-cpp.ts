@@ -57,7 +57,7 @@ async function load(model: string): Promise<Model> {
 export async function ask({ model: path, adapter, prompt, count }: Question): Promise<Answer> {
   const model = await load(path);
   const lora = adapter === undefined ? {} : { lora: { adapters: [{ filePath: adapter, scale: 1 }] } };
-  const context = await model.createContext({ contextSize: 64, threads: 1, flashAttention: false, experimentalKvCacheKeyType: 'F32', experimentalKvCacheValueType: 'F32', ...lora });
+  const context = await model.createContext({ contextSize: 128, threads: 1, flashAttention: false, experimentalKvCacheKeyType: 'F32', experimentalKvCacheValueType: 'F32', ...lora });
   const tokens = [...prompt];
   let first: ReadonlyMap<Token, number> | undefined;
   try {
@@ -81,9 +81,10 @@ export async function ask({ model: path, adapter, prompt, count }: Question): Pr
   return { probabilities: first ?? new Map(), tokens: tokens.slice(prompt.length) };
 }
 
-export async function tokenize(path: string, texts: readonly string[]): Promise<Token[][]> {
+/** `special`: marks in the text are read as such. */
+export async function tokenize(path: string, texts: readonly string[], special = false): Promise<Token[][]> {
   const model = await load(path);
-  const ids = texts.map((text) => model.tokenize(text));
+  const ids = texts.map((text) => model.tokenize(text, special));
   await model.dispose();
   return ids;
 }

@@ -1,17 +1,28 @@
-// llama.cpp reads the models and adapters that we write, and answers as transformers and PEFT do.
+// llama.cpp reads the models and adapters that we write, and answers as transformers and PEFT do, and as we do.
 import { Tokenizer } from '@huggingface/tokenizers';
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { loadLanguageModel } from '../../src/checkpoints/hf-folder.ts';
 import { write } from '../../src/checkpoints/small-model.test-util.ts';
+import { adapterOf } from '../../src/eval/open-model.ts';
+import { exportGguf } from '../../src/export/export-gguf.ts';
 import { writeGgufLora } from '../../src/export/gguf-lora.ts';
 import { writeGgufModel } from '../../src/export/gguf-model.ts';
 import { golden, goldenTensor, tinyLora, tinySentencePiece, tinyTokenizer, writeTinyModel } from '../../src/export/language-model.test-util.ts';
+import type { LanguageLora } from '../../src/export/language-lora.ts';
 import { mergeLora } from '../../src/export/merge.ts';
+import { writePeftFolder } from '../../src/export/peft.ts';
+import { createTextGenerator } from '../../src/generate/text/text-generator.ts';
+import type { TextPrompt } from '../../src/generate/text/text-request.ts';
 import { toFloat32 } from '../../src/tensor/half.ts';
+import { chatTemplate } from '../../src/tokenizer/chat.ts';
+import { readTextTokenizer } from '../../src/tokenizer/text.ts';
 import { ask, missing, tokenize } from './llama-cpp.ts';
+
+const embedded = 'models/tiny-llm';
 
 function logProbabilities(name: string): number[] {
   const { data } = toFloat32(goldenTensor(name));
@@ -22,6 +33,15 @@ function logProbabilities(name: string): number[] {
 /** Largest difference of the logarithms of the probabilities. */
 function distance(actual: ReadonlyMap<number, number>, expected: readonly number[]): number {
   return expected.reduce((most, value, token) => Math.max(most, Math.abs(Math.log(actual.get(token) ?? 0) - value)), 0);
+}
+
+/** The greedy tokens of our own generator; it stops where the text ends. */
+async function ours(folder: string, prompt: TextPrompt, lora?: LanguageLora): Promise<readonly number[]> {
+  const generator = createTextGenerator({ model: loadLanguageModel(folder), tokenizer: readTextTokenizer(folder), threads: 1, ...(lora && adapterOf(lora)) });
+  let ids: readonly number[] = [];
+  for await (const event of generator.generate({ prompt, maxNewTokens: 24 })) if (event.type === 'done') ids = event.ids;
+  await generator.release();
+  return ids;
 }
 
 describe('llama.cpp', { skip: missing }, () => {
@@ -45,6 +65,34 @@ describe('llama.cpp', { skip: missing }, () => {
       }
     });
   }
+
+  for (const name of Object.keys(golden.cases)) {
+    test(`${name}: the tokens of our own generator, without and with the adapter`, async () => {
+      const source = join(folder, 'own', name.replace('phi3', 'phi')); // its name goes into the file: see above
+      const config = writeTinyModel(source, name);
+      const model = exportGguf({ path: source, type: 'f32' }).file;
+      writePeftFolder(join(source, 'adapter'), { ...tinyLora(config), dtype: 'float32', baseModel: source });
+      const adapter = exportGguf({ path: join(source, 'adapter') }).file;
+      for (const [file, lora] of [[undefined, undefined], [adapter, tinyLora(config)]] as const) {
+        const expected = await ours(source, golden.prompt, lora);
+        const { tokens } = await ask({ model, adapter: file, prompt: golden.prompt, count: expected.length });
+        assert.deepEqual(tokens, expected, file === undefined ? 'base' : 'adapter');
+      }
+    });
+  }
+
+  test('the embedded language model: its answers, and how it reads a conversation', { skip: existsSync(join(embedded, 'model.safetensors')) ? false : 'its weights are not there' }, async () => {
+    const { file } = exportGguf({ path: embedded, output: folder });
+    const tokenizer = readTextTokenizer(embedded);
+    const template = chatTemplate(tokenizer);
+    for (const content of ['How long does delivery of the lamp to Berlin take?', 'Where is my order 48213?', '你好 😀']) {
+      const text = template?.render([{ role: 'user', content }], true) ?? '';
+      const prompt = [...tokenizer.encode(text, { special: false })];
+      assert.deepEqual(await tokenize(file, [text], true), [prompt]);
+      const expected = await ours(embedded, prompt);
+      assert.deepEqual((await ask({ model: file, prompt, count: expected.length })).tokens, expected, content);
+    }
+  });
 
   test('a merged model answers as base and adapter', async () => {
     const config = writeTinyModel(join(folder, 'source'), 'llama');
