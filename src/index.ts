@@ -44,6 +44,9 @@ export { serialize } from './tensor/safetensors.ts';
 export { readKohyaLora, writeKohyaLora, type KohyaLora } from './export/kohya.ts';
 export { readDiffusersLora, writeDiffusersLora } from './export/diffusers.ts';
 export type { LoraWeights } from './export/lora.ts';
+export { readPeftFolder, writePeftFolder, type PeftFolder, type PeftLora } from './export/peft.ts';
+export { mergeLora, type MergeOptions } from './export/merge.ts';
+export { exportGguf, type GgufExport, type GgufExportOptions } from './export/export-gguf.ts';
 
 // Questions to a language model without and with its adapter
 export { evaluate, type EvalEvent, type EvaluateOptions } from './eval/evaluate.ts';
