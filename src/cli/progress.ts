@@ -3,7 +3,7 @@ import { createLogUpdate } from 'log-update';
 import type { StepEvent, TrainEvent } from '../train/events.ts';
 import { bar, sparkline, thin } from './bars.ts';
 import { colours } from './colours.ts';
-import { doneLines, planLines, sampleLines, savedLines, warningLines } from './describe.ts';
+import { doneLines, evaluatedLines, planLines, sampleLines, savedLines, validationLines, warningLines } from './describe.ts';
 import { amount, bytes, cut, displayWidth, duration, loss, percent, rate, speed } from './format.ts';
 
 /** A display of one run. `close` leaves the terminal as it was, whatever happened. */
@@ -61,6 +61,10 @@ export function advance(view: View, event: TrainEvent, now: number): { view: Vie
       return { view: rest, lines: [...ended, ...savedLines(event)] };
     case 'sample':
       return { view: rest, lines: [...ended, ...sampleLines(event)] };
+    case 'validation':
+      return { view: rest, lines: [...ended, ...validationLines(event)] };
+    case 'evaluated':
+      return { view: rest, lines: [...ended, ...evaluatedLines(event)] };
     case 'done':
       return { view: rest, lines: [...ended, ...doneLines(event, view.step ? loss(view.step.lossAverage) : '')] };
   }

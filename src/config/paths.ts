@@ -31,13 +31,13 @@ export function findPaths(values: Readonly<Record<string, unknown>>, configPath:
   const problems: PathProblem[] = [];
   const wantedOf = values.task_type === 'text-generation' ? { ...inputs, train_data_dir: 'either' as const } : inputs;
   for (const [key, wanted] of Object.entries(wantedOf)) {
+    if (values[key] === undefined) continue;
     found[key] = mapPaths(values[key], (path) => {
       const result = hasControl(path) ? { absent: false, ...controlInPath(path) } : findPath(withHome(path), wanted, configPath);
       if (typeof result === 'string') return result;
       if (!(key === 'base_model' && hubName.test(path) && result.absent)) problems.push({ key, what: result.what, ...(result.fix && { fix: result.fix }) });
       return path;
     });
-    if (found[key] === undefined) delete found[key];
   }
   if (typeof values.output_dir === 'string') {
     found.output_dir = withHome(values.output_dir);

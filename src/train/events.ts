@@ -2,6 +2,7 @@
 // Every event is plain data, so it passes unchanged between threads and processes and into JSON.
 
 import type { Problem } from '../errors.ts';
+import type { EvalResult } from '../eval/result.ts';
 
 /** What the run is going to do, once, before any work. */
 export interface PlanEvent {
@@ -12,8 +13,10 @@ export interface PlanEvent {
   readonly baseModel: string;
   /** Distinct samples in the data set, before repeats. */
   readonly samples: number;
-  /** Aspect-ratio buckets in use: pixels, and how many samples (with repeats) fall in each. */
-  readonly buckets: readonly { readonly width: number; readonly height: number; readonly count: number }[];
+  /** What one is called: `picture`, `sequence`. */
+  readonly sampleName: string;
+  /** The shapes that batches come in, in words (`64×64`, `up to 128 tokens`), and how many samples (with repeats) have each. */
+  readonly shapes: readonly { readonly label: string; readonly count: number }[];
   readonly batchSize: number;
   readonly gradientAccumulation: number;
   readonly epochs: number;
@@ -78,12 +81,35 @@ export interface SavedEvent {
   readonly files: readonly string[];
 }
 
-/** A preview picture was written. */
+/** A preview was made: a picture was drawn, or a prompt answered. */
 export interface SampleEvent {
   readonly type: 'sample';
   readonly step: number;
   readonly prompt: string;
-  readonly file: string;
+  /** Of a picture. */
+  readonly file?: string;
+  /** Of a text: what the model answers with the adapter, and, at the end, without it. */
+  readonly answer?: string;
+  readonly baseAnswer?: string;
+}
+
+/** The loss on what is held back. */
+export interface ValidationEvent {
+  readonly type: 'validation';
+  /** Steps done; 0 before the first. */
+  readonly step: number;
+  /** Mean over all trained tokens, in nats. */
+  readonly loss: number;
+  /** e^loss. */
+  readonly perplexity: number;
+  /** Tokens that count. */
+  readonly tokens: number;
+}
+
+/** The adapter was compared with its base on questions. */
+export interface EvaluatedEvent {
+  readonly type: 'evaluated';
+  readonly result: EvalResult;
 }
 
 /** The run ended: all steps done, or stopped by its AbortSignal after the running step. */
@@ -96,8 +122,8 @@ export interface DoneEvent {
   /** `<name>.safetensors`; absent when stopped before anything could be saved. */
   readonly adapter?: string;
   readonly log: string;
-  /** The pictures without and with the adapter, when sample prompts were given. */
-  readonly contactSheet?: string;
+  /** What else was written for people to look at, by what it is: `contact sheet`, `answers`, `evaluation`. */
+  readonly results: Readonly<Record<string, string>>;
   /** Wall seconds of the run, from the plan to the end. */
   readonly seconds: number;
 }
@@ -109,4 +135,6 @@ export type TrainEvent =
   | StepEvent
   | SavedEvent
   | SampleEvent
+  | ValidationEvent
+  | EvaluatedEvent
   | DoneEvent;

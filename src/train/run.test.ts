@@ -41,8 +41,8 @@ let first: TrainEvent[];
 test('a run plans, trains, saves and leaves its records', async () => {
   first = await run('a', { batch_size: 2, epochs: 2, save_steps: 4 });
   const [plan] = ofType(first, 'plan');
-  assert.deepEqual({ steps: plan.totalSteps, epochs: plan.epochs, samples: plan.samples, buckets: plan.buckets }, {
-    steps: 6, epochs: 2, samples: 4, buckets: [{ width: 32, height: 128, count: 1 }, { width: 64, height: 64, count: 3 }],
+  assert.deepEqual({ steps: plan.totalSteps, epochs: plan.epochs, samples: plan.samples, shapes: plan.shapes }, {
+    steps: 6, epochs: 2, samples: 4, shapes: [{ label: '32×128', count: 1 }, { label: '64×64', count: 3 }],
   });
   assert.equal(losses(first).length, 6);
   assert.deepEqual(readdirSync(join(root, 'a')).sort(), ['a-step00000004.safetensors', 'a.safetensors', 'config.yaml', 'logs', 'pytorch_lora_weights.safetensors', 'run.json']);

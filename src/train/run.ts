@@ -59,6 +59,7 @@ function factsOf({ config }: LoadedConfig, started: Date, threads: number) {
 async function* runEvents(job: LoadedConfig, context: Pick<Run, 'signal' | 'started' | 'threads' | 'folder'>): AsyncGenerator<TrainEvent> {
   const kind = tasks[job.config.task_type];
   if (kind === 'not there yet') throw new ConfigError([{ where: placeOf('task_type', job.source), what: `${job.config.task_type} is not there yet` }]);
+  for (const problem of job.warnings) yield { type: 'warning', problem };
   const task = yield* kind.open(job, context);
   const run: Run = { ...context, job, task, length: lengthOf(job, task) };
   yield planOf(run);
@@ -66,9 +67,9 @@ async function* runEvents(job: LoadedConfig, context: Pick<Run, 'signal' | 'star
   const optimiser = new Optimiser(task.groups, { ...job.config, totalSteps: run.length.totalSteps });
   if (!run.signal.aborted) yield* steps(run, optimiser);
   const adapter = optimiser.step > 0 ? yield* save(run, optimiser.step, true) : undefined;
-  const contactSheet = run.signal.aborted ? undefined : yield* task.finish((name, content) => run.folder().write(name, content));
+  const results = run.signal.aborted ? new Map<string, string>() : yield* task.finish((name, content) => run.folder().write(name, content));
   run.folder().finish(new Date());
-  yield doneOf(run, { step: optimiser.step, adapter, contactSheet });
+  yield doneOf(run, { step: optimiser.step, adapter, results: Object.fromEntries(results) });
 }
 
 function lengthOf({ config }: LoadedConfig, { stepsPerEpoch }: OpenTask): RunLength {
@@ -94,19 +95,26 @@ function planOf({ job: { config }, task, length, threads }: Run): PlanEvent {
 async function* steps(run: Run, optimiser: Optimiser): AsyncGenerator<TrainEvent> {
   const { job, task, length, signal, threads } = run;
   const trainable = [...optimiser.parameters.keys()];
-  const programs = new LossPrograms({ lossGraph: task.lossGraph, trainable, weights: task.frozen, threads });
+  const programs = new LossPrograms({ lossGraph: task.lossGraph, trainable, weights: task.frozen, threads, ...task.programs });
   const statisticsOf = statistics(length.totalSteps);
   try {
+    yield* watch(run, 0);
     const results = trainingSteps({ optimiser, batchesAt: task.batchesAt, lossOf: (batch, parameters) => programs.run(batch, parameters), stop: () => signal.aborted });
     for await (const result of results) {
       requireFinite(result, job);
       yield stepOf(run, result, statisticsOf(result.step, result.loss));
       const isDue = job.config.save_steps > 0 && result.step % job.config.save_steps === 0;
       if (isDue) yield* save(run, result.step, false);
+      yield* watch(run, result.step);
     }
   } finally {
     await programs.release();
   }
+}
+
+/** What the task wants to see between the steps. */
+async function* watch({ task, length, signal }: Run, step: number): AsyncGenerator<TrainEvent> {
+  if (task.watch !== undefined && !signal.aborted) yield* task.watch(step, step === length.totalSteps);
 }
 
 function stepOf({ task, length }: Run, { step, loss, learningRates, gradNorm }: StepResult, more: ReturnType<ReturnType<typeof statistics>>): StepEvent {
@@ -136,7 +144,7 @@ async function* save(run: Run, step: number, final: boolean): AsyncGenerator<Tra
   return files[0];
 }
 
-function doneOf({ length, started, folder }: Run, { step, adapter, contactSheet }: { step: number; adapter?: string; contactSheet?: string }): DoneEvent {
+function doneOf({ length, started, folder }: Run, { step, adapter, results }: Pick<DoneEvent, 'step' | 'adapter' | 'results'>): DoneEvent {
   return {
     type: 'done',
     stopped: step < length.totalSteps,
@@ -144,7 +152,7 @@ function doneOf({ length, started, folder }: Run, { step, adapter, contactSheet 
     totalSteps: length.totalSteps,
     adapter,
     log: `${folder().dir}/${LOG_FILE}`,
-    contactSheet,
+    results,
     seconds: (Date.now() - started.getTime()) / 1000,
   };
 }

@@ -3,12 +3,13 @@
 import type { LoadedConfig } from '../config/load.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Weights } from '../runtime/lowering.ts';
-import type { PhaseEvent, PlanEvent, SampleEvent, WarningEvent } from './events.ts';
+import type { EvaluatedEvent, PhaseEvent, PlanEvent, SampleEvent, ValidationEvent, WarningEvent } from './events.ts';
 import type { BatchInputs } from './loop.ts';
 import type { ParameterGroup } from './optimiser.ts';
+import type { ProgramsOptions } from './programs.ts';
 
 /** What a task says while it works. */
-export type TaskEvent = PhaseEvent | WarningEvent | SampleEvent;
+export type TaskEvent = PhaseEvent | WarningEvent | SampleEvent | ValidationEvent | EvaluatedEvent;
 
 export interface TaskContext {
   readonly threads: number;
@@ -40,7 +41,7 @@ export interface SavePoint {
   readonly started: Date;
 }
 
-export type TaskPlan = Pick<PlanEvent, 'samples' | 'buckets' | 'adaptedModules' | 'memoryEstimate'>;
+export type TaskPlan = Pick<PlanEvent, 'samples' | 'sampleName' | 'shapes' | 'adaptedModules' | 'memoryEstimate'>;
 
 export interface OpenTask {
   readonly plan: TaskPlan;
@@ -52,14 +53,18 @@ export interface OpenTask {
   readonly frozen: Weights;
   /** The loss, as output `loss`, for one shape of micro-batches. */
   lossGraph(shapeKey: string): Graph;
+  /** How the loss is made executable, where the defaults are not meant. */
+  readonly programs?: Pick<ProgramsOptions, 'segmentOf' | 'alive'>;
   /** Work before the first step. Returns early when the signal is aborted. */
   prepare(): AsyncGenerator<TaskEvent, void>;
   /** The micro-batches of step `step` (0 for the first): a pure function of the seed and the step. To be called after `prepare`. */
   batchesAt(step: number): readonly MicroBatch[] | Promise<readonly MicroBatch[]>;
   /** The files to write, by name relative to the run folder; the first is the adapter. */
   files(at: SavePoint): ReadonlyMap<string, Uint8Array>;
-  /** Work after the last step, its pictures given to `write`; returns the name of the contact sheet, if there is one. */
-  finish(write: (name: string, content: Uint8Array) => string): AsyncGenerator<TaskEvent, string | undefined>;
+  /** Looks at the weights as they are before the first step (0) and after each; `final` after the last. */
+  watch?(step: number, final: boolean): AsyncGenerator<TaskEvent, void>;
+  /** Work after the last step, its files given to `write`, which returns where they are; returns those for people to look at, by what they are. */
+  finish(write: (name: string, content: Uint8Array) => string): AsyncGenerator<TaskEvent, ReadonlyMap<string, string>>;
 }
 
 /** A `phase` event. */

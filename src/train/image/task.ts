@@ -79,7 +79,7 @@ function taskOf(opened: Opened): OpenTask {
     return encoded;
   };
   return {
-    plan: { samples: pictures.length, buckets: bucketCounts(pictures), adaptedModules: adapted.modules.length, memoryEstimate: memory.bytes },
+    plan: { samples: pictures.length, sampleName: 'picture', shapes: bucketCounts(pictures).map(({ width, height, count }) => ({ label: `${width}×${height}`, count })), adaptedModules: adapted.modules.length, memoryEstimate: memory.bytes },
     stepsPerEpoch: steps.stepsPerEpoch,
     groups: adapted.groups,
     frozen: base.weights,
@@ -93,7 +93,7 @@ function taskOf(opened: Opened): OpenTask {
     files: (at) => adapterFiles(opened, hashes, at),
     async *finish(write) {
       const sheet = yield* drawSheet({ ...opened, threads: opened.context.threads });
-      return sheet && write('contact-sheet.png', sheet);
+      return new Map(sheet && [['contact sheet', write('contact-sheet.png', sheet)]]);
     },
   };
 }

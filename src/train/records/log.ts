@@ -1,7 +1,7 @@
 // logs/train.log: the events of a run as lines of text for people.
 
 import { formatProblem } from '../../errors.ts';
-import type { PlanEvent, StepEvent, TrainEvent } from '../events.ts';
+import type { PlanEvent, SampleEvent, StepEvent, TrainEvent } from '../events.ts';
 
 /** The lines for one event; none for the repeated sayings of one phase. */
 export function logLines(event: TrainEvent): string[] {
@@ -17,19 +17,29 @@ export function logLines(event: TrainEvent): string[] {
     case 'saved':
       return [`saved after step ${event.step}: ${event.files.join(', ')}`];
     case 'sample':
-      return [`drawn after step ${event.step}: ${event.file} (${event.prompt})`];
+      return sampleLines(event);
+    case 'validation':
+      return [`validation after step ${event.step}: loss ${event.loss.toPrecision(5)}, perplexity ${event.perplexity.toPrecision(5)}, ${event.tokens} tokens`];
+    case 'evaluated':
+      return [event.result.verdict.headline, ...event.result.verdict.reasons].map((line) => `evaluation: ${line}`);
     case 'done':
       return [`${event.stopped ? 'stopped' : 'done'} after step ${event.step} of ${event.totalSteps}, ${event.seconds.toFixed(1)} s`];
   }
 }
 
+function sampleLines({ step, prompt, file, answer, baseAnswer }: SampleEvent): string[] {
+  if (file !== undefined) return [`drawn after step ${step}: ${file} (${prompt})`];
+  const answers = { 'without the adapter': baseAnswer, answer };
+  return Object.entries({ [`prompt after step ${step}`]: prompt, ...answers }).flatMap(([name, text]) => (text === undefined ? [] : [`${name}: ${JSON.stringify(text)}`]));
+}
+
 function planLines(plan: PlanEvent): string[] {
-  const buckets = plan.buckets.map(({ width, height, count }) => `${width}x${height}: ${count}`).join(', ');
+  const shapes = plan.shapes.map(({ label, count }) => `${label}: ${count}`).join(', ');
   const memory = plan.memoryEstimate === undefined ? '' : `, about ${mebibytes(plan.memoryEstimate)}`;
   return [
     `run folder ${plan.outputDir}`,
     `base model ${plan.baseModel}`,
-    `${plan.samples} samples (${buckets})`,
+    `${plan.samples} ${plan.sampleName}s (${shapes})`,
     `${plan.totalSteps} steps from step ${plan.firstStep}, ${plan.epochs} epochs, batch size ${plan.batchSize} x ${plan.gradientAccumulation}`,
     `${plan.trainableParameters} parameters in ${plan.adaptedModules} layers`,
     `${plan.device}${memory}`,

@@ -1,6 +1,6 @@
-// logs/metrics.jsonl: one JSON object a step, for programs; keys in the spelling of files.
+// logs/metrics.jsonl: one JSON object a step or validation, for programs; keys in the spelling of files.
 
-import type { StepEvent } from '../events.ts';
+import type { StepEvent, ValidationEvent } from '../events.ts';
 
 export function metricsLine(step: StepEvent, at: Date): string {
   const fields = {
@@ -15,4 +15,8 @@ export function metricsLine(step: StepEvent, at: Date): string {
     time: at.getTime() / 1000,
   };
   return `${JSON.stringify(fields)}\n`;
+}
+
+export function validationLine({ step, loss, perplexity, tokens }: ValidationEvent, at: Date): string {
+  return `${JSON.stringify({ step, validation_loss: loss, perplexity, tokens, time: at.getTime() / 1000 })}\n`;
 }

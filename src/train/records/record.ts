@@ -5,7 +5,7 @@ import type { TrainConfig } from '../../config/schema.ts';
 import type { TrainEvent } from '../events.ts';
 import type { RunFolder } from '../run-folder.ts';
 import { logLines } from './log.ts';
-import { metricsLine } from './metrics.ts';
+import { metricsLine, validationLine } from './metrics.ts';
 import { EventFile } from './tensorboard.ts';
 
 export const LOG_FILE = 'logs/train.log';
@@ -44,7 +44,10 @@ function failure(error: unknown): TrainEvent {
 function openRecords(folder: RunFolder, config: TrainConfig): Record[] {
   folder.write('config.yaml', configText(config));
   const log: Record = (event, at) => logLines(event).forEach((line) => folder.append(LOG_FILE, `${at.toISOString()}  ${line}\n`));
-  const metrics: Record = (event, at) => void (event.type === 'step' && folder.append('logs/metrics.jsonl', metricsLine(event, at)));
+  const metrics: Record = (event, at) => {
+    if (event.type === 'step') folder.append('logs/metrics.jsonl', metricsLine(event, at));
+    if (event.type === 'validation') folder.append('logs/metrics.jsonl', validationLine(event, at));
+  };
   return [log, metrics, ...(config.tensorboard ? [new EventFile(folder, new Date()).record] : [])];
 }
 

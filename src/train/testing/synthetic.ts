@@ -11,7 +11,8 @@ export async function* syntheticRun(totalSteps: number, pause: number, signal: A
   await wait(pause * 5);
   yield {
     type: 'plan', outputDir, baseModel: './models/tiny-sd', samples,
-    buckets: [{ width: 128, height: 128, count: 30 }, { width: 64, height: 256, count: 10 }],
+    sampleName: 'picture',
+    shapes: [{ label: '128×128', count: 30 }, { label: '64×256', count: 10 }],
     batchSize: 4, gradientAccumulation: 1, epochs: 10, totalSteps, firstStep: 0,
     trainableParameters: 1_234_567, adaptedModules: 96, memoryEstimate: 1.3e9, secondsEstimate: totalSteps * pause / 1000, device: 'cpu, 2 threads',
   };
@@ -42,7 +43,7 @@ async function* syntheticSteps(totalSteps: number, pause: number, signal: AbortS
   yield { type: 'phase', name: 'drawing the contact sheet', done: 0, total: 2 };
   await wait(pause * 4);
   yield { type: 'phase', name: 'drawing the contact sheet', done: 2, total: 2 };
-  yield { type: 'done', stopped: step < totalSteps, step, totalSteps, adapter, log: `${outputDir}/logs/train.log`, contactSheet: `${outputDir}/contact-sheet.png`, seconds: (step * pause) / 1000 };
+  yield { type: 'done', stopped: step < totalSteps, step, totalSteps, adapter, log: `${outputDir}/logs/train.log`, results: { 'contact sheet': `${outputDir}/contact-sheet.png` }, seconds: (step * pause) / 1000 };
 }
 
 /** A Trainer whose length is the configuration's `max_train_steps`. */
