@@ -1,8 +1,9 @@
 // A batch holds whole dialogues that do not see each other, and trains what the product's own reading of the data trains.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { TextContent } from '../../src/dataset/text/sample.ts';
 import { sequencesOf } from '../../src/dataset/text/sequences.ts';
-import { batchAt, LENGTH, ROWS } from './batches.ts';
+import { batchAt, DIALOGUES, LENGTH, ROWS } from './batches.ts';
 import { baseDialogue } from './dialogues.ts';
 import { openReader } from './train.ts';
 import { messages } from './write.ts';
@@ -19,15 +20,18 @@ test('the same step is the same batch; rows are nearly full', () => {
   assert.ok(Math.abs(numbers(batch, 'label_weights').reduce((sum, weight) => sum + weight, 0) - 1) < 1e-5);
 });
 
-test('the first dialogue of a batch: ids, labels and weights', () => {
-  const batch = batchAt(0, SEED, reader);
-  const content = { kind: 'chat', messages: messages(baseDialogue(SEED, 0)) } as const;
-  const [{ ids, trained }] = sequencesOf({ where: '', source: 0, content }, { ...reader, maxSeqLength: LENGTH }).sequences;
-  assert.deepEqual(numbers(batch, 'input_ids').slice(0, ids.length), [...ids]);
-  assert.deepEqual(numbers(batch, 'labels').slice(0, ids.length - 1), [...ids].slice(1));
-  const weights = numbers(batch, 'label_weights').slice(0, ids.length);
-  const most = Math.max(...weights);
-  assert.deepEqual(weights.map((weight) => (weight === 0 ? 0 : weight === most ? 1 : 0.2)), [...[...trained].slice(1).map((one) => (one === 1 ? 1 : 0.2)), 0]);
-  assert.deepEqual(numbers(batch, 'position_ids').slice(0, ids.length + 2), [...ids.keys(), 0, 1]);
-  assert.deepEqual(new Set(numbers(batch, 'segments').slice(0, ids.length)), new Set([1]));
+test('the first dialogue of each row: ids, labels and weights', () => {
+  const batch = batchAt(2, SEED, reader);
+  const read = (content: TextContent) => sequencesOf({ where: '', source: 0, content }, { ...reader, maxSeqLength: LENGTH }).sequences[0];
+  const drawn = new Map(Array.from({ length: DIALOGUES }, (_, n) => read({ kind: 'chat', messages: messages(baseDialogue(SEED, 2 * DIALOGUES + n)) })).map((sequence) => [sequence.ids.join(), sequence]));
+  const most = Math.max(...numbers(batch, 'label_weights'));
+  for (let row = 0; row < ROWS; row++) {
+    const part = (name: string, length = LENGTH) => numbers(batch, name).slice(row * LENGTH, row * LENGTH + length);
+    const length = part('segments').findIndex((segment) => segment !== 1);
+    const found = drawn.get(part('input_ids', length).join()) ?? assert.fail(`row ${row} begins with none of the dialogues`);
+    assert.deepEqual(part('labels', length - 1), [...found.ids].slice(1));
+    const weights = part('label_weights', length).map((weight) => Math.round((weight / most) * 5) / 5);
+    assert.deepEqual(weights, [...[...found.trained].slice(1).map((one) => (one === 1 ? 1 : 0.2)), 0]);
+    assert.deepEqual(part('position_ids', length + 2), [...Array(length).keys(), 0, 1]);
+  }
 });
