@@ -30,6 +30,7 @@ test('mistakes: one message, exit code 1, nothing written', async (t) => {
     [['export', '--to', 'onnx', folder], /there is no format "onnx"; there is gguf/],
     [['export', '--to', 'gguf', '--type', 'q4_0', folder], /--type: there is no "q4_0"; there are f32, f16, bf16, q8_0/],
     [['merge', join(folder, 'base'), '--base', folder, '--output', join(folder, 'out')], /this is a whole model, not an adapter/],
+    [['merge', 'reference/golden/peft_adapter', '--base', join(folder, 'nowhere'), '--output', join(folder, 'out')], /--base .*nowhere: there is no such folder/],
     [['merge', 'models', '--base', folder, '--output', join(folder, 'out')], /neither adapter_config\.json nor config\.json/],
   ];
   for (const [words, message] of cases) {

@@ -1,5 +1,5 @@
 // lora merge: an adapter in the weights of its base model, as a new model folder.
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
 import { mergeLora } from '../export/merge.ts';
@@ -24,8 +24,9 @@ export const mergeCommand: Command = {
 };
 
 function run({ adapter, base, output, dtype }: Readonly<Record<string, unknown>>): number {
-  const lora = readPeftFolder(adapterFolder(String(adapter)));
   const [from, to] = [String(base), String(output)];
+  const lora = readPeftFolder(adapterFolder(String(adapter)));
+  if (!existsSync(join(from, 'config.json'))) throw new UserError([{ where: `--base ${from}`, what: existsSync(from) ? 'there is no config.json in it' : 'there is no such folder', fix: 'Name the folder of the model that the adapter was trained on.' }]);
   const type: FloatDType | undefined = dtype === undefined ? undefined : choice('--dtype', String(dtype), ['float32', 'float16', 'bfloat16']);
   mergeLora({ base: from, lora, output: to, ...(type !== undefined && { dtype: type }) });
   const files = readdirSync(to).filter((name) => name.endsWith('.safetensors'));

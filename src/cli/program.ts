@@ -5,7 +5,7 @@ import type { Command, CommandFlag } from './command.ts';
 /** A program of `commands`; `finish` receives the exit code of the one that ran. */
 export function createProgram(commands: readonly Command[], version: string, finish: (code: number) => void): Commander {
   const program = new Commander('lora')
-    .description('Trains LoRA adapters for Stable Diffusion from one YAML file.')
+    .description('Trains LoRA adapters for Stable Diffusion and language models from one YAML file.')
     .version(version, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
