@@ -9,6 +9,8 @@ import { DataError, type Problem, UserError } from '../errors.ts';
 import { askedText, type FileWide, phraseLists, type Question, type QuestionRecord, readQuestion } from './questions.ts';
 
 export interface EvalSet {
+  /** Of the file, for people. */
+  readonly name?: string;
   readonly questions: readonly Question[];
   /** Shows what was lost; may be empty. */
   readonly general: readonly Question[];
@@ -36,7 +38,7 @@ export async function readEvalFile(path: string, general?: string): Promise<Eval
   if (problems.length > 0) throw new DataError(problems);
   const [questions, generals] = [main.questions, [...main.general, ...(other?.questions ?? [])]];
   if (questions.length === 0) throw new DataError([{ where: shownPath(path), what: 'has no questions', fix: 'Write at least one; see docs/eval.md.' }]);
-  return { questions, general: generals, warnings: [...main.warnings, ...(other?.warnings ?? []), ...repeated(questions, generals)] };
+  return { name: shownPath(path), questions, general: generals, warnings: [...main.warnings, ...(other?.warnings ?? []), ...repeated(questions, generals)] };
 }
 
 type ReadAny = Found & { readonly general: readonly Question[] };
@@ -72,7 +74,7 @@ function isObject(text: string): boolean {
   }
 }
 
-export const shownPath = (path: string): string => {
+const shownPath = (path: string): string => {
   const short = relative(process.cwd(), resolve(path)).replaceAll('\\', '/');
   return short.startsWith('..') || short === '' ? path : short;
 };

@@ -103,6 +103,8 @@ test('an adapter that says its answer to everything forgot what the base says', 
 test('held-out data in place of questions', async () => {
   const { result } = await run({ model: { adapter: at('better'), threads: 1, maxNewTokens: 8 }, questions: { sources: [{ path: at('eval.jsonl') }], share: 0.5, seed: 1 } });
   assert.equal(result.questions.questions.length, 4);
+  assert.equal(result.names.questions, 'what was held back from the data');
+  assert.ok(resultOf('better').names.questions.endsWith('eval.jsonl'));
   assert.equal(result.verdict.kind, 'too few questions');
 });
 

@@ -2,7 +2,7 @@
 import { DataError, InternalError, type Problem } from '../errors.ts';
 import type { PhaseEvent, WarningEvent } from '../train/events.ts';
 import type { Answerer } from './answerer.ts';
-import { type EvalSet, readEvalFile, shownPath } from './eval-file.ts';
+import { type EvalSet, readEvalFile } from './eval-file.ts';
 import { type HeldOut, heldOutSet } from './held-out.ts';
 import { mark } from './marks.ts';
 import { type ModelFiles, openModel, type OpenModel } from './open-model.ts';
@@ -51,12 +51,12 @@ export async function* evaluate(options: EvaluateOptions): AsyncGenerator<EvalEv
   const { questions, general, signal } = options;
   // The file first: its faults are found in no time.
   const read = typeof questions === 'string' ? await readEvalFile(questions, general) : questions;
-  yield { type: 'phase', name: 'loading the model', done: 0, total: 0 };
+  if (!('answerer' in options.model)) yield { type: 'phase', name: 'loading the model', done: 0, total: 0 };
   const model: Answering = 'answerer' in options.model ? options.model : openModel(options.model);
   try {
     const set = typeof questions === 'string' && 'questions' in read ? read : await setOf(read, general, model);
     for (const problem of [...set.warnings, ...checked(set, model.answerer)]) yield { type: 'warning', problem };
-    const names = { ...model.names, questions: typeof questions === 'string' ? shownPath(questions) : 'what was held back from the data' };
+    const names = { ...model.names, questions: set.name ?? 'what was held back from the data' };
     return yield* judgeSets(set, { answerer: model.answerer, signal, progress: { done: 0, total: set.questions.length + set.general.length } }, names);
   } finally {
     if (model !== options.model) await model.answerer.close?.();
