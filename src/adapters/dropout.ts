@@ -3,7 +3,7 @@
 import { InternalError } from '../errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/graph.ts';
-import { sizeOf, type Tensor } from '../tensor/tensor.ts';
+import { sizeOf, type Shape, type Tensor } from '../tensor/tensor.ts';
 import { uniforms, type Seed } from '../util/philox.ts';
 import type { Layer } from './lora.ts';
 
@@ -18,7 +18,7 @@ const LAYERS = 'dropout_layers';
  * those of any two layers are too, for no more random numbers than one layer would take.
  */
 export function loraDropout(graph: Graph, layers: readonly Layer[], probability: number): (g: Builder, x: Value, layer: Layer) => Value {
-  const widest = Math.max(...layers.map(({ weightShape }) => weightShape[1]));
+  const widest = widestOf(layers);
   const index = new Map(layers.map(({ path }, i) => [path, i]));
   let noise: { readonly u: Value; readonly v: Value } | undefined;
   return (g, x, { path }) => {
@@ -38,12 +38,13 @@ export function loraDropout(graph: Graph, layers: readonly Layer[], probability:
 /** Streams of the seed's generator that dropout draws from, apart from those of data and weights. */
 const STREAM = 0x7000_0000;
 
-/** The two inputs for micro-batch `index`, counted through the run; none for a graph without dropout. */
-export function dropoutInputs(graph: Pick<Graph, 'inputs'>, seed: Seed, index: number): Record<string, Tensor> {
-  const wanted = graph.inputs.filter(({ name }) => name === CHANNELS || name === LAYERS);
-  return Object.fromEntries(wanted.map(({ name, shape }) => {
-    const data = new Float32Array(sizeOf(shape));
-    uniforms(seed, (STREAM + (2 * index + Number(name === LAYERS)) % 0x1000_0000) >>> 0, data);
-    return [name, { dtype: 'float32', shape, data: data.map((u) => Math.floor(Math.min(u * 2 ** 23, 2 ** 23 - 1)) * 2 ** -23) }];
-  }));
+/** The two inputs for micro-batch `index`, counted through the run. */
+export function dropoutInputs({ layers, tokens }: { readonly layers: readonly Layer[]; readonly tokens: number }, seed: Seed, index: number): Record<string, Tensor> {
+  const drawn = (purpose: number, shape: Shape): Tensor => {
+    const u = uniforms(seed, (STREAM + ((2 * index + purpose) % 0x1000_0000)) >>> 0, new Float64Array(sizeOf(shape)));
+    return { dtype: 'float32', shape, data: Float32Array.from(u, (x) => Math.floor(x * 2 ** 23) * 2 ** -23) };
+  };
+  return { [CHANNELS]: drawn(0, [tokens, widestOf(layers)]), [LAYERS]: drawn(1, [layers.length, tokens]) };
 }
+
+const widestOf = (layers: readonly Layer[]): number => Math.max(...layers.map(({ weightShape }) => weightShape[1]));

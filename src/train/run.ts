@@ -57,10 +57,8 @@ function factsOf({ config }: LoadedConfig, started: Date, threads: number) {
 }
 
 async function* runEvents(job: LoadedConfig, context: Pick<Run, 'signal' | 'started' | 'threads' | 'folder'>): AsyncGenerator<TrainEvent> {
-  const kind = tasks[job.config.task_type];
-  if (kind === 'not there yet') throw new ConfigError([{ where: placeOf('task_type', job.source), what: `${job.config.task_type} is not there yet` }]);
   for (const problem of job.warnings) yield { type: 'warning', problem };
-  const task = yield* kind.open(job, context);
+  const task = yield* tasks[job.config.task_type].open(job, context);
   const run: Run = { ...context, job, task, length: lengthOf(job, task) };
   yield planOf(run);
   yield* task.prepare();

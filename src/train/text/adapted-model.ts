@@ -1,6 +1,6 @@
 // A language model with its adapters and the loss of its trained tokens, in one graph.
 
-import { loraDropout } from '../../adapters/dropout.ts';
+import { dropoutInputs, loraDropout } from '../../adapters/dropout.ts';
 import { initialLora } from '../../adapters/init.ts';
 import { languageTargets, type LanguageTargetOptions } from '../../adapters/language-targets.ts';
 import { adaptableLayers, applyLora, type LoraModule } from '../../adapters/lora.ts';
@@ -28,6 +28,8 @@ export interface AdaptedLanguageModel {
   readonly adaptable: readonly string[];
   /** Inputs as `languageLoss` names them; where `dropout` is on, those of `loraDropout` too. */
   lossGraph(shape: TextShape, options?: { readonly dropout?: boolean }): Graph;
+  /** What dropout draws for micro-batch `index` of the run; nothing where there is no dropout. */
+  dropoutInputs(shape: TextShape, index: number): Readonly<Record<string, Tensor>>;
 }
 
 /** Puts adapters, drawn from the seed, on the layers that the configuration names. Throws ConfigError. */
@@ -51,6 +53,7 @@ export function adaptLanguageModel(model: LanguageModelConfig, config: TextAdapt
     groups: [{ name: 'model', learningRate: config.learning_rate, parameters: weights }],
     adaptable: layers.map(({ path }) => path),
     lossGraph: (shape, options) => lossGraph(shape, options).graph,
+    dropoutInputs: ({ rows, length }, index) => (config.lora_dropout > 0 ? dropoutInputs({ layers: targets, tokens: rows * length }, config.seed, index) : {}),
   };
 }
 

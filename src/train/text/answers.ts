@@ -1,0 +1,101 @@
+// What the model answers: sample prompts without and with the adapter, and the evaluation at the end.
+
+import { basename } from 'node:path';
+import type { LanguageModelWeights } from '../../checkpoints/hf-folder.ts';
+import type { TrainConfig } from '../../config/schema.ts';
+import { createAnswerer } from '../../eval/answerer.ts';
+import { readEvalFile, type EvalSet } from '../../eval/eval-file.ts';
+import { evaluate } from '../../eval/evaluate.ts';
+import { evaluationFiles } from '../../eval/page.ts';
+import { createTextGenerator, type TextGenerator } from '../../generate/text/text-generator.ts';
+import type { ChatTemplate } from '../../tokenizer/chat.ts';
+import type { TextTokenizer } from '../../tokenizer/text.ts';
+import type { SampleEvent } from '../events.ts';
+import { phase, type TaskContext, type TaskEvent } from '../task.ts';
+import type { AdaptedLanguageModel } from './adapted-model.ts';
+
+export interface AnswerSource {
+  readonly base: LanguageModelWeights;
+  readonly config: TrainConfig;
+  readonly adapted: AdaptedLanguageModel;
+  readonly tokenizer: TextTokenizer;
+  readonly template: ChatTemplate | undefined;
+  readonly context: TaskContext;
+}
+
+type Write = (name: string, content: Uint8Array) => string;
+
+/** The questions of `eval_path`, read before training so that their faults are found then. Throws DataError. */
+export async function questionsOf({ eval_path, eval_general_path }: TrainConfig): Promise<EvalSet | undefined> {
+  return eval_path === undefined ? undefined : readEvalFile(eval_path, eval_general_path);
+}
+
+/** Answers with the adapter as it is now. */
+export async function* previews(source: AnswerSource, step: number): AsyncGenerator<TaskEvent, void> {
+  const generator = generatorOf(source);
+  try {
+    for (const prompt of source.config.sample_prompts) yield { type: 'sample', step, prompt, answer: await answer(generator, source, prompt, 1) };
+  } finally {
+    await generator.release();
+  }
+}
+
+/** Answers without and with the adapter, then the evaluation; returns the files by what they are. */
+export async function* lastAnswers(source: AnswerSource, step: number, questions: EvalSet | undefined, write: Write): AsyncGenerator<TaskEvent, ReadonlyMap<string, string>> {
+  const generator = generatorOf(source);
+  try {
+    const answers = yield* compared(generator, source, step, write);
+    const evaluation = questions === undefined ? undefined : yield* evaluated(generator, source, questions, write);
+    return new Map([...(answers === undefined ? [] : [['answers', answers] as const]), ...(evaluation === undefined ? [] : [['evaluation', evaluation] as const])]);
+  } finally {
+    await generator.release();
+  }
+}
+
+function generatorOf({ base, config, adapted, tokenizer, context }: AnswerSource): TextGenerator {
+  return createTextGenerator({ model: base, tokenizer, chatTemplate: config.chat_template, modules: adapted.modules, loraWeights: adapted.weights, threads: context.threads });
+}
+
+/** A prompt is a question to the assistant where the model has a chat template, else the beginning of a text. */
+function answer(generator: TextGenerator, { config, template }: AnswerSource, prompt: string, multiplier: number): Promise<string> {
+  return generator.answer({
+    prompt: template === undefined ? prompt : [{ role: 'user', content: prompt }],
+    maxNewTokens: config.sample_max_tokens,
+    temperature: config.sample_temperature,
+    seed: config.sample_seed,
+    multiplier,
+  });
+}
+
+async function* compared(generator: TextGenerator, source: AnswerSource, step: number, write: Write): AsyncGenerator<TaskEvent, string | undefined> {
+  const { sample_prompts: prompts } = source.config;
+  const events: SampleEvent[] = [];
+  for (const [i, prompt] of prompts.entries()) {
+    yield phase('answering the prompts', i, prompts.length);
+    events.push({ type: 'sample', step, prompt, baseAnswer: await answer(generator, source, prompt, 0), answer: await answer(generator, source, prompt, 1) });
+  }
+  yield* events;
+  return events.length === 0 ? undefined : write('answers.md', new TextEncoder().encode(answersText(events)));
+}
+
+const quoted = (text = ''): string => text.trim().split('\n').map((line) => `> ${line}`.trimEnd()).join('\n');
+
+const answersText = (events: readonly SampleEvent[]): string =>
+  events.map(({ prompt, baseAnswer, answer: adapted }) => `## ${prompt.trim().replace(/\s+/g, ' ')}\n\nWithout the adapter:\n\n${quoted(baseAnswer)}\n\nWith it:\n\n${quoted(adapted)}\n`).join('\n');
+
+async function* evaluated(generator: TextGenerator, source: AnswerSource, questions: EvalSet, write: Write): AsyncGenerator<TaskEvent, string | undefined> {
+  const { base, config, tokenizer, template, context } = source;
+  const answerer = createAnswerer({ generator, tokenizer, template, maxSeqLength: config.max_seq_length });
+  const names = { base: basename(base.path), adapter: basename(config.output_dir) };
+  const events = evaluate({ model: { answerer, names }, questions, signal: context.signal });
+  for (let next = await events.next(); ; next = await events.next()) {
+    if (next.done !== true) {
+      if (next.value.type !== 'judged') yield next.value;
+      continue;
+    }
+    if (next.value === undefined) return undefined;
+    const [page] = [...evaluationFiles(next.value)].map(([name, content]) => write(name, content));
+    yield { type: 'evaluated', result: next.value };
+    return page;
+  }
+}

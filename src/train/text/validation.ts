@@ -1,0 +1,53 @@
+// The loss on sequences that are not trained: the mean over all their trained tokens.
+
+import type { Sequence } from '../../dataset/text/sequences.ts';
+import { compile } from '../../runtime/program.ts';
+import type { Weights } from '../../runtime/lowering.ts';
+import { chunks } from '../../util/chunks.ts';
+import type { PhaseEvent, ValidationEvent } from '../events.ts';
+import { phase, type MicroBatch } from '../task.ts';
+import type { AdaptedLanguageModel } from './adapted-model.ts';
+import { textMicroBatches, textShapeOf } from './batches.ts';
+
+export interface ValidationOptions {
+  readonly adapted: AdaptedLanguageModel;
+  readonly weights: Weights;
+  readonly threads: number;
+  readonly pad: number;
+  /** Rows in one run. */
+  readonly rows: number;
+  /** Rows are as long as a multiple of this. */
+  readonly lengthStep: number;
+  readonly maxSeqLength: number;
+}
+
+/** Batches of neighbours in length; each token has the weight 1 / (all trained tokens). The order does not matter to the loss. */
+export function validationBatches(sequences: readonly Sequence[], { pad, rows, lengthStep, maxSeqLength }: Pick<ValidationOptions, 'pad' | 'rows' | 'lengthStep' | 'maxSeqLength'>): MicroBatch[] {
+  const byLength = Array.from(sequences.keys()).sort((a, b) => sequences[b].ids.length - sequences[a].ids.length);
+  const batches = chunks(byLength, rows).map((part) => ({
+    epoch: 0,
+    rows: part.map((index) => [index]),
+    length: Math.min(maxSeqLength, Math.ceil(sequences[part[0]].ids.length / lengthStep) * lengthStep),
+  }));
+  return textMicroBatches(sequences, batches, { pad, microBatch: rows, packed: false });
+}
+
+/** One session at a time, for batches of one shape; no gradients, no dropout. */
+export async function* validate(sequences: readonly Sequence[], step: number, options: ValidationOptions): AsyncGenerator<PhaseEvent, ValidationEvent> {
+  const batches = validationBatches(sequences, options);
+  const { adapted, weights, threads } = options;
+  let [loss, done] = [0, 0];
+  for (const key of new Set(batches.map(({ shapeKey }) => shapeKey))) {
+    const program = await compile(adapted.lossGraph(textShapeOf(key)), { weights, threads });
+    try {
+      for (const { inputs } of batches.filter(({ shapeKey }) => shapeKey === key)) {
+        yield phase('validating', done++, batches.length);
+        loss += Number((await program.run({ ...inputs, ...Object.fromEntries(adapted.weights) })).loss.data[0]);
+      }
+    } finally {
+      await program.release();
+    }
+  }
+  const tokens = sequences.reduce((sum, { trained }) => sum + trained.reduce((n, one) => n + one, 0), 0);
+  return { type: 'validation', step, loss, perplexity: Math.exp(loss), tokens };
+}
