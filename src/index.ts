@@ -9,6 +9,8 @@ export type * from './train/events.ts';
 
 // Training on batches of one's own
 export { trainWithBatches, type GivenBatch, type GivenBatchOptions, type GivenBatchSettings, type GivenBatchTraining } from './train/image/given-batches.ts';
+export { trainTextWithBatches, type GivenTextBatch, type GivenTextOptions, type GivenTextSettings, type GivenTextTraining } from './train/text/given-batches.ts';
+export { languageLoss, tokenLossGraph, type TextShape } from './train/text/language-loss.ts';
 export type { StepResult } from './train/loop.ts';
 
 // A base model as functions
