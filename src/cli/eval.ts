@@ -101,9 +101,11 @@ function questionsOf(given: Given, config: Given, text: (key: string) => string 
   const data = Array.isArray(given.data) ? given.data.map((path) => ({ path: String(path) })) : undefined;
   const questions = text('eval_path');
   if (data === undefined && questions !== undefined) return questions;
-  const held = Array.isArray(config.train_data) && Number(config.validation_split) > 0 ? config.train_data : undefined;
-  const sources = data ?? held;
-  return sources === undefined ? undefined : { sources, share: number('validation_split', 0, 0.9) || 0.1, seed: number('seed', 0) ?? 42 };
+  const [share, seed] = [number('validation_split', 0, 0.9) || 0.1, number('seed', 0) ?? 42];
+  if (data !== undefined) return { sources: data, share, seed };
+  const { train_data: sources, validation_data: files, validation_split } = config;
+  if (!Array.isArray(sources) || !Array.isArray(files) || (files.length === 0 && !(Number(validation_split) > 0))) return undefined;
+  return { sources, validationSources: files.map((path) => ({ path: String(path) })), share, seed };
 }
 
 function missing(adapter: boolean, questions: boolean): ConfigError {

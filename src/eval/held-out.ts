@@ -3,22 +3,25 @@ import { prepareTextData } from '../dataset/text/prepare.ts';
 import type { TextSource } from '../dataset/text/read.ts';
 import type { TextSample } from '../dataset/text/sample.ts';
 import type { Sequence } from '../dataset/text/sequences.ts';
+import { filesOf } from '../train/text/data.ts';
 import type { Seed } from '../util/philox.ts';
 import type { EvalSet } from './eval-file.ts';
 import type { Reading } from './open-model.ts';
 import type { Question } from './questions.ts';
 
 export interface HeldOut {
-  /** The files of the training. */
+  /** The files of the training, or folders of them. */
   readonly sources: readonly TextSource[];
+  /** Files that are not trained: these are asked, and nothing is held back from `sources`. */
+  readonly validationSources?: readonly TextSource[];
   /** Of the training: with the same share and seed, the same samples are held back. */
   readonly share: number;
   readonly seed: Seed;
 }
 
 /** Throws DataError as training does. */
-export async function heldOutSet({ sources, share, seed }: HeldOut, { tokenizer, template, maxSeqLength }: Reading): Promise<EvalSet> {
-  const { validation, warnings } = await prepareTextData({ sources, validationShare: share, seed, tokenizer, template, maxSeqLength });
+export async function heldOutSet({ sources, validationSources = [], share, seed }: HeldOut, { tokenizer, template, maxSeqLength }: Reading): Promise<EvalSet> {
+  const { validation, warnings } = await prepareTextData({ sources: sources.flatMap(filesOf), validationSources: validationSources.flatMap(filesOf), validationShare: share, seed, tokenizer, template, maxSeqLength });
   return { questions: heldOutQuestions(validation), general: [], warnings: warnings.map(asProblem) };
 }
 

@@ -67,7 +67,7 @@ function mainReason(set: SetResult, trend: Trend): string {
   if (answers?.trend === trend && trend !== 'same') return `${scoreSentence(set)}${factsClause(base, adapter)}${caveat(trend, likelihood)}.`;
   if (trend === 'same') return sameReason(set);
   const way = trend === 'better' ? 'more' : 'less';
-  const unsaid = answers === undefined ? '' : `, though the answers themselves score ${answers.trend === 'same' ? 'the same' : 'about the same'}`;
+  const unsaid = answers === undefined ? '' : atFloor(set) ? `, though it answers hardly any question yet (${points(adapter.score)} of 100 points)` : `, though the answers themselves score ${answers.trend === 'same' ? 'the same' : 'about the same'}`;
   return `The expected answers have become ${way} likely to the model: perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}${unsaid}.`;
 }
 
