@@ -49,7 +49,7 @@ const opposites: Readonly<Record<string, ConfigKey>> = {
 
 /** Keys of others for what is always so here, or does not exist here. */
 const unneeded: ReadonlySet<string> = new Set([
-  'mixed_precision', 'full_fp16', 'full_bf16', 'xformers', 'sdpa', 'mem_eff_attn', 'gradient_checkpointing', 'lowram', 'network_module', 'network_args',
+  'mixed_precision', 'full_fp16', 'full_bf16', 'xformers', 'sdpa', 'mem_eff_attn', 'lowram', 'network_module', 'network_args',
   'cache_latents_to_disk', 'persistent_data_loader_workers', 'max_data_loader_n_workers', 'save_model_as', 'logging_dir', 'log_with', 'log_prefix', 'prior_loss_weight',
   'v2', 'v_parameterization', 'reg_data_dir', 'keep_tokens', 'shuffle_caption', 'gpu_ids', 'model_train_type',
 ]);

@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { finiteDifferences, gradientsOf } from '../autodiff/testing/check-gradients.ts';
 import { differentiate } from '../autodiff/differentiate.ts';
 import { Builder } from '../graph/builder.ts';
-import { evaluate } from '../graph/evaluate.ts';
+import { evaluate, type F64Tensor } from '../graph/evaluate.ts';
 import type { Graph } from '../graph/graph.ts';
 import { f64 } from '../graph/kernels/f64.ts';
 import { assertClose } from '../graph/testing/sample-graph.ts';
 import { hashedUniforms } from '../models/hashed-weights.test-util.ts';
-import { liveBytes } from '../runtime/execution-order.ts';
+import { executedNodes, liveBytes } from '../runtime/execution-order.ts';
 import { lower } from '../runtime/lowering.ts';
+import { compile } from '../runtime/program.ts';
+import { float32, int32 } from '../tensor/tensor.ts';
 import { crossEntropy, tokenLosses, type CrossEntropyInputs } from './cross-entropy.ts';
 
 interface Golden {
@@ -29,7 +33,7 @@ const trained = golden.labels.flatMap((label, i) => (label < 0 ? [] : [i]));
 
 type Variant = Pick<CrossEntropyInputs, 'softcap' | 'chunk' | 'adapted'>;
 
-function lossGraph(variant: Variant, count: number): Graph {
+function lossGraph(variant: Variant, count: number, { losses = true } = {}): Graph {
   const g = new Builder('loss');
   const inputs = {
     hidden: g.input('hidden', 'float32', [golden.batch, golden.length, golden.width]),
@@ -38,7 +42,7 @@ function lossGraph(variant: Variant, count: number): Graph {
     labels: g.input('labels', 'int32', [count]),
     ...variant,
   };
-  g.output('losses', tokenLosses(g, inputs));
+  if (losses) g.output('losses', tokenLosses(g, inputs));
   g.output('loss', crossEntropy(g, inputs, g.input('weights', 'float32', [count])));
   return g.finish();
 }
@@ -98,4 +102,29 @@ test('of [tokens × vocabulary] less than one stands in memory at a time, backwa
   const lowered = lower(differentiate(g.finish(), { loss: 'loss', wrt: [inputs.hidden] }), new Map());
   const peak = Math.max(...liveBytes(lowered.nodes, lowered));
   assert.ok(peak < 0.5 * 4 * tokens * vocabulary, `${peak} bytes`); // logits and two tensors of their size for 32 of 256 rows: 0.375
+});
+
+test('ONNX Runtime executes it chunk after chunk, and large logits do not overflow', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cross-entropy-'));
+  try {
+    const source = lossGraph({ chunk: 3 }, trained.length, { losses: false });
+    const [hidden] = source.inputs;
+    const gradients = differentiate(source, { loss: 'loss', wrt: [hidden] });
+    const lowered = lower(gradients, new Map());
+    const program = await compile(gradients, { weights: new Map(), threads: 1, profile: join(folder, 'profile') });
+    const large: Readonly<Record<string, F64Tensor>> = { ...bindings(0), hidden: f64(hidden.shape, bindings(0).hidden.data.map((x) => 100 * x)) }; // logits up to a thousand
+    const inputs = gradients.inputs.map(({ name, dtype, shape }) => [name, dtype === 'int32' ? int32(shape, Int32Array.from(large[name].data)) : float32(shape, Float32Array.from(large[name].data))] as const);
+    const { loss } = await program.run(Object.fromEntries(inputs));
+    await program.release();
+    assert.ok(Math.abs(Number(loss.data[0]) / evaluate(source, large).loss.data[0] - 1) < 1e-5);
+    const names = executedNodes(join(folder, readdirSync(folder)[0])).map(({ name }) => name);
+    const [linears, leaving] = ['Linear', 'Pad'].map((op) => names.filter((name) => new RegExp(`chunk_\\d/${op}$`).test(name)));
+    assert.equal(leaving.length, 3);
+    // the logits of a chunk begin when the gradient of the one before has left
+    for (let i = 1; i < 3; i++) assert.ok(names.indexOf(linears[i]) > names.indexOf(leaving[i - 1]), names.join('\n'));
+    const order = names.map((name) => lowered.nodes.find((node) => node.name === name) ?? assert.fail(name));
+    assert.ok(Math.max(...liveBytes(order, lowered)) <= Math.max(...liveBytes(lowered.nodes, lowered)));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -32,6 +32,9 @@ export function validationBatches(sequences: readonly Sequence[], { pad, rows, l
   return textMicroBatches(sequences, batches, { pad, microBatch: rows, packed: false });
 }
 
+/** So few batches take too short a time to be told of. */
+const UNTOLD = 8;
+
 /** One session at a time, for batches of one shape; no gradients, no dropout. */
 export async function* validate(sequences: readonly Sequence[], step: number, options: ValidationOptions): AsyncGenerator<PhaseEvent, ValidationEvent> {
   const batches = validationBatches(sequences, options);
@@ -41,7 +44,7 @@ export async function* validate(sequences: readonly Sequence[], step: number, op
     const program = await compile(adapted.lossGraph(textShapeOf(key)), { weights, threads });
     try {
       for (const { inputs } of batches.filter(({ shapeKey }) => shapeKey === key)) {
-        yield phase('validating', done++, batches.length);
+        if (batches.length > UNTOLD) yield phase('validating', done++, batches.length);
         loss += Number((await program.run({ ...inputs, ...Object.fromEntries(adapted.weights) })).loss.data[0]);
       }
     } finally {
