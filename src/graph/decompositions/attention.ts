@@ -4,9 +4,12 @@
 import type { Builder } from '../builder.ts';
 import type { NodeOf, Value } from '../graph.ts';
 import type { AttentionAttributes } from '../ops.ts';
+import type { Shape } from '../../tensor/tensor.ts';
 
 /** Elements of one block of scores: 64 MiB in float32. */
 const BLOCK_ELEMENTS = 1 << 24;
+/** Rows of a block where a row sees no keys behind it: a block then leaves out those behind its last row. */
+const CAUSAL_ROWS = 128;
 /** Added to scores that must not be seen; exp of it is 0 in every float type, and it stays finite. */
 const HIDDEN = -1e9;
 
@@ -48,30 +51,45 @@ function joinKey(g: Builder, x: Value): Value {
   return joinQuery(g, x.shape.length === 4 ? x : g.reduceSum(x, [2], false));
 }
 
-const rowsOf = (g: Builder, x: Value, start: number, end: number) => {
-  const axis = x.shape.length - 2;
+/** From `start` to `end` along an axis counted from the last, 1. */
+function partOf(g: Builder, x: Value, fromLast: number, start: number, end: number): Value {
+  const axis = x.shape.length - fromLast;
   return start === 0 && end === x.shape[axis] ? x : g.slice(x, axis, start, end);
-};
+}
+
+const rowsOf = (g: Builder, x: Value, start: number, end: number) => partOf(g, x, 2, start, end);
 
 interface Block {
   readonly start: number;
   readonly end: number;
+  /** Keys that one of its rows may see: so many from the first. */
+  readonly keys: number;
 }
 
 /** Equal blocks of query rows, each with at most `elements` scores if one row has no more. */
-function blocksOf(q: Value, k: Value, { q_num_heads }: AttentionAttributes, elements: number): Block[] {
-  const rows = q.shape[1];
-  const wanted = Math.ceil((q.shape[0] * q_num_heads * rows * k.shape[1]) / elements);
+function blocksOf(q: Value, k: Value, { q_num_heads, is_causal }: AttentionAttributes, elements: number): Block[] {
+  const [rows, columns] = [q.shape[1], k.shape[1]];
+  const wanted = Math.max(Math.ceil((q.shape[0] * q_num_heads * rows * columns) / elements), is_causal ? Math.floor(rows / CAUSAL_ROWS) : 1);
   const size = Math.ceil(rows / Math.min(rows, wanted));
-  return Array.from({ length: Math.ceil(rows / size) }, (_, i) => ({ start: i * size, end: Math.min(rows, (i + 1) * size) }));
+  return Array.from({ length: Math.ceil(rows / size) }, (_, i) => {
+    const end = Math.min(rows, (i + 1) * size);
+    return { start: i * size, end, keys: is_causal ? Math.min(end, columns) : columns };
+  });
 }
 
-/** What is added to the scores: the given mask, reshaped to meet them, and the causal one. */
-function maskOf(g: Builder, mask: Value | undefined, q: Value, k: Value, attributes: AttentionAttributes): Value | undefined {
-  const given = mask === undefined ? undefined : fitMask(g, mask, headsOf(attributes));
+/** What is added to a block's scores: the given mask, reshaped to meet them, and the causal one. */
+function maskOf(g: Builder, mask: Value | undefined, attributes: AttentionAttributes, { start, end, keys }: Block): Value | undefined {
+  const given = mask && maskPart(g, fitMask(g, mask, headsOf(attributes)), { start, end, keys });
   if (!attributes.is_causal) return given;
-  const causal = causalMask(g, q.shape[1], k.shape[1]);
+  const causal = causalMask(g, { start, end, keys });
   return given === undefined ? causal : g.add(given, causal);
+}
+
+/** Of a mask that may be broadcast along rows or columns. */
+function maskPart(g: Builder, mask: Value, { start, end, keys }: Block): Value {
+  const [rows, columns] = mask.shape.slice(-2);
+  const part = rows === 1 ? mask : rowsOf(g, mask, start, end);
+  return columns === 1 ? part : partOf(g, part, 1, 0, keys);
 }
 
 function fitMask(g: Builder, mask: Value, { groups, repeat }: Heads): Value {
@@ -81,11 +99,14 @@ function fitMask(g: Builder, mask: Value, { groups, repeat }: Heads): Value {
   return g.reshape(mask, [...batch, ...(heads === 1 ? [1, 1] : [groups, repeat]), ...mask.shape.slice(-2)]);
 }
 
-/** Row i sees columns 0 … i, also where there are more columns than rows, or fewer (ONNX Attention-23: upper left alignment). */
-function causalMask(g: Builder, rows: number, columns: number): Value {
-  const data = new Float32Array(rows * columns);
-  for (let i = 0; i < rows; i++) data.fill(HIDDEN, i * columns + Math.min(i + 1, columns), (i + 1) * columns);
-  return g.constant({ dtype: 'float32', shape: [rows, columns], data }, 'causal_mask');
+/**
+ * Row i sees columns 0 … i, also where there are more columns than rows, or fewer (ONNX Attention-23: upper left alignment).
+ * Made when it is read: as a constant of each layer it would be held twice for each.
+ */
+function causalMask(g: Builder, { start, end, keys }: Block): Value {
+  const count = (from: number, to: number, shape: Shape) => g.constant({ dtype: 'int32', shape, data: Int32Array.from({ length: to - from }, (_, i) => from + i) }, 'place');
+  const isBehind = g.less(count(start, end, [end - start, 1]), count(0, keys, [keys]));
+  return g.where(isBehind, HIDDEN, 0);
 }
 
 interface Probabilities {
@@ -94,51 +115,63 @@ interface Probabilities {
   readonly bent?: Value;
 }
 
-/** softmax(cap(scale · q kᵀ) + mask) for a block of rows. */
-function probabilities(g: Builder, q: Value, k: Value, mask: Value | undefined, { scale, softcap }: AttentionAttributes, { start, end }: Block): Probabilities {
-  const product = g.fusedMatMul(g.mul(rowsOf(g, q, start, end), softcap === undefined ? scale : scale / softcap), k, { transB: true });
+/** softmax(cap(scale · q kᵀ) + mask) for a block: its rows of q, scaled, and the keys it sees. */
+function probabilities(g: Builder, q: Value, k: Value, mask: Value | undefined, softcap: number | undefined): Probabilities {
+  const product = g.fusedMatMul(q, k, { transB: true });
   const bent = softcap === undefined ? undefined : g.tanh(product);
   const scores = softcap === undefined || bent === undefined ? product : g.mul(bent, softcap);
-  if (mask === undefined) return { p: g.softmax(scores), bent };
-  return { p: g.softmax(g.add(scores, mask.shape[mask.shape.length - 2] === 1 ? mask : rowsOf(g, mask, start, end))), bent };
+  return { p: g.softmax(mask === undefined ? scores : g.add(scores, mask)), bent };
 }
 
 export function attention(g: Builder, node: NodeOf<'Attention'>, blockElements = BLOCK_ELEMENTS): Value[] {
-  const [q3, k3, v3, mask3] = node.inputs as [Value, Value, Value, Value | undefined]; // arity of the operator table
+  const [q3, k3, v3, mask] = node.inputs as [Value, Value, Value, Value | undefined]; // arity of the operator table
+  const { scale, softcap } = node.attributes;
   const heads = headsOf(node.attributes);
-  const q = splitQuery(g, q3, heads);
-  const k = splitKey(g, k3, heads);
-  const v = splitKey(g, v3, heads);
-  const mask = maskOf(g, mask3, q3, k3, node.attributes);
-  const parts = blocksOf(q3, k3, node.attributes, blockElements).map((block) =>
-    g.matMul(probabilities(g, q, k, mask, node.attributes, block).p, v),
-  );
+  const q = g.mul(splitQuery(g, q3, heads), softcap === undefined ? scale : scale / softcap);
+  const [k, v] = [k3, v3].map((x) => splitKey(g, x, heads));
+  const parts = blocksOf(q3, k3, node.attributes, blockElements).map((block) => {
+    const { p } = probabilities(g, rowsOf(g, q, block.start, block.end), rowsOf(g, k, 0, block.keys), maskOf(g, mask, node.attributes, block), softcap);
+    return g.matMul(p, rowsOf(g, v, 0, block.keys));
+  });
   return [joinQuery(g, parts.length === 1 ? parts[0] : g.concat(parts, parts[0].shape.length - 2))];
 }
 
 export function attentionGrad(g: Builder, node: NodeOf<'AttentionGrad'>, blockElements = BLOCK_ELEMENTS): Value[] {
-  const [q3, k3, v3, mask3, y3, dy3] = node.inputs as [Value, Value, Value, Value | undefined, Value, Value]; // arity of the operator table
+  const [q3, k3, v3, mask, y3, dy3] = node.inputs as [Value, Value, Value, Value | undefined, Value, Value]; // arity of the operator table
+  const { scale, softcap } = node.attributes;
   const heads = headsOf(node.attributes);
   const [q, dy, y] = [q3, dy3, y3].map((x) => splitQuery(g, x, heads));
   const [k, v] = [k3, v3].map((x) => splitKey(g, x, heads));
-  const mask = maskOf(g, mask3, q3, k3, node.attributes);
-  const dQ: Value[] = [];
-  let dK: Value | undefined;
-  let dV: Value | undefined;
-  for (const block of blocksOf(q3, k3, node.attributes, blockElements)) {
-    const rows = (x: Value) => rowsOf(g, x, block.start, block.end);
-    const { p, bent } = probabilities(g, q, k, mask, node.attributes, block);
+  const scaled = g.mul(q, softcap === undefined ? scale : scale / softcap);
+  const blocks = blocksOf(q3, k3, node.attributes, blockElements).map((block) => {
+    const [rows, seen] = [(x: Value) => rowsOf(g, x, block.start, block.end), (x: Value) => rowsOf(g, x, 0, block.keys)];
+    const { p, bent } = probabilities(g, rows(scaled), seen(k), maskOf(g, mask, node.attributes, block), softcap);
     const dYrows = rows(dy);
-    // D = rowsum(dO ∘ O); dS = P ∘ (dO Vᵀ − D) · scale, and d cap(s) / ds = 1 − tanh²(s / softcap)
+    // D = rowsum(dO ∘ O); dS = P ∘ (dO Vᵀ − D), and d cap(s) / ds = 1 − tanh²(s / softcap)
     const d = g.reduceSum(g.mul(dYrows, rows(y)), [dy.shape.length - 1], true);
-    const dCapped = g.mul(g.mul(p, g.sub(g.fusedMatMul(dYrows, v, { transB: true }), d)), node.attributes.scale);
+    const dCapped = g.mul(p, g.sub(g.fusedMatMul(dYrows, seen(v), { transB: true }), d));
     const dS = bent === undefined ? dCapped : g.mul(dCapped, g.sub(1, g.mul(bent, bent)));
-    dQ.push(g.matMul(dS, k));
-    const partK = g.fusedMatMul(dS, rows(q), { transA: true });
-    const partV = g.fusedMatMul(p, dYrows, { transA: true });
-    dK = dK === undefined ? partK : g.add(dK, partK);
-    dV = dV === undefined ? partV : g.add(dV, partV);
-  }
-  const dq = dQ.length === 1 ? dQ[0] : g.concat(dQ, q.shape.length - 2);
-  return [joinQuery(g, dq), joinKey(g, dK as Value), joinKey(g, dV as Value)]; // there is at least one block
+    return {
+      dq: g.matMul(dS, seen(k)),
+      dk: g.fusedMatMul(dS, rows(scaled), { transA: true }),
+      dv: g.fusedMatMul(p, dYrows, { transA: true }),
+    };
+  });
+  const dQ = blocks.map(({ dq }) => dq);
+  const dK = sumOfRows(g, blocks.map(({ dk }) => dk), k3.shape[1]);
+  return [
+    joinQuery(g, g.mul(dQ.length === 1 ? dQ[0] : g.concat(dQ, q.shape.length - 2), scale)),
+    joinKey(g, softcap === undefined ? dK : g.mul(dK, softcap)),
+    joinKey(g, sumOfRows(g, blocks.map(({ dv }) => dv), k3.shape[1])),
+  ];
+}
+
+/** Σ of tensors [..., so many rows, d], each from the first row on -> [..., rows, d]. */
+function sumOfRows(g: Builder, parts: readonly Value[], rows: number): Value {
+  const filled = parts.map((part) => {
+    const rank = part.shape.length;
+    const missing = rows - part.shape[rank - 2];
+    return missing === 0 ? part : g.pad(part, Array.from({ length: 2 * rank }, (_, i) => (i === 2 * rank - 2 ? missing : 0)));
+  });
+  return filled.reduce((sum, part) => g.add(sum, part));
 }
