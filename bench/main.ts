@@ -8,6 +8,7 @@ const benches = {
   'shared-session': 'one session for several buckets against one for each',
   'random-base': 'writes a Stable Diffusion 1.5 of random weights, 2.1 GB, for full-size',
   'text-generation': 'tokens per second of a language model that writes, and of one that scores',
+  llm: 'LoRA training of language models beside PEFT and transformers: tokens per second, memory',
   'full-size': 'training steps at the full 1.5 configuration: time, memory, the losses of PyTorch',
 } as const;
 
