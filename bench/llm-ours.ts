@@ -16,7 +16,7 @@ import { int32 } from '../src/tensor/tensor.ts';
 import { adaptLanguageModel } from '../src/train/text/adapted-model.ts';
 import { weighted } from '../src/train/text/batches.ts';
 import { trainTextWithBatches, type GivenTextBatch } from '../src/train/text/given-batches.ts';
-import { layerOf } from '../src/train/text/language-loss.ts';
+import { recomputed } from '../src/train/text/language-loss.ts';
 
 const { values, positionals: [folder] } = parseArgs({
   options: {
@@ -62,7 +62,7 @@ async function profile(): Promise<void> {
   const [{ inputs, shapeKey }] = weighted([{ rows, length, ids, targets, positions: new Int32Array(), segments: new Int32Array(), targetCount: rows * (length - 1) }], false);
   const loss = adapted.lossGraph(JSON.parse(shapeKey));
   const wrt = loss.parameters.filter(({ name }) => adapted.weights.has(name));
-  const graph = differentiate(loss, { loss: 'loss', wrt, ...(values.checkpointing && { segmentOf: layerOf }) });
+  const graph = differentiate(loss, { loss: 'loss', wrt, segmentOf: recomputed(values.checkpointing) });
   const given = { ...inputs, ...Object.fromEntries(adapted.weights) };
   const place = mkdtempSync(join(tmpdir(), 'llm-profile-'));
   const program = await compile(graph, { weights, threads, profile: join(place, 'p') });

@@ -15,7 +15,7 @@ import { Optimiser } from '../optimiser.ts';
 import { LossPrograms } from '../programs.ts';
 import { adaptLanguageModel, languageLoraWeights, type AdaptedLanguageModel } from './adapted-model.ts';
 import { textShapeOf, weighted } from './batches.ts';
-import { layerOf } from './language-loss.ts';
+import { recomputed } from './language-loss.ts';
 
 /** One batch as transformers' models take it; rows are filled up on the right. */
 export interface GivenTextBatch {
@@ -58,7 +58,7 @@ export function trainTextWithBatches(settings: GivenTextSettings, { batchesAt, i
     threads: config.num_threads,
     trainable: [...adapted.weights.keys()],
     lossGraph: (key: string) => adapted.lossGraph(textShapeOf(key)),
-    ...(config.gradient_checkpointing && { segmentOf: layerOf }),
+    segmentOf: recomputed(config.gradient_checkpointing),
   };
   return {
     lora: () => languageLoraWeights(adapted, config.use_rslora),

@@ -2,6 +2,7 @@
 
 import { Builder } from '../../graph/builder.ts';
 import type { Graph, Node, Value } from '../../graph/graph.ts';
+import type { OpName } from '../../graph/ops.ts';
 import { crossEntropy, tokenLosses } from '../../losses/cross-entropy.ts';
 import { decoder, headWeight, type DecoderInputs } from '../../models/decoder.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
@@ -72,7 +73,20 @@ function segmentMask(g: Builder, segments: Value): Value {
   return g.where(same, 0, HIDDEN);
 }
 
-/** The layer that a node belongs to, for `differentiate`'s `segmentOf`: gradient checkpointing keeps what goes from layer to layer. */
-export function layerOf({ scope }: Node): string | undefined {
-  return /^model\.layers\.\d+/.exec(scope)?.[0];
+/**
+ * What the backward pass computes a second time, for `differentiate`'s `segmentOf`. With checkpointing each whole layer, so that
+ * only what goes from layer to layer is kept; without it norms, activations and their products, which cost little to compute.
+ */
+export const recomputed = (checkpointing: boolean): ((node: Node) => string | undefined) => (checkpointing ? layerOf : cheapPartOf);
+
+const layerOf = ({ scope }: Node): string | undefined => /^model\.layers\.\d+/.exec(scope)?.[0];
+
+const cheap: ReadonlySet<OpName> = new Set<OpName>(['RMSNormalization', 'Swish', 'Gelu']);
+
+/** With the adapters' first products: what these read is to be the copy; their own copies nobody needs. */
+function cheapPartOf(node: Node): string | undefined {
+  const layer = layerOf(node);
+  const isProduct = node.op === 'Mul' && node.scope === `${layer}.mlp`;
+  const isDown = node.op === 'Linear' && node.inputs[1]?.name.endsWith('.lora_down.weight');
+  return cheap.has(node.op) || isProduct || isDown === true ? layer : undefined;
 }

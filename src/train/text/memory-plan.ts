@@ -5,7 +5,7 @@ import type { TrainConfig } from '../../config/schema.ts';
 import { activationBytes } from '../loss-program.ts';
 import { parameterCount } from '../task.ts';
 import type { AdaptedLanguageModel } from './adapted-model.ts';
-import { layerOf, type TextShape } from './language-loss.ts';
+import { recomputed, type TextShape } from './language-loss.ts';
 
 export interface TextMemoryPlan {
   /** Rows in one run of the loss graph: the batch size, or less where that needs too much memory. */
@@ -26,7 +26,7 @@ const bytesPerParameter = 16;
 /** `shape`: the largest of the run, for as many rows as the batch has. Halves the rows until their activations fit. */
 export function textMemoryPlan(adapted: AdaptedLanguageModel, base: LanguageModelWeights, shape: TextShape, config: TrainConfig): TextMemoryPlan {
   const trainable = [...adapted.weights.keys()];
-  const segmentOf = config.gradient_checkpointing ? layerOf : undefined;
+  const segmentOf = recomputed(config.gradient_checkpointing);
   const activations = (rows: number) => activationBytes(adapted.lossGraph({ ...shape, rows, trained: rows * shape.length }, { dropout: true }), trainable, base.weights, segmentOf);
   let microBatch = shape.rows;
   let live = activations(microBatch);

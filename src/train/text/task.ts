@@ -15,7 +15,7 @@ import { adaptLanguageModel, languageLoraWeights, type AdaptedLanguageModel } fr
 import { lastAnswers, previews, questionsOf } from './answers.ts';
 import { batchesOfStep, stepsPerEpoch, textMicroBatches, textShapeOf } from './batches.ts';
 import { readTextData, type TextRunData } from './data.ts';
-import { layerOf } from './language-loss.ts';
+import { recomputed } from './language-loss.ts';
 import { textMemoryPlan, type TextMemoryPlan } from './memory-plan.ts';
 import { validate } from './validation.ts';
 
@@ -91,7 +91,7 @@ function taskOf(opened: Opened): OpenTask {
     stepsPerEpoch: perEpoch,
     groups: adapted.groups,
     frozen: base.weights,
-    programs: { alive: PROGRAMS, ...(config.gradient_checkpointing && { segmentOf: layerOf }) },
+    programs: { alive: PROGRAMS, segmentOf: recomputed(config.gradient_checkpointing) },
     lossGraph: (key) => adapted.lossGraph(textShapeOf(key), { dropout: true }),
     async *prepare() {},
     batchesAt: (step) => microBatchesAt(opened, step),
