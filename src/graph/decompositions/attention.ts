@@ -1,10 +1,10 @@
 // Scaled-dot-product attention and its gradient, in blocks of query rows so that the score matrix is
 // never whole in memory (after FlashAttention, arXiv 2205.14135: P is recomputed, D = rowsum(dO ∘ O)).
 
+import { float32 } from '../../tensor/tensor.ts';
 import type { Builder } from '../builder.ts';
 import type { NodeOf, Value } from '../graph.ts';
 import type { AttentionAttributes } from '../ops.ts';
-import type { Shape } from '../../tensor/tensor.ts';
 
 /** Elements of one block of scores: 64 MiB in float32. */
 const BLOCK_ELEMENTS = 1 << 24;
@@ -31,24 +31,28 @@ function splitQuery(g: Builder, x: Value, { groups, repeat }: Heads): Value {
   return g.transpose(g.reshape(x, [b, s, groups, repeat, width / groups / repeat]), [0, 2, 3, 1, 4]);
 }
 
-/** [B, S, H·d] as [B, H, S, d], or [B, groups, 1, S, d]. */
-function splitKey(g: Builder, x: Value, { groups, repeat }: Heads): Value {
-  const [b, s, width] = x.shape;
-  if (repeat === 1) return g.transpose(g.reshape(x, [b, s, groups, width / groups]), [0, 2, 1, 3]);
-  return g.transpose(g.reshape(x, [b, s, groups, 1, width / groups]), [0, 2, 3, 1, 4]);
+/** [B, S, H·d] as [B, groups, S, d]. */
+const splitKey = (g: Builder, x: Value, { groups }: Heads): Value => splitQuery(g, x, { groups, repeat: 1 });
+
+/** [B, groups, repeat, S, d] as [B, groups, repeat · S, d]: the heads that share keys meet them in one product. */
+function folded(g: Builder, x: Value): Value {
+  if (x.shape.length === 4) return x;
+  const [b, groups, repeat, s, d] = x.shape;
+  return g.reshape(x, [b, groups, repeat * s, d]);
 }
 
-function joinQuery(g: Builder, x: Value): Value {
+function unfolded(g: Builder, x: Value, { repeat }: Heads): Value {
+  if (repeat === 1) return x;
+  const [b, groups, s, d] = x.shape;
+  return g.reshape(x, [b, groups, repeat, s / repeat, d]);
+}
+
+function join(g: Builder, x: Value): Value {
   const rank = x.shape.length;
   const [b, s, d] = [x.shape[0], x.shape[rank - 2], x.shape[rank - 1]];
   const heads = x.shape.slice(1, -2).reduce((a, c) => a * c, 1);
   const perm = rank === 4 ? [0, 2, 1, 3] : [0, 3, 1, 2, 4];
   return g.reshape(g.transpose(x, perm), [b, s, heads * d]);
-}
-
-/** Sums over the query heads that shared a key head, then joins as joinQuery. */
-function joinKey(g: Builder, x: Value): Value {
-  return joinQuery(g, x.shape.length === 4 ? x : g.reduceSum(x, [2], false));
 }
 
 /** From `start` to `end` along an axis counted from the last, 1. */
@@ -99,14 +103,23 @@ function fitMask(g: Builder, mask: Value, { groups, repeat }: Heads): Value {
   return g.reshape(mask, [...batch, ...(heads === 1 ? [1, 1] : [groups, repeat]), ...mask.shape.slice(-2)]);
 }
 
-/**
- * Row i sees columns 0 … i, also where there are more columns than rows, or fewer (ONNX Attention-23: upper left alignment).
- * Made when it is read: as a constant of each layer it would be held twice for each.
- */
+/** Of each graph, by block: a mask of its own for each layer would take more memory than all else that is constant. */
+const causalMasks = new WeakMap<Builder, Map<string, Value>>();
+
+/** Row i sees columns 0 … i, also where there are more columns than rows, or fewer (ONNX Attention-23: upper left alignment). */
 function causalMask(g: Builder, { start, end, keys }: Block): Value {
-  const count = (from: number, to: number, shape: Shape) => g.constant({ dtype: 'int32', shape, data: Int32Array.from({ length: to - from }, (_, i) => from + i) }, 'place');
-  const isBehind = g.less(count(start, end, [end - start, 1]), count(0, keys, [keys]));
-  return g.where(isBehind, HIDDEN, 0);
+  const known = causalMasks.get(g) ?? new Map<string, Value>();
+  causalMasks.set(g, known);
+  const name = `${start} ${end} ${keys}`;
+  const mask = known.get(name) ?? g.constant(float32([end - start, keys], causalRows({ start, end, keys })), 'causal_mask');
+  known.set(name, mask);
+  return mask;
+}
+
+function causalRows({ start, end, keys }: Block): Float32Array {
+  const data = new Float32Array((end - start) * keys);
+  for (let i = start; i < end; i++) data.fill(HIDDEN, (i - start) * keys + Math.min(i + 1, keys), (i - start + 1) * keys);
+  return data;
 }
 
 interface Probabilities {
@@ -115,12 +128,13 @@ interface Probabilities {
   readonly bent?: Value;
 }
 
-/** softmax(cap(scale · q kᵀ) + mask) for a block: its rows of q, scaled, and the keys it sees. */
-function probabilities(g: Builder, q: Value, k: Value, mask: Value | undefined, softcap: number | undefined): Probabilities {
+/** softmax(cap(scale · q kᵀ) + mask) for a block: its rows of q, scaled and folded, and the keys it sees. */
+function probabilities(g: Builder, q: Value, k: Value, mask: Value | undefined, { softcap, ...attributes }: AttentionAttributes): Probabilities {
   const product = g.fusedMatMul(q, k, { transB: true });
   const bent = softcap === undefined ? undefined : g.tanh(product);
   const scores = softcap === undefined || bent === undefined ? product : g.mul(bent, softcap);
-  return { p: g.softmax(mask === undefined ? scores : g.add(scores, mask)), bent };
+  const masked = mask === undefined ? scores : folded(g, g.add(unfolded(g, scores, headsOf(attributes)), mask));
+  return { p: g.softmax(masked), bent };
 }
 
 export function attention(g: Builder, node: NodeOf<'Attention'>, blockElements = BLOCK_ELEMENTS): Value[] {
@@ -130,10 +144,11 @@ export function attention(g: Builder, node: NodeOf<'Attention'>, blockElements =
   const q = g.mul(splitQuery(g, q3, heads), softcap === undefined ? scale : scale / softcap);
   const [k, v] = [k3, v3].map((x) => splitKey(g, x, heads));
   const parts = blocksOf(q3, k3, node.attributes, blockElements).map((block) => {
-    const { p } = probabilities(g, rowsOf(g, q, block.start, block.end), rowsOf(g, k, 0, block.keys), maskOf(g, mask, node.attributes, block), softcap);
-    return g.matMul(p, rowsOf(g, v, 0, block.keys));
+    const rows = folded(g, rowsOf(g, q, block.start, block.end));
+    const { p } = probabilities(g, rows, rowsOf(g, k, 0, block.keys), maskOf(g, mask, node.attributes, block), node.attributes);
+    return unfolded(g, g.matMul(p, rowsOf(g, v, 0, block.keys)), heads);
   });
-  return [joinQuery(g, parts.length === 1 ? parts[0] : g.concat(parts, parts[0].shape.length - 2))];
+  return [join(g, parts.length === 1 ? parts[0] : g.concat(parts, parts[0].shape.length - 2))];
 }
 
 export function attentionGrad(g: Builder, node: NodeOf<'AttentionGrad'>, blockElements = BLOCK_ELEMENTS): Value[] {
@@ -144,15 +159,15 @@ export function attentionGrad(g: Builder, node: NodeOf<'AttentionGrad'>, blockEl
   const [k, v] = [k3, v3].map((x) => splitKey(g, x, heads));
   const scaled = g.mul(q, softcap === undefined ? scale : scale / softcap);
   const blocks = blocksOf(q3, k3, node.attributes, blockElements).map((block) => {
-    const [rows, seen] = [(x: Value) => rowsOf(g, x, block.start, block.end), (x: Value) => rowsOf(g, x, 0, block.keys)];
-    const { p, bent } = probabilities(g, rows(scaled), seen(k), maskOf(g, mask, node.attributes, block), softcap);
+    const [rows, seen] = [(x: Value) => folded(g, rowsOf(g, x, block.start, block.end)), (x: Value) => rowsOf(g, x, 0, block.keys)];
+    const { p, bent } = probabilities(g, rows(scaled), seen(k), maskOf(g, mask, node.attributes, block), node.attributes);
     const dYrows = rows(dy);
     // D = rowsum(dO ∘ O); dS = P ∘ (dO Vᵀ − D), and d cap(s) / ds = 1 − tanh²(s / softcap)
-    const d = g.reduceSum(g.mul(dYrows, rows(y)), [dy.shape.length - 1], true);
+    const d = g.reduceSum(g.mul(dYrows, rows(y)), [3], true);
     const dCapped = g.mul(p, g.sub(g.fusedMatMul(dYrows, seen(v), { transB: true }), d));
     const dS = bent === undefined ? dCapped : g.mul(dCapped, g.sub(1, g.mul(bent, bent)));
     return {
-      dq: g.matMul(dS, seen(k)),
+      dq: unfolded(g, g.matMul(dS, seen(k)), heads),
       dk: g.fusedMatMul(dS, rows(scaled), { transA: true }),
       dv: g.fusedMatMul(p, dYrows, { transA: true }),
     };
@@ -160,18 +175,17 @@ export function attentionGrad(g: Builder, node: NodeOf<'AttentionGrad'>, blockEl
   const dQ = blocks.map(({ dq }) => dq);
   const dK = sumOfRows(g, blocks.map(({ dk }) => dk), k3.shape[1]);
   return [
-    joinQuery(g, g.mul(dQ.length === 1 ? dQ[0] : g.concat(dQ, q.shape.length - 2), scale)),
-    joinKey(g, softcap === undefined ? dK : g.mul(dK, softcap)),
-    joinKey(g, sumOfRows(g, blocks.map(({ dv }) => dv), k3.shape[1])),
+    join(g, g.mul(dQ.length === 1 ? dQ[0] : g.concat(dQ, q.shape.length - 2), scale)),
+    join(g, softcap === undefined ? dK : g.mul(dK, softcap)),
+    join(g, sumOfRows(g, blocks.map(({ dv }) => dv), k3.shape[1])),
   ];
 }
 
-/** Σ of tensors [..., so many rows, d], each from the first row on -> [..., rows, d]. */
+/** Σ of tensors [B, groups, so many rows, d], each from the first row on -> [B, groups, rows, d]. */
 function sumOfRows(g: Builder, parts: readonly Value[], rows: number): Value {
   const filled = parts.map((part) => {
-    const rank = part.shape.length;
-    const missing = rows - part.shape[rank - 2];
-    return missing === 0 ? part : g.pad(part, Array.from({ length: 2 * rank }, (_, i) => (i === 2 * rank - 2 ? missing : 0)));
+    const missing = rows - part.shape[2];
+    return missing === 0 ? part : g.pad(part, [0, 0, 0, 0, 0, 0, missing, 0]);
   });
   return filled.reduce((sum, part) => g.add(sum, part));
 }
