@@ -1,5 +1,5 @@
 // A LoRA training step of language models beside PEFT + transformers on PyTorch's CPU, in turns, each run a process of its own:
-// tokens per second, peak memory, and our share of the machine's own float32 rate. Medians of several runs.
+// tokens per second, and our share of the machine's own float32 rate, medians of several runs; peak memory, of a run of its own.
 //
 //   npm run bench -- llm [--smollm2 FOLDER] [--qwen FOLDER] [--python python3] [--batches 1,4] [--runs 3] [--steps 5] [--length 512] [--rank 16]
 //
@@ -46,11 +46,11 @@ const median = (numbers: readonly number[]): number => {
   return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
 };
 
-/** Proportional set size of a process, the highest of samples 0.1 s apart, beside the last JSON line that it prints. */
-function watched(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Run> {
-  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+/** The last JSON line that a process prints and, if `sampled`, the highest of its proportional set sizes 0.05 s apart, which costs it time. */
+function watched(command: string, args: readonly string[], env: NodeJS.ProcessEnv, sampled: boolean): Promise<Run> {
+  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'ignore'] });
   let [peak, last] = [0, ''];
-  const timer = setInterval(() => (peak = Math.max(peak, proportionalSetSize(child.pid))), 100);
+  const timer = setInterval(() => (peak = sampled ? Math.max(peak, proportionalSetSize(child.pid)) : 0), 50);
   createInterface({ input: child.stdout }).on('line', (line) => (last = line));
   return new Promise((resolve, reject) => {
     child.on('error', reject).on('close', (code) => {
@@ -73,19 +73,25 @@ function proportionalSetSize(pid: number | undefined): number {
 
 interface Contender {
   readonly name: string;
-  readonly run: (folder: string, rows: number) => Promise<Run>;
+  readonly run: (folder: string, rows: number, kind: Kind) => Promise<Run>;
+}
+
+/** Steps beside the first, which counts nowhere. */
+interface Kind {
+  readonly steps: number;
+  readonly sampled: boolean;
 }
 
 const tsx = ['--import', 'tsx', fileURLToPath(new URL('llm-ours.ts', import.meta.url))];
 const ours: Contender = {
   name: 'ours, f32',
-  run: (folder, rows) => watched(process.execPath, [...tsx, folder, ...flags({ rows, length, rank, threads, steps: steps + 1 })], process.env),
+  run: (folder, rows, kind) => watched(process.execPath, [...tsx, folder, ...flags({ rows, length, rank, threads, steps: kind.steps + 1 })], process.env, kind.sampled),
 };
 
 const flags = (options: Readonly<Record<string, number>>) => Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)]);
 
 function pythonRun(name: string, dtype: string, env: NodeJS.ProcessEnv): Contender {
-  return { name, run: (folder, rows) => watched(values.python, [peer, 'train', folder, ...[rows, length, rank, steps + 1, threads].map(String), dtype], env) };
+  return { name, run: (folder, rows, kind) => watched(values.python, [peer, 'train', folder, ...[rows, length, rank, kind.steps + 1, threads].map(String), dtype], env, kind.sampled) };
 }
 
 const isAmd = cpus()[0].model.includes('AMD');
@@ -145,11 +151,13 @@ async function compare(all: readonly Contender[], folder: string, rows: number, 
   const { config } = loadLanguageModel(folder);
   console.log(`\n${basename(folder)} (${config.model_type}, ${config.layers.length} layers of ${config.hidden_size}), ${rows} x ${length} tokens, rank ${rank} on all linear layers; load ${loadavg()[0].toFixed(1)}`);
   const results = new Map<Contender, Run[]>(all.map((one) => [one, []]));
-  for (let i = 0; i < runs; i++) for (const one of all) results.get(one)?.push(await one.run(folder, rows));
+  for (let i = 0; i < runs; i++) for (const one of all) results.get(one)?.push(await one.run(folder, rows, { steps, sampled: false }));
+  const peaks = new Map<Contender, number>();
+  for (const one of all) peaks.set(one, (await one.run(folder, rows, { steps: 2, sampled: true })).peak);
   const row = (one: Contender) => {
     const list = results.get(one) ?? [];
     const step = median(list.map(({ times }) => median(times.slice(1))));
-    return { step, tokens: (1000 * rows * length) / step, peak: median(list.map(({ peak }) => peak)) / 2 ** 20, loss: list[0].losses[steps] };
+    return { step, tokens: (1000 * rows * length) / step, peak: (peaks.get(one) ?? 0) / 2 ** 20, loss: list[0].losses[steps] };
   };
   const mine = row(ours);
   for (const one of all) {
