@@ -3,8 +3,11 @@
 import type { ClipTokenizer } from '../../src/tokenizer/clip.ts';
 import { describe, describeInPart, type Combination } from './draw.ts';
 
-/** Ids below this are the most frequent pieces of CLIP's vocabulary: only these have an embedding in the base. */
+/** Ids below this, but the last, are the most frequent pieces of CLIP's vocabulary: only these have an embedding in the base. */
 export const KNOWN_TOKENS = 12_000;
+/** The one piece of the captions that is rarer, `umbrella</w>`: it has the last row. */
+const RARE_PIECE = 17_143;
+const RARE_ROW = KNOWN_TOKENS - 1;
 /** Pieces below this are single characters. */
 const FIRST_WORD = 512;
 
@@ -21,19 +24,27 @@ export function captionIds(tokenizer: ClipTokenizer, combination: Combination, n
 function withNoise(ids: Int32Array, eos: number, next: () => number): Int32Array {
   const end = ids.indexOf(eos);
   const words = ids.subarray(1, end);
-  const strangers = Array.from({ length: 1 + Math.floor(3 * next()) }, () => FIRST_WORD + Math.floor(next() * (KNOWN_TOKENS - FIRST_WORD)));
+  const strangers = Array.from({ length: 1 + Math.floor(3 * next()) }, () => FIRST_WORD + Math.floor(next() * (RARE_ROW - FIRST_WORD)));
   const all = next() < 0.75 ? [...strangers, ...words] : [...words, ...strangers];
   const out = new Int32Array(ids.length).fill(eos);
   out.set([ids[0], ...all]);
   return out;
 }
 
-/** Positions in the small table of embeddings: the known pieces, then the two marks. */
+/** Rows of the small table of embeddings: the known pieces, the rare one, the two marks. */
 export function smallIds(ids: Int32Array, { bos, eos }: ClipTokenizer): Int32Array {
-  return ids.map((id) => (id === bos ? KNOWN_TOKENS : id === eos ? KNOWN_TOKENS + 1 : Math.min(id, KNOWN_TOKENS - 1)));
+  return ids.map((id) => {
+    if (id === bos) return KNOWN_TOKENS;
+    if (id === eos) return KNOWN_TOKENS + 1;
+    if (id < RARE_ROW) return id;
+    if (id === RARE_PIECE) return RARE_ROW;
+    throw new Error(`internal: piece ${id} has no row`);
+  });
 }
 
 /** Row of the small table → row of CLIP's. */
 export function fullId(row: number, { bos, eos }: ClipTokenizer): number {
-  return row === KNOWN_TOKENS ? bos : row === KNOWN_TOKENS + 1 ? eos : row;
+  if (row === KNOWN_TOKENS) return bos;
+  if (row === KNOWN_TOKENS + 1) return eos;
+  return row === RARE_ROW ? RARE_PIECE : row;
 }

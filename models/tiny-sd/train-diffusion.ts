@@ -26,12 +26,12 @@ import { averagedWeights, deviationFile, report, stateFile } from './report.ts';
 const PICTURES = 4000;
 const PICTURE_SEED = 1;
 const BATCH = 16;
-const TOKENS = 24;
+const TOKENS = 77;
 const SEED = 20_242;
 /** Each channel's noise is shifted by this times a normal number; without it backgrounds are not obeyed. */
 const NOISE_OFFSET = 0.3;
 
-export const diffusionSteps = 5000;
+export const diffusionSteps = 8300;
 
 /** The base's sizes with a text encoder that knows the frequent pieces only. */
 export const trainedConfig: StableDiffusionConfig = {
