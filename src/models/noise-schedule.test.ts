@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addNoise, noiseSchedule, predictionTarget, velocity } from './noise-schedule.ts';
+import { addNoise, minSnrWeight, noiseSchedule, predictionTarget, velocity } from './noise-schedule.ts';
 import { stableDiffusion15 } from './stable-diffusion-config.ts';
 
 const schedule = noiseSchedule(stableDiffusion15.scheduler);
@@ -37,4 +37,14 @@ test('the target follows the prediction type', () => {
   assert.equal(predictionTarget(schedule, x0, noise, 7), noise);
   const ofV = noiseSchedule({ ...stableDiffusion15.scheduler, prediction_type: 'v_prediction' });
   assert.deepEqual(predictionTarget(ofV, x0, noise, 7), velocity(ofV, x0, noise, 7));
+});
+
+test('Min-SNR weights: 1 where the noise is strong, less where it is weak', () => {
+  const ofV = noiseSchedule({ ...stableDiffusion15.scheduler, prediction_type: 'v_prediction' });
+  for (const t of [0, 300, 600, 999]) {
+    const alpha = schedule.alphasCumprod[t];
+    const snr = alpha / (1 - alpha);
+    assert.ok(Math.abs(minSnrWeight(schedule, t, 5) - Math.min(1, 5 / snr)) < 1e-6);
+    assert.ok(Math.abs(minSnrWeight(ofV, t, 5) - Math.min(snr, 5) / (snr + 1)) < 1e-6);
+  }
 });

@@ -45,6 +45,15 @@ export function addNoise(schedule: NoiseSchedule, x0: Float32Array, noise: Float
 }
 
 /**
+ * Min-SNR weight of a sample's loss (Hang et al., arXiv 2303.09556): min(SNR, γ) / SNR for a model that predicts the
+ * noise, min(SNR, γ) / (SNR + 1) for v, where SNR = 1 / σₜ².
+ */
+export function minSnrWeight({ config, sigmas }: NoiseSchedule, t: number, gamma: number): number {
+  const snr = 1 / sigmas[t] ** 2;
+  return Math.min(snr, gamma) / (config.prediction_type === 'epsilon' ? snr : snr + 1);
+}
+
+/**
  * What the model is to predict for xₜ, of one sample: the noise itself (no copy), or v = √ᾱₜ noise - √(1 - ᾱₜ) x₀
  * where the model is of that kind.
  */

@@ -42,6 +42,7 @@ export function stepPlan(config: SizedConfig, pictures: readonly TrainingPicture
 
 export interface MicroBatchOptions extends DrawOptions {
   readonly schedule: NoiseSchedule;
+  readonly minSnrGamma: number;
   /** Samples in one run of the loss graph. */
   readonly microBatch: number;
   /** Samples that a whole step has at most: the distance of their numbers from step to step. */
@@ -63,13 +64,13 @@ interface Drawn {
   readonly noisy: NoisySample;
 }
 
-function microBatch(part: readonly Drawn[], encoded: EncodedPictures, weight: number, { schedule, microBatch: size }: MicroBatchOptions): MicroBatch {
+function microBatch(part: readonly Drawn[], encoded: EncodedPictures, weight: number, { schedule, minSnrGamma, microBatch: size }: MicroBatchOptions): MicroBatch {
   const { shape } = encoded.moments[part[0].index];
   const filled = Array.from({ length: size }, (_, i) => part[Math.min(i, part.length - 1)].index);
   const tokens = encoded.ids[0].length;
   return {
     shapeKey: shapeKey({ size, height: shape[1], width: shape[2], tokens }),
-    inputs: { ...noisyInputs(part.map(({ noisy }) => noisy), shape, { schedule, weight, size }), ...textInputs(filled, encoded) },
+    inputs: { ...noisyInputs(part.map(({ noisy }) => noisy), shape, { schedule, weight, size, minSnrGamma }), ...textInputs(filled, encoded) },
   };
 }
 

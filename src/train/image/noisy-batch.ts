@@ -1,7 +1,7 @@
 // What a diffusion model is shown in training, computed on the host: noisy latents, timesteps and what is to be predicted.
 
 import type { TrainConfig } from '../../config/schema.ts';
-import { addNoise, predictionTarget, type NoiseSchedule } from '../../models/noise-schedule.ts';
+import { addNoise, minSnrWeight, predictionTarget, type NoiseSchedule } from '../../models/noise-schedule.ts';
 import { float32, type Tensor } from '../../tensor/tensor.ts';
 import { normals, random } from '../../util/philox.ts';
 import type { BatchInputs } from '../loop.ts';
@@ -50,18 +50,26 @@ function shiftChannels(noise: Float32Array, shifts: Float32Array, offset: number
   for (let i = 0; i < noise.length; i++) noise[i] += offset * shifts[Math.floor(i / plane)];
 }
 
-/**
- * The inputs of the loss graph for `size` samples of one shape; where there are fewer, the last is repeated with weight 0.
- * `weight`: 1 / (samples of the whole accumulated batch).
- */
-export function noisyInputs(samples: readonly NoisySample[], shape: LatentMoments['shape'], { schedule, weight, size }: { schedule: NoiseSchedule; weight: number; size: number }): BatchInputs {
+export interface NoisyInputOptions {
+  readonly schedule: NoiseSchedule;
+  /** 1 / (samples of the whole accumulated batch) */
+  readonly weight: number;
+  /** Samples of the graph. */
+  readonly size: number;
+  /** γ of the Min-SNR weights; 0, the default, weighs all timesteps the same. */
+  readonly minSnrGamma?: number;
+}
+
+/** The inputs of the loss graph for `size` samples of one shape; where there are fewer, the last is repeated with weight 0. */
+export function noisyInputs(samples: readonly NoisySample[], shape: LatentMoments['shape'], { schedule, weight, size, minSnrGamma = 0 }: NoisyInputOptions): BatchInputs {
+  const weightOf = ({ timestep }: NoisySample) => weight * (minSnrGamma > 0 ? minSnrWeight(schedule, timestep, minSnrGamma) : 1);
   const filled = Array.from({ length: size }, (_, i) => samples[Math.min(i, samples.length - 1)]);
   const batched = (of: (sample: NoisySample) => Float32Array) => stack(filled.map(of), shape);
   return {
     noisy_latents: batched(({ latents, noise, timestep }) => addNoise(schedule, latents, noise, timestep)),
     target: batched(({ latents, noise, timestep }) => predictionTarget(schedule, latents, noise, timestep)),
     timesteps: float32([size], filled.map(({ timestep }) => timestep)),
-    sample_weights: float32([size], filled.map((_, i) => (i < samples.length ? weight : 0))),
+    sample_weights: float32([size], filled.map((sample, i) => (i < samples.length ? weightOf(sample) : 0))),
   };
 }
 

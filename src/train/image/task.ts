@@ -129,6 +129,7 @@ function drawOptions({ base, config, memory }: Opened) {
     scalingFactor: base.config.vae.scaling_factor,
     timesteps: base.config.scheduler.num_train_timesteps,
     schedule: noiseSchedule(base.config.scheduler),
+    minSnrGamma: config.min_snr_gamma,
     microBatch: memory.microBatch,
     samplesPerStep: config.batch_size * config.gradient_accumulation_steps,
   };
