@@ -42,14 +42,16 @@ export function adamWUpdate(
 ): void {
   const [beta1, beta2] = betas;
   const keep = 1 - learningRate * weight_decay;
-  const stepSize = learningRate / corrections[0];
-  const rootCorrection = Math.sqrt(corrections[1]);
+  const [fresh1, fresh2] = [(1 - beta1) * scale, (1 - beta2) * scale * scale];
+  // with r = √(1 − β₂ᵗ) taken out of the fraction, a weight costs one division: η r / (1 − β₁ᵗ) · m / (√v + ε r)
+  const root = Math.sqrt(corrections[1]);
+  const [stepSize, smallest] = [(learningRate * root) / corrections[0], eps * root];
   for (let i = 0; i < weight.length; i++) {
-    const g = gradient[i] * scale;
-    const mi = beta1 * m[i] + (1 - beta1) * g;
-    const vi = beta2 * v[i] + (1 - beta2) * g * g;
+    const g = gradient[i];
+    const mi = beta1 * m[i] + fresh1 * g;
+    const vi = beta2 * v[i] + fresh2 * g * g;
     m[i] = mi;
     v[i] = vi;
-    weight[i] = weight[i] * keep - (stepSize * mi) / (Math.sqrt(vi) / rootCorrection + eps);
+    weight[i] = weight[i] * keep - (stepSize * mi) / (Math.sqrt(vi) + smallest);
   }
 }
