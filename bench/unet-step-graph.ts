@@ -1,23 +1,13 @@
 // The graph that the benchmarks of training measure: a UNet of models/tiny-sd's sizes and its loss.
 
+import { tinyStableDiffusion } from '../models/tiny-sd/config.ts';
 import { Builder } from '../src/graph/builder.ts';
 import type { Graph } from '../src/graph/graph.ts';
 import { noisePredictionLoss } from '../src/losses/noise-prediction.ts';
-import { stableDiffusion15, type UNetConfig } from '../src/models/stable-diffusion-config.ts';
+import type { UNetConfig } from '../src/models/stable-diffusion-config.ts';
 import { unet } from '../src/models/unet.ts';
 
-/** models/tiny-sd's sizes. */
-export const tinyUNet: UNetConfig = {
-  ...stableDiffusion15.unet,
-  sample_size: 32,
-  block_out_channels: [48, 96, 128, 160],
-  layers_per_block: 1,
-  down_block_types: ['DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'DownBlock2D'],
-  up_block_types: ['UpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D'],
-  attention_head_dim: 4,
-  cross_attention_dim: 64,
-  norm_num_groups: 8,
-};
+export const tinyUNet: UNetConfig = tinyStableDiffusion.unet;
 
 export interface StepSize {
   readonly batch: number;

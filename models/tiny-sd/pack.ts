@@ -13,7 +13,7 @@ import type { Tensor } from '../../src/tensor/tensor.ts';
 import { createClipTokenizer } from '../../src/tokenizer/clip.ts';
 import { fullId } from './captions.ts';
 import { tinyStableDiffusion as config } from './config.ts';
-import { averagedWeights, deviationFile } from './report.ts';
+import { averagedWeights, deviationFile } from './state.ts';
 
 const folder = fileURLToPath(new URL('.', import.meta.url));
 

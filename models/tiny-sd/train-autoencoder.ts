@@ -14,7 +14,8 @@ import { latentFactor } from '../../src/models/stable-diffusion-config.ts';
 import { PICTURE_SIDE, tinyStableDiffusion as config } from './config.ts';
 import { renderAutoencoderPictures } from './draw-autoencoder.ts';
 import { autoencoderLoss } from './losses.ts';
-import { averagedWeights, report, stateFile } from './report.ts';
+import { adamWithCosine, report } from '../full-training.ts';
+import { averagedWeights, stateFile } from './state.ts';
 
 const PICTURES = 2400;
 const CROP = 32;
@@ -78,17 +79,7 @@ export async function autoencoderTraining(totalSteps: number, batchAt: (step: nu
     graph: autoencoderLoss(config, BATCH, CROP),
     seed: SEED,
     learningRate: 1e-3,
-    optimiser: {
-      betas: [0.9, 0.99],
-      eps: 1e-8,
-      weight_decay: 0.01,
-      lr_scheduler: 'cosine',
-      lr_warmup_steps: 50,
-      lr_num_cycles: 1,
-      lr_power: 1,
-      max_grad_norm: 1,
-      totalSteps,
-    },
+    optimiser: adamWithCosine({ beta2: 0.99, warmup: 50, totalSteps }),
     batchAt,
     emaDecay: 0.995,
     stateFile: stateFile('autoencoder'),

@@ -21,7 +21,8 @@ import { tinyStableDiffusion } from './config.ts';
 import { combinationOf, renderBasePictures } from './draw.ts';
 import { deviation, encodePictures, latentSide, latentSize } from './latents.ts';
 import { diffusionLoss } from './losses.ts';
-import { averagedWeights, deviationFile, report, stateFile } from './report.ts';
+import { adamWithCosine, report } from '../full-training.ts';
+import { averagedWeights, deviationFile, stateFile } from './state.ts';
 
 const PICTURES = 4000;
 const PICTURE_SEED = 1;
@@ -126,17 +127,7 @@ export function diffusionTraining(totalSteps: number, data: (step: number) => Ba
     graph,
     seed: SEED,
     learningRate: 1e-3,
-    optimiser: {
-      betas: [0.9, 0.99],
-      eps: 1e-8,
-      weight_decay: 0.01,
-      lr_scheduler: 'cosine',
-      lr_warmup_steps: 200,
-      lr_num_cycles: 1,
-      lr_power: 1,
-      max_grad_norm: 1,
-      totalSteps,
-    },
+    optimiser: adamWithCosine({ beta2: 0.99, warmup: 200, totalSteps }),
     batchAt: data,
     emaDecay: 0.999,
     stateFile: stateFile('diffusion'),
