@@ -15,7 +15,7 @@ export interface Answerer {
   /** How probable the question's expected answer is; undefined where it has none. */
   likelihood(question: Question, adapter: boolean): Promise<Likelihood | undefined>;
   /** What keeps it from answering, found before anything is asked; a `warning` does not. */
-  check?(question: Question): readonly (Problem & { readonly severity: 'error' | 'warning' })[];
+  check?(question: Question): readonly CheckFinding[];
   /** Frees the model. */
   close?(): Promise<void>;
 }
@@ -32,11 +32,15 @@ export interface AnswererOptions {
   readonly maxNewTokens?: number;
 }
 
+/** How questions are written for a model. */
+export type QuestionReading = Pick<AnswererOptions, 'tokenizer' | 'template' | 'maxSeqLength'>;
+export type CheckFinding = Problem & { readonly severity: 'error' | 'warning' };
+
 /** Closing releases the generator. */
 export function createAnswerer(options: AnswererOptions): Answerer {
   const { generator } = options;
   return {
-    check: (question) => [...promptFindings(question, options), ...expectedOf(question, options).findings.filter(matters)],
+    check: (question) => questionFindings(question, options),
     async answer(question, adapter) {
       const prompt = promptIds(question, options);
       return generator.answer({ prompt, temperature: 0, maxNewTokens: roomOf(question, options), multiplier: Number(adapter) });
@@ -54,19 +58,22 @@ export function createAnswerer(options: AnswererOptions): Answerer {
   };
 }
 
+/** What keeps a model from being asked, and with severity `warning` what it is asked with a loss; needs no model. */
+export function questionFindings(question: Question, reading: QuestionReading): CheckFinding[] {
+  return [...promptFindings(question, reading), ...expectedOf(question, reading).findings.filter(matters)];
+}
+
 // ---- the question as the model reads it --------------------------------------------------------------------------------
 
 const asMessages = ({ prompt }: Question): readonly ChatMessage[] => (prompt.kind === 'chat' ? prompt.messages : prompt.kind === 'completion' ? [{ role: 'user', content: prompt.text }] : []);
 
-function promptIds(question: Question, { tokenizer, template }: AnswererOptions): Int32Array {
+function promptIds(question: Question, { tokenizer, template }: QuestionReading): Int32Array {
   if (template === undefined) return tokenizer.encode(question.prompt.kind === 'completion' ? question.prompt.text : '');
   return tokenizer.encode(template.render(asMessages(question), true), { special: false });
 }
 
-type CheckFinding = Problem & { readonly severity: 'error' | 'warning' };
-
 /** What would keep the model from reading the question. */
-function promptFindings(question: Question, options: AnswererOptions): CheckFinding[] {
+function promptFindings(question: Question, options: QuestionReading): CheckFinding[] {
   const { template, maxSeqLength } = options;
   const { where, prompt } = question;
   if (prompt.kind === 'text') return [];
@@ -95,7 +102,7 @@ interface Expected {
 }
 
 /** Written and marked as in training, so that what is scored is what training makes likely; earlier answers do not count. */
-function expectedOf(question: Question, { tokenizer, template, maxSeqLength }: AnswererOptions): Expected {
+function expectedOf(question: Question, { tokenizer, template, maxSeqLength }: QuestionReading): Expected {
   const content = contentOf(question);
   if (content === undefined) return { sequences: [], findings: [] };
   return sequencesOf({ where: question.where, source: 0, content }, { tokenizer, template, maxSeqLength });

@@ -1,7 +1,7 @@
 // Base beside adapter over questions that neither was trained on: asks, judges, and gives a verdict.
 import { DataError, InternalError, type Problem } from '../errors.ts';
 import type { PhaseEvent, WarningEvent } from '../train/events.ts';
-import type { Answerer } from './answerer.ts';
+import type { Answerer, CheckFinding } from './answerer.ts';
 import { type EvalSet, readEvalFile } from './eval-file.ts';
 import { type HeldOut, heldOutSet } from './held-out.ts';
 import { mark } from './marks.ts';
@@ -55,7 +55,7 @@ export async function* evaluate(options: EvaluateOptions): AsyncGenerator<EvalEv
   const model: Answering = 'answerer' in options.model ? options.model : openModel(options.model);
   try {
     const set = typeof questions === 'string' && 'questions' in read ? read : await setOf(read, general, model);
-    for (const problem of [...set.warnings, ...checked(set, model.answerer)]) yield { type: 'warning', problem };
+    for (const problem of [...set.warnings, ...checkQuestions(set, (question) => model.answerer.check?.(question) ?? [])]) yield { type: 'warning', problem };
     const names = { ...model.names, questions: set.name ?? 'what was held back from the data' };
     return yield* judgeSets(set, { answerer: model.answerer, signal, progress: { done: 0, total: set.questions.length + set.general.length } }, names);
   } finally {
@@ -77,8 +77,8 @@ function heldOut(questions: HeldOut, { reading }: Answering): Promise<EvalSet> {
 }
 
 /** What the model cannot be asked is an error before anything is asked; what is asked with a loss is returned. */
-function checked({ questions, general }: EvalSet, { check }: Answerer): readonly Problem[] {
-  const found = check === undefined ? [] : [...questions, ...general].flatMap((question) => check(question));
+export function checkQuestions({ questions, general }: EvalSet, check: (question: Question) => readonly CheckFinding[]): readonly Problem[] {
+  const found = [...questions, ...general].flatMap(check);
   const errors = found.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) throw new DataError(errors);
   return found;

@@ -8,6 +8,7 @@ import { throwProblems } from '../export/lora.ts';
 import { readPeftFolder } from '../export/peft.ts';
 import { exportSource } from '../export/source.ts';
 import { createTextGenerator } from '../generate/text/text-generator.ts';
+import { windowOf } from '../generate/text/text-request.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { chatTemplate, type ChatTemplate } from '../tokenizer/chat.ts';
@@ -49,7 +50,7 @@ export function openModel(files: ModelFiles): OpenModel {
   throwProblems(mismatches(lora, model), folder);
   const tokenizer = readTextTokenizer(model.path);
   const template = chatTemplate(tokenizer, files.chatTemplate);
-  const maxSeqLength = files.maxSeqLength ?? Math.min(2048, model.config.max_position_embeddings);
+  const maxSeqLength = Math.min(files.maxSeqLength ?? 2048, windowOf(model.config));
   const generator = createTextGenerator({ model, tokenizer, chatTemplate: files.chatTemplate, ...adapterOf(lora), threads: files.threads });
   const answerer = createAnswerer({ generator, tokenizer, template, maxSeqLength, maxNewTokens: files.maxNewTokens });
   return { answerer, reading: { tokenizer, template, maxSeqLength }, names: { base: basename(model.path), adapter: basename(resolve(folder)) } };

@@ -112,6 +112,14 @@ test('everything that is wrong with a request is said at once', () =>
     await assert.rejects(generator.answer({ prompt: [] }), /prompt: is empty/);
   }));
 
+test('what the model cannot read ends a text, or is refused', () =>
+  withGenerator(async (generator) => {
+    const { max_position_embeddings: most } = model.config;
+    const { ids, reason } = await written(generator, { ...lively, prompt: new Array<number>(most - 3).fill(5), maxNewTokens: 40 });
+    assert.deepEqual([ids.length, reason], [3, 'length']);
+    await assert.rejects(generator.answer({ prompt: new Array<number>(most).fill(5) }), /prompt: has 64 tokens; the model reads at most 64, its answer included/);
+  }));
+
 test('a conversation needs a template', () =>
   withGenerator((generator) => assert.rejects(generator.answer({ prompt: [{ role: 'user', content: 'x' }] }), /no chat template/), { chatTemplate: undefined, tokenizer: { ...tokenizer, chatTemplate: undefined } }));
 

@@ -41,7 +41,7 @@ export type TextEvent =
       readonly ids: readonly number[];
       /** All text of the events; without marks of the model, without a stop string. */
       readonly text: string;
-      /** A token that ends texts; a stop string; maxNewTokens. */
+      /** A token that ends texts; a stop string; maxNewTokens, or the end of what the model can read. */
       readonly reason: 'end' | 'stop' | 'length';
     };
 
@@ -97,7 +97,7 @@ class Generator implements TextGenerator {
 
   async *generate(request: TextRequest): AsyncGenerator<TextEvent> {
     const { tokenizer, model: { config } } = this.#options;
-    const complete = completeTextRequest(request, { tokenizer, template: this.#template, vocabulary: config.vocab_size });
+    const complete = completeTextRequest(request, { tokenizer, template: this.#template, config });
     const [ids, texts]: [number[], string[]] = [[], []];
     let reason: NonNullable<Written['ended']> = 'length';
     for await (const { id, text, ended } of this.#tokens(complete, this.#adaptationOf(request))) {

@@ -1,6 +1,7 @@
 // A request for a text: what may be said of it, and what is meant where nothing is said.
 
 import { ConfigError, type Problem } from '../../errors.ts';
+import type { LanguageModelConfig } from '../../models/language-config.ts';
 import type { ChatMessage, ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import type { Seed } from '../../util/philox.ts';
@@ -12,7 +13,7 @@ export type TextPrompt = Int32Array | readonly number[] | string | readonly Chat
 
 export interface TextRequest extends Partial<SamplingOptions> {
   readonly prompt: TextPrompt;
-  /** Default 128. */
+  /** Default 128; fewer where prompt and answer would be more than the model can read. */
   readonly maxNewTokens?: number;
   /** The answer ends before the first of these. A mark of the tokenizer, such as `<|im_end|>`, ends it as a token. */
   readonly stop?: readonly string[];
@@ -38,7 +39,16 @@ export interface CompleteTextRequest {
 export interface TextSurroundings {
   readonly tokenizer: TextTokenizer;
   readonly template: ChatTemplate | undefined;
-  readonly vocabulary: number;
+  readonly config: Pick<LanguageModelConfig, 'vocab_size' | 'max_position_embeddings' | 'layers'>;
+}
+
+/** Tokens that the model can read: as many as its config.json says, or as its rotations are stretched to. */
+export function windowOf({ max_position_embeddings, layers }: TextSurroundings['config']): number {
+  const stretched = layers.map(({ rope: { scaling } }) => {
+    if (scaling.rope_type === 'dynamic') return scaling.factor * scaling.max_position_embeddings;
+    return scaling.rope_type === 'yarn' ? scaling.factor * scaling.original_max_position_embeddings : 0;
+  });
+  return Math.max(max_position_embeddings, ...stretched);
 }
 
 /** Throws ConfigError with everything that is wrong. */
@@ -49,8 +59,9 @@ export function completeTextRequest(request: TextRequest, around: TextSurroundin
   const ids = promptIds(request.prompt, around, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   const { tokenizer } = around;
+  const room = Math.min(maxNewTokens, windowOf(around.config) - ids.length);
   const mark = (text: string): number[] => [tokenizer.idOf(text)].filter((id) => id !== undefined && tokenizer.specialIds.has(id)).map(Number);
-  return { ids, maxNewTokens, sampling, seed, stop: stop.filter((text) => mark(text).length === 0), endIds: new Set([...tokenizer.endIds, ...stop.flatMap(mark)]) };
+  return { ids, maxNewTokens: room, sampling, seed, stop: stop.filter((text) => mark(text).length === 0), endIds: new Set([...tokenizer.endIds, ...stop.flatMap(mark)]) };
 }
 
 function samplingOf({ temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 }: TextRequest): SamplingOptions {
@@ -79,10 +90,12 @@ function numberProblems(numbers: Numbers): Problem[] {
 
 const stopProblems = (stop: readonly string[]): Problem[] => (stop.includes('') ? [{ where: 'stop', what: 'has an empty text, with which every answer would begin' }] : []);
 
-function promptIds(prompt: TextPrompt, { tokenizer, template, vocabulary }: TextSurroundings, problems: Problem[]): number[] {
+function promptIds(prompt: TextPrompt, { tokenizer, template, config }: TextSurroundings, problems: Problem[]): number[] {
+  const [vocabulary, window] = [config.vocab_size, windowOf(config)];
   const ids = typeof prompt === 'string' ? [...tokenizer.encode(prompt)] : isConversation(prompt) ? conversationIds(prompt, tokenizer, template, problems) : Array.from(prompt);
   const unknown = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabulary));
   if (unknown !== undefined) problems.push({ where: 'prompt', what: `has the token ${unknown}; the model knows 0 to ${vocabulary - 1}` });
+  if (ids.length >= window) problems.push({ where: 'prompt', what: `has ${ids.length} tokens; the model reads at most ${window}, its answer included`, fix: 'Shorten it.' });
   if (ids.length === 0 && problems.length === 0) problems.push({ where: 'prompt', what: 'is empty' });
   return ids;
 }
@@ -96,5 +109,10 @@ function conversationIds(messages: readonly ChatMessage[], tokenizer: TextTokeni
     problems.push({ where: 'prompt', what: 'is a conversation, but the tokenizer has no chat template', fix: 'Name one as chatTemplate, for example chatml or plain.' });
     return [];
   }
-  return [...tokenizer.encode(template.render(messages, true), { special: false })];
+  try {
+    return [...tokenizer.encode(template.render(messages, true), { special: false })];
+  } catch (error) {
+    problems.push({ where: 'prompt', what: `the chat template (${template.name}) refuses it: ${error instanceof Error ? error.message : String(error)}`, fix: 'Change the prompt, or choose another chat template.' });
+    return [];
+  }
 }

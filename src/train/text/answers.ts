@@ -3,23 +3,30 @@
 import { basename } from 'node:path';
 import type { LanguageModelWeights } from '../../checkpoints/hf-folder.ts';
 import type { TrainConfig } from '../../config/schema.ts';
-import { createAnswerer } from '../../eval/answerer.ts';
+import { createAnswerer, questionFindings } from '../../eval/answerer.ts';
 import { readEvalFile, type EvalSet } from '../../eval/eval-file.ts';
-import { evaluate } from '../../eval/evaluate.ts';
+import { checkQuestions, evaluate } from '../../eval/evaluate.ts';
 import { evaluationFiles } from '../../eval/page.ts';
+import { ConfigError, type Problem } from '../../errors.ts';
 import { createTextGenerator, type TextGenerator } from '../../generate/text/text-generator.ts';
+import { completeTextRequest, type TextPrompt, windowOf } from '../../generate/text/text-request.ts';
 import type { ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import type { SampleEvent } from '../events.ts';
 import { phase, type TaskContext, type TaskEvent } from '../task.ts';
 import type { AdaptedLanguageModel } from './adapted-model.ts';
 
-export interface AnswerSource {
-  readonly base: LanguageModelWeights;
+/** What is needed to write down a question. */
+interface AnswerReading {
+  readonly base: Pick<LanguageModelWeights, 'config'>;
   readonly config: TrainConfig;
-  readonly adapted: AdaptedLanguageModel;
   readonly tokenizer: TextTokenizer;
   readonly template: ChatTemplate | undefined;
+}
+
+export interface AnswerSource extends AnswerReading {
+  readonly base: LanguageModelWeights;
+  readonly adapted: AdaptedLanguageModel;
   readonly context: TaskContext;
 }
 
@@ -29,6 +36,24 @@ type Write = (name: string, content: Uint8Array) => string;
 export async function questionsOf({ eval_path, eval_general_path }: TrainConfig): Promise<EvalSet | undefined> {
   return eval_path === undefined ? undefined : readEvalFile(eval_path, eval_general_path);
 }
+
+/** What cannot be asked is told before training, not at its end. Throws ConfigError for sample prompts, DataError for questions. */
+export function requireAskable(source: AnswerReading & { readonly questions: EvalSet | undefined }): void {
+  const { base, config, tokenizer, template, questions } = source;
+  const problems = config.sample_prompts.flatMap((prompt, i): readonly Problem[] => {
+    try {
+      completeTextRequest({ prompt: asked(prompt, template) }, { tokenizer, template, config: base.config });
+      return [];
+    } catch (error) {
+      if (error instanceof ConfigError) return error.problems.map((problem) => ({ ...problem, where: `sample_prompts, number ${i + 1}` }));
+      throw error;
+    }
+  });
+  if (problems.length > 0) throw new ConfigError(problems);
+  if (questions !== undefined) checkQuestions(questions, (question) => questionFindings(question, readingOf(source)));
+}
+
+const readingOf = ({ base, config, tokenizer, template }: AnswerReading) => ({ tokenizer, template, maxSeqLength: Math.min(config.max_seq_length, windowOf(base.config)) });
 
 /** Answers with the adapter as it is now. */
 export async function* previews(source: AnswerSource, step: number): AsyncGenerator<TaskEvent, void> {
@@ -56,10 +81,12 @@ function generatorOf({ base, config, adapted, tokenizer, context }: AnswerSource
   return createTextGenerator({ model: base, tokenizer, chatTemplate: config.chat_template, modules: adapted.modules, loraWeights: adapted.weights, threads: context.threads });
 }
 
-/** A prompt is a question to the assistant where the model has a chat template, else the beginning of a text. */
+/** A question to the assistant where the model has a chat template, else the beginning of a text. */
+const asked = (prompt: string, template: ChatTemplate | undefined): TextPrompt => (template === undefined ? prompt : [{ role: 'user', content: prompt }]);
+
 function answer(generator: TextGenerator, { config, template }: AnswerSource, prompt: string, multiplier: number): Promise<string> {
   return generator.answer({
-    prompt: template === undefined ? prompt : [{ role: 'user', content: prompt }],
+    prompt: asked(prompt, template),
     maxNewTokens: config.sample_max_tokens,
     temperature: config.sample_temperature,
     seed: config.sample_seed,
@@ -84,8 +111,8 @@ const answersText = (events: readonly SampleEvent[]): string =>
   events.map(({ prompt, baseAnswer, answer: adapted }) => `## ${prompt.trim().replace(/\s+/g, ' ')}\n\nWithout the adapter:\n\n${quoted(baseAnswer)}\n\nWith it:\n\n${quoted(adapted)}\n`).join('\n');
 
 async function* evaluated(generator: TextGenerator, source: AnswerSource, questions: EvalSet, write: Write): AsyncGenerator<TaskEvent, string | undefined> {
-  const { base, config, tokenizer, template, context } = source;
-  const answerer = createAnswerer({ generator, tokenizer, template, maxSeqLength: config.max_seq_length });
+  const { base, config, context } = source;
+  const answerer = createAnswerer({ generator, ...readingOf(source) });
   const names = { base: basename(base.path), adapter: basename(config.output_dir) };
   const events = evaluate({ model: { answerer, names }, questions, signal: context.signal });
   for (let next = await events.next(); ; next = await events.next()) {
