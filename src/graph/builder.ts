@@ -168,7 +168,6 @@ export class Builder {
   reduceSum = (x: Value, axes: readonly number[], keepdims = false) => this.add1('ReduceSum', [x], { axes: sorted(x, axes), keepdims });
   reduceMean = (x: Value, axes: readonly number[], keepdims = false) => this.add1('ReduceMean', [x], { axes: sorted(x, axes), keepdims });
   reduceMax = (x: Value, axes: readonly number[], keepdims = false) => this.add1('ReduceMax', [x], { axes: sorted(x, axes), keepdims });
-  reduceLogSumExp = (x: Value, axes: readonly number[], keepdims = false) => this.add1('ReduceLogSumExp', [x], { axes: sorted(x, axes), keepdims });
   softmax = (x: Value, axis = -1) => this.add1('Softmax', [x], { axis: axis < 0 ? axis + x.shape.length : axis });
   logSoftmax = (x: Value, axis = -1) => this.add1('LogSoftmax', [x], { axis: axis < 0 ? axis + x.shape.length : axis });
   matMul = (a: Value, b: Value) => this.add1('MatMul', [a, b], {});

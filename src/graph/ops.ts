@@ -91,8 +91,6 @@ export interface OpAttributes {
   ReduceSum: Axes;
   ReduceMean: Axes;
   ReduceMax: Axes;
-  /** log Σ e^x. */
-  ReduceLogSumExp: Axes;
   Softmax: Axis;
   LogSoftmax: Axis;
   // products
@@ -192,7 +190,6 @@ export const ops: { readonly [K in OpName]: OpInfo } = {
   ReduceSum: unary,
   ReduceMean: unary,
   ReduceMax: unary,
-  ReduceLogSumExp: unary,
   Softmax: unary,
   LogSoftmax: unary,
   MatMul: binary,

@@ -222,7 +222,6 @@ const rules: { readonly [K in OpName]: Rule<K> } = {
   ReduceSum: reduce,
   ReduceMean: reduce,
   ReduceMax: reduce,
-  ReduceLogSumExp: reduce,
   Softmax: same,
   LogSoftmax: same,
   MatMul: matMul,

@@ -55,7 +55,17 @@ export function tokenLosses(g: Builder, { hidden, positions, ...inputs }: CrossE
 function chunkLosses(g: Builder, rows: Value, labels: Value, inputs: Pick<CrossEntropyInputs, 'weight' | 'softcap' | 'adapted'>): Value {
   const logits = capped(g, g.linear(rows, inputs.weight), inputs.softcap); // [n, V]
   const wanted = inputs.adapted === true ? picked(g, logits, labels) : computed(g, rows, labels, inputs);
-  return g.sub(g.reduceLogSumExp(logits, [1]), wanted);
+  return g.sub(logSumExp(g, logits), wanted);
+}
+
+/**
+ * log Σᵥ e^zᵥ of each row: [n, V] -> [n]. Every z is lessened by the whole part of the row's largest, so that no exponential
+ * overflows; through whole numbers no gradient flows. The gradient reads the exponentials: they are computed once.
+ */
+function logSumExp(g: Builder, z: Value): Value {
+  const largest = g.cast(g.cast(g.reduceMax(z, [1], true), 'int32'), 'float32'); // [n, 1]
+  const sum = g.reduceSum(g.exp(g.sub(z, largest)), [1], true);
+  return g.reshape(g.add(g.log(sum), largest), [z.shape[0]]);
 }
 
 const capped = (g: Builder, logits: Value, cap: number | undefined): Value => (cap === undefined ? logits : g.mul(g.tanh(g.div(logits, cap)), cap));

@@ -55,7 +55,6 @@ const tolerances: { readonly [K in OpName]: number } = {
   ReduceSum: FEW,
   ReduceMean: FEW,
   ReduceMax: EXACT,
-  ReduceLogSumExp: FEW,
   Softmax: FEW,
   LogSoftmax: FEW,
   MatMul: FEW,

@@ -4,7 +4,7 @@ import type { Builder } from '../../graph/builder.ts';
 import type { NodeOf, Value } from '../../graph/graph.ts';
 import type { GradientRule } from './rule.ts';
 
-type Reduction = 'ReduceSum' | 'ReduceMean' | 'ReduceMax' | 'ReduceLogSumExp';
+type Reduction = 'ReduceSum' | 'ReduceMean' | 'ReduceMax';
 
 /** `value`, of the reduced shape, with the reduced axes back as ones. */
 function keepdims(g: Builder, node: NodeOf<Reduction>, value: Value): Value {
@@ -31,12 +31,6 @@ export const reduceMax: GradientRule<'ReduceMax'> = (g, node, [dy]) => {
   const hit = g.cast(g.equal(x, keepdims(g, node, node.outputs[0])), x.dtype);
   const share = g.div(keepdims(g, node, dy as Value), g.reduceSum(hit, node.attributes.axes, true));
   return [g.mul(hit, share)];
-};
-
-// dx = e^(x − y) dy
-export const reduceLogSumExp: GradientRule<'ReduceLogSumExp'> = (g, node, [dy]) => {
-  const shares = g.exp(g.sub(inputOf(node), keepdims(g, node, node.outputs[0])));
-  return [g.mul(shares, keepdims(g, node, dy as Value))]; // as above
 };
 
 // dx = y ∘ (dy − Σ dy ∘ y)

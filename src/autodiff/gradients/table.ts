@@ -5,7 +5,7 @@ import { attention, groupNormalization, layerNormalization, rmsNormalization, ro
 import { elementwise } from './elementwise.ts';
 import { concat, expand, gather, pad, reshape, resize, slice, transpose } from './form.ts';
 import { conv, gemm, linear, matMul } from './products.ts';
-import { logSoftmax, reduceLogSumExp, reduceMax, reduceMean, reduceSum, softmax } from './reductions.ts';
+import { logSoftmax, reduceMax, reduceMean, reduceSum, softmax } from './reductions.ts';
 import { notDifferentiable, type GradientRule, type NotDifferentiable } from './rule.ts';
 
 export const gradients: { readonly [K in OpName]: GradientRule<K> | NotDifferentiable } = {
@@ -26,7 +26,6 @@ export const gradients: { readonly [K in OpName]: GradientRule<K> | NotDifferent
   ReduceSum: reduceSum,
   ReduceMean: reduceMean,
   ReduceMax: reduceMax,
-  ReduceLogSumExp: reduceLogSumExp,
   Softmax: softmax,
   LogSoftmax: logSoftmax,
   MatMul: matMul,

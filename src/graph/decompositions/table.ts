@@ -57,7 +57,6 @@ export const decompositions: { readonly [K in OpName]: Decomposition<K> | 'primi
   ReduceSum: 'primitive',
   ReduceMean: 'primitive',
   ReduceMax: 'primitive',
-  ReduceLogSumExp: 'primitive',
   Softmax: 'primitive',
   LogSoftmax: 'primitive',
   MatMul: 'primitive',

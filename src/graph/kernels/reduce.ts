@@ -4,7 +4,7 @@ import { sizeOf } from '../../tensor/tensor.ts';
 import type { OpAttributes } from '../ops.ts';
 import { around, f64, ravel, unravel, type F64Tensor, type Kernels } from './f64.ts';
 
-type Reduce = 'ReduceSum' | 'ReduceMean' | 'ReduceMax' | 'ReduceLogSumExp' | 'Softmax' | 'LogSoftmax';
+type Reduce = 'ReduceSum' | 'ReduceMean' | 'ReduceMax' | 'Softmax' | 'LogSoftmax';
 
 /** Folds x over `axes`, from `start`. */
 function fold(x: F64Tensor, { axes, keepdims }: OpAttributes['ReduceSum'], start: number, f: (a: number, b: number) => number): F64Tensor {
@@ -56,7 +56,6 @@ export const reduce: Kernels<Reduce> = {
     return [f64(sum.shape, sum.data.map((value) => value / count))];
   },
   ReduceMax: ([x], attributes) => [fold(x, attributes, -Infinity, Math.max)],
-  ReduceLogSumExp: ([x], attributes) => [fold(x, attributes, -Infinity, (a, b) => logSumExp([a, b]))],
   Softmax: ([x], { axis }) => [alongAxis(x, axis, softmax)],
   LogSoftmax: ([x], { axis }) => [alongAxis(x, axis, logSoftmax)],
 };

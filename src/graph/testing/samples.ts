@@ -162,7 +162,6 @@ export const samples: Samples = {
   ReduceSum: axes('positive'), // so that no sum cancels
   ReduceMean: axes('positive'),
   ReduceMax: axes('distinct'),
-  ReduceLogSumExp: axes('smooth'),
   Softmax: axis,
   LogSoftmax: axis,
   MatMul: [
