@@ -36,6 +36,9 @@ export interface AnswererOptions {
 export type QuestionReading = Pick<AnswererOptions, 'tokenizer' | 'template' | 'maxSeqLength'>;
 export type CheckFinding = Problem & { readonly severity: 'error' | 'warning' };
 
+/** Log p of a token to a model whose numbers have overflowed. */
+const IMPOSSIBLE = -100;
+
 /** Closing releases the generator. */
 export function createAnswerer(options: AnswererOptions): Answerer {
   const { generator } = options;
@@ -49,7 +52,7 @@ export function createAnswerer(options: AnswererOptions): Answerer {
       const likelihood = { logProbability: 0, tokens: 0 };
       for (const { ids, trained } of expectedOf(question, options).sequences) {
         const { sum, tokens } = await generator.scoreTokens({ ids, from: trained.indexOf(1), multiplier: Number(adapter) });
-        likelihood.logProbability += sum;
+        likelihood.logProbability += Number.isFinite(sum) ? sum : IMPOSSIBLE * tokens.length;
         likelihood.tokens += tokens.length;
       }
       return likelihood.tokens === 0 ? undefined : likelihood;

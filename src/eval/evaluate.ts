@@ -96,7 +96,9 @@ async function* judgeSets(set: EvalSet, work: Work, names: EvalResult['names']):
   const general = yield* judgeAll('general', set.general, work);
   if (questions.length === 0) return undefined;
   const results = { questions: setResult(questions), ...(general.length === 0 ? {} : { general: setResult(general, true) }) };
-  return { verdict: verdictOf(results.questions, results.general), names, ...results };
+  const { done, total } = work.progress;
+  const stopped = done < total ? { done, of: total } : undefined;
+  return { verdict: verdictOf(results.questions, results.general, stopped), names, ...(stopped && { stopped }), ...results };
 }
 
 async function* judgeAll(set: JudgedEvent['set'], questions: readonly Question[], { answerer, signal, progress }: Work): AsyncGenerator<EvalEvent, JudgedQuestion[]> {

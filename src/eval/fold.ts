@@ -92,14 +92,21 @@ function endOf(at: readonly number[], end: number): number {
 const letter = /^\p{L}$/u;
 const plainLetter = (sign: string): boolean => letter.test(sign) && !spaceless.test(sign);
 
+const numeral = /^[〇零一二两三四五六七八九十百千万亿]$/u;
+const unit = /^[十百千万亿]$/u;
+/** 十 and 三 make 十三; a phrase that begins with 万 or 千 means the unit of any number. */
+const makesNumber = (left: string, right: string): boolean => numeral.test(left) && numeral.test(right) && (unit.test(left) || right === '十');
+
 function startsWell(text: string, start: number): boolean {
   const [before, first] = [text[start - 1] ?? ' ', text[start]];
+  if (makesNumber(before, first)) return false;
   if (digit.test(first)) return !digit.test(before) && !(/[.,]/.test(before) && digit.test(text[start - 2] ?? ''));
   return !(plainLetter(first) && plainLetter(before));
 }
 
 function endsWell(text: string, end: number): boolean {
   const [last, after] = [text[end - 1], text[end] ?? ' '];
+  if (makesNumber(last, after) || (numeral.test(last) && unit.test(after))) return false;
   return !digit.test(last) || !(digit.test(after) || (/[.,]/.test(after) && digit.test(text[end + 1] ?? '')));
 }
 

@@ -34,6 +34,11 @@ test('Chinese: full-width signs, spaces anywhere, no borders of words', () => {
   assert.deepEqual(tokensOf('iPhone手机15，好！'), ['iphone', '手', '机', '15', '好']);
 });
 
+test('Chinese numbers are whole numbers', () => {
+  for (const [text, phrase] of [['十三天内', '三天'], ['二十五天', '二十'], ['三十天', '十天'], ['三十天', '三'], ['一百万', '一百']]) assert.ok(!has(text, phrase), `${phrase} in ${text}`);
+  for (const [text, phrase] of [['三天内', '三天'], ['在二十天内', '二十'], ['共三十天', '三十天'], ['三万元', '万元'], ['周一一定', '周一'], ['二〇二五年', '五年']]) assert.ok(has(text, phrase), `${phrase} in ${text}`);
+});
+
 test('marks: exact, overlap, facts in one of several wordings, forbidden phrases', () => {
   const asked = question({ expected: 'You have 30 days.', facts: [['30 days', 'a month'], ['free']], forbidden: ['sorry'] });
   assert.deepEqual(mark('you have  30 DAYS', asked), { exact: true, overlap: 1, facts: [true, false], forbidden: [], guarded: true, score: 0.75 });

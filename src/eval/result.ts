@@ -71,6 +71,8 @@ export interface EvalResult {
   readonly verdict: Verdict;
   /** Names for people: a folder, a file. */
   readonly names: { readonly base: string; readonly adapter: string; readonly questions: string };
+  /** Absent where all questions were asked. */
+  readonly stopped?: Tally;
   readonly questions: SetResult;
   readonly general?: SetResult;
 }

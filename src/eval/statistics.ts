@@ -17,8 +17,10 @@ export type Trend = 'better' | 'same' | 'worse' | 'unclear';
 
 /** Of each of the two measures of a set, so that both together are wrong one time in twenty. */
 const CHANCE = 0.025;
-/** The fewest pairs whose signs can all agree with less chance than that: 2 / 2⁷. */
+/** The fewest pairs whose signs can all agree with less chance than that: 2 / 2⁷. Fewer tell only by the size of their differences. */
 export const FEWEST = 7;
+/** Fewer pairs than this tell nothing. */
+const LEAST = 3;
 
 export function compareDifferences(differences: readonly number[]): Comparison {
   const count = differences.length;
@@ -42,10 +44,33 @@ const STREAM = 0x65766c;
 
 /** If the adapter did nothing, each difference could as well have the other sign: the share of sign patterns whose sum is as large. */
 function chanceOf(differences: readonly number[]): number {
+  if (differences.length < FEWEST) return chanceOfFew(differences);
   const sizes = differences.map(Math.abs).filter((size) => size > 0);
   const observed = Math.abs(sumOf(differences)) * (1 - 1e-9);
   if (sizes.length === 0) return 1;
   return sizes.length <= EXACT ? everyPattern(sizes, observed) : drawnPatterns(sizes, observed);
+}
+
+/** Student's test, where all differences point the same way. Of few that happen to be alike the spread is taken as a quarter of their mean. */
+function chanceOfFew(differences: readonly number[]): number {
+  const n = differences.length;
+  const mean = sumOf(differences) / n;
+  if (n < LEAST || !differences.every((value) => value * mean > 0)) return 1;
+  const spread = Math.max(Math.sqrt(varianceOf(differences, mean)), Math.abs(mean) / 4);
+  return 1 - studentWithin(Math.abs(mean) / (spread / Math.sqrt(n)), n - 1);
+}
+
+/** Share of Student's t within [−t, t]: the finite sums of Abramowitz and Stegun 26.7.3 and 26.7.4. */
+export function studentWithin(t: number, degrees: number): number {
+  const angle = Math.atan(t / Math.sqrt(degrees));
+  const [sine, cosine] = [Math.sin(angle), Math.cos(angle)];
+  const odd = degrees % 2;
+  let [term, sum] = [odd === 1 ? cosine : 1, 0];
+  for (let k = odd === 1 ? 1 : 0; k < degrees - 1; k += 2) {
+    sum += term;
+    term *= (cosine * cosine * (k + 1)) / (k + 2);
+  }
+  return odd === 1 ? (2 / Math.PI) * (angle + sine * sum) : sine * sum;
 }
 
 function everyPattern(sizes: readonly number[], observed: number): number {
@@ -73,10 +98,11 @@ function drawnPatterns(sizes: readonly number[], observed: number): number {
 /** mean ± t · s / √n */
 function intervalOf(differences: readonly number[], mean: number): readonly [number, number] {
   const n = differences.length;
-  const variance = sumOf(differences.map((value) => (value - mean) ** 2)) / (n - 1);
-  const half = studentQuantile(n - 1) * Math.sqrt(variance / n);
+  const half = studentQuantile(n - 1) * Math.sqrt(varianceOf(differences, mean) / n);
   return [mean - half, mean + half];
 }
+
+const varianceOf = (values: readonly number[], mean: number): number => sumOf(values.map((value) => (value - mean) ** 2)) / (values.length - 1);
 
 /** 97.5 % quantile of Student's t; expansion of Abramowitz and Stegun 26.7.5, off by 3 % for 2 degrees of freedom and under 0.1 % from 5 on. */
 function studentQuantile(degrees: number): number {

@@ -7,7 +7,7 @@ import type { Answerer } from './answerer.ts';
 import { evaluate } from './evaluate.ts';
 import type { Question } from './questions.ts';
 import type { EvalResult } from './result.ts';
-import { compareDifferences, trendOf } from './statistics.ts';
+import { compareDifferences, studentWithin, trendOf } from './statistics.ts';
 import { setResult } from './totals.ts';
 import { trendOfSet, verdictOf } from './verdict.ts';
 
@@ -26,10 +26,20 @@ test("Student's interval", () => {
   assert.ok(interval !== undefined && Math.abs(interval[0] - 2.4522) < 2e-3 && Math.abs(interval[1] - 6.5478) < 2e-3, String(interval));
 });
 
-test('six pairs never decide, whatever they say', () => {
-  assert.equal(trendOf(compareDifferences([1, 1, 1, 1, 1, 1]), 0.03), 'unclear');
+test('three to six pairs decide where all agree and differ little from each other; two never', () => {
+  assert.equal(trendOf(compareDifferences([1, 1, 1, 1, 1, 1]), 0.03), 'better');
+  assert.equal(trendOf(compareDifferences([-3.6, -3.1, -4]), 0.05), 'worse');
+  assert.equal(trendOf(compareDifferences([0.9, 0.1, 0.5]), 0.03), 'unclear');
+  assert.equal(trendOf(compareDifferences([1, 1, 1, 1, 1, -0.1]), 0.03), 'unclear');
+  assert.equal(trendOf(compareDifferences([0.01, 0.01, 0.01]), 0.03), 'unclear');
   assert.equal(trendOf(compareDifferences([0, 0, 0, 0, 0, 0]), 0.03), 'unclear');
+  assert.equal(trendOf(compareDifferences([1, 1]), 0.03), 'unclear');
   assert.equal(trendOf(compareDifferences([1, 1, 1, 1, 1, 1, 1]), 0.03), 'better');
+});
+
+test("Student's t", () => {
+  // the 97.5 % quantiles of the tables
+  for (const [degrees, t] of [[1, 12.7062], [2, 4.30265], [3, 3.18245], [4, 2.77645], [5, 2.57058], [6, 2.44691]]) assert.ok(Math.abs(studentWithin(t, degrees) - 0.95) < 1e-5, String(degrees));
 });
 
 test('chance alone is called a difference about as often as promised', () => {
@@ -96,10 +106,25 @@ test('a forbidden phrase makes a right answer worse', async () => {
 });
 
 test('few questions: too few to tell, unless nothing changed at all', async () => {
-  const few = await evaluated(4, ['nothing', 'half'], ['knows', 'half']);
+  assert.equal((await evaluated(4, ['nothing', 'half'], ['knows', 'half'])).verdict.kind, 'better');
+  const few = await evaluated(2, ['nothing', 'half'], ['knows', 'half']);
   assert.equal(few.verdict.kind, 'too few questions');
-  assert.match(few.verdict.reasons[0], /^4 questions cannot show a difference \(.*\); ask at least 7/);
+  assert.match(few.verdict.reasons[0], /^2 questions show too little \(.*\); ask at least 7/);
   assert.equal((await evaluated(2, ['half', 'half'], ['half', 'half'])).verdict.kind, 'same');
+});
+
+test('stopped early: the verdict is over what was asked, and says so', async () => {
+  const set: EvalSet = { questions: Array.from({ length: 12 }, (_, i) => question(i)), general: [question(100)], warnings: [] };
+  const stop = new AbortController();
+  const events = evaluate({ questions: set, model: { answerer: answerer(['nothing', 'half'], ['knows', 'half'], []), names: { base: 'base', adapter: 'adapter' } }, signal: stop.signal });
+  for (let next = await events.next(), asked = 0; ; next = await events.next()) {
+    if (next.done === true) {
+      assert.deepEqual(next.value?.stopped, { done: 8, of: 13 });
+      assert.match(next.value?.verdict.reasons.at(-1) ?? '', /stopped early: 8 of 13 questions were asked/);
+      break;
+    }
+    if (next.value.type === 'judged' && ++asked === 8) stop.abort();
+  }
 });
 
 // ---- where the two measures disagree -----------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 // The verdict for people who know no statistics: better, same, worse, forgot, or too few questions to tell.
 import { FEWEST, type Trend } from './statistics.ts';
-import type { Change, SetResult, Totals, Verdict, VerdictKind } from './result.ts';
+import type { Change, SetResult, Tally, Totals, Verdict, VerdictKind } from './result.ts';
 
 const headlines: Readonly<Record<VerdictKind, string>> = {
   better: 'Better with the adapter',
@@ -10,11 +10,13 @@ const headlines: Readonly<Record<VerdictKind, string>> = {
   'too few questions': 'Too few questions to tell',
 };
 
-export function verdictOf(questions: SetResult, general: SetResult | undefined): Verdict {
+/** `stopped`: not all questions were asked. */
+export function verdictOf(questions: SetResult, general: SetResult | undefined, stopped?: Tally): Verdict {
   const main = trendOfSet(questions);
   const lost = general !== undefined && trendOfSet(general) === 'worse';
   const kind = kindOf(main, lost, questions);
-  const reasons = [mainReason(questions, main), ...(general === undefined ? [] : [generalReason(general)])];
+  const cut = stopped === undefined ? [] : [`It was stopped early: ${stopped.done} of ${plural(stopped.of, 'question')} were asked.`];
+  const reasons = [mainReason(questions, main), ...(general === undefined ? [] : [generalReason(general)]), ...cut];
   return { kind, headline: headlines[kind], reasons };
 }
 
@@ -96,7 +98,7 @@ function unclearReason(set: SetResult): string {
   const { questions, answers, likelihood, base, adapter } = set;
   const seen = answers === undefined || atFloor(set) ? `perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}` : `${points(base.score)} → ${points(adapter.score)} of 100 points`;
   if (questions.every(isUntouched)) return `The adapter changes none of the ${plural(questions.length, 'answer')}.`;
-  if (questions.length < FEWEST) return `${plural(questions.length, 'question')} cannot show a difference (${seen}); ask at least ${FEWEST}, better 30.`;
+  if (questions.length < FEWEST) return `${plural(questions.length, 'question')} ${questions.length === 1 ? 'shows' : 'show'} too little (${seen}); ask at least ${FEWEST}, better 30.`;
   return `What ${plural(questions.length, 'question')} show (${seen}) may be chance; ask about ${needed(atFloor(set) ? likelihood : (answers ?? likelihood))} questions.`;
 }
 
