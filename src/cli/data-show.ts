@@ -4,7 +4,7 @@ import { loadConfig, placeOf } from '../config/load.ts';
 import { configuredTextData } from '../dataset/text/configured.ts';
 import type { TextData } from '../dataset/text/prepare.ts';
 import { showSample } from '../dataset/text/show.ts';
-import { ConfigError, formatProblem } from '../errors.ts';
+import { ConfigError, formatProblem, type Problem } from '../errors.ts';
 import { chatTemplate } from '../tokenizer/chat.ts';
 import { readTextTokenizer, type TextTokenizer } from '../tokenizer/text.ts';
 import { visible } from '../util/decode-text.ts';
@@ -30,7 +30,7 @@ async function run({ config: path, sample }: Readonly<Record<string, unknown>>):
   const template = chatTemplate(tokenizer, config.chat_template);
   const data = await configuredTextData(config, { tokenizer, template });
   const shown = chosen(data, sample);
-  const lines = [...data.notices.map((notice) => visible(notice)), '', ...legend(), ...shown.flatMap((index) => ['', ...sampleLines(data, index, tokenizer)]), ...found([...warnings.map(formatProblem), ...data.warnings])];
+  const lines = [...data.notices.map((notice) => visible(notice)), '', ...legend(), ...shown.flatMap((index) => ['', ...sampleLines(data, index, tokenizer)]), ...found([...warnings, ...data.warnings])];
   process.stdout.write(`${lines.join('\n')}\n`);
   return 0;
 }
@@ -54,7 +54,7 @@ function sampleLines({ train }: TextData, index: number, tokenizer: TextTokenize
   return [colours.bold(`${index + 1} of ${amount(train.length)} · ${head}`), ...text];
 }
 
-function found(warnings: readonly string[]): string[] {
+function found(warnings: readonly Problem[]): string[] {
   if (warnings.length === 0) return ['', `${colours.green('✓')} nothing wrong was found`];
-  return ['', ...warnings.map((warning) => `${colours.yellow('warning')} ${visible(warning)}`)];
+  return ['', ...warnings.map((warning) => `${colours.yellow('warning')} ${visible(formatProblem(warning))}`)];
 }

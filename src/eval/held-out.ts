@@ -1,9 +1,9 @@
 // Questions from training data: the part that training holds back, each conversation asked up to its last answer.
+import { textSources } from '../dataset/text/configured.ts';
 import { prepareTextData } from '../dataset/text/prepare.ts';
 import type { TextSource } from '../dataset/text/read.ts';
 import type { TextSample } from '../dataset/text/sample.ts';
 import type { Sequence } from '../dataset/text/sequences.ts';
-import { filesOf } from '../train/text/data.ts';
 import type { Seed } from '../util/philox.ts';
 import type { EvalSet } from './eval-file.ts';
 import type { Reading } from './open-model.ts';
@@ -20,15 +20,10 @@ export interface HeldOut {
 }
 
 /** Throws DataError as training does. */
-export async function heldOutSet({ sources, validationSources = [], share, seed }: HeldOut, { tokenizer, template, maxSeqLength }: Reading): Promise<EvalSet> {
-  const { validation, warnings } = await prepareTextData({ sources: sources.flatMap(filesOf), validationSources: validationSources.flatMap(filesOf), validationShare: share, seed, tokenizer, template, maxSeqLength });
-  return { questions: heldOutQuestions(validation), general: [], warnings: warnings.map(asProblem) };
-}
-
-/** The sentences of the data begin with their place. */
-function asProblem(sentence: string): { where: string; what: string } {
-  const end = sentence.indexOf(': ');
-  return end < 0 ? { where: 'data', what: sentence } : { where: sentence.slice(0, end), what: sentence.slice(end + 2).replace(/\.$/, '') };
+export async function heldOutSet({ sources: named, validationSources: held = [], share, seed }: HeldOut, { tokenizer, template, maxSeqLength }: Reading): Promise<EvalSet> {
+  const { sources, validationSources } = textSources({ train_data: named.map(({ path, weight = 1 }) => ({ path, weight })), validation_data: held.map(({ path }) => path), validation_split: share });
+  const { validation, warnings } = await prepareTextData({ sources, validationSources, validationShare: share, seed, tokenizer, template, maxSeqLength });
+  return { questions: heldOutQuestions(validation), general: [], warnings };
 }
 
 /** A question for each sample of the sequences held back. */

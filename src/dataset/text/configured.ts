@@ -1,6 +1,6 @@
 // The text data that a configuration names: its files, folders as the files in them, read as it says.
 import { readdirSync, statSync } from 'node:fs';
-import { extname, join, resolve } from 'node:path';
+import { extname, join, relative, resolve } from 'node:path';
 import type { TrainConfig } from '../../config/schema.ts';
 import type { ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
@@ -14,9 +14,9 @@ export interface TextReader {
 }
 
 /** Reads, writes out as tokens and checks what a run of `config` trains and validates on. Throws DataError with every fault. */
-export function configuredTextData(config: TrainConfig, { tokenizer, template }: TextReader): Promise<TextData> {
-  const { sources, validationSources } = textSources(config);
-  return prepareTextData({
+export async function configuredTextData(config: TrainConfig, { tokenizer, template }: TextReader): Promise<TextData> {
+  const { sources, validationSources, notices } = textSources(config);
+  const data = await prepareTextData({
     sources,
     validationSources,
     validationShare: config.validation_split,
@@ -27,23 +27,66 @@ export function configuredTextData(config: TrainConfig, { tokenizer, template }:
     excessLength: config.excess_length,
     seed: config.seed,
   });
+  return { ...data, notices: [...notices, ...data.notices] };
 }
 
-type Named = Pick<TrainConfig, 'train_data' | 'validation_data' | 'eval_path' | 'eval_general_path'>;
+type Named = Pick<TrainConfig, 'train_data' | 'validation_data'> & Partial<Pick<TrainConfig, 'validation_split' | 'eval_path' | 'eval_general_path'>>;
 
-/** The files, those of a folder in the order of their names; what is named to validate or to judge is not trained because it lies in the same folder. */
-export function textSources({ train_data, validation_data, eval_path, eval_general_path }: Named): { sources: TextSource[]; validationSources: TextSource[] } {
-  const validationSources = validation_data.flatMap((path) => filesIn(path)).map((path) => ({ path }));
-  const kept = new Set([...validationSources.map(({ path }) => path), eval_path, eval_general_path].flatMap((path) => (path === undefined ? [] : [resolve(path)])));
-  const sources = train_data.flatMap(({ path, weight }) => filesIn(path).filter((file) => file === path || !kept.has(resolve(file))).map((file) => ({ path: file, weight })));
-  return { sources, validationSources };
+export interface NamedSources {
+  readonly sources: TextSource[];
+  readonly validationSources: TextSource[];
+  /** What of a folder is not trained. */
+  readonly notices: string[];
 }
+
+/**
+ * The files, those of a folder in the order of their names. What is named to validate or to judge is not trained because
+ * it lies in the same folder; nor are files called valid, test and the like beside one called train: the former are
+ * validated on where nothing else is.
+ */
+export function textSources({ train_data, validation_data, validation_split = 0, eval_path, eval_general_path }: Named): NamedSources {
+  const named = validation_data.flatMap((path) => filesIn(path).trained);
+  const kept = new Set([...named, eval_path, eval_general_path].flatMap((path) => (path === undefined ? [] : [resolve(path)])));
+  const folders = train_data.map(({ path, weight }) => ({ ...filesIn(path), path, weight }));
+  const beside = folders.flatMap(({ validated }) => validated).filter((path) => !kept.has(resolve(path)));
+  const validates = named.length === 0 && validation_split === 0 ? beside : [];
+  const left = folders.flatMap(({ validated, tested }) => [...validated, ...tested]).filter((path) => !kept.has(resolve(path)) && !validates.includes(path));
+  return {
+    sources: folders.flatMap(({ trained, path, weight }) => trained.filter((file) => file === path || !kept.has(resolve(file))).map((file) => ({ path: file, weight }))),
+    validationSources: [...named, ...validates].map((path) => ({ path })),
+    notices: [...validates.map((path) => `${shown(path)}: validated on, not trained`), ...left.map((path) => `${shown(path)}: not trained, by its name`)],
+  };
+}
+
+const shown = (path: string): string => (resolve(path).startsWith(resolve('.')) ? relative('.', path) : path);
 
 const formats: ReadonlySet<string> = new Set(['.jsonl', '.ndjson', '.json', '.csv', '.tsv', '.txt']);
+/** In a folder these are about the data. */
+const about = /^(\.|readme|licen[cs]e|dataset_infos?\.json)/i;
+
+interface FilesOf {
+  readonly trained: readonly string[];
+  readonly validated: readonly string[];
+  readonly tested: readonly string[];
+}
 
 /** A file is itself; so is a folder without any, which is then refused by its name. */
-function filesIn(path: string): string[] {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return [path];
-  const names = readdirSync(path).filter((name) => formats.has(extname(name).toLowerCase()) && !name.startsWith('.')).sort();
-  return names.length === 0 ? [path] : names.map((name) => join(path, name));
+function filesIn(path: string): FilesOf {
+  const alone = { trained: [path], validated: [], tested: [] };
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return alone;
+  const names = readdirSync(path).filter((name) => formats.has(extname(name).toLowerCase()) && !about.test(name)).sort();
+  if (names.length === 0) return alone;
+  const divided = names.some((name) => partOf(name) === 'train');
+  const those = (...parts: readonly Part[]): string[] => names.filter((name) => parts.includes(divided ? partOf(name) : 'train')).map((name) => join(path, name));
+  return { trained: those('train', 'other'), validated: those('valid'), tested: those('test') };
+}
+
+type Part = 'train' | 'valid' | 'test' | 'other';
+
+/** By the names that data sets have on the Hub and in mlx-lm. */
+function partOf(name: string): Part {
+  const [word] = name.toLowerCase().split(/[-_.]/);
+  if (word === 'train' || word === 'training') return 'train';
+  if (['valid', 'validation', 'val', 'dev'].includes(word)) return 'valid';
+  return ['test', 'eval'].includes(word) ? 'test' : 'other';
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { DataError } from '../../errors.ts';
+import { DataError, formatProblem } from '../../errors.ts';
 import { chatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { prepareTextData, type TextData, type TextDataOptions } from './prepare.ts';
@@ -70,13 +70,13 @@ test('too long: whole answers are kept, else the end is cut and said; drop and r
   const long = 'many words here '.repeat(20);
   const turns = await prepare([chat('a', 'b', 'c', long)], { template: 'phi-3', maxSeqLength: 40 });
   assert.match(shown(turns)[0], /^<\|user\|>\na<\|end\|>\n<\|assistant\|>\n⟦b<\|end\|>\n⟧$/);
-  assert.match(turns.warnings[0], /a\.jsonl:1: has \d+ tokens, more than max_seq_length 40: only the first 1 of its 2 answers fit/);
+  assert.match(formatProblem(turns.warnings[0]), /a\.jsonl:1: has \d+ tokens, more than max_seq_length 40: only the first 1 of its 2 answers fit/);
   const cut = await prepare([chat('a', long)], { template: 'phi-3', maxSeqLength: 40 });
   assert.equal(cut.train[0].ids.length, 40);
-  assert.match(cut.warnings[0], /its answer is cut off/);
+  assert.match(formatProblem(cut.warnings[0]), /its answer is cut off/);
   const dropped = await prepare([chat('a', long), chat('a', 'b')], { template: 'phi-3', maxSeqLength: 40, excessLength: 'drop' });
   assert.equal(dropped.train.length, 1);
-  assert.match(dropped.warnings[0], /a\.jsonl:1: .* left out/);
+  assert.match(formatProblem(dropped.warnings[0]), /a\.jsonl:1: .* left out/);
   assert.match((await problems([chat('a', long)], { template: 'phi-3', maxSeqLength: 40, excessLength: 'raise' }))[0], /^1: has \d+ tokens, more than/);
   const text = await prepare([{ text: long }], { maxSeqLength: 40 });
   assert.equal(text.train.map((part) => gpt2.decode(part.ids)).join(''), long);
@@ -90,9 +90,20 @@ test('faults that training would not show', async () => {
   assert.match((await problems([{ text: 'fine' }, { text: '<s>begun' }], { tokenizer: llama3 }))[0], /^2: begins with <s> twice/);
   assert.match((await problems([chat('a', 'b')], {}))[0], /^1: is a conversation, but the tokenizer has no chat template/);
   assert.match((await problems([chat('a', 'b')], { template: "{{ raise_exception('No!') }}" }))[0], /^1: .* refuses it: No!/);
+  const deaf = "{% for m in messages if m.role == 'user' %}{{ m.content }}</s>{% endfor %}";
+  assert.match((await problems([chat('a word', 'a')], { template: deaf }))[0], /^1: .* does not write the assistant's answer/); // though the question has the answer's words
   const many = await problems(Array.from({ length: 20 }, (_, i) => chat(`${i} ${long}`, 'b')), { template: 'phi-3', maxSeqLength: 40 });
   assert.equal(many.length, 6);
   assert.match(many[5], /15 more samples: nothing trained/);
+});
+
+test('marks in the words and damaged signs are warnings, named with the message', async () => {
+  const data = await prepare([chat('what is </s>?', 'an end'), chat('a', 'half \ud83d'), { prompt: 'lost \ufffd', completion: 'b' }, { text: '<s>may hold marks</s>' }], { template: 'phi-3' });
+  assert.deepEqual(data.warnings.map(({ where, what }) => `${where.replace(/.*:/, '')}: ${what}`), [
+    '1: message 1 (user) holds </s>, which the model reads as a mark, not as words',
+    '2: message 2 (assistant) holds half of a sign (a lone surrogate), which becomes U+FFFD',
+    '3: the prompt holds the sign U+FFFD, which stands for one that was lost',
+  ]);
 });
 
 test('validation: a share drawn by the seed, whole samples, or files of its own', async () => {
@@ -107,5 +118,5 @@ test('validation: a share drawn by the seed, whole samples, or files of its own'
   const own = await withFolder(files, (folder) =>
     prepareTextData({ sources: [{ path: join(folder, 't.jsonl'), weight: 2 }], validationSources: [{ path: join(folder, 'v.jsonl') }], tokenizer: gpt2, template: chatTemplate(gpt2, 'phi-3'), maxSeqLength: 64, seed: 1 }));
   assert.deepEqual([own.train.length, own.validation.length, own.weights], [1, 2, [2]]);
-  assert.match(own.warnings[0], /v\.jsonl:1: is in the training data too \(.*t\.jsonl:1\)/);
+  assert.match(formatProblem(own.warnings[0]), /v\.jsonl:1: is in the training data too \(.*t\.jsonl:1\)/);
 });

@@ -1,7 +1,8 @@
 // Files of samples as sequences to train and to validate on; what would fail silently is found here and named.
 import { DataError, type Problem } from '../../errors.ts';
 import { permutation, type Seed } from '../../util/philox.ts';
-import { readTextFiles, repeated, type ReadText, type TextSource } from './read.ts';
+import { contentFindings } from './content-findings.ts';
+import { NAMED, readTextFiles, repeated, type ReadText, type TextSource } from './read.ts';
 import { contentKey, type TextSample } from './sample.ts';
 import { type Finding, type FindingKind, type Sequence, type SequenceOptions, sequencesOf } from './sequences.ts';
 
@@ -21,7 +22,7 @@ export interface TextData {
   readonly validation: readonly Sequence[];
   /** What was found, for the log. */
   readonly notices: readonly string[];
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Problem[];
 }
 
 /**
@@ -55,15 +56,14 @@ interface Tokenized {
 }
 
 function tokenized(samples: readonly TextSample[], options: SequenceOptions): Tokenized {
+  const inWords = contentFindings(options.tokenizer);
   const all = samples.map((sample) => sequencesOf(sample, options));
   const sequences = all.flatMap((one) => one.sequences);
-  return { sequences, findings: all.flatMap(({ findings }) => findings), answers: sequences.filter(({ sample }) => sample.content.kind !== 'text').length };
+  const findings = all.flatMap((one, i) => [...one.findings, ...inWords(samples[i])]);
+  return { sequences, findings, answers: sequences.filter(({ sample }) => sample.content.kind !== 'text').length };
 }
 
 // ---- what the findings become --------------------------------------------------------------------------------------------
-
-/** So many samples are named for one fault; more are counted. */
-const NAMED = 5;
 
 function errorsOf(findings: readonly Finding[], answers: number): Problem[] {
   const endless = findings.filter(({ kind }) => kind === 'no end token');
@@ -80,24 +80,22 @@ function byKind(findings: readonly Finding[]): Problem[] {
   }
   return [...kinds.values()].flatMap((group) => {
     const rest = group.length - NAMED;
-    return rest <= 1 ? group : [...group.slice(0, NAMED), { where: 'and', what: `${rest} more samples: ${group[NAMED].kind}` }];
+    return rest <= 1 ? group : [...group.slice(0, NAMED), { where: group[NAMED].where, what: `and ${rest} more samples: ${group[NAMED].kind}` }];
   });
 }
 
-function warningsOf(findings: readonly Finding[]): string[] {
-  return byKind(findings.filter(({ severity }) => severity === 'warning')).map(({ where, what, fix }) => `${where}: ${what}.${fix === undefined ? '' : ` ${fix}`}`);
-}
+const warningsOf = (findings: readonly Finding[]): Problem[] => byKind(findings.filter(({ severity }) => severity === 'warning')).map(({ where, what, fix }) => ({ where, what, ...(fix !== undefined && { fix }) }));
 
 function nothingLeft(sequences: readonly Sequence[], findings: readonly Finding[]): Problem[] {
   if (sequences.length > 0 || findings.some(({ severity }) => severity === 'error')) return [];
   return [{ where: 'train_data', what: 'no sample is left to train on: all are longer than max_seq_length', fix: 'Raise max_seq_length.' }];
 }
 
-function leaked(train: readonly TextSample[], held: readonly TextSample[]): string[] {
+function leaked(train: readonly TextSample[], held: readonly TextSample[]): Problem[] {
   const known = new Map(train.map(({ content, where }) => [contentKey(content), where]));
   const found = held.filter(({ content }) => known.has(contentKey(content)));
-  const named = found.slice(0, NAMED).map(({ where, content }) => `${where}: is in the training data too (${known.get(contentKey(content))}); it does not show what was learned.`);
-  return [...repeated(held), ...named, ...(found.length > NAMED ? [`${found.length - NAMED} more samples to validate on are in the training data too.`] : [])];
+  const named = found.slice(0, NAMED).map(({ where, content }) => ({ where, what: `is in the training data too (${known.get(contentKey(content))}); it does not show what was learned` }));
+  return [...repeated(held), ...named, ...(found.length > NAMED ? [{ where: found[NAMED].where, what: `and ${found.length - NAMED} more samples to validate on are in the training data too` }] : [])];
 }
 
 const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;

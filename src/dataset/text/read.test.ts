@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { DataError } from '../../errors.ts';
+import { DataError, formatProblem } from '../../errors.ts';
 import { readTextFiles, type ReadText } from './read.ts';
 import type { TextContent } from './sample.ts';
 import { withFolder } from './text.test-util.ts';
@@ -103,23 +103,92 @@ test('all faults of samples are named at once', async () => {
     /^15: "text" is a number/, /^16: is empty/,
   ];
   assert.equal(found.length, expected.length, found.join('\n'));
-  expected.forEach((pattern, i) => assert.match(found[i], pattern));
+  const byLine = found.toSorted((a, b) => parseInt(a) - parseInt(b)); // those of one kind stand together
+  expected.forEach((pattern, i) => assert.match(byLine[i], pattern));
 });
 
 test('faults of files', async () => {
-  assert.match((await faults('a.jsonl', Buffer.from([...Buffer.from('{"text":"a"}\n{"text":"'), 0xc4, 0xe3, 0xba, 0xc3, ...Buffer.from('"}')])))[0], /^2: is not UTF-8/);
+  assert.match((await faults('a.jsonl', Buffer.from('{"text":"a"}\n{"text":"für Straße"}', 'latin1')))[0], /^2: is not UTF-8/);
+  assert.match((await faults('a.jsonl', Buffer.from('{"text":"世界"}\n{"text":"世界"}').subarray(0, -3)))[0], /^2: is not UTF-8/);
+  assert.match((await faults('a.csv', Buffer.from('PK\x03\x04 and so on')))[0], /^-: is an Excel workbook/);
+  assert.match((await faults('a.jsonl', Buffer.from(Array.from({ length: 256 }, (_, i) => i))))[0], /^-: is not a text file/);
   assert.match((await faults('a.json', '[{"text": "a"}, {"text": "b"'))[0], /^1: broken JSON|cut off/);
   assert.match((await faults('a.json', '[{"text": "a"}\n'))[0], /^1: the array does not end/);
   assert.match((await faults('a.csv', 'text\n"open\n'))[0], /is not valid CSV/);
   assert.match((await faults('a.jsonl', ' \n'))[0], /holds no samples/);
   await assert.rejects(readTextFiles([{ path: 'nowhere.jsonl' }, { path: 'src' }]), (error) => error instanceof DataError && error.problems.length === 2);
-  const many = await faults('a.jsonl', '{}\n'.repeat(80));
-  assert.equal(many.length, 51);
-  assert.match(many[50], /has 30 more faults/);
+  assert.match((await faults('a.json', '[{"text": "a"}]\n\nmore'))[0], /^3: there is something after the end/);
+  assert.match((await faults('a.json', '{\n"prompt": "a",\n"completion": "b",\n}'))[0], /^4: broken JSON: .* before "}"/);
+  assert.match((await faults('a.json', '{"train": [{"text": "a"}], "test": [{"text": "b"}]}'))[0], /^1: holds several lists of samples: "train", "test"/);
+});
+
+test('faults of one kind are named five times, then counted', async () => {
+  const lines = Array.from({ length: 80 }, (_, i) => (i % 2 === 0 ? '{}' : JSON.stringify({ prompt: `q${i}`, completion: '' })));
+  const many = await faults('a.jsonl', [...lines, 'broken'].join('\n'));
+  assert.equal(many.length, 13);
+  assert.equal(many[5], '11: and 35 more faults of this kind, to line 79');
+  assert.match(many[12], /^81: broken JSON: Unexpected token/);
+});
+
+test('tables: a wrong first line is one fault, and no cell is lost', async () => {
+  assert.deepEqual(await faults('a.csv', 'Hello,Hi\n'.repeat(100)), ['1: the first line has none of the known fields, but "hello", "hi"']);
+  assert.deepEqual(await faults('a.csv', 'text\nWell, yes\nfine\n'), ['2: has 2 cells, but the first line names 1 column']);
+  assert.deepEqual(await faults('a.csv', 'prompt,prompt,completion\na,b,c\n'), ['1: two columns are called "prompt"']);
+  const pair = [{ kind: 'completion', prompt: 'a;b', completion: 'c' }];
+  assert.deepEqual(await contents('a.csv', '\ufeffPrompt;Completion\r\n"a;b";c;;\r\n'), pair);
+  assert.deepEqual(await contents('a.csv', 'sep=|\nprompt|completion\na;b|c\n'), pair);
+});
+
+test('what Excel and Notepad save in China is read, and said', async () => {
+  // "你好,您好" in GBK
+  const gbk = Buffer.from([...Buffer.from('prompt,completion\r\n'), 0xc4, 0xe3, 0xba, 0xc3, 0x2c, 0xc4, 0xfa, 0xba, 0xc3]);
+  const { samples, warnings } = await read('a.csv', gbk);
+  assert.deepEqual(samples[0].content, { kind: 'completion', prompt: '你好', completion: '您好' });
+  assert.match(formatProblem(warnings[0]), /a\.csv: is not UTF-8; it was read as GB18030 \(GBK\): "你好,您好"/);
+  const wide = Buffer.from(JSON.stringify({ prompt: '你好', completion: '您好' }), 'utf16le');
+  assert.deepEqual((await read('a.jsonl', wide)).samples[0].content, samples[0].content);
+  assert.deepEqual((await read('a.txt', Buffer.from('abc\0def'))).samples[0].content, { kind: 'text', text: 'abc\0def' });
+});
+
+test('lists of messages, one object, and lists inside an object', async () => {
+  const dialogue = [{ kind: 'chat', messages: [user, assistant] }];
+  for (const value of [[user, assistant], [[user, assistant]], { data: [{ messages: [user, assistant] }] }, { version: 1, samples: [[user, assistant]] }]) {
+    assert.deepEqual(await contents('a.json', JSON.stringify(value)), dialogue);
+    assert.deepEqual(await contents('a.json', JSON.stringify(value, undefined, 2)), dialogue);
+  }
+  const { samples } = await read('a.json', JSON.stringify({ data: [{ text: 'a' }, { text: 'b' }] }, undefined, 1));
+  assert.deepEqual(samples.map(({ where }) => where.replace(/.*:/, '')), ['3', '6']);
+  assert.deepEqual(await contents('a.json', `${JSON.stringify({ text: 'a' }, undefined, 1)}\n${JSON.stringify({ text: 'b' }, undefined, 1)}`), [{ kind: 'text', text: 'a' }, { kind: 'text', text: 'b' }]);
+});
+
+test('what would be lost or misread is a fault', async () => {
+  const lines = [
+    { prompt: 'Translate', input: 'dog', output: 'Hund' },
+    { prompt: 'Q', completion: 'A', response: 'B' },
+    { prompt: 'Q', chosen: 'A', rejected: 'B' },
+    { output: 'A' },
+    { promt: 'Q', completion: 'A' },
+    { instruction: 'I', input: 5, output: 'A' },
+    { instruction: 'I', history: ['Q', 'A'], output: 'A' },
+    { messages: [user, { ...assistant, train: 'false' }] },
+    { messages: [{ role: 'constructor', content: 'Q' }, assistant] },
+    { system: 'S', conversations: [user, user, assistant] },
+    { messages: [user, { role: 'assistant', content: null, tool_calls: [{}] }, user, assistant] },
+    { messages: [user, { role: 'assistant', content: '\u200b' }] },
+  ];
+  const found = await faults('a.jsonl', lines.map((line) => JSON.stringify(line)).join('\n'));
+  const expected = [
+    /^1: has "prompt" and "input"/, /^2: has "completion" and "response"/, /^3: has "chosen" and "rejected"/, /^4: has "output", but no question/, /^5: has "completion", but no question/,
+    /^6: "input" is a number/, /^7: "history" is not a list/, /^8: message 2 \(assistant\): "train" is "false"/, /^9: message 1 has the role "constructor"/, /^10: message 2 is the user's/,
+    /^11: message 2 \(assistant\) calls a tool/, /^12: message 2 \(assistant\) is empty/,
+  ];
+  assert.equal(found.length, expected.length, found.join('\n'));
+  const byLine = found.toSorted((a, b) => parseInt(a) - parseInt(b));
+  expected.forEach((pattern, i) => assert.match(byLine[i], pattern));
 });
 
 test('the same sample twice is mentioned', async () => {
   const { warnings } = await read('a.jsonl', '{"text":"a"}\n{"text":"b"}\n{"text":" a"}\n');
   assert.equal(warnings.length, 1);
-  assert.match(warnings[0], /a\.jsonl:3: the same sample as .*a\.jsonl:1/);
+  assert.match(formatProblem(warnings[0]), /a\.jsonl:3: the same sample as .*a\.jsonl:1/);
 });

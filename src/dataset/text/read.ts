@@ -2,8 +2,8 @@
 import { stat } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
 import { DataError, type Problem } from '../../errors.ts';
-import { type Fault, interpret, type TextForm } from './forms.ts';
-import { readRecords } from './records.ts';
+import { type Fault, hasKnownField, interpret, type TextForm, unknownFields } from './forms.ts';
+import { readRecords, type RecordFile } from './records.ts';
 import { contentKey, type TextSample } from './sample.ts';
 
 export interface TextSource {
@@ -17,20 +17,20 @@ export interface ReadText {
   readonly samples: readonly TextSample[];
   /** What was found: the form and the number of samples of each file. */
   readonly notices: readonly string[];
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Problem[];
 }
 
-/** So many faults of one file are listed; more are counted. */
-const SHOWN_FAULTS = 50;
+/** So many samples are named for one fault; more are counted. */
+export const NAMED = 5;
 
 /** Reads all files. Throws one DataError with every fault, each at its `file:line`. */
 export async function readTextFiles(sources: readonly TextSource[]): Promise<ReadText> {
   const files = await Promise.all(sources.map(({ path }, source) => readFile(path, source)));
-  const problems = files.flatMap((file) => limited(file.problems, shownPath(sources[file.source].path)));
+  const problems = files.flatMap((file) => grouped(file.problems, shownPath(sources[file.source].path)));
   const samples = files.flatMap((file) => file.samples);
   if (samples.length === 0 && problems.length === 0) problems.push({ where: 'train_data', what: 'there are no samples', fix: 'Name a file of samples.' });
   if (problems.length > 0) throw new DataError(problems);
-  return { samples, notices: files.map(({ notice }) => notice), warnings: [...repeated(samples)] };
+  return { samples, notices: files.map(({ notice }) => notice), warnings: [...files.flatMap((file) => file.warnings), ...repeated(samples)] };
 }
 
 const shownPath = (path: string): string => {
@@ -42,14 +42,20 @@ interface FileSamples {
   readonly source: number;
   readonly samples: readonly TextSample[];
   readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
   readonly notice: string;
 }
 
 async function readFile(path: string, source: number): Promise<FileSamples> {
   const shown = shownPath(path);
   const folder = (await stat(path).catch(() => undefined))?.isDirectory() === true;
-  if (folder) return { source, samples: [], problems: [{ where: shown, what: 'is a folder, not a file', fix: 'Name its files: .jsonl, .json, .csv or .txt.' }], notice: '' };
-  const { format, records, problems } = await readRecords(path, shown);
+  if (folder) return { source, samples: [], problems: [{ where: shown, what: 'there is no file of samples in this folder', fix: 'Put .jsonl, .json, .csv or .txt files into it, or name one.' }], warnings: [], notice: '' };
+  return { source, ...samplesOf(await readRecords(path, shown), shown, source) };
+}
+
+function samplesOf({ format, records, problems, warnings, columns }: RecordFile, shown: string, source: number): Omit<FileSamples, 'source'> {
+  const headed = columns === undefined || hasKnownField(Object.fromEntries(columns.names.map((name) => [name, ''])));
+  if (!headed) return { samples: [], problems: [{ where: `${shown}:${columns.line}`, ...unknownColumns(columns.names) }], warnings, notice: '' };
   const forms = new Map<TextForm, number>();
   const samples: TextSample[] = [];
   const found: Problem[] = [...problems];
@@ -63,23 +69,45 @@ async function readFile(path: string, source: number): Promise<FileSamples> {
     }
   }
   const counts = [...forms].map(([form, count]) => `${count} ${count === 1 ? 'sample' : 'samples'} of ${form}`);
-  return { source, samples, problems: found, notice: `${shown}: ${format}, ${counts.join(', ')}` };
+  return { samples, problems: found, warnings, notice: `${shown}: ${format}, ${counts.join(', ')}` };
 }
 
-function limited(problems: readonly Problem[], shown: string): Problem[] {
-  if (problems.length <= SHOWN_FAULTS) return [...problems];
-  return [...problems.slice(0, SHOWN_FAULTS), { where: shown, what: `has ${problems.length - SHOWN_FAULTS} more faults` }];
+function unknownColumns(names: readonly string[]): Fault {
+  const { what } = unknownFields(Object.fromEntries(names.map((name) => [name, ''])));
+  return { what: `the first line ${what}`, fix: 'Name the columns in the first line: prompt,completion or instruction,input,output or text.' };
 }
 
-/** One sentence for each sample that has the words of one before it; after five, a number. */
-export function repeated(samples: readonly TextSample[]): string[] {
-  const first = new Map<string, string>();
-  const twins: string[] = [];
+// ---- many faults -----------------------------------------------------------------------------------------------------------
+
+/** Faults in the order of the lines; those of one kind are named a few times and then counted. */
+function grouped(problems: readonly Problem[], shown: string): Problem[] {
+  const kinds = new Map<string, Problem[]>();
+  for (const problem of problems.toSorted((a, b) => lineOf(a) - lineOf(b))) {
+    const members = kinds.get(kindOf(problem));
+    if (members === undefined) kinds.set(kindOf(problem), [problem]);
+    else members.push(problem);
+  }
+  return [...kinds.values()].flatMap((members) => {
+    const more = members.length - NAMED;
+    if (more <= 1) return members;
+    return [...members.slice(0, NAMED), { where: `${shown}:${lineOf(members[NAMED])}`, what: `and ${more} more faults of this kind, to line ${lineOf(members[members.length - 1])}` }];
+  });
+}
+
+const lineOf = ({ where }: Problem): number => Number(/:(\d+)$/.exec(where)?.[1] ?? 0);
+
+/** Without the words and numbers of the sample. */
+const kindOf = ({ what }: Problem): string => (what.startsWith('broken JSON') ? 'broken JSON' : what.replace(/"(?:[^"\\]|\\.)*"|\d+/g, ''));
+
+/** A warning for each sample that has the words of one before it; after five, a number. */
+export function repeated(samples: readonly TextSample[]): Problem[] {
+  const before = new Map<string, string>();
+  const twins: Problem[] = [];
   for (const { where, content } of samples) {
     const key = contentKey(content);
-    const before = first.get(key);
-    if (before === undefined) first.set(key, where);
-    else twins.push(`${where}: the same sample as ${before}.`);
+    const twin = before.get(key);
+    if (twin === undefined) before.set(key, where);
+    else twins.push({ where, what: `the same sample as ${twin}` });
   }
-  return twins.length <= 6 ? twins : [...twins.slice(0, 5), `${twins.length - 5} more samples appear twice.`];
+  return twins.length <= NAMED + 1 ? twins : [...twins.slice(0, NAMED), { where: twins[NAMED].where, what: `and ${twins.length - NAMED} more samples are the same as ones before them` }];
 }

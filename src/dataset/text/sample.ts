@@ -19,8 +19,10 @@ export interface TextSample {
   readonly content: TextContent;
 }
 
-/** The same for two samples of the same words. */
+/** The same for two samples of the same words; spaces do not count. */
 export function contentKey(content: TextContent): string {
-  if (content.kind === 'chat') return JSON.stringify(content.messages.map(({ role, content: text }) => [role, text.trim()]));
-  return content.kind === 'text' ? content.text.trim() : JSON.stringify([content.prompt.trim(), content.completion.trim()]);
+  if (content.kind === 'chat') return JSON.stringify(content.messages.map(({ role, content: text }) => [role, words(text)]));
+  return content.kind === 'text' ? words(content.text) : JSON.stringify([words(content.prompt), words(content.completion)]);
 }
+
+const words = (text: string): string => text.replace(/\s+/g, '');

@@ -12,7 +12,7 @@ export interface Sequence {
   readonly trained: Uint8Array;
 }
 
-export type FindingKind = 'template fails' | 'template ignores answers' | 'nothing trained' | 'cut off' | 'no end token' | 'begin token twice' | 'dropped';
+export type FindingKind = 'template fails' | 'template ignores answers' | 'nothing trained' | 'cut off' | 'no end token' | 'begin token twice' | 'dropped' | 'marks in the words' | 'damaged signs';
 
 /** A fault that would go unnoticed in training. A warning leaves the sample in, or out, as it says. */
 export interface Finding extends Problem {
@@ -93,7 +93,7 @@ function conversation(sample: TextSample, messages: readonly SampleMessage[], te
   const text = template.render(messages, false);
   const answers = messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []));
   const ends = answers.map((i) => (i === messages.length - 1 ? text : template.render(messages.slice(0, i + 1), false)));
-  const ignored = answers.find((i, n) => !writes(ends[n], messages[i].content));
+  const ignored = firstUnwritten(messages, answers, template);
   if (ignored !== undefined) return { sequences: [], findings: [ignoresAnswers(sample, template, ignored)] };
   const trained = answers.filter((i) => messages[i].train !== false);
   if (!ends.every((end) => text.startsWith(end))) return joined(trained.map((i) => oneAnswer(sample, messages.slice(0, i + 1), template, options)));
@@ -106,8 +106,13 @@ function conversation(sample: TextSample, messages: readonly SampleMessage[], te
   return fitted(sample, { ids, spans: spans.filter((_, n) => messages[answers[n]].train !== false) }, options);
 }
 
-/** Thinking may be left out. */
-const writes = (text: string, answer: string): boolean => [answer.trim(), answer.replace(/^[\s\S]*<\/think>/, '').trim()].some((part) => text.includes(part));
+/** The first answer that another answer in its place does not change: it stands nowhere. */
+function firstUnwritten(messages: readonly SampleMessage[], answers: readonly number[], template: ChatTemplate): number | undefined {
+  const other = (index: number): string => `§${index}§`;
+  const replaced = messages.map((message, i) => (message.role === 'assistant' ? { ...message, content: other(i) } : message));
+  const text = template.render(replaced, false);
+  return answers.find((i) => !text.includes(other(i)) && !template.render(replaced.slice(0, i + 1), false).includes(other(i)));
+}
 
 /** Only the last answer is trained; the earlier ones are read as the template writes them now. */
 function oneAnswer(sample: TextSample, messages: readonly SampleMessage[], template: ChatTemplate, options: SequenceOptions): Sequences {

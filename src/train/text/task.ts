@@ -79,7 +79,7 @@ function* warnings({ config, source }: LoadedConfig, { config: model }: Language
   const tell = (problem: Problem): WarningEvent => ({ type: 'warning', problem });
   const { max_position_embeddings: most } = model;
   if (config.max_seq_length > most) yield tell({ where: placeOf('max_seq_length', source), what: `${config.max_seq_length} is more than the ${most} tokens that the model was made for` });
-  for (const what of found) yield tell({ where: config.train_data_dir, what });
+  yield* found.map(tell);
 }
 
 function taskOf(opened: Opened): OpenTask {
