@@ -5,6 +5,7 @@ import { InternalError } from '../errors.ts';
 import type { Graph, Node, Value, ValueType } from '../graph/graph.ts';
 import type { OpName } from '../graph/ops.ts';
 import { factorsLast } from '../graph/passes/factors-last.ts';
+import { padsToConcat } from '../graph/passes/pads-to-concat.ts';
 import { lowerComposites } from '../graph/passes/lower-composites.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { sameShape, type ExternalTensor, type Tensor } from '../tensor/tensor.ts';
@@ -31,7 +32,7 @@ export interface Lowered {
 
 /** Lowers a graph and binds the parameters named in `weights`. */
 export function lower(graph: Graph, weights: Weights): Lowered {
-  const { graph: lowered } = lowerComposites(factorsLast(graph).graph, hasKernel);
+  const { graph: lowered } = lowerComposites(padsToConcat(factorsLast(graph).graph).graph, hasKernel);
   const e = new Emitter();
   const bound = bindWeights(lowered, weights);
   const inputs = [...graph.inputs, ...graph.parameters.filter((value) => !weights.has(value.name))];

@@ -43,7 +43,7 @@ export function adaptLanguageModel(model: LanguageModelConfig, config: TextAdapt
   const lossGraph = (shape: TextShape, { dropout = false } = {}) => {
     const graph = languageLoss(model, shape, { adaptedHead });
     const reads = dropout && config.lora_dropout > 0 ? loraDropout(graph, targets, config.lora_dropout) : undefined;
-    return applyLora(graph, ({ path }) => sizes.get(path), { ...(reads && { reads }) });
+    return applyLora(graph, ({ path }) => sizes.get(path), { together: true, ...(reads && { reads }) });
   };
   const { modules } = lossGraph({ rows: 1, length: 1, trained: 1, packed: false });
   const weights = initialLora(modules, config.seed);

@@ -83,10 +83,10 @@ const layerOf = ({ scope }: Node): string | undefined => /^model\.layers\.\d+/.e
 
 const cheap: ReadonlySet<OpName> = new Set<OpName>(['RMSNormalization', 'Swish', 'Gelu']);
 
-/** With the adapters' first products: what these read is to be the copy; their own copies nobody needs. */
+/** With the adapters' first products, alone or together: what these read is to be the copy; their own copies nobody needs. */
 function cheapPartOf(node: Node): string | undefined {
   const layer = layerOf(node);
   const isProduct = node.op === 'Mul' && node.scope === `${layer}.mlp`;
-  const isDown = node.op === 'Linear' && node.inputs[1]?.name.endsWith('.lora_down.weight');
-  return cheap.has(node.op) || isProduct || isDown === true ? layer : undefined;
+  const isDown = node.scope.endsWith('.lora_down') || (node.op === 'Linear' && node.inputs[1]?.name.endsWith('.lora_down.weight') === true);
+  return cheap.has(node.op) || isProduct || isDown ? layer : undefined;
 }
