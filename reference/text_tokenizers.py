@@ -1,6 +1,7 @@
 """Small tokenizers of each kind, their ids and texts by transformers, and the chat templates rendered by it.
 
-    python reference/text_tokenizers.py     writes reference/golden/text_tokenizers.json and chat_templates.json
+    python reference/text_tokenizers.py     writes reference/golden/text_tokenizers.json, chat_templates.json and
+                                            text_labels.json (which tokens are trained, by the prefix-length method)
 
 The tokenizers are trained here on a page of text; the named templates are read from src/tokenizer/chat-templates.ts
 (run `npm ci` first); nothing is downloaded.
@@ -134,6 +135,12 @@ CONVERSATIONS = {
         {"role": "assistant", "content": "e"},
     ],
     "question": [{"role": "user", "content": "Hello"}],
+    "thinking": [
+        {"role": "user", "content": "想一想 \n "},
+        {"role": "assistant", "content": "<think>\n嗯\n</think>\n\n 四十二 \n"},
+        {"role": "user", "content": "确定吗？"},
+        {"role": "assistant", "content": "\n<think>\n再想\n</think>\n\n确定。\n"},
+    ],
     "alpaca input": [
         {"role": "user", "content": "Sort.\n3 1 2", "instruction": "Sort.", "input": "3 1 2"},
         {"role": "assistant", "content": "1 2 3"},
@@ -169,6 +176,21 @@ WILD = {
     {{ head('assistant') }}
 {%- endif -%}
 """,
+    # Earlier thinking is left out; only line breaks are stripped, spaces stay.
+    "thinking": """{%- for message in messages %}
+    {%- set content = message.content %}
+    {%- if message.role == 'assistant' %}
+        {%- if not loop.last %}
+            {%- set content = content.split('</think>')[-1].lstrip('\\n') %}
+        {%- endif %}
+        {{- '<|assistant|>' + content.strip('\\n') + '<|end|>' }}
+    {%- else %}
+        {{- '<|' + message.role + '|>' + content.rstrip(' ') }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|assistant|>' }}
+{%- endif %}""",
 }
 
 
@@ -182,6 +204,28 @@ def render(tokenizer, template, messages, prompt):
         return tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False, add_generation_prompt=prompt, adds_bos=True)
     except Exception as error:
         return {"error": str(error)}
+
+
+def common(a, b):
+    return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+
+
+def labelled(tokenizer, template, messages):
+    """Rows of [ids, first and last + 1 of each trained span]: one row, or one for each answer where the template rewrites earlier ones."""
+    text = lambda part, prompt: tokenizer.apply_chat_template(part, chat_template=template, tokenize=False, add_generation_prompt=prompt, adds_bos=True)
+    ids = lambda part, prompt: tokenizer(text(part, prompt), add_special_tokens=False)["input_ids"]
+    answers = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
+    if all(text(messages, False).startswith(text(messages[: i + 1], False)) for i in answers):
+        whole = ids(messages, False)
+        return [[whole, [[common(ids(messages[:i], True), whole), common(ids(messages[: i + 1], False), whole)] for i in answers]]]
+    rows = []
+    for i in answers:
+        whole = ids(messages[: i + 1], False)
+        rows.append([whole, [[common(ids(messages[:i], True), whole), len(whole)]]])
+    return rows
+
+
+LABELLED = ["system", "two turns", "thinking"]
 
 
 def write(name, value):
@@ -199,6 +243,11 @@ def main():
         for name, source in templates.items()
     }
     write("chat_templates.json", {**versions, "conversations": CONVERSATIONS, "templates": rendered})
+    labels = {
+        name: {template: {title: labelled(t, templates[template], CONVERSATIONS[title]) for title in LABELLED} for template in ("chatml", "mistral", "thinking")}
+        for name, t in tokenizers.items()
+    }
+    write("text_labels.json", {**versions, "labels": labels})
 
 
 main()

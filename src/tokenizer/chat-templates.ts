@@ -20,6 +20,8 @@ export const chatTemplates = {
 
   zephyr: String.raw`{% for message in messages %}{{ '<|' + message['role'] + '|>\n' + message['content'] + eos_token + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}`,
 
+  vicuna: String.raw`{% if adds_bos %}{{ bos_token }}{% endif %}{% set system = "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and polite answers to the user's questions." %}{% if messages[0]['role'] == 'system' %}{% set system = messages[0]['content'] %}{% set messages = messages[1:] %}{% endif %}{{ system + ' ' }}{% for message in messages %}{% if message['role'] == 'user' %}{{ 'USER: ' + message['content'] + ' ASSISTANT:' }}{% else %}{{ ' ' + message['content'] + eos_token }}{% endif %}{% endfor %}`,
+
   alpaca: String.raw`{% if adds_bos %}{{ bos_token }}{% endif %}{% set preamble = '' %}{% if messages[0]['role'] == 'system' %}{% set preamble = messages[0]['content'] + '\n\n' %}{% set messages = messages[1:] %}{% elif messages[0]['input'] %}{% set preamble = 'Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.\n\n' %}{% else %}{% set preamble = 'Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n' %}{% endif %}{% for message in messages %}{% if message['role'] == 'user' %}{{ (preamble if loop.first else '\n\n') + '### Instruction:\n' + (message['instruction'] if message['input'] else message['content']) + ('\n\n### Input:\n' + message['input'] if message['input'] else '') + '\n\n### Response:\n' }}{% else %}{{ message['content'] + eos_token }}{% endif %}{% endfor %}`,
 
   plain: String.raw`{% if adds_bos %}{{ bos_token }}{% endif %}{% for message in messages %}{% if message['role'] == 'assistant' %}{{ message['content'] + eos_token }}{% elif message['role'] == 'system' %}{{ message['content'] + '\n\n' }}{% else %}{{ ('\n' if loop.index0 > 1 else '') + message['content'] + '\n' }}{% endif %}{% endfor %}`,
@@ -32,6 +34,7 @@ export const otherTemplateNames: Readonly<Record<string, ChatTemplateName>> = {
   qwen: 'chatml',
   qwen2: 'chatml',
   qwen25: 'chatml',
+  qwen3: 'chatml',
   llama31: 'llama-3',
   llama32: 'llama-3',
   gemma2: 'gemma',

@@ -18,7 +18,7 @@ const golden: Golden = JSON.parse(readFileSync(new URL('../../reference/golden/c
 const tokenizer = { marks: { bos_token: '<s>', eos_token: '</s>', unk_token: '<unk>' }, addsBos: true, chatTemplate: undefined };
 
 test('the golden renderings are of the templates as they are', () => {
-  const { wild: _, ...named } = golden.templates;
+  const { wild: _, thinking: __, ...named } = golden.templates;
   assert.deepEqual(Object.fromEntries(Object.entries(named).map(([name, { source }]) => [name, source])), chatTemplates);
 });
 
@@ -45,9 +45,20 @@ test('templates are chosen by name, by another name, as Jinja, or are the tokeni
   assert.equal(chatTemplate(tokenizer, 'ChatML')?.name, 'chatml');
   assert.equal(chatTemplate(tokenizer, 'qwen2.5')?.name, 'chatml');
   assert.equal(chatTemplate(tokenizer, 'llama3')?.name, 'llama-3');
+  assert.equal(chatTemplate({ ...tokenizer, chatTemplate: 'own' }, 'tokenizer_default')?.name, "the tokenizer's");
   assert.equal(chatTemplate(tokenizer, '{{ messages[0].content }}!')?.render(question, false), 'Q!');
   assert.equal(chatTemplate(tokenizer), undefined);
   assert.equal(chatTemplate({ ...tokenizer, chatTemplate: 'own' })?.render(question, false), 'own');
   assert.throws(() => chatTemplate(tokenizer, 'mistrall'), (error) => error instanceof ConfigError && /Did you mean "mistral"/.test(error.message));
   assert.throws(() => chatTemplate(tokenizer, '{% for %}'), CheckpointError);
+});
+
+test('strip takes away the signs that it is given, as Python does', () => {
+  const rendered = (source: string): string | undefined => chatTemplate({ ...tokenizer, chatTemplate: source })?.render([{ role: 'user', content: '\n\n  您好 \n' }], false);
+  assert.equal(rendered("{{ messages[0].content.strip('\\n') }}|{{ messages[0].content.lstrip('\\n') }}|{{ messages[0].content.strip() }}"), '  您好 |  您好 \n|您好');
+  assert.equal(rendered("{% set ns = namespace(a='xyx') %}{{ ns.a.strip('x') }}{{ 'aba'.rstrip('ab') }}|{{ ('a' + 'b').lstrip('a').rstrip() }}"), 'y|b');
+});
+
+test('a template by name knows no mark that the tokenizer lacks', () => {
+  assert.equal(chatTemplate({ ...tokenizer, marks: { eos_token: '</s>' } }, 'llama-2')?.render([{ role: 'user', content: 'Q' }], true), '[INST] Q [/INST]');
 });

@@ -1,8 +1,8 @@
 // A conversation as the text that a model was taught to read: the tokenizer's own template, or one by name.
-import { Template } from '@huggingface/jinja';
 import { closest } from 'fastest-levenshtein';
 import { CheckpointError, ConfigError } from '../errors.ts';
 import { chatTemplates, type ChatTemplateName, otherTemplateNames } from './chat-templates.ts';
+import { jinjaFunctions, jinjaTemplate } from './jinja.ts';
 import type { TextTokenizer } from './text.ts';
 
 export interface ChatMessage {
@@ -29,10 +29,10 @@ type Marks = Pick<TextTokenizer, 'marks' | 'addsBos' | 'chatTemplate'>;
  * undefined where it has none. Throws ConfigError for an unknown name, CheckpointError for a template that cannot be read.
  */
 export function chatTemplate(tokenizer: Marks, name?: string): ChatTemplate | undefined {
-  if (name === undefined || name === 'tokenizer') return tokenizer.chatTemplate === undefined ? undefined : compiled("the tokenizer's", tokenizer.chatTemplate, tokenizer);
+  if (name === undefined || name === 'tokenizer' || name === 'tokenizer_default') return tokenizer.chatTemplate === undefined ? undefined : compiled("the tokenizer's", tokenizer.chatTemplate, tokenizer);
   if (/\{[{%]/.test(name)) return compiled('of the configuration', name, tokenizer);
   const known = knownName(name);
-  return compiled(known, chatTemplates[known], tokenizer);
+  return compiled(known, chatTemplates[known], { ...tokenizer, marks: { bos_token: '', eos_token: '', ...tokenizer.marks } });
 }
 
 const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '');
@@ -49,13 +49,13 @@ function knownName(name: string): ChatTemplateName {
 function compiled(name: string, source: string, { marks, addsBos }: Marks): ChatTemplate {
   const template = parsed(name, source);
   const render = (messages: readonly ChatMessage[], addGenerationPrompt: boolean): string =>
-    template.render({ ...marks, adds_bos: addsBos, messages: messages.map((message) => ({ ...message })), add_generation_prompt: addGenerationPrompt, tools: null, documents: null });
+    template.render({ ...jinjaFunctions, ...marks, adds_bos: addsBos, messages: messages.map((message) => ({ ...message })), add_generation_prompt: addGenerationPrompt, tools: null, documents: null });
   return { name, source, render };
 }
 
-function parsed(name: string, source: string): Template {
+function parsed(name: string, source: string): ReturnType<typeof jinjaTemplate> {
   try {
-    return new Template(source);
+    return jinjaTemplate(source);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new CheckpointError([{ where: 'chat_template', what: `the chat template (${name}) cannot be read: ${reason}`, fix: 'Choose one by name, for example chat_template: chatml.' }], { cause });

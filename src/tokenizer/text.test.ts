@@ -84,6 +84,9 @@ test('the chat template: a file of its own, the configuration, one of several', 
 });
 
 test('folders without a usable tokenizer say so', () => {
+  const file = golden.tokenizers['gpt2'].files['tokenizer.json'];
+  const word = { id: 999, content: 'lamp', single_word: true, lstrip: false, rstrip: false, normalized: false, special: false };
+  assert.throws(() => opened('gpt2', { 'tokenizer.json': Object.assign({}, file, { added_tokens: [word] }) }), /"lamp" counts as a whole word only/);
   assert.throws(() => withFiles({}, readTextTokenizer), (error) => error instanceof CheckpointError && /no tokenizer\.json/.test(error.message));
   assert.throws(() => withFiles({ 'tokenizer.model': 'x' }, readTextTokenizer), /SentencePiece/);
   assert.throws(() => withFiles({ 'tokenizer.json': '{"model":' }, readTextTokenizer), /damaged/);

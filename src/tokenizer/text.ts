@@ -45,7 +45,10 @@ const configFile = marksFile.extend({
   chat_template: z.union([z.string(), z.array(z.object({ name: z.string(), template: z.string() }))]).nullish(),
 });
 const generationFile = z.object({ eos_token_id: z.union([z.int(), z.array(z.int())]).nullish() });
-const tokenizerFile = z.looseObject({ model: z.looseObject({ type: z.string().nullish(), byte_fallback: z.boolean().nullish() }) });
+const tokenizerFile = z.looseObject({
+  added_tokens: z.array(z.looseObject({ content: z.string(), single_word: z.boolean().nullish() })).nullish(),
+  model: z.looseObject({ type: z.string().nullish(), byte_fallback: z.boolean().nullish() }),
+});
 
 /** Reads tokenizer.json and what lies beside it. Throws CheckpointError with each file that is missing or damaged. */
 export function readTextTokenizer(folder: string): TextTokenizer {
@@ -53,6 +56,8 @@ export function readTextTokenizer(folder: string): TextTokenizer {
   if (!existsSync(path)) throw new CheckpointError([missing(folder)]);
   const data = readJson(path, tokenizerFile);
   if (data.model.type === 'Unigram' && data.model.byte_fallback === true) throw new CheckpointError([unsupported(path)]);
+  const words = (data.added_tokens ?? []).filter(({ single_word }) => single_word === true);
+  if (words.length > 0) throw new CheckpointError([{ where: path, what: `its added token ${JSON.stringify(words[0].content)} counts as a whole word only (single_word), which is not supported` }]);
   const config = readJson(join(folder, 'tokenizer_config.json'), configFile, {});
   const marks = { ...present(readJson(join(folder, 'special_tokens_map.json'), marksFile, {})), ...present(config) };
   const { eos_token_id: ends } = readJson(join(folder, 'generation_config.json'), generationFile, {});
