@@ -55,8 +55,8 @@ console.log(`prompt of ${length}: ${read.toFixed(0)} ms (the first time ${first.
 
 const scorer = new TokenScorer(config, sizes, { weights, threads });
 const text = [...prompt, ...ids];
-await scorer.scoreTokens({ ids: text, from: length }, adaptation);
-const [{ sum }, scored] = await timed(() => scorer.scoreTokens({ ids: text, from: length }, adaptation));
+await scorer.score(model, [{ ids: text, from: length }], adaptation);
+const [[{ sum }], scored] = await timed(() => scorer.score(model, [{ ids: text, from: length }], adaptation));
 await scorer.release();
 const { bytes, measure } = processMemory();
 console.log(`scoring ${text.length} tokens, ${count} of them counted: ${scored.toFixed(0)} ms; sum ${sum.toFixed(4)}; ${(bytes / 2 ** 20).toFixed(0)} MiB ${measure}`);

@@ -2,6 +2,7 @@
 import type { SampleMessage, TextContent } from '../dataset/text/sample.ts';
 import { type Finding, type Sequence, sequencesOf } from '../dataset/text/sequences.ts';
 import type { Problem } from '../errors.ts';
+import type { TokenScores } from '../generate/text/score.ts';
 import type { TextGenerator } from '../generate/text/text-generator.ts';
 import type { ChatMessage, ChatTemplate } from '../tokenizer/chat.ts';
 import type { TextTokenizer } from '../tokenizer/text.ts';
@@ -10,10 +11,12 @@ import type { Likelihood } from './result.ts';
 
 /** One language model, with its adapter or without. */
 export interface Answerer {
-  /** The model's answer, the likeliest token each time. */
-  answer(question: Question, adapter: boolean): Promise<string>;
-  /** How probable the question's expected answer is; undefined where it has none. */
-  likelihood(question: Question, adapter: boolean): Promise<Likelihood | undefined>;
+  /** The model's answers in the questions' order, the likeliest token each time. */
+  answers(questions: readonly Question[], adapter: boolean): Promise<string[]>;
+  /** How probable each question's expected answer is; undefined where it has none. */
+  likelihoods(questions: readonly Question[], adapter: boolean): Promise<(Likelihood | undefined)[]>;
+  /** Questions that are best asked beside each other; default 1. */
+  readonly together?: number;
   /** What keeps it from answering, found before anything is asked; a `warning` does not. */
   check?(question: Question): readonly CheckFinding[];
   /** Frees the model. */
@@ -44,18 +47,15 @@ export function createAnswerer(options: AnswererOptions): Answerer {
   const { generator } = options;
   return {
     check: (question) => questionFindings(question, options),
-    async answer(question, adapter) {
-      const prompt = promptIds(question, options);
-      return generator.answer({ prompt, temperature: 0, maxNewTokens: roomOf(question, options), multiplier: Number(adapter) });
+    together: generator.together,
+    answers(questions, adapter) {
+      const requests = questions.map((question) => ({ prompt: promptIds(question, options), temperature: 0, maxNewTokens: roomOf(question, options) }));
+      return generator.answers(requests, { multiplier: Number(adapter) });
     },
-    async likelihood(question, adapter) {
-      const likelihood = { logProbability: 0, tokens: 0 };
-      for (const { ids, trained } of expectedOf(question, options).sequences) {
-        const { sum, tokens } = await generator.scoreTokens({ ids, from: trained.indexOf(1), multiplier: Number(adapter) });
-        likelihood.logProbability += Number.isFinite(sum) ? sum : IMPOSSIBLE * tokens.length;
-        likelihood.tokens += tokens.length;
-      }
-      return likelihood.tokens === 0 ? undefined : likelihood;
+    async likelihoods(questions, adapter) {
+      const texts = questions.map((question) => expectedOf(question, options).sequences.map(({ ids, trained }) => ({ ids, from: trained.indexOf(1) })));
+      const scores = await generator.scores(texts.flat(), { multiplier: Number(adapter) });
+      return texts.map(({ length }) => likelihoodOf(scores.splice(0, length)));
     },
     close: () => generator.release(),
   };
@@ -102,6 +102,12 @@ function roomOf(question: Question, options: AnswererOptions): number {
 interface Expected {
   readonly sequences: readonly Sequence[];
   readonly findings: readonly Finding[];
+}
+
+function likelihoodOf(scores: readonly TokenScores[]): Likelihood | undefined {
+  const tokens = scores.reduce((sum, one) => sum + one.tokens.length, 0);
+  const logProbability = scores.reduce((total, { sum, tokens: { length } }) => total + (Number.isFinite(sum) ? sum : IMPOSSIBLE * length), 0);
+  return tokens === 0 ? undefined : { logProbability, tokens };
 }
 
 /** Written and marked as in training, so that what is scored is what training makes likely; earlier answers do not count. */

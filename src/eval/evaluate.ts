@@ -1,6 +1,7 @@
 // Base beside adapter over questions that neither was trained on: asks, judges, and gives a verdict.
 import { DataError, InternalError, type Problem } from '../errors.ts';
 import type { PhaseEvent, WarningEvent } from '../train/events.ts';
+import { chunks } from '../util/chunks.ts';
 import type { Answerer, CheckFinding } from './answerer.ts';
 import { type EvalSet, readEvalFile } from './eval-file.ts';
 import { type HeldOut, heldOutSet } from './held-out.ts';
@@ -104,22 +105,26 @@ async function* judgeSets(set: EvalSet, work: Work, names: EvalResult['names']):
 async function* judgeAll(set: JudgedEvent['set'], questions: readonly Question[], { answerer, signal, progress }: Work): AsyncGenerator<EvalEvent, JudgedQuestion[]> {
   const all: JudgedQuestion[] = [];
   const phase = (): PhaseEvent => ({ type: 'phase', name: 'asking without and with the adapter', done: progress.done, total: progress.total });
-  for (const question of questions) {
+  for (const group of chunks(questions, answerer.together ?? 1)) {
     if (signal?.aborted === true) break;
     yield phase();
-    const judged = { question, base: await judge(answerer, question, false), adapter: await judge(answerer, question, true) };
-    all.push(judged);
-    progress.done++;
-    yield { type: 'judged', set, judged };
+    const [base, adapter] = [await judge(answerer, group, false), await judge(answerer, group, true)];
+    const judged = group.map((question, i) => ({ question, base: base[i], adapter: adapter[i] }));
+    all.push(...judged);
+    progress.done += group.length;
+    for (const one of judged) yield { type: 'judged', set, judged: one };
   }
   if (progress.done === progress.total) yield phase();
   return all;
 }
 
-async function judge(answerer: Answerer, question: Question, adapter: boolean): Promise<Judged> {
-  const likelihood = await answerer.likelihood(question, adapter);
-  const known = likelihood === undefined ? {} : { likelihood };
-  if (question.prompt.kind === 'text') return known;
-  const answer = await answerer.answer(question, adapter);
-  return { answer, ...mark(answer, question), ...known };
+async function judge(answerer: Answerer, questions: readonly Question[], adapter: boolean): Promise<Judged[]> {
+  const likelihoods = await answerer.likelihoods(questions, adapter);
+  const asked = questions.filter(({ prompt }) => prompt.kind !== 'text');
+  const said = await answerer.answers(asked, adapter);
+  const answers = new Map(asked.map((question, i) => [question, said[i]]));
+  return questions.map((question, i) => {
+    const [answer, likelihood] = [answers.get(question), likelihoods[i]];
+    return { ...(answer === undefined ? {} : { answer, ...mark(answer, question) }), ...(likelihood === undefined ? {} : { likelihood }) };
+  });
 }

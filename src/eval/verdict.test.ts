@@ -71,8 +71,8 @@ const likely = { knows: -0.2, half: -1, nothing: -2, rude: -0.2 } as const;
 function answerer(base: readonly [Skill, Skill], adapter: readonly [Skill, Skill], general: readonly Question[]): Answerer {
   const skill = (asked: Question, adapted: boolean) => (adapted ? adapter : base)[general.includes(asked) ? 1 : 0];
   return {
-    answer: async (asked, adapted) => answerOf(skill(asked, adapted), asked, Number(asked.where.slice(8))),
-    likelihood: async (asked, adapted) => ({ logProbability: likely[skill(asked, adapted)] * 10, tokens: 10 }),
+    answers: async (questions, adapted) => questions.map((asked) => answerOf(skill(asked, adapted), asked, Number(asked.where.slice(8)))),
+    likelihoods: async (questions, adapted) => questions.map((asked) => ({ logProbability: likely[skill(asked, adapted)] * 10, tokens: 10 })),
   };
 }
 

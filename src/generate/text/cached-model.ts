@@ -1,4 +1,4 @@
-// A language model that remembers: each token's keys and values are computed once and kept.
+// A language model that remembers: each token's keys and values are computed once and kept, of one text or of several at a time.
 
 import { applyLora, type LoraModule } from '../../adapters/lora.ts';
 import type { Graph } from '../../graph/graph.ts';
@@ -12,9 +12,11 @@ import { splitWeights, type SplitWeights } from './float32-copies.ts';
 import { keyWidth, names, sightKinds, stepGraph, type SightKinds } from './step-graph.ts';
 
 export interface CachedModelOptions extends CompileOptions {
-  /** Tokens that may go through the model at once, beside one. Default 256 and 64. */
+  /** Texts that grow beside each other: reading the weights is most of the cost of a token, and serves them all. Default 1. */
+  readonly rows?: number;
+  /** Tokens of each text that may go through the model at once, beside one. Default 256 and 64; for several texts 64. */
   readonly chunks?: readonly number[];
-  /** Tokens there is room for at first; doubled whenever they are too few. Default 256. */
+  /** Tokens there is room for at first; doubled whenever they are too few. Default 256; for several texts 128. */
   readonly capacity?: number;
   /**
    * Half-precision weights are held as float32 too, 4 bytes each, where that takes at most so many bytes; a token then takes a half
@@ -22,6 +24,9 @@ export interface CachedModelOptions extends CompileOptions {
    */
   readonly mostCopies?: number;
 }
+
+/** Given the hidden states [n, C] of the tokens that a text has got, in order; they may come in several parts. */
+export type Seen = (row: number, hidden: Float32Array) => void;
 
 /** Exp of it is 0, and it stays finite when two are added. */
 const HIDDEN = -1e9;
@@ -36,135 +41,173 @@ interface Loaded {
   readonly copies: SplitWeights['copies'];
 }
 
-/** One text that grows. Programs are compiled when they are first needed, one for each capacity; all map the same weights. */
+/** What a text has, and how long it will be when all its new tokens are read. */
+interface Text {
+  ids: number[];
+  total: number;
+}
+
+/**
+ * Texts that grow. Programs are compiled when they are first needed, one without the adapter and one with it; both map the same
+ * weights. When the room grows they are compiled anew.
+ */
 export class CachedModel {
   readonly #config: LanguageModelConfig;
   readonly #options: CachedModelOptions;
   readonly #sizes: ReadonlyMap<string, AdapterSize>;
   readonly #kinds: SightKinds;
-  readonly #loaded = new Map<string, Promise<Loaded>>();
+  readonly #loaded = new Map<boolean, Promise<Loaded>>();
+  readonly #texts: Text[];
   #split: SplitWeights | undefined;
   #capacity: number;
-  #ids: number[] = [];
-  /** Keys and values of each layer, [capacity, kvHeads · d]. */
+  /** Keys and values of each layer, [rows, capacity, kvHeads · d]. */
   #kept: Float32Array[];
 
   constructor(config: LanguageModelConfig, sizes: ReadonlyMap<string, AdapterSize>, options: CachedModelOptions) {
+    const { rows = 1, capacity = rows === 1 ? 256 : 128 } = options;
     this.#config = config;
     this.#sizes = sizes;
     this.#options = options;
     this.#kinds = sightKinds(config);
-    this.#capacity = options.capacity ?? 256;
-    this.#kept = this.#emptyCaches(this.#capacity);
+    this.#texts = Array.from({ length: rows }, () => ({ ids: [], total: 0 }));
+    this.#capacity = capacity;
+    this.#kept = this.#emptyCaches(capacity);
   }
 
-  /** Forgets the text; the room stays. */
+  get rows(): number {
+    return this.#texts.length;
+  }
+
+  /** Forgets all texts; the room stays. */
   reset(): void {
-    this.#ids = [];
+    for (const text of this.#texts) text.ids = [];
+  }
+
+  /** `feedRows` for the first text. */
+  async feed(ids: readonly number[], adaptation?: Adaptation): Promise<Float32Array> {
+    return (await this.feedRows([ids], adaptation))[0];
   }
 
   /**
-   * Appends tokens to the text -> the logits [V] of what comes after the last. Until the next `reset` the adaptation must
-   * stay the same.
+   * Appends tokens to each text, to some none -> the logits [V] of what comes after the last of each; of a text that got none, none.
+   * Until the next `reset` the adaptation must stay the same.
    */
-  async feed(ids: readonly number[], adaptation?: Adaptation): Promise<Float32Array> {
-    const total = this.#ids.length + ids.length;
-    if (this.#ids.length > 0 && this.#kinds.ropes.some((rope) => switchesBetween(rope, this.#ids.length, total))) return this.#anew(ids, adaptation);
-    this.#makeRoom(total);
+  async feedRows(parts: readonly (readonly number[])[], adaptation?: Adaptation, seen?: Seen): Promise<Float32Array[]> {
+    const fed = this.#texts.map((_, row) => this.#begun(row, parts[row] ?? []));
+    const longest = Math.max(...fed.map(({ length }) => length));
+    await this.#makeRoom(Math.max(...this.#texts.map(({ total }) => total)));
     const loaded = await this.#load(isOn(adaptation));
-    let logits: Float32Array = new Float32Array();
-    for (let at = 0; at < ids.length; ) {
-      const tokens = cheapest(loaded.chunks, ids.length - at);
-      const part = ids.slice(at, at + tokens);
-      logits = await this.#step(loaded, part, { tokens, total }, adaptation);
-      at += part.length;
+    const logits = fed.map((): Float32Array => new Float32Array());
+    for (let at = 0, tokens = 0; at < longest; at += tokens) {
+      tokens = cheapest(loaded.chunks, longest - at, this.rows);
+      const step = fed.map((ids) => ids.slice(at, at + tokens));
+      const results = await this.#step(loaded, step, tokens, adaptation);
+      step.forEach(({ length }, row) => {
+        if (length === 0) return;
+        logits[row] = part(results.logits, this.rows, row);
+        seen?.(row, part(results.hidden, this.rows, row).subarray(0, length * this.#config.hidden_size));
+      });
     }
     return logits;
   }
 
   async release(): Promise<void> {
+    this.#split = undefined;
+    await this.#releasePrograms();
+  }
+
+  async #releasePrograms(): Promise<void> {
     const all = [...this.#loaded.values()];
     this.#loaded.clear();
-    this.#split = undefined;
     for (const loaded of all) await (await loaded).program.release();
   }
 
-  /** The whole text again: its frequencies have changed. */
-  async #anew(ids: readonly number[], adaptation: Adaptation | undefined): Promise<Float32Array> {
-    const all = [...this.#ids, ...ids];
-    this.reset();
-    return this.feed(all, adaptation);
+  /** The tokens that a text must read: the new ones, or all where its frequencies change. */
+  #begun(row: number, ids: readonly number[]): readonly number[] {
+    const text = this.#texts[row];
+    text.total = text.ids.length + ids.length;
+    if (text.ids.length === 0 || !this.#kinds.ropes.some((rope) => switchesBetween(rope, text.ids.length, text.total))) return ids;
+    const all = [...text.ids, ...ids];
+    text.ids = [];
+    return all;
   }
 
-  /** `ids` filled up to `tokens`; the text will have `total`. */
-  async #step({ program, modules, copies }: Loaded, ids: readonly number[], { tokens, total }: { tokens: number; total: number }, adaptation: Adaptation | undefined): Promise<Float32Array> {
-    const given = { ...this.#tokenInputs(ids, tokens), ...this.#sightInputs(tokens, total), ...this.#cacheInputs() };
+  /** The next tokens of each text, filled up to `tokens`. */
+  async #step({ program, modules, copies }: Loaded, step: readonly (readonly number[])[], tokens: number, adaptation: Adaptation | undefined): Promise<Readonly<Record<string, Tensor>>> {
+    const given = { ...this.#tokenInputs(step, tokens), ...this.#sightInputs(tokens), ...this.#cacheInputs() };
     const results = await program.run({ ...given, ...copies, ...adapterInputs(modules, adaptation) });
-    this.#keep(results, ids.length);
-    this.#ids.push(...ids);
-    return floats(results.logits);
+    this.#keep(results, step, tokens);
+    step.forEach((ids, row) => this.#texts[row].ids.push(...ids));
+    return results;
   }
 
-  #tokenInputs(ids: readonly number[], tokens: number): Record<string, Tensor> {
-    const padded = new Int32Array(tokens);
-    padded.set(ids);
-    return { ids: tensor('int32', [1, tokens], padded), last: int32([1], [ids.length - 1]) };
+  #tokenInputs(step: readonly (readonly number[])[], tokens: number): Record<string, Tensor> {
+    const ids = new Int32Array(this.rows * tokens);
+    step.forEach((part, row) => ids.set(part, row * tokens));
+    const last = step.map(({ length }, row) => row * tokens + Math.max(0, length - 1));
+    return { ids: tensor('int32', [this.rows, tokens], ids), last: int32([this.rows], last) };
   }
 
-  #sightInputs(tokens: number, total: number): Record<string, Tensor> {
-    const count = this.#ids.length;
+  #sightInputs(tokens: number): Record<string, Tensor> {
+    const counts = this.#texts.map(({ ids }) => ids.length);
     const turns = this.#kinds.ropes.flatMap((rope, i): [string, Tensor][] => {
-      const { cos, sin } = rotaryRows(rope, total, count, tokens);
-      const shape = [1, tokens, rope.dims / 2];
-      return [[names.cos(i), tensor('float32', shape, cos)], [names.sin(i), tensor('float32', shape, sin)]];
+      const tables = this.#texts.map(({ ids, total }) => rotaryRows(rope, Math.max(1, total), ids.length, tokens));
+      const shape = [this.rows, tokens, rope.dims / 2];
+      return [[names.cos(i), tensor('float32', shape, joined(tables.map(({ cos }) => cos)))], [names.sin(i), tensor('float32', shape, joined(tables.map(({ sin }) => sin)))]];
     });
-    const masks = this.#kinds.windows.map((window, i): [string, Tensor] => [names.mask(i), stepMask(tokens, this.#capacity, count, window)]);
+    const masks = this.#kinds.windows.map((window, i): [string, Tensor] => [names.mask(i), stepMask(tokens, this.#capacity, counts, window)]);
     return Object.fromEntries([...turns, ...masks]);
   }
 
   #cacheInputs(): Record<string, Tensor> {
-    const shape = [1, this.#capacity, keyWidth(this.#config)];
+    const shape = [this.rows, this.#capacity, keyWidth(this.#config)];
     return Object.fromEntries(this.#cacheNames(names.keys, names.values).map((name, i) => [name, tensor('float32', shape, this.#kept[i])]));
   }
 
-  /** Copies the rows of the new tokens behind those kept; the rows of filling are left. */
-  #keep(results: Readonly<Record<string, Tensor>>, count: number): void {
+  /** Copies the new tokens' keys and values behind those kept; those of filling are left. */
+  #keep(results: Readonly<Record<string, Tensor>>, step: readonly (readonly number[])[], tokens: number): void {
     const width = keyWidth(this.#config);
-    const at = this.#ids.length * width;
-    this.#cacheNames(names.newKeys, names.newValues).forEach((name, i) => this.#kept[i].set(floats(results[name]).subarray(0, count * width), at));
+    this.#cacheNames(names.newKeys, names.newValues).forEach((name, i) => {
+      const fresh = floats(results[name]);
+      step.forEach(({ length }, row) => {
+        const at = (row * this.#capacity + this.#texts[row].ids.length) * width;
+        this.#kept[i].set(fresh.subarray(row * tokens * width, (row * tokens + length) * width), at);
+      });
+    });
   }
 
   #cacheNames(keys: (layer: number) => string, values: (layer: number) => string): string[] {
     return this.#config.layers.flatMap((_, layer) => [keys(layer), values(layer)]);
   }
 
-  #makeRoom(total: number): void {
+  async #makeRoom(total: number): Promise<void> {
     if (total <= this.#capacity) return;
-    const old = this.#kept;
+    const [old, before] = [this.#kept, this.#capacity];
     while (this.#capacity < total) this.#capacity *= 2;
     this.#kept = this.#emptyCaches(this.#capacity);
-    old.forEach((rows, i) => this.#kept[i].set(rows));
+    old.forEach((kept, i) => this.#texts.forEach((_, row) => this.#kept[i].set(part(kept, this.rows, row), (row * this.#capacity * kept.length) / (this.rows * before))));
+    await this.#releasePrograms();
   }
 
   #emptyCaches(capacity: number): Float32Array[] {
-    return Array.from({ length: 2 * this.#config.layers.length }, () => new Float32Array(capacity * keyWidth(this.#config)));
+    return Array.from({ length: 2 * this.#config.layers.length }, () => new Float32Array(this.rows * capacity * keyWidth(this.#config)));
   }
 
   /** Without its adapters where they would add nothing. */
   #load(withAdapter: boolean): Promise<Loaded> {
-    const key = `${this.#capacity} ${withAdapter}`;
-    const known = this.#loaded.get(key);
+    const known = this.#loaded.get(withAdapter);
     if (known !== undefined) return known;
-    const loading = this.#compile(this.#capacity, withAdapter ? this.#sizes : new Map());
-    this.#loaded.set(key, loading);
+    const loading = this.#compile(withAdapter ? this.#sizes : new Map());
+    this.#loaded.set(withAdapter, loading);
     return loading;
   }
 
-  async #compile(capacity: number, sizes: ReadonlyMap<string, AdapterSize>): Promise<Loaded> {
-    const { chunks: wanted = [256, 64], weights, mostCopies = 2 ** 30 } = this.#options;
+  async #compile(sizes: ReadonlyMap<string, AdapterSize>): Promise<Loaded> {
+    const [rows, capacity] = [this.rows, this.#capacity];
+    const { chunks: wanted = rows === 1 ? [256, 64] : [64], weights, mostCopies = 2 ** 30 } = this.#options;
     const { heads } = this.#config.layer.attention;
-    const chunks = [...wanted.filter((tokens) => tokens * heads * (capacity + tokens) <= MOST_SCORES), 1];
-    const graphs = chunks.map((tokens) => stepGraph(this.#config, { tokens, capacity }));
+    const chunks = [...wanted.filter((tokens) => rows * tokens * heads * (capacity + tokens) <= MOST_SCORES), 1];
+    const graphs = chunks.map((tokens) => stepGraph(this.#config, { rows, tokens, capacity }));
     const { bound, copies } = (this.#split ??= splitWeights(graphs[0], weights, mostCopies));
     const adapted = graphs.map((graph) => withAdapters(graph, sizes));
     const program = await compileShared(adapted.map(({ graph }) => graph), { ...this.#options, weights: bound });
@@ -181,8 +224,8 @@ export function isOn(adaptation: Adaptation | undefined): boolean {
 const RUN_COST = 16;
 
 /** The chunk that costs least for each of `count` tokens that it can take. */
-function cheapest(chunks: readonly number[], count: number): number {
-  const cost = (tokens: number) => (RUN_COST + tokens) / Math.min(tokens, count);
+function cheapest(chunks: readonly number[], count: number, rows: number): number {
+  const cost = (tokens: number) => (RUN_COST + rows * tokens) / Math.min(tokens, count);
   return chunks.reduce((best, tokens) => (cost(tokens) < cost(best) ? tokens : best));
 }
 
@@ -191,16 +234,19 @@ export function withAdapters(graph: Graph, sizes: ReadonlyMap<string, AdapterSiz
   return applyLora(graph, ({ path }) => sizes.get(path), { multiplier: MULTIPLIER });
 }
 
-/** [tokens, capacity + tokens]: row i is token count + i; columns are the kept tokens, room, and the new tokens. */
-function stepMask(tokens: number, capacity: number, count: number, window = Infinity): Tensor {
+/** [rows, 1, tokens, capacity + tokens]: row i of a text is token count + i; columns are the kept tokens, room, and the new tokens. */
+function stepMask(tokens: number, capacity: number, counts: readonly number[], window = Infinity): Tensor {
   const width = capacity + tokens;
-  const data = new Float32Array(tokens * width).fill(HIDDEN);
-  for (let i = 0; i < tokens; i++) {
-    const first = Math.max(0, count + i - window + 1); // the first token in sight
-    data.fill(0, i * width + Math.min(first, count), i * width + count);
-    data.fill(0, i * width + capacity + Math.max(0, first - count), i * width + capacity + i + 1);
-  }
-  return tensor('float32', [tokens, width], data);
+  const data = new Float32Array(counts.length * tokens * width).fill(HIDDEN);
+  counts.forEach((count, row) => {
+    for (let i = 0; i < tokens; i++) {
+      const at = (row * tokens + i) * width;
+      const first = Math.max(0, count + i - window + 1); // the first token in sight
+      data.fill(0, at + Math.min(first, count), at + count);
+      data.fill(0, at + capacity + Math.max(0, first - count), at + capacity + i + 1);
+    }
+  });
+  return tensor('float32', [counts.length, 1, tokens, width], data);
 }
 
 /**
@@ -213,4 +259,21 @@ function switchesBetween({ scaling }: Rope, before: number, after: number): bool
 
 function floats({ data }: Tensor): Float32Array {
   return data as Float32Array; // the outputs of a step are float32
+}
+
+/** The part of text `row` of an array that has one for each of `rows`. */
+function part(of: Tensor | Float32Array, rows: number, row: number): Float32Array {
+  const data = of instanceof Float32Array ? of : floats(of);
+  return data.subarray((row * data.length) / rows, ((row + 1) * data.length) / rows);
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  if (parts.length === 1) return parts[0];
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const each of parts) {
+    all.set(each, at);
+    at += each.length;
+  }
+  return all;
 }

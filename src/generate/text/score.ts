@@ -1,19 +1,23 @@
-// How likely a model finds a text: the log-probabilities of its tokens, in one run over the whole text.
+// How likely a model finds a text: the log-probabilities of its tokens.
 
-import type { LoraModule } from '../../adapters/lora.ts';
+import { adaptableLayers, type LoraModule } from '../../adapters/lora.ts';
 import { ConfigError } from '../../errors.ts';
 import { Builder } from '../../graph/builder.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { tokenLosses } from '../../losses/cross-entropy.ts';
-import { decoder, headWeight } from '../../models/decoder.ts';
+import { headWeight } from '../../models/decoder.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
-import { rotaryRows } from '../../nn/rotary.ts';
 import { compile, type CompileOptions, type Program } from '../../runtime/program.ts';
-import { tensor, type Tensor } from '../../tensor/tensor.ts';
+import { tensor } from '../../tensor/tensor.ts';
 import { adapterInputs, type Adaptation } from '../adaptation.ts';
 import type { AdapterSize } from '../adapter.ts';
-import { isOn, withAdapters } from './cached-model.ts';
-import { names, rotations, sightKinds } from './step-graph.ts';
+import { isOn, withAdapters, type CachedModel } from './cached-model.ts';
+
+export interface ScoredText {
+  readonly ids: ArrayLike<number>;
+  /** The first token that counts; at least 1. */
+  readonly from: number;
+}
 
 export interface TokenScores {
   /** Σ log p(idᵢ | all before it) over i ≥ from, in nats. exp(-sum / tokens.length) is the perplexity. */
@@ -30,31 +34,32 @@ interface Loaded {
 /** Positions whose logits exist at a time. */
 const HEAD_ROWS = 64;
 
-/** Scores texts. Programs are compiled when they are first needed, one for each of a few lengths; all map the same weights. */
+/** Scores texts with the hidden states of a model that reads them. The output head is compiled when it is first needed. */
 export class TokenScorer {
   readonly #config: LanguageModelConfig;
-  readonly #sizes: ReadonlyMap<string, AdapterSize>;
+  readonly #headSizes: ReadonlyMap<string, AdapterSize>;
   readonly #options: CompileOptions;
-  readonly #loaded = new Map<string, Promise<Loaded>>();
+  readonly #loaded = new Map<boolean, Promise<Loaded>>();
 
   constructor(config: LanguageModelConfig, sizes: ReadonlyMap<string, AdapterSize>, options: CompileOptions) {
     this.#config = config;
-    this.#sizes = sizes;
+    this.#headSizes = sizes.size === 0 ? sizes : new Map(adaptableLayers(headGraph(config)).flatMap(({ path }) => [...sizes].filter(([key]) => key === path)));
     this.#options = options;
   }
 
-  /** `from` ≥ 1: the first token has nothing before it. Throws ConfigError where `from` is not within `ids`, or an id is unknown. */
-  async scoreTokens({ ids, from }: { readonly ids: ArrayLike<number>; readonly from: number }, adaptation?: Adaptation): Promise<TokenScores> {
-    checkText(ids, from, this.#config.vocab_size);
-    const hidden = await this.#hidden(ids, adaptation);
-    const width = this.#config.hidden_size;
-    const tokens = new Float32Array(ids.length - from);
-    for (let at = from; at < ids.length; at += HEAD_ROWS) {
-      const rows = Math.min(HEAD_ROWS, ids.length - at);
-      const seen = hidden.subarray((at - 1) * width, (at - 1 + rows) * width); // token i is foreseen at i - 1
-      tokens.set(await this.#likelihoods(seen, Array.from(ids).slice(at, at + rows), adaptation), at - from);
+  /**
+   * At most as many texts as the model has rows; it has read them then. Throws ConfigError where `from` is not within `ids`, or
+   * an id is unknown.
+   */
+  async score(model: CachedModel, texts: readonly ScoredText[], adaptation?: Adaptation): Promise<TokenScores[]> {
+    for (const { ids, from } of texts) checkText(ids, from, this.#config.vocab_size);
+    const hidden = await this.#hidden(model, texts, adaptation);
+    const scores: TokenScores[] = [];
+    for (const [row, { ids, from }] of texts.entries()) {
+      const tokens = await this.#likelihoods(hidden[row], Array.from(ids).slice(from), adaptation);
+      scores.push({ sum: tokens.reduce((sum, x) => sum + x, 0), tokens });
     }
-    return { sum: tokens.reduce((sum, x) => sum + x, 0), tokens };
+    return scores;
   }
 
   async release(): Promise<void> {
@@ -63,50 +68,45 @@ export class TokenScorer {
     for (const loaded of all) await (await loaded).program.release();
   }
 
-  /** Hidden states [L, C], L the length of the program; those behind the text mean nothing. */
-  async #hidden(ids: ArrayLike<number>, adaptation: Adaptation | undefined): Promise<Float32Array> {
-    const length = roomFor(ids.length);
-    const padded = new Int32Array(length);
-    padded.set(ids);
-    const turns = sightKinds(this.#config).ropes.flatMap((rope, i): [string, Tensor][] => {
-      const { cos, sin } = rotaryRows(rope, ids.length, 0, length);
-      const shape = [1, length, rope.dims / 2];
-      return [[names.cos(i), tensor('float32', shape, cos)], [names.sin(i), tensor('float32', shape, sin)]];
+  /** For each text the states [n, C] from the token on behind which the first one that counts is foreseen. */
+  async #hidden(model: CachedModel, texts: readonly ScoredText[], adaptation: Adaptation | undefined): Promise<Float32Array[]> {
+    const width = this.#config.hidden_size;
+    const all = texts.map(({ ids }) => ({ states: new Float32Array(ids.length * width), count: 0 }));
+    model.reset();
+    await model.feedRows(texts.map(({ ids }) => Array.from(ids)), adaptation, (row, states) => {
+      all[row].states.set(states, all[row].count);
+      all[row].count += states.length;
     });
-    const inputs = { ids: tensor('int32', [1, length], padded), ...Object.fromEntries(turns) };
-    return this.#run(`body ${length}`, () => bodyGraph(this.#config, length), inputs, adaptation, 'hidden');
+    return all.map(({ states }, row) => states.subarray((texts[row].from - 1) * width));
   }
 
   async #likelihoods(hidden: Float32Array, labels: readonly number[], adaptation: Adaptation | undefined): Promise<Float32Array> {
-    const rows = new Float32Array(HEAD_ROWS * this.#config.hidden_size);
-    rows.set(hidden);
-    const wanted = new Int32Array(HEAD_ROWS);
-    wanted.set(labels);
-    const inputs = { hidden: tensor('float32', [HEAD_ROWS, this.#config.hidden_size], rows), labels: tensor('int32', [HEAD_ROWS], wanted) };
-    return (await this.#run('head', () => headGraph(this.#config), inputs, adaptation, 'likelihoods')).subarray(0, labels.length);
+    const width = this.#config.hidden_size;
+    const { program, modules } = await this.#load(isOn(adaptation) && this.#headSizes.size > 0);
+    const found = new Float32Array(labels.length);
+    for (let at = 0; at < labels.length; at += HEAD_ROWS) {
+      const rows = new Float32Array(HEAD_ROWS * width);
+      rows.set(hidden.subarray(at * width, (at + HEAD_ROWS) * width));
+      const wanted = Int32Array.from({ length: HEAD_ROWS }, (_, i) => labels[at + i] ?? 0);
+      const inputs = { hidden: tensor('float32', [HEAD_ROWS, width], rows), labels: tensor('int32', [HEAD_ROWS], wanted) };
+      const { likelihoods } = await program.run({ ...inputs, ...adapterInputs(modules, adaptation) });
+      found.set((likelihoods.data as Float32Array).subarray(0, labels.length - at), at); // the head gives float32
+    }
+    return found;
   }
 
-  async #run(key: string, build: () => Graph, inputs: Record<string, Tensor>, adaptation: Adaptation | undefined, output: string): Promise<Float32Array> {
-    const sizes = isOn(adaptation) ? this.#sizes : new Map<string, AdapterSize>();
-    const kind = `${key} ${sizes.size}`;
-    const loading = this.#loaded.get(kind) ?? this.#compile(build(), sizes);
-    this.#loaded.set(kind, loading);
-    const { program, modules } = await loading;
-    const results = await program.run({ ...inputs, ...adapterInputs(modules, adaptation) });
-    return results[output].data as Float32Array; // both programs give float32
+  #load(withAdapter: boolean): Promise<Loaded> {
+    const known = this.#loaded.get(withAdapter);
+    if (known !== undefined) return known;
+    const loading = this.#compile(withAdapter ? this.#headSizes : new Map());
+    this.#loaded.set(withAdapter, loading);
+    return loading;
   }
 
-  async #compile(built: Graph, sizes: ReadonlyMap<string, AdapterSize>): Promise<Loaded> {
-    const { graph, modules } = withAdapters(built, sizes);
+  async #compile(sizes: ReadonlyMap<string, AdapterSize>): Promise<Loaded> {
+    const { graph, modules } = withAdapters(headGraph(this.#config), sizes);
     return { program: await compile(graph, this.#options), modules };
   }
-}
-
-/** `ids` [1, L] int32 and the rotations of their positions -> `hidden` [1, L, C]. */
-function bodyGraph(config: LanguageModelConfig, length: number): Graph {
-  const g = new Builder('score-body');
-  g.output('hidden', decoder(g, config, { ids: g.input('ids', 'int32', [1, length]), rotation: rotations(g, config, length) }));
-  return g.finish();
 }
 
 /** `hidden` [R, C] and `labels` [R] int32 -> `likelihoods` [R]: the logarithm of each label's probability. */
@@ -117,13 +117,6 @@ function headGraph(config: LanguageModelConfig): Graph {
   const [hidden, labels] = [g.input('hidden', 'float32', [HEAD_ROWS, hidden_size]), g.input('labels', 'int32', [HEAD_ROWS])];
   g.output('likelihoods', g.neg(tokenLosses(g, { hidden, weight: headWeight(g, config), softcap, positions, labels, adapted: true })));
   return g.finish();
-}
-
-/** 64, 96, 128, 192, 256 …: at most half as many again, and few programs. */
-function roomFor(count: number): number {
-  let size = 64;
-  while (size < count) size *= 2;
-  return size > 64 && 0.75 * size >= count ? 0.75 * size : size;
 }
 
 function checkText(ids: ArrayLike<number>, from: number, vocabulary: number): void {

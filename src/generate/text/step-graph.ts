@@ -7,7 +7,9 @@ import type { LanguageModelConfig, LayerSight } from '../../models/language-conf
 import type { Rope } from '../../nn/rotary.ts';
 
 export interface StepSize {
-  /** S: new tokens. */
+  /** B: texts. Default 1. */
+  readonly rows?: number;
+  /** S: new tokens of each text. */
   readonly tokens: number;
   /** T: earlier tokens that there is room for. */
   readonly capacity: number;
@@ -41,33 +43,35 @@ export const names = {
 } as const;
 
 /**
- * `ids` [1, S] and `last` [1] int32; `cos.r` and `sin.r` [1, S, dims / 2] of the new tokens' positions; `mask.w` [S, T + S], added to
- * the scores: the T kept tokens stand before the new ones; `keys.l` and `values.l` [1, T, kvHeads · d], keys turned to their positions
- * -> `logits` [1, V] behind new token `last`; `new_keys.l` and `new_values.l` [1, S, kvHeads · d].
+ * `ids` [B, S] and `last` [B] int32; `cos.r` and `sin.r` [B, S, dims / 2] of the new tokens' positions; `mask.w` [B, 1, S, T + S], added
+ * to the scores: the T kept tokens stand before the new ones; `keys.l` and `values.l` [B, T, kvHeads · d], keys turned to their positions
+ * -> `logits` [B, V] behind new tokens `last`, counted through all texts; `hidden` [B · S, C] of all new tokens; `new_keys.l` and
+ * `new_values.l` [B, S, kvHeads · d].
  * Graphs of all sizes are of one structure, where the scores are computed in one block.
  */
-export function stepGraph(config: LanguageModelConfig, { tokens, capacity }: StepSize): Graph {
+export function stepGraph(config: LanguageModelConfig, { rows = 1, tokens, capacity }: StepSize): Graph {
   const g = new Builder('language-step');
-  const inputs = { ids: g.input('ids', 'int32', [1, tokens]), rotation: rotations(g, config, tokens), cache: cacheOf(g, config, { tokens, capacity }) };
-  const last = g.input('last', 'int32', [1]);
-  const hidden = g.reshape(decoder(g, config, inputs), [tokens, config.hidden_size]);
+  const inputs = { ids: g.input('ids', 'int32', [rows, tokens]), rotation: rotations(g, config, { rows, tokens }), cache: cacheOf(g, config, { rows, tokens, capacity }) };
+  const last = g.input('last', 'int32', [rows]);
+  const hidden = g.reshape(decoder(g, config, inputs), [rows * tokens, config.hidden_size]);
+  g.output('hidden', hidden);
   g.output('logits', logits(g, config, g.gather(hidden, last)));
   return g.finish();
 }
 
-/** The cosines and sines that are fed for each rope, [1, tokens, dims / 2]. */
-export function rotations(g: Builder, config: LanguageModelConfig, tokens: number) {
+/** The cosines and sines that are fed for each rope, [rows, tokens, dims / 2]. */
+function rotations(g: Builder, config: LanguageModelConfig, { rows, tokens }: Pick<Required<StepSize>, 'rows' | 'tokens'>) {
   const fed = new Map(sightKinds(config).ropes.map((rope, i) => {
-    const input = (name: string) => g.input(name, 'float32', [1, tokens, rope.dims / 2]);
+    const input = (name: string) => g.input(name, 'float32', [rows, tokens, rope.dims / 2]);
     return [rope, { cos: input(names.cos(i)), sin: input(names.sin(i)) }];
   }));
   // every rope of the configuration is in the map
   return (rope: Rope) => fed.get(rope) as { cos: Value; sin: Value };
 }
 
-function cacheOf(g: Builder, config: LanguageModelConfig, { tokens, capacity }: StepSize) {
-  const masks = new Map(sightKinds(config).windows.map((window, i) => [window, g.input(names.mask(i), 'float32', [tokens, capacity + tokens])]));
-  const kept = (name: string) => g.input(name, 'float32', [1, capacity, keyWidth(config)]);
+function cacheOf(g: Builder, config: LanguageModelConfig, { rows, tokens, capacity }: Required<StepSize>) {
+  const masks = new Map(sightKinds(config).windows.map((window, i) => [window, g.input(names.mask(i), 'float32', [rows, 1, tokens, capacity + tokens])]));
+  const kept = (name: string) => g.input(name, 'float32', [rows, capacity, keyWidth(config)]);
   const extend = (layer: number, keys: Value, values: Value): [Value, Value] => {
     g.output(names.newKeys(layer), keys);
     g.output(names.newValues(layer), values);

@@ -50,6 +50,18 @@ test('a seed gives one text, another seed another', () =>
     assert.notDeepEqual(other.ids, first.ids);
   }));
 
+test('several texts beside each other are those that come alone', () =>
+  withGenerator(async (generator) => {
+    const request = (i: number): TextRequest => ({ prompt: 'Hello'.repeat((i % 4) + 1), maxNewTokens: 3 + 5 * i, temperature: i % 2, seed: i, ...(i === 3 && { stop: ['e'] }) });
+    const requests = Array.from({ length: 11 }, (_, i) => request(i));
+    assert.ok(requests.length > generator.together && generator.together === 8);
+    const together = await generator.answers(requests);
+    for (const [i, each] of requests.entries()) assert.equal(together[i], await generator.answer(each));
+    const adapted = await generator.answers(requests, { multiplier: 0, loraWeights: adapter.loraWeights });
+    assert.deepEqual(adapted, together);
+    assert.deepEqual(await generator.answers([]), []);
+  }));
+
 test('a stop string ends the text before it, and never shows', () =>
   withGenerator(async (generator) => {
     const whole = await written(generator, lively);

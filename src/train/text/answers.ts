@@ -59,7 +59,8 @@ const readingOf = ({ base, config, tokenizer, template }: AnswerReading) => ({ t
 export async function* previews(source: AnswerSource, step: number): AsyncGenerator<TaskEvent, void> {
   const generator = generatorOf(source);
   try {
-    for (const prompt of source.config.sample_prompts) yield { type: 'sample', step, prompt, answer: await answer(generator, source, prompt, 1) };
+    const said = await answers(generator, source, 1);
+    for (const [i, prompt] of source.config.sample_prompts.entries()) yield { type: 'sample', step, prompt, answer: said[i] };
   } finally {
     await generator.release();
   }
@@ -84,25 +85,25 @@ function generatorOf({ base, config, adapted, tokenizer, context }: AnswerSource
 /** A question to the assistant where the model has a chat template, else the beginning of a text. */
 const asked = (prompt: string, template: ChatTemplate | undefined): TextPrompt => (template === undefined ? prompt : [{ role: 'user', content: prompt }]);
 
-function answer(generator: TextGenerator, { config, template }: AnswerSource, prompt: string, multiplier: number): Promise<string> {
-  return generator.answer({
+/** To all sample prompts. */
+function answers(generator: TextGenerator, { config, template }: AnswerSource, multiplier: number): Promise<string[]> {
+  const requests = config.sample_prompts.map((prompt) => ({
     prompt: asked(prompt, template),
     maxNewTokens: config.sample_max_tokens,
     temperature: config.sample_temperature,
     seed: config.sample_seed,
-    multiplier,
-  });
+  }));
+  return generator.answers(requests, { multiplier });
 }
 
 async function* compared(generator: TextGenerator, source: AnswerSource, step: number, write: Write): AsyncGenerator<TaskEvent, string | undefined> {
   const { sample_prompts: prompts } = source.config;
-  const events: SampleEvent[] = [];
-  for (const [i, prompt] of prompts.entries()) {
-    yield phase('answering the prompts', i, prompts.length);
-    events.push({ type: 'sample', step, prompt, baseAnswer: await answer(generator, source, prompt, 0), answer: await answer(generator, source, prompt, 1) });
-  }
+  if (prompts.length === 0) return undefined;
+  yield phase('answering the prompts');
+  const [without, with_] = [await answers(generator, source, 0), await answers(generator, source, 1)];
+  const events = prompts.map((prompt, i): SampleEvent => ({ type: 'sample', step, prompt, baseAnswer: without[i], answer: with_[i] }));
   yield* events;
-  return events.length === 0 ? undefined : write('answers.md', new TextEncoder().encode(answersText(events)));
+  return write('answers.md', new TextEncoder().encode(answersText(events)));
 }
 
 const quoted = (text = ''): string => text.trim().split('\n').map((line) => `> ${line}`.trimEnd()).join('\n');
