@@ -116,7 +116,9 @@ function rotaryEmbedding(e: Emitter, node: NodeOf<'RotaryEmbedding'>): void {
   const { num_heads, interleaved } = node.attributes;
   const perSample = (table: typeof cos) => {
     const shape = [x.shape[0], ...table.shape.slice(-2)];
-    return table.shape.length === 3 ? table.name : e.temporary('Expand', [table.name, e.ints(shape)], { dtype: table.dtype, shape });
+    if (table.shape.length === 3) return table.name;
+    if (shape[0] === 1) return e.reshaped(table.name, table.shape, shape);
+    return e.temporary('Expand', [table.name, e.ints(shape)], { dtype: table.dtype, shape });
   };
   const rotated = 2 * cos.shape[cos.shape.length - 1];
   const attributes = { num_heads: int(num_heads), interleaved: int(interleaved), rotary_embedding_dim: int(rotated) };

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { InternalError } from '../errors.ts';
 import type { Shape, Tensor } from '../tensor/tensor.ts';
+import { fewerReshapes } from './fewer-reshapes.ts';
 import { fileOrder, type Lowered } from './lowering.ts';
 import type { OnnxGraph, OnnxInitializer, OnnxNode, OnnxValue } from './onnx-model.ts';
 
@@ -23,10 +24,16 @@ export function merge(all: readonly Lowered[]): Merged {
     inputs: [...mergeValues(all, 'inputs'), ...constants.inputs],
     outputs: mergeValues(all, 'outputs'),
     initializers: [...all[0].weights, ...constants.initializers],
-    nodes: fileOrder(nodes),
+    nodes: fileOrder(fewerReshapes(nodes, shapesIn(all), new Set(all[0].outputs.map(({ name }) => name)))),
   };
   return { onnx, fed: constants.fed };
 }
+
+/** A tensor's shapes in all of the graphs. */
+const shapesIn = (all: readonly Lowered[]) => (name: string) => {
+  const shapes = all.map(({ types }) => types.get(name)?.shape);
+  return shapes.includes(undefined) ? undefined : shapes.join(' | ');
+};
 
 function mergeNode(all: readonly Lowered[], node: OnnxNode, at: number, constants: Constants): OnnxNode {
   const peers = all.map(({ nodes }) => nodes[at]);
