@@ -100,6 +100,10 @@ test('faults are told before training, and nothing is left behind', async () => 
   await assert.rejects(run('bad', { train_data_dir: join(root, 'bad.jsonl') }), DataError);
   writeFileSync(join(root, 'bad-eval.jsonl'), 'no json\n');
   await assert.rejects(run('bad', { eval_path: join(root, 'bad-eval.jsonl') }), DataError);
+  const long = dialogue(`where is my ${'very '.repeat(20)}box?`, 'here.');
+  writeFileSync(join(root, 'long-eval.jsonl'), `${long}\n`);
+  await assert.rejects(run('bad', { eval_path: join(root, 'long-eval.jsonl') }), /long-eval.jsonl:1: the question alone has \d+ tokens/);
+  await assert.rejects(run('bad', { sample_prompts: ['hi', 'ho'.repeat(80)] }), /sample_prompts, number 2: has \d+ tokens; the model reads at most 128/);
   await assert.rejects(run('bad', { chat_template: 'chatmk' }), /there is no chat template "chatmk"/);
   assert.ok(!existsSync(join(root, 'bad')));
 });

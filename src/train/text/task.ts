@@ -12,7 +12,7 @@ import { readTextTokenizer, type TextTokenizer } from '../../tokenizer/text.ts';
 import type { PlanEvent, WarningEvent } from '../events.ts';
 import { phase, type MicroBatch, type OpenTask, type SavePoint, type Task, type TaskContext, type TaskEvent } from '../task.ts';
 import { adaptLanguageModel, languageLoraWeights, type AdaptedLanguageModel } from './adapted-model.ts';
-import { lastAnswers, previews, questionsOf } from './answers.ts';
+import { lastAnswers, previews, questionsOf, requireAskable } from './answers.ts';
 import { batchesOfStep, stepsPerEpoch, textMicroBatches, textShapeOf } from './batches.ts';
 import { readTextData, type TextRunData } from './data.ts';
 import { recomputed } from './language-loss.ts';
@@ -46,6 +46,7 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   yield phase('reading the data');
   const questions = await questionsOf(config);
   const data = await readTextData(config, tokenizer, base.config);
+  requireAskable({ base, config, tokenizer, template: data.template, questions });
   yield* warnings(job, base, data);
   yield phase('planning');
   const batches = textBatchPlan({ ...batchOptions(config), lengths: data.train.map(({ ids }) => ids.length), weights: data.weights });
