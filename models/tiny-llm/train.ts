@@ -10,12 +10,12 @@ import { readTextTokenizer } from '../../src/tokenizer/text.ts';
 import { InternalError } from '../../src/errors.ts';
 import { fullTraining, type FullTraining } from '../../src/train/full-training.ts';
 import { languageLoss } from '../../src/train/text/language-loss.ts';
+import { adamWithCosine, report } from '../full-training.ts';
 import { batchAt, LENGTH, ROWS, type Reader } from './batches.ts';
 import { tinyLanguageModel } from './config.ts';
 import { SEED } from './write.ts';
 
-const STEPS = 1000;
-const REPORT_EVERY = 20;
+const STEPS = 2400;
 
 const stateFolder = fileURLToPath(new URL('../../.cache/tiny-llm/', import.meta.url));
 /** Not committed: weights with moments and averages, for continuing. */
@@ -34,17 +34,7 @@ export function tinyTraining(totalSteps: number, file: string, saveEvery = 100):
     graph: languageLoss(tinyLanguageModel, { rows: ROWS, length: LENGTH, trained: ROWS * LENGTH, packed: true }),
     seed: SEED,
     learningRate: 2e-3,
-    optimiser: {
-      betas: [0.9, 0.98],
-      eps: 1e-8,
-      weight_decay: 0.01,
-      lr_scheduler: 'cosine',
-      lr_warmup_steps: 50,
-      lr_num_cycles: 1,
-      lr_power: 1,
-      max_grad_norm: 1,
-      totalSteps,
-    },
+    optimiser: adamWithCosine({ beta2: 0.98, warmup: 50, totalSteps }),
     batchAt: (step) => batchAt(step, SEED, reader),
     emaDecay: 0.99,
     stateFile: file,
@@ -55,15 +45,7 @@ export function tinyTraining(totalSteps: number, file: string, saveEvery = 100):
 async function main(totalSteps: number): Promise<void> {
   mkdirSync(stateFolder, { recursive: true });
   const training = await tinyTraining(totalSteps, stateFile);
-  let [sum, count, since] = [0, 0, Date.now()];
-  for await (const { step, loss, gradNorm, learningRates } of training.steps()) {
-    sum += loss;
-    count++;
-    if (step % REPORT_EVERY !== 0) continue;
-    const seconds = (Date.now() - since) / 1000 / count;
-    console.log(`${step}/${totalSteps} loss ${(sum / count).toFixed(4)} norm ${gradNorm.toFixed(2)} rate ${learningRates.all.toExponential(2)} ${seconds.toFixed(2)} s/step`);
-    [sum, count, since] = [0, 0, Date.now()];
-  }
+  await report('text', totalSteps, training.steps());
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main(Number(process.argv[2] ?? STEPS));
