@@ -50,6 +50,12 @@ test('weights: twice, half of them, never; the number of steps is the same in ev
   assert.notDeepEqual(counts[0].slice(20, 40), counts[1].slice(20, 40));
 });
 
+test('packed, half of the sequences are others in each epoch too', () => {
+  const plan = textBatchPlan({ ...base, packing: true, weights: lengths.map(() => 0.5) });
+  const shown = [0, 1, 2].map((epoch) => Array.from({ length: plan.stepsPerEpoch }, (_, i) => plan.batchAt(epoch * plan.stepsPerEpoch + i).rows.flat()).flat().sort((a, b) => a - b).join());
+  assert.equal(new Set(shown).size, 3);
+});
+
 test('packing fits as well as it can', () => {
   assert.deepEqual(pack([5, 3, 2, 6, 4], [0, 1, 2, 3, 4], 10), [[3, 4], [0, 1, 2]]);
 });

@@ -29,7 +29,7 @@ export interface TextBatchOptions {
   readonly batchSize: number;
   readonly maxSeqLength: number;
   readonly seed: Seed;
-  /** Several sequences in a row. Rows are filled once, their order is new in each epoch. Default false. */
+  /** Several sequences in a row. The order of the rows is new in each epoch. Default false. */
   readonly packing?: boolean;
   /** Sequences of about the same length in a batch. Default false. */
   readonly groupByLength?: boolean;
@@ -49,13 +49,14 @@ const BATCHES_SORTED_TOGETHER = 50;
 export function textBatchPlan(options: TextBatchOptions): TextBatchPlan {
   const { lengths, batchSize, maxSeqLength } = options;
   if (!(batchSize >= 1) || lengths.some((length) => length > maxSeqLength)) throw new InternalError(`batch size ${batchSize}, lengths up to ${Math.max(...lengths)} of ${maxSeqLength}`);
-  const shown = options.packing === true ? packedRows(options) : undefined;
-  const count = shown?.length ?? shownIn(options, 0).length;
+  const packing = options.packing === true ? packedRows(options) : undefined;
+  const rowsOf = (epoch: number): readonly (readonly number[])[] => packing?.(epoch) ?? shownIn(options, epoch).map((index) => [index]);
+  const count = rowsOf(0).length;
   const stepsPerEpoch = Math.ceil(count / batchSize);
   let drawn: { epoch: number; batches: TextBatch[] } | undefined;
   const batchAt = (step: number): TextBatch => {
     const epoch = Math.floor(step / stepsPerEpoch);
-    if (drawn?.epoch !== epoch) drawn = { epoch, batches: drawEpoch(shown ?? shownIn(options, epoch).map((index) => [index]), options, epoch) };
+    if (drawn?.epoch !== epoch) drawn = { epoch, batches: drawEpoch(rowsOf(epoch), options, epoch) };
     const batch = drawn.batches[step % stepsPerEpoch];
     if (batch === undefined) throw new InternalError(`no batch at step ${step} of ${stepsPerEpoch} an epoch`);
     return batch;
@@ -63,8 +64,14 @@ export function textBatchPlan(options: TextBatchOptions): TextBatchPlan {
   return { stepsPerEpoch, batchAt };
 }
 
-/** The sequences of an epoch, each as often as its weight says; of those with the same weight always the same number. */
-function shownIn({ lengths, weights, seed }: TextBatchOptions, epoch: number): number[] {
+/** The sequences of an epoch, each as often as its weight says. */
+const shownIn = (options: TextBatchOptions, epoch: number): number[] => [...always(options), ...drawnIn(options, epoch)];
+
+/** What every epoch shows: by the whole part of the weights. */
+const always = ({ lengths, weights }: TextBatchOptions): number[] => lengths.flatMap((_, index) => Array.from({ length: Math.floor(weights?.[index] ?? 1) }, () => index));
+
+/** What the rest of the weights adds: of those with the same weight always the same number, others in each epoch. */
+function drawnIn({ lengths, weights, seed }: TextBatchOptions, epoch: number): number[] {
   const groups = new Map<number, number[]>();
   lengths.forEach((_, index) => {
     const weight = weights?.[index] ?? 1;
@@ -74,15 +81,36 @@ function shownIn({ lengths, weights, seed }: TextBatchOptions, epoch: number): n
   });
   return [...groups].flatMap(([weight, members]) => {
     const extra = Math.round(members.length * (weight - Math.floor(weight)));
-    const drawn = [...permutation(seed, streamOf(epoch, 0), members.length)].slice(0, extra).map((i) => members[i]);
-    return [...Array.from({ length: Math.floor(weight) }, () => members).flat(), ...drawn];
+    return [...permutation(seed, streamOf(epoch, 0), members.length)].slice(0, extra).map((i) => members[i]);
   });
 }
 
-function packedRows(options: TextBatchOptions): number[][] {
-  const shown = shownIn(options, 0);
-  const order = permutation(options.seed, streamOf(0, 1), shown.length);
-  return pack(shown.map((index) => options.lengths[index]), order, options.maxSeqLength).map((row) => row.map((i) => shown[i]));
+/** So many epochs are looked at for the most rows that what is drawn may need. */
+const EPOCHS_LOOKED_AT = 8;
+
+/** The rows of an epoch: what is always shown is packed once, what is drawn for each epoch, into the same number of rows. */
+function packedRows(options: TextBatchOptions): (epoch: number) => readonly (readonly number[])[] {
+  const fixed = packed(always(options), options, 0);
+  const drawn = (epoch: number): number[][] => packed(drawnIn(options, epoch), options, epoch);
+  const most = Math.max(...Array.from({ length: EPOCHS_LOOKED_AT }, (_, epoch) => drawn(epoch).length));
+  return (epoch) => (most === 0 ? fixed : [...fixed, ...dividedInto(drawn(epoch), most)]);
+}
+
+function packed(shown: readonly number[], { lengths, seed, maxSeqLength }: TextBatchOptions, epoch: number): number[][] {
+  const order = permutation(seed, streamOf(epoch, 1), shown.length);
+  return pack(shown.map((index) => lengths[index]), order, maxSeqLength).map((row) => row.map((i) => shown[i]));
+}
+
+/** `count` rows: the fullest are divided until there are so many; more than that are left out. */
+function dividedInto(rows: readonly number[][], count: number): number[][] {
+  const result = [...rows];
+  while (result.length < count) {
+    const fullest = result.reduce((best, row, i) => (row.length > result[best].length ? i : best), 0);
+    const row = result[fullest];
+    if (row.length < 2) break;
+    result.splice(fullest, 1, row.slice(0, row.length >> 1), row.slice(row.length >> 1));
+  }
+  return result.slice(0, count);
 }
 
 function drawEpoch(rows: readonly (readonly number[])[], options: TextBatchOptions, epoch: number): TextBatch[] {

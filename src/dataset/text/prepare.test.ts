@@ -118,5 +118,6 @@ test('validation: a share drawn by the seed, whole samples, or files of its own'
   const own = await withFolder(files, (folder) =>
     prepareTextData({ sources: [{ path: join(folder, 't.jsonl'), weight: 2 }], validationSources: [{ path: join(folder, 'v.jsonl') }], tokenizer: gpt2, template: chatTemplate(gpt2, 'phi-3'), maxSeqLength: 64, seed: 1 }));
   assert.deepEqual([own.train.length, own.validation.length, own.weights], [1, 2, [2]]);
+  await assert.rejects(withFolder(files, (folder) => prepareTextData({ sources: [{ path: join(folder, 't.jsonl'), weight: 0.2 }], tokenizer: gpt2, template: chatTemplate(gpt2, 'phi-3'), maxSeqLength: 64, seed: 1 })), /weight 0.2 shows none of 1 sequence[^]*at least 0.5/);
   assert.match(formatProblem(own.warnings[0]), /v\.jsonl:1: is in the training data too \(.*t\.jsonl:1\)/);
 });

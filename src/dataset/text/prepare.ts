@@ -39,9 +39,11 @@ export async function prepareTextData(options: TextDataOptions): Promise<TextDat
   const problems = [...errorsOf(findings, train.answers), ...nothingLeft(train.sequences, findings)];
   if (problems.length > 0) throw new DataError(problems);
   const [kept, drawn] = split(train.sequences, validationSources.length > 0 ? 0 : validationShare, seed);
+  const weights = kept.map(({ sample }) => sources[sample.source].weight ?? 1);
+  requireShown(weights);
   return {
     train: kept,
-    weights: kept.map(({ sample }) => sources[sample.source].weight ?? 1),
+    weights,
     validation: [...drawn, ...validation.sequences],
     notices: [...read.notices, ...held.notices, countNotice(kept, [...drawn, ...validation.sequences])],
     warnings: [...read.warnings, ...leaked(read.samples, held.samples), ...warningsOf(findings)],
@@ -89,6 +91,14 @@ const warningsOf = (findings: readonly Finding[]): Problem[] => byKind(findings.
 function nothingLeft(sequences: readonly Sequence[], findings: readonly Finding[]): Problem[] {
   if (sequences.length > 0 || findings.some(({ severity }) => severity === 'error')) return [];
   return [{ where: 'train_data', what: 'no sample is left to train on: all are longer than max_seq_length', fix: 'Raise max_seq_length.' }];
+}
+
+/** A weight that is too small for the number of sequences would show none of them, in any epoch. */
+function requireShown(weights: readonly number[]): void {
+  const counts = new Map<number, number>();
+  for (const weight of weights) counts.set(weight, (counts.get(weight) ?? 0) + 1);
+  const never = [...counts].filter(([weight, count]) => Math.round(weight * count) === 0);
+  if (never.length > 0) throw new DataError(never.map(([weight, count]) => ({ where: 'train_data', what: `weight ${weight} shows none of ${plural(count, 'sequence')} in an epoch`, fix: `Raise it to at least ${Math.ceil(50 / count) / 100}.` })));
 }
 
 function leaked(train: readonly TextSample[], held: readonly TextSample[]): Problem[] {
