@@ -171,7 +171,7 @@ export class Builder {
   softmax = (x: Value, axis = -1) => this.add1('Softmax', [x], { axis: axis < 0 ? axis + x.shape.length : axis });
   logSoftmax = (x: Value, axis = -1) => this.add1('LogSoftmax', [x], { axis: axis < 0 ? axis + x.shape.length : axis });
   matMul = (a: Value, b: Value) => this.add1('MatMul', [a, b], {});
-  fusedMatMul = (a: Value, b: Value, { transA = false, transB = false }) => this.add1('FusedMatMul', [a, b], { transA, transB });
+  fusedMatMul = (a: Value, b: Value, { transA = false, transB = false, alpha = 1 }) => this.add1('FusedMatMul', [a, b], { transA, transB, alpha });
   gemm = (a: Value, b: Value, { transA = false, transB = false } = {}, c?: Value) => this.add1('Gemm', [a, b, c], { transA, transB });
   conv = (x: Value, weight: Value, bias: Maybe, attributes: ConvAttributes) => this.add1('Conv', [x, weight, bias], attributes);
   linear = (x: Value, weight: Value, bias?: Value) => this.add1('Linear', [x, weight, bias], {});

@@ -109,8 +109,8 @@ export interface OpAttributes {
   ConvGradInput: ConvAttributes & { readonly shape: Shape };
   /** dW of Conv, given dy and x; `shape` is W's. */
   ConvGradWeight: ConvAttributes & { readonly shape: Shape };
-  /** MatMul with either operand's last two axes exchanged first (com.microsoft). */
-  FusedMatMul: { readonly transA: boolean; readonly transB: boolean };
+  /** alpha times the MatMul with either operand's last two axes exchanged first (com.microsoft). */
+  FusedMatMul: { readonly transA: boolean; readonly transB: boolean; readonly alpha: number };
   Gelu: { readonly approximate: 'none' | 'tanh' };
   GeluGrad: { readonly approximate: 'none' | 'tanh' };
   /** y = x · sigmoid(alpha x): SiLU for alpha 1, CLIP's "quick gelu" for alpha 1.702. */

@@ -176,8 +176,8 @@ const emissions: { readonly [K in OpName]: Emit<K> | Emission<K> | 'decompose' }
   LogSoftmax: withAxis,
   MatMul: same,
   FusedMatMul: (e, node) => {
-    const { transA, transB } = node.attributes;
-    e.node('FusedMatMul', [nameOf(node, 0), nameOf(node, 1)], node.outputs, { transA: int(transA), transB: int(transB) }, 'com.microsoft');
+    const { transA, transB, alpha } = node.attributes;
+    e.node('FusedMatMul', [nameOf(node, 0), nameOf(node, 1)], node.outputs, { transA: int(transA), transB: int(transB), alpha: float(alpha) }, 'com.microsoft');
   },
   Gemm: (e, node) =>
     e.node('Gemm', node.inputs.map((value) => value?.name), node.outputs, { transA: int(node.attributes.transA), transB: int(node.attributes.transB) }),

@@ -63,6 +63,15 @@ function partOf(g: Builder, x: Value, fromLast: number, start: number, end: numb
 
 const rowsOf = (g: Builder, x: Value, start: number, end: number) => partOf(g, x, 2, start, end);
 
+/** Rows of [B, S, H·d] as [B, groups, repeat · rows, d]. Cut before they are transposed: there the rows of one text lie together. */
+const queryRows = (g: Builder, x: Value, heads: Heads, { start, end }: Block): Value => folded(g, splitQuery(g, rowsOf(g, x, start, end), heads));
+
+/** Rows of the blocks one after the other, each [B, groups, repeat · rows, d], as [B, S, H·d]. */
+function joinedRows(g: Builder, blocks: readonly Value[], heads: Heads): Value {
+  const rows = blocks.map((block) => join(g, unfolded(g, block, heads)));
+  return rows.length === 1 ? rows[0] : g.concat(rows, 1);
+}
+
 interface Block {
   readonly start: number;
   readonly end: number;
@@ -128,57 +137,52 @@ interface Probabilities {
   readonly bent?: Value;
 }
 
-/** softmax(cap(scale · q kᵀ) + mask) for a block: its rows of q, scaled and folded, and the keys it sees. */
-function probabilities(g: Builder, q: Value, k: Value, mask: Value | undefined, { softcap, ...attributes }: AttentionAttributes): Probabilities {
-  const product = g.fusedMatMul(q, k, { transB: true });
+/** softmax(cap(scale · q kᵀ) + mask) for a block: its rows of q, folded, and the keys it sees. */
+function probabilities(g: Builder, q: Value, k: Value, mask: Value | undefined, { softcap, scale, ...attributes }: AttentionAttributes): Probabilities {
+  const product = g.fusedMatMul(q, k, { transB: true, alpha: softcap === undefined ? scale : scale / softcap });
   const bent = softcap === undefined ? undefined : g.tanh(product);
   const scores = softcap === undefined || bent === undefined ? product : g.mul(bent, softcap);
-  const masked = mask === undefined ? scores : folded(g, g.add(unfolded(g, scores, headsOf(attributes)), mask));
+  const masked = mask === undefined ? scores : folded(g, g.add(unfolded(g, scores, headsOf({ scale, ...attributes })), mask));
   return { p: g.softmax(masked), bent };
 }
 
 export function attention(g: Builder, node: NodeOf<'Attention'>, blockElements = BLOCK_ELEMENTS): Value[] {
   const [q3, k3, v3, mask] = node.inputs as [Value, Value, Value, Value | undefined]; // arity of the operator table
-  const { scale, softcap } = node.attributes;
   const heads = headsOf(node.attributes);
-  const q = g.mul(splitQuery(g, q3, heads), softcap === undefined ? scale : scale / softcap);
   const [k, v] = [k3, v3].map((x) => splitKey(g, x, heads));
-  const parts = blocksOf(q3, k3, node.attributes, blockElements).map((block) => {
-    const rows = folded(g, rowsOf(g, q, block.start, block.end));
-    const { p } = probabilities(g, rows, rowsOf(g, k, 0, block.keys), maskOf(g, mask, node.attributes, block), node.attributes);
-    return unfolded(g, g.matMul(p, rowsOf(g, v, 0, block.keys)), heads);
+  const blocks = blocksOf(q3, k3, node.attributes, blockElements).map((block) => {
+    const { p } = probabilities(g, queryRows(g, q3, heads, block), rowsOf(g, k, 0, block.keys), maskOf(g, mask, node.attributes, block), node.attributes);
+    return g.matMul(p, rowsOf(g, v, 0, block.keys));
   });
-  return [join(g, parts.length === 1 ? parts[0] : g.concat(parts, parts[0].shape.length - 2))];
+  return [joinedRows(g, blocks, heads)];
 }
 
 export function attentionGrad(g: Builder, node: NodeOf<'AttentionGrad'>, blockElements = BLOCK_ELEMENTS): Value[] {
   const [q3, k3, v3, mask, y3, dy3] = node.inputs as [Value, Value, Value, Value | undefined, Value, Value]; // arity of the operator table
-  const { scale, softcap } = node.attributes;
+  const { scale: alpha } = node.attributes;
   const heads = headsOf(node.attributes);
-  const [q, dy, y] = [q3, dy3, y3].map((x) => splitQuery(g, x, heads));
   const [k, v] = [k3, v3].map((x) => splitKey(g, x, heads));
-  const scaled = g.mul(q, softcap === undefined ? scale : scale / softcap);
+  const dot3 = rowDots(g, dy3, y3, node.attributes);
   const blocks = blocksOf(q3, k3, node.attributes, blockElements).map((block) => {
-    const [rows, seen] = [(x: Value) => folded(g, rowsOf(g, x, block.start, block.end)), (x: Value) => rowsOf(g, x, 0, block.keys)];
-    const { p, bent } = probabilities(g, rows(scaled), seen(k), maskOf(g, mask, node.attributes, block), node.attributes);
-    const dYrows = rows(dy);
-    // D = rowsum(dO ∘ O); dS = P ∘ (dO Vᵀ − D), and d cap(s) / ds = 1 − tanh²(s / softcap)
-    const d = g.reduceSum(g.mul(dYrows, rows(y)), [3], true);
-    const dCapped = g.mul(p, g.sub(g.fusedMatMul(dYrows, seen(v), { transB: true }), d));
+    const [q, dy, d] = [q3, dy3, dot3].map((x) => queryRows(g, x, heads, block));
+    const [keys, values] = [k, v].map((x) => rowsOf(g, x, 0, block.keys));
+    const { p, bent } = probabilities(g, q, keys, maskOf(g, mask, node.attributes, block), node.attributes);
+    // dS = P ∘ (dO Vᵀ − D), and d cap(s) / ds = 1 − tanh²(s / softcap)
+    const dCapped = g.mul(p, g.sub(g.fusedMatMul(dy, values, { transB: true }), d));
     const dS = bent === undefined ? dCapped : g.mul(dCapped, g.sub(1, g.mul(bent, bent)));
-    return {
-      dq: unfolded(g, g.matMul(dS, seen(k)), heads),
-      dk: g.fusedMatMul(dS, rows(scaled), { transA: true }),
-      dv: g.fusedMatMul(p, dYrows, { transA: true }),
-    };
+    return { dq: g.fusedMatMul(dS, keys, { alpha }), dk: g.fusedMatMul(dS, q, { transA: true, alpha }), dv: g.fusedMatMul(p, dy, { transA: true }) };
   });
-  const dQ = blocks.map(({ dq }) => dq);
-  const dK = sumOfRows(g, blocks.map(({ dk }) => dk), k3.shape[1]);
   return [
-    join(g, g.mul(dQ.length === 1 ? dQ[0] : g.concat(dQ, q.shape.length - 2), scale)),
-    join(g, softcap === undefined ? dK : g.mul(dK, softcap)),
+    joinedRows(g, blocks.map(({ dq }) => dq), heads),
+    join(g, sumOfRows(g, blocks.map(({ dk }) => dk), k3.shape[1])),
     join(g, sumOfRows(g, blocks.map(({ dv }) => dv), k3.shape[1])),
   ];
+}
+
+/** D = rowsum(dO ∘ O) of each head: [B, S, H]. */
+function rowDots(g: Builder, dy: Value, y: Value, { q_num_heads }: AttentionAttributes): Value {
+  const [b, s, width] = y.shape;
+  return g.reduceSum(g.reshape(g.mul(dy, y), [b, s, q_num_heads, width / q_num_heads]), [3]);
 }
 
 /** Σ of tensors [B, groups, so many rows, d], each from the first row on -> [B, groups, rows, d]. */

@@ -55,8 +55,9 @@ function turned(g: Builder, weight: Value): Value {
 
 export function fusedMatMul(g: Builder, node: NodeOf<'FusedMatMul'>): Value[] {
   const [a, b] = inputsOf(node);
-  const { transA, transB } = node.attributes;
-  return [g.matMul(transA ? swapLast(g, a) : a, transB ? swapLast(g, b) : b)];
+  const { transA, transB, alpha } = node.attributes;
+  const product = g.matMul(transA ? swapLast(g, a) : a, transB ? swapLast(g, b) : b);
+  return [alpha === 1 ? product : g.mul(product, alpha)];
 }
 
 function swapLast(g: Builder, x: Value): Value {

@@ -103,13 +103,13 @@ export const product: Kernels<Product> = {
       return sum(a.shape[a.shape.length - 1], (k) => at(a, [...batch, row, k]) * at(b, [...batch, k, column]));
     }),
   ],
-  FusedMatMul: ([a, b], { transA, transB }, [{ shape }]) => {
+  FusedMatMul: ([a, b], { transA, transB, alpha }, [{ shape }]) => {
     const depth = a.shape[a.shape.length - (transA ? 2 : 1)];
     const turned = (batch: readonly number[], i: number, j: number, swap: boolean) => [...batch, ...(swap ? [j, i] : [i, j])];
     return [
       generate(shape, (index) => {
         const [batch, [row, column]] = [index.slice(0, -2), index.slice(-2)];
-        return sum(depth, (k) => at(a, turned(batch, row, k, transA)) * at(b, turned(batch, k, column, transB)));
+        return alpha * sum(depth, (k) => at(a, turned(batch, row, k, transA)) * at(b, turned(batch, k, column, transB)));
       }),
     ];
   },

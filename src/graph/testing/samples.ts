@@ -171,10 +171,10 @@ export const samples: Samples = {
     of({}, x([3, 4]), x([2, 4, 1])),
   ],
   FusedMatMul: [
-    of({ transA: false, transB: false }, x([2, 2, 3]), x([3, 4])),
-    of({ transA: true, transB: false }, x([2, 3, 2]), x([2, 3, 4])),
-    of({ transA: false, transB: true }, x([2, 1, 2, 3]), x([4, 5, 3])),
-    of({ transA: true, transB: true }, x([2, 3, 2]), x([4, 3])),
+    of({ transA: false, transB: false, alpha: 1 }, x([2, 2, 3]), x([3, 4])),
+    of({ transA: true, transB: false, alpha: 1 }, x([2, 3, 2]), x([2, 3, 4])),
+    of({ transA: false, transB: true, alpha: 0.375 }, x([2, 1, 2, 3]), x([4, 5, 3])),
+    of({ transA: true, transB: true, alpha: 0.375 }, x([2, 3, 2]), x([4, 3])),
   ],
   Gemm: [false, true].flatMap((transA) =>
     [false, true].flatMap((transB) =>
