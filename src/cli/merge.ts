@@ -1,7 +1,8 @@
 // lora merge: an adapter in the weights of its base model, as a new model folder.
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../errors.ts';
+import { baseFolder } from '../export/base-folder.ts';
 import { mergeLora } from '../export/merge.ts';
 import { readPeftFolder } from '../export/peft.ts';
 import { exportSource } from '../export/source.ts';
@@ -15,18 +16,19 @@ export const mergeCommand: Command = {
   summary: 'Write a language model with an adapter in its weights, as a folder that needs the adapter no more',
   arguments: [{ name: '<adapter>', key: 'adapter', description: 'folder of the adapter (with adapter_config.json)' }],
   flags: [
-    { flags: '-b, --base <folder>', key: 'base', description: 'folder of the base model', required: true },
+    { flags: '-b, --base <folder>', key: 'base', description: 'folder of the base model; by default the one that the adapter names' },
     { flags: '-o, --output <folder>', key: 'output', description: 'the folder to make', required: true },
     { flags: '--dtype <type>', key: 'dtype', description: 'float32, float16 or bfloat16; by default each weight as it is in the base model' },
   ],
-  examples: ['lora merge output/support_lora --base models/tiny-llm --output output/merged', 'lora export --to gguf output/merged'],
+  examples: ['lora merge output/support_lora --output output/merged', 'lora export --to gguf output/merged'],
   run,
 };
 
 function run({ adapter, base, output, dtype }: Readonly<Record<string, unknown>>): number {
-  const [from, to] = [String(base), String(output)];
-  const lora = readPeftFolder(adapterFolder(String(adapter)));
-  if (!existsSync(join(from, 'config.json'))) throw new UserError([{ where: `--base ${from}`, what: existsSync(from) ? 'there is no config.json in it' : 'there is no such folder', fix: 'Name the folder of the model that the adapter was trained on.' }]);
+  const to = String(output);
+  const folder = adapterFolder(String(adapter));
+  const lora = readPeftFolder(folder);
+  const from = baseFolder({ folder, named: lora.baseModel, ...(base !== undefined && { given: String(base) }) });
   const type: FloatDType | undefined = dtype === undefined ? undefined : choice('--dtype', String(dtype), ['float32', 'float16', 'bfloat16']);
   mergeLora({ base: from, lora, output: to, ...(type !== undefined && { dtype: type }) });
   const files = readdirSync(to).filter((name) => name.endsWith('.safetensors'));

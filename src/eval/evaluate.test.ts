@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { sequencesOf } from '../dataset/text/sequences.ts';
-import { CheckpointError, DataError, type UserError } from '../errors.ts';
+import { CheckpointError, DataError, UserError } from '../errors.ts';
 import { writeTinyModel } from '../export/language-model.test-util.ts';
 import type { LoraWeights } from '../export/lora.ts';
 import { writePeftFolder } from '../export/peft.ts';
@@ -134,7 +134,7 @@ test('adapters that are none, or belong to another base', async () => {
   assert.match(await refused({ adapter: at('base') }, CheckpointError), /base: is a whole model, not an adapter/);
   const [down, up] = [[4, 32], [64, 4]].map((shape) => ({ dtype: 'float32' as const, shape, data: new Float32Array(shape[0] * shape[1]) }));
   writePeftFolder(at('alien'), { modules: [{ path: 'model.layers.0.self_attn.q_proj', down, up, alpha: 1 }, { path: 'model.layers.9.self_attn.q_proj', down, up, alpha: 1 }], rslora: false, dtype: 'float32', baseModel: 'someone/model' });
-  assert.match(await refused({ adapter: at('alien') }, CheckpointError), /adapter_config.json: its base model "someone\/model" is not on this machine\n.*Name the folder/);
+  assert.match(await refused({ adapter: at('alien') }, UserError), /adapter_config.json: its base model, someone\/model, is no folder here\n.*--base <folder>/);
   assert.match(await refused({ adapter: at('alien'), baseModel: at('base') }, CheckpointError), /layers.0.*: the adapter is for a layer \[64, 32\], the base has \[64, 64\]\n.*\n.*layers.9.*: the base has no such layer/);
 });
 

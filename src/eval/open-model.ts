@@ -1,8 +1,8 @@
 // A base model and its adapter from files, ready to answer.
-import { existsSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { loadLanguageModel, type LanguageModelWeights } from '../checkpoints/hf-folder.ts';
 import { CheckpointError, type Problem } from '../errors.ts';
+import { baseFolder } from '../export/base-folder.ts';
 import { type LanguageLora, loraScale } from '../export/language-lora.ts';
 import { throwProblems } from '../export/lora.ts';
 import { readPeftFolder } from '../export/peft.ts';
@@ -45,7 +45,7 @@ export interface OpenModel {
 export function openModel(files: ModelFiles): OpenModel {
   const folder = adapterFolder(files.adapter);
   const lora = readPeftFolder(folder);
-  const base = files.baseModel ?? baseOf(lora.baseModel, folder);
+  const base = files.baseModel ?? baseFolder({ folder, named: lora.baseModel });
   const model = loadLanguageModel(base);
   throwProblems(mismatches(lora, model), folder);
   const tokenizer = readTextTokenizer(model.path);
@@ -61,12 +61,6 @@ function adapterFolder(path: string): string {
   if (source.kind === 'adapter') return source.folder;
   const what = source.kind === 'model' ? 'is a whole model, not an adapter' : 'is an adapter for pictures; only language models are asked questions';
   throw new CheckpointError([{ where: path, what, fix: 'Name the folder of an adapter, with adapter_config.json.' }]);
-}
-
-function baseOf(named: string | undefined, folder: string): string {
-  if (named !== undefined && existsSync(named)) return named;
-  const what = named === undefined ? 'it does not say which base model it belongs to' : `its base model "${named}" is not on this machine`;
-  throw new CheckpointError([{ where: join(folder, 'adapter_config.json'), what, fix: 'Name the folder of the base model.' }]);
 }
 
 /** The generator's modules, their alpha such that alpha / rank is the adapter's scale (rsLoRA too), and their weights. */

@@ -1,11 +1,12 @@
 // An adapter or a model at a path as one GGUF file for llama.cpp: finds out what is there, checks all, then writes.
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
-import { basename, isAbsolute, join, resolve } from 'node:path';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
 import { writeFileAtomically } from '../checkpoints/write-file.ts';
 import { UserError } from '../errors.ts';
 import { languageModelParameters } from '../models/decoder.ts';
 import { languageFamilies } from '../models/language-families.ts';
 import type { GgmlWritable } from '../tensor/ggml-types.ts';
+import { baseFolder } from './base-folder.ts';
 import { ggufFamily } from './gguf-families.ts';
 import { ggufLoraProblems, writeGgufLora } from './gguf-lora.ts';
 import { writeGgufModel } from './gguf-model.ts';
@@ -13,7 +14,7 @@ import type { LanguageLora } from './language-lora.ts';
 import { throwProblems } from './lora.ts';
 import { fitProblems } from './merge.ts';
 import { readLanguageConfig } from './model-files.ts';
-import { readPeftFolder, type PeftFolder } from './peft.ts';
+import { readPeftFolder } from './peft.ts';
 import { exportSource } from './source.ts';
 
 export interface GgufExportOptions {
@@ -65,7 +66,7 @@ function exportModel(folder: string, { base, output, type = 'f16' }: GgufExportO
 function exportAdapter(folder: string, { base, output, type: wanted }: GgufExportOptions): Written {
   if (wanted === 'q8_0') throw new UserError([{ where: folder, what: 'an adapter is not quantised: its factors are small, and llama.cpp reads them as f32, f16 or bf16', fix: 'Leave --type out.' }]);
   const lora = readPeftFolder(folder);
-  const path = baseFolder(folder, lora, base);
+  const path = baseFolder({ folder, named: lora.baseModel, given: base });
   const config = readLanguageConfig(path);
   const { architecture } = ggufFamily(config.model_type);
   const unreachable = ggufLoraProblems(lora.modules.map((module) => module.path), config);
@@ -75,20 +76,6 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
   const file = outputFile(output, folder, `${nameOf(folder)}-lora.gguf`);
   writeFileAtomically(file, writeGgufLora({ ...lora, config, type, name: nameOf(folder) }));
   return { kind: 'adapter', file, architecture, type, layers: lora.modules.length };
-}
-
-/** The base's folder: the given one, or what the adapter names, from here or from the adapter's folder. */
-function baseFolder(folder: string, { baseModel }: PeftFolder, given: string | undefined): string {
-  const fix = "Name the base model's folder: --base <folder>. Only its config.json is read.";
-  if (given !== undefined) {
-    if (existsSync(join(given, 'config.json'))) return given;
-    throw new UserError([{ where: `--base ${given}`, what: existsSync(given) ? 'there is no config.json in it' : 'there is no such folder', fix }]);
-  }
-  if (baseModel === undefined) throw new UserError([{ where: join(folder, 'adapter_config.json'), what: 'it does not name its base model', fix }]);
-  const candidates = isAbsolute(baseModel) ? [baseModel] : [baseModel, join(folder, baseModel)];
-  const found = candidates.find((candidate) => existsSync(join(candidate, 'config.json')));
-  if (found !== undefined) return found;
-  throw new UserError([{ where: join(folder, 'adapter_config.json'), what: `its base model, ${baseModel}, is no folder here`, fix }]);
 }
 
 /** Layers and sizes that the base, by its configuration, does not have. */
