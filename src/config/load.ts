@@ -5,7 +5,8 @@ import { ConfigError, type Problem } from '../errors.ts';
 import { decodeText } from '../util/decode-text.ts';
 import { findPaths } from './paths.ts';
 import { configJsonSchema, configKeys, trainSchema, type ConfigKey, type TrainConfig } from './schema.ts';
-import { translate } from './language-spellings.ts';
+import { withLastLayers, withNamedData } from './language-data.ts';
+import { isForTexts, translate, type Translated } from './language-spellings.ts';
 import { suggest, suggestKey } from './spellings.ts';
 import { expected, fromText, show } from './values.ts';
 import { parseYaml } from './yaml.ts';
@@ -82,7 +83,7 @@ function whyUnreadable(cause: unknown): Pick<Problem, 'what' | 'fix'> {
 }
 
 function check(found: Readonly<Record<string, unknown>>, foundAt: ConfigSource): LoadedConfig {
-  const translated = found.task_type === 'text-generation' ? translate(found) : undefined;
+  const translated = isForTexts(found) ? otherSpellings(found, foundAt) : undefined;
   const source = translated === undefined ? foundAt : renamed(foundAt, translated.renamed);
   const { values, problems } = readValues(translated === undefined ? found : withDataDir(translated.values), source);
   problems.push(...(translated?.problems ?? []).map(({ key, ...problem }) => ({ where: placeOf(key, source), ...problem })));
@@ -93,8 +94,20 @@ function check(found: Readonly<Record<string, unknown>>, foundAt: ConfigSource):
   const issues = parsed.success ? [] : parsed.error.issues.map((issue) => toProblem(issue, values, source));
   const all = distinct([...problems, ...issues.filter(({ where }) => !bad.has(where)), ...located]);
   if (all.length > 0 || !parsed.success) throw new ConfigError(inFileOrder(all, source));
-  const ignored = (translated?.ignored ?? []).map((key) => ({ where: placeOf(key, source), what: 'has no effect here' }));
-  return { config: parsed.data, source, warnings: [...ignored, ...foreignKeys(values, parsed.data.task_type, source)] };
+  const notes = (translated?.notes ?? []).map(({ key, what }) => ({ where: placeOf(key, source), what }));
+  return { config: parsed.data, source, warnings: [...notes, ...withoutEffect(translated?.ignored ?? [], source), ...foreignKeys(values, parsed.data.task_type, source)] };
+}
+
+function otherSpellings(found: Readonly<Record<string, unknown>>, { path }: ConfigSource): Translated {
+  const named = withNamedData(found, path);
+  const translated = translate(withLastLayers(named.values, path));
+  return { ...translated, problems: [...named.problems, ...translated.problems] };
+}
+
+/** Files of other trainers have many such keys: they are told in one line. */
+function withoutEffect(keys: readonly string[], source: ConfigSource): Problem[] {
+  if (keys.length <= 2) return keys.map((key) => ({ where: placeOf(key, source), what: 'has no effect here' }));
+  return [{ where: source.path ?? 'config', what: `${keys.length} keys have no effect here: ${keys.join(', ')}` }];
 }
 
 /** A list of files makes train_data_dir needless. */

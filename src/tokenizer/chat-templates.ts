@@ -35,6 +35,7 @@ export const otherTemplateNames: Readonly<Record<string, ChatTemplateName>> = {
   qwen2: 'chatml',
   qwen25: 'chatml',
   qwen3: 'chatml',
+  qwen3nothink: 'chatml',
   llama31: 'llama-3',
   llama32: 'llama-3',
   gemma2: 'gemma',
