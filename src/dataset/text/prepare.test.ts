@@ -71,7 +71,7 @@ test('too long: whole answers are kept, else the end is cut and said; drop and r
   const turns = await prepare([chat('a', 'b', 'c', long)], { template: 'phi-3', maxSeqLength: 40 });
   assert.match(shown(turns)[0], /^<\|user\|>\na<\|end\|>\n<\|assistant\|>\n⟦b<\|end\|>\n⟧$/);
   assert.match(formatProblem(turns.warnings[0]), /a\.jsonl:1: has \d+ tokens, more than max_seq_length 40: only the first 1 of its 2 answers fit/);
-  const cut = await prepare([chat('a', long)], { template: 'phi-3', maxSeqLength: 40 });
+  const cut = await prepare([chat('a', long), chat('a', 'b')], { template: 'phi-3', maxSeqLength: 40 });
   assert.equal(cut.train[0].ids.length, 40);
   assert.match(formatProblem(cut.warnings[0]), /its answer is cut off/);
   const dropped = await prepare([chat('a', long), chat('a', 'b')], { template: 'phi-3', maxSeqLength: 40, excessLength: 'drop' });
@@ -92,6 +92,7 @@ test('faults that training would not show', async () => {
   assert.match((await problems([chat('a', 'b')], { template: "{{ raise_exception('No!') }}" }))[0], /^1: .* refuses it: No!/);
   const deaf = "{% for m in messages if m.role == 'user' %}{{ m.content }}</s>{% endfor %}";
   assert.match((await problems([chat('a word', 'a')], { template: deaf }))[0], /^1: .* does not write the assistant's answer/); // though the question has the answer's words
+  assert.match((await problems([chat('a', long), chat('b', long)], { template: 'phi-3', maxSeqLength: 40 }))[1], /^2: .*: its answer is cut off/); // no answer would end
   const many = await problems(Array.from({ length: 20 }, (_, i) => chat(`${i} ${long}`, 'b')), { template: 'phi-3', maxSeqLength: 40 });
   assert.equal(many.length, 6);
   assert.match(many[5], /15 more samples: nothing trained/);
@@ -115,6 +116,8 @@ test('validation: a share drawn by the seed, whole samples, or files of its own'
   assert.deepEqual(where(first.validation), where(again.validation));
   assert.deepEqual([...where(first.train), ...where(first.validation)].map(Number).sort((a, b) => a - b), records.map((_, i) => i + 1));
   const files = { 't.jsonl': JSON.stringify(records[0]), 'v.jsonl': records.slice(0, 2).map((record) => JSON.stringify(record)).join('\n') };
+  const broken = { 't.jsonl': '{}', 'v.jsonl': 'x' };
+  await assert.rejects(withFolder(broken, (folder) => prepareTextData({ sources: [{ path: join(folder, 't.jsonl') }], validationSources: [{ path: join(folder, 'v.jsonl') }], tokenizer: gpt2, maxSeqLength: 64, seed: 1 })), (error) => error instanceof DataError && error.problems.length === 2);
   const own = await withFolder(files, (folder) =>
     prepareTextData({ sources: [{ path: join(folder, 't.jsonl'), weight: 2 }], validationSources: [{ path: join(folder, 'v.jsonl') }], tokenizer: gpt2, template: chatTemplate(gpt2, 'phi-3'), maxSeqLength: 64, seed: 1 }));
   assert.deepEqual([own.train.length, own.validation.length, own.weights], [1, 2, [2]]);

@@ -31,12 +31,11 @@ export interface TextData {
  */
 export async function prepareTextData(options: TextDataOptions): Promise<TextData> {
   const { sources, validationSources = [], validationShare = 0, seed } = options;
-  const read = await readTextFiles(sources);
-  const held: ReadText = validationSources.length > 0 ? await readTextFiles(validationSources) : { samples: [], notices: [], warnings: [] };
+  const [read, held] = await bothRead(readTextFiles(sources), validationSources.length > 0 ? readTextFiles(validationSources) : { samples: [], notices: [], warnings: [] });
   const train = tokenized(read.samples, options);
   const validation = tokenized(held.samples, options);
   const findings = [...train.findings, ...validation.findings];
-  const problems = [...errorsOf(findings, train.answers), ...nothingLeft(train.sequences, findings)];
+  const problems = [...errorsOf(findings, train), ...nothingLeft(train.sequences, findings)];
   if (problems.length > 0) throw new DataError(problems);
   const [kept, drawn] = split(train.sequences, validationSources.length > 0 ? 0 : validationShare, seed);
   const weights = kept.map(({ sample }) => sources[sample.source].weight ?? 1);
@@ -50,11 +49,24 @@ export async function prepareTextData(options: TextDataOptions): Promise<TextDat
   };
 }
 
+/** The faults of both in one error. */
+async function bothRead(...files: readonly (ReadText | Promise<ReadText>)[]): Promise<readonly [ReadText, ReadText]> {
+  const problems: Problem[] = [];
+  const read: ReadText[] = [];
+  for (const outcome of await Promise.allSettled(files)) {
+    if (outcome.status === 'fulfilled') read.push(outcome.value);
+    else if (outcome.reason instanceof DataError) problems.push(...outcome.reason.problems);
+    else throw outcome.reason;
+  }
+  if (problems.length > 0) throw new DataError(problems);
+  return [read[0], read[1]];
+}
+
 interface Tokenized {
   readonly sequences: readonly Sequence[];
   readonly findings: readonly Finding[];
-  /** Sequences of conversations and completions, which end with an answer. */
-  readonly answers: number;
+  /** Whether there are answers, and none ends with a mark that is trained: the model would never learn to stop. */
+  readonly endless: boolean;
 }
 
 function tokenized(samples: readonly TextSample[], options: SequenceOptions): Tokenized {
@@ -62,15 +74,16 @@ function tokenized(samples: readonly TextSample[], options: SequenceOptions): To
   const all = samples.map((sample) => sequencesOf(sample, options));
   const sequences = all.flatMap((one) => one.sequences);
   const findings = all.flatMap((one, i) => [...one.findings, ...inWords(samples[i])]);
-  return { sequences, findings, answers: sequences.filter(({ sample }) => sample.content.kind !== 'text').length };
+  const ends = new Set([...options.tokenizer.specialIds, ...options.tokenizer.endIds]);
+  const answers = sequences.filter(({ sample }) => sample.content.kind !== 'text');
+  return { sequences, findings, endless: answers.length > 0 && !answers.some(({ ids, trained }) => ids.some((id, i) => trained[i] === 1 && ends.has(id))) };
 }
 
 // ---- what the findings become --------------------------------------------------------------------------------------------
 
-function errorsOf(findings: readonly Finding[], answers: number): Problem[] {
-  const endless = findings.filter(({ kind }) => kind === 'no end token');
-  const errors = findings.filter(({ severity }) => severity === 'error');
-  return byKind(answers > 0 && endless.length >= answers ? [...errors, ...endless] : errors);
+/** Where no answer at all ends with a mark that is trained, what is a warning for one sample is an error. */
+function errorsOf(findings: readonly Finding[], { endless }: Tokenized): Problem[] {
+  return byKind(findings.filter(({ kind, severity }) => severity === 'error' || (endless && (kind === 'no end token' || kind === 'cut off'))));
 }
 
 function byKind(findings: readonly Finding[]): Problem[] {
