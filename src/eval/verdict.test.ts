@@ -150,3 +150,10 @@ test('the likelihood decides where the answers do not, unless they lean the othe
   assert.equal(trendOfSet(set(each(0.1), each(-1))), 'better');
   assert.match(verdictOf(set(each(0.1), each(-1)), undefined).reasons[0], /although the exact wording expected has become less likely/);
 });
+
+test('of a general set that is answered as before the likelihood must change much', () => {
+  const swinging = Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? 0.3 : -0.31));
+  assert.equal(trendOfSet(set(swinging, each(-0.12)), true), 'unclear');
+  assert.equal(trendOfSet(set(swinging, each(-0.25)), true), 'worse');
+  assert.match(verdictOf(set(each(0.1), each(1)), set(swinging, each(-0.12))).reasons[1], /does less well, 50 → 50 of 100 points, but that may be chance/);
+});
