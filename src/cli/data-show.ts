@@ -27,7 +27,7 @@ async function run({ config: path, sample }: Readonly<Record<string, unknown>>):
   const { config, source, warnings } = loadConfig(String(path));
   if (config.task_type !== 'text-generation') throw new ConfigError([{ where: placeOf('task_type', source), what: `is ${config.task_type}; only the data of language models is shown`, fix: 'Name the file of a run with task_type: text-generation.' }]);
   const tokenizer = readTextTokenizer(languageModelFolder(config.base_model));
-  const template = chatTemplate(tokenizer, config.chat_template);
+  const template = chatTemplate(tokenizer, config.chat_template, placeOf('chat_template', source));
   const data = await configuredTextData(config, { tokenizer, template });
   const shown = chosen(data, sample);
   const lines = [...data.notices.map((notice) => visible(notice)), '', ...legend(), ...shown.flatMap((index) => ['', ...sampleLines(data, index, tokenizer)]), ...found([...warnings, ...data.warnings])];

@@ -26,38 +26,39 @@ type Marks = Pick<TextTokenizer, 'marks' | 'addsBos' | 'chatTemplate'>;
 
 /**
  * The template of `name` (a name of the table, Jinja itself, or "tokenizer"); without a name the tokenizer's own;
- * undefined where it has none. Throws ConfigError for an unknown name, CheckpointError for a template that cannot be read.
+ * undefined where it has none. Throws ConfigError for an unknown name, CheckpointError for a template that cannot be read;
+ * `where` names its place in messages.
  */
-export function chatTemplate(tokenizer: Marks, name?: string): ChatTemplate | undefined {
-  if (name === undefined || name === 'tokenizer' || name === 'tokenizer_default') return tokenizer.chatTemplate === undefined ? undefined : compiled("the tokenizer's", tokenizer.chatTemplate, tokenizer);
-  if (/\{[{%]/.test(name)) return compiled('of the configuration', name, tokenizer);
-  const known = knownName(name);
-  return compiled(known, chatTemplates[known], { ...tokenizer, marks: { bos_token: '', eos_token: '', ...tokenizer.marks } });
+export function chatTemplate(tokenizer: Marks, name?: string, where = 'chat_template'): ChatTemplate | undefined {
+  if (name === undefined || name === 'tokenizer' || name === 'tokenizer_default') return tokenizer.chatTemplate === undefined ? undefined : compiled("the tokenizer's", tokenizer.chatTemplate, tokenizer, where);
+  if (/\{[{%]/.test(name)) return compiled('of the configuration', name, tokenizer, where);
+  const known = knownName(name, where);
+  return compiled(known, chatTemplates[known], { ...tokenizer, marks: { bos_token: '', eos_token: '', ...tokenizer.marks } }, where);
 }
 
 const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '');
 
-function knownName(name: string): ChatTemplateName {
+function knownName(name: string, where: string): ChatTemplateName {
   // `Object.keys` forgets the keys' type.
   const names = Object.keys(chatTemplates) as ChatTemplateName[];
   const found = names.find((one) => bare(one) === bare(name)) ?? otherTemplateNames[bare(name)];
   if (found !== undefined) return found;
   const what = `there is no chat template "${name}"; there are ${names.join(', ')}`;
-  throw new ConfigError([{ where: 'chat_template', what, fix: `Did you mean "${closest(name, names)}"? Without the key, the tokenizer's own is used.` }]);
+  throw new ConfigError([{ where, what, fix: `Did you mean "${closest(name, names)}"? Without the key, the tokenizer's own is used.` }]);
 }
 
-function compiled(name: string, source: string, { marks, addsBos }: Marks): ChatTemplate {
-  const template = parsed(name, source);
+function compiled(name: string, source: string, { marks, addsBos }: Marks, where: string): ChatTemplate {
+  const template = parsed(name, source, where);
   const render = (messages: readonly ChatMessage[], addGenerationPrompt: boolean): string =>
     template.render({ ...jinjaFunctions, ...marks, adds_bos: addsBos, messages: messages.map((message) => ({ ...message })), add_generation_prompt: addGenerationPrompt, tools: null, documents: null });
   return { name, source, render };
 }
 
-function parsed(name: string, source: string): ReturnType<typeof jinjaTemplate> {
+function parsed(name: string, source: string, where: string): ReturnType<typeof jinjaTemplate> {
   try {
     return jinjaTemplate(source);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CheckpointError([{ where: 'chat_template', what: `the chat template (${name}) cannot be read: ${reason}`, fix: 'Choose one by name, for example chat_template: chatml.' }], { cause });
+    throw new CheckpointError([{ where, what: `the chat template (${name}) cannot be read: ${reason}`, fix: 'Choose one by name, for example chat_template: chatml.' }], { cause });
   }
 }

@@ -99,12 +99,18 @@ test('faults that training would not show', async () => {
 });
 
 test('marks in the words and damaged signs are warnings, named with the message', async () => {
-  const data = await prepare([chat('what is </s>?', 'an end'), chat('a', 'half \ud83d'), { prompt: 'lost \ufffd', completion: 'b' }, { text: '<s>may hold marks</s>' }], { template: 'phi-3' });
+  const data = await prepare([chat('what is </s>?', 'an end'), chat('a', 'half \ud83d'), { prompt: 'lost \ufffd', completion: 'b' }, { text: '<s>may hold marks</s>' }], { template: 'plain' });
   assert.deepEqual(data.warnings.map(({ where, what }) => `${where.replace(/.*:/, '')}: ${what}`), [
     '1: message 1 (user) holds </s>, which the model reads as a mark, not as words',
     '2: message 2 (assistant) holds half of a sign (a lone surrogate), which becomes U+FFFD',
     '3: the prompt holds the sign U+FFFD, which stands for one that was lost',
   ]);
+});
+
+test('a mark that ends answers, but no generation, is mentioned', async () => {
+  const { warnings } = await prepare([chat('a', 'b')], { template: 'chatml' });
+  assert.match(warnings.map(formatProblem).join('\n'), /a\.jsonl:1: answers end with <\|im_end\|>, but generation stops at <\/s>\n {4}Add 7 to eos_token_id/);
+  assert.deepEqual((await prepare([chat('a', 'b')], { template: 'plain' })).warnings, []);
 });
 
 test('validation: a share drawn by the seed, whole samples, or files of its own', async () => {

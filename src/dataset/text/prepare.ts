@@ -1,5 +1,6 @@
 // Files of samples as sequences to train and to validate on; what would fail silently is found here and named.
 import { DataError, type Problem } from '../../errors.ts';
+import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { permutation, type Seed } from '../../util/philox.ts';
 import { contentFindings } from './content-findings.ts';
 import { NAMED, readTextFiles, repeated, type ReadText, type TextSource } from './read.ts';
@@ -45,7 +46,7 @@ export async function prepareTextData(options: TextDataOptions): Promise<TextDat
     weights,
     validation: [...drawn, ...validation.sequences],
     notices: [...read.notices, ...held.notices, countNotice(kept, [...drawn, ...validation.sequences])],
-    warnings: [...read.warnings, ...leaked(read.samples, held.samples), ...warningsOf(findings)],
+    warnings: [...read.warnings, ...leaked(read.samples, held.samples), ...warningsOf(findings), ...otherEnd(train.sequences, options.tokenizer)],
   };
 }
 
@@ -119,6 +120,16 @@ function leaked(train: readonly TextSample[], held: readonly TextSample[]): Prob
   const found = held.filter(({ content }) => known.has(contentKey(content)));
   const named = found.slice(0, NAMED).map(({ where, content }) => ({ where, what: `is in the training data too (${known.get(contentKey(content))}); it does not show what was learned` }));
   return [...repeated(held), ...named, ...(found.length > NAMED ? [{ where: found[NAMED].where, what: `and ${found.length - NAMED} more samples to validate on are in the training data too` }] : [])];
+}
+
+/** Answers may end with a mark at which programs do not stop: base models with the template of their chat model. */
+function otherEnd(sequences: readonly Sequence[], { specialIds, endIds, tokenOf, idOf }: TextTokenizer): Problem[] {
+  const one = sequences.find(({ sample, ids, trained }) => sample.content.kind === 'chat' && trained[ids.length - 1] === 1);
+  const end = one?.ids.findLast((id, i) => one.trained[i] === 1 && specialIds.has(id));
+  if (one === undefined || end === undefined || endIds.includes(end)) return [];
+  const stops = endIds.map((id) => tokenOf(id)).join(', ');
+  const mark = tokenOf(end) ?? '';
+  return [{ where: one.sample.where, what: `answers end with ${mark}, but generation stops at ${stops === '' ? 'no token' : stops}`, fix: `Add ${idOf(mark) ?? end} to eos_token_id in the model's generation_config.json.` }];
 }
 
 const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;

@@ -1,6 +1,6 @@
 // The data of a text run, as its model reads it.
 
-import type { TrainConfig } from '../../config/schema.ts';
+import { placeOf, type LoadedConfig } from '../../config/load.ts';
 import { configuredTextData } from '../../dataset/text/configured.ts';
 import type { TextData } from '../../dataset/text/prepare.ts';
 import { CheckpointError } from '../../errors.ts';
@@ -13,8 +13,8 @@ export interface TextRunData extends TextData {
 }
 
 /** Throws DataError with every fault of the data, ConfigError for the template, CheckpointError for a tokenizer of another model. */
-export async function readTextData(config: TrainConfig, tokenizer: TextTokenizer, model: LanguageModelConfig): Promise<TextRunData> {
-  const template = chatTemplate(tokenizer, config.chat_template);
+export async function readTextData({ config, source }: LoadedConfig, tokenizer: TextTokenizer, model: LanguageModelConfig): Promise<TextRunData> {
+  const template = chatTemplate(tokenizer, config.chat_template, placeOf('chat_template', source));
   const data = await configuredTextData(config, { tokenizer, template });
   requireKnownTokens(data, model);
   return { ...data, template };

@@ -45,7 +45,7 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   requireExportable(job, base, adapted);
   yield phase('reading the data');
   const questions = await questionsOf(config);
-  const data = await readTextData(config, tokenizer, base.config);
+  const data = await readTextData(job, tokenizer, base.config);
   requireAskable({ base, config, tokenizer, template: data.template, questions });
   yield* warnings(job, base, data);
   yield phase('planning');
