@@ -3,6 +3,7 @@
 import { int32, type Tensor } from '../../tensor/tensor.ts';
 import type { Builder } from '../builder.ts';
 import type { Value } from '../graph.ts';
+import type { AttentionAttributes } from '../ops.ts';
 
 export interface Heads {
   readonly groups: number;
@@ -10,29 +11,39 @@ export interface Heads {
   readonly repeat: number;
 }
 
+/** Some of the tokens, and the form in which they are wanted. */
+export interface Rows {
+  readonly start: number;
+  readonly end: number;
+  /** Sizes to take the place of [B, groups, repeat · rows]. */
+  readonly form?: readonly number[];
+}
+
 /**
  * Tokens `start` … `end` − 1 of x [B, S, H·d] as [B, groups, repeat · rows, d]: heads that share keys meet them in one product.
  * Some of the tokens are gathered row by row, which takes the place of a slice and a transposition and runs on all threads.
  */
-export function headRows(g: Builder, x: Value, heads: Heads, start: number, end: number): Value {
+export function headRows(g: Builder, x: Value, heads: Heads, { start, end, form }: Rows): Value {
   const [b, s, width] = x.shape;
   const { groups, repeat } = heads;
   const d = width / groups / repeat;
-  if (start > 0 || end < s) return g.gather(g.reshape(x, [(b * s * width) / d, d]), rowTable(g, x, heads, start, end));
-  if (repeat === 1) return g.transpose(g.reshape(x, [b, s, groups, d]), [0, 2, 1, 3]);
-  return folded(g, g.transpose(g.reshape(x, [b, s, groups, repeat, d]), [0, 2, 3, 1, 4]));
+  const wanted = form ?? [b, groups, repeat * (end - start)];
+  if (start > 0 || end < s) return g.gather(g.reshape(x, [(b * s * width) / d, d]), rowTable(g, x, heads, { start, end, form: wanted }));
+  if (repeat > 1) return g.reshape(g.transpose(g.reshape(x, [b, s, groups, repeat, d]), [0, 2, 3, 1, 4]), [...wanted, d]);
+  const rows = g.transpose(g.reshape(x, [b, s, groups, d]), [0, 2, 1, 3]);
+  return form === undefined ? rows : g.reshape(rows, [...form, d]);
 }
 
 /** Rows of x [B, S, H·d], seen as [B · S · H, d], in the order of [B, groups, repeat, rows]. */
-function rowTable(g: Builder, { shape: [b, s] }: Value, { groups, repeat }: Heads, start: number, end: number): Value {
+function rowTable(g: Builder, { shape: [b, s] }: Value, { groups, repeat }: Heads, { start, end, form = [] }: Rows): Value {
   const rows = end - start;
-  return sharedConstant(g, `head_rows ${b} ${s} ${groups} ${repeat} ${start} ${end}`, () => {
+  return sharedConstant(g, `head_rows ${b} ${s} ${groups} ${repeat} ${start} ${end} ${form}`, () => {
     const data = new Int32Array(b * groups * repeat * rows);
     for (let i = 0; i < data.length; i++) {
       const [head, sample] = [Math.floor(i / rows) % (groups * repeat), Math.floor(i / rows / groups / repeat)];
       data[i] = (sample * s + start + (i % rows)) * groups * repeat + head;
     }
-    return int32([b, groups, repeat * rows], data);
+    return int32(form, data);
   });
 }
 
@@ -65,13 +76,27 @@ function tokenTable(g: Builder, blocks: readonly Value[], { groups, repeat }: He
   });
 }
 
-/** [B, groups, repeat, S, d] as [B, groups, repeat · S, d]. */
-export function folded(g: Builder, x: Value): Value {
-  if (x.shape.length === 4) return x;
-  const [b, groups, repeat, s, d] = x.shape;
-  return g.reshape(x, [b, groups, repeat * s, d]);
+/**
+ * In which form a block's rows and the keys they see meet; undefined: as they are. A thread computes whole products of one
+ * group: of an odd number of them the last one is computed while other threads wait. So an odd number is cut in halves,
+ * [B, groups, 2, n / 2, d] and [B, groups, 1, keys, d]. Where nothing is causal, graphs of several shapes are to stay of one structure.
+ */
+export function halves({ shape: [b] }: Value, { groups, repeat }: Heads, { start, end, keys }: { start: number; end: number; keys: number }, { is_causal }: AttentionAttributes) {
+  const n = repeat * (end - start);
+  const cut = is_causal && (b * groups) % 2 === 1 && n % 2 === 0;
+  return { rows: cut ? [b, groups, 2, n / 2] : undefined, seen: cut ? [b, groups, 1, keys] : undefined };
 }
 
+/** [B, groups, 2, n / 2, d] as [B, groups, n, d]. */
+export function whole(g: Builder, x: Value): Value {
+  const [b, groups, two, half, d] = x.shape;
+  return x.shape.length === 4 ? x : g.reshape(x, [b, groups, two * half, d]);
+}
+
+/** [B, groups, 2, keys, d] to [B, groups, keys, d]. */
+export const sumOfHalves = (g: Builder, x: Value): Value => (x.shape.length === 4 ? x : g.reduceSum(x, [2]));
+
+/** [B, groups, repeat · S, d] as [B, groups, repeat, S, d] where heads share keys. */
 export function unfolded(g: Builder, x: Value, { repeat }: Heads): Value {
   if (repeat === 1) return x;
   const [b, groups, s, d] = x.shape;

@@ -5,7 +5,7 @@ import { float32 } from '../../tensor/tensor.ts';
 import type { Builder } from '../builder.ts';
 import type { NodeOf, Value } from '../graph.ts';
 import type { AttentionAttributes } from '../ops.ts';
-import { folded, headRows, joined, joinedRows, sharedConstant, unfolded, type Heads } from './attention-rows.ts';
+import { halves, headRows, joined, joinedRows, sharedConstant, sumOfHalves, unfolded, whole, type Heads } from './attention-rows.ts';
 
 /** Elements of one block of scores: 64 MiB in float32. */
 const BLOCK_ELEMENTS = 1 << 24;
@@ -82,13 +82,18 @@ interface Probabilities {
   readonly bent?: Value;
 }
 
-/** softmax(cap(scale · q kᵀ) + mask) for a block: its rows of q, folded, and the keys it sees. */
+/** softmax(cap(scale · q kᵀ) + mask) for a block: its rows of q, and the keys it sees, as `halves` lays them. */
 function probabilities(g: Builder, q: Value, k: Value, mask: Value | undefined, { softcap, scale, ...attributes }: AttentionAttributes): Probabilities {
   const product = g.fusedMatMul(q, k, { transB: true, alpha: softcap === undefined ? scale : scale / softcap });
   const bent = softcap === undefined ? undefined : g.tanh(product);
   const scores = softcap === undefined || bent === undefined ? product : g.mul(bent, softcap);
-  const masked = mask === undefined ? scores : folded(g, g.add(unfolded(g, scores, headsOf({ scale, ...attributes })), mask));
-  return { p: g.softmax(masked), bent };
+  return { p: g.softmax(mask === undefined ? scores : masked(g, scores, mask, headsOf({ scale, ...attributes }))), bent };
+}
+
+function masked(g: Builder, scores: Value, mask: Value, heads: Heads): Value {
+  const byHead = unfolded(g, whole(g, scores), heads);
+  const sum = g.add(byHead, mask);
+  return byHead === scores ? sum : g.reshape(sum, scores.shape);
 }
 
 export function attention(g: Builder, node: NodeOf<'Attention'>, blockElements = BLOCK_ELEMENTS): Value[] {
@@ -96,8 +101,10 @@ export function attention(g: Builder, node: NodeOf<'Attention'>, blockElements =
   const heads = headsOf(node.attributes);
   const [k, v] = [k3, v3].map((x) => keyRows(g, x, heads));
   const blocks = blocksOf(q3, k3, node.attributes, blockElements).map((block) => {
-    const { p } = probabilities(g, headRows(g, q3, heads, block.start, block.end), k(block.keys), maskOf(g, mask, node.attributes, block), node.attributes);
-    return g.matMul(p, v(block.keys));
+    const { rows, seen } = halves(q3, heads, block, node.attributes);
+    const [keys, values] = [k, v].map((x) => x(block.keys, seen));
+    const { p } = probabilities(g, headRows(g, q3, heads, { ...block, form: rows }), keys, maskOf(g, mask, node.attributes, block), node.attributes);
+    return whole(g, g.matMul(p, values));
   });
   return [joinedRows(g, blocks, heads)];
 }
@@ -109,13 +116,18 @@ export function attentionGrad(g: Builder, node: NodeOf<'AttentionGrad'>, blockEl
   const [k, v] = [k3, v3].map((x) => keyRows(g, x, heads));
   const dot3 = rowDots(g, dy3, y3, node.attributes);
   const blocks = blocksOf(q3, k3, node.attributes, blockElements).map((block) => {
-    const [q, dy, d] = [q3, dy3, dot3].map((x) => headRows(g, x, heads, block.start, block.end));
-    const [keys, values] = [k(block.keys), v(block.keys)];
+    const { rows, seen } = halves(q3, heads, block, node.attributes);
+    const [q, dy, d] = [q3, dy3, dot3].map((x) => headRows(g, x, heads, { ...block, form: rows }));
+    const [keys, values] = [k, v].map((x) => x(block.keys, seen));
     const { p, bent } = probabilities(g, q, keys, maskOf(g, mask, node.attributes, block), node.attributes);
     // dS = P ∘ (dO Vᵀ − D), and d cap(s) / ds = 1 − tanh²(s / softcap)
     const dCapped = g.mul(p, g.sub(g.fusedMatMul(dy, values, { transB: true }), d));
     const dS = bent === undefined ? dCapped : g.mul(dCapped, g.sub(1, g.mul(bent, bent)));
-    return { dq: g.fusedMatMul(dS, keys, { alpha }), dk: g.fusedMatMul(dS, q, { transA: true, alpha }), dv: g.fusedMatMul(p, dy, { transA: true }) };
+    return {
+      dq: whole(g, g.fusedMatMul(dS, keys, { alpha })),
+      dk: sumOfHalves(g, g.fusedMatMul(dS, q, { transA: true, alpha })),
+      dv: sumOfHalves(g, g.fusedMatMul(p, dy, { transA: true })),
+    };
   });
   return [
     joinedRows(g, blocks.map(({ dq }) => dq), heads),
@@ -130,12 +142,13 @@ function rowDots(g: Builder, dy: Value, y: Value, { q_num_heads }: AttentionAttr
   return g.reduceSum(g.reshape(g.mul(dy, y), [b, s, q_num_heads, width / q_num_heads]), [3]);
 }
 
-/** So many of the first rows of k or v, [B, groups, rows, d], each number of them once. */
-function keyRows(g: Builder, x: Value, { groups }: Heads): (count: number) => Value {
-  const known = new Map<number, Value>();
-  return (count) => {
-    const rows = known.get(count) ?? headRows(g, x, { groups, repeat: 1 }, 0, count);
-    known.set(count, rows);
+/** So many of the first rows of k or v, [B, groups, rows, d] or of another form, each once. */
+function keyRows(g: Builder, x: Value, { groups }: Heads): (count: number, form: readonly number[] | undefined) => Value {
+  const known = new Map<string, Value>();
+  return (count, form) => {
+    const key = `${count} ${form}`;
+    const rows = known.get(key) ?? headRows(g, x, { groups, repeat: 1 }, { start: 0, end: count, form });
+    known.set(key, rows);
     return rows;
   };
 }
