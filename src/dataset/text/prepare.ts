@@ -148,7 +148,7 @@ const SPLIT_STREAM = 0x60000000;
 
 /**
  * Holds back round(share × samples), at least one and never all; the rest keeps its order. All sequences of a conversation
- * stay on one side; a long text's are divided, since it may be the only one.
+ * stay on one side, and its twins with it; a long text's are divided, since it may be the only one.
  */
 function split(sequences: readonly Sequence[], share: number, seed: Seed): [Sequence[], Sequence[]] {
   const units = [...new Set(sequences.map(unitOf))];
@@ -158,4 +158,4 @@ function split(sequences: readonly Sequence[], share: number, seed: Seed): [Sequ
   return [sequences.filter((one) => !drawn.has(unitOf(one))), sequences.filter((one) => drawn.has(unitOf(one)))];
 }
 
-const unitOf = (one: Sequence): Sequence | TextSample => (one.sample.content.kind === 'text' ? one : one.sample);
+const unitOf = (one: Sequence): Sequence | string => (one.sample.content.kind === 'text' ? one : contentKey(one.sample.content));

@@ -56,15 +56,22 @@ const nothing: Sequences = { sequences: [], findings: [] };
  */
 export function sequencesOf(sample: TextSample, options: SequenceOptions): Sequences {
   const { content } = sample;
+  try {
+    return written(sample, options);
+  } catch (error) {
+    // Unigram tokenizers pass all tokens as arguments of one call
+    if (error instanceof RangeError) return { sequences: [], findings: [tooMuch(sample)] };
+    if (content.kind === 'text' || options.template === undefined) throw error;
+    return { sequences: [], findings: [refused(sample, options.template, error)] };
+  }
+}
+
+function written(sample: TextSample, options: SequenceOptions): Sequences {
+  const { content } = sample;
   if (content.kind === 'text') return pieces(sample, content.text, options);
   const messages = content.kind === 'chat' ? content.messages : asMessages(content.prompt, content.completion);
   if (content.kind === 'completion' && options.template === undefined) return fitted(sample, completion(content.prompt, content.completion, options.tokenizer), options);
-  if (options.template === undefined) return { sequences: [], findings: [withoutTemplate(sample)] };
-  try {
-    return conversation(sample, messages, options.template, options);
-  } catch (error) {
-    return { sequences: [], findings: [refused(sample, options.template, error)] };
-  }
+  return options.template === undefined ? { sequences: [], findings: [withoutTemplate(sample)] } : conversation(sample, messages, options.template, options);
 }
 
 const asMessages = (prompt: string, answer: string): SampleMessage[] => [{ role: 'user', content: prompt }, { role: 'assistant', content: answer }];
@@ -75,6 +82,7 @@ function pieces(sample: TextSample, text: string, { tokenizer, maxSeqLength }: S
   const ids = ended(tokenizer.encode(text), tokenizer);
   const starts = Array.from({ length: Math.ceil(ids.length / maxSeqLength) }, (_, i) => i * maxSeqLength);
   const parts = starts.map((start) => ids.slice(start, start + maxSeqLength)).filter((part) => part.length > 1);
+  if (parts.length === 0) return { sequences: [], findings: [nothingTrained(sample, ids.length, maxSeqLength)] };
   return { sequences: parts.map((part) => sequence(sample, part, [{ start: 0, end: part.length }])), findings: doubleBegin(sample, ids, tokenizer) };
 }
 
@@ -182,6 +190,10 @@ const withoutTemplate = ({ where }: TextSample): Finding => ({
   kind: 'template fails', severity: 'error', where, what: 'is a conversation, but the tokenizer has no chat template', fix: 'Choose one by name, for example chat_template: chatml.',
 });
 
+const tooMuch = ({ where }: TextSample): Finding => ({
+  kind: 'nothing trained', severity: 'error', where, what: 'is too long for this tokenizer', fix: 'Divide it: in a .txt file, two empty lines begin another sample.',
+});
+
 function refused({ where }: TextSample, { name }: ChatTemplate, error: unknown): Finding {
   const reason = error instanceof Error ? error.message : String(error);
   return { kind: 'template fails', severity: 'error', where, what: `the chat template (${name}) refuses it: ${reason}`, fix: 'Change the sample, or choose another chat_template.' };
@@ -192,6 +204,7 @@ const ignoresAnswers = ({ where }: TextSample, { name }: ChatTemplate, index: nu
 });
 
 function nothingTrained({ where }: TextSample, length: number, limit: number): Finding {
+  if (length < 2) return { kind: 'nothing trained', severity: 'error', where, what: `is ${length === 0 ? 'no' : 'a single'} token, which nothing comes before`, fix: 'Delete the sample, or write more.' };
   if (length <= limit) return { kind: 'nothing trained', severity: 'error', where, what: 'none of its tokens is trained', fix: 'Every answer is marked train: false; delete the sample, or train one.' };
   const what = `has ${length} tokens, and its answer begins after the first ${limit}: nothing of it would be trained`;
   return { kind: 'nothing trained', severity: 'error', where, what, fix: 'Raise max_seq_length, shorten the question, or set excess_length: drop.' };
