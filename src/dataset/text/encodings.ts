@@ -23,14 +23,17 @@ const formats: readonly (readonly [signature: string, what: string, fix: string]
   ['%PDF', 'is a PDF file, which is not read', 'Save its text as .txt.'],
 ];
 
+const binary = { what: 'is not a text file', fix: 'Name a file in UTF-8: .jsonl, .json, .csv or .txt.' };
+
 export function decodeData(bytes: Uint8Array): Decoded | Undecoded {
   const known = formats.find(([signature]) => Array.from(signature).every((sign, i) => bytes[i] === sign.charCodeAt(0)));
   if (known !== undefined) return { what: known[1], fix: known[2] };
   const wide = wideEncoding(bytes);
   const text = decode(wide ?? 'utf-8', bytes);
+  if (text?.includes('\0\0') === true) return binary;
   if (text !== undefined) return { text };
   if (wide === undefined && looksChinese(bytes)) return chinese(bytes);
-  if (wide === undefined && bytes.includes(0)) return { what: 'is not a text file', fix: 'Name a file in UTF-8: .jsonl, .json, .csv or .txt.' };
+  if (wide === undefined && bytes.includes(0)) return binary;
   return { line: firstBadLine(bytes), what: wide === undefined ? 'is not UTF-8' : `begins like ${wide.toUpperCase()} but is not`, fix: 'Save the file as UTF-8; in an editor: save with encoding.' };
 }
 

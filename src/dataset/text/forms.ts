@@ -25,7 +25,7 @@ const forms = 'messages (a list of {role, content}), conversations (a list of {f
 
 /** Finds the form of a record by its fields and reads it. */
 export function interpret(value: unknown): Interpreted {
-  if (Array.isArray(value) && value.length > 0 && value.every(isMessage)) return readConversation({ messages: value }, 'messages');
+  if (isMessages(value)) return readConversation({ messages: value }, 'messages');
   if (!isObject(value)) return fault(`is ${kindOf(value)}, not an object with fields`, `Write an object with ${forms}.`);
   const conversation = first(value, conversationKeys);
   if (conversation !== undefined) return readConversation(value, conversation);
@@ -43,6 +43,7 @@ export const hasKnownField = (fields: Fields): boolean => everyKey.some((key) =>
 const fault = (what: string, fix: string): Interpreted => ({ faults: [{ what, fix }] });
 const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
 const isMessage = (value: unknown): boolean => isObject(value) && ('role' in value || 'from' in value);
+const isMessages = (value: unknown): value is unknown[] => Array.isArray(value) && value.length > 0 && value.every(isMessage);
 const first = (fields: Fields, keys: readonly string[]): string | undefined => keys.find((key) => key in fields);
 /** Signs without width are nothing to read either. */
 const blank = (value: unknown): boolean => value === undefined || value === null || (typeof value === 'string' && value.replace(/[\u200b-\u200d\u2060\ufeff]/g, '').trim() === '');
@@ -85,7 +86,7 @@ function lacks(fields: Fields, has: string, wanted: string): Fault {
 
 function readPair(fields: Fields, prompt: string): Interpreted {
   const answer = first(fields, answerKeys);
-  if (answer !== undefined && Array.isArray(fields[prompt]) && Array.isArray(fields[answer])) return readMessages([...fields[prompt], ...fields[answer]], 'messages');
+  if (answer !== undefined && isMessages(fields[prompt]) && isMessages(fields[answer])) return readMessages([...fields[prompt], ...fields[answer]], 'messages');
   const read = strings(fields, [prompt, answer], ['prompt', 'completion']);
   if ('faults' in read) return read;
   const several = [promptKeys, answerKeys].flatMap((keys) => severalFaults(fields, keys));
@@ -177,7 +178,7 @@ function readMessage(message: unknown, name: string): SampleMessage | Fault {
   if (content === undefined) return { what: `${name} (${role}): its content is ${kindOf(message[contentKey])}, not text`, fix: 'Pictures and other media are not supported; write text.' };
   if (role !== 'system' && blank(content)) return { what: `${name} (${role}) is empty`, fix: 'Write its text, or delete the sample.' };
   const train = trainedOf(message);
-  if (train === undefined) return { what: `${name} (${role}): "train" is ${JSON.stringify(message['train'] ?? message['weight'])}, where true or false is expected`, fix: 'Write true or false without quotes, or leave it out.' };
+  if (train === undefined) return { what: `${name} (${role}): ${'train' in message ? `"train" is ${JSON.stringify(message['train'])}, where true or false` : `"weight" is ${JSON.stringify(message['weight'])}, where 0 or 1`} is expected`, fix: 'Write it without quotes, or leave it out.' };
   return train ? { role, content } : { role, content, train };
 }
 

@@ -21,11 +21,11 @@ export function parses(text: string): boolean {
   }
 }
 
-/** Whether each line is a value of its own: one that begins with `sign` at the left margin is; lists must all begin so. */
+/** Whether each line is a value of its own: one that begins with `sign` at the left margin is, or the first at least closes its braces; lists must all begin so. */
 export function isLines(text: string, sign: '{' | '['): boolean {
   const lines = linesOf(text.trimStart());
   if (sign === '[') return parses(lines[0]) && lines.every((line) => line.trim() === '' || line.startsWith(sign));
-  return lines.some((line) => line.startsWith(sign) && parses(line));
+  return piecesOf(lines[0], 0).pieces[0]?.content.endsWith('}') === true || lines.some((line) => line.startsWith(sign) && parses(line));
 }
 
 // ---- the forms of a file -------------------------------------------------------------------------------------------------
@@ -93,8 +93,8 @@ function broken(error: unknown, { content, line }: Piece, shown: string, fix: st
   const reason = error instanceof Error ? error.message : String(error);
   const at = Number(/ at position (\d+)/.exec(reason)?.[1] ?? 0);
   const cut = /unterminated|unexpected end/i.test(reason) || at >= content.trimEnd().length;
-  const near = cut ? 'it ends too early' : reason.replace(/ in JSON at position \d+.*/s, '').replace(/, (\.\.\.)?"[^]*" is not valid JSON$/, '');
-  return { where: `${shown}:${line + linesOf(content.slice(0, at)).length - 1}`, what: `broken JSON: ${near}${cut || at === 0 ? '' : ` before ${JSON.stringify(content.slice(at, at + 20))}`}`, fix };
+  const near = cut ? 'it ends too early' : reason.replace(/ (in|after) JSON at position \d+.*/s, '').replace(/, (\.\.\.)?"[^]*"(\.\.\.)? is not valid JSON$/, '');
+  return { where: `${shown}:${line + linesOf(content.slice(0, at)).length - 1}`, what: `broken JSON: ${near}${cut || at === 0 ? '' : ` before ${content.slice(at, at + 20).replace(/\s+/g, ' ')}`}`, fix };
 }
 
 /**

@@ -117,8 +117,9 @@ test('faults of files', async () => {
   assert.match((await faults('a.csv', 'text\n"open\n'))[0], /is not valid CSV/);
   assert.match((await faults('a.jsonl', ' \n'))[0], /holds no samples/);
   await assert.rejects(readTextFiles([{ path: 'nowhere.jsonl' }, { path: 'src' }]), (error) => error instanceof DataError && error.problems.length === 2);
+  assert.deepEqual((await faults('a.jsonl', '{"text": "a"},\n{"text": "b"},\n')).map((fault) => fault.slice(0, 15)), ['1: broken JSON:', '2: broken JSON:']);
   assert.match((await faults('a.json', '[{"text": "a"}]\n\nmore'))[0], /^3: there is something after the end/);
-  assert.match((await faults('a.json', '{\n"prompt": "a",\n"completion": "b",\n}'))[0], /^4: broken JSON: .* before "}"/);
+  assert.match((await faults('a.json', '{\n"prompt": "a",\n"completion": "b",\n}'))[0], /^4: broken JSON: .* before }/);
   assert.match((await faults('a.json', '{"train": [{"text": "a"}], "test": [{"text": "b"}]}'))[0], /^1: holds several lists of samples: "train", "test"/);
 });
 
@@ -175,12 +176,13 @@ test('what would be lost or misread is a fault', async () => {
     { system: 'S', conversations: [user, user, assistant] },
     { messages: [user, { role: 'assistant', content: null, tool_calls: [{}] }, user, assistant] },
     { messages: [user, { role: 'assistant', content: '\u200b' }] },
+    { prompt: ['Q', 'R'], completion: ['A', 'B'] },
   ];
   const found = await faults('a.jsonl', lines.map((line) => JSON.stringify(line)).join('\n'));
   const expected = [
     /^1: has "prompt" and "input"/, /^2: has "completion" and "response"/, /^3: has "chosen" and "rejected"/, /^4: has "output", but no question/, /^5: has "completion", but no question/,
     /^6: "input" is a number/, /^7: "history" is not a list/, /^8: message 2 \(assistant\): "train" is "false"/, /^9: message 1 has the role "constructor"/, /^10: message 2 is the user's/,
-    /^11: message 2 \(assistant\) calls a tool/, /^12: message 2 \(assistant\) is empty/,
+    /^11: message 2 \(assistant\) calls a tool/, /^12: message 2 \(assistant\) is empty/, /^13: "prompt" is a list/, /^13: "completion" is a list/,
   ];
   assert.equal(found.length, expected.length, found.join('\n'));
   const byLine = found.toSorted((a, b) => parseInt(a) - parseInt(b));

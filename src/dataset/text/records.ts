@@ -54,7 +54,7 @@ function formatOf(text: string, ending: string): RecordFormat {
   const json = ending === '.jsonl' || ending === '.json' || ending === '.ndjson';
   const first = text.trimStart().slice(0, 1);
   if (first === '[' && (json || parses(text))) return isLines(text, '[') && !parses(text) ? 'JSON lines' : 'a JSON array';
-  if (first === '{' && (json || isLines(text, '{') || parses(text))) return isLines(text, '{') && !parses(text) ? 'JSON lines' : 'JSON objects';
+  if (first === '{' && (json || isLines(text, '{') || parses(text))) return isLines(text, '{') && (ending !== '.json' || !parses(text)) ? 'JSON lines' : 'JSON objects';
   if (json) return 'JSON lines';
   return ending === '.csv' || ending === '.tsv' ? 'CSV' : 'plain text';
 }
