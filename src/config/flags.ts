@@ -86,4 +86,5 @@ error that names the nearest known one; a key of the other \`task_type\` (in ita
 effect. Files of \`text-generation\` may also be written with the keys of axolotl, LLaMA-Factory, mlx-lm and PEFT
 (\`lora_r\`, \`sequence_len\`, \`micro_batch_size\`, \`lora_target: all\` …); what they ask for that does not exist here is
 refused by name. Paths are taken from the current folder, or, when there is nothing
-there, from the folder of the YAML file. \`lora config schema\` prints the file's JSON Schema for editors.`;
+there, from the folder of the YAML file. \`lora config schema\` prints the file's JSON Schema for editors. What the files of
+samples of \`text-generation\` hold: [text-data.md](text-data.md).`;

@@ -84,7 +84,9 @@ function tokenized(samples: readonly TextSample[], options: SequenceOptions): To
 
 /** Where no answer at all ends with a mark that is trained, what is a warning for one sample is an error. */
 function errorsOf(findings: readonly Finding[], { endless }: Tokenized): Problem[] {
-  return byKind(findings.filter(({ kind, severity }) => severity === 'error' || (endless && (kind === 'no end token' || kind === 'cut off'))));
+  const errors = byKind(findings.filter(({ kind, severity }) => severity === 'error' || (endless && (kind === 'no end token' || kind === 'cut off'))));
+  const cut = endless ? findings.find(({ kind }) => kind === 'cut off') : undefined;
+  return cut === undefined ? errors : [...errors, { where: cut.where, what: 'nor does any other answer of the data end within max_seq_length: the model would not learn to stop' }];
 }
 
 function byKind(findings: readonly Finding[]): Problem[] {
