@@ -59,6 +59,7 @@ export function trainTextWithBatches(settings: GivenTextSettings, { batchesAt, i
     trainable: [...adapted.weights.keys()],
     lossGraph: (key: string) => adapted.lossGraph(textShapeOf(key)),
     segmentOf: recomputed(config.gradient_checkpointing),
+    keepMemory: true,
   };
   return {
     lora: () => languageLoraWeights(adapted, config.use_rslora),

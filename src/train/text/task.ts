@@ -92,7 +92,7 @@ function taskOf(opened: Opened): OpenTask {
     stepsPerEpoch: perEpoch,
     groups: adapted.groups,
     frozen: base.weights,
-    programs: { alive: PROGRAMS, segmentOf: recomputed(config.gradient_checkpointing) },
+    programs: { alive: PROGRAMS, segmentOf: recomputed(config.gradient_checkpointing), keepMemory: hasMemoryAlone(opened) },
     lossGraph: (key) => adapted.lossGraph(textShapeOf(key), { dropout: true }),
     async *prepare() {},
     batchesAt: (step) => microBatchesAt(opened, step),
@@ -106,6 +106,9 @@ function taskOf(opened: Opened): OpenTask {
     finish: (write) => lastAnswers(opened, lastStep, opened.questions, write),
   };
 }
+
+/** Whether all rows have one length, and nothing else is computed between steps. */
+const hasMemoryAlone = (opened: Opened): boolean => shapesOf(opened).length === 1 && opened.validation.length === 0 && opened.config.sample_every === 0;
 
 /** How many sequences fall in each length of rows. */
 function shapesOf({ config, train }: Opened): PlanEvent['shapes'] {

@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Builder } from '../graph/builder.ts';
+import { float32 } from '../tensor/tensor.ts';
+import { LossPrograms } from './programs.ts';
+
+/** Σ w x for as many numbers as the key says. */
+function lossGraph(key: string) {
+  const g = new Builder('loss');
+  g.output('loss', g.reduceSum(g.mul(g.input('x', 'float32', [Number(key)]), g.parameter('w', [1])), [0]));
+  return g.finish();
+}
+
+test('a program that keeps its memory gives way when another shape comes, and every shape is computed right', async () => {
+  const programs = new LossPrograms({ lossGraph, trainable: ['w'], weights: new Map(), threads: 1, keepMemory: true, alive: 1 });
+  const parameters = new Map([['w', float32([1], [3])]]);
+  for (const size of [2, 2, 5, 2, 5, 5]) {
+    const { loss, gradients } = await programs.run({ shapeKey: String(size), inputs: { x: float32([size], new Float32Array(size).fill(0.5)) } }, parameters);
+    assert.equal(loss, 1.5 * size);
+    assert.deepEqual([...(gradients.get('w') ?? [])], [0.5 * size]);
+  }
+  await programs.release();
+});
