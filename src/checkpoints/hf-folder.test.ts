@@ -30,7 +30,7 @@ test('one file in half precision, with left-overs that are not parameters', () =
   for (const dtype of ['float32', 'float16', 'bfloat16'] as const) {
     withFolder((folder) => {
       const tensors = tensorsOf(tied, dtype);
-      tensors.set('lm_head.weight', values('lm_head.weight', [2, 2], dtype)).set('model.layers.0.self_attn.rotary_emb.inv_freq', values('f', [2]));
+      tensors.set('lm_head.weight', tensors.get('model.embed_tokens.weight') ?? assert.fail()).set('model.layers.0.self_attn.rotary_emb.inv_freq', values('f', [2]));
       writeModel(folder, tied.config, tensors);
       const { config, weights } = loadLanguageModel(join(folder, 'config.json'));
       assert.equal(config.model_type, 'qwen3');
@@ -55,6 +55,30 @@ test('shards, and one that is missing', () => {
   });
 });
 
+test('a head that config.json says is the embedding, but is another', () => {
+  withFolder((folder) => {
+    writeModel(folder, tied.config, new Map([...tensorsOf(tied), ['lm_head.weight', values('other', [24, 16])]]));
+    failsWith(folder, /lm_head\.weight: differs from the input embeddings.*\n.*set tie_word_embeddings to false/);
+  });
+});
+
+test('files that are no weights of ours are named', () => {
+  withFolder((folder) => {
+    write(join(folder, 'config.json'), JSON.stringify(phi3.config));
+    write(join(folder, 'phi-q4.gguf'), 'GGUF');
+    failsWith(folder, /its weights are a GGUF file/);
+    write(join(folder, 'consolidated.safetensors'), serialize(tensorsOf(phi3)));
+    failsWith(folder, /its weights are called consolidated\.safetensors/);
+  });
+  withFolder((folder) => {
+    write(join(folder, 'config.json'), JSON.stringify(phi3.config));
+    write(join(folder, 'model-00001-of-00002.safetensors'), serialize(tensorsOf(phi3)));
+    failsWith(folder, /the list of its files, model\.safetensors\.index\.json, is missing/);
+    write(join(folder, 'model.safetensors'), serialize(new Map([...tensorsOf(phi3), ['model.layers.0.mlp.down_proj.weight.absmax', values('a', [2])]])));
+    failsWith(folder, /its weights are quantized: it has model\.layers\.0\.mlp\.down_proj\.weight\.absmax/);
+  });
+});
+
 test('missing, unexpected and mis-shaped tensors are told together', () => {
   withFolder((folder) => {
     const tensors = tensorsOf(phi3);
@@ -69,19 +93,21 @@ test('a family that is not there is named with those that are', () => {
   withFolder((folder) => {
     writeModel(folder, { model_type: 'gpt2' }, new Map());
     failsWith(folder, /config\.json model_type: models of type gpt2 are not implemented/, /llama, mistral, qwen2, qwen3, gemma2, gemma3_text, phi3/);
+    writeModel(folder, { model_type: 'gemma3' }, new Map());
+    failsWith(folder, /models of type gemma3 are not implemented\n.*also sees pictures/);
   });
 });
 
 test('what a configuration asks for and is not implemented is told at its key, all at once', () => {
   withFolder((folder) => {
     writeModel(folder, { ...tied.config, hidden_act: 'relu', num_key_value_heads: undefined, quantization_config: { quant_method: 'gptq' } }, new Map());
-    failsWith(folder, /config\.json hidden_act: is "relu"; implemented are silu/, /config\.json quantization_config: its weights are quantized/);
+    failsWith(folder, /config\.json hidden_act: is "relu"; implemented are silu/, /config\.json quantization_config: its weights are quantized \(gptq\)/);
     writeModel(folder, { ...tied.config, num_key_value_heads: 3, layer_types: ['full_attention'] }, new Map());
     failsWith(folder, /num_key_value_heads: 4 heads cannot share 3/, /layer_types: has 1 entries for 2 layers/);
     writeModel(folder, { ...tied.config, rope_parameters: null, rope_scaling: { type: 'llama3' } }, new Map());
     failsWith(folder, /rope_scaling\.factor/, /rope_scaling\.low_freq_factor/);
     writeModel(folder, { ...tied.config, rope_parameters: null, rope_scaling: { type: 'mrope' } }, new Map());
-    failsWith(folder, /rope_scaling.*not implemented/);
+    failsWith(folder, /rope_scaling.*"mrope" is not implemented; implemented are default/);
   });
 });
 

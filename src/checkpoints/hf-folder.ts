@@ -10,6 +10,7 @@ import { languageFamilies } from '../models/language-families.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
 import { checkWeights } from './check-weights.ts';
 import { folderTensors, parseFile } from './model-folder.ts';
+import { readTensor } from './safetensors-file.ts';
 
 export interface LanguageModelWeights {
   /** The folder, absolute, symbolic links resolved. */
@@ -28,10 +29,43 @@ export function loadLanguageModel(path: string): LanguageModelWeights {
   const folder = languageModelFolder(path);
   const config = readConfig(join(folder, 'config.json'));
   const expected = languageModelParameters(config);
-  const weights = new Map([...folderTensors(folder)].filter(([name]) => expected.has(name) || !isLeftOver(name)));
+  const tensors = folderTensors(folder);
+  refuseQuantized(tensors, folder);
+  if (config.tie_word_embeddings) requireSharedHead(tensors, folder);
+  const weights = new Map([...tensors].filter(([name]) => expected.has(name) || !isLeftOver(name)));
   checkWeights(expected, weights, folder);
   checkTypes(weights, folder);
   return { path: folder, config, weights };
+}
+
+/** Tensors that only quantized weights have, where config.json does not tell. */
+function refuseQuantized(tensors: ReadonlyMap<string, ExternalTensor>, folder: string): void {
+  const marks = [...tensors.keys()].filter((name) => /\.(qweight|qzeros|SCB|weight_scale(_inv)?|weight\.(absmax|quant_map|quant_state\..*))$/.test(name));
+  if (marks.length > 0) fail(folder, `its weights are quantized: it has ${marks[0]}`, 'Take the version of this model with float32, float16 or bfloat16 weights.');
+}
+
+/**
+ * Where config.json says that the output layer shares the weights of the input embeddings, a file may hold them twice.
+ * Throws CheckpointError where the two differ: some programs take one, some both.
+ */
+export function requireSharedHead(tensors: ReadonlyMap<string, ExternalTensor>, folder: string): void {
+  const [head, embeddings] = ['lm_head.weight', 'model.embed_tokens.weight'].map((name) => tensors.get(name));
+  if (head === undefined || embeddings === undefined || sameBytes(head, embeddings)) return;
+  fail(`${folder} lm_head.weight`, 'differs from the input embeddings, but by tie_word_embeddings in config.json they are the same weights', 'If this model has an output layer of its own, set tie_word_embeddings to false there; else remove lm_head.weight.');
+}
+
+/** Bytes that are compared at once. */
+const PIECE = 1 << 24;
+
+function sameBytes(a: ExternalTensor, b: ExternalTensor): boolean {
+  if (a.dtype !== b.dtype || a.length !== b.length) return false;
+  const piece = ({ path, offset }: ExternalTensor, from: number, length: number) => readTensor({ dtype: 'uint8', shape: [length], path, offset: offset + from, length }).data;
+  for (let from = 0; from < a.length; from += PIECE) {
+    const length = Math.min(PIECE, a.length - from);
+    const other = piece(b, from, length);
+    if (!piece(a, from, length).every((byte, i) => byte === other[i])) return false;
+  }
+  return true;
 }
 
 /** What older files hold beside the parameters: tables that follow from the configuration, and a head that is the embedding again. */
@@ -55,7 +89,8 @@ function readConfig(path: string): LanguageModelConfig {
   const { model_type } = parseFile(path, z.object({ model_type: z.string().default('') }));
   if (Object.hasOwn(languageFamilies, model_type)) return parseFile(path, languageFamilies[model_type]);
   const what = model_type === '' ? 'it has no model_type' : `models of type ${model_type} are not implemented`;
-  return fail(`${path} model_type`, what, `Implemented are ${Object.keys(languageFamilies).join(', ')}.`);
+  const hint = model_type === 'gemma3' ? ' This one also sees pictures: Gemma 3 of 270M and 1B is gemma3_text, and the text part of a larger one can be saved as such (Gemma3ForCausalLM).' : '';
+  return fail(`${path} model_type`, what, `Implemented are ${Object.keys(languageFamilies).join(', ')}.${hint}`);
 }
 
 function checkTypes(weights: ReadonlyMap<string, ExternalTensor>, folder: string): void {

@@ -42,10 +42,17 @@ export function folderFiles(folder: string): SafetensorsFile[] {
   const chosen = whole.find((file) => /^(diffusion_pytorch_model|model)\.safetensors$/.test(file)) ?? whole.find((file) => file.includes('.fp16.')) ?? whole[0];
   if (chosen !== undefined) return [openSafetensors(join(folder, chosen))];
   if (index !== undefined) return shardFiles(folder, index);
-  const pickles = files.some((file) => /\.(bin|ckpt|pt)$/.test(file));
-  const what = pickles ? 'its weights are PyTorch .bin files, which are not read' : 'there is no .safetensors file in this folder';
-  const fix = pickles ? 'Look for the .safetensors files of the same model, or convert them with a tool that you trust.' : obtain;
-  throw new CheckpointError([{ where: folder, what, fix }]);
+  throw new CheckpointError([{ where: folder, ...absent(files) }]);
+}
+
+/** What a folder has in place of weights that are read. */
+function absent(files: readonly string[]): { what: string; fix: string } {
+  const [some] = files.filter((file) => file.endsWith('.safetensors'));
+  if (some !== undefined && /-of-\d+/.test(some)) return { what: `the list of its files, ${some.replace(/-\d+-of-\d+/, '')}.index.json, is missing`, fix: obtain };
+  if (some !== undefined) return { what: `its weights are called ${some}, which is another layout or another part`, fix: 'Take model.safetensors, or model-00001-of-….safetensors with model.safetensors.index.json.' };
+  if (files.some((file) => file.endsWith('.gguf'))) return { what: 'its weights are a GGUF file, which is not read', fix: 'Take the .safetensors files of the same model.' };
+  if (!files.some((file) => /\.(bin|ckpt|pt)$/.test(file))) return { what: 'there is no .safetensors file in this folder', fix: obtain };
+  return { what: 'its weights are PyTorch .bin files, which are not read', fix: 'Look for the .safetensors files of the same model, or convert them with a tool that you trust.' };
 }
 
 function shardFiles(folder: string, index: string): SafetensorsFile[] {

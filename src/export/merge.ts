@@ -1,6 +1,6 @@
 // A LoRA merged into its base model: W + s · B A, file by file and tensor by tensor.
 
-import { closeSync, copyFileSync, openSync, readdirSync, readSync, realpathSync, existsSync, statSync } from 'node:fs';
+import { closeSync, copyFileSync, openSync, readdirSync, readFileSync, readSync, realpathSync, existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { parseFile } from '../checkpoints/model-folder.ts';
@@ -139,8 +139,15 @@ function requireRange(name: string, { data }: Tensor<'float32'>): void {
 
 /** The files that say what type and size the weights have. */
 function tellType(folder: string, dtype: FloatDType, total_size: number): void {
-  changeJson(join(folder, 'config.json'), (config) => ({ ...config, ['dtype' in config ? 'dtype' : 'torch_dtype']: dtype }));
+  const path = join(folder, 'config.json');
+  writeFileAtomically(path, withType(readFileSync(path, 'utf8'), dtype));
   for (const name of readdirSync(folder).filter((file) => file.endsWith('.safetensors.index.json'))) changeJson(join(folder, name), (index) => ({ ...index, metadata: { total_size } }));
+}
+
+/** In the text itself: written anew, 30.0 would become 30, and transformers 5 takes a whole number for no float. */
+function withType(config: string, dtype: FloatDType): string {
+  const told = /("(?:torch_)?dtype"\s*:\s*)(?:"[^"]*"|null)/g;
+  return told.test(config) ? config.replace(told, `$1"${dtype}"`) : config.replace('{', `{\n  "torch_dtype": "${dtype}",`);
 }
 
 function changeJson(path: string, change: (content: Record<string, unknown>) => object): void {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { withFolder, write } from '../checkpoints/small-model.test-util.ts';
@@ -7,6 +7,7 @@ import { readFloat32 } from '../checkpoints/safetensors-file.ts';
 import { CheckpointError, UserError } from '../errors.ts';
 import { hashedWeight } from '../models/hashed-weights.test-util.ts';
 import { fromFloat32, toFloat32 } from '../tensor/half.ts';
+import { deserialize, serialize } from '../tensor/safetensors.ts';
 import { float32 } from '../tensor/tensor.ts';
 import { openModelFiles } from './model-files.ts';
 import { golden, goldenTensor, linearPaths, tinyLora, writeTinyModel } from './language-model.test-util.ts';
@@ -57,6 +58,16 @@ test('reads what PEFT saved, with its patterns', () => {
   assertClose(merged.data, goldenTensor('peft.merged').data as Float32Array, 2e-6); // float32 sums in another order
 });
 
+test('an adapter of the output layer has the weight of the base beside it, as PEFT saves it', () => {
+  withFolder((folder) => {
+    const head = { path: 'lm_head', alpha: 2, down: float32([2, 3], new Float32Array(6)), up: float32([5, 2], new Float32Array(10)) };
+    writePeftFolder(folder, { modules: [head], rslora: false, dtype: 'float32' });
+    const { tensors } = deserialize(new Uint8Array(readFileSync(join(folder, 'adapter_model.safetensors'))));
+    write(join(folder, 'adapter_model.safetensors'), serialize(new Map([...tensors, ['base_model.model.lm_head.base_layer.weight', float32([5, 3], new Float32Array(15))]])));
+    assert.deepEqual(readPeftFolder(folder).modules, [head]);
+  });
+});
+
 test('names what is not plain LoRA', () => {
   withFolder((folder) => {
     const source = 'reference/golden/peft_adapter';
@@ -104,6 +115,19 @@ test('merges into another type, and says so in the files beside', () => {
     const { metadata } = JSON.parse(readFileSync(join(output, 'model.safetensors.index.json'), 'utf8')) as { metadata: object };
     assert.deepEqual(metadata, { total_size: [...tensors.values()].reduce((sum, { length }) => sum + length, 0) });
     assert.throws(() => mergeLora({ base, lora, output }), /has files in it already/);
+  });
+});
+
+test("another type changes one word of config.json: numbers stay as they were written", () => {
+  withFolder((folder) => {
+    const [base, output] = [join(folder, 'base'), join(folder, 'merged')];
+    writeTinyModel(base, 'llama');
+    for (const [told, expected] of [['"dtype": null, ', '"dtype": "bfloat16", '], ['', '\n  "torch_dtype": "bfloat16",']] as const) {
+      write(join(base, 'config.json'), JSON.stringify(config).replace(/"(torch_)?dtype":"\w+",?/g, '').replace('{', `{${told}"cap": 30.0, `));
+      mergeLora({ base, lora, output, dtype: 'bfloat16' });
+      assert.ok(readFileSync(join(output, 'config.json'), 'utf8').startsWith(`{${expected}"cap": 30.0, `));
+      rmSync(output, { recursive: true });
+    }
   });
 });
 

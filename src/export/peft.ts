@@ -153,7 +153,8 @@ function readModules(folder: string, config: PeftConfig): LoraWeights[] {
   const { tensors } = openSafetensors(path);
   const problems: Problem[] = [];
   const modules: LoraWeights[] = [];
-  for (const name of new Set(Array.from(tensors.keys(), (key) => key.replace(factor, '')))) {
+  const keys = [...tensors.keys()].filter((key) => !isBaseWeight(key, tensors));
+  for (const name of new Set(keys.map((key) => key.replace(factor, '')))) {
     const found = readModule(tensors, name, config);
     if (typeof found === 'string') problems.push({ where: `${path} ${name}`, what: found });
     else modules.push(found);
@@ -164,6 +165,12 @@ function readModules(folder: string, config: PeftConfig): LoraWeights[] {
 
 /** Some writers leave the adapter's name, `default`, in the key. */
 const factor = /\.lora_[AB](\.default)?\.weight$/;
+
+/** PEFT saves the base's own weight beside an adapter of the output layer. */
+function isBaseWeight(key: string, tensors: ReadonlyMap<string, ExternalTensor>): boolean {
+  const [name, rest] = key.split('.base_layer.');
+  return rest === 'weight' && tensors.has(`${name}.lora_A.weight`);
+}
 
 /** A module of the file, or what is wrong with it. */
 function readModule(tensors: ReadonlyMap<string, ExternalTensor>, name: string, config: PeftConfig): LoraWeights | string {

@@ -52,6 +52,11 @@ export const only = (value: string | number | boolean | null) =>
     error: ({ input }) => `is ${JSON.stringify(input)}; only ${JSON.stringify(value)} is implemented`,
   });
 
+const quantizedBy = (input: unknown): string => {
+  const method = z.object({ quant_method: z.string() }).safeParse(input).data?.quant_method;
+  return method === undefined ? '' : ` (${method})`;
+};
+
 const ropeFields = z.record(z.string(), z.unknown());
 export type RopeFields = z.output<typeof ropeFields>;
 
@@ -72,7 +77,7 @@ export const sizes = z.object({
   original_max_position_embeddings: optional(count),
   layer_types: optional(z.array(z.enum(['full_attention', 'sliding_attention']))),
   quantization_config: z.unknown().optional().refine((found) => found === undefined || found === null, {
-    error: 'its weights are quantized; only float32, float16 and bfloat16 weights are implemented',
+    error: ({ input }) => `its weights are quantized${quantizedBy(input)}; take the version of this model with float32, float16 or bfloat16 weights`,
   }),
   use_bidirectional_attention: only(false),
 });

@@ -40,7 +40,7 @@ const kinds = z.discriminatedUnion('rope_type', [
     max_position_embeddings,
     original_max_position_embeddings,
   }),
-], { error: ({ input }) => `is of a kind that is not implemented: ${JSON.stringify(input)}` });
+], { error: ({ input }) => `${JSON.stringify(z.object({ rope_type: z.unknown() }).safeParse(input).data?.rope_type)} is not implemented; implemented are default, linear, dynamic, llama3, yarn, longrope` });
 type Kind = z.output<typeof kinds>;
 
 export interface RopeSurroundings {
