@@ -34,12 +34,11 @@ function scaleToUnit(g: Builder, x: Value, epsilon: number): Standardized {
   return { xhat: g.mul(x, rstd), rstd };
 }
 
-// dx = rstd · (dŷ − mean(dŷ) − x̂ · mean(dŷ · x̂)), the mean of dŷ only where x was centred
-function standardizeGrad(g: Builder, { xhat, rstd }: Standardized, dyhat: Value, centred: boolean): Value {
+// dx = rstd · (dŷ − mean(dŷ) − x̂ · mean(dŷ · x̂))
+function standardizeGrad(g: Builder, { xhat, rstd }: Standardized, dyhat: Value): Value {
   const axes = [xhat.shape.length - 1];
   const along = g.mul(xhat, g.reduceMean(g.mul(dyhat, xhat), axes, true));
-  const rest = centred ? g.sub(dyhat, g.reduceMean(dyhat, axes, true)) : dyhat;
-  return g.mul(rstd, g.sub(rest, along));
+  return g.mul(rstd, g.sub(g.sub(dyhat, g.reduceMean(dyhat, axes, true)), along));
 }
 
 const leadingAxes = (x: Value) => x.shape.slice(0, -1).map((_, axis) => axis);
@@ -52,7 +51,7 @@ export function layerNormalization(g: Builder, node: NodeOf<'LayerNormalization'
 export function layerNormalizationGrad(g: Builder, node: NodeOf<'LayerNormalizationGrad'>): Value[] {
   const [x, scale, dy] = inputsOf(node);
   const s = standardized(g, x, node.attributes.epsilon);
-  const dx = standardizeGrad(g, s, g.mul(dy, scale), true);
+  const dx = standardizeGrad(g, s, g.mul(dy, scale));
   return [dx, g.reduceSum(g.mul(dy, s.xhat), leadingAxes(x)), g.reduceSum(dy, leadingAxes(x))];
 }
 
@@ -63,9 +62,12 @@ export function rmsNormalization(g: Builder, node: NodeOf<'RMSNormalization'>): 
 
 export function rmsNormalizationGrad(g: Builder, node: NodeOf<'RMSNormalizationGrad'>): Value[] {
   const [x, scale, dy] = inputsOf(node);
-  const s = scaleToUnit(g, x, node.attributes.epsilon);
-  const dx = standardizeGrad(g, s, g.mul(dy, scale), false);
-  return [dx, g.reduceSum(g.mul(dy, s.xhat), leadingAxes(x))];
+  const { xhat, rstd } = scaleToUnit(g, x, node.attributes.epsilon);
+  const dyhat = g.mul(dy, scale);
+  // dx = rstd · (dŷ − x · (rstd² · mean(dŷ · x))): x̂ itself is needed for the scale's gradient alone
+  const along = g.mul(g.mul(rstd, rstd), g.reduceMean(g.mul(dyhat, x), [x.shape.length - 1], true));
+  const dx = g.mul(rstd, g.sub(dyhat, g.mul(x, along)));
+  return [dx, g.reduceSum(g.mul(dy, xhat), leadingAxes(x))];
 }
 
 /** [N, C, ...] as [N, groups, everything else]. */
