@@ -31,8 +31,8 @@ function run({ path, to, base, output, type }: Readonly<Record<string, unknown>>
   return 0;
 }
 
-function lines({ kind, file, bytes: size, architecture, type, layers }: GgufExport): string[] {
+function lines({ kind, file, bytes: size, architecture, type, layers, notes = [] }: GgufExport): string[] {
   const what = kind === 'adapter' ? `adapter of ${amount(layers ?? 0)} layers` : 'model with its tokenizer';
   const use = kind === 'adapter' ? `llama-cli -m <base model>.gguf --lora ${file}` : `llama-cli -m ${file}`;
-  return [`${colours.green('✓')} ${file}: ${architecture} ${what}, ${type}, ${bytes(size)}`, `  ${colours.dim(use)}`];
+  return [`${colours.green('✓')} ${file}: ${architecture} ${what}, ${type}, ${bytes(size)}`, ...notes.map((note) => `  ${note}`), `  ${colours.dim(use)}`];
 }

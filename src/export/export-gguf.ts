@@ -7,6 +7,7 @@ import { languageModelParameters } from '../models/decoder.ts';
 import { languageFamilies } from '../models/language-families.ts';
 import type { GgmlWritable } from '../tensor/ggml-types.ts';
 import { baseFolder } from './base-folder.ts';
+import { ggufNotes } from './gguf-config.ts';
 import { ggufFamily } from './gguf-families.ts';
 import { ggufLoraProblems, writeGgufLora } from './gguf-lora.ts';
 import { writeGgufModel } from './gguf-model.ts';
@@ -37,6 +38,8 @@ export interface GgufExport {
   readonly type: GgmlWritable;
   /** Of an adapter. */
   readonly layers?: number;
+  /** Of a model: what llama.cpp computes otherwise, and when. */
+  readonly notes?: readonly string[];
 }
 
 /** Throws UserError (what is at `path` is no language model, or llama.cpp cannot express it), CheckpointError, SystemError; then nothing is written. */
@@ -57,10 +60,11 @@ type Written = Omit<GgufExport, 'bytes'>;
 
 function exportModel(folder: string, { base, output, type = 'f16' }: GgufExportOptions): Written {
   if (base !== undefined) throw new UserError([{ where: folder, what: 'this is a whole model, and a base model is named beside it', fix: 'Leave --base out, or name an adapter.' }]);
-  const { architecture } = ggufFamily(readLanguageConfig(folder).model_type);
+  const config = readLanguageConfig(folder);
+  const { architecture } = ggufFamily(config.model_type);
   const file = outputFile(output, folder, `${nameOf(folder)}-${type}.gguf`);
   writeGgufModel({ folder, output: file, type, name: nameOf(folder) });
-  return { kind: 'model', file, architecture, type };
+  return { kind: 'model', file, architecture, type, notes: ggufNotes(config) };
 }
 
 function exportAdapter(folder: string, { base, output, type: wanted }: GgufExportOptions): Written {

@@ -11,14 +11,12 @@ type Entries = readonly (readonly [string, GgufValue])[];
 export function configEntries(config: LanguageConfig, family: GgufFamily, vocabularySize: number): Entries {
   const problems = [...familyProblems(config, family), ...ropeProblems(config)];
   if (problems.length > 0) throw new UserError(problems);
-  const entries = [...common(config, vocabularySize), ...own[family.architecture](config), ...ropeScaling(config, family)];
+  const entries = [...common(config, vocabularySize), ...own[family.architecture](config), ...ropeScaling(config)];
   return entries.map(([key, value]) => [`${family.architecture}.${key}`, value]);
 }
 
 function common(config: LanguageConfig, vocabularySize: number): Entries {
-  const isWindowed = config.model_type === 'mistral' && typeof config.sliding_window === 'number';
-  // llama.cpp's llama has no window: within one it computes the same.
-  const context = isWindowed ? Math.min(config.max_position_embeddings, Number(config.sliding_window)) : config.max_position_embeddings;
+  const context = Math.min(config.max_position_embeddings, unseenWindow(config) ?? Infinity);
   return [
     ['block_count', gguf.uint32(config.num_hidden_layers)],
     ['context_length', gguf.uint32(context)],
@@ -31,6 +29,20 @@ function common(config: LanguageConfig, vocabularySize: number): Entries {
     ['attention.layer_norm_rms_epsilon', gguf.float32(config.rms_norm_eps)],
     ['rope.freq_base', gguf.float32(ropeOf(config).theta)],
     ['vocab_size', gguf.uint32(vocabularySize)],
+  ];
+}
+
+/** The window of a family that has none in llama.cpp; within it both compute the same. */
+function unseenWindow({ model_type, sliding_window }: LanguageConfig): number | undefined {
+  return (model_type === 'mistral' || model_type === 'phi3') && typeof sliding_window === 'number' ? sliding_window : undefined;
+}
+
+/** What whoever runs the file must know. */
+export function ggufNotes(config: LanguageConfig): string[] {
+  const [window, once] = [unseenWindow(config), originalContext(config)];
+  return [
+    ...(window === undefined || window >= config.max_position_embeddings ? [] : [`llama.cpp has no sliding window for ${config.model_type}: it computes the same up to ${window} tokens`]),
+    ...(ropeOf(config).type === 'longrope' ? [`LongRoPE: open it with at most ${once} tokens of context unless texts are longer; llama.cpp chooses by the size of the context`] : []),
   ];
 }
 
@@ -55,26 +67,26 @@ function originalContext(config: LanguageConfig): number {
   return config.original_max_position_embeddings ?? ropeOf(config).parameters.original_max_position_embeddings ?? config.max_position_embeddings;
 }
 
-function ropeScaling(config: LanguageConfig, family: GgufFamily): Entries {
+function ropeScaling(config: LanguageConfig): Entries {
   const { type, parameters } = ropeOf(config);
   const factor = ['rope.scaling.factor', gguf.float32(parameters.factor ?? 1)] as const;
   if (type === 'linear') return [['rope.scaling.type', gguf.text('linear')], factor];
-  if (type === 'yarn' && family.architecture !== 'phi3') return [['rope.scaling.type', gguf.text('yarn')], factor, ['rope.scaling.original_context_length', gguf.uint32(originalContext(config))]];
-  if (!isLongrope(type)) return [];
-  const ratio = config.max_position_embeddings / originalContext(config);
-  // √(1 + ln(max / original) / ln(original))
-  return [['rope.scaling.attn_factor', gguf.float32(ratio > 1 ? Math.sqrt(1 + Math.log(ratio) / Math.log(originalContext(config))) : 1)]];
+  if (type === 'yarn') return [['rope.scaling.type', gguf.text('yarn')], factor, ['rope.scaling.original_context_length', gguf.uint32(originalContext(config))]];
+  return type === 'longrope' ? [['rope.scaling.attn_factor', gguf.float32(longRopeAttention(config))]] : [];
 }
 
-function isLongrope(type: string): boolean {
-  return type === 'longrope' || type === 'su';
+/** √(1 + ln(max / original) / ln(original)), unless the file says it. */
+function longRopeAttention(config: LanguageConfig): number {
+  const { factor, attention_factor: given } = ropeOf(config).parameters;
+  const ratio = factor ?? config.max_position_embeddings / originalContext(config);
+  return given ?? (ratio > 1 ? Math.sqrt(1 + Math.log(ratio) / Math.log(originalContext(config))) : 1);
 }
 
 /** Tensors that stand for the scaling of rotary frequencies: each frequency is divided by its factor. */
 export function ropeTensors(config: LanguageConfig): { name: string; data: Float32Array }[] {
   const { type, theta, parameters } = ropeOf(config);
   if (type === 'llama3') return [{ name: 'rope_freqs.weight', data: llama3Factors(theta, headDim(config), parameters) }];
-  if (!isLongrope(type)) return [];
+  if (type !== 'longrope') return [];
   return [
     { name: 'rope_factors_long.weight', data: Float32Array.from(parameters.long_factor ?? []) },
     { name: 'rope_factors_short.weight', data: Float32Array.from(parameters.short_factor ?? []) },
@@ -95,18 +107,21 @@ function llama3Factors(theta: number, dim: number, rope: ReturnType<typeof ropeO
 
 function ropeProblems(config: LanguageConfig): Problem[] {
   const { type, parameters } = ropeOf(config);
-  const known = ['default', 'linear', 'llama3', 'yarn', 'longrope', 'su'];
+  const known = ['default', 'linear', 'llama3', 'yarn', 'longrope'];
   if (!known.includes(type)) return [problem('rope_scaling', `rotary scaling "${type}" does not exist in llama.cpp (it has ${known.join(', ')})`)];
-  const { attention_factor: attention, beta_fast: fast, beta_slow: slow } = parameters;
-  const isOwn = type === 'yarn' && ((attention ?? null) !== null || (fast ?? 32) !== 32 || (slow ?? 1) !== 1);
-  return isOwn ? [problem('rope_scaling', 'yarn with its own attention_factor, beta_fast or beta_slow is not written as GGUF')] : [];
+  const { attention_factor: attention, beta_fast: fast, beta_slow: slow, mscale, mscale_all_dim: all, truncate } = parameters;
+  const isOwn = type === 'yarn' && ((attention ?? null) !== null || (fast ?? 32) !== 32 || (slow ?? 1) !== 1 || Boolean(mscale && all) || truncate === false);
+  return isOwn ? [problem('rope_scaling', 'yarn with its own attention_factor, beta_fast, beta_slow, mscale or truncate is not written as GGUF')] : [];
 }
+
+const withoutBias = new Set<string>(['qwen3', 'gemma2', 'gemma3']);
 
 function familyProblems(config: LanguageConfig, family: GgufFamily): Problem[] {
   const problems: Problem[] = [];
   const act = config.hidden_activation ?? config.hidden_act ?? family.activation;
   if (act !== family.activation) problems.push(problem('hidden_act', `llama.cpp computes ${config.model_type} with ${family.activation}, not ${act}`));
   if (config.use_sliding_window === true) problems.push(problem('use_sliding_window', `llama.cpp's ${family.architecture} has no sliding window`));
+  if (config.attention_bias === true && withoutBias.has(family.architecture)) problems.push(problem('attention_bias', `llama.cpp's ${family.architecture} has no bias of o_proj`));
   if (family.normShift === 1) problems.push(...gemmaProblems(config, family));
   return problems;
 }
@@ -120,6 +135,7 @@ function gemmaProblems(config: LanguageConfig, { architecture }: GgufFamily): Pr
   if ((config.query_pre_attn_scalar ?? scalar) !== scalar) problems.push(problem('query_pre_attn_scalar', `llama.cpp takes ${scalar} for it, not ${config.query_pre_attn_scalar}`));
   if (types.some((type, i) => (type === 'full_attention') !== ((i + 1) % period === 0)) || (config.sliding_window_pattern ?? period) !== period) problems.push(problem('layer_types', `in llama.cpp every ${period}. layer of ${architecture} has full attention, the others a window`));
   if (architecture === 'gemma2' && !(config.attn_logit_softcapping && config.final_logit_softcapping)) problems.push(problem('attn_logit_softcapping', "llama.cpp's gemma2 always caps the attention and the logits"));
+  if (architecture === 'gemma2' && config.tie_word_embeddings === false) problems.push(problem('tie_word_embeddings', "llama.cpp's gemma2 has no output layer of its own"));
   if (architecture === 'gemma3' && (config.attn_logit_softcapping || config.final_logit_softcapping)) problems.push(problem('attn_logit_softcapping', "llama.cpp's gemma3 has no caps"));
   if (architecture === 'gemma3' && (ropeOf(config).local ?? 10_000) !== 10_000) problems.push(problem('rope_local_base_freq', 'llama.cpp takes 10000 for the layers with a window'));
   return problems;

@@ -11,7 +11,7 @@ import type { ExternalTensor } from '../tensor/tensor.ts';
 import { configEntries, ropeTensors } from './gguf-config.ts';
 import { ggufFamily, ggufModuleName, permutedHeads, permuteRows, type GgufFamily } from './gguf-families.ts';
 import { fileTypes } from './gguf-lora.ts';
-import { tokenizerEntries } from './gguf-tokenizer.ts';
+import { ggufModelName, tokenizerEntries } from './gguf-tokenizer.ts';
 import { kvHeads, openModelFiles, type ModelFiles, type LanguageConfig } from './model-files.ts';
 import { throwProblems } from './lora.ts';
 import { writeInPieces } from './write-pieces.ts';
@@ -47,7 +47,7 @@ function metadata(model: ModelFiles, family: GgufFamily, type: GgmlWritable, nam
   return new Map([
     ['general.architecture', gguf.text(family.architecture)],
     ['general.type', gguf.text('model')],
-    ['general.name', gguf.text(name)],
+    ['general.name', gguf.text(ggufModelName(model.path, name))],
     ['general.file_type', gguf.uint32(fileTypes[type])],
     ['general.quantization_version', gguf.uint32(2)],
     ...configEntries(model.config, family, rows),

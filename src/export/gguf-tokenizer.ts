@@ -62,6 +62,20 @@ export function tokenizerEntries(folder: string, config: LanguageConfig, rows: n
   ];
 }
 
+const marks = z.looseObject({ added_tokens: z.array(z.looseObject({ content: z.string(), rstrip: z.boolean().nullish() })).default([]) });
+/** The tokens that llama.cpp looks up in a model of that name. */
+const phi3Tokens = ['</s>', '<unk>', '<s>', '<|endoftext|>'];
+
+/**
+ * A name for `general.name`. In a model called phi-3 or phi3 llama.cpp drops the spaces behind special tokens, as Phi-3's tokenizer
+ * does, and breaks off where Phi-3's are missing: so the name has it where the tokenizer is such a one, and only there.
+ */
+export function ggufModelName(folder: string, name: string): string {
+  const added = new Map(parseFile(join(folder, 'tokenizer.json'), marks).added_tokens.map(({ content, rstrip }) => [content, rstrip ?? false]));
+  if (!(added.get('</s>') === true && phi3Tokens.every((token) => added.has(token)))) return name.replace(/phi-?3/gi, 'Phi 3');
+  return /phi-?3/i.test(name) ? name : `Phi-3 ${name}`;
+}
+
 function vocabularyEntries(folder: string, tokenizer: Tokenizer, ids: ReadonlyMap<string, number>, rows: number): (readonly [string, GgufValue])[] {
   const isByteLevel = partsOf(tokenizer.pre_tokenizer).some(({ type }) => type === 'ByteLevel');
   const isSentencePiece = !isByteLevel && (tokenizer.model.byte_fallback === true || JSON.stringify([tokenizer.normalizer, tokenizer.pre_tokenizer]).includes('▁'));

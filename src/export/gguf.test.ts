@@ -6,9 +6,11 @@ import { withFolder, write } from '../checkpoints/small-model.test-util.ts';
 import { UserError } from '../errors.ts';
 import { hashedWeight } from '../models/hashed-weights.test-util.ts';
 import { decodeGguf, parseGgufSync, scalarOf, type GgufFile } from '../tensor/gguf.ts';
+import { configEntries, ggufNotes } from './gguf-config.ts';
+import { ggufFamily } from './gguf-families.ts';
 import { writeGgufLora, ggufLoraProblems } from './gguf-lora.ts';
 import { writeGgufModel } from './gguf-model.ts';
-import { tokenizerEntries } from './gguf-tokenizer.ts';
+import { ggufModelName, tokenizerEntries } from './gguf-tokenizer.ts';
 import { golden, linearPaths, tinyLora, tinySentencePiece, tinyTokenizer, writeTinyModel } from './language-model.test-util.ts';
 
 const inMemory = (bytes: Uint8Array) => parseGgufSync({ size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) }, 'x.gguf');
@@ -83,6 +85,32 @@ for (const name of Object.keys(golden.cases)) {
     });
   });
 }
+
+test('model: a name that does not make llama.cpp look for the tokens of Phi-3, but where they are', () => {
+  withFolder((folder) => {
+    writeTinyModel(folder, 'phi3');
+    assert.deepEqual(['my-Phi3-x', 'phi-3', 'llama'].map((name) => ggufModelName(folder, name)), ['my-Phi 3-x', 'Phi 3', 'llama']);
+    const added_tokens = ['</s>', '<unk>', '<s>', '<|endoftext|>'].map((content) => ({ content, rstrip: content === '</s>' }));
+    write(join(folder, 'tokenizer.json'), JSON.stringify({ added_tokens }));
+    assert.deepEqual(['my-Phi3-x', 'merged'].map((name) => ggufModelName(folder, name)), ['my-Phi3-x', 'Phi-3 merged']);
+  });
+});
+
+test('model: what llama.cpp computes otherwise is refused at its key, or noted', () => {
+  const entries = (name: string, changes: object) => configEntries({ ...golden.cases[name].config, ...changes }, ggufFamily(golden.cases[name].config.model_type), 288);
+  const refused: [name: string, changes: object, key: RegExp][] = [
+    ['qwen3', { attention_bias: true }, /attention_bias: llama\.cpp's qwen3 has no bias of o_proj/],
+    ['gemma2', { tie_word_embeddings: false }, /tie_word_embeddings: llama\.cpp's gemma2 has no output layer/],
+    ['qwen2', { rope_parameters: { rope_type: 'yarn', factor: 4, mscale: 0.7, mscale_all_dim: 0.4 } }, /yarn with its own/],
+    ['qwen2', { rope_parameters: { rope_type: 'yarn', factor: 4, truncate: false } }, /yarn with its own/],
+  ];
+  for (const [name, changes, key] of refused) assert.throws(() => entries(name, changes), key);
+  const phi3 = { sliding_window: 9, rope_parameters: { type: 'su', short_factor: [1], long_factor: [2], attention_factor: 1.5 }, original_max_position_embeddings: 20, max_position_embeddings: 80 };
+  const written = new Map(entries('phi3', phi3));
+  assert.deepEqual(['context_length', 'rope.scaling.attn_factor'].map((key) => scalarOf(written, `phi3.${key}`)), [9, 1.5]);
+  assert.match(ggufNotes({ ...golden.cases.phi3.config, ...phi3 }).join('\n'), /no sliding window for phi3.*up to 9 tokens\n.*at most 20 tokens of context/);
+  assert.deepEqual(ggufNotes(golden.cases.llama.config), []);
+});
 
 test('model: the tokenizer', () => {
   withFolder((folder) => {

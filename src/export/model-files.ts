@@ -18,6 +18,9 @@ const ropeSchema = z.looseObject({
   attention_factor: z.number().nullish(),
   beta_fast: z.number().nullish(),
   beta_slow: z.number().nullish(),
+  mscale: z.number().nullish(),
+  mscale_all_dim: z.number().nullish(),
+  truncate: z.boolean().nullish(),
   partial_rotary_factor: z.number().optional(),
   short_factor: z.array(z.number()).optional(),
   long_factor: z.array(z.number()).optional(),
@@ -45,6 +48,7 @@ const configSchema = z.looseObject({
   original_max_position_embeddings: z.int().nullish(),
   sliding_window: z.int().nullish(),
   use_sliding_window: z.boolean().nullish(),
+  attention_bias: z.boolean().nullish(),
   layer_types: z.array(z.string()).nullish(),
   sliding_window_pattern: z.int().nullish(),
   query_pre_attn_scalar: z.number().nullish(),
@@ -84,7 +88,10 @@ export function ropeOf(config: LanguageConfig): { theta: number; type: string; p
   const written = config.rope_parameters ?? config.rope_scaling ?? {};
   const { full, sliding } = isPair(written) ? { full: written.full_attention, sliding: written.sliding_attention } : { full: written, sliding: undefined };
   const theta = full.rope_theta ?? config.rope_theta ?? 10_000;
-  return { theta, type: full.rope_type ?? full.type ?? 'default', parameters: full, local: sliding?.rope_theta ?? config.rope_local_base_freq ?? undefined };
+  const named = full.rope_type ?? full.type ?? 'default';
+  // LongRoPE in older files of Phi-3
+  const type = config.model_type === 'phi3' && (named === 'su' || named === 'yarn') ? 'longrope' : named;
+  return { theta, type, parameters: full, local: sliding?.rope_theta ?? config.rope_local_base_freq ?? undefined };
 }
 
 type RopePair = Extract<NonNullable<LanguageConfig['rope_parameters']>, { full_attention: z.infer<typeof ropeSchema> }>;
