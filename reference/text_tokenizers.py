@@ -225,6 +225,27 @@ def labelled(tokenizer, template, messages):
     return rows
 
 
+STEP_TEXT = "the-final--countdown, １２３ ½① naïve 您好。（再见）x_1 don't!?  9a"
+
+STEPS = [
+    {"type": "Digits", "individual_digits": True},
+    {"type": "Digits", "individual_digits": False},
+    {"type": "Punctuation", "behavior": "Isolated"},
+    {"type": "Punctuation", "behavior": "Contiguous"},
+    {"type": "Whitespace"},
+    {"type": "FixedLength", "length": 5},
+] + [
+    {"type": "Split", "pattern": pattern, "behavior": behavior, "invert": False}
+    for pattern in ({"String": "-"}, {"Regex": "\\s|[。（]"})
+    for behavior in ("Isolated", "Removed", "Contiguous", "MergedWithPrevious", "MergedWithNext")
+]
+
+
+def pieces(step):
+    data = json.loads(Tokenizer(models.BPE()).to_str())
+    return [piece for piece, _ in Tokenizer.from_str(json.dumps({**data, "pre_tokenizer": step})).pre_tokenizer.pre_tokenize_str(STEP_TEXT)]
+
+
 LABELLED = ["system", "two turns", "thinking"]
 
 
@@ -236,7 +257,7 @@ def write(name, value):
 def main():
     tokenizers = {name: wrap(make()) for name, make in {"gpt2": gpt2, "llama3": llama3, "llama2": llama2, "unigram": unigram}.items()}
     versions = {"transformers": transformers.__version__}
-    write("text_tokenizers.json", {**versions, "tokenizers": {name: {"files": files_of(t), "cases": [case(t, text) for text in TEXTS]} for name, t in tokenizers.items()}})
+    write("text_tokenizers.json", {**versions, "tokenizers": {name: {"files": files_of(t), "cases": [case(t, text) for text in TEXTS]} for name, t in tokenizers.items()}, "steps": {"text": STEP_TEXT, "pieces": [[step, pieces(step)] for step in STEPS]}})
     templates = {**named_templates(), **WILD}
     rendered = {
         name: {"source": source, "cases": {title: [render(tokenizers["llama3"], source, messages, prompt) for prompt in (False, True)] for title, messages in CONVERSATIONS.items()}}

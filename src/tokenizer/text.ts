@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { CheckpointError } from '../errors.ts';
+import { asExpressions } from './pre-tokenizer.ts';
 
 /** Text of ids that come one at a time. Nothing is given out before its bytes are a whole character. */
 export interface TextStream {
@@ -47,6 +48,7 @@ const configFile = marksFile.extend({
 const generationFile = z.object({ eos_token_id: z.union([z.int(), z.array(z.int())]).nullish() });
 const tokenizerFile = z.looseObject({
   added_tokens: z.array(z.looseObject({ content: z.string(), single_word: z.boolean().nullish() })).nullish(),
+  pre_tokenizer: z.unknown(),
   model: z.looseObject({ type: z.string().nullish(), byte_fallback: z.boolean().nullish() }),
 });
 
@@ -61,7 +63,7 @@ export function readTextTokenizer(folder: string): TextTokenizer {
   const config = readJson(join(folder, 'tokenizer_config.json'), configFile, {});
   const marks = { ...present(readJson(join(folder, 'special_tokens_map.json'), marksFile, {})), ...present(config) };
   const { eos_token_id: ends } = readJson(join(folder, 'generation_config.json'), generationFile, {});
-  const tokenizer = open(path, data, { clean_up_tokenization_spaces: false, eos_token: marks.eos_token });
+  const tokenizer = open(path, { ...data, pre_tokenizer: asExpressions(data.pre_tokenizer) }, { clean_up_tokenization_spaces: false, eos_token: marks.eos_token });
   return textTokenizer(tokenizer, marks, chatTemplateOf(folder, config.chat_template), ends === undefined || ends === null ? [] : [ends].flat());
 }
 
