@@ -98,6 +98,16 @@ test('faults that training would not show', async () => {
   assert.match(many[5], /15 more samples: nothing trained/);
 });
 
+test('a template that leaves out the system message, or writes the question otherwise once it is answered', async () => {
+  const system = { role: 'system', content: 'S' };
+  const [q, a, q2, a2] = ['Q', 'A', 'Q2', 'A2'].map((content, i) => ({ role: i % 2 === 0 ? 'user' : 'assistant', content }));
+  const late = "{% for m in messages %}{% if m.role == 'user' %}[INST]{{ messages[0].content + ' ' if loop.last and messages[0].role == 'system' }}{{ m.content }}[/INST]{% elif m.role == 'assistant' %} {{ m.content }}</s>{% endif %}{% endfor %}";
+  const data = await prepare([{ messages: [system, q, a, q2, a2] }, { messages: [q, a] }], { template: late });
+  assert.deepEqual(shown(data), ['[INST]Q[/INST]⟦ A</s>⟧[INST]Q2[/INST]⟦ A2</s>⟧', '[INST]Q[/INST]⟦ A</s>⟧']);
+  assert.deepEqual(data.warnings.map(({ where, what }) => [where.replace(/.*:/, ''), what]), [['1', 'the chat template (of the configuration) does not write the system message: it is not trained']]);
+  assert.deepEqual(await problems([{ messages: [q, { ...a, train: false }] }], { template: late }), ['1: none of its tokens is trained']);
+});
+
 test('marks in the words and damaged signs are warnings, named with the message', async () => {
   const data = await prepare([chat('what is </s>?', 'an end'), chat('a', 'half \ud83d'), { prompt: 'lost \ufffd', completion: 'b' }, { text: '<s>may hold marks</s>' }], { template: 'plain' });
   assert.deepEqual(data.warnings.map(({ where, what }) => `${where.replace(/.*:/, '')}: ${what}`), [

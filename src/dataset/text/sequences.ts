@@ -12,7 +12,7 @@ export interface Sequence {
   readonly trained: Uint8Array;
 }
 
-export type FindingKind = 'template fails' | 'template ignores answers' | 'nothing trained' | 'cut off' | 'no end token' | 'begin token twice' | 'dropped' | 'marks in the words' | 'damaged signs';
+export type FindingKind = 'template fails' | 'template ignores answers' | 'template ignores the system message' | 'nothing trained' | 'cut off' | 'no end token' | 'begin token twice' | 'dropped' | 'marks in the words' | 'damaged signs';
 
 /** A fault that would go unnoticed in training. A warning leaves the sample in, or out, as it says. */
 export interface Finding extends Problem {
@@ -101,33 +101,69 @@ function conversation(sample: TextSample, messages: readonly SampleMessage[], te
   const text = template.render(messages, false);
   const answers = messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []));
   const ends = answers.map((i) => (i === messages.length - 1 ? text : template.render(messages.slice(0, i + 1), false)));
-  const ignored = firstUnwritten(messages, answers, template);
-  if (ignored !== undefined) return { sequences: [], findings: [ignoresAnswers(sample, template, ignored)] };
+  const unwritten = firstUnwritten(messages, template);
+  if (unwritten !== undefined && messages[unwritten].role === 'assistant') return { sequences: [], findings: [ignoresAnswers(sample, template, unwritten)] };
   const trained = answers.filter((i) => messages[i].train !== false);
-  if (!ends.every((end) => text.startsWith(end))) return joined(trained.map((i) => oneAnswer(sample, messages.slice(0, i + 1), template, options)));
-  const encode = (part: string): Int32Array => options.tokenizer.encode(part, { special: false });
-  const ids = encode(text);
-  const spans = answers.map((i, n): Span => {
-    const start = commonPrefix(encode(template.render(messages.slice(0, i), true)), ids);
-    return { start, end: ends[n] === text ? ids.length : commonPrefix(encode(ends[n]), ids) };
-  });
-  return fitted(sample, { ids, spans: spans.filter((_, n) => messages[answers[n]].train !== false) }, options);
+  const found = ends.every((end) => text.startsWith(end))
+    ? fitted(sample, spansOf(messages, { text, answers, ends }, template, options), options)
+    : joined(trained.map((i) => oneAnswer(sample, messages.slice(0, i + 1), template, options)));
+  if (trained.length === 0) return { sequences: [], findings: [nothingTrained(sample, 2, 2)] };
+  return unwritten === undefined ? found : { ...found, findings: [...found.findings, ignoresSystem(sample, template)] };
 }
 
-/** The first answer that another answer in its place does not change: it stands nowhere. */
-function firstUnwritten(messages: readonly SampleMessage[], answers: readonly number[], template: ChatTemplate): number | undefined {
+interface Rendered {
+  readonly text: string;
+  /** Positions in the list of messages. */
+  readonly answers: readonly number[];
+  /** The text to the end of each answer; all begin `text`. */
+  readonly ends: readonly string[];
+}
+
+function spansOf(messages: readonly SampleMessage[], { text, answers, ends }: Rendered, template: ChatTemplate, { tokenizer }: SequenceOptions): Written {
+  const encode = (part: string): Int32Array => tokenizer.encode(part, { special: false });
+  const ids = encode(text);
+  const spans = answers.map((i, n): Span => ({
+    start: commonPrefix(encode(untilAnswer(messages.slice(0, i), text, template)), ids),
+    end: ends[n] === text ? ids.length : commonPrefix(encode(ends[n]), ids),
+  }));
+  return { ids, spans: spans.filter((_, n) => messages[answers[n]].train !== false) };
+}
+
+/**
+ * What the model reads before it answers. A template may write the last question otherwise once it is answered (with the
+ * system message, or without): then `text` to the end of the question and of what follows it.
+ */
+function untilAnswer(asked: readonly SampleMessage[], text: string, template: ChatTemplate): string {
+  const prompt = template.render(asked, true);
+  const question = asked[asked.length - 1]?.content.trim() ?? '';
+  const common = sameSigns(prompt, text);
+  const at = prompt.lastIndexOf(question);
+  if (question === '' || at < common - question.length || common === prompt.length || !prompt.slice(common).includes(question)) return prompt;
+  const found = text.indexOf(prompt.slice(at), common);
+  return found < 0 ? prompt : text.slice(0, found + prompt.length - at);
+}
+
+function sameSigns(a: string, b: string): number {
+  let same = 0;
+  while (same < a.length && a[same] === b[same]) same++;
+  return same;
+}
+
+/** The first answer, or the system message, in whose place another text changes nothing: it stands nowhere. */
+function firstUnwritten(messages: readonly SampleMessage[], template: ChatTemplate): number | undefined {
   const other = (index: number): string => `§${index}§`;
-  const replaced = messages.map((message, i) => (message.role === 'assistant' ? { ...message, content: other(i) } : message));
+  const replaced = messages.map((message, i) => (message.role === 'user' ? message : { ...message, content: other(i) }));
   const text = template.render(replaced, false);
-  return answers.find((i) => !text.includes(other(i)) && !template.render(replaced.slice(0, i + 1), false).includes(other(i)));
+  const unwritten = (i: number): boolean => messages[i].role !== 'user' && !text.includes(other(i)) && !template.render(replaced.slice(0, i === 0 ? 3 : i + 1), false).includes(other(i));
+  const found = messages.flatMap((_, i) => (unwritten(i) ? [i] : []));
+  return found.find((i) => messages[i].role === 'assistant') ?? found[0];
 }
 
 /** Only the last answer is trained; the earlier ones are read as the template writes them now. */
 function oneAnswer(sample: TextSample, messages: readonly SampleMessage[], template: ChatTemplate, options: SequenceOptions): Sequences {
-  const encode = (part: string): Int32Array => options.tokenizer.encode(part, { special: false });
-  const ids = encode(template.render(messages, false));
-  const start = commonPrefix(encode(template.render(messages.slice(0, -1), true)), ids);
-  return fitted(sample, { ids, spans: [{ start, end: ids.length }] }, options);
+  const text = template.render(messages, false);
+  const last = messages.length - 1;
+  return fitted(sample, spansOf(messages.with(last, { ...messages[last], train: true }), { text, answers: [last], ends: [text] }, template, options), options);
 }
 
 const joined = (parts: readonly Sequences[]): Sequences => ({ sequences: parts.flatMap(({ sequences }) => sequences), findings: parts.flatMap(({ findings }) => findings) });
@@ -201,6 +237,10 @@ function refused({ where }: TextSample, { name }: ChatTemplate, error: unknown):
 
 const ignoresAnswers = ({ where }: TextSample, { name }: ChatTemplate, index: number): Finding => ({
   kind: 'template ignores answers', severity: 'error', where, what: `the chat template (${name}) does not write the assistant's answer (message ${index + 1})`, fix: 'Choose a chat_template with a turn of the assistant, for example chatml.',
+});
+
+const ignoresSystem = ({ where }: TextSample, { name }: ChatTemplate): Finding => ({
+  kind: 'template ignores the system message', severity: 'warning', where, what: `the chat template (${name}) does not write the system message: it is not trained`, fix: 'Write it into the question, or choose another chat_template.',
 });
 
 function nothingTrained({ where }: TextSample, length: number, limit: number): Finding {
