@@ -80,6 +80,7 @@ function vocabularyEntries(folder: string, tokenizer: Tokenizer, ids: ReadonlyMa
   const isByteLevel = partsOf(tokenizer.pre_tokenizer).some(({ type }) => type === 'ByteLevel');
   const isSentencePiece = !isByteLevel && (tokenizer.model.byte_fallback === true || JSON.stringify([tokenizer.normalizer, tokenizer.pre_tokenizer]).includes('▁'));
   if (!isByteLevel && !isSentencePiece) refuse(folder, 'this BPE tokenizer is neither byte-level nor of the SentencePiece kind, and llama.cpp has no other');
+  refuseChanges(folder, tokenizer, isByteLevel);
   const tokens = tokenList(folder, ids, rows);
   const merges = tokenizer.model.merges.map((merge) => (typeof merge === 'string' ? splitMerge(merge) : merge));
   const entries: (readonly [string, GgufValue])[] = [
@@ -90,6 +91,15 @@ function vocabularyEntries(folder: string, tokenizer: Tokenizer, ids: ReadonlyMa
   ];
   if (isByteLevel) return [...entries, ['tokenizer.ggml.merges', gguf.array('string', merges.map((pair) => pair.map((text) => text.replaceAll(' ', 'Ġ')).join(' ')))]];
   return [...entries, ['tokenizer.ggml.scores', gguf.array('float32', scores(tokens, merges))], ['tokenizer.ggml.add_space_prefix', gguf.bool(addsSpace(tokenizer))]];
+}
+
+/** llama.cpp splits a text as it is, or with spaces as ▁. NFC alone, which Qwen has, changes texts so seldom that llama.cpp goes without. */
+function refuseChanges(folder: string, { normalizer, pre_tokenizer: pre }: Tokenizer, isByteLevel: boolean): void {
+  const isSpace = ({ pattern, content }: z.infer<typeof part>) => content === '▁' && z.object({ String: z.literal(' ') }).safeParse(pattern).success;
+  const isKnown = (step: z.infer<typeof part>) => (isByteLevel ? step.type === 'NFC' : step.type === 'Prepend' || (step.type === 'Replace' && isSpace(step)));
+  const changes = partsOf(normalizer).filter((step) => !isKnown(step)).map(({ type }) => type);
+  if (changes.length > 0) refuse(folder, `this tokenizer changes texts before it splits them (${changes.join(', ')}), and llama.cpp does not`);
+  if (isByteLevel && partsOf(pre).some(({ type, add_prefix_space: space }) => type === 'ByteLevel' && space === true)) refuse(folder, 'this byte-level tokenizer puts a space before a text (add_prefix_space), and llama.cpp does not');
 }
 
 /** All tokens by id; ids that no token has are unused rows of the embeddings. */

@@ -150,6 +150,21 @@ test('model: a tokenizer of the SentencePiece kind', () => {
   });
 });
 
+test('model: a tokenizer that changes texts as llama.cpp does not is refused', () => {
+  withFolder((folder) => {
+    const config = writeTinyModel(folder, 'llama');
+    const entries = (json: object) => {
+      write(join(folder, 'tokenizer.json'), JSON.stringify(json));
+      return tokenizerEntries(folder, config, 288);
+    };
+    const [ours, pre] = [tinyTokenizer(), tinyTokenizer().pre_tokenizer];
+    assert.throws(() => entries({ ...ours, normalizer: { type: 'Lowercase' } }), /tokenizer\.json: this tokenizer changes texts before it splits them \(Lowercase\)/);
+    assert.throws(() => entries({ ...ours, pre_tokenizer: { ...pre, pretokenizers: [pre.pretokenizers[0], { ...pre.pretokenizers[1], add_prefix_space: true }] } }), /puts a space before a text/);
+    assert.throws(() => entries({ ...tinySentencePiece(), normalizer: { type: 'NFKC' } }), /\(NFKC\)/);
+    assert.ok(entries({ ...ours, normalizer: { type: 'NFC' } }).length > 0);
+  });
+});
+
 test('model: what llama.cpp cannot compute or split is named, and no file is left', () => {
   withFolder((folder) => {
     const config = writeTinyModel(folder, 'gemma3_text');
