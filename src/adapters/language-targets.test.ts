@@ -21,6 +21,7 @@ test('all-linear is everything but the head, also a head that is the embedding',
   assert.equal(pathsOf('all-linear').length, 9);
   const tied = [...layers.slice(0, -1), layer('model.embed_tokens')];
   assert.equal(languageTargets(tied, { ...base, target_modules: 'all-linear' }).size, 9);
+  assert.throws(() => languageTargets(tied, { ...base, target_modules: ['q_proj', 'lm_head'] }), /lm_head shares the weights of the input embeddings/);
 });
 
 test('a regular expression must fit the whole path', () => {

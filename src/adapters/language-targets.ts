@@ -51,7 +51,8 @@ function targetsOf(wanted: string | readonly string[], layers: readonly Layer[],
     return found;
   }
   const fits = (name: string, path: string) => path === name || path.endsWith(`.${name}`);
-  for (const name of wanted) if (!adaptable.some(({ path }) => fits(name, path))) problems.push(fitsNothing('target_modules', name, adaptable));
+  const isTied = adaptable.length < layers.length;
+  for (const name of wanted) if (!adaptable.some(({ path }) => fits(name, path))) problems.push(name === 'lm_head' && isTied ? sharedHead : fitsNothing('target_modules', name, adaptable));
   return adaptable.filter(({ path }) => wanted.some((name) => fits(name, path)));
 }
 
@@ -74,6 +75,8 @@ function expression(source: string, where: string, problems: Problem[]): RegExp 
     return undefined;
   }
 }
+
+const sharedHead = { where: 'target_modules', what: 'lm_head shares the weights of the input embeddings in this model, and carries no adapter of its own', fix: 'Leave it out.' };
 
 function fitsNothing(where: string, name: string, layers: readonly Layer[]): Problem {
   const ends = [...new Set(layers.map(({ path }) => path.slice(path.lastIndexOf('.') + 1)))];
