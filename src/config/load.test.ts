@@ -148,6 +148,9 @@ test('text-generation: its own keys, a file or a folder, several files with weig
   assert.deepEqual([max_seq_length, target_modules, lora_alpha, train_on], [512, 'all-linear', 4, 'answers']);
   assert.deepEqual(train_data, [{ path: join(folder, 'faq.jsonl'), weight: 1 }]);
   assert.deepEqual(read({ train_data: '[./faq.jsonl, { path: ./more.jsonl, weight: 2 }]' }).train_data.map(({ weight }) => weight), [1, 2]);
+  for (const train_data of ['./faq.jsonl', '{ path: ./faq.jsonl, weight: 1 }', '[{ path: ./faq.jsonl, weight: "1" }]']) assert.deepEqual(read({ train_data }).train_data, [{ path: join(folder, 'faq.jsonl'), weight: 1 }]);
+  assert.deepEqual(problemsOf(yaml({ ...text, train_data: '[{ path: ./faq.jsonl, weight: two }]' })).map((line) => line.replace(/ found.*Write/, ' Write').slice(0, 120)), ['brand_lora.yaml:4 train_data: expected a list of paths, or of { path, weight }; Write each as "- faq.jsonl" or "- { path: '.slice(0, 120)]);
+  assert.match(loadConfig(file(yaml({ ...text, train_data_dir: './faq.jsonl', train_data: '[./more.jsonl]', validation_data: '[./faq.jsonl]', validation_split: 0.1 }))).warnings.map(({ where, what }) => `${where} ${what}`).join('\n'), /train_data_dir has no effect: train_data[^]*validation_split has no effect: validation_data/);
   assert.equal(read({ train_data_dir: './pictures' }).train_data_dir, join(folder, 'pictures'));
   const targets = read({ train_data_dir: './faq.jsonl', target_modules: '[q_proj, v_proj]', rank_pattern: '{ q_proj: 8 }' });
   assert.deepEqual([targets.target_modules, targets.rank_pattern], [['q_proj', 'v_proj'], { q_proj: 8 }]);

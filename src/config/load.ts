@@ -88,14 +88,15 @@ function check(found: Readonly<Record<string, unknown>>, foundAt: ConfigSource):
   const { values, problems } = readValues(translated === undefined ? found : withDataDir(translated.values), source);
   problems.push(...(translated?.problems ?? []).map(({ key, ...problem }) => ({ where: placeOf(key, source), ...problem })));
   const paths = findPaths(values, source.path);
-  const located = paths.problems.map(({ key, ...problem }) => ({ where: placeOf(key, source), ...problem }));
+  const isGiven = (key: string): boolean => key !== 'train_data_dir' || translated === undefined || Object.hasOwn(translated.values, key);
+  const located = paths.problems.filter(({ key }) => isGiven(key)).map(({ key, ...problem }) => ({ where: placeOf(key, source), ...problem }));
   const parsed = trainSchema.safeParse(paths.values);
   const bad = new Set(problems.map(({ where }) => where));
   const issues = parsed.success ? [] : parsed.error.issues.map((issue) => toProblem(issue, values, source));
   const all = distinct([...problems, ...issues.filter(({ where }) => !bad.has(where)), ...located]);
   if (all.length > 0 || !parsed.success) throw new ConfigError(inFileOrder(all, source));
   const notes = (translated?.notes ?? []).map(({ key, what }) => ({ where: placeOf(key, source), what }));
-  return { config: parsed.data, source, warnings: [...notes, ...withoutEffect(translated?.ignored ?? [], source), ...foreignKeys(values, parsed.data.task_type, source)] };
+  return { config: parsed.data, source, warnings: [...notes, ...withoutEffect(translated?.ignored ?? [], source), ...overruled(parsed.data, source), ...foreignKeys(values, parsed.data.task_type, source)] };
 }
 
 function otherSpellings(found: Readonly<Record<string, unknown>>, { path }: ConfigSource): Translated {
@@ -110,12 +111,25 @@ function withoutEffect(keys: readonly string[], source: ConfigSource): Problem[]
   return [{ where: source.path ?? 'config', what: `${keys.length} keys have no effect here: ${keys.join(', ')}` }];
 }
 
-/** A list of files makes train_data_dir needless. */
+/** A list of files makes train_data_dir needless; what is wrong with it is told once. One file is a list too. */
 function withDataDir(values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const { train_data: list, train_data_dir: dir } = values;
-  if (dir !== undefined || !Array.isArray(list) || list.length === 0) return values;
-  const [first]: unknown[] = list;
-  return { ...values, train_data_dir: typeof first === 'object' && first !== null && 'path' in first ? first.path : first };
+  const { train_data: given, train_data_dir: dir } = values;
+  if (given === undefined || given === null || (Array.isArray(given) && given.length === 0)) return values;
+  const list: readonly unknown[] = Array.isArray(given) ? given : [given];
+  const sources = list.map((item) => (isFields(item) && typeof item.weight === 'string' && Number(item.weight) > 0 ? { ...item, weight: Number(item.weight) } : item));
+  const [first] = sources.map((item) => (isFields(item) ? item.path : item));
+  return { ...values, train_data: sources, train_data_dir: dir ?? (typeof first === 'string' ? first : '.') };
+}
+
+const isFields = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Keys of ours that go before others of ours. */
+function overruled(config: TrainConfig, source: ConfigSource): Problem[] {
+  const { train_data, train_data_dir, validation_data, validation_split } = config;
+  const problems: Problem[] = [];
+  if (source.lines.has('train_data_dir') && !train_data.some(({ path }) => path === train_data_dir)) problems.push({ where: placeOf('train_data_dir', source), what: 'has no effect: train_data names the files' });
+  if (validation_data.length > 0 && validation_split > 0) problems.push({ where: placeOf('validation_split', source), what: 'has no effect: validation_data names the files' });
+  return problems;
 }
 
 /** Keys that mean nothing to this task. */
@@ -182,6 +196,7 @@ function remedy(key: string, found: unknown): string | undefined {
     return nearest === undefined ? undefined : `did you mean ${nearest}?`;
   }
   if (type === 'string' && names === undefined && typeof found !== 'object') return `A number, a date or true and false as text: put it in quotes, "${String(found)}".`;
+  if (key === 'train_data') return 'Write each as "- faq.jsonl" or "- { path: faq.jsonl, weight: 2 }"; a weight is a number above 0.';
   if (type === 'array' && Array.isArray(found) && found.some((item) => typeof item !== 'string')) return 'Put each text in quotes, one a line after "- ".';
   return undefined;
 }

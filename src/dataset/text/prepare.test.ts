@@ -131,6 +131,7 @@ test('validation: a share drawn by the seed, whole samples, or files of its own'
   assert.equal(first.validation.length, 3);
   assert.deepEqual(where(first.validation), where(again.validation));
   assert.deepEqual([...where(first.train), ...where(first.validation)].map(Number).sort((a, b) => a - b), records.map((_, i) => i + 1));
+  assert.match(formatProblem((await prepare([chat('a', 'b')], { template: 'plain', validationShare: 0.3 })).warnings[0]), /validation_split: holds nothing back/);
   const twins = await prepare([chat('a', 'b'), chat('c', 'd'), chat('a', ' b'), chat('a', 'b ')], { template: 'phi-3', validationShare: 0.5, seed: 5 });
   assert.ok([1, 3].includes(twins.validation.length), String(twins.validation.length)); // never the same on both sides
   const files = { 't.jsonl': JSON.stringify(records[0]), 'v.jsonl': records.slice(0, 2).map((record) => JSON.stringify(record)).join('\n') };

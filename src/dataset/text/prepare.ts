@@ -46,7 +46,7 @@ export async function prepareTextData(options: TextDataOptions): Promise<TextDat
     weights,
     validation: [...drawn, ...validation.sequences],
     notices: [...read.notices, ...held.notices, countNotice(kept, [...drawn, ...validation.sequences])],
-    warnings: [...read.warnings, ...leaked(read.samples, held.samples), ...warningsOf(findings), ...otherEnd(train.sequences, options.tokenizer)],
+    warnings: [...read.warnings, ...leaked(read.samples, held.samples), ...warningsOf(findings), ...otherEnd(train.sequences, options.tokenizer), ...nothingHeld(drawn, validationSources.length > 0 ? 0 : validationShare)],
   };
 }
 
@@ -123,6 +123,9 @@ function leaked(train: readonly TextSample[], held: readonly TextSample[]): Prob
   const named = found.slice(0, NAMED).map(({ where, content }) => ({ where, what: `is in the training data too (${known.get(contentKey(content))}); it does not show what was learned` }));
   return [...repeated(held), ...named, ...(found.length > NAMED ? [{ where: found[NAMED].where, what: `and ${found.length - NAMED} more samples to validate on are in the training data too` }] : [])];
 }
+
+const nothingHeld = (drawn: readonly Sequence[], share: number): Problem[] =>
+  drawn.length > 0 || !(share > 0) ? [] : [{ where: 'validation_split', what: 'holds nothing back: there is a single sample' }];
 
 /** Answers may end with a mark at which programs do not stop: base models with the template of their chat model. */
 function otherEnd(sequences: readonly Sequence[], { specialIds, endIds, tokenOf, idOf }: TextTokenizer): Problem[] {
