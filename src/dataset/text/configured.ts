@@ -2,6 +2,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { extname, join, relative, resolve } from 'node:path';
 import type { TrainConfig } from '../../config/schema.ts';
+import type { Problem } from '../../errors.ts';
 import type { ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { prepareTextData, type TextData } from './prepare.ts';
@@ -15,7 +16,7 @@ export interface TextReader {
 
 /** Reads, writes out as tokens and checks what a run of `config` trains and validates on. Throws DataError with every fault. */
 export async function configuredTextData(config: TrainConfig, { tokenizer, template }: TextReader): Promise<TextData> {
-  const { sources, validationSources, notices } = textSources(config);
+  const { sources, validationSources, warnings } = textSources(config);
   const data = await prepareTextData({
     sources,
     validationSources,
@@ -27,7 +28,7 @@ export async function configuredTextData(config: TrainConfig, { tokenizer, templ
     excessLength: config.excess_length,
     seed: config.seed,
   });
-  return { ...data, notices: [...notices, ...data.notices] };
+  return { ...data, warnings: [...warnings, ...data.warnings] };
 }
 
 type Named = Pick<TrainConfig, 'train_data' | 'validation_data'> & Partial<Pick<TrainConfig, 'validation_split' | 'eval_path' | 'eval_general_path'>>;
@@ -35,8 +36,8 @@ type Named = Pick<TrainConfig, 'train_data' | 'validation_data'> & Partial<Pick<
 export interface NamedSources {
   readonly sources: TextSource[];
   readonly validationSources: TextSource[];
-  /** What of a folder is not trained. */
-  readonly notices: string[];
+  /** What of a folder is not trained because of its name. */
+  readonly warnings: Problem[];
 }
 
 /**
@@ -48,17 +49,18 @@ export function textSources({ train_data, validation_data, validation_split = 0,
   const named = validation_data.flatMap((path) => filesIn(path).trained);
   const kept = new Set([...named, eval_path, eval_general_path].flatMap((path) => (path === undefined ? [] : [resolve(path)])));
   const folders = train_data.map(({ path, weight }) => ({ ...filesIn(path), path, weight }));
-  const beside = folders.flatMap(({ validated }) => validated).filter((path) => !kept.has(resolve(path)));
+  const told = new Set([...kept, ...train_data.map(({ path }) => resolve(path))]);
+  const beside = folders.flatMap(({ validated }) => validated).filter((path) => !told.has(resolve(path)));
   const validates = named.length === 0 && validation_split === 0 ? beside : [];
-  const left = folders.flatMap(({ validated, tested }) => [...validated, ...tested]).filter((path) => !kept.has(resolve(path)) && !validates.includes(path));
+  const left = folders.flatMap(({ validated, tested }) => [...validated, ...tested]).filter((path) => !told.has(resolve(path)) && !validates.includes(path));
   return {
     sources: folders.flatMap(({ trained, path, weight }) => trained.filter((file) => file === path || !kept.has(resolve(file))).map((file) => ({ path: file, weight }))),
     validationSources: [...named, ...validates].map((path) => ({ path })),
-    notices: [...validates.map((path) => `${shown(path)}: validated on, not trained`), ...left.map((path) => `${shown(path)}: not trained, by its name`)],
+    warnings: [...validates.map((path) => notTrained(path, 'is validated on, not trained')), ...left.map((path) => notTrained(path, 'is not trained'))],
   };
 }
 
-const shown = (path: string): string => (resolve(path).startsWith(resolve('.')) ? relative('.', path) : path);
+const notTrained = (path: string, what: string): Problem => ({ where: resolve(path).startsWith(resolve('.')) ? relative('.', path) : path, what: `${what}, because of its name`, fix: 'To train it, name it in train_data.' });
 
 const formats: ReadonlySet<string> = new Set(['.jsonl', '.ndjson', '.json', '.csv', '.tsv', '.txt']);
 /** In a folder these are about the data. */
