@@ -48,7 +48,7 @@ function refuseQuantized(tensors: ReadonlyMap<string, ExternalTensor>, folder: s
  * Where config.json says that the output layer shares the weights of the input embeddings, a file may hold them twice.
  * Throws CheckpointError where the two differ: some programs take one, some both.
  */
-export function requireSharedHead(tensors: ReadonlyMap<string, ExternalTensor>, folder: string): void {
+function requireSharedHead(tensors: ReadonlyMap<string, ExternalTensor>, folder: string): void {
   const [head, embeddings] = ['lm_head.weight', 'model.embed_tokens.weight'].map((name) => tensors.get(name));
   if (head === undefined || embeddings === undefined || sameBytes(head, embeddings)) return;
   fail(`${folder} lm_head.weight`, 'differs from the input embeddings, but by tie_word_embeddings in config.json they are the same weights', 'If this model has an output layer of its own, set tie_word_embeddings to false there; else remove lm_head.weight.');

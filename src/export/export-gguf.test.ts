@@ -53,6 +53,8 @@ test('what cannot be exported is told in one message, and nothing is written', (
     refuses({ path: adapter, base: join(folder, 'gpt2') }, /model_type gpt2: this family is not written as GGUF/);
     write(join(folder, 'wide/config.json'), JSON.stringify({ ...golden.cases.llama.config, intermediate_size: 128, num_hidden_layers: 1 }));
     refuses({ path: adapter, base: join(folder, 'wide') }, /layers\.0\.mlp\.gate_proj: its weight is \[128, 64\], but the adapter is for \[96, 64\][^]*layers\.1\.self_attn\.q_proj: the base model has no such layer/);
+    write(join(base, 'config.json'), JSON.stringify({ ...golden.cases.llama.config, intermediate_size: 128 }));
+    assert.throws(() => exportGguf({ path: base }), /of the wrong shape:\s+model\.layers\.0\.mlp\.gate_proj\.weight is \[96, 64\], should be \[128, 64\]/);
     assert.deepEqual([...readdirSync(adapter), ...readdirSync(base)].filter((name) => /gguf|part/.test(name)), []);
   });
 });

@@ -1,6 +1,7 @@
 // An adapter or a model at a path as one GGUF file for llama.cpp: finds out what is there, checks all, then writes.
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { loadLanguageModel } from '../checkpoints/hf-folder.ts';
 import { writeFileAtomically } from '../checkpoints/write-file.ts';
 import { UserError } from '../errors.ts';
 import { languageModelParameters } from '../models/decoder.ts';
@@ -62,6 +63,7 @@ function exportModel(folder: string, { base, output, type = 'f16' }: GgufExportO
   if (base !== undefined) throw new UserError([{ where: folder, what: 'this is a whole model, and a base model is named beside it', fix: 'Leave --base out, or name an adapter.' }]);
   const config = readLanguageConfig(folder);
   const { architecture } = ggufFamily(config.model_type);
+  loadLanguageModel(folder); // throws where its weights are not those of its configuration
   const file = outputFile(output, folder, `${nameOf(folder)}-${type}.gguf`);
   writeGgufModel({ folder, output: file, type, name: nameOf(folder) });
   return { kind: 'model', file, architecture, type, notes: ggufNotes(config) };

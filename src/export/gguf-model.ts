@@ -1,7 +1,6 @@
 // A language model's folder as one GGUF file for llama.cpp, with its tokenizer: written tensor by tensor.
 
 import { basename } from 'node:path';
-import { requireSharedHead } from '../checkpoints/hf-folder.ts';
 import { readFloat32 } from '../checkpoints/safetensors-file.ts';
 import { UserError, type Problem } from '../errors.ts';
 import { encodeGgml, ggmlTypes, type GgmlWritable } from '../tensor/ggml-types.ts';
@@ -65,7 +64,6 @@ function plan({ tensors, config, path }: ModelFiles, family: GgufFamily, type: G
   const problems: Problem[] = [];
   const planned: PlannedTensor[] = ropeTensors(config).map(({ name, data }) => ({ name, shape: [data.length], type: 'f32', pieces: () => [data] }));
   const isTied = config.tie_word_embeddings ?? family.normShift === 1;
-  if (isTied) requireSharedHead(tensors, path);
   for (const [key, tensor] of tensors) {
     if (isIgnored(key) || (key === 'lm_head.weight' && isTied)) continue;
     const found = planTensor(key, tensor, family, config, type);

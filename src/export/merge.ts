@@ -44,9 +44,11 @@ export function mergeLora({ base, lora, output, dtype }: MergeOptions): void {
 
 /** Where adapter and base do not fit, or the base cannot be merged into. */
 export function mergeProblems(model: ModelFiles, lora: LanguageLora): Problem[] {
+  const fix = 'Take the unquantized version of this model.';
+  if ((model.config.quantization_config ?? null) !== null) return [{ where: `${model.path}/config.json quantization_config`, what: 'its weights are quantized', fix }];
   const others = lora.modules.flatMap(({ path }) => {
     const dtype = model.tensors.get(`${path}.weight`)?.dtype;
-    return dtype === undefined || isMergeable(dtype) ? [] : [{ where: `${model.path} ${path}`, what: `its weight is ${dtype}, not float32, float16 or bfloat16`, fix: 'Take the unquantized version of this model.' }];
+    return dtype === undefined || isMergeable(dtype) ? [] : [{ where: `${model.path} ${path}`, what: `its weight is ${dtype}, not float32, float16 or bfloat16`, fix }];
   });
   return [...fitProblems(model, lora), ...others];
 }

@@ -68,6 +68,26 @@ test('an adapter of the output layer has the weight of the base beside it, as PE
   });
 });
 
+test('names what is wrong in an adapter: rank, numbers, patterns, nothing at all', () => {
+  const [first] = lora.modules;
+  const fill = (value: number) => ({ ...first, up: float32(first.up.shape, new Float32Array(first.up.data.length).fill(value)) });
+  const faults: [modules: (typeof first)[], config: object, message: RegExp][] = [
+    [[first], { r: 8 }, /q_proj: it has rank 4, but rank 8 by adapter_config\.json/],
+    [[first], { rank_pattern: { q_proj: 2 } }, /it has rank 4, but rank 2/],
+    [[first], { alpha_pattern: { '(': 2 } }, /the pattern "\(" is no regular expression/],
+    [[fill(NaN)], {}, /q_proj: it has values that are not finite/],
+    [[], { r: 4 }, /adapter_model\.safetensors: there are no layers in it/],
+  ];
+  for (const [modules, config, message] of faults) {
+    withFolder((folder) => {
+      writePeftFolder(folder, { modules, rslora: false, dtype: 'float32' });
+      const path = join(folder, 'adapter_config.json');
+      write(path, JSON.stringify({ ...(JSON.parse(readFileSync(path, 'utf8')) as object), ...config }));
+      assert.throws(() => readPeftFolder(folder), (error: unknown) => error instanceof CheckpointError && message.test(error.message));
+    });
+  }
+});
+
 test('names what is not plain LoRA', () => {
   withFolder((folder) => {
     const source = 'reference/golden/peft_adapter';
@@ -149,6 +169,8 @@ test('refuses to merge what does not fit, each layer by name', () => {
     const isOurs = (error: unknown) => error instanceof UserError && /layers\.9\.self_attn\.q_proj: the base model has no such layer[^]*up_proj: its weight is \[96, 64\]/.test(error.message);
     assert.throws(() => mergeLora({ base: folder, lora: { modules: wrong, rslora: false }, output: join(folder, 'out') }), isOurs);
     assert.throws(() => mergeLora({ base: folder, lora, output: folder }), /overwrite its base/);
+    write(join(folder, 'config.json'), JSON.stringify({ ...config, quantization_config: { quant_method: 'gptq' } }));
+    assert.throws(() => mergeLora({ base: folder, lora, output: join(folder, 'out') }), /quantization_config: its weights are quantized/);
     assert.ok(!existsSync(join(folder, 'out')) && !existsSync(join(folder, 'out.part')));
   });
 });

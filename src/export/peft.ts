@@ -8,7 +8,7 @@ import { readJsonFile } from '../checkpoints/model-folder.ts';
 import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
 import { writeFileAtomically } from '../checkpoints/write-file.ts';
 import { CheckpointError, type Problem } from '../errors.ts';
-import type { FloatDType } from '../tensor/half.ts';
+import { toFloat32, type FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { mostCommon, type LanguageLora } from './language-lora.ts';
@@ -92,6 +92,7 @@ const configSchema = z.looseObject({
   lora_dropout: z.number().nullish(),
   use_rslora: z.boolean().nullish(),
   alpha_pattern: pattern,
+  rank_pattern: pattern,
   bias: z.string().nullish(),
   base_model_name_or_path: z.string().nullish(),
   revision: z.string().nullish(),
@@ -159,6 +160,7 @@ function readModules(folder: string, config: PeftConfig): LoraWeights[] {
     if (typeof found === 'string') problems.push({ where: `${path} ${name}`, what: found });
     else modules.push(found);
   }
+  if (modules.length + problems.length === 0) problems.push({ where: path, what: 'there are no layers in it' });
   throwProblems(problems, path);
   return modules;
 }
@@ -180,11 +182,29 @@ function readModule(tensors: ReadonlyMap<string, ExternalTensor>, name: string, 
   if (a === undefined || b === undefined) return `incomplete: ${a === undefined ? 'lora_A' : 'lora_B'}.weight is missing`;
   const path = name.slice(prefix.length);
   const module = { path, down: readTensor(a), up: readTensor(b), alpha: patternValue(config.alpha_pattern ?? {}, path) ?? config.lora_alpha };
-  return shapeProblem(module.down, module.up) ?? module;
+  return shapeProblem(module.down, module.up) ?? rankProblem(module, config) ?? numberProblem(module) ?? module;
+}
+
+function rankProblem({ path, down }: LoraWeights, { r, rank_pattern: ranks }: PeftConfig): string | undefined {
+  const told = patternValue(ranks ?? {}, path) ?? r;
+  return told === undefined || told === down.shape[0] ? undefined : `it has rank ${down.shape[0]}, but rank ${told} by adapter_config.json, from which its scale follows`;
+}
+
+function numberProblem({ down, up }: LoraWeights): string | undefined {
+  const isBroken = [down, up].some((tensor) => toFloat32(tensor).data.some((value) => !Number.isFinite(value)));
+  return isBroken ? 'it has values that are not finite (NaN or infinity)' : undefined;
 }
 
 /** The first pattern that matches the path's end, as PEFT matches them: each is a regular expression. */
 function patternValue(patterns: Readonly<Record<string, number>>, path: string): number | undefined {
-  const matches = (key: string) => key === path || new RegExp(`^(?:.*\\.)?(?:${key})$`).test(path);
+  const matches = (key: string) => key === path || patternOf(key).test(path);
   return Object.entries(patterns).find(([key]) => matches(key))?.[1];
+}
+
+function patternOf(key: string): RegExp {
+  try {
+    return new RegExp(`^(?:.*\\.)?(?:${key})$`);
+  } catch (cause) {
+    throw new CheckpointError([{ where: 'adapter_config.json', what: `the pattern ${JSON.stringify(key)} is no regular expression: ${cause instanceof Error ? cause.message : String(cause)}` }], { cause });
+  }
 }
