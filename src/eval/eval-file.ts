@@ -83,9 +83,10 @@ const shownPath = (path: string): string => {
 
 async function readRecordFile(path: string, wide: FileWide): Promise<Found> {
   const shown = shownPath(path);
-  const { format, records, problems } = await readRecords(path, shown);
+  const { format, records, problems, warnings } = await readRecords(path, shown);
   const read = records.map(({ line, value }): QuestionRecord => ({ where: `${shown}:${line}`, value, csv: format === 'CSV' }));
-  return withProblems(readAll(read, wide), problems);
+  const found = readAll(read, wide);
+  return withProblems({ ...found, warnings: [...warnings, ...found.warnings] }, problems);
 }
 
 const withProblems = (found: Found, problems: readonly Problem[]): Found => ({ ...found, problems: [...problems, ...found.problems] });
