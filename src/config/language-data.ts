@@ -1,4 +1,4 @@
-// What other trainers' files mean by other files: lists of data sets, names in dataset_info.json, the last layers of a model.
+// What a configuration means by other files: lists of data sets, names in dataset_info.json, a template, the last layers of a model.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 
@@ -97,6 +97,18 @@ export function withNamedData(values: Values, configPath: string | undefined): N
     return typeof value === 'string' ? [[key, value.split(',').map((name) => name.trim()).filter((name) => name !== '').map(pathOf(key))] as const] : [];
   });
   return { values: { ...rest, ...Object.fromEntries(paths) }, problems };
+}
+
+// ---- chat templates ----------------------------------------------------------------------------------------------------------
+
+/** `chat_template: mine.jinja` with what the file holds. */
+export function withTemplateFile(values: Values, configPath: string | undefined): Named {
+  const { chat_template: name } = values;
+  if (typeof name !== 'string' || !/^[^{]*\.(jinja2?|j2)$/i.test(name.trim())) return { values, problems: [] };
+  const path = name.trim();
+  const folder = folderWith(path, '.', configPath) ?? (isAbsolute(path) && existsSync(path) ? '' : undefined);
+  if (folder !== undefined) return { values: { ...values, chat_template: readFileSync(isAbsolute(path) ? path : join(folder, path), 'utf8') }, problems: [] };
+  return { values, problems: [{ key: 'chat_template', what: `there is no such file: ${path}` }] };
 }
 
 // ---- mlx-lm's layers -----------------------------------------------------------------------------------------------------------

@@ -158,6 +158,13 @@ test('text-generation: its own keys, a file or a folder, several files with weig
   assert.deepEqual([config.rank_pattern, config.target_modules], [{ q_proj: 8, down_proj: 2 }, ['q_proj', 'down_proj']]);
 });
 
+test('a chat template may be a file, beside the configuration too', () => {
+  writeFileSync(join(folder, 'mine.jinja'), '{{ messages }}');
+  const template = (value: string) => loadConfig(file(yaml({ ...text, train_data_dir: './faq.jsonl', chat_template: value }))).config.chat_template;
+  assert.deepEqual([template('mine.jinja'), template(join(folder, 'mine.jinja')), template('chatml')], ['{{ messages }}', '{{ messages }}', 'chatml']);
+  assert.deepEqual(problemsOf(yaml({ ...text, train_data_dir: './faq.jsonl', chat_template: 'other.jinja' })), ['brand_lora.yaml:5 chat_template: there is no such file: other.jinja']);
+});
+
 test('a key of the other task is a warning that names both', () => {
   const warningsOf = (values: object) => loadConfig(file(yaml(values))).warnings.map(({ where, what }) => `${where.split(' ').at(-1)}: ${what}`);
   assert.deepEqual(warningsOf({ ...good, packing: true }), ['packing: is a key of task_type: text-generation and has no effect with task_type: image']);

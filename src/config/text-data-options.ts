@@ -19,7 +19,7 @@ export const textDataOptions = {
     .default('truncate')
     .describe('What happens to a sample that is longer: the answers that fit are kept, it is left out, or it is an error.')
     .meta(forTexts),
-  chat_template: text().optional().describe("How conversations are written: the name of a template (chatml, llama3, alpaca, …) or Jinja itself. When absent: the tokenizer's own.").meta(forTexts),
+  chat_template: text().optional().describe("How conversations are written: the name of a template (chatml, llama3, alpaca, …), a .jinja file, or Jinja itself. When absent: the tokenizer's own.").meta(forTexts),
   train_on: z.enum(['answers', 'all']).default('answers').describe('Which tokens are trained: those of the answers, their end mark included, or all.').meta(forTexts),
   packing: z.boolean().default(false).describe('Puts several samples into one row of max_seq_length tokens; they do not see each other.').meta(forTexts),
   group_by_length: z.boolean().default(false).describe('Batches samples of about the same length.').meta(forTexts),
