@@ -1,6 +1,7 @@
 // Safetensors files on disk: the header is read and checked, tensors only when asked for.
 
 import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
+import { basename } from 'node:path';
 import { CheckpointError } from '../errors.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import { parseHeaderSync, tensorFromBytes, type SafetensorsHeader } from '../tensor/safetensors.ts';
@@ -9,6 +10,8 @@ import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 export interface SafetensorsFile extends SafetensorsHeader {
   /** Absolute, symbolic links resolved. */
   readonly path: string;
+  /** As it was opened: the folders of Hugging Face's cache have links of this name to files of another. */
+  readonly name: string;
   /** Bytes. */
   readonly size: number;
 }
@@ -18,7 +21,7 @@ export function openSafetensors(path: string): SafetensorsFile {
   return withFile(path, (fd, realPath) => {
     const { size } = fstatSync(fd);
     const header = parseHeaderSync({ size, read: (offset, length) => readBytes(fd, offset, length, realPath) }, realPath);
-    return { ...header, path: realPath, size };
+    return { ...header, path: realPath, name: basename(path), size };
   });
 }
 

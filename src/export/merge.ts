@@ -1,7 +1,7 @@
 // A LoRA merged into its base model: W + s · B A, file by file and tensor by tensor.
 
 import { closeSync, copyFileSync, openSync, readdirSync, readFileSync, readSync, realpathSync, existsSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { parseFile } from '../checkpoints/model-folder.ts';
 import { readFloat32, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
@@ -36,7 +36,7 @@ export function mergeLora({ base, lora, output, dtype }: MergeOptions): void {
   throwProblems(mergeProblems(model, lora), base);
   const byWeight = new Map(lora.modules.map((module) => [`${module.path}.weight`, module]));
   writeFolder(output, (folder) => {
-    const sizes = model.files.map((file) => writeMerged(file, join(folder, basename(file.path)), { byWeight, rslora: lora.rslora, dtype }));
+    const sizes = model.files.map((file) => writeMerged(file, join(folder, file.name), { byWeight, rslora: lora.rslora, dtype }));
     copyRest(model.path, folder);
     if (dtype !== undefined) tellType(folder, dtype, sizes.reduce((sum, size) => sum + size, 0));
   });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { withFolder, write } from '../checkpoints/small-model.test-util.ts';
@@ -135,6 +135,22 @@ test('merges into another type, and says so in the files beside', () => {
     const { metadata } = JSON.parse(readFileSync(join(output, 'model.safetensors.index.json'), 'utf8')) as { metadata: object };
     assert.deepEqual(metadata, { total_size: [...tensors.values()].reduce((sum, { length }) => sum + length, 0) });
     assert.throws(() => mergeLora({ base, lora, output }), /has files in it already/);
+  });
+});
+
+test("a base in Hugging Face's cache, whose files are links to others of another name", () => {
+  withFolder((folder) => {
+    const [base, blobs] = [join(folder, 'base'), join(folder, 'blobs')];
+    writeTinyModel(base, 'llama');
+    renameSync(base, blobs);
+    mkdirSync(base);
+    for (const [i, name] of readdirSync(blobs).entries()) {
+      renameSync(join(blobs, name), join(blobs, `${i}`));
+      symlinkSync(`../blobs/${i}`, join(base, name));
+    }
+    mergeLora({ base, lora, output: join(folder, 'merged') });
+    assert.deepEqual(readdirSync(join(folder, 'merged')), readdirSync(base));
+    assert.equal(openModelFiles(join(folder, 'merged')).tensors.size, openModelFiles(base).tensors.size);
   });
 });
 
