@@ -30,8 +30,9 @@ export function isLines(text: string, sign: '{' | '['): boolean {
 
 // ---- the forms of a file -------------------------------------------------------------------------------------------------
 
+/** Files that were joined may have a byte order mark in the middle. */
 export function readLines(text: string, shown: string): FoundRecords {
-  const pieces = linesOf(text).map((content, i): Piece => ({ content, line: i + 1 })).filter(({ content }) => content.trim() !== '');
+  const pieces = linesOf(text).map((content, i): Piece => ({ content: content.replace(/^\ufeff/, ''), line: i + 1 })).filter(({ content }) => content.trim() !== '');
   return parsed(pieces, shown, 'Each line must be one JSON object in double quotes, without a comma after it.');
 }
 

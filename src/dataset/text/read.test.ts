@@ -60,6 +60,7 @@ test('the form of a file is found by looking', async () => {
   assert.deepEqual(await contents('a.json', `${json}\n${json}`), [pair, pair]);
   assert.deepEqual(await contents('a.txt', `\ufeff${json}\n`), [pair]);
   assert.deepEqual(await contents('a.csv', 'prompt,completion\n"Q, ""x""","A\nB"\n'), [pair]);
+  assert.deepEqual(await contents('a.jsonl', `${json}\n\ufeff${json}`), [pair, pair]);
   assert.deepEqual(await contents('a.tsv', 'prompt\tcompletion\nQ\tA\n'), [{ kind: 'completion', prompt: 'Q', completion: 'A' }]);
   assert.deepEqual(await contents('a.txt', '[one]\n\ntwo\n\n\nthree\n'), [{ kind: 'text', text: '[one]\n\ntwo' }, { kind: 'text', text: 'three' }]);
   assert.deepEqual(await contents('a.csv', `messages\n"${JSON.stringify([user, assistant]).replaceAll('"', '""')}"\n`), [{ kind: 'chat', messages: [user, assistant] }]);

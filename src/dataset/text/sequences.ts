@@ -243,9 +243,11 @@ const ignoresSystem = ({ where }: TextSample, { name }: ChatTemplate): Finding =
   kind: 'template ignores the system message', severity: 'warning', where, what: `the chat template (${name}) does not write the system message: it is not trained`, fix: 'Write it into the question, or choose another chat_template.',
 });
 
-function nothingTrained({ where }: TextSample, length: number, limit: number): Finding {
+function nothingTrained({ where, content }: TextSample, length: number, limit: number): Finding {
   if (length < 2) return { kind: 'nothing trained', severity: 'error', where, what: `is ${length === 0 ? 'no' : 'a single'} token, which nothing comes before`, fix: 'Delete the sample, or write more.' };
-  if (length <= limit) return { kind: 'nothing trained', severity: 'error', where, what: 'none of its tokens is trained', fix: 'Every answer is marked train: false; delete the sample, or train one.' };
+  const marked = content.kind === 'chat' && content.messages.some(({ train }) => train === false);
+  const reason = marked ? 'Every answer is marked train: false; delete the sample, or train one.' : 'The tokenizer makes no token of its answer; write another.';
+  if (length <= limit) return { kind: 'nothing trained', severity: 'error', where, what: 'none of its tokens is trained', fix: reason };
   const what = `has ${length} tokens, and its answer begins after the first ${limit}: nothing of it would be trained`;
   return { kind: 'nothing trained', severity: 'error', where, what, fix: 'Raise max_seq_length, shorten the question, or set excess_length: drop.' };
 }
