@@ -17,7 +17,7 @@ test('a folder is its files; what is named to judge or to validate is not traine
   }));
 
 test('of a folder with a file called train, those called valid and test are not trained', () =>
-  withFolder({ 'train.jsonl': '', 'valid.jsonl': '', 'test.jsonl': '', 'more.csv': '', 'dataset_info.json': '', 'LICENSE.txt': '', 'README.txt': '' }, (folder) => {
+  withFolder({ 'train.jsonl': '', 'valid.jsonl': '', 'test.jsonl': '', 'more.csv': '', 'dataset_info.json': '', 'LICENSE.txt': '', 'README.txt': '', 'old.parquet': '' }, (folder) => {
     const names = (validation_split: number, validation_data: string[] = []): string[][] => {
       const found = textSources({ train_data: [{ path: folder, weight: 1 }], validation_data, validation_split });
       return [found.sources, found.validationSources].map((list) => list.map(({ path }) => path.slice(folder.length + 1)));
@@ -26,6 +26,8 @@ test('of a folder with a file called train, those called valid and test are not 
     assert.deepEqual(names(0.1), [['more.csv', 'train.jsonl'], []]);
     assert.deepEqual(names(0, [join(folder, 'more.csv')]), [['train.jsonl'], ['more.csv']]);
     const both = textSources({ train_data: [folder, join(folder, 'test.jsonl')].map((path) => ({ path, weight: 1 })), validation_data: [] });
-    assert.deepEqual([both.sources.length, both.warnings.length], [3, 1]);
+    assert.deepEqual([both.sources.length, both.warnings.length], [3, 2]);
+    assert.match(both.warnings[1].what, /is not read/);
+    assert.deepEqual(names(0, [folder]), [['more.csv', 'train.jsonl'], ['valid.jsonl']]);
     assert.match(textSources({ train_data: [{ path: folder, weight: 1 }], validation_data: [] }).warnings.map(({ where, what }) => `${where}: ${what}`).join('\n'), /valid\.jsonl: is validated on[^]*test\.jsonl: is not trained/);
   }));

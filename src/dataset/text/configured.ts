@@ -46,7 +46,7 @@ export interface NamedSources {
  * validated on where nothing else is.
  */
 export function textSources({ train_data, validation_data, validation_split = 0, eval_path, eval_general_path }: Named): NamedSources {
-  const named = validation_data.flatMap((path) => filesIn(path).trained);
+  const named = validation_data.map((path) => filesIn(path)).flatMap(({ trained, validated }) => (validated.length > 0 ? validated : trained));
   const kept = new Set([...named, eval_path, eval_general_path].flatMap((path) => (path === undefined ? [] : [resolve(path)])));
   const folders = train_data.map(({ path, weight }) => ({ ...filesIn(path), path, weight }));
   const told = new Set([...kept, ...train_data.map(({ path }) => resolve(path))]);
@@ -56,31 +56,37 @@ export function textSources({ train_data, validation_data, validation_split = 0,
   return {
     sources: folders.flatMap(({ trained, path, weight }) => trained.filter((file) => file === path || !kept.has(resolve(file))).map((file) => ({ path: file, weight }))),
     validationSources: [...named, ...validates].map((path) => ({ path })),
-    warnings: [...validates.map((path) => notTrained(path, 'is validated on, not trained')), ...left.map((path) => notTrained(path, 'is not trained'))],
+    warnings: [...validates.map((path) => notTrained(path, 'is validated on, not trained')), ...left.map((path) => notTrained(path, 'is not trained')), ...folders.flatMap(({ unread }) => unread.map(notRead))],
   };
 }
 
-const notTrained = (path: string, what: string): Problem => ({ where: resolve(path).startsWith(resolve('.')) ? relative('.', path) : path, what: `${what}, because of its name`, fix: 'To train it, name it in train_data.' });
+const shown = (path: string): string => (resolve(path).startsWith(resolve('.')) ? relative('.', path) : path);
+const notRead = (path: string): Problem => ({ where: shown(path), what: `is not read: files end with ${[...formats].join(', ')}`, fix: 'Convert it, or take it out of the folder.' });
+const notTrained = (path: string, what: string): Problem => ({ where: shown(path), what: `${what}, because of its name`, fix: 'To train it, name it in train_data.' });
 
 const formats: ReadonlySet<string> = new Set(['.jsonl', '.ndjson', '.json', '.csv', '.tsv', '.txt']);
 /** In a folder these are about the data. */
 const about = /^(\.|readme|licen[cs]e|dataset_infos?\.json)/i;
+/** These are data, too, as others write them. */
+const otherData = /\.(parquet|arrow|feather|xlsx?|gz|zip|bz2|zst|xz|pkl|yaml|yml)$/i;
 
 interface FilesOf {
   readonly trained: readonly string[];
   readonly validated: readonly string[];
   readonly tested: readonly string[];
+  readonly unread: readonly string[];
 }
 
 /** A file is itself; so is a folder without any, which is then refused by its name. */
 function filesIn(path: string): FilesOf {
-  const alone = { trained: [path], validated: [], tested: [] };
+  const alone = { trained: [path], validated: [], tested: [], unread: [] };
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return alone;
-  const names = readdirSync(path).filter((name) => formats.has(extname(name).toLowerCase()) && !about.test(name)).sort();
+  const all = readdirSync(path).filter((name) => !about.test(name)).sort();
+  const names = all.filter((name) => formats.has(extname(name).toLowerCase()));
   if (names.length === 0) return alone;
   const divided = names.some((name) => partOf(name) === 'train');
   const those = (...parts: readonly Part[]): string[] => names.filter((name) => parts.includes(divided ? partOf(name) : 'train')).map((name) => join(path, name));
-  return { trained: those('train', 'other'), validated: those('valid'), tested: those('test') };
+  return { trained: those('train', 'other'), validated: those('valid'), tested: those('test'), unread: all.filter((name) => otherData.test(name)).map((name) => join(path, name)) };
 }
 
 type Part = 'train' | 'valid' | 'test' | 'other';

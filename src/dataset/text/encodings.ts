@@ -25,7 +25,11 @@ const formats: readonly (readonly [signature: string, what: string, fix: string]
 
 const binary = { what: 'is not a text file', fix: 'Name a file in UTF-8: .jsonl, .json, .csv or .txt.' };
 
+/** V8 makes no longer texts. */
+const MOST_BYTES = 0x1fffffe8;
+
 export function decodeData(bytes: Uint8Array): Decoded | Undecoded {
+  if (bytes.length > MOST_BYTES) return { what: `has ${Math.round(bytes.length / 2 ** 20)} MiB, and at most 511 are read`, fix: 'Divide it into several files, and name their folder.' };
   const known = formats.find(([signature]) => Array.from(signature).every((sign, i) => bytes[i] === sign.charCodeAt(0)));
   if (known !== undefined) return { what: known[1], fix: known[2] };
   const wide = wideEncoding(bytes);
