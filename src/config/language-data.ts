@@ -111,21 +111,32 @@ export function withTemplateFile(values: Values, configPath: string | undefined)
   return { values, problems: [{ key: 'chat_template', what: `there is no such file: ${path}` }] };
 }
 
-// ---- mlx-lm's layers -----------------------------------------------------------------------------------------------------------
+// ---- layers --------------------------------------------------------------------------------------------------------------------
 
-/** `num_layers: 16`, the last 16, as a regular expression in target_modules, where the base's config.json tells how many there are. */
-export function withLastLayers(values: Values, configPath: string | undefined): Values {
-  const { num_layers: last, ...rest } = values;
+/**
+ * Some layers of a model as a regular expression in target_modules: PEFT's `layers_to_transform: [0, 1]`, and mlx-lm's
+ * `num_layers: 16`, the last 16, where the base's config.json tells how many there are.
+ */
+export function withLayers(values: Values, configPath: string | undefined): Values {
+  const { layers_to_transform: wanted, num_layers: last, ...rest } = values;
+  const some = typeof wanted === 'number' ? [wanted] : wanted;
+  if (Array.isArray(some) && some.length > 0 && some.every(Number.isInteger)) return onLayers({ ...rest, ...(last !== undefined && { num_layers: last }) }, some);
   const base = values.model ?? values.base_model;
   if (typeof last !== 'number' || !(last > 0) || typeof base !== 'string') return values;
   const folder = folderWith('config.json', base, configPath);
   const count = folder === undefined ? undefined : layersOf(parsed(join(folder, 'config.json')));
   if (count === undefined) return values;
-  if (last >= count) return rest;
-  const { keys, ...parameters } = isObject(rest.lora_parameters) ? rest.lora_parameters : {};
-  const names = Array.isArray(keys) ? `(${keys.map((key) => String(key).replaceAll('.', '\\.')).join('|')})` : '.*';
-  const layers = Array.from({ length: last }, (_, i) => count - last + i).join('|');
-  return { ...rest, ...(rest.lora_parameters !== undefined && { lora_parameters: parameters }), target_modules: `.*\\.layers\\.(${layers})\\.${names}` };
+  return last >= count ? rest : onLayers(rest, Array.from({ length: last }, (_, i) => count - last + i));
+}
+
+/** The names that would be targets anyway, in these layers alone. */
+function onLayers({ target_modules: targets, lora_parameters: block, ...rest }: Values, numbers: readonly unknown[]): Values {
+  const { keys, ...parameters } = isObject(block) ? block : {};
+  const names = [keys, targets].find(Array.isArray)?.map((name: unknown) => String(name).replaceAll('.', '\\.'));
+  const wanted = names === undefined ? '.*' : `(.*\\.)?(${names.join('|')})`;
+  const regular = typeof targets === 'string' && !/^all(-linear)?$/.test(targets);
+  if (regular) return { target_modules: targets, layers_to_transform: numbers, ...(block !== undefined && { lora_parameters: block }), ...rest };
+  return { ...rest, ...(block !== undefined && { lora_parameters: parameters }), target_modules: `.*\\.layers\\.(${numbers.join('|')})\\.${wanted}` };
 }
 
 function layersOf(config: Values | undefined): number | undefined {

@@ -239,10 +239,10 @@ special_tokens: { pad_token: "<pad>" }
   assert.match(problemsOf('model_name_or_path: ./base\nfinetuning_type: lora\ndataset: faq,hub,pairs\ndataset_dir: .\noutput_dir: ./out\n').join('\n'), /hub is no file on this machine[^]*pairs is a set of preferences/);
 
   const mlx = load('model: ./base-config\ntrain: true\nfine_tune_type: lora\noptimizer: adam\ndata: ./faq.jsonl\nnum_layers: 2\niters: 100\nlearning_rate: 1e-5\nadapter_path: ./out\nresume_adapter_file: null\ntest: false\nlora_parameters: { keys: [self_attn.q_proj], rank: 8, scale: 20.0 }\nlr_schedule: { name: cosine_decay, warmup: 10, arguments: [2e-5, 100] }\n');
-  assert.deepEqual([mlx.config.target_modules, mlx.config.weight_decay, mlx.config.learning_rate, mlx.config.lr_warmup_steps, mlx.config.lr_scheduler, mlx.warnings.length], ['.*\\.layers\\.(2|3)\\.(self_attn\\.q_proj)', 0, 2e-5, 10, 'cosine', 0]);
+  assert.deepEqual([mlx.config.target_modules, mlx.config.weight_decay, mlx.config.learning_rate, mlx.config.lr_warmup_steps, mlx.config.lr_scheduler, mlx.warnings.length], ['.*\\.layers\\.(2|3)\\.(.*\\.)?(self_attn\\.q_proj)', 0, 2e-5, 10, 'cosine', 0]);
 
-  const peft = load('task_type: CAUSAL_LM\nbase_model_name_or_path: ./base\ntrain_data_dir: ./faq.jsonl\noutput_dir: ./out\npeft_type: LORA\nr: 4\nmodules_to_save: null\nloftq_config: {}\nmegatron_core: megatron.core\nuse_dora: false\n');
-  assert.deepEqual([peft.config.task_type, peft.config.lora_rank], ['text-generation', 4]);
+  const peft = load('task_type: CAUSAL_LM\nbase_model_name_or_path: ./base\ntrain_data_dir: ./faq.jsonl\noutput_dir: ./out\npeft_type: LORA\nr: 4\ntarget_modules: [q_proj, v_proj]\nlayers_to_transform: [0, 1]\nmodules_to_save: null\nloftq_config: {}\nmegatron_core: megatron.core\nuse_dora: false\n');
+  assert.deepEqual([peft.config.task_type, peft.config.lora_rank, peft.config.target_modules], ['text-generation', 4, '.*\\.layers\\.(0|1)\\.(.*\\.)?(q_proj|v_proj)']);
 });
 
 test('resolution and bucket limits follow the base model when the file says nothing', () => {

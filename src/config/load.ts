@@ -5,7 +5,7 @@ import { ConfigError, type Problem } from '../errors.ts';
 import { decodeText } from '../util/decode-text.ts';
 import { findPaths } from './paths.ts';
 import { configJsonSchema, configKeys, trainSchema, type ConfigKey, type TrainConfig } from './schema.ts';
-import { withLastLayers, withNamedData, withTemplateFile } from './language-data.ts';
+import { withLayers, withNamedData, withTemplateFile } from './language-data.ts';
 import { isForTexts, translate, type Translated } from './language-spellings.ts';
 import { suggest, suggestKey } from './spellings.ts';
 import { expected, fromText, show } from './values.ts';
@@ -101,7 +101,7 @@ function check(found: Readonly<Record<string, unknown>>, foundAt: ConfigSource):
 
 function otherSpellings(found: Readonly<Record<string, unknown>>, { path }: ConfigSource): Translated {
   const named = withNamedData(found, path);
-  const translated = translate(withLastLayers(named.values, path));
+  const translated = translate(withLayers(named.values, path));
   const written = withTemplateFile(translated.values, path);
   return { ...translated, values: written.values, problems: [...named.problems, ...written.problems, ...translated.problems] };
 }
