@@ -50,16 +50,41 @@ const rotated = (config: LanguageConfig) => Math.floor(headDim(config) * (ropeOf
 const rotaryWidth = (config: LanguageConfig) => ['rope.dimension_count', gguf.uint32(rotated(config))] as const;
 const window = (config: LanguageConfig) => ['attention.sliding_window', gguf.uint32(config.sliding_window ?? 0)] as const;
 
+/** llama.cpp's gemma2 always caps. A cap far above all numbers changes none: 2^16 is exact to divide by. */
+const capOf = (cap: number | null | undefined, usual: number): number => (cap === null ? 65_536 : (cap ?? usual));
+
+/** Every `period`th layer has full attention, the others a window; nothing where the layers have no such period. */
+function periodOf({ layer_types: types, sliding_window_pattern: told, num_hidden_layers: layers }: LanguageConfig, usual: number): number | undefined {
+  if (!types) return told ?? usual;
+  const fits = (period: number) => types.every((type, i) => (type === 'full_attention') === ((i + 1) % period === 0));
+  return [usual, ...Array.from({ length: layers + 1 }, (_, i) => i + 1)].find(fits);
+}
+
+/** Written only where it is not llama.cpp's own: older versions read no such key. */
+function pattern(config: LanguageConfig, usual: number): Entries {
+  const period = periodOf(config, usual);
+  return period === undefined || period === usual ? [] : [['attention.sliding_window_pattern', gguf.uint32(period)]];
+}
+
+const LOCAL_BASE = 10_000;
+
+/** Of the layers with a window. */
+function localBase(config: LanguageConfig): Entries {
+  const { local = LOCAL_BASE } = ropeOf(config);
+  return local === LOCAL_BASE ? [] : [['rope.freq_base_swa', gguf.float32(local)]];
+}
+
 const own: { readonly [A in GgufFamily['architecture']]: (config: LanguageConfig) => Entries } = {
   llama: (config) => [rotaryWidth(config)],
   qwen2: () => [],
   qwen3: () => [],
   gemma2: (config) => [
     window(config),
-    ['attn_logit_softcapping', gguf.float32(config.attn_logit_softcapping ?? 0)],
-    ['final_logit_softcapping', gguf.float32(config.final_logit_softcapping ?? 0)],
+    ...pattern(config, 2),
+    ['attn_logit_softcapping', gguf.float32(capOf(config.attn_logit_softcapping, 50))],
+    ['final_logit_softcapping', gguf.float32(capOf(config.final_logit_softcapping, 30))],
   ],
-  gemma3: (config) => [window(config)],
+  gemma3: (config) => [window(config), ...pattern(config, 6), ...localBase(config)],
   phi3: (config) => [rotaryWidth(config), window(config), ['rope.scaling.original_context_length', gguf.uint32(originalContext(config))]],
 };
 
@@ -128,18 +153,25 @@ function familyProblems(config: LanguageConfig, family: GgufFamily): Problem[] {
 
 function gemmaProblems(config: LanguageConfig, { architecture }: GgufFamily): Problem[] {
   const problems: Problem[] = [];
-  const largest = { gemma2: 46, gemma3: 62 }[architecture === 'gemma2' ? 'gemma2' : 'gemma3'];
-  const scalar = config.num_hidden_layers === largest ? config.hidden_size / config.num_attention_heads : headDim(config);
-  const period = architecture === 'gemma2' ? 2 : 6;
-  const types = config.layer_types ?? [];
-  if ((config.query_pre_attn_scalar ?? scalar) !== scalar) problems.push(problem('query_pre_attn_scalar', `llama.cpp takes ${scalar} for it, not ${config.query_pre_attn_scalar}`));
-  if (types.some((type, i) => (type === 'full_attention') !== ((i + 1) % period === 0)) || (config.sliding_window_pattern ?? period) !== period) problems.push(problem('layer_types', `in llama.cpp every ${period}. layer of ${architecture} has full attention, the others a window`));
-  if (architecture === 'gemma2' && !(config.attn_logit_softcapping && config.final_logit_softcapping)) problems.push(problem('attn_logit_softcapping', "llama.cpp's gemma2 always caps the attention and the logits"));
+  const usual = architecture === 'gemma2' ? 2 : 6;
+  if (periodOf(config, usual) === undefined) problems.push(problem('layer_types', 'llama.cpp has full attention in every n-th layer, and a window in the others'));
   if (architecture === 'gemma2' && config.tie_word_embeddings === false) problems.push(problem('tie_word_embeddings', "llama.cpp's gemma2 has no output layer of its own"));
   if (architecture === 'gemma3' && (config.attn_logit_softcapping || config.final_logit_softcapping)) problems.push(problem('attn_logit_softcapping', "llama.cpp's gemma3 has no caps"));
-  if (architecture === 'gemma3' && (ropeOf(config).local ?? 10_000) !== 10_000) problems.push(problem('rope_local_base_freq', 'llama.cpp takes 10000 for the layers with a window'));
   return problems;
 }
+
+/**
+ * What queries are multiplied with in Gemma's files: llama.cpp divides scores by √(channels of a head), in the largest models by
+ * √(channels / heads), not by √query_pre_attn_scalar. 1 for models that Google published.
+ */
+export function queryFactor(config: QueryConfig): number {
+  const largest = { gemma2: 46, gemma3: 62, gemma3_text: 62 }[config.model_type];
+  if (largest === undefined) return 1;
+  const channels = config.num_hidden_layers === largest ? config.hidden_size / config.num_attention_heads : headDim(config);
+  return Math.sqrt(channels / (config.query_pre_attn_scalar ?? 256));
+}
+
+export type QueryConfig = Pick<LanguageConfig, 'model_type' | 'num_hidden_layers' | 'hidden_size' | 'num_attention_heads' | 'head_dim' | 'query_pre_attn_scalar'>;
 
 function problem(key: string, what: string): Problem {
   return { where: `config.json ${key}`, what, fix: 'This model cannot run in llama.cpp as it is; use the safetensors folder.' };

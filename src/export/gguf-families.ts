@@ -10,6 +10,8 @@ export interface GgufFamily {
   /** Gemma's norms are 1 + w; llama.cpp wants the sum. */
   readonly normShift: 0 | 1;
   readonly activation: 'silu' | 'gelu_pytorch_tanh';
+  /** The layer that `queryFactor` goes into. */
+  readonly queryScale?: 'self_attn.q_proj' | 'self_attn.q_norm';
   /** Names under `model.layers.N.` → names under `blk.N.`. */
   readonly layer: Readonly<Record<string, string>>;
 }
@@ -22,8 +24,8 @@ const fourNorms = { input_layernorm: 'attn_norm', post_attention_layernorm: 'pos
 const fused = { 'self_attn.qkv_proj': 'attn_qkv', 'self_attn.o_proj': 'attn_output', 'mlp.gate_up_proj': 'ffn_up', 'mlp.down_proj': 'ffn_down' } as const;
 
 const llama: GgufFamily = { architecture: 'llama', permuted: true, normShift: 0, activation: 'silu', layer: { ...attention, ...mlp, ...twoNorms } };
-const gemma2: GgufFamily = { architecture: 'gemma2', permuted: false, normShift: 1, activation: 'gelu_pytorch_tanh', layer: { ...attention, ...mlp, ...fourNorms } };
-const gemma3: GgufFamily = { ...gemma2, architecture: 'gemma3', layer: { ...gemma2.layer, ...headNorms } };
+const gemma2: GgufFamily = { architecture: 'gemma2', permuted: false, normShift: 1, activation: 'gelu_pytorch_tanh', queryScale: 'self_attn.q_proj', layer: { ...attention, ...mlp, ...fourNorms } };
+const gemma3: GgufFamily = { ...gemma2, architecture: 'gemma3', queryScale: 'self_attn.q_norm', layer: { ...gemma2.layer, ...headNorms } };
 
 /** By `model_type`. */
 const families: Readonly<Record<string, GgufFamily>> = {

@@ -6,6 +6,7 @@ import { encodeGgml, type GgmlWritable } from '../tensor/ggml-types.ts';
 import { gguf, layoutGguf, type GgufValue } from '../tensor/gguf.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import type { Shape } from '../tensor/tensor.ts';
+import { queryFactor, type QueryConfig } from './gguf-config.ts';
 import { ggufFamily, ggufModuleName, permutedHeads, permuteRows } from './gguf-families.ts';
 import type { LanguageConfig } from './model-files.ts';
 import { loraScale, mostCommon, type LanguageLora } from './language-lora.ts';
@@ -15,7 +16,7 @@ export type GgufLoraConfig = Pick<LanguageConfig, 'model_type' | 'num_attention_
 
 export interface GgufLora extends LanguageLora {
   /** The base model's configuration: names and the order of rows follow from it. */
-  readonly config: GgufLoraConfig;
+  readonly config: GgufLoraConfig & QueryConfig;
   readonly type: Exclude<GgmlWritable, 'q8_0'>;
   readonly name?: string;
 }
@@ -66,11 +67,12 @@ interface NamedValues {
   readonly data: Float32Array;
 }
 
-function moduleTensors(module: LoraWeights, factor: number, config: GgufLoraConfig): NamedValues[] {
+function moduleTensors(module: LoraWeights, rest: number, config: GgufLora['config']): NamedValues[] {
   assertShapes(module);
   const family = ggufFamily(config.model_type);
   const name = ggufModuleName(family, module.path);
   const { path, down, up } = module;
+  const factor = path.endsWith(family.queryScale ?? ' ') ? rest * queryFactor(config) : rest;
   const b = Math.abs(factor - 1) < 1e-6 ? toFloat32(up).data : toFloat32(up).data.map((value) => value * factor);
   const heads = permutedHeads(family, path, config.num_attention_heads, config.num_key_value_heads ?? config.num_attention_heads);
   return [

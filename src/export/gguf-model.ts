@@ -7,7 +7,7 @@ import { encodeGgml, ggmlTypes, type GgmlWritable } from '../tensor/ggml-types.t
 import { gguf, layoutGguf, type GgufEntry, type GgufValue } from '../tensor/gguf.ts';
 import { dtypes, isFloat } from '../tensor/dtype.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
-import { configEntries, ropeTensors } from './gguf-config.ts';
+import { configEntries, queryFactor, ropeTensors } from './gguf-config.ts';
 import { ggufFamily, ggufModuleName, permutedHeads, permuteRows, type GgufFamily } from './gguf-families.ts';
 import { fileTypes } from './gguf-lora.ts';
 import { ggufModelName, tokenizerEntries } from './gguf-tokenizer.ts';
@@ -101,7 +101,8 @@ function planTensor(key: string, tensor: ExternalTensor, family: GgufFamily, con
   const heads = permutedHeads(family, path, config.num_attention_heads, kvHeads(config));
   if (heads !== undefined) return { name, shape, type, pieces: () => [permuteRows(readFloat32(tensor).data, shape[0], heads)] };
   const shift = part === 'weight' && /norm$/.test(path) ? family.normShift : 0;
-  return { name, shape, type, pieces: () => rowPieces(tensor, shift) };
+  const factor = path.endsWith(family.queryScale ?? ' ') ? queryFactor(config) : 1;
+  return { name, shape, type, pieces: () => rowPieces(tensor, shift, factor) };
 }
 
 function typeFor(shape: readonly number[], wanted: GgmlWritable): GgmlWritable {
@@ -109,13 +110,13 @@ function typeFor(shape: readonly number[], wanted: GgmlWritable): GgmlWritable {
   return shape[1] % ggmlTypes[wanted].block === 0 ? wanted : 'f16';
 }
 
-function* rowPieces(tensor: ExternalTensor, shift: number): Iterable<Float32Array> {
+function* rowPieces(tensor: ExternalTensor, shift: number, factor: number): Iterable<Float32Array> {
   const [rows, columns] = tensor.shape.length < 2 ? [1, tensor.shape[0]] : tensor.shape;
   const bytes = dtypes[tensor.dtype].bytes * columns;
   const step = Math.max(1, Math.floor(pieceSize / columns));
   for (let row = 0; row < rows; row += step) {
     const count = Math.min(step, rows - row);
     const { data } = readFloat32({ ...tensor, shape: [count, columns], offset: tensor.offset + row * bytes, length: count * bytes });
-    yield shift === 0 ? data : data.map((value) => value + shift);
+    yield shift === 0 && factor === 1 ? data : data.map((value) => (value + shift) * factor);
   }
 }

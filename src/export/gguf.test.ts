@@ -6,7 +6,7 @@ import { withFolder, write } from '../checkpoints/small-model.test-util.ts';
 import { UserError } from '../errors.ts';
 import { hashedWeight } from '../models/hashed-weights.test-util.ts';
 import { decodeGguf, parseGgufSync, scalarOf, type GgufFile } from '../tensor/gguf.ts';
-import { configEntries, ggufNotes } from './gguf-config.ts';
+import { configEntries, ggufNotes, queryFactor } from './gguf-config.ts';
 import { ggufFamily } from './gguf-families.ts';
 import { writeGgufLora, ggufLoraProblems } from './gguf-lora.ts';
 import { writeGgufModel } from './gguf-model.ts';
@@ -150,6 +150,23 @@ test('model: a tokenizer of the SentencePiece kind', () => {
   });
 });
 
+test("model: Gemma's scale of the scores is in the queries, and other caps, periods and bases are told", () => {
+  const sizes = { head_dim: 16, num_hidden_layers: 3, query_pre_attn_scalar: 64 };
+  const of = (name: string, changes: object) => ({ ...golden.cases[name].config, ...sizes, ...changes });
+  assert.deepEqual(['gemma2', 'gemma3_text', 'llama'].map((name) => queryFactor(of(name, {}))), [0.5, 0.5, 1]); // √(16 / 64)
+  const entries = (name: string, changes: object) => new Map(configEntries(of(name, changes), ggufFamily(golden.cases[name].config.model_type), 288));
+  const uncapped = entries('gemma2', { attn_logit_softcapping: null, final_logit_softcapping: null, layer_types: ['sliding_attention', 'sliding_attention', 'full_attention'] });
+  assert.deepEqual(['attn_logit_softcapping', 'final_logit_softcapping', 'attention.sliding_window_pattern'].map((key) => scalarOf(uncapped, `gemma2.${key}`)), [65536, 65536, 3]);
+  const local = entries('gemma3_text', { layer_types: null, sliding_window_pattern: 2, rope_parameters: { full_attention: {}, sliding_attention: { rope_theta: 500 } } });
+  assert.deepEqual(['rope.freq_base_swa', 'attention.sliding_window_pattern'].map((key) => scalarOf(local, `gemma3.${key}`)), [500, 2]);
+  assert.throws(() => entries('gemma3_text', { layer_types: ['full_attention', 'sliding_attention', 'sliding_attention'] }), /layer_types: llama\.cpp has full attention in every n-th layer/);
+  const { config } = golden.cases.gemma2;
+  const [q, k] = tinyLora(config).modules;
+  const bytes = writeGgufLora({ modules: [q, k], rslora: false, config: { ...config, head_dim: 16, query_pre_attn_scalar: 64 }, type: 'f32' });
+  assert.deepEqual(values(inMemory(bytes), bytes, 'blk.0.attn_q.weight.lora_b'), (q.up.data as Float32Array).map((value) => value / 2));
+  assert.deepEqual(values(inMemory(bytes), bytes, 'blk.0.attn_k.weight.lora_b'), k.up.data);
+});
+
 test('model: a tokenizer that changes texts as llama.cpp does not is refused', () => {
   withFolder((folder) => {
     const config = writeTinyModel(folder, 'llama');
@@ -170,8 +187,8 @@ test('model: what llama.cpp cannot compute or split is named, and no file is lef
     const config = writeTinyModel(folder, 'gemma3_text');
     const output = join(folder, 'x.gguf');
     const convert = () => writeGgufModel({ folder, output, type: 'f16' });
-    write(join(folder, 'config.json'), JSON.stringify({ ...config, query_pre_attn_scalar: 7, hidden_activation: 'silu' }));
-    assert.throws(convert, (error: unknown) => error instanceof UserError && /hidden_act[^]*query_pre_attn_scalar/.test(error.message));
+    write(join(folder, 'config.json'), JSON.stringify({ ...config, final_logit_softcapping: 7, hidden_activation: 'silu' }));
+    assert.throws(convert, (error: unknown) => error instanceof UserError && /hidden_act[^]*attn_logit_softcapping: llama\.cpp's gemma3 has no caps/.test(error.message));
     write(join(folder, 'config.json'), JSON.stringify(config));
     const tokenizer = tinyTokenizer();
     tokenizer.pre_tokenizer.pretokenizers[0] = { type: 'Split', pattern: { Regex: 'a+' }, behavior: 'Isolated', invert: false };

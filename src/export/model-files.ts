@@ -100,7 +100,7 @@ function isPair(written: NonNullable<LanguageConfig['rope_parameters']>): writte
   return 'full_attention' in written && typeof written.full_attention === 'object';
 }
 
-export function headDim(config: LanguageConfig): number {
+export function headDim(config: Pick<LanguageConfig, 'head_dim' | 'hidden_size' | 'num_attention_heads'>): number {
   return config.head_dim ?? config.hidden_size / config.num_attention_heads;
 }
 
