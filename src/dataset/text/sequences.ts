@@ -151,7 +151,7 @@ function sameSigns(a: string, b: string): number {
 
 /** The first answer, or the system message, in whose place another text changes nothing: it stands nowhere. */
 function firstUnwritten(messages: readonly SampleMessage[], template: ChatTemplate): number | undefined {
-  const other = (index: number): string => `§${index}§`;
+  const other = (index: number): string => `31.41.${index}.59`;
   const replaced = messages.map((message, i) => (message.role === 'user' ? message : { ...message, content: other(i) }));
   const text = template.render(replaced, false);
   const unwritten = (i: number): boolean => messages[i].role !== 'user' && !text.includes(other(i)) && !template.render(replaced.slice(0, i === 0 ? 3 : i + 1), false).includes(other(i));
