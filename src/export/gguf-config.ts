@@ -9,7 +9,7 @@ type Entries = readonly (readonly [string, GgufValue])[];
 
 /** The keys under the architecture's name. Throws UserError for settings that llama.cpp does not have. */
 export function configEntries(config: LanguageConfig, family: GgufFamily, vocabularySize: number): Entries {
-  const problems = [...familyProblems(config, family), ...ropeProblems(config)];
+  const problems = [...familyProblems(config, family), ...ropeProblems(config, family)];
   if (problems.length > 0) throw new UserError(problems);
   const entries = [...common(config, vocabularySize), ...own[family.architecture](config), ...ropeScaling(config)];
   return entries.map(([key, value]) => [`${family.architecture}.${key}`, value]);
@@ -130,10 +130,14 @@ function llama3Factors(theta: number, dim: number, rope: ReturnType<typeof ropeO
   });
 }
 
-function ropeProblems(config: LanguageConfig): Problem[] {
+/** Kinds of scaling that only one architecture reads. */
+const onlyIn: Readonly<Record<string, GgufFamily['architecture']>> = { llama3: 'llama', longrope: 'phi3' };
+
+function ropeProblems(config: LanguageConfig, { architecture }: GgufFamily): Problem[] {
   const { type, parameters } = ropeOf(config);
   const known = ['default', 'linear', 'llama3', 'yarn', 'longrope'];
   if (!known.includes(type)) return [problem('rope_scaling', `rotary scaling "${type}" does not exist in llama.cpp (it has ${known.join(', ')})`)];
+  if ((onlyIn[type] ?? architecture) !== architecture) return [problem('rope_scaling', `llama.cpp's ${architecture} has no rotary scaling "${type}"`)];
   const { attention_factor: attention, beta_fast: fast, beta_slow: slow, mscale, mscale_all_dim: all, truncate } = parameters;
   const isOwn = type === 'yarn' && ((attention ?? null) !== null || (fast ?? 32) !== 32 || (slow ?? 1) !== 1 || Boolean(mscale && all) || truncate === false);
   return isOwn ? [problem('rope_scaling', 'yarn with its own attention_factor, beta_fast, beta_slow, mscale or truncate is not written as GGUF')] : [];

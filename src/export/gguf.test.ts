@@ -102,6 +102,7 @@ test('model: what llama.cpp computes otherwise is refused at its key, or noted',
     ['qwen3', { attention_bias: true }, /attention_bias: llama\.cpp's qwen3 has no bias of o_proj/],
     ['gemma2', { tie_word_embeddings: false }, /tie_word_embeddings: llama\.cpp's gemma2 has no output layer/],
     ['qwen2', { rope_parameters: { rope_type: 'yarn', factor: 4, mscale: 0.7, mscale_all_dim: 0.4 } }, /yarn with its own/],
+    ['qwen2', { rope_parameters: { rope_type: 'llama3', factor: 4 } }, /rope_scaling: llama\.cpp's qwen2 has no rotary scaling "llama3"/],
     ['qwen2', { rope_parameters: { rope_type: 'yarn', factor: 4, truncate: false } }, /yarn with its own/],
   ];
   for (const [name, changes, key] of refused) assert.throws(() => entries(name, changes), key);

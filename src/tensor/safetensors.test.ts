@@ -109,6 +109,14 @@ for (const [name, bytes, message] of damaged) {
   });
 }
 
+test('a header as long as the number that a pickle begins with', () => {
+  const bytes = serialize(new Map([['a', float32([1], [5])]]), { padding: 'x'.repeat(556) });
+  assert.deepEqual([...bytes.subarray(0, 2)], [0x80, 0x02]); // 640
+  assert.deepEqual([...deserialize(bytes).tensors.keys()], ['a']);
+  assert.throws(() => deserialize(bytes.subarray(0, 300)), /truncated/);
+  assert.throws(() => deserialize(new Uint8Array([0x80, 0x02, ...new TextEncoder().encode('}q\0(X')])), /Python pickle/);
+});
+
 test('lists several faults at once, and no more than a dozen', () => {
   const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`t${i}`, f32(0, 8, [3 + i])]));
   assert.throws(() => deserialize(withHeader(many, 8)), (error: unknown) => error instanceof CheckpointError && error.problems.length === 13 && /and 8 more/.test(error.message));

@@ -115,15 +115,26 @@ function fail(path: string, what: string, fix: string = obtain): never {
 
 function headerLength(start: Uint8Array, size: number, path: string): number {
   if (size === 0) fail(path, 'the file is empty (0 bytes)');
+  // A header's length may begin with the very bytes that another kind of file begins with: 640 with a pickle's.
+  const isHeader = start.length > 8 && start[8] === BRACE && lengthOf(start) <= maxHeaderBytes;
+  if (!isHeader) refuseDisguise(start, path);
+  if (size < 8) fail(path, `the file is too short to be safetensors (${size} bytes)`);
+  const length = lengthOf(start);
+  if (length > maxHeaderBytes) fail(path, `not a safetensors file: its first 8 bytes ask for a header of ${length} bytes (at most ${maxHeaderBytes})`);
+  if (length > size - 8) fail(path, `the file is truncated: its header should have ${length} bytes, but only ${size - 8} follow`);
+  return length;
+}
+
+function refuseDisguise(start: Uint8Array, path: string): void {
   const text = Array.from(start, (byte) => String.fromCharCode(byte)).join('').toLowerCase();
   const disguise = disguises.find((known) => text.startsWith(known.start));
   if (disguise !== undefined) fail(path, disguise.what, disguise.fix);
-  if (size < 8) fail(path, `the file is too short to be safetensors (${size} bytes)`);
-  const length = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
-  if (length > maxHeaderBytes) fail(path, `not a safetensors file: its first 8 bytes ask for a header of ${length} bytes (at most ${maxHeaderBytes})`);
-  if (Number(length) > size - 8) fail(path, `the file is truncated: its header should have ${length} bytes, but only ${size - 8} follow`);
-  return Number(length);
 }
+
+/** What a header begins with. */
+const BRACE = 0x7b;
+
+const lengthOf = (start: Uint8Array): number => Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
 
 function parseHeaderText(bytes: Uint8Array, size: number, path: string): SafetensorsHeader {
   const header = parseJson(bytes, path);
