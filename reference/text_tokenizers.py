@@ -42,6 +42,7 @@ TEXTS = [
     "x" * 40,
     "\u00a0no-break\u3000ideographic",
     "▁ underline of SentencePiece",
+    "a \u0085\u0085  b",
     "",
 ]
 

@@ -24,7 +24,7 @@ for (const [step, pieces] of steps.pieces) {
 }
 
 test('each step of a sequence is rewritten, others are left', () => {
-  const byteLevel = { type: 'ByteLevel', add_prefix_space: false };
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, use_regex: false };
   const sequence = { type: 'Sequence', pretokenizers: [{ type: 'Digits', individual_digits: true }, byteLevel] };
   assert.deepEqual(asExpressions(sequence), { type: 'Sequence', pretokenizers: [asExpressions(sequence.pretokenizers[0]), byteLevel] });
   assert.equal(asExpressions(null), null);

@@ -17,9 +17,15 @@ const rewritten: Readonly<Record<string, (step: Step) => unknown>> = {
   Punctuation: ({ behavior = 'Isolated' }) => pieces('[\\p{P}!-/:-@\\[-`{-~]', String(behavior)),
   // letters of all scripts, not only Latin ones without accents
   Whitespace: () => pieces(`${word}+|[^${inWord}\\s]+`, 'only'),
+  // white space of Unicode: with U+0085, and without U+FEFF, unlike JavaScript's
+  ByteLevel: (step) => (step.use_regex === false || step.add_prefix_space === true ? step : { type: 'Sequence', pretokenizers: [pieces(gpt2, 'only'), { ...step, use_regex: false }] }),
   FixedLength: ({ length }) => pieces(`[\\s\\S]{1,${Number(length)}}`, 'only'),
   Split: (step) => (isStep(step.pattern) && step.invert !== true ? pieces(expressionOf(step.pattern), String(step.behavior), step) : step),
 };
+
+const space = '\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
+/** The expression of GPT-2, which ByteLevel has of its own. */
+const gpt2 = `'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^${space}\\p{L}\\p{N}]+|[${space}]+(?![^${space}])|[${space}]+`;
 
 const inWord = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u200c\\u200d';
 const word = `[${inWord}]`;
