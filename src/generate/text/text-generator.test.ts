@@ -132,6 +132,11 @@ test('what the model cannot read ends a text, or is refused', () =>
     await assert.rejects(generator.answer({ prompt: new Array<number>(most).fill(5) }), /prompt: has 64 tokens; the model reads at most 64, its answer included/);
   }));
 
+test('a stretched window is a whole number of tokens', () => {
+  const stretched = { rope: { theta: 1e4, dims: 4, scaling: { rope_type: 'dynamic', factor: 2.35, max_position_embeddings: 10 } } } as const;
+  assert.equal(windowOf({ vocab_size: 5, max_position_embeddings: 10, layers: [stretched] }), 23);
+});
+
 test('a conversation needs a template', () =>
   withGenerator((generator) => assert.rejects(generator.answer({ prompt: [{ role: 'user', content: 'x' }] }), /no chat template/), { chatTemplate: undefined, tokenizer: { ...tokenizer, chatTemplate: undefined } }));
 

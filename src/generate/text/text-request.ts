@@ -48,7 +48,7 @@ export function windowOf({ max_position_embeddings, layers }: TextSurroundings['
     if (scaling.rope_type === 'dynamic') return scaling.factor * scaling.max_position_embeddings;
     return scaling.rope_type === 'yarn' ? scaling.factor * scaling.original_max_position_embeddings : 0;
   });
-  return Math.max(max_position_embeddings, ...stretched);
+  return Math.floor(Math.max(max_position_embeddings, ...stretched));
 }
 
 /** Throws ConfigError with everything that is wrong. */
