@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { goldenTokenizer } from '../../dataset/text/text.test-util.ts';
 import { ConfigError, InternalError } from '../../errors.ts';
 import { createTextGenerator, type TextEvent, type TextGenerator } from './text-generator.ts';
-import type { TextRequest } from './text-request.ts';
+import { windowOf, type TextRequest } from './text-request.ts';
 import { tinyAdapter, tinyModel } from './tiny-models.test-util.ts';
 
 const tokenizer = await goldenTokenizer('gpt2');
