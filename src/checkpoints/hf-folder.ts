@@ -59,11 +59,10 @@ const PIECE = 1 << 24;
 
 function sameBytes(a: ExternalTensor, b: ExternalTensor): boolean {
   if (a.dtype !== b.dtype || a.length !== b.length) return false;
-  const piece = ({ path, offset }: ExternalTensor, from: number, length: number) => readTensor({ dtype: 'uint8', shape: [length], path, offset: offset + from, length }).data;
+  const piece = ({ path, offset }: ExternalTensor, from: number, length: number) => Buffer.from(readTensor({ dtype: 'uint8', shape: [length], path, offset: offset + from, length }).data.buffer);
   for (let from = 0; from < a.length; from += PIECE) {
     const length = Math.min(PIECE, a.length - from);
-    const other = piece(b, from, length);
-    if (!piece(a, from, length).every((byte, i) => byte === other[i])) return false;
+    if (!piece(a, from, length).equals(piece(b, from, length))) return false;
   }
   return true;
 }
