@@ -117,4 +117,16 @@ describe('llama.cpp', { skip: missing }, () => {
       assert.deepEqual(await tokenize(model, texts), texts.map((text) => tokenizer.encode(text, { add_special_tokens: false }).ids));
     });
   }
+
+  test("spaces behind Phi-3's marks are left out, in a folder of any name", async () => {
+    const [json, at] = [tinySentencePiece(), join(folder, 'merged-phi')];
+    const [mark, end] = [json.added_tokens[0], json.added_tokens[2]];
+    const added_tokens = [...json.added_tokens.slice(0, 2), { ...end, rstrip: true }, { ...mark, id: 273, content: '<|endoftext|>' }, { ...mark, id: 274, content: '<|user|>', rstrip: true }];
+    writeTinyModel(at, 'phi3');
+    write(join(at, 'tokenizer.json'), JSON.stringify({ ...json, added_tokens }));
+    const { file } = exportGguf({ path: at });
+    const tokenizer = new Tokenizer({ ...json, added_tokens }, {});
+    const texts = ['<|user|>\n  hello world</s> hello', '<s> hello<|endoftext|> world'];
+    assert.deepEqual(await tokenize(file, texts, true), texts.map((text) => tokenizer.encode(text, { add_special_tokens: false }).ids));
+  });
 });
