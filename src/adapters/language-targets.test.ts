@@ -26,7 +26,9 @@ test('all-linear is everything but the head, also a head that is the embedding',
 
 test('a regular expression must fit the whole path', () => {
   assert.deepEqual(pathsOf(String.raw`.*\.1\.self_attn\.(q|v)_proj`), ['model.layers.1.self_attn.q_proj', 'model.layers.1.self_attn.v_proj']);
-  assert.throws(() => pathsOf('q_proj'), /"q_proj" fits no layer/);
+  assert.throws(() => pathsOf('q_proj|v_proj'), /"q_proj\|v_proj" fits no layer/);
+  assert.deepEqual(pathsOf('q_proj'), pathsOf(['q_proj'])); // a name, for which PEFT would find nothing
+  assert.throws(() => pathsOf('k_proj'), /"k_proj" fits no layer/);
 });
 
 test('patterns fit the end of a path from a point on; the first that fits counts', () => {

@@ -6,7 +6,7 @@ import type { Layer, LoraSize } from './lora.ts';
 export interface LanguageTargetOptions {
   /**
    * Names such as `q_proj` or `layers.0.self_attn.q_proj`, each meaning every module whose path is it or ends in `.` and
-   * it; or one text: `all-linear` for every linear layer but the output head, else a regular expression of whole paths.
+   * it; or one text: `all-linear` for every linear layer but the output head, else a regular expression of whole paths, or one such name.
    */
   readonly target_modules: string | readonly string[];
   readonly lora_rank: number;
@@ -47,6 +47,7 @@ function targetsOf(wanted: string | readonly string[], layers: readonly Layer[],
     if (wanted === ALL_LINEAR) return layers.filter(({ kind, path }) => kind === 'linear' && !HEADS.includes(path));
     const whole = expression(`^(?:${wanted})$`, 'target_modules', problems);
     const found = adaptable.filter(({ path }) => whole?.test(path) ?? false);
+    if (found.length === 0 && /^[\w.-]+$/.test(wanted)) return targetsOf([wanted], layers, problems);
     if (whole !== undefined && found.length === 0) problems.push(fitsNothing('target_modules', wanted, adaptable));
     return found;
   }
