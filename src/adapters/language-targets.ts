@@ -62,7 +62,7 @@ function patternsOf(key: string, patterns: Readonly<Record<string, number>> = {}
   const rules = Object.entries(patterns).flatMap(([pattern, value]) => {
     const end = expression(`^(?:.*\\.)?(?:${pattern})$`, key, problems);
     if (end === undefined) return [];
-    if (!layers.some(({ path }) => end.test(path))) problems.push(fitsNothing(key, pattern, layers));
+    if (layers.length > 0 && !layers.some(({ path }) => end.test(path))) problems.push(fitsNothing(key, pattern, layers, 'that target_modules names'));
     return [{ end, value }];
   });
   return (path) => rules.find(({ end }) => end.test(path))?.value;
@@ -79,7 +79,7 @@ function expression(source: string, where: string, problems: Problem[]): RegExp 
 
 const sharedHead = { where: 'target_modules', what: 'lm_head shares the weights of the input embeddings in this model, and carries no adapter of its own', fix: 'Leave it out.' };
 
-function fitsNothing(where: string, name: string, layers: readonly Layer[]): Problem {
+function fitsNothing(where: string, name: string, layers: readonly Layer[], which = 'of this model'): Problem {
   const ends = [...new Set(layers.map(({ path }) => path.slice(path.lastIndexOf('.') + 1)))];
-  return { where, what: `${JSON.stringify(name)} fits no layer of this model`, fix: `Its layers end in ${ends.join(', ')}.` };
+  return { where, what: `${JSON.stringify(name)} fits no layer ${which}`, fix: `There are ${ends.join(', ')}.` };
 }
