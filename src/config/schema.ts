@@ -27,7 +27,7 @@ const runOptions = {
   gradient_checkpointing: z
     .boolean()
     .default(false)
-    .describe('Keeps only what goes from layer to layer, and computes each layer a second time for its gradients: less memory, about a third more time, the same numbers.')
+    .describe('Keeps only what goes from layer to layer, and computes each layer a second time for its gradients: less memory, about a fifth more time, the same numbers.')
     .meta(forTexts),
   device: z.enum(['auto', 'cpu']).default('auto').describe('What computes.'),
   num_threads: integer(1, 1024).optional().describe('Threads that compute. When absent: as many as there are cores.'),

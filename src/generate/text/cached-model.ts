@@ -8,7 +8,7 @@ import { compileShared, type CompileOptions, type Program } from '../../runtime/
 import { int32, tensor, type Tensor } from '../../tensor/tensor.ts';
 import { adapterInputs, MULTIPLIER, type Adaptation } from '../adaptation.ts';
 import type { AdapterSize } from '../adapter.ts';
-import { splitWeights, type SplitWeights } from './float32-copies.ts';
+import { MOST_COPIES, splitWeights, type SplitWeights } from './float32-copies.ts';
 import { keyWidth, names, sightKinds, stepGraph, type SightKinds } from './step-graph.ts';
 
 export interface CachedModelOptions extends CompileOptions {
@@ -204,7 +204,7 @@ export class CachedModel {
 
   async #compile(sizes: ReadonlyMap<string, AdapterSize>): Promise<Loaded> {
     const [rows, capacity] = [this.rows, this.#capacity];
-    const { chunks: wanted = rows === 1 ? [256, 64] : [64], weights, mostCopies = 2 ** 30 } = this.#options;
+    const { chunks: wanted = rows === 1 ? [256, 64] : [64], weights, mostCopies = MOST_COPIES } = this.#options;
     const { heads } = this.#config.layer.attention;
     const chunks = [...wanted.filter((tokens) => rows * tokens * heads * (capacity + tokens) <= MOST_SCORES), 1];
     const graphs = chunks.map((tokens) => stepGraph(this.#config, { rows, tokens, capacity }));
