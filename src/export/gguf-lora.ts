@@ -9,6 +9,7 @@ import type { Shape } from '../tensor/tensor.ts';
 import { queryFactor, type QueryConfig } from './gguf-config.ts';
 import { ggufFamily, ggufModuleName, permutedHeads, permuteRows } from './gguf-families.ts';
 import type { LanguageConfig } from './model-files.ts';
+import { requireFloat16Range } from './half-range.ts';
 import { loraScale, mostCommon, type LanguageLora } from './language-lora.ts';
 import { assertShapes, type LoraWeights } from './lora.ts';
 
@@ -46,6 +47,7 @@ export function writeGgufLora(lora: GgufLora): Uint8Array {
   const alpha = Math.fround(mostCommon(wanted)) || 1; // 0 would mean: no scale
   const tensors = modules.flatMap((module, i) => moduleTensors(module, wanted[i] / alpha, config));
   const { head, sizes } = layoutGguf(metadata(lora, alpha), tensors.map(({ name, shape }) => ({ name, shape, type })));
+  if (type === 'f16') for (const { name, data } of tensors) requireFloat16Range(name, data, 'Export with --type bf16 or f32.');
   const pieces = tensors.flatMap(({ data }, i) => [encodeGgml(type, data), new Uint8Array(sizes[i].padding)]);
   return concatenate([head, ...pieces]);
 }

@@ -11,6 +11,7 @@ import { configEntries, queryFactor, ropeTensors } from './gguf-config.ts';
 import { ggufFamily, ggufModuleName, permutedHeads, permuteRows, type GgufFamily } from './gguf-families.ts';
 import { fileTypes } from './gguf-lora.ts';
 import { ggufModelName, tokenizerEntries } from './gguf-tokenizer.ts';
+import { requireFloat16Range } from './half-range.ts';
 import { kvHeads, openModelFiles, type ModelFiles, type LanguageConfig } from './model-files.ts';
 import { throwProblems } from './lora.ts';
 import { writeInPieces } from './write-pieces.ts';
@@ -35,7 +36,10 @@ export function writeGgufModel({ folder, output, type, name }: GgufModelOptions)
   writeInPieces(output, (write) => {
     write(head);
     tensors.forEach((tensor, i) => {
-      for (const values of tensor.pieces()) write(encodeGgml(tensor.type, values));
+      for (const values of tensor.pieces()) {
+        if (tensor.type === 'f16') requireFloat16Range(tensor.name, values, 'Export with --type bf16 or f32.');
+        write(encodeGgml(tensor.type, values));
+      }
       write(new Uint8Array(sizes[i].padding));
     });
   });

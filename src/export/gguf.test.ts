@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
-import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { withFolder, write } from '../checkpoints/small-model.test-util.ts';
 import { UserError } from '../errors.ts';
 import { hashedWeight } from '../models/hashed-weights.test-util.ts';
+import { float32 } from '../tensor/tensor.ts';
 import { decodeGguf, parseGgufSync, scalarOf, type GgufFile } from '../tensor/gguf.ts';
 import { configEntries, ggufNotes, queryFactor } from './gguf-config.ts';
 import { ggufFamily } from './gguf-families.ts';
 import { writeGgufLora, ggufLoraProblems } from './gguf-lora.ts';
 import { writeGgufModel } from './gguf-model.ts';
 import { ggufModelName, tokenizerEntries } from './gguf-tokenizer.ts';
+import { mergeLora } from './merge.ts';
 import { golden, linearPaths, tinyLora, tinySentencePiece, tinyTokenizer, writeTinyModel } from './language-model.test-util.ts';
 
 const inMemory = (bytes: Uint8Array) => parseGgufSync({ size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) }, 'x.gguf');
@@ -111,6 +113,21 @@ test('model: what llama.cpp computes otherwise is refused at its key, or noted',
   assert.deepEqual(['context_length', 'rope.scaling.attn_factor'].map((key) => scalarOf(written, `phi3.${key}`)), [9, 1.5]);
   assert.match(ggufNotes({ ...golden.cases.phi3.config, ...phi3 }).join('\n'), /no sliding window for phi3.*up to 9 tokens\n.*at most 20 tokens of context/);
   assert.deepEqual(ggufNotes(golden.cases.llama.config), []);
+});
+
+test('what float16 cannot hold is named', () => {
+  const { config } = golden.cases.llama;
+  const [first] = tinyLora(config).modules;
+  const huge = { ...first, up: float32(first.up.shape, new Float32Array(first.up.data.length).fill(7e4)) };
+  assert.throws(() => writeGgufLora({ modules: [huge], rslora: false, config, type: 'f16' }), /blk\.0\.attn_q\.weight\.lora_b: the weight has 70000, more than float16 holds[^]*bf16/);
+  withFolder((folder) => {
+    writeTinyModel(folder, 'llama', 'bfloat16');
+    mergeLora({ base: folder, lora: { modules: [{ ...huge, alpha: 1000 }], rslora: false }, output: join(folder, 'merged') });
+    const output = join(folder, 'x.gguf');
+    assert.throws(() => writeGgufModel({ folder: join(folder, 'merged'), output, type: 'f16' }), /blk\.0\.attn_q\.weight: the weight has/);
+    assert.ok(!existsSync(output));
+    writeGgufModel({ folder: join(folder, 'merged'), output, type: 'bf16' });
+  });
 });
 
 test('model: the tokenizer', () => {

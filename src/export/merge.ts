@@ -10,6 +10,7 @@ import { UserError, type Problem } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import { layoutSafetensors } from '../tensor/safetensors.ts';
 import type { ExternalTensor, Shape, Tensor } from '../tensor/tensor.ts';
+import { requireFloat16Range } from './half-range.ts';
 import { openModelFiles, type ModelFiles } from './model-files.ts';
 import { loraScale, type LanguageLora } from './language-lora.ts';
 import { shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
@@ -127,16 +128,8 @@ function writeTensor(name: string, tensor: ExternalTensor, { byWeight, rslora, d
   if (wanted === undefined || (module === undefined && wanted === tensor.dtype)) return copyRange(tensor.path, tensor.offset, tensor.length, write);
   const read = readFloat32(tensor);
   const merged = module === undefined ? read : mergedWeight(read, module, rslora);
-  if (wanted === 'float16') requireRange(name, merged);
+  if (wanted === 'float16') requireFloat16Range(name, merged.data, 'Merge with --dtype bfloat16 or float32.');
   write(bytesOf(fromFloat32(merged, wanted)));
-}
-
-/** Numbers from here on round to infinity in float16. */
-const FLOAT16_END = 65520;
-
-function requireRange(name: string, { data }: Tensor<'float32'>): void {
-  const beyond = data.find((value) => Math.abs(value) >= FLOAT16_END);
-  if (beyond !== undefined) throw new UserError([{ where: name, what: `the merged weight has ${beyond}, more than float16 holds (65504)`, fix: 'Merge with --dtype bfloat16 or float32.' }]);
 }
 
 /** The files that say what type and size the weights have. */
