@@ -68,6 +68,9 @@ test('marks: their ids, who adds the first, and where generation ends', () => {
   const tokenizer = opened('llama3', { 'generation_config.json': { eos_token_id: [1, 5] } });
   assert.deepEqual([tokenizer.bos, tokenizer.eos, tokenizer.pad, tokenizer.addsBos], [0, 1, 1, true]);
   assert.deepEqual(tokenizer.endIds, [1, 5]);
+  const config = { 'config.json': { model_type: 'llama', eos_token_id: 7 } };
+  assert.deepEqual(opened('llama3', config).endIds, [1, 7]); // where there is no generation_config.json
+  assert.deepEqual(opened('llama3', { ...config, 'generation_config.json': {} }).endIds, [1]);
   assert.ok(tokenizer.specialIds.has(tokenizer.idOf('<|end|>') ?? -1));
   assert.equal(opened('gpt2').addsBos, false);
   assert.equal(tokenizer.size, Math.max(...golden.tokenizers['llama3'].cases.flatMap(({ ids }) => ids), tokenizer.size - 1) + 1);

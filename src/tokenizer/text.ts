@@ -21,7 +21,7 @@ export interface TextTokenizer {
   readonly eos: number | undefined;
   /** The padding token, or eos where there is none. */
   readonly pad: number | undefined;
-  /** Ids after which generation stops: eos and what generation_config.json adds to it. */
+  /** Ids after which generation stops: eos and what generation_config.json adds to it, or config.json where there is none. */
   readonly endIds: readonly number[];
   /** Ids of marks that are not text: begin, end, turns. */
   readonly specialIds: ReadonlySet<number>;
@@ -62,7 +62,8 @@ export function readTextTokenizer(folder: string): TextTokenizer {
   if (words.length > 0) throw new CheckpointError([{ where: path, what: `its added token ${JSON.stringify(words[0].content)} counts as a whole word only (single_word), which is not supported` }]);
   const config = readJson(join(folder, 'tokenizer_config.json'), configFile, {});
   const marks = { ...present(readJson(join(folder, 'special_tokens_map.json'), marksFile, {})), ...present(config) };
-  const { eos_token_id: ends } = readJson(join(folder, 'generation_config.json'), generationFile, {});
+  const generation = ['generation_config.json', 'config.json'].map((name) => join(folder, name)).find((file) => existsSync(file)); // as transformers
+  const { eos_token_id: ends } = generation === undefined ? {} : readJson(generation, generationFile, {});
   const tokenizer = open(path, { ...data, pre_tokenizer: asExpressions(data.pre_tokenizer) }, { clean_up_tokenization_spaces: false, eos_token: marks.eos_token });
   return textTokenizer(tokenizer, marks, chatTemplateOf(folder, config.chat_template), ends === undefined || ends === null ? [] : [ends].flat());
 }
