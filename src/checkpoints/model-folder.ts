@@ -33,7 +33,7 @@ export function folderTensors(folder: string): ReadonlyMap<string, ExternalTenso
 
 /**
  * A folder's safetensors files that belong together: the full-precision file first, `.fp16.` and other variants where it is
- * absent, else the shards that its index lists. Throws CheckpointError where there are none.
+ * absent, else the shards that its index lists, or all that their names count. Throws CheckpointError where there are none.
  */
 export function folderFiles(folder: string): SafetensorsFile[] {
   const files = readdirSync(folder).sort();
@@ -42,13 +42,15 @@ export function folderFiles(folder: string): SafetensorsFile[] {
   const chosen = whole.find((file) => /^(diffusion_pytorch_model|model)\.safetensors$/.test(file)) ?? whole.find((file) => file.includes('.fp16.')) ?? whole[0];
   if (chosen !== undefined) return [openSafetensors(join(folder, chosen))];
   if (index !== undefined) return shardFiles(folder, index);
+  const numbered = files.filter((file) => /-\d+-of-\d+\.safetensors$/.test(file));
+  if (numbered.length > 0 && numbered.length === Number(/-of-(\d+)/.exec(numbered[0])?.[1])) return numbered.map((file) => openSafetensors(join(folder, file)));
   throw new CheckpointError([{ where: folder, ...absent(files) }]);
 }
 
 /** What a folder has in place of weights that are read. */
 function absent(files: readonly string[]): { what: string; fix: string } {
   const [some] = files.filter((file) => file.endsWith('.safetensors'));
-  if (some !== undefined && /-of-\d+/.test(some)) return { what: `the list of its files, ${some.replace(/-\d+-of-\d+/, '')}.index.json, is missing`, fix: obtain };
+  if (some !== undefined && /-of-\d+/.test(some)) return { what: `some of its files are missing, as ${some} tells, and ${some.replace(/-\d+-of-\d+/, '')}.index.json, the list of them`, fix: obtain };
   if (some !== undefined) return { what: `its weights are called ${some}, which is another layout or another part`, fix: 'Take model.safetensors, or model-00001-of-….safetensors with model.safetensors.index.json.' };
   if (files.some((file) => file.endsWith('.gguf'))) return { what: 'its weights are a GGUF file, which is not read', fix: 'Take the .safetensors files of the same model.' };
   if (!files.some((file) => /\.(bin|ckpt|pt)$/.test(file))) return { what: 'there is no .safetensors file in this folder', fix: obtain };
