@@ -142,6 +142,8 @@ const set = (answers: readonly number[], likelihoods: readonly number[], before 
 const each = (value: number): number[] => Array.from({ length: 12 }, () => value);
 
 test('the likelihood decides where the answers do not, unless they lean the other way or surely score the same', () => {
+  const lifted = Array.from({ length: 12 }, (_, i) => (i % 3 === 0 ? 0.35 : -0.1));
+  assert.match(verdictOf(set(lifted, each(0.1)), undefined).reasons[0], /more likely.*, and the answers lean that way too \(50 → 55 of 100 points\)\.$/);
   const leaning = Array.from({ length: 12 }, (_, i) => (i % 3 === 0 ? 0.25 : -0.3));
   const swinging = Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? 0.3 : -0.3));
   assert.equal(trendOfSet(set(swinging, each(0.1))), 'better');

@@ -74,8 +74,17 @@ function mainReason(set: SetResult, trend: Trend): string {
   if (answers?.trend === trend && trend !== 'same') return `${scoreSentence(set)}${factsClause(base, adapter)}${caveat(trend, likelihood)}.`;
   if (trend === 'same') return sameReason(set);
   const way = trend === 'better' ? 'more' : 'less';
-  const unsaid = answers === undefined ? '' : atFloor(set) ? `, though it answers hardly any question yet (${points(adapter.score)} of 100 points)` : `, though the answers themselves score ${answers.trend === 'same' ? 'the same' : 'about the same'}`;
-  return `The expected answers have become ${way} likely to the model: perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}${unsaid}.`;
+  return `The expected answers have become ${way} likely to the model: perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}${answersClause(set)}.`;
+}
+
+/** What the answers say where the likelihood decided. */
+function answersClause(set: SetResult): string {
+  const { answers, base, adapter } = set;
+  if (answers === undefined) return '';
+  if (atFloor(set)) return `, though it answers hardly any question yet (${points(adapter.score)} of 100 points)`;
+  if (answers.trend === 'same') return ', though the answers themselves score the same';
+  const scores = `${points(base.score)} → ${points(adapter.score)} of 100 points`;
+  return Math.abs(answers.mean) < 0.03 ? `, though the answers themselves score about the same (${scores})` : `, and the answers lean that way too (${scores})`;
 }
 
 const scoreSentence = ({ questions, base, adapter }: SetResult): string =>
