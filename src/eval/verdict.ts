@@ -14,7 +14,7 @@ const headlines: Readonly<Record<VerdictKind, string>> = {
 /** `stopped`: not all questions were asked. */
 export function verdictOf(questions: SetResult, general: SetResult | undefined, stopped?: Tally): Verdict {
   const main = trendOfSet(questions);
-  const lost = general !== undefined && trendOfSet(general, true) === 'worse';
+  const lost = general !== undefined && trendOfSet(general) === 'worse';
   const kind = kindOf(main, lost, questions);
   const cut = stopped === undefined ? [] : [`It was stopped early: ${stopped.done} of ${plural(stopped.of, 'question')} were asked.`];
   const reasons = [mainReason(questions, main), ...(general === undefined ? [] : [generalReason(general)]), ...cut];
@@ -39,27 +39,23 @@ const LARGE = 0.2;
 /** Mean score below which neither model answers at all: that both score the same then says nothing. */
 const FLOOR = 0.05;
 
-/**
- * The answers count first: they are what people get. Where they do not tell, the likelihood of the expected answers may. `general`:
- * any training moves it there, so that it counts only where the answers have changed too, or it has changed much.
- */
-export function trendOfSet(set: SetResult, general = false): Trend {
+/** The answers count first: they are what people get. Where they do not tell, the likelihood of the expected answers may. */
+export function trendOfSet(set: SetResult): Trend {
   const { answers, likelihood } = set;
   const said = answers?.trend ?? 'unclear';
   if (said === 'better' || said === 'worse' || likelihood === undefined) return said;
-  const tells = (likelihood.trend === 'better' || likelihood.trend === 'worse') && mayDecide(set, likelihood, general);
+  const tells = (likelihood.trend === 'better' || likelihood.trend === 'worse') && mayDecide(set, likelihood);
   return tells || answers === undefined || (said === 'same' && atFloor(set)) ? likelihood.trend : said;
 }
 
 const atFloor = ({ base, adapter }: SetResult): boolean => Math.max(base.score ?? 0, adapter.score ?? 0) < FLOOR;
 
-/** Not against answers that lean the other way, and not for a trifle where the answers surely score the same. */
-function mayDecide(set: SetResult, { mean }: Change, general: boolean): boolean {
+/** Not against answers that lean the other way, and not for a trifle where the answers score alike: an adapter of noise alone makes a model less sure of what it gets wrong. */
+function mayDecide(set: SetResult, { mean }: Change): boolean {
   const { answers } = set;
   if (answers === undefined) return true;
-  const alike = Math.abs(answers.mean) < 0.03;
-  if (answers.trend === 'same' || (general && alike)) return Math.abs(mean) >= LARGE || atFloor(set);
-  return alike || Math.sign(answers.mean) === Math.sign(mean);
+  if (answers.trend === 'same' || Math.abs(answers.mean) < 0.03) return Math.abs(mean) >= LARGE || atFloor(set);
+  return Math.sign(answers.mean) === Math.sign(mean);
 }
 
 // ---- reasons -----------------------------------------------------------------------------------------------------------
@@ -128,7 +124,7 @@ function generalReason(set: SetResult): string {
   const { questions } = set;
   const name = `In the general set (${plural(questions.length, 'question')})`;
   if (questions.every(isUntouched)) return `${name} nothing changed.`;
-  const trend = trendOfSet(set, true);
+  const trend = trendOfSet(set);
   const [measure, figures] = generalFigures(set, trend);
   if (trend === 'worse') return `${name} the model has become worse: ${figures}.`;
   if (trend !== 'unclear') return `${name} nothing was lost: ${figures}.`;
