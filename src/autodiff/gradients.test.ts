@@ -19,6 +19,9 @@ const isDifferentiable = (op: OpName) => gradients[op] !== 'not differentiable';
 /** Float inputs of differentiable operators that no gradient reaches: tables and masks, which nobody trains. */
 const constantInputs: Partial<Record<OpName, readonly string[]>> = { RotaryEmbedding: ['cos', 'sin'], Attention: ['mask'] };
 
+/** Float outputs that are derivatives themselves, and are not differentiated again. */
+const derivatives: Partial<Record<OpName, readonly string[]>> = { LinearLogSumExp: ['derivative'] };
+
 interface Differentiable {
   readonly title: string;
   readonly graph: Case['graph'];
@@ -31,7 +34,7 @@ function prepare(sample: Case): Differentiable | undefined {
   const wrt = sample.graph.inputs.filter(({ name, dtype }) => isFloat(dtype) && !constantInputs[sample.op]?.includes(name));
   const real = [...sample.graph.outputs.values()].some(({ dtype }) => isFloat(dtype));
   if (!real || wrt.length === 0) return undefined;
-  const graph = withLoss(sample.graph);
+  const graph = withLoss(sample.graph, derivatives[sample.op]);
   return { title: sample.title, graph, bindings: { ...bindingsOf(sample, SEED), ...lossWeights(graph, SEED) }, wrt };
 }
 
@@ -64,6 +67,14 @@ test('one input may be differentiated without the others', () => {
       const alone = gradientsOf(differentiate(graph, { loss: 'loss', wrt: [value] }), bindings, [value]);
       assertClose(alone, { [value.name]: all[value.name] }, 0, title); // the same operations
     }
+  }
+});
+
+test('a derivative is not differentiated again', () => {
+  for (const [op, names] of Object.entries(derivatives)) {
+    const [sample] = allCases((name) => name === op);
+    const graph = withLoss(sample.graph, [...sample.graph.outputs.keys()].filter((name) => !names.includes(name)));
+    assert.throws(() => differentiate(graph, { loss: 'loss', wrt: graph.inputs.slice(0, 1) }), new RegExp(`${op} is not differentiable`));
   }
 });
 

@@ -175,6 +175,8 @@ export class Builder {
   gemm = (a: Value, b: Value, { transA = false, transB = false } = {}, c?: Value) => this.add1('Gemm', [a, b, c], { transA, transB });
   conv = (x: Value, weight: Value, bias: Maybe, attributes: ConvAttributes) => this.add1('Conv', [x, weight, bias], attributes);
   linear = (x: Value, weight: Value, bias?: Value) => this.add1('Linear', [x, weight, bias], {});
+  /** [y, dy/dx] */
+  linearLogSumExp = (x: Value, weight: Value, attributes: OpAttributes['LinearLogSumExp']) => this.emit('LinearLogSumExp', [x, weight], attributes);
   gelu = (x: Value, approximate: 'none' | 'tanh' = 'none') => this.add1('Gelu', [x], { approximate });
   swish = (x: Value, alpha = 1) => this.add1('Swish', [x], { alpha });
   layerNorm = (x: Value, scale: Value, bias: Value, epsilon: number) => this.add1('LayerNormalization', [x, scale, bias], { epsilon });

@@ -105,6 +105,11 @@ export interface OpAttributes {
   LinearGradInput: None;
   /** dW = Σ dyᵀ x over all leading axes; dy [..., out], x [..., in]. */
   LinearGradWeight: None;
+  /**
+   * y = log Σᵥ exp zᵥ of z = x Wᵀ, and its derivative dy/dx; x [n, in], W [out, in], y [n, 1], the derivative [n, in]. With a
+   * softcap c, z = c · tanh(x Wᵀ / c). z exists for `piece` rows of W at a time (Wijmans et al., arXiv 2411.09009).
+   */
+  LinearLogSumExp: { readonly piece: number; readonly softcap?: number };
   /** dx of Conv, given dy and W; `shape` is x's. */
   ConvGradInput: ConvAttributes & { readonly shape: Shape };
   /** dW of Conv, given dy and x; `shape` is W's. */
@@ -199,6 +204,7 @@ export const ops: { readonly [K in OpName]: OpInfo } = {
   Linear: composite(['x', 'weight', 'bias?']),
   LinearGradInput: composite(['dy', 'weight'], ['dx']),
   LinearGradWeight: composite(['dy', 'x'], ['dweight']),
+  LinearLogSumExp: composite(['x', 'weight'], ['y', 'derivative']),
   ConvGradInput: composite(['dy', 'weight'], ['dx']),
   ConvGradWeight: composite(['dy', 'x'], ['dweight']),
   FusedMatMul: composite(['a', 'b']),

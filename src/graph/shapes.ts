@@ -146,6 +146,12 @@ function linearGradWeight(inputs: In): ValueType[] {
   return [{ dtype: dy.dtype, shape: [...dy.shape.slice(-1), ...x.shape.slice(-1)] }];
 }
 
+function linearLogSumExp(inputs: In): ValueType[] {
+  const [x, w] = [need(inputs, 0), need(inputs, 1)];
+  check(x.shape.length === 2 && w.shape.length === 2 && x.shape[1] === w.shape[1], `LinearLogSumExp of [${x.shape}] by [${w.shape}]`);
+  return [{ dtype: x.dtype, shape: [x.shape[0], 1] }, x];
+}
+
 function attention(inputs: In, { q_num_heads, kv_num_heads }: OpAttributes['Attention']): ValueType[] {
   const [q, k, v] = [need(inputs, 0), need(inputs, 1), need(inputs, 2)];
   check([q, k, v].every((t) => t.shape.length === 3), 'Attention takes [batch, tokens, heads·width]');
@@ -231,6 +237,7 @@ const rules: { readonly [K in OpName]: Rule<K> } = {
   Linear: linear,
   LinearGradInput: linearGradInput,
   LinearGradWeight: linearGradWeight,
+  LinearLogSumExp: linearLogSumExp,
   ConvGradInput: (inputs, { shape }) => [{ dtype: need(inputs, 0).dtype, shape }],
   FusedMatMul: fusedMatMul,
   ConvGradWeight: (inputs, { shape }) => [{ dtype: need(inputs, 0).dtype, shape }],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -31,13 +31,13 @@ interface Golden {
 const golden: Golden = JSON.parse(readFileSync(new URL('../../reference/golden/cross_entropy.json', import.meta.url), 'utf8'));
 const trained = golden.labels.flatMap((label, i) => (label < 0 ? [] : [i]));
 
-type Variant = Pick<CrossEntropyInputs, 'softcap' | 'chunk' | 'adapted'>;
+type Variant = Pick<CrossEntropyInputs, 'softcap' | 'chunk' | 'head'>;
 
-function lossGraph(variant: Variant, count: number, { losses = true } = {}): Graph {
+function lossGraph(variant: Variant, count: number, { losses = true, frozen = false } = {}): Graph {
   const g = new Builder('loss');
   const inputs = {
     hidden: g.input('hidden', 'float32', [golden.batch, golden.length, golden.width]),
-    weight: g.input('weight', 'float32', [golden.vocabulary, golden.width]),
+    weight: frozen ? g.parameter('weight', [golden.vocabulary, golden.width]) : g.input('weight', 'float32', [golden.vocabulary, golden.width]),
     positions: g.input('positions', 'int32', [count]),
     labels: g.input('labels', 'int32', [count]),
     ...variant,
@@ -60,10 +60,16 @@ function bindings(filling: number) {
   };
 }
 
+/** With logits up to a thousand. */
+const large = () => ({ ...bindings(0), hidden: f64(bindings(0).hidden.shape, bindings(0).hidden.data.map((x) => 100 * x)) });
+
+const inFloat32 = ({ inputs }: Graph, given: Readonly<Record<string, F64Tensor>>) =>
+  Object.fromEntries(inputs.map(({ name, dtype, shape }) => [name, dtype === 'int32' ? int32(shape, Int32Array.from(given[name].data)) : float32(shape, Float32Array.from(given[name].data))]));
+
 // Both sides compute in float64.
 const EXACT = 1e-12;
 // A cap is held in float32, as are all constants; 2 is exact there.
-const variants: Variant[] = [{}, { chunk: 1 }, { chunk: 3 }, { chunk: 100 }, { adapted: true }, { chunk: 2, adapted: true }];
+const variants: Variant[] = [{}, { chunk: 1 }, { chunk: 3 }, { chunk: 100 }, { head: 'adapted' }, { chunk: 2, head: 'adapted' }, { head: 'frozen' }, { chunk: 1, head: 'frozen' }, { chunk: 4, head: 'frozen' }];
 
 for (const { softcap, ...expected } of golden.cases) {
   for (const variant of variants) {
@@ -88,7 +94,7 @@ test('gradients equal finite differences', () => {
   assertClose(actual, { hidden: finiteDifferences(graph, bindings(0), 'hidden') }, 1e-9, 'hidden'); // the rule's own error
 });
 
-test('of [tokens × vocabulary] less than one stands in memory at a time, backward pass included', () => {
+for (const [head, chunk] of [['trained', 32], ['frozen', 256]] as const) test(`of [tokens × vocabulary] less than one stands in memory at a time, backward pass included: head ${head}`, () => {
   const [tokens, width, vocabulary] = [256, 8, 2048];
   const g = new Builder('loss');
   const inputs = {
@@ -96,12 +102,13 @@ test('of [tokens × vocabulary] less than one stands in memory at a time, backwa
     weight: g.parameter('weight', [vocabulary, width]),
     positions: g.input('positions', 'int32', [tokens]),
     labels: g.input('labels', 'int32', [tokens]),
-    chunk: 32,
+    chunk,
+    head,
   };
   g.output('loss', crossEntropy(g, inputs, g.input('weights', 'float32', [tokens])));
   const lowered = lower(differentiate(g.finish(), { loss: 'loss', wrt: [inputs.hidden] }), new Map());
   const peak = Math.max(...liveBytes(lowered.nodes, lowered));
-  assert.ok(peak < 0.5 * 4 * tokens * vocabulary, `${peak} bytes`); // logits and two tensors of their size for 32 of 256 rows: 0.375
+  assert.ok(peak < 0.5 * 4 * tokens * vocabulary, `${peak} bytes`); // logits and two tensors of their size for an eighth of the rows, or of the vocabulary: 0.375
 });
 
 test('ONNX Runtime executes it chunk after chunk, and large logits do not overflow', async () => {
@@ -112,11 +119,9 @@ test('ONNX Runtime executes it chunk after chunk, and large logits do not overfl
     const gradients = differentiate(source, { loss: 'loss', wrt: [hidden] });
     const lowered = lower(gradients, new Map());
     const program = await compile(gradients, { weights: new Map(), threads: 1, profile: join(folder, 'profile') });
-    const large: Readonly<Record<string, F64Tensor>> = { ...bindings(0), hidden: f64(hidden.shape, bindings(0).hidden.data.map((x) => 100 * x)) }; // logits up to a thousand
-    const inputs = gradients.inputs.map(({ name, dtype, shape }) => [name, dtype === 'int32' ? int32(shape, Int32Array.from(large[name].data)) : float32(shape, Float32Array.from(large[name].data))] as const);
-    const { loss } = await program.run(Object.fromEntries(inputs));
+    const { loss } = await program.run(inFloat32(gradients, large()));
     await program.release();
-    assert.ok(Math.abs(Number(loss.data[0]) / evaluate(source, large).loss.data[0] - 1) < 1e-5);
+    assert.ok(Math.abs(Number(loss.data[0]) / evaluate(source, large()).loss.data[0] - 1) < 1e-5);
     const names = executedNodes(join(folder, readdirSync(folder)[0])).map(({ name }) => name);
     const [linears, leaving] = ['Linear', 'LinearGradInput'].map((op) => names.filter((name) => new RegExp(`chunk_\\d/${op}(_\\d)?$`).test(name)));
     assert.equal(leaving.length, 3);
@@ -124,6 +129,28 @@ test('ONNX Runtime executes it chunk after chunk, and large logits do not overfl
     for (let i = 1; i < 3; i++) assert.ok(names.indexOf(linears[i]) > names.indexOf(leaving[i - 1]), names.join('\n'));
     const order = names.map((name) => lowered.nodes.find((node) => node.name === name) ?? assert.fail(name));
     assert.ok(Math.max(...liveBytes(order, lowered)) <= Math.max(...liveBytes(lowered.nodes, lowered)));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('with a frozen head it is executed chunk after chunk of the vocabulary, read where it lies', async () => {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'cross-entropy-')));
+  try {
+    const source = lossGraph({ chunk: 3, head: 'frozen' }, trained.length, { losses: false, frozen: true });
+    const gradients = differentiate(source, { loss: 'loss', wrt: [source.inputs[0]] });
+    const given = large();
+    const [path, head] = [join(folder, 'head'), Float32Array.from(given.weight.data)];
+    writeFileSync(path, head);
+    const weights = new Map([['weight', { dtype: 'float32', shape: given.weight.shape, path, offset: 0, length: head.byteLength } as const]]);
+    const program = await compile(gradients, { weights, threads: 1, profile: join(folder, 'profile') });
+    const actual = await program.run(inFloat32(gradients, given));
+    await program.release();
+    const expected = evaluate(gradients, { ...given, weight: f64(given.weight.shape, Float64Array.from(head)) });
+    assert.ok(Math.abs(Number(actual.loss.data[0]) / expected.loss.data[0] - 1) < 1e-5);    assert.ok(Math.abs(Number(actual.loss.data[0]) / expected.loss.data[0] - 1) < 1e-5);
+    assertClose({ hidden: f64(given.hidden.shape, Float64Array.from(actual['grad:hidden'].data, Number)) }, { hidden: expected['grad:hidden'] }, 2e-4, 'gradient'); // float32 rounds logits of a thousand to 6e-5
+    const names = executedNodes(join(folder, readdirSync(folder).find((name) => name.startsWith('profile')) ?? '')).map(({ name }) => name);
+    assert.deepEqual(names.filter((name) => /Slice|ReduceMax|Gemm/.test(name)), ['Gemm', 'ReduceMax', 'Gemm_1', 'Gemm_2', 'ReduceMax_1', 'Gemm_3', 'Gemm_4', 'ReduceMax_2', 'Gemm_5', 'Gemm_6', 'ReduceMax_3', 'Gemm_7'].map((name) => `loss/${name}`));
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -4,6 +4,9 @@ import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { sizeOf } from '../tensor/tensor.ts';
 
+/** What is learnt of the output head: its weight, an adapter beside it, nothing. */
+export type Head = 'trained' | 'adapted' | 'frozen';
+
 export interface CrossEntropyInputs {
   /** What the output head reads: [..., C]. */
   readonly hidden: Value;
@@ -15,14 +18,18 @@ export interface CrossEntropyInputs {
   readonly positions: Value;
   /** The token to foresee at each of them: [k] int32, from 0 to V − 1. */
   readonly labels: Value;
-  /** Rows whose logits exist at a time; by default equal parts whose logits are about 2²⁴ numbers. */
+  /** By default `trained`. Where it is frozen, logits exist for some tokens of the vocabulary at a time; else for some rows. */
+  readonly head?: Head;
+  /** How many at a time; by default equal parts of about 2²⁴ logits, 2²² where the head is frozen. */
   readonly chunk?: number;
-  /** Whether an adapter will stand beside the head: the label's logit is then read from the logits, not computed of one row of the weight. */
-  readonly adapted?: boolean;
 }
 
-/** Numbers in the logits of one chunk, about: 64 MiB. Each chunk packs the head's weight anew: half of it takes 12 % longer in the head. */
-const CHUNK_SIZE = 2 ** 24;
+/** Logits of one chunk of rows, about: 64 MiB. Each chunk packs the head's weight anew: half of it takes 12 % longer in the head. */
+const ROWS_SIZE = 2 ** 24;
+/** Of one chunk of the vocabulary: 16 MiB. */
+const VOCABULARY_SIZE = 2 ** 22;
+/** A row of a multiple of this many numbers is well summed in blocks. */
+const WHOLE = 64;
 
 /**
  * Σᵢ weightᵢ · tokenLossᵢ; shape []. `weights` [k] float32, normally 1 / (trained tokens of the whole accumulated batch),
@@ -39,22 +46,38 @@ export function crossEntropy(g: Builder, inputs: CrossEntropyInputs, weights: Va
  */
 export function tokenLosses(g: Builder, { hidden, positions, ...inputs }: CrossEntropyInputs): Value {
   const width = hidden.shape[hidden.shape.length - 1];
-  const [count] = positions.shape;
-  const chunk = inputs.chunk ?? Math.ceil(count / Math.max(1, Math.round((count * inputs.weight.shape[0]) / CHUNK_SIZE)));
   return g.scoped('loss', () => {
     const rows = g.gather(g.reshape(hidden, [sizeOf(hidden.shape) / width, width]), positions); // [k, C]
-    const parts = Array.from({ length: Math.ceil(count / chunk) }, (_, i) => {
-      const part = (value: Value) => (count <= chunk ? value : g.slice(value, 0, i * chunk, Math.min(count, (i + 1) * chunk)));
-      return g.scoped(`chunk_${i}`, () => chunkLosses(g, part(rows), part(inputs.labels), inputs));
-    });
-    return parts.length === 1 ? parts[0] : g.concat(parts, 0);
+    return inputs.head === 'frozen' ? vocabularyInChunks(g, rows, inputs) : rowsInChunks(g, rows, inputs);
   });
 }
 
+type HeadInputs = Omit<CrossEntropyInputs, 'hidden' | 'positions'>;
+
+/** Each token of the vocabulary is read once, and packed once, for all rows. */
+function vocabularyInChunks(g: Builder, rows: Value, inputs: HeadInputs): Value {
+  const { weight, softcap } = inputs;
+  const [[count], [vocabulary]] = [rows.shape, weight.shape];
+  const chunks = Math.max(1, Math.round((count * vocabulary) / VOCABULARY_SIZE));
+  const piece = inputs.chunk ?? WHOLE * Math.ceil(vocabulary / chunks / WHOLE);
+  const [all] = g.linearLogSumExp(rows, weight, { piece, ...(softcap !== undefined && { softcap }) });
+  return g.sub(g.reshape(all, [count]), computed(g, rows, inputs));
+}
+
+function rowsInChunks(g: Builder, rows: Value, inputs: HeadInputs): Value {
+  const [count] = rows.shape;
+  const chunk = inputs.chunk ?? Math.ceil(count / Math.max(1, Math.round((count * inputs.weight.shape[0]) / ROWS_SIZE)));
+  const parts = Array.from({ length: Math.ceil(count / chunk) }, (_, i) => {
+    const part = (value: Value) => (count <= chunk ? value : g.slice(value, 0, i * chunk, Math.min(count, (i + 1) * chunk)));
+    return g.scoped(`chunk_${i}`, () => chunkLosses(g, part(rows), { ...inputs, labels: part(inputs.labels) }));
+  });
+  return parts.length === 1 ? parts[0] : g.concat(parts, 0);
+}
+
 // log Σᵥ e^zᵥ − z_label
-function chunkLosses(g: Builder, rows: Value, labels: Value, inputs: Pick<CrossEntropyInputs, 'weight' | 'softcap' | 'adapted'>): Value {
+function chunkLosses(g: Builder, rows: Value, inputs: HeadInputs): Value {
   const logits = capped(g, g.linear(rows, inputs.weight), inputs.softcap); // [n, V]
-  const wanted = inputs.adapted === true ? picked(g, logits, labels) : computed(g, rows, labels, inputs);
+  const wanted = inputs.head === 'adapted' ? picked(g, logits, inputs.labels) : computed(g, rows, inputs);
   return g.sub(logSumExp(g, logits), wanted);
 }
 
@@ -71,11 +94,11 @@ function logSumExp(g: Builder, z: Value): Value {
 const capped = (g: Builder, logits: Value, cap: number | undefined): Value => (cap === undefined ? logits : g.mul(g.tanh(g.div(logits, cap)), cap));
 
 /** The logits of the labels alone, [n]: their gradient needs no tensor of the vocabulary's size. */
-function computed(g: Builder, rows: Value, labels: Value, { weight, softcap }: Pick<CrossEntropyInputs, 'weight' | 'softcap'>): Value {
+function computed(g: Builder, rows: Value, { weight, labels, softcap }: HeadInputs): Value {
   return capped(g, g.reduceSum(g.mul(rows, g.gather(weight, labels)), [1]), softcap);
 }
 
-/** The same numbers, out of all logits. */
+/** The same numbers, out of all logits: an adapter beside the head has its part in them. */
 function picked(g: Builder, logits: Value, labels: Value): Value {
   const [n, vocabulary] = logits.shape;
   const starts = g.constant({ dtype: 'int32', shape: [n], data: Int32Array.from({ length: n }, (_, i) => i * vocabulary) }, 'starts');

@@ -211,6 +211,7 @@ const emissions: { readonly [K in OpName]: Emit<K> | Emission<K> | 'decompose' }
   Linear: (e, node) => gemmOverRows(e, node, 0, { transB: int(1) }),
   LinearGradInput: (e, node) => gemmOverRows(e, node, 0, {}),
   LinearGradWeight: linearGradWeight,
+  LinearLogSumExp: 'decompose',
   ConvGradInput: 'decompose',
   ConvGradWeight: 'decompose',
   Gelu: (e, node) => e.node('Gelu', [nameOf(node, 0)], node.outputs, { approximate: { string: node.attributes.approximate } }),

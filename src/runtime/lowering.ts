@@ -11,6 +11,7 @@ import { dtypes } from '../tensor/dtype.ts';
 import { sameShape, type ExternalTensor, type Tensor } from '../tensor/tensor.ts';
 import { emitNode, hasKernel } from './emissions.ts';
 import { Emitter } from './emitter.ts';
+import { weightViews } from './weight-views.ts';
 import type { OnnxInitializer, OnnxNode } from './onnx-model.ts';
 
 export type Weights = ReadonlyMap<string, Tensor | ExternalTensor>;
@@ -32,9 +33,10 @@ export interface Lowered {
 
 /** Lowers a graph and binds the parameters named in `weights`. */
 export function lower(graph: Graph, weights: Weights): Lowered {
-  const { graph: lowered } = lowerComposites(padsToConcat(factorsLast(graph).graph).graph, hasKernel);
+  const composed = lowerComposites(padsToConcat(factorsLast(graph).graph).graph, hasKernel);
+  const { graph: lowered, views } = weightViews(composed.graph, weights);
   const e = new Emitter();
-  const bound = bindWeights(lowered, weights);
+  const bound = bindWeights(lowered, new Map([...weights, ...views]));
   const inputs = [...graph.inputs, ...graph.parameters.filter((value) => !weights.has(value.name))];
   for (const { name, dtype, shape } of [...inputs, ...lowered.constants.keys()]) e.types.set(name, { dtype, shape });
   for (const node of lowered.nodes) emitBound(e, node, bound.stored);

@@ -64,6 +64,7 @@ const tolerances: { readonly [K in OpName]: number } = {
   Linear: FEW,
   LinearGradInput: FEW,
   LinearGradWeight: FEW,
+  LinearLogSumExp: FEW,
   ConvGradInput: FEW,
   ConvGradWeight: FEW,
   FusedMatMul: FEW,

@@ -4,7 +4,7 @@ import type { OpName } from '../../graph/ops.ts';
 import { attention, groupNormalization, layerNormalization, rmsNormalization, rotaryEmbedding } from './composites.ts';
 import { elementwise } from './elementwise.ts';
 import { concat, expand, gather, pad, reshape, resize, slice, transpose } from './form.ts';
-import { conv, gemm, linear, matMul } from './products.ts';
+import { conv, gemm, linear, linearLogSumExp, matMul } from './products.ts';
 import { logSoftmax, reduceMax, reduceMean, reduceSum, softmax } from './reductions.ts';
 import { notDifferentiable, type GradientRule, type NotDifferentiable } from './rule.ts';
 
@@ -35,6 +35,7 @@ export const gradients: { readonly [K in OpName]: GradientRule<K> | NotDifferent
   Linear: linear,
   LinearGradInput: notDifferentiable,
   LinearGradWeight: notDifferentiable,
+  LinearLogSumExp: linearLogSumExp,
   ConvGradInput: notDifferentiable,
   ConvGradWeight: notDifferentiable,
   FusedMatMul: notDifferentiable,

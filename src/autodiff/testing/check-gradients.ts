@@ -10,10 +10,10 @@ import { differentiate } from '../differentiate.ts';
 
 type Bindings = Readonly<Record<string, F64Tensor>>;
 
-/** The graph with the output `loss`: the sum of its float outputs, each element weighted by an input named `weight:<output>`. */
-export function withLoss(graph: Graph): Graph {
+/** The graph with the output `loss`: the sum of its float outputs but those named, each element weighted by an input named `weight:<output>`. */
+export function withLoss(graph: Graph, except: readonly string[] = []): Graph {
   const g = Builder.from(graph);
-  const terms = [...graph.outputs].filter(([, y]) => isFloat(y.dtype)).map(([name, y]) => {
+  const terms = [...graph.outputs].filter(([name, y]) => isFloat(y.dtype) && !except.includes(name)).map(([name, y]) => {
     const weighted = g.mul(y, g.input(`weight:${name}`, y.dtype, y.shape));
     return g.reduceSum(weighted, y.shape.map((_, axis) => axis));
   });

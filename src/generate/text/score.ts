@@ -115,7 +115,7 @@ function headGraph(config: LanguageModelConfig): Graph {
   const g = new Builder('score-head');
   const positions = g.constant(tensor('int32', [HEAD_ROWS], Int32Array.from({ length: HEAD_ROWS }, (_, i) => i)), 'rows');
   const [hidden, labels] = [g.input('hidden', 'float32', [HEAD_ROWS, hidden_size]), g.input('labels', 'int32', [HEAD_ROWS])];
-  g.output('likelihoods', g.neg(tokenLosses(g, { hidden, weight: headWeight(g, config), softcap, positions, labels, adapted: true })));
+  g.output('likelihoods', g.neg(tokenLosses(g, { hidden, weight: headWeight(g, config), softcap, positions, labels, head: 'adapted' })));
   return g.finish();
 }
 

@@ -59,6 +59,9 @@ test('the gradient of wide convolutions equals that of narrow ones', () => {
   }
 });
 
+/** Values whose size does not matter: what exponents are lessened by. */
+const immaterial: Partial<Record<OpName, RegExp>> = { LinearLogSumExp: /^(ReduceMax|Max)/ };
+
 test('an error of 0.1 % in any value of any decomposition is noticed', () => {
   const missed = opNames.filter(isComposite).flatMap((op) => {
     const sample = allCases((name) => name === op)[0];
@@ -68,6 +71,8 @@ test('an error of 0.1 % in any value of any decomposition is noticed', () => {
       const actual = evaluate(graph, bindings);
       const caught = Object.keys(expected).some((key) => relativeError(actual[key].data, expected[key].data) > toleranceOf(op));
       return !caught;
+    }).filter(({ name }) => {
+      return !immaterial[op]?.test(name);
     }).map(({ name }) => `${op}: ${name}`);
   });
   assert.deepEqual(missed, []);

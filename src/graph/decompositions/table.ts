@@ -5,6 +5,7 @@ import type { NodeOf, Value } from '../graph.ts';
 import type { OpName } from '../ops.ts';
 import { gelu, geluGrad, swish, swishGrad } from './activations.ts';
 import { attention, attentionGrad } from './attention.ts';
+import { linearLogSumExp } from './log-sum-exp.ts';
 import {
   groupNormalization,
   groupNormalizationGrad,
@@ -66,6 +67,7 @@ export const decompositions: { readonly [K in OpName]: Decomposition<K> | 'primi
   Linear: linear,
   LinearGradInput: linearGradInput,
   LinearGradWeight: linearGradWeight,
+  LinearLogSumExp: linearLogSumExp,
   ConvGradInput: convGradInput,
   ConvGradWeight: convGradWeight,
   FusedMatMul: fusedMatMul,

@@ -6,7 +6,7 @@ import { at, f64, generate, unravel, type F64Tensor, type Kernels } from './f64.
 
 type Product =
   | 'MatMul' | 'FusedMatMul' | 'Gemm' | 'Conv' | 'ConvTranspose'
-  | 'Linear' | 'LinearGradInput' | 'LinearGradWeight' | 'ConvGradInput' | 'ConvGradWeight'; // prettier-ignore
+  | 'Linear' | 'LinearGradInput' | 'LinearGradWeight' | 'LinearLogSumExp' | 'ConvGradInput' | 'ConvGradWeight'; // prettier-ignore
 
 const sum = (length: number, term: (i: number) => number): number => {
   let total = 0;
@@ -47,6 +47,19 @@ function linearGradWeight(dy: F64Tensor, x: F64Tensor, shape: Shape): F64Tensor 
   const { rows, width } = rowsOf(x);
   const out = rowsOf(dy).width;
   return generate(shape, ([o, i]) => sum(rows, (r) => dy.data[r * out + o] * x.data[r * width + i]));
+}
+
+/** y = log Σᵥ exp zᵥ, and Σᵥ exp(zᵥ − y) · dzᵥ/d(xWᵀ)ᵥ · Wᵥ */
+function linearLogSumExp(x: F64Tensor, w: F64Tensor, cap: number | undefined): F64Tensor[] {
+  const raw = linear(x, w, undefined, [x.shape[0], w.shape[0]]);
+  const z = cap === undefined ? raw.data : raw.data.map((value) => cap * Math.tanh(value / cap));
+  const [n, out] = raw.shape;
+  const y = Float64Array.from({ length: n }, (_, r) => {
+    const largest = Math.max(...z.subarray(r * out, (r + 1) * out));
+    return largest + Math.log(sum(out, (v) => Math.exp(z[r * out + v] - largest)));
+  });
+  const dz = z.map((value, i) => Math.exp(value - y[Math.floor(i / out)]) * (cap === undefined ? 1 : 1 - (value / cap) ** 2));
+  return [f64([n, 1], y), linearGradInput(f64(raw.shape, dz), w, x.shape)];
 }
 
 interface Taps {
@@ -128,6 +141,7 @@ export const product: Kernels<Product> = {
   Linear: ([x, w, b], _, [{ shape }]) => [linear(x, w, b, shape)],
   LinearGradInput: ([dy, w], _, [{ shape }]) => [linearGradInput(dy, w, shape)],
   LinearGradWeight: ([dy, x], _, [{ shape }]) => [linearGradWeight(dy, x, shape)],
+  LinearLogSumExp: ([x, w], { softcap }) => linearLogSumExp(x, w, softcap),
   ConvGradInput: ([dy, w], attributes) => [convGradInput(dy, w, attributes, attributes.shape)],
   ConvGradWeight: ([dy, x], attributes) => [convGradWeight(dy, x, attributes, attributes.shape)],
 };

@@ -185,6 +185,11 @@ export const samples: Samples = {
   Linear: [of({}, x([2, 3]), x([4, 3]), x([4])), of({}, x([2, 3, 5]), x([2, 5])), of({}, x([2, 1, 3, 2]), x([3, 2]), x([3]))],
   LinearGradInput: shapes.slice(0, 1).concat([[3, 6]]).map((shape) => of({}, x(shape), x([shape[shape.length - 1], 5]))),
   LinearGradWeight: [of({}, x([2, 3]), x([2, 4])), of({}, x([2, 3, 4]), x([2, 3, 5])), of({}, x([2, 1, 2, 3]), x([2, 1, 2, 2]))],
+  LinearLogSumExp: [
+    of<OpAttributes['LinearLogSumExp']>({ piece: 2, softcap: 2 }, x([3, 4]), x([5, 4])),
+    of<OpAttributes['LinearLogSumExp']>({ piece: 3 }, x([2, 3]), x([6, 3])),
+    of<OpAttributes['LinearLogSumExp']>({ piece: 8 }, x([1, 3]), x([7, 3])),
+  ],
   Gelu: shapes.flatMap((shape) => [of<OpAttributes['Gelu']>({ approximate: 'none' }, x(shape)), of<OpAttributes['Gelu']>({ approximate: 'tanh' }, x(shape))]),
   GeluGrad: shapes.flatMap((s) => [of<OpAttributes['GeluGrad']>({ approximate: 'none' }, x(s), x(s)), of<OpAttributes['GeluGrad']>({ approximate: 'tanh' }, x(s), x(s))]),
   Swish: shapes.flatMap((shape) => [1, Math.fround(1.702)].map((alpha) => of({ alpha }, x(shape)))),

@@ -41,7 +41,7 @@ export function adaptLanguageModel(model: LanguageModelConfig, config: TextAdapt
   if (adaptedHead && config.lora_dropout > 0) throw new ConfigError([dropoutAtHead]);
   const targets = layers.filter(({ path }) => sizes.has(path));
   const lossGraph = (shape: TextShape, { dropout = false } = {}) => {
-    const graph = languageLoss(model, shape, { adaptedHead });
+    const graph = languageLoss(model, shape, { head: adaptedHead ? 'adapted' : 'frozen' });
     const reads = dropout && config.lora_dropout > 0 ? loraDropout(graph, targets, config.lora_dropout) : undefined;
     return applyLora(graph, ({ path }) => sizes.get(path), { together: true, ...(reads && { reads }) });
   };

@@ -3,7 +3,7 @@
 import { Builder } from '../../graph/builder.ts';
 import type { Graph, Node, Value } from '../../graph/graph.ts';
 import type { OpName } from '../../graph/ops.ts';
-import { crossEntropy, tokenLosses } from '../../losses/cross-entropy.ts';
+import { crossEntropy, tokenLosses, type Head } from '../../losses/cross-entropy.ts';
 import { decoder, headWeight, type DecoderInputs } from '../../models/decoder.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 
@@ -19,8 +19,8 @@ export interface TextShape {
 }
 
 export interface LanguageLossOptions {
-  /** Whether the output head will carry an adapter. */
-  readonly adaptedHead?: boolean;
+  /** By default `trained`. */
+  readonly head?: Head;
 }
 
 /**
@@ -44,7 +44,7 @@ export function tokenLossGraph(config: LanguageModelConfig, shape: TextShape, op
   return g.finish();
 }
 
-function headInputs(g: Builder, config: LanguageModelConfig, shape: TextShape, { adaptedHead = false }: LanguageLossOptions) {
+function headInputs(g: Builder, config: LanguageModelConfig, shape: TextShape, { head = 'trained' }: LanguageLossOptions) {
   const hidden = decoder(g, config, decoderInputs(g, shape));
   return {
     hidden,
@@ -52,7 +52,7 @@ function headInputs(g: Builder, config: LanguageModelConfig, shape: TextShape, {
     softcap: config.final_logit_softcapping,
     positions: g.input('trained', 'int32', [shape.trained]),
     labels: g.input('labels', 'int32', [shape.trained]),
-    adapted: adaptedHead,
+    head,
   };
 }
 
