@@ -1,6 +1,8 @@
 // Our side of `npm run bench -- llm`: a LoRA training step of a language model. Prints one JSON line as reference/bench_llm.py does.
 //
-//   tsx bench/llm-ours.ts FOLDER [--rows 1] [--length 512] [--rank 16] [--steps 6] [--threads 2] [--checkpointing]
+//   tsx bench/llm-ours.ts FOLDER [--rows 1] [--length 512] [--rank 16] [--steps 6] [--run-steps 1000] [--threads 2] [--checkpointing]
+// The steps timed are the first of a run of 1000: a short run would not pack its weights.
+//
 //   tsx bench/llm-ours.ts FOLDER --profile [--top 20] [--nodes]     where the time of a step goes, by operator
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -24,6 +26,7 @@ const { values, positionals: [folder] } = parseArgs({
     length: { type: 'string', default: '512' },
     rank: { type: 'string', default: '16' },
     steps: { type: 'string', default: '6' },
+    'run-steps': { type: 'string', default: '1000' },
     threads: { type: 'string', default: '2' },
     checkpointing: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
@@ -42,13 +45,14 @@ function batchAt(step: number): GivenTextBatch {
 }
 
 async function train(): Promise<void> {
-  const settings = { base_model: folder, max_train_steps: steps, lora_rank: rank, num_threads: threads, gradient_checkpointing: values.checkpointing };
+  const settings = { base_model: folder, max_train_steps: Number(values['run-steps']), lora_rank: rank, num_threads: threads, gradient_checkpointing: values.checkpointing };
   const [times, losses]: [number[], number[]] = [[], []];
   let began = performance.now();
   const training = trainTextWithBatches(settings, { batchesAt: batchAt });
   for await (const { loss } of training.steps()) {
     times.push(performance.now() - began);
     losses.push(loss);
+    if (times.length === steps) break;
     began = performance.now();
   }
   const adapters = training.lora().reduce((sum, { down, up }) => sum + down.data.length + up.data.length, 0);

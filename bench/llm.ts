@@ -157,13 +157,14 @@ async function compare(all: readonly Contender[], folder: string, rows: number, 
   const row = (one: Contender) => {
     const list = results.get(one) ?? [];
     const step = median(list.map(({ times }) => median(times.slice(1))));
-    return { step, tokens: (1000 * rows * length) / step, peak: (peaks.get(one) ?? 0) / 2 ** 20, loss: list[0].losses[steps] };
+    const first = median(list.map(({ times }) => times[0])) / 1000;
+    return { step, first, tokens: (1000 * rows * length) / step, peak: (peaks.get(one) ?? 0) / 2 ** 20, loss: list[0].losses[steps] };
   };
   const mine = row(ours);
   for (const one of all) {
-    const { step, tokens, peak, loss } = row(one);
+    const { step, first, tokens, peak, loss } = row(one);
     const against = one === ours ? '' : `; ours is ${(mine.tokens / tokens).toFixed(2)} times as fast, ${(mine.peak / peak).toFixed(2)} of the memory`;
-    console.log(`  ${one.name.padEnd(20)} ${step.toFixed(0).padStart(6)} ms  ${tokens.toFixed(0).padStart(5)} tokens/s  ${peak.toFixed(0).padStart(5)} MiB  loss ${loss.toFixed(4)}${against}`);
+    console.log(`  ${one.name.padEnd(20)} ${step.toFixed(0).padStart(6)} ms (first ${first.toFixed(1).padStart(4)} s)  ${tokens.toFixed(0).padStart(5)} tokens/s  ${peak.toFixed(0).padStart(5)} MiB  loss ${loss.toFixed(4)}${against}`);
   }
   const gflops = operationsOf(config, rows * length) / mine.step / 1e6;
   console.log(`  ours: ${gflops.toFixed(0)} GFLOP/s, ${((100 * gflops) / rate).toFixed(0)} % of the machine's ${rate.toFixed(0)}; load afterwards ${loadavg()[0].toFixed(1)}`);

@@ -17,6 +17,8 @@ export interface SessionOptions {
   readonly profile?: string;
   /** Keep freed tensors for later ones, in one growing region. */
   readonly arena?: boolean;
+  /** Copy each constant float32 matrix into the order in which its products read it, for each direction; its file is left then. */
+  readonly packWeights?: boolean;
 }
 
 export interface Session {
@@ -25,8 +27,8 @@ export interface Session {
 }
 
 /**
- * Loads a graph. Optimisations and weight prepacking are off: the graph is already what is to be
- * executed, in an order that they would change, and prepacking copies mapped weights.
+ * Loads a graph. Optimisations are off: the graph is already what is to be executed, in an order
+ * that they would change.
  */
 export async function createSession(graph: OnnxGraph, options: SessionOptions = {}): Promise<Session> {
   const root = commonRoot(graph);
@@ -42,7 +44,7 @@ export async function createSession(graph: OnnxGraph, options: SessionOptions = 
     enableProfiling: options.profile !== undefined,
     profileFilePrefix: options.profile,
     extra: {
-      'session.disable_prepacking': '1',
+      'session.disable_prepacking': options.packWeights === true ? '0' : '1',
       'session.model_external_initializers_file_folder_path': root,
     },
   });

@@ -43,6 +43,25 @@ test('a linear layer equals its sum of products', async () => {
   close(y, expected, 1e-6); // float32 sums of 4 products near 1
 });
 
+test('packed weights give the same products, forward and backward', async () => {
+  const w = ramp([70, 33]);
+  const path = join(folder, 'packed.bin');
+  writeFileSync(path, w.data);
+  const g = new Builder('products');
+  const weight = g.parameter('w', [70, 33]);
+  g.output('y', g.linear(g.input('x', 'float32', [5, 33]), weight));
+  g.output('dx', g.add1('LinearGradInput', [g.input('dy', 'float32', [5, 70]), weight], {}));
+  const inputs = { x: ramp([5, 33], 0.3), dy: ramp([5, 70], 0.2) };
+  const results = [];
+  for (const packWeights of [false, true]) {
+    const program = await compile(g.finish(), { weights: new Map([['w', { dtype: 'float32', shape: [70, 33], path, offset: 0, length: w.data.byteLength }]]), threads: 2, packWeights });
+    await program.run(inputs);
+    results.push(await program.run(inputs));
+    await program.release();
+  }
+  for (const name of ['y', 'dx']) close(results[1][name], Array.from(results[0][name].data, Number), 1e-5); // sums of 70 products near 1, in another order
+});
+
 test('frozen weights are mapped from a file at any offset, in any float type', async () => {
   const path = join(folder, '权重 1.bin');
   const values = [1, -2.5, 0.5, 3];

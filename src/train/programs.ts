@@ -13,6 +13,8 @@ export interface ProgramsOptions extends CompileOptions {
   readonly segmentOf?: (node: Node) => string | undefined;
   /** Whether a program keeps its tensors' memory from step to step for as long as all batches are of one shape. */
   readonly keepMemory?: boolean;
+  /** As a session takes it, with `keepMemory` alone: of several programs each would hold its own copies. */
+  readonly packWeights?: boolean;
   /** Programs kept; default 2: the present shape and the one before, as batches of one shape come in runs. */
   readonly alive?: number;
 }
@@ -55,8 +57,8 @@ export class LossPrograms {
   }
 
   async #open(key: string): Promise<LossProgram> {
-    const { lossGraph, trainable, segmentOf, alive = 2, ...rest } = this.#options;
-    const options = { ...rest, ...(this.#keeps && { arena: true }) };
+    const { lossGraph, trainable, segmentOf, alive = 2, packWeights = false, ...rest } = this.#options;
+    const options = this.#keeps ? { ...rest, packWeights, arena: true } : rest;
     for (const [oldest, program] of this.#programs) {
       if (this.#programs.size < alive) break;
       this.#programs.delete(oldest);

@@ -13,9 +13,11 @@ import { float32, sameShape, type Tensor } from '../../tensor/tensor.ts';
 import { trainingSteps, type StepResult } from '../loop.ts';
 import { Optimiser } from '../optimiser.ts';
 import { LossPrograms } from '../programs.ts';
+import type { MicroBatch } from '../task.ts';
 import { adaptLanguageModel, languageLoraWeights, type AdaptedLanguageModel } from './adapted-model.ts';
 import { textShapeOf, weighted } from './batches.ts';
 import { recomputed } from './language-loss.ts';
+import { textMemoryPlan } from './memory-plan.ts';
 
 /** One batch as transformers' models take it; rows are filled up on the right. */
 export interface GivenTextBatch {
@@ -53,21 +55,27 @@ export function trainTextWithBatches(settings: GivenTextSettings, { batchesAt, i
   const adapted = adaptLanguageModel(base.config, config);
   if (typeof initial === 'string') begin(adapted, fromFolder(initial, adapted), initial);
   else if (initial !== undefined) begin(adapted, initial, 'initial');
-  const programOptions = {
-    weights: base.weights,
-    threads: config.num_threads,
-    trainable: [...adapted.weights.keys()],
-    lossGraph: (key: string) => adapted.lossGraph(textShapeOf(key)),
-    segmentOf: recomputed(config.gradient_checkpointing),
-    keepMemory: true,
+  const programsFor = (first: readonly MicroBatch[]) => {
+    const alone = first.every(({ shapeKey }) => shapeKey === first[0].shapeKey);
+    const plan = textMemoryPlan(adapted, base, textShapeOf(first[0].shapeKey), config, { alone, runs: settings.max_train_steps * first.length });
+    return new LossPrograms({
+      weights: base.weights,
+      threads: config.num_threads,
+      trainable: [...adapted.weights.keys()],
+      lossGraph: (key) => adapted.lossGraph(textShapeOf(key)),
+      segmentOf: recomputed(config.gradient_checkpointing),
+      keepMemory: alone,
+      packWeights: plan.packWeights,
+    });
   };
   return {
     lora: () => languageLoraWeights(adapted, config.use_rslora),
     async *steps() {
       const optimiser = new Optimiser(adapted.groups, { ...config, totalSteps: settings.max_train_steps });
-      const programs = new LossPrograms(programOptions);
+      const first = toMicroBatches(batchesAt(0));
+      const programs = programsFor(first);
       try {
-        yield* trainingSteps({ optimiser, batchesAt: (step) => toMicroBatches(batchesAt(step)), lossOf: (batch, parameters) => programs.run(batch, parameters) });
+        yield* trainingSteps({ optimiser, batchesAt: (step) => (step === 0 ? first : toMicroBatches(batchesAt(step))), lossOf: (batch, parameters) => programs.run(batch, parameters) });
       } finally {
         await programs.release();
       }

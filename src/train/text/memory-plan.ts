@@ -1,5 +1,6 @@
 // How many rows of tokens go through the model at once, and what memory that will take.
 
+import { totalmem } from 'node:os';
 import type { LanguageModelWeights } from '../../checkpoints/hf-folder.ts';
 import type { TrainConfig } from '../../config/schema.ts';
 import { float32CopyBytes } from '../../generate/text/float32-copies.ts';
@@ -11,8 +12,19 @@ import { recomputed, type TextShape } from './language-loss.ts';
 export interface TextMemoryPlan {
   /** Rows in one run of the loss graph: the batch size, or less where that needs too much memory. */
   readonly microBatch: number;
+  /** Whether the run's one program packs the frozen weights: about a tenth faster, for more memory. */
+  readonly packWeights: boolean;
   /** Expected need of the process. */
   readonly bytes: number;
+}
+
+export interface MemoryPlanOptions {
+  /** Whether one program has the memory for itself: all batches are of one shape, and nothing else is computed between steps. */
+  readonly alone: boolean;
+  /** How often the loss graph is run. */
+  readonly runs: number;
+  /** Bytes of the machine; by default those that this process may have. */
+  readonly machine?: number;
 }
 
 /** Activations of one micro-batch stay below this where they can; the same on every machine, so that results are too. */
@@ -26,9 +38,11 @@ const processBytes = 250 * 2 ** 20;
 const heldPerLive = 1.25;
 /** Weight, gradient and two moments of each trained number. */
 const bytesPerParameter = 16;
+/** Runs after which packing has given back the time that it took: 8 to 10 (docs/experiments.md), and some to gain by. */
+const runsToPackFor = 32;
 
 /** `shape`: the largest of the run, for as many rows as the batch has. Halves the rows until their activations fit. */
-export function textMemoryPlan(adapted: AdaptedLanguageModel, base: LanguageModelWeights, shape: TextShape, config: TrainConfig): TextMemoryPlan {
+export function textMemoryPlan(adapted: AdaptedLanguageModel, base: LanguageModelWeights, shape: TextShape, config: TrainConfig, options: MemoryPlanOptions): TextMemoryPlan {
   const trainable = [...adapted.weights.keys()];
   const segmentOf = recomputed(config.gradient_checkpointing);
   const activations = (rows: number) => activationBytes(adapted.lossGraph({ ...shape, rows, trained: rows * shape.length }, { dropout: true }), trainable, base.weights, segmentOf);
@@ -40,7 +54,22 @@ export function textMemoryPlan(adapted: AdaptedLanguageModel, base: LanguageMode
   }
   const frozen = [...base.weights.values()].reduce((sum, { length }) => sum + length, 0);
   const working = Math.max(heldPerLive * live, answers(config) ? float32CopyBytes(adapted.adaptable, base.weights) : 0);
-  return { microBatch, bytes: processBytes + frozen + working + bytesPerParameter * parameterCount(adapted.groups) };
+  const bytes = processBytes + frozen + working + bytesPerParameter * parameterCount(adapted.groups);
+  const packable = packableBytes(adapted.adaptable, base.weights);
+  const packWeights = packable > 0 && options.alone && options.runs >= runsToPackFor && bytes + packable <= (options.machine ?? machineBytes()) / 2;
+  return { microBatch, packWeights, bytes: packWeights ? bytes + packable : bytes };
+}
+
+/** Of the layers' float32 matrices; 0 where some are of half precision, which are cast in every run. Packed twice, once forward and once backward, they leave their file. */
+function packableBytes(paths: readonly string[], weights: LanguageModelWeights['weights']): number {
+  const matrices = paths.flatMap((path) => weights.get(`${path}.weight`) ?? []);
+  return matrices.every(({ dtype }) => dtype === 'float32') ? matrices.reduce((sum, { length }) => sum + length, 0) : 0;
+}
+
+/** The machine's, or what a container may have of it. */
+function machineBytes(): number {
+  const allowed = process.constrainedMemory(); // 0 or beyond all memory: there is no limit
+  return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem();
 }
 
 /** The activations are gone when the model answers. */

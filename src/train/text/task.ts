@@ -50,7 +50,8 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   yield* warnings(job, base, data);
   yield phase('planning');
   const batches = textBatchPlan({ ...batchOptions(config), lengths: data.train.map(({ ids }) => ids.length), weights: data.weights });
-  const memory = textMemoryPlan(adapted, base, largestShape(config, data), config);
+  const steps = config.max_train_steps ?? config.epochs * stepsPerEpoch(batches, config.gradient_accumulation_steps);
+  const memory = textMemoryPlan(adapted, base, largestShape(config, data), config, { alone: hasMemoryAlone(config, data), runs: steps * config.gradient_accumulation_steps });
   return taskOf({ ...data, config, context, base, tokenizer, adapted, batches, memory, questions });
 }
 
@@ -88,11 +89,11 @@ function taskOf(opened: Opened): OpenTask {
   const perEpoch = stepsPerEpoch(batches, config.gradient_accumulation_steps);
   let lastStep = 0;
   return {
-    plan: { samples: train.length, sampleName: 'sequence', shapes: shapesOf(opened), adaptedModules: adapted.modules.length, memoryEstimate: memory.bytes },
+    plan: { samples: train.length, sampleName: 'sequence', shapes: shapesOf(config, opened), adaptedModules: adapted.modules.length, memoryEstimate: memory.bytes },
     stepsPerEpoch: perEpoch,
     groups: adapted.groups,
     frozen: base.weights,
-    programs: { alive: PROGRAMS, segmentOf: recomputed(config.gradient_checkpointing), keepMemory: hasMemoryAlone(opened) },
+    programs: { alive: PROGRAMS, segmentOf: recomputed(config.gradient_checkpointing), keepMemory: hasMemoryAlone(config, opened), packWeights: memory.packWeights },
     lossGraph: (key) => adapted.lossGraph(textShapeOf(key), { dropout: true }),
     async *prepare() {},
     batchesAt: (step) => microBatchesAt(opened, step),
@@ -108,10 +109,10 @@ function taskOf(opened: Opened): OpenTask {
 }
 
 /** Whether all rows have one length, and nothing else is computed between steps. */
-const hasMemoryAlone = (opened: Opened): boolean => shapesOf(opened).length === 1 && opened.validation.length === 0 && opened.config.sample_every === 0;
+const hasMemoryAlone = (config: TrainConfig, data: TextRunData): boolean => shapesOf(config, data).length === 1 && data.validation.length === 0 && config.sample_every === 0;
 
 /** How many sequences fall in each length of rows. */
-function shapesOf({ config, train }: Opened): PlanEvent['shapes'] {
+function shapesOf(config: TrainConfig, { train }: TextRunData): PlanEvent['shapes'] {
   const counts = new Map<number, number>();
   for (const { ids } of train) {
     const length = rowLength(ids.length, config);
