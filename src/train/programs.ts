@@ -6,15 +6,15 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { compileLoss, type LossAndGradients, type LossProgram } from './loss-program.ts';
 import type { MicroBatch } from './task.ts';
 
-export interface ProgramsOptions extends CompileOptions {
+export interface ProgramsOptions extends Omit<CompileOptions, 'packWeights'> {
   readonly lossGraph: (shapeKey: string) => Graph;
   readonly trainable: readonly string[];
   /** As `differentiate` takes it: what is computed a second time in the backward pass. */
   readonly segmentOf?: (node: Node) => string | undefined;
   /** Whether a program keeps its tensors' memory from step to step for as long as all batches are of one shape. */
   readonly keepMemory?: boolean;
-  /** As a session takes it, with `keepMemory` alone: of several programs each would hold its own copies. */
-  readonly packWeights?: boolean;
+  /** Batches with this key have a program that packs its weights, as a session does it, and stays alive. */
+  readonly packed?: string;
   /** Programs kept; default 2: the present shape and the one before, as batches of one shape come in runs. */
   readonly alive?: number;
 }
@@ -57,10 +57,11 @@ export class LossPrograms {
   }
 
   async #open(key: string): Promise<LossProgram> {
-    const { lossGraph, trainable, segmentOf, alive = 2, packWeights = false, ...rest } = this.#options;
-    const options = this.#keeps ? { ...rest, packWeights, arena: true } : rest;
+    const { lossGraph, trainable, segmentOf, alive = 2, packed, ...rest } = this.#options;
+    const options = { ...rest, packWeights: key === packed, arena: this.#keeps };
     for (const [oldest, program] of this.#programs) {
       if (this.#programs.size < alive) break;
+      if (oldest === packed) continue;
       this.#programs.delete(oldest);
       await program.release();
     }

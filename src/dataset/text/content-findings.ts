@@ -1,7 +1,8 @@
-// What the words of a sample hold that people rarely mean: marks of the model, and signs that are damaged.
+// What the words of a sample hold that people rarely mean: marks of the model, signs that are damaged, a writing that the model cannot read.
+import type { Problem } from '../../errors.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import type { TextContent, TextSample } from './sample.ts';
-import type { Finding } from './sequences.ts';
+import type { Finding, Sequence } from './sequences.ts';
 
 /** A named part of a sample. */
 interface Part {
@@ -42,4 +43,24 @@ function damageFinding(where: string, { name, text }: Part): Finding[] {
   const found = damages.find(([pattern]) => pattern.test(text));
   if (found === undefined) return [];
   return [{ kind: 'damaged signs', severity: 'warning', where, what: `${name} holds ${found[1]}`, fix: 'Write the sample again from where it came, in UTF-8.' }];
+}
+
+/** Tokens for a sign from which on a writing is spelled out in bytes: a language that the tokenizer was made for needs less than one. */
+const SPELLED_OUT = 1.5;
+
+/** One warning where samples are in a writing that the tokenizer has no words of: its model will have read little of the language. */
+export function unknownWriting(sequences: readonly Sequence[], tokenizer: TextTokenizer): Problem[] {
+  const samples = new Map<TextSample, number>();
+  for (const { sample, ids } of sequences) samples.set(sample, (samples.get(sample) ?? 0) + ids.length);
+  const found = [...samples].flatMap(([sample, tokens]) => {
+    const text = partsOf(sample.content).map((part) => part.text).join('\n');
+    const signs = [...text].length;
+    // the sequence has the template's tokens too, but is there already
+    const ratio = tokens > SPELLED_OUT * signs ? tokenizer.encode(text, { special: false }).length / signs : 0;
+    return ratio > SPELLED_OUT ? [{ where: sample.where, ratio }] : [];
+  });
+  if (found.length === 0) return [];
+  const [{ where, ratio }] = found;
+  const what = `is in a writing that the model's tokenizer has no words of (${ratio.toFixed(1)} tokens for a sign), as are ${found.length} of ${samples.size} samples: the base model can hardly have read the language`;
+  return [{ where, what, fix: 'Choose a base model that was made for it.' }];
 }

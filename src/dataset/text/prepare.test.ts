@@ -143,3 +143,13 @@ test('validation: a share drawn by the seed, whole samples, or files of its own'
   await assert.rejects(withFolder(files, (folder) => prepareTextData({ sources: [{ path: join(folder, 't.jsonl'), weight: 0.2 }], tokenizer: gpt2, template: chatTemplate(gpt2, 'phi-3'), maxSeqLength: 64, seed: 1 })), /weight 0.2 shows none of 1 sequence[^]*at least 0.5/);
   assert.match(formatProblem(own.warnings[0]), /v\.jsonl:1: is in the training data too \(.*t\.jsonl:1\)/);
 });
+
+test('a writing that the tokenizer spells out in bytes is told of once', async () => {
+  const chinese = chat('请问快递要多久才能送到', '您好，通常需要三到五个工作日');
+  const told = async (...records: readonly unknown[]) => (await prepare(records, { template: 'chatml' })).warnings.filter(({ what }) => what.includes('writing'));
+  assert.deepEqual(await told(chat('How long does delivery take?', 'Three to five days.'), chat('Yes?', 'No.')), []);
+  const [one, ...more] = await told(chat('How long does delivery take?', 'Three to five days.'), chinese, chat('还有别的问题吗', '没有了谢谢'));
+  assert.deepEqual(more, []);
+  assert.match(one.where, /a\.jsonl:2$/);
+  assert.match(one.what, /no words of \(\d\.\d tokens for a sign\), as are 2 of 3 samples/);
+});

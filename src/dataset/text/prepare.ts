@@ -2,7 +2,7 @@
 import { DataError, type Problem } from '../../errors.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { permutation, type Seed } from '../../util/philox.ts';
-import { contentFindings } from './content-findings.ts';
+import { contentFindings, unknownWriting } from './content-findings.ts';
 import { NAMED, readTextFiles, repeated, type ReadText, type TextSource } from './read.ts';
 import { contentKey, type TextSample } from './sample.ts';
 import { type Finding, type FindingKind, type Sequence, type SequenceOptions, sequencesOf } from './sequences.ts';
@@ -46,7 +46,7 @@ export async function prepareTextData(options: TextDataOptions): Promise<TextDat
     weights,
     validation: [...drawn, ...validation.sequences],
     notices: [...read.notices, ...held.notices, countNotice(kept, [...drawn, ...validation.sequences])],
-    warnings: [...read.warnings, ...leaked(read.samples, held.samples), ...warningsOf(findings), ...otherEnd(train.sequences, options.tokenizer), ...nothingHeld(drawn, validationSources.length > 0 ? 0 : validationShare)],
+    warnings: [...read.warnings, ...leaked(read.samples, held.samples), ...warningsOf(findings), ...otherEnd(train.sequences, options.tokenizer), ...unknownWriting(train.sequences, options.tokenizer), ...nothingHeld(drawn, validationSources.length > 0 ? 0 : validationShare)],
   };
 }
 

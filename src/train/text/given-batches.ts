@@ -17,7 +17,7 @@ import type { MicroBatch } from '../task.ts';
 import { adaptLanguageModel, languageLoraWeights, type AdaptedLanguageModel } from './adapted-model.ts';
 import { textShapeOf, weighted } from './batches.ts';
 import { recomputed } from './language-loss.ts';
-import { textMemoryPlan } from './memory-plan.ts';
+import { packsWeights, textMemoryPlan } from './memory-plan.ts';
 
 /** One batch as transformers' models take it; rows are filled up on the right. */
 export interface GivenTextBatch {
@@ -56,16 +56,17 @@ export function trainTextWithBatches(settings: GivenTextSettings, { batchesAt, i
   if (typeof initial === 'string') begin(adapted, fromFolder(initial, adapted), initial);
   else if (initial !== undefined) begin(adapted, initial, 'initial');
   const programsFor = (first: readonly MicroBatch[]) => {
-    const alone = first.every(({ shapeKey }) => shapeKey === first[0].shapeKey);
-    const plan = textMemoryPlan(adapted, base, textShapeOf(first[0].shapeKey), config, { alone, runs: settings.max_train_steps * first.length });
+    const [{ shapeKey: shape }] = first;
+    const keepMemory = first.every(({ shapeKey }) => shapeKey === shape);
+    const packs = keepMemory && packsWeights(textMemoryPlan(adapted, base, textShapeOf(shape), config), { runs: settings.max_train_steps * first.length });
     return new LossPrograms({
       weights: base.weights,
       threads: config.num_threads,
       trainable: [...adapted.weights.keys()],
       lossGraph: (key) => adapted.lossGraph(textShapeOf(key)),
       segmentOf: recomputed(config.gradient_checkpointing),
-      keepMemory: alone,
-      packWeights: plan.packWeights,
+      keepMemory,
+      ...(packs && { packed: shape }),
     });
   };
   return {

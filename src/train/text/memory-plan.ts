@@ -12,19 +12,10 @@ import { recomputed, type TextShape } from './language-loss.ts';
 export interface TextMemoryPlan {
   /** Rows in one run of the loss graph: the batch size, or less where that needs too much memory. */
   readonly microBatch: number;
-  /** Whether the run's one program packs the frozen weights: about a tenth faster, for more memory. */
-  readonly packWeights: boolean;
   /** Expected need of the process. */
   readonly bytes: number;
-}
-
-export interface MemoryPlanOptions {
-  /** Whether one program has the memory for itself: all batches are of one shape, and nothing else is computed between steps. */
-  readonly alone: boolean;
-  /** How often the loss graph is run. */
-  readonly runs: number;
-  /** Bytes of the machine; by default those that this process may have. */
-  readonly machine?: number;
+  /** What packed weights would take besides; 0 where they cannot be packed. */
+  readonly packable: number;
 }
 
 /** Activations of one micro-batch stay below this where they can; the same on every machine, so that results are too. */
@@ -42,7 +33,7 @@ const bytesPerParameter = 16;
 const runsToPackFor = 32;
 
 /** `shape`: the largest of the run, for as many rows as the batch has. Halves the rows until their activations fit. */
-export function textMemoryPlan(adapted: AdaptedLanguageModel, base: LanguageModelWeights, shape: TextShape, config: TrainConfig, options: MemoryPlanOptions): TextMemoryPlan {
+export function textMemoryPlan(adapted: AdaptedLanguageModel, base: LanguageModelWeights, shape: TextShape, config: TrainConfig): TextMemoryPlan {
   const trainable = [...adapted.weights.keys()];
   const segmentOf = recomputed(config.gradient_checkpointing);
   const activations = (rows: number) => activationBytes(adapted.lossGraph({ ...shape, rows, trained: rows * shape.length }, { dropout: true }), trainable, base.weights, segmentOf);
@@ -54,10 +45,22 @@ export function textMemoryPlan(adapted: AdaptedLanguageModel, base: LanguageMode
   }
   const frozen = [...base.weights.values()].reduce((sum, { length }) => sum + length, 0);
   const working = Math.max(heldPerLive * live, answers(config) ? float32CopyBytes(adapted.adaptable, base.weights) : 0);
-  const bytes = processBytes + frozen + working + bytesPerParameter * parameterCount(adapted.groups);
-  const packable = packableBytes(adapted.adaptable, base.weights);
-  const packWeights = packable > 0 && options.alone && options.runs >= runsToPackFor && bytes + packable <= (options.machine ?? machineBytes()) / 2;
-  return { microBatch, packWeights, bytes: packWeights ? bytes + packable : bytes };
+  return { microBatch, bytes: processBytes + frozen + working + bytesPerParameter * parameterCount(adapted.groups), packable: packableBytes(adapted.adaptable, base.weights) };
+}
+
+export interface PackingOptions {
+  /** How often the loss graph is run. */
+  readonly runs: number;
+  /** Bytes of the machine; by default those that this process may have. */
+  readonly machine?: number;
+}
+
+/**
+ * Whether a run with one program is to pack its weights, which makes it about a tenth faster, or whether it is too short, or
+ * the machine too small. The same on one machine at any time: packed weights round sums otherwise.
+ */
+export function packsWeights({ bytes, packable }: TextMemoryPlan, { runs, machine = machineBytes() }: PackingOptions): boolean {
+  return packable > 0 && runs >= runsToPackFor && bytes + packable <= machine / 2;
 }
 
 /** Of the layers' float32 matrices; 0 where some are of half precision, which are cast in every run. Packed twice, once forward and once backward, they leave their file. */

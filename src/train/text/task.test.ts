@@ -76,6 +76,16 @@ test('packing changes no loss of a sequence', async () => {
   assert.ok(Math.abs(plain[0] - packed[0]) < 2e-6 * plain[0], `${plain[0]} and ${packed[0]}`);
 });
 
+test('a long run of rows of one length packs its weights: its plan says so, and its losses are the same', async () => {
+  writeFileSync(join(root, 'texts.jsonl'), words.slice(0, 4).map((word) => JSON.stringify({ text: `the ${word.padEnd(8, '.')} is on the way, dear friend` })).join('\n'));
+  const settings = { train_data_dir: join(root, 'texts.jsonl'), batch_size: 2, lr_scheduler: 'constant' };
+  const [short, long] = [await run('short', { ...settings, max_train_steps: 4 }), await run('long', { ...settings, max_train_steps: 40 })];
+  const [less, more] = [short, long].map((events) => ofType(events, 'plan')[0].memoryEstimate ?? 0);
+  assert.ok(more > less, `${more} is not more than ${less}`);
+  losses(short).forEach((loss, i) => assert.ok(Math.abs(loss - losses(long)[i]) < 1e-5 * loss, `${loss} and ${losses(long)[i]}`)); // sums in another order
+  assert.deepEqual(await run('again', { ...settings, max_train_steps: 40 }).then(losses), losses(long));
+});
+
 test('dropout changes the loss, at the first step hardly, and not the validation before it', async () => {
   const settings = { max_train_steps: 3, batch_size: 2, validation_split: 0.2 };
   const [plain, dropped] = [await run('plain', settings), await run('dropped', { ...settings, lora_dropout: 0.3 })];

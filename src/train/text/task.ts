@@ -16,7 +16,7 @@ import { lastAnswers, previews, questionsOf, requireAskable } from './answers.ts
 import { batchesOfStep, stepsPerEpoch, textMicroBatches, textShapeOf } from './batches.ts';
 import { readTextData, type TextRunData } from './data.ts';
 import { recomputed } from './language-loss.ts';
-import { textMemoryPlan, type TextMemoryPlan } from './memory-plan.ts';
+import { packsWeights, textMemoryPlan, type TextMemoryPlan } from './memory-plan.ts';
 import { validate } from './validation.ts';
 
 export const textTask: Task = { open };
@@ -31,6 +31,8 @@ interface Opened extends TextRunData {
   readonly batches: TextBatchPlan;
   readonly memory: TextMemoryPlan;
   readonly questions: EvalSet | undefined;
+  /** The shape whose program packs its weights. */
+  readonly packed?: string;
 }
 
 /** Programs kept: rows come in several lengths, and one takes under a second to make. */
@@ -50,9 +52,9 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   yield* warnings(job, base, data);
   yield phase('planning');
   const batches = textBatchPlan({ ...batchOptions(config), lengths: data.train.map(({ ids }) => ids.length), weights: data.weights });
-  const steps = config.max_train_steps ?? config.epochs * stepsPerEpoch(batches, config.gradient_accumulation_steps);
-  const memory = textMemoryPlan(adapted, base, largestShape(config, data), config, { alone: hasMemoryAlone(config, data), runs: steps * config.gradient_accumulation_steps });
-  return taskOf({ ...data, config, context, base, tokenizer, adapted, batches, memory, questions });
+  const memory = textMemoryPlan(adapted, base, largestShape(config, data), config);
+  const opened = { ...data, config, context, base, tokenizer, adapted, batches, memory, questions };
+  return taskOf({ ...opened, packed: packedShape(opened) });
 }
 
 const batchOptions = ({ batch_size, max_seq_length, seed, packing, group_by_length }: TrainConfig) => ({
@@ -85,15 +87,15 @@ function* warnings({ config, source }: LoadedConfig, { config: model }: Language
 }
 
 function taskOf(opened: Opened): OpenTask {
-  const { config, train, adapted, base, batches, memory } = opened;
+  const { config, train, adapted, base, batches, memory, packed } = opened;
   const perEpoch = stepsPerEpoch(batches, config.gradient_accumulation_steps);
   let lastStep = 0;
   return {
-    plan: { samples: train.length, sampleName: 'sequence', shapes: shapesOf(config, opened), adaptedModules: adapted.modules.length, memoryEstimate: memory.bytes },
+    plan: { samples: train.length, sampleName: 'sequence', shapes: shapesOf(config, opened), adaptedModules: adapted.modules.length, memoryEstimate: memory.bytes + (packed === undefined ? 0 : memory.packable) },
     stepsPerEpoch: perEpoch,
     groups: adapted.groups,
     frozen: base.weights,
-    programs: { alive: PROGRAMS, segmentOf: recomputed(config.gradient_checkpointing), keepMemory: hasMemoryAlone(config, opened), packWeights: memory.packWeights },
+    programs: { alive: PROGRAMS, segmentOf: recomputed(config.gradient_checkpointing), keepMemory: hasMemoryAlone(config, opened), packed },
     lossGraph: (key) => adapted.lossGraph(textShapeOf(key), { dropout: true }),
     async *prepare() {},
     batchesAt: (step) => microBatchesAt(opened, step),
@@ -111,6 +113,19 @@ function taskOf(opened: Opened): OpenTask {
 /** Whether all rows have one length, and nothing else is computed between steps. */
 const hasMemoryAlone = (config: TrainConfig, data: TextRunData): boolean => shapesOf(config, data).length === 1 && data.validation.length === 0 && config.sample_every === 0;
 
+/** Steps that are looked at for their shapes. */
+const LOOKED_AT = 64;
+
+/** The shape of all micro-batches of the first steps, if they have one and packing is worth it. A pure function of data, configuration and machine. */
+function packedShape(opened: Opened): string | undefined {
+  const { config, batches, memory } = opened;
+  const accumulation = config.gradient_accumulation_steps;
+  const steps = config.max_train_steps ?? config.epochs * stepsPerEpoch(batches, accumulation);
+  if (!hasMemoryAlone(config, opened) || !packsWeights(memory, { runs: steps * accumulation })) return undefined;
+  const shapes = new Set(Array.from({ length: Math.min(steps, LOOKED_AT) }, (_, step) => partsAt(opened, step).map(({ shapeKey }) => shapeKey)).flat());
+  return shapes.size === 1 ? [...shapes][0] : undefined;
+}
+
 /** How many sequences fall in each length of rows. */
 function shapesOf(config: TrainConfig, { train }: TextRunData): PlanEvent['shapes'] {
   const counts = new Map<number, number>();
@@ -121,10 +136,14 @@ function shapesOf(config: TrainConfig, { train }: TextRunData): PlanEvent['shape
   return [...counts].sort(([a], [b]) => a - b).map(([length, count]) => ({ label: `${config.packing ? '' : 'up to '}${length} tokens`, count }));
 }
 
-function microBatchesAt({ config, train, batches, memory, adapted, tokenizer }: Opened, step: number): MicroBatch[] {
-  const parts = textMicroBatches(train, batchesOfStep(batches, config.gradient_accumulation_steps, step), { pad: tokenizer.pad ?? 0, microBatch: memory.microBatch, packed: config.packing });
+function partsAt({ config, train, batches, memory, tokenizer }: Opened, step: number): MicroBatch[] {
+  return textMicroBatches(train, batchesOfStep(batches, config.gradient_accumulation_steps, step), { pad: tokenizer.pad ?? 0, microBatch: memory.microBatch, packed: config.packing });
+}
+
+function microBatchesAt(opened: Opened, step: number): MicroBatch[] {
+  const { config, adapted } = opened;
   const mostParts = config.gradient_accumulation_steps * config.batch_size;
-  return parts.map(({ shapeKey, inputs }, i) => ({ shapeKey, inputs: { ...inputs, ...adapted.dropoutInputs(textShapeOf(shapeKey), step * mostParts + i) } }));
+  return partsAt(opened, step).map(({ shapeKey, inputs }, i) => ({ shapeKey, inputs: { ...inputs, ...adapted.dropoutInputs(textShapeOf(shapeKey), step * mostParts + i) } }));
 }
 
 function validationOptions({ config, adapted, base, context, tokenizer, memory }: Opened) {
