@@ -69,7 +69,7 @@ async function profile(): Promise<void> {
   const graph = differentiate(loss, { loss: 'loss', wrt, segmentOf: recomputed(values.checkpointing) });
   const given = { ...inputs, ...Object.fromEntries(adapted.weights) };
   const place = mkdtempSync(join(tmpdir(), 'llm-profile-'));
-  const program = await compile(graph, { weights, threads, arena: true, profile: join(place, 'p') });
+  const program = await compile(graph, { weights, threads, profile: join(place, 'p') });
   for (let i = 0; i < steps; i++) await program.run(given);
   await program.release();
   const all = executedNodes(join(place, readdirSync(place)[0]));

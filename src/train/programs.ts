@@ -11,8 +11,6 @@ export interface ProgramsOptions extends Omit<CompileOptions, 'packWeights'> {
   readonly trainable: readonly string[];
   /** As `differentiate` takes it: what is computed a second time in the backward pass. */
   readonly segmentOf?: (node: Node) => string | undefined;
-  /** Whether a program keeps its tensors' memory from step to step for as long as all batches are of one shape. */
-  readonly keepMemory?: boolean;
   /** Batches with this key have a program that packs its weights, as a session does it, and stays alive. */
   readonly packed?: string;
   /** Programs kept; default 2: the present shape and the one before, as batches of one shape come in runs. */
@@ -21,13 +19,11 @@ export interface ProgramsOptions extends Omit<CompileOptions, 'packWeights'> {
 
 export class LossPrograms {
   readonly #options: ProgramsOptions;
-  #keeps: boolean;
   /** Least recently used first. */
   readonly #programs = new Map<string, LossProgram>();
 
   constructor(options: ProgramsOptions) {
     this.#options = options;
-    this.#keeps = options.keepMemory ?? false;
   }
 
   async run({ shapeKey, inputs }: MicroBatch, parameters: ReadonlyMap<string, Tensor>): Promise<LossAndGradients> {
@@ -41,7 +37,6 @@ export class LossPrograms {
   }
 
   async #programFor(key: string): Promise<LossProgram> {
-    await this.#leaveMemory(key);
     const known = this.#programs.get(key);
     this.#programs.delete(key);
     const program = known ?? (await this.#open(key));
@@ -49,16 +44,9 @@ export class LossPrograms {
     return program;
   }
 
-  /** A second shape: the program that keeps its memory goes, and comes back as the others are. */
-  async #leaveMemory(key: string): Promise<void> {
-    if (!this.#keeps || this.#programs.size === 0 || this.#programs.has(key)) return;
-    this.#keeps = false;
-    await this.release();
-  }
-
   async #open(key: string): Promise<LossProgram> {
     const { lossGraph, trainable, segmentOf, alive = 2, packed, ...rest } = this.#options;
-    const options = { ...rest, packWeights: key === packed, arena: this.#keeps };
+    const options = { ...rest, packWeights: key === packed };
     for (const [oldest, program] of this.#programs) {
       if (this.#programs.size < alive) break;
       if (oldest === packed) continue;

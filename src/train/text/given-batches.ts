@@ -57,15 +57,13 @@ export function trainTextWithBatches(settings: GivenTextSettings, { batchesAt, i
   else if (initial !== undefined) begin(adapted, initial, 'initial');
   const programsFor = (first: readonly MicroBatch[]) => {
     const [{ shapeKey: shape }] = first;
-    const keepMemory = first.every(({ shapeKey }) => shapeKey === shape);
-    const packs = keepMemory && packsWeights(textMemoryPlan(adapted, base, textShapeOf(shape), config), { runs: settings.max_train_steps * first.length });
+    const packs = first.every(({ shapeKey }) => shapeKey === shape) && packsWeights(textMemoryPlan(adapted, base, textShapeOf(shape), config), { runs: settings.max_train_steps * first.length });
     return new LossPrograms({
       weights: base.weights,
       threads: config.num_threads,
       trainable: [...adapted.weights.keys()],
       lossGraph: (key) => adapted.lossGraph(textShapeOf(key)),
       segmentOf: recomputed(config.gradient_checkpointing),
-      keepMemory,
       ...(packs && { packed: shape }),
     });
   };

@@ -95,7 +95,7 @@ function taskOf(opened: Opened): OpenTask {
     stepsPerEpoch: perEpoch,
     groups: adapted.groups,
     frozen: base.weights,
-    programs: { alive: PROGRAMS, segmentOf: recomputed(config.gradient_checkpointing), keepMemory: hasMemoryAlone(config, opened), packed },
+    programs: { alive: PROGRAMS, segmentOf: recomputed(config.gradient_checkpointing), packed },
     lossGraph: (key) => adapted.lossGraph(textShapeOf(key), { dropout: true }),
     async *prepare() {},
     batchesAt: (step) => microBatchesAt(opened, step),
