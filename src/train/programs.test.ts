@@ -12,7 +12,7 @@ function lossGraph(key: string) {
 }
 
 test('every shape is computed right, whichever packs its weights', async () => {
-  const programs = new LossPrograms({ lossGraph, trainable: ['w'], weights: new Map(), threads: 1, packed: '2', alive: 1 });
+  const programs = new LossPrograms({ lossGraph, trainable: ['w'], weights: new Map(), threads: 1, packWeightsOf: '2', alive: 1 });
   const parameters = new Map([['w', float32([1], [3])]]);
   for (const size of [2, 2, 5, 2, 5, 5]) {
     const { loss, gradients } = await programs.run({ shapeKey: String(size), inputs: { x: float32([size], new Float32Array(size).fill(0.5)) } }, parameters);
@@ -24,7 +24,7 @@ test('every shape is computed right, whichever packs its weights', async () => {
 
 test('the program that packs its weights stays, whatever other shapes come', async () => {
   const opened: string[] = [];
-  const programs = new LossPrograms({ lossGraph: (key) => (opened.push(key), lossGraph(key)), trainable: ['w'], weights: new Map(), threads: 1, packed: '2', alive: 2 });
+  const programs = new LossPrograms({ lossGraph: (key) => (opened.push(key), lossGraph(key)), trainable: ['w'], weights: new Map(), threads: 1, packWeightsOf: '2', alive: 2 });
   const parameters = new Map([['w', float32([1], [3])]]);
   for (const size of [2, 5, 7, 5, 2]) {
     const { loss } = await programs.run({ shapeKey: String(size), inputs: { x: float32([size], new Float32Array(size).fill(0.5)) } }, parameters);

@@ -12,7 +12,7 @@ export interface ProgramsOptions extends Omit<CompileOptions, 'packWeights'> {
   /** As `differentiate` takes it: what is computed a second time in the backward pass. */
   readonly segmentOf?: (node: Node) => string | undefined;
   /** Batches with this key have a program that packs its weights, as a session does it, and stays alive. */
-  readonly packed?: string;
+  readonly packWeightsOf?: string;
   /** Programs kept; default 2: the present shape and the one before, as batches of one shape come in runs. */
   readonly alive?: number;
 }
@@ -45,11 +45,11 @@ export class LossPrograms {
   }
 
   async #open(key: string): Promise<LossProgram> {
-    const { lossGraph, trainable, segmentOf, alive = 2, packed, ...rest } = this.#options;
-    const options = { ...rest, packWeights: key === packed };
+    const { lossGraph, trainable, segmentOf, alive = 2, packWeightsOf, ...rest } = this.#options;
+    const options = { ...rest, packWeights: key === packWeightsOf };
     for (const [oldest, program] of this.#programs) {
       if (this.#programs.size < alive) break;
-      if (oldest === packed) continue;
+      if (oldest === packWeightsOf) continue;
       this.#programs.delete(oldest);
       await program.release();
     }

@@ -54,7 +54,7 @@ export interface OpenTask {
   /** The loss, as output `loss`, for one shape of micro-batches. */
   lossGraph(shapeKey: string): Graph;
   /** How the loss is made executable, where the defaults are not meant. */
-  readonly programs?: Pick<ProgramsOptions, 'segmentOf' | 'alive' | 'packed'>;
+  readonly programs?: Pick<ProgramsOptions, 'segmentOf' | 'alive' | 'packWeightsOf'>;
   /** Work before the first step. Returns early when the signal is aborted. */
   prepare(): AsyncGenerator<TaskEvent, void>;
   /** The micro-batches of step `step` (0 for the first): a pure function of the seed and the step. To be called after `prepare`. */

@@ -61,6 +61,6 @@ export function unknownWriting(sequences: readonly Sequence[], tokenizer: TextTo
   });
   if (found.length === 0) return [];
   const [{ where, ratio }] = found;
-  const what = `is in a writing that the model's tokenizer has no words of (${ratio.toFixed(1)} tokens for a sign), as are ${found.length} of ${samples.size} samples: the base model can hardly have read the language`;
+  const what = `is in a writing that the model's tokenizer has no words of (${ratio.toFixed(1)} tokens for a sign; in all ${found.length} of ${samples.size} samples): the base model can hardly have read the language`;
   return [{ where, what, fix: 'Choose a base model that was made for it.' }];
 }

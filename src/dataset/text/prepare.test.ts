@@ -151,5 +151,5 @@ test('a writing that the tokenizer spells out in bytes is told of once', async (
   const [one, ...more] = await told(chat('How long does delivery take?', 'Three to five days.'), chinese, chat('还有别的问题吗', '没有了谢谢'));
   assert.deepEqual(more, []);
   assert.match(one.where, /a\.jsonl:2$/);
-  assert.match(one.what, /no words of \(\d\.\d tokens for a sign\), as are 2 of 3 samples/);
+  assert.match(one.what, /no words of \(\d\.\d tokens for a sign; in all 2 of 3 samples\)/);
 });

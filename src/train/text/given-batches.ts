@@ -64,7 +64,7 @@ export function trainTextWithBatches(settings: GivenTextSettings, { batchesAt, i
       trainable: [...adapted.weights.keys()],
       lossGraph: (key) => adapted.lossGraph(textShapeOf(key)),
       segmentOf: recomputed(config.gradient_checkpointing),
-      ...(packs && { packed: shape }),
+      ...(packs && { packWeightsOf: shape }),
     });
   };
   return {

@@ -32,7 +32,7 @@ interface Opened extends TextRunData {
   readonly memory: TextMemoryPlan;
   readonly questions: EvalSet | undefined;
   /** The shape whose program packs its weights. */
-  readonly packed?: string;
+  readonly packWeightsOf?: string;
 }
 
 /** Programs kept: rows come in several lengths, and one takes under a second to make. */
@@ -54,7 +54,7 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   const batches = textBatchPlan({ ...batchOptions(config), lengths: data.train.map(({ ids }) => ids.length), weights: data.weights });
   const memory = textMemoryPlan(adapted, base, largestShape(config, data), config);
   const opened = { ...data, config, context, base, tokenizer, adapted, batches, memory, questions };
-  return taskOf({ ...opened, packed: packedShape(opened) });
+  return taskOf({ ...opened, packWeightsOf: shapeToPackFor(opened) });
 }
 
 const batchOptions = ({ batch_size, max_seq_length, seed, packing, group_by_length }: TrainConfig) => ({
@@ -87,15 +87,15 @@ function* warnings({ config, source }: LoadedConfig, { config: model }: Language
 }
 
 function taskOf(opened: Opened): OpenTask {
-  const { config, train, adapted, base, batches, memory, packed } = opened;
+  const { config, train, adapted, base, batches, memory, packWeightsOf } = opened;
   const perEpoch = stepsPerEpoch(batches, config.gradient_accumulation_steps);
   let lastStep = 0;
   return {
-    plan: { samples: train.length, sampleName: 'sequence', shapes: shapesOf(config, opened), adaptedModules: adapted.modules.length, memoryEstimate: memory.bytes + (packed === undefined ? 0 : memory.packable) },
+    plan: { samples: train.length, sampleName: 'sequence', shapes: shapesOf(config, opened), adaptedModules: adapted.modules.length, memoryEstimate: memory.bytes + (packWeightsOf === undefined ? 0 : memory.packable) },
     stepsPerEpoch: perEpoch,
     groups: adapted.groups,
     frozen: base.weights,
-    programs: { alive: PROGRAMS, segmentOf: recomputed(config.gradient_checkpointing), packed },
+    programs: { alive: PROGRAMS, segmentOf: recomputed(config.gradient_checkpointing), packWeightsOf },
     lossGraph: (key) => adapted.lossGraph(textShapeOf(key), { dropout: true }),
     async *prepare() {},
     batchesAt: (step) => microBatchesAt(opened, step),
@@ -117,7 +117,7 @@ const hasMemoryAlone = (config: TrainConfig, data: TextRunData): boolean => shap
 const LOOKED_AT = 64;
 
 /** The shape of all micro-batches of the first steps, if they have one and packing is worth it. A pure function of data, configuration and machine. */
-function packedShape(opened: Opened): string | undefined {
+function shapeToPackFor(opened: Opened): string | undefined {
   const { config, batches, memory } = opened;
   const accumulation = config.gradient_accumulation_steps;
   const steps = config.max_train_steps ?? config.epochs * stepsPerEpoch(batches, accumulation);
