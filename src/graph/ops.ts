@@ -107,7 +107,7 @@ export interface OpAttributes {
   LinearGradWeight: None;
   /**
    * y = log Σᵥ exp zᵥ of z = x Wᵀ, and its derivative dy/dx; x [n, in], W [out, in], y [n, 1], the derivative [n, in]. With a
-   * softcap c, z = c · tanh(x Wᵀ / c). z exists for `piece` rows of W at a time (Wijmans et al., arXiv 2411.09009).
+   * softcap c, z = c · tanh(x Wᵀ / c). z exists for `piece` rows of W at a time (Wijmans et al., arXiv 2411.09009); no gradient reaches W.
    */
   LinearLogSumExp: { readonly piece: number; readonly softcap?: number };
   /** dx of Conv, given dy and W; `shape` is x's. */

@@ -29,22 +29,11 @@ export const gemm: GradientRule<'Gemm'> = (g, node, [dyGiven], needs) => {
   return [needs[0] ? da() : undefined, needs[1] ? db() : undefined, needs[2] ? dy : undefined];
 };
 
-/** The derivative by x is there already; z is computed again, whole, only where the weight is trained. */
-export const linearLogSumExp: GradientRule<'LinearLogSumExp'> = (g, node, [dyGiven, again], needs) => {
+/** The derivative by x is there already. The weight is frozen: its gradient would need all of z. */
+export const linearLogSumExp: GradientRule<'LinearLogSumExp'> = (g, node, [dy, again]) => {
   if (again !== undefined) throw new InternalError('a derivative of LinearLogSumExp is not differentiable');
-  const [x, weight] = node.inputs as [Value, Value]; // arity of the operator table
-  const [y, derivative] = node.outputs;
-  const dy = dyGiven as Value;
-  return [needs[0] ? g.mul(derivative, dy) : undefined, needs[1] ? g.add1('LinearGradWeight', [g.mul(slopes(g, x, weight, y, node.attributes.softcap), dy), x], {}) : undefined];
+  return [g.mul(node.outputs[1], dy as Value), undefined];
 };
-
-/** dy / d(x Wᵀ): [n, out]. */
-function slopes(g: Builder, x: Value, weight: Value, y: Value, cap: number | undefined): Value {
-  const raw = g.linear(x, weight);
-  if (cap === undefined) return g.exp(g.sub(raw, y));
-  const turned = g.tanh(g.div(raw, cap));
-  return g.mul(g.exp(g.sub(g.mul(turned, cap), y)), g.sub(1, g.mul(turned, turned)));
-}
 
 export const linear: GradientRule<'Linear'> = (g, node, [dyGiven], needs) => {
   const [x, weight] = node.inputs as [Value, Value]; // arity of the operator table
