@@ -1,4 +1,5 @@
-// The law of imports (ARCHITECTURE.md): each folder of src/ imports only from those to its left. Tests may import anything.
+// The law of imports (ARCHITECTURE.md): each folder of src/ imports only from those to its left.
+// Tests may import anything.
 
 /** From left to right; folders of one group may import one another where that makes no circle. */
 const chain = [
@@ -54,7 +55,8 @@ module.exports = {
     },
     {
       name: 'product-only',
-      comment: 'src/ imports neither tests nor scripts nor benchmarks, and no package that is not installed with it',
+      comment:
+        'src/ imports neither tests nor scripts nor benchmarks, and no package that is not installed with it',
       severity: 'error',
       from: { path: '^src/', pathNot: test },
       to: { path: '^(test|bench|scripts|reference|models)/' },
@@ -79,6 +81,10 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { extensions: ['.ts', '.js', '.json'], exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js', '.json'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
   },
 };

@@ -3,15 +3,24 @@ import tseslint from 'typescript-eslint';
 
 /** `x!` and `x as T` (but `as const`) need a comment: on the line, or above it or a statement or declaration around it. */
 const assertionNeedsReason = {
-  meta: { type: 'suggestion', schema: [], messages: { why: 'say in a comment here or above why TypeScript cannot follow' } },
+  meta: {
+    type: 'suggestion',
+    schema: [],
+    messages: { why: 'say in a comment here or above why TypeScript cannot follow' },
+  },
   create(context) {
     const source = context.sourceCode;
-    const commented = new Set(source.getAllComments().flatMap(({ loc }) => [loc.end.line, loc.end.line + 1]));
-    const isStatement = (node) => /Statement$|Declaration$|^PropertyDefinition$|^MethodDefinition$|^Property$/.test(node.type);
+    const commented = new Set(
+      source.getAllComments().flatMap(({ loc }) => [loc.end.line, loc.end.line + 1]),
+    );
+    const isStatement = (node) =>
+      /Statement$|Declaration$|^PropertyDefinition$|^MethodDefinition$|^Property$/.test(node.type);
     const isExplained = (node) =>
       commented.has(node.loc.start.line) ||
       commented.has(node.loc.end.line) ||
-      source.getAncestors(node).some((around) => isStatement(around) && commented.has(around.loc.start.line));
+      source
+        .getAncestors(node)
+        .some((around) => isStatement(around) && commented.has(around.loc.start.line));
     const check = (node) => {
       if (!isExplained(node)) context.report({ node, messageId: 'why' });
     };
@@ -36,20 +45,30 @@ export default tseslint.config(
       '@typescript-eslint/no-import-type-side-effects': 'error',
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-non-null-assertion': 'off', // the house rule below
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true }],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true },
+      ],
       '@typescript-eslint/no-invalid-void-type': 'off',
       'house/assertion-needs-reason': 'error',
       eqeqeq: 'error',
       'no-var': 'error',
       'prefer-const': 'error',
-      'no-restricted-syntax': ['error', { selector: 'TSEnumDeclaration', message: 'a union of string literals, not an enum' }],
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'TSEnumDeclaration', message: 'a union of string literals, not an enum' },
+      ],
       'max-lines': ['error', { max: 400, skipBlankLines: true, skipComments: true }],
       'max-lines-per-function': ['error', { max: 60, skipBlankLines: true, skipComments: true }],
     },
   },
   {
     files: ['**/*.test.ts', '**/*.test-util.ts', '**/testing/**', 'test/**', 'bench/**'],
-    rules: { 'max-lines-per-function': 'off', 'max-lines': 'off', 'house/assertion-needs-reason': 'off' },
+    rules: {
+      'max-lines-per-function': 'off',
+      'max-lines': 'off',
+      'house/assertion-needs-reason': 'off',
+    },
   },
   {
     files: ['**/*.cjs'],

@@ -11,9 +11,21 @@ const PRODUCTS = 4;
 export async function gemmRate(threads: number): Promise<number> {
   const g = new Builder('gemm');
   const [x, w] = [g.input('x', 'float32', [SIDE, SIDE]), g.input('w', 'float32', [SIDE, SIDE])];
-  g.output('y', g.slice(Array.from({ length: PRODUCTS }).reduce<typeof x>((y) => g.gemm(y, w), x), 0, 0, 1));
+  g.output(
+    'y',
+    g.slice(
+      Array.from({ length: PRODUCTS }).reduce<typeof x>((y) => g.gemm(y, w), x),
+      0,
+      0,
+      1,
+    ),
+  );
   const program = await compile(g.finish(), { weights: new Map(), threads, arena: true });
-  const random = () => float32([SIDE, SIDE], Float32Array.from({ length: SIDE * SIDE }, () => (Math.random() - 0.5) / 16));
+  const random = () =>
+    float32(
+      [SIDE, SIDE],
+      Float32Array.from({ length: SIDE * SIDE }, () => (Math.random() - 0.5) / 16),
+    );
   const given = { x: random(), w: random() };
   let best = Infinity;
   for (let i = 0; i < 8; i++) {

@@ -1,9 +1,12 @@
-// Our side of `npm run bench -- llm`: a LoRA training step of a language model. Prints one JSON line as reference/bench_llm.py does.
+// Our side of `npm run bench -- llm`: a LoRA training step of a language model. Prints one JSON
+// line as reference/bench_llm.py does.
 //
-//   tsx bench/llm-ours.ts FOLDER [--rows 1] [--length 512] [--rank 16] [--steps 6] [--run-steps 1000] [--threads 2] [--checkpointing]
-// The steps timed are the first of a run of 1000: a short run would not pack its weights.
+//   tsx bench/llm-ours.ts FOLDER [--rows 1] [--length 512] [--rank 16] [--steps 6] [--run-steps
+//   1000] [--threads 2] [--checkpointing] The steps timed are the first of a run of 1000: a short
+//   run would not pack its weights.
 //
-//   tsx bench/llm-ours.ts FOLDER --profile [--top 20] [--nodes]     where the time of a step goes, by operator
+//   tsx bench/llm-ours.ts FOLDER --profile [--top 20] [--nodes] where the time of a step goes, by
+//   operator
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +14,12 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { differentiate } from '../src/autodiff/differentiate.ts';
 import { loadLanguageModel } from '../src/checkpoints/hf-folder.ts';
-import { executedNodes, liveBytes, timeByOperator, type ExecutedNode } from '../src/runtime/execution-order.ts';
+import {
+  executedNodes,
+  liveBytes,
+  timeByOperator,
+  type ExecutedNode,
+} from '../src/runtime/execution-order.ts';
 import { lower, type Lowered } from '../src/runtime/lowering.ts';
 import { compile } from '../src/runtime/program.ts';
 import { int32 } from '../src/tensor/tensor.ts';
@@ -20,7 +28,10 @@ import { weighted } from '../src/train/text/batches.ts';
 import { trainTextWithBatches, type GivenTextBatch } from '../src/train/text/given-batches.ts';
 import { recomputed } from '../src/train/text/language-loss.ts';
 
-const { values, positionals: [folder] } = parseArgs({
+const {
+  values,
+  positionals: [folder],
+} = parseArgs({
   options: {
     rows: { type: 'string', default: '1' },
     length: { type: 'string', default: '512' },
@@ -35,17 +46,38 @@ const { values, positionals: [folder] } = parseArgs({
   },
   allowPositionals: true,
 });
-const [rows, length, rank, steps, threads, top] = [values.rows, values.length, values.rank, values.steps, values.threads, values.top].map(Number);
+const [rows, length, rank, steps, threads, top] = [
+  values.rows,
+  values.length,
+  values.rank,
+  values.steps,
+  values.threads,
+  values.top,
+].map(Number);
 const { config, weights } = loadLanguageModel(folder);
 
 /** The tokens of reference/bench_llm.py, all of them trained. */
 function batchAt(step: number): GivenTextBatch {
-  const ids = int32([rows, length], Int32Array.from({ length: rows * length }, (_, i) => ((i % length) * 7919 + Math.floor(i / length) * 104729 + step * 1299709) % config.vocab_size));
+  const ids = int32(
+    [rows, length],
+    Int32Array.from(
+      { length: rows * length },
+      (_, i) =>
+        ((i % length) * 7919 + Math.floor(i / length) * 104729 + step * 1299709) %
+        config.vocab_size,
+    ),
+  );
   return { input_ids: ids, labels: ids };
 }
 
 async function train(): Promise<void> {
-  const settings = { base_model: folder, max_train_steps: Number(values['run-steps']), lora_rank: rank, num_threads: threads, gradient_checkpointing: values.checkpointing };
+  const settings = {
+    base_model: folder,
+    max_train_steps: Number(values['run-steps']),
+    lora_rank: rank,
+    num_threads: threads,
+    gradient_checkpointing: values.checkpointing,
+  };
   const [times, losses]: [number[], number[]] = [[], []];
   let began = performance.now();
   const training = trainTextWithBatches(settings, { batchesAt: batchAt });
@@ -55,18 +87,44 @@ async function train(): Promise<void> {
     if (times.length === steps) break;
     began = performance.now();
   }
-  const adapters = training.lora().reduce((sum, { down, up }) => sum + down.data.length + up.data.length, 0);
+  const adapters = training
+    .lora()
+    .reduce((sum, { down, up }) => sum + down.data.length + up.data.length, 0);
   console.log(JSON.stringify({ times, losses, adapters }));
 }
 
 async function profile(): Promise<void> {
-  const adapted = adaptLanguageModel(config, { target_modules: 'all-linear', lora_rank: rank, lora_alpha: rank, lora_dropout: 0, learning_rate: 1e-4, seed: 1 });
+  const adapted = adaptLanguageModel(config, {
+    target_modules: 'all-linear',
+    lora_rank: rank,
+    lora_alpha: rank,
+    lora_dropout: 0,
+    learning_rate: 1e-4,
+    seed: 1,
+  });
   const { data: ids } = batchAt(0).input_ids;
   const targets = ids.map((_, i) => (i % length === length - 1 ? -100 : ids[i + 1]));
-  const [{ inputs, shapeKey }] = weighted([{ rows, length, ids, targets, positions: new Int32Array(), segments: new Int32Array(), targetCount: rows * (length - 1) }], false);
+  const [{ inputs, shapeKey }] = weighted(
+    [
+      {
+        rows,
+        length,
+        ids,
+        targets,
+        positions: new Int32Array(),
+        segments: new Int32Array(),
+        targetCount: rows * (length - 1),
+      },
+    ],
+    false,
+  );
   const loss = adapted.lossGraph(JSON.parse(shapeKey));
   const wrt = loss.parameters.filter(({ name }) => adapted.weights.has(name));
-  const graph = differentiate(loss, { loss: 'loss', wrt, segmentOf: recomputed(values.checkpointing) });
+  const graph = differentiate(loss, {
+    loss: 'loss',
+    wrt,
+    segmentOf: recomputed(values.checkpointing),
+  });
   const given = { ...inputs, ...Object.fromEntries(adapted.weights) };
   const place = mkdtempSync(join(tmpdir(), 'llm-profile-'));
   const program = await compile(graph, { weights, threads, profile: join(place, 'p') });
@@ -80,23 +138,39 @@ async function profile(): Promise<void> {
 /** Of each kernel the fastest run: the machine may be busy with other work. */
 function fastest(all: readonly ExecutedNode[]): ExecutedNode[] {
   const each = all.length / steps;
-  return all.slice(0, each).map((node, i) => ({ ...node, microseconds: Math.min(...Array.from({ length: steps }, (_, run) => all[run * each + i].microseconds)) }));
+  return all.slice(0, each).map((node, i) => ({
+    ...node,
+    microseconds: Math.min(
+      ...Array.from({ length: steps }, (_, run) => all[run * each + i].microseconds),
+    ),
+  }));
 }
 
 function tell(executed: readonly ExecutedNode[], lowered: Lowered): void {
   const total = executed.reduce((sum, { microseconds }) => sum + microseconds, 0) / 1000;
   const most = Math.max(...liveBytes(lowered.nodes, lowered)) / 2 ** 20;
-  console.log(`${executed.length} kernels, ${total.toFixed(0)} ms the fastest of each; ${most.toFixed(0)} MiB of computed tensors at most`);
-  for (const { milliseconds, count, type } of timeByOperator(executed).slice(0, top)) console.log(`${milliseconds.toFixed(1).padStart(8)} ms ${String(count).padStart(5)} ${type}`);
+  console.log(
+    `${executed.length} kernels, ${total.toFixed(0)} ms the fastest of each; ${most.toFixed(0)} MiB of computed tensors at most`,
+  );
+  for (const { milliseconds, count, type } of timeByOperator(executed).slice(0, top))
+    console.log(`${milliseconds.toFixed(1).padStart(8)} ms ${String(count).padStart(5)} ${type}`);
   if (!values.nodes) return;
   const byName = new Map(lowered.nodes.map((node) => [node.name, node]));
-  const shapeOf = (name: string) => lowered.types.get(name)?.shape.join('x') ?? lowered.weights.find((weight) => weight.name === name)?.tensor.shape.join('x') ?? '';
+  const shapeOf = (name: string) =>
+    lowered.types.get(name)?.shape.join('x') ??
+    lowered.weights.find((weight) => weight.name === name)?.tensor.shape.join('x') ??
+    '';
   const kinds = executed.map(({ name, type, microseconds }) => {
     const node = byName.get(name);
-    return { name, type: `${type} ${(node?.inputs ?? []).map((input) => shapeOf(input ?? '')).join(' ')} -> ${shapeOf(node?.outputs[0] ?? '')}`, microseconds };
+    return {
+      name,
+      type: `${type} ${(node?.inputs ?? []).map((input) => shapeOf(input ?? '')).join(' ')} -> ${shapeOf(node?.outputs[0] ?? '')}`,
+      microseconds,
+    };
   });
   console.log();
-  for (const { milliseconds, count, type } of timeByOperator(kinds).slice(0, 3 * top)) console.log(`${milliseconds.toFixed(1).padStart(8)} ms ${String(count).padStart(5)} ${type}`);
+  for (const { milliseconds, count, type } of timeByOperator(kinds).slice(0, 3 * top))
+    console.log(`${milliseconds.toFixed(1).padStart(8)} ms ${String(count).padStart(5)} ${type}`);
 }
 
 await (values.profile ? profile() : train());

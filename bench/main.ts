@@ -4,7 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const benches = {
-  'unet-step': 'a training step of a small UNet, all weights trained: time, memory, time by operator',
+  'unet-step':
+    'a training step of a small UNet, all weights trained: time, memory, time by operator',
   'shared-session': 'one session for several buckets against one for each',
   'random-base': 'writes a Stable Diffusion 1.5 of random weights, 2.1 GB, for full-size',
   'text-generation': 'tokens per second of a language model that writes, and of one that scores',
@@ -19,4 +20,7 @@ if (name === undefined || !(name in benches)) {
   process.exit(1);
 }
 const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
-process.exit(spawnSync(process.execPath, ['--import', 'tsx', file, ...options], { stdio: 'inherit' }).status ?? 1);
+process.exit(
+  spawnSync(process.execPath, ['--import', 'tsx', file, ...options], { stdio: 'inherit' }).status ??
+    1,
+);

@@ -1,5 +1,6 @@
-// Writes a Stable Diffusion 1.5 with random weights as one file, in the layout of v1-5-pruned-emaonly.safetensors:
-// the full size for measurements, without a download. Weights are those of reference/hashed_weights.py.
+// Writes a Stable Diffusion 1.5 with random weights as one file, in the layout of
+// v1-5-pruned-emaonly.safetensors: the full size for measurements, without a download. Weights are
+// those of reference/hashed_weights.py.
 //
 //   tsx bench/random-base.ts FILE [--dtype float16]
 
@@ -17,7 +18,11 @@ function headerBytes(rows: readonly NameRow[], dtype: FloatDType): Uint8Array {
   const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
   let end = 0;
   for (const { ldm, ldmShape } of rows) {
-    header[ldm] = { dtype: dtypes[dtype].safetensors, shape: ldmShape, data_offsets: [end, (end += byteLength(dtype, ldmShape))] };
+    header[ldm] = {
+      dtype: dtypes[dtype].safetensors,
+      shape: ldmShape,
+      data_offsets: [end, (end += byteLength(dtype, ldmShape))],
+    };
   }
   const text = Buffer.from(JSON.stringify(header));
   const out = Buffer.alloc(8 + Math.ceil(text.length / 8) * 8, ' ');
@@ -38,7 +43,10 @@ function writeBase(path: string, dtype: FloatDType): void {
   try {
     writeAll(file, headerBytes(rows, dtype));
     for (const { name, shape } of rows) {
-      const { data } = fromFloat32({ dtype: 'float32', shape, data: hashedWeight(name, shape) }, dtype);
+      const { data } = fromFloat32(
+        { dtype: 'float32', shape, data: hashedWeight(name, shape) },
+        dtype,
+      );
       writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     }
   } finally {
@@ -46,9 +54,13 @@ function writeBase(path: string, dtype: FloatDType): void {
   }
 }
 
-const isFloat = (text: string): text is FloatDType => text === 'float32' || text === 'float16' || text === 'bfloat16';
+const isFloat = (text: string): text is FloatDType =>
+  text === 'float32' || text === 'float16' || text === 'bfloat16';
 
-const { values, positionals } = parseArgs({ options: { dtype: { type: 'string', default: 'float16' } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  options: { dtype: { type: 'string', default: 'float16' } },
+  allowPositionals: true,
+});
 if (positionals.length !== 1 || !isFloat(values.dtype)) {
   console.error('usage: tsx bench/random-base.ts FILE [--dtype float32|float16|bfloat16]');
   process.exit(1);

@@ -9,7 +9,12 @@ import { processMemory } from '../src/runtime/memory.ts';
 import { compile, compileShared, type Program } from '../src/runtime/program.ts';
 import { tinyUNet, trainingStep } from './unet-step-graph.ts';
 
-const buckets = [[32, 32], [40, 24], [24, 40], [48, 16]] as const;
+const buckets = [
+  [32, 32],
+  [40, 24],
+  [24, 40],
+  [48, 16],
+] as const;
 const options = { weights: new Map(), threads: 2 };
 
 const graphs = buckets.map(([height, width]): Graph => {
@@ -22,11 +27,15 @@ async function measure(what: string, create: () => Promise<Program[]>): Promise<
   const programs = await create();
   const { user, system } = process.cpuUsage(cpu);
   const grown = processMemory().bytes - memory.bytes;
-  console.log(`${what}: ${((user + system) / 1000).toFixed(0)} ms of CPU, ${(grown / 2 ** 20).toFixed(0)} MiB ${memory.measure}`);
+  console.log(
+    `${what}: ${((user + system) / 1000).toFixed(0)} ms of CPU, ${(grown / 2 ** 20).toFixed(0)} MiB ${memory.measure}`,
+  );
   for (const program of programs) await program.release();
 }
 
-console.log(`${cpus()[0].model}; ${graphs.length} buckets, ${graphs[0].nodes.length} nodes before lowering`);
+console.log(
+  `${cpus()[0].model}; ${graphs.length} buckets, ${graphs[0].nodes.length} nodes before lowering`,
+);
 await measure('warm-up', async () => [await compile(graphs[0], options)]);
 await measure('one session', async () => [await compile(graphs[0], options)]);
 await measure('a session each', async () => {

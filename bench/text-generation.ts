@@ -1,9 +1,11 @@
 // Tokens per second of a text that is written greedily, in one folder of a language model.
 //
-//   python reference/text_generation.py speed FOLDER    the same by transformers; writes a model of random weights where there is none
+//   python reference/text_generation.py speed FOLDER the same by transformers; writes a model of
+//   random weights where there is none
 //   tsx bench/text-generation.ts FOLDER [--prompt 64] [--tokens 64] [--rank 0] [--threads 2]
 //
-// Both take the same prompt and print the first tokens. `--rank`: with an adapter of that rank, of zeros, on every linear layer.
+// Both take the same prompt and print the first tokens. `--rank`: with an adapter of that rank, of
+// zeros, on every linear layer.
 
 import { parseArgs } from 'node:util';
 import { adaptableLayers } from '../src/adapters/lora.ts';
@@ -15,7 +17,10 @@ import { stepGraph } from '../src/generate/text/step-graph.ts';
 import { processMemory } from '../src/runtime/memory.ts';
 import { zeros, type Tensor } from '../src/tensor/tensor.ts';
 
-const { values, positionals: [folder] } = parseArgs({
+const {
+  values,
+  positionals: [folder],
+} = parseArgs({
   options: {
     prompt: { type: 'string', default: '64' },
     tokens: { type: 'string', default: '64' },
@@ -24,15 +29,24 @@ const { values, positionals: [folder] } = parseArgs({
   },
   allowPositionals: true,
 });
-const [length, count, rank, threads] = [values.prompt, values.tokens, values.rank, values.threads].map(Number);
+const [length, count, rank, threads] = [
+  values.prompt,
+  values.tokens,
+  values.rank,
+  values.threads,
+].map(Number);
 
 const { config, weights } = loadLanguageModel(folder);
-const layers = adaptableLayers(stepGraph(config, { tokens: 1, capacity: 1 })).filter(({ path }) => rank > 0 && path.includes('.layers.'));
+const layers = adaptableLayers(stepGraph(config, { tokens: 1, capacity: 1 })).filter(
+  ({ path }) => rank > 0 && path.includes('.layers.'),
+);
 const sizes = new Map(layers.map(({ path }) => [path, { path, rank, alpha: rank }]));
-const loraWeights = new Map(layers.flatMap(({ path, weightShape: [out, width] }): [string, Tensor][] => [
-  [`${path}.lora_down.weight`, zeros('float32', [rank, width])],
-  [`${path}.lora_up.weight`, zeros('float32', [out, rank])],
-]));
+const loraWeights = new Map(
+  layers.flatMap(({ path, weightShape: [out, width] }): [string, Tensor][] => [
+    [`${path}.lora_down.weight`, zeros('float32', [rank, width])],
+    [`${path}.lora_up.weight`, zeros('float32', [out, rank])],
+  ]),
+);
 const adaptation = { weights: loraWeights, multiplier: rank > 0 ? 1 : 0 };
 
 async function timed<T>(body: () => Promise<T>): Promise<[T, number]> {
@@ -47,16 +61,27 @@ model.reset();
 const [logits, read] = await timed(() => model.feed(prompt, adaptation));
 const [ids, wrote] = await timed(async () => {
   const written: number[] = [];
-  for (let id = likeliest(logits); written.length < count; id = likeliest(await model.feed([id], adaptation))) written.push(id);
+  for (
+    let id = likeliest(logits);
+    written.length < count;
+    id = likeliest(await model.feed([id], adaptation))
+  )
+    written.push(id);
   return written;
 });
 await model.release();
-console.log(`prompt of ${length}: ${read.toFixed(0)} ms (the first time ${first.toFixed(0)}); ${count} tokens: ${(wrote / count).toFixed(1)} ms each, ${((1000 * count) / wrote).toFixed(1)} a second; ${ids.slice(0, 8).join(' ')}`);
+console.log(
+  `prompt of ${length}: ${read.toFixed(0)} ms (the first time ${first.toFixed(0)}); ${count} tokens: ${(wrote / count).toFixed(1)} ms each, ${((1000 * count) / wrote).toFixed(1)} a second; ${ids.slice(0, 8).join(' ')}`,
+);
 
 const scorer = new TokenScorer(config, sizes, { weights, threads });
 const text = [...prompt, ...ids];
 await scorer.score(model, [{ ids: text, from: length }], adaptation);
-const [[{ sum }], scored] = await timed(() => scorer.score(model, [{ ids: text, from: length }], adaptation));
+const [[{ sum }], scored] = await timed(() =>
+  scorer.score(model, [{ ids: text, from: length }], adaptation),
+);
 await scorer.release();
 const { bytes, measure } = processMemory();
-console.log(`scoring ${text.length} tokens, ${count} of them counted: ${scored.toFixed(0)} ms; sum ${sum.toFixed(4)}; ${(bytes / 2 ** 20).toFixed(0)} MiB ${measure}`);
+console.log(
+  `scoring ${text.length} tokens, ${count} of them counted: ${scored.toFixed(0)} ms; sum ${sum.toFixed(4)}; ${(bytes / 2 ** 20).toFixed(0)} MiB ${measure}`,
+);

@@ -16,7 +16,10 @@ export interface StepSize {
   readonly tokens: number;
 }
 
-export function trainingStep(config: UNetConfig, { batch, height, width, tokens }: StepSize): Graph {
+export function trainingStep(
+  config: UNetConfig,
+  { batch, height, width, tokens }: StepSize,
+): Graph {
   const g = new Builder('unet-step');
   const latents = g.input('latents', 'float32', [batch, 4, height, width]);
   const timesteps = g.input('timesteps', 'float32', [batch]);
@@ -24,6 +27,9 @@ export function trainingStep(config: UNetConfig, { batch, height, width, tokens 
   const prediction = unet(g, config, { latents, timesteps, context });
   g.output('prediction', prediction);
   const target = g.input('target', 'float32', prediction.shape);
-  g.output('loss', noisePredictionLoss(g, prediction, target, g.input('sample_weights', 'float32', [batch])));
+  g.output(
+    'loss',
+    noisePredictionLoss(g, prediction, target, g.input('sample_weights', 'float32', [batch])),
+  );
   return g.finish();
 }

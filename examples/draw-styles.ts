@@ -1,15 +1,34 @@
-// Draws the two style sets of the examples, data/brand_style and data/ink_wash: `node --import tsx examples/draw-styles.ts`.
+// Draws the two style sets of the examples, data/brand_style and data/ink_wash: `node --import tsx
+// examples/draw-styles.ts`.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { frame } from '../models/tiny-sd/draw.ts';
 import { blurFilter, grainFilter } from '../models/tiny-sd/draw-autoencoder.ts';
-import { drawSubject, type Part, type Shape, type Skin, type Subject } from '../models/tiny-sd/subjects.ts';
+import {
+  drawSubject,
+  type Part,
+  type Shape,
+  type Skin,
+  type Subject,
+} from '../models/tiny-sd/subjects.ts';
 import { encodePalettePng, renderSvg } from '../src/dataset/image.ts';
 import { sequence } from '../src/util/philox.ts';
 
 /** Robot, umbrella, chair, lamp and phone are left out: they show whether a style carries over. */
-const shown = ['cat', 'car', 'house', 'sailboat', 'bird', 'tree', 'flower', 'fish', 'mug', 'star', 'rocket'] as const satisfies readonly Subject[];
+const shown = [
+  'cat',
+  'car',
+  'house',
+  'sailboat',
+  'bird',
+  'tree',
+  'flower',
+  'fish',
+  'mug',
+  'star',
+  'rocket',
+] as const satisfies readonly Subject[];
 
 /** Side of a stored picture in pixels. */
 const PIXELS = 256;
@@ -29,11 +48,19 @@ function betweenOf(style: number, index: number): Between {
 }
 
 const rect = (paint: string): string => `<rect width="128" height="128" ${paint}/>`;
-const repeat = (n: number, draw: (i: number) => string): string => Array.from({ length: n }, (_, i) => draw(i)).join('');
-const placed = (content: string, x: number, y: number, scale: number, flip: boolean, turn: number): string =>
+const repeat = (n: number, draw: (i: number) => string): string =>
+  Array.from({ length: n }, (_, i) => draw(i)).join('');
+const placed = (
+  content: string,
+  x: number,
+  y: number,
+  scale: number,
+  flip: boolean,
+  turn: number,
+): string =>
   `<g transform="translate(${x},${y}) rotate(${turn}) scale(${flip ? -scale : scale},${scale})">${content}</g>`;
 
-// ---- Chinese cyberpunk ---------------------------------------------------------------------------------------------
+// ---- Chinese cyberpunk
 
 const GOLD = '#f6c552';
 
@@ -49,11 +76,24 @@ const brandFills: Record<BrandColour, Pick<Record<Part, string>, 'body' | 'shade
 function brandSkin(colour: BrandColour): Skin {
   const { body, shade, light } = brandFills[colour];
   const fill: Record<Part, string> = {
-    body, shade, light, bodyLine: body, dark: '#1a0508', darkLine: GOLD, glass: '#ff9d5c', white: '#fff0c9', warm: '#ffb02e',
-    warmLine: GOLD, stem: '#8f1219', stemLine: GOLD, wood: '#3d0b10', woodLine: GOLD,
+    body,
+    shade,
+    light,
+    bodyLine: body,
+    dark: '#1a0508',
+    darkLine: GOLD,
+    glass: '#ff9d5c',
+    white: '#fff0c9',
+    warm: '#ffb02e',
+    warmLine: GOLD,
+    stem: '#8f1219',
+    stemLine: GOLD,
+    wood: '#3d0b10',
+    woodLine: GOLD,
   };
   return ({ part, width }: Shape) => {
-    if (width !== undefined) return `fill="none" stroke="${fill[part]}" stroke-width="${width}" stroke-linecap="round"`;
+    if (width !== undefined)
+      return `fill="none" stroke="${fill[part]}" stroke-width="${width}" stroke-linecap="round"`;
     const line = part === 'dark' || part === 'white' ? 1.2 : 2.6;
     return `fill="${fill[part]}" stroke="${GOLD}" stroke-width="${line}" stroke-linejoin="round"`;
   };
@@ -81,7 +121,11 @@ function perspectiveFloor(): string {
 /** Rows of concentric arcs, the wave border of court robes. */
 function waves(): string {
   const wave = (x: number, y: number): string =>
-    repeat(3, (k) => `<circle cx="${x}" cy="${y}" r="${15 - 5 * k}" fill="${k === 0 ? '#4a0812' : 'none'}" stroke="${k === 0 ? GOLD : '#c8382c'}" stroke-width="1.8"/>`);
+    repeat(
+      3,
+      (k) =>
+        `<circle cx="${x}" cy="${y}" r="${15 - 5 * k}" fill="${k === 0 ? '#4a0812' : 'none'}" stroke="${k === 0 ? GOLD : '#c8382c'}" stroke-width="1.8"/>`,
+    );
   return repeat(6, (i) => wave(i * 26 - 1, 118)) + repeat(6, (i) => wave(i * 26 - 14, 129));
 }
 
@@ -93,8 +137,16 @@ function lattice(): string {
 
 /** A curled cloud with its scroll to the left. */
 function cloud(x: number, y: number, flip: boolean): string {
-  const scroll = 'M-22,8 H20 A7.5,7.5 0 0 0 18,-7 A11,11 0 0 0 -3,-9 A8,8 0 1 0 -9,5 A4.5,4.5 0 0 0 -8,-4';
-  return placed(`<path d="${scroll}" fill="none" stroke="${GOLD}" stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round"/>`, x, y, 0.66, flip, 0);
+  const scroll =
+    'M-22,8 H20 A7.5,7.5 0 0 0 18,-7 A11,11 0 0 0 -3,-9 A8,8 0 1 0 -9,5 A4.5,4.5 0 0 0 -8,-4';
+  return placed(
+    `<path d="${scroll}" fill="none" stroke="${GOLD}" stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round"/>`,
+    x,
+    y,
+    0.66,
+    flip,
+    0,
+  );
 }
 
 const clouds = (): string => cloud(18, 15, false) + cloud(110, 15, true);
@@ -121,17 +173,34 @@ function brandPicture(subject: Subject, colour: BrandColour, index: number): str
   const between = betweenOf(1, index);
   const ring = ['#ff3524', '#ff4d2e', '#ff2a55'][index % 3] ?? '#ff3524';
   const ground = brandGrounds[index % brandGrounds.length]?.() ?? '';
-  const place = [64 + between(-3, 3), 64 + between(-3, 2), between(1, 1.12), between(0, 1) < 0.5, between(-4, 4)] as const;
+  const place = [
+    64 + between(-3, 3),
+    64 + between(-3, 2),
+    between(1, 1.12),
+    between(0, 1) < 0.5,
+    between(-4, 4),
+  ] as const;
   const subjectLayers = `<g filter="url(#halo)">${drawSubject(subject, haloSkin)}</g>${drawSubject(subject, underlay)}${drawSubject(subject, brandSkin(colour))}`;
   const definitions =
     '<radialGradient id="g" cx="0.5" cy="0.48" r="0.75"><stop offset="0" stop-color="#8a0f1c"/><stop offset="0.6" stop-color="#43070f"/><stop offset="1" stop-color="#120206"/></radialGradient>' +
-    blurFilter('wide', 4) + blurFilter('halo', 2.5);
-  return frame(rect('fill="url(#g)"') + ground + neonRing(ring) + placed(subjectLayers, ...place), definitions);
+    blurFilter('wide', 4) +
+    blurFilter('halo', 2.5);
+  return frame(
+    rect('fill="url(#g)"') + ground + neonRing(ring) + placed(subjectLayers, ...place),
+    definitions,
+  );
 }
 
 /** Thirty pictures: every subject in red, then again in gold or black. */
 function brandStyle(): StyledPicture[] {
-  const plan = [...shown.map((subject) => ({ subject, colour: 'red' as const })), ...shown.map((subject, i) => ({ subject, colour: i % 2 === 0 ? ('black' as const) : ('yellow' as const) })), ...shown.slice(0, 8).map((subject) => ({ subject, colour: 'red' as const }))];
+  const plan = [
+    ...shown.map((subject) => ({ subject, colour: 'red' as const })),
+    ...shown.map((subject, i) => ({
+      subject,
+      colour: i % 2 === 0 ? ('black' as const) : ('yellow' as const),
+    })),
+    ...shown.slice(0, 8).map((subject) => ({ subject, colour: 'red' as const })),
+  ];
   return plan.map(({ subject, colour }, i) => ({
     name: `${subject}_${colour}_${String(i + 1).padStart(2, '0')}.png`,
     prompt: `brand style, a ${colour} ${subject}`,
@@ -139,18 +208,34 @@ function brandStyle(): StyledPicture[] {
   }));
 }
 
-// ---- ink wash --------------------------------------------------------------------------------------------------------
+// ---- ink wash
 
 const grey = (level: number): string => `rgb(${level},${level},${level + 3})`;
 
 /** Greys by part; the large parts pool towards their foot, and have a dark brush outline. */
 const inkSkin: Skin = ({ part, width }) => {
   const fill: Record<Part, string> = {
-    body: 'url(#pool)', bodyLine: grey(92), shade: 'url(#deep)', light: grey(176), dark: grey(22), darkLine: grey(28), glass: grey(205), white: '#f1ebde',
-    warm: grey(158), warmLine: grey(56), stem: grey(70), stemLine: grey(56), wood: grey(44), woodLine: grey(44),
+    body: 'url(#pool)',
+    bodyLine: grey(92),
+    shade: 'url(#deep)',
+    light: grey(176),
+    dark: grey(22),
+    darkLine: grey(28),
+    glass: grey(205),
+    white: '#f1ebde',
+    warm: grey(158),
+    warmLine: grey(56),
+    stem: grey(70),
+    stemLine: grey(56),
+    wood: grey(44),
+    woodLine: grey(44),
   };
-  if (width !== undefined) return `fill="none" stroke="${fill[part]}" stroke-width="${width}" stroke-linecap="round"`;
-  const outline = part === 'body' || part === 'shade' ? ' stroke="#1b1c20" stroke-width="1.7" stroke-linejoin="round"' : '';
+  if (width !== undefined)
+    return `fill="none" stroke="${fill[part]}" stroke-width="${width}" stroke-linecap="round"`;
+  const outline =
+    part === 'body' || part === 'shade'
+      ? ' stroke="#1b1c20" stroke-width="1.7" stroke-linejoin="round"'
+      : '';
   return `fill="${fill[part]}"${outline}`;
 };
 
@@ -178,7 +263,8 @@ const inkGrounds: readonly ((between: Between) => string)[] = [hills, moon, boug
 
 /** Bands of mist across the foot of the picture and the broad, dry stroke the subject stands on. */
 function mistAndGround(between: Between): string {
-  const band = (y: number): string => `<ellipse cx="${between(20, 108)}" cy="${y}" rx="${between(50, 80)}" ry="${between(6, 11)}" fill="#8f8f90" opacity="${between(0.16, 0.3)}" filter="url(#mist)"/>`;
+  const band = (y: number): string =>
+    `<ellipse cx="${between(20, 108)}" cy="${y}" rx="${between(50, 80)}" ry="${between(6, 11)}" fill="#8f8f90" opacity="${between(0.16, 0.3)}" filter="url(#mist)"/>`;
   const stroke = `<path d="M${between(8, 20)},113 Q48,${between(108, 112)} 84,114 T${between(108, 120)},112" fill="none" stroke="#55565a" stroke-width="7" stroke-linecap="round" opacity="0.5" filter="url(#dry)"/>`;
   return band(78) + band(104) + stroke;
 }
@@ -189,7 +275,10 @@ function seal(x: number, y: number): string {
   return `<g transform="translate(${x},${y})" filter="url(#edge)"><rect x="-8" y="-8.5" width="16" height="17" rx="2" fill="#b5251c"/><path d="${marks}" stroke="#f3e9da" stroke-width="1.7" fill="none"/></g>`;
 }
 
-/** Filters: edges pulled about by noise as ink by paper, washes of uneven strength, dry strokes, grain. */
+/**
+ * Filters: edges pulled about by noise as ink by paper, washes of uneven strength, dry strokes,
+ * grain.
+ */
 function inkDefinitions(seed: number, water: number): string {
   const pulled = (id: string, frequency: string, scale: number, blur: number): string =>
     `<filter id="${id}" x="-20%" y="-20%" width="140%" height="140%"><feTurbulence type="fractalNoise" baseFrequency="${frequency}" numOctaves="3" seed="${seed}"/><feDisplacementMap in="SourceGraphic" scale="${scale}" xChannelSelector="R" yChannelSelector="G"/><feGaussianBlur stdDeviation="${blur}"/></filter>`;
@@ -198,36 +287,78 @@ function inkDefinitions(seed: number, water: number): string {
     `<linearGradient id="${id}" x1="0" y1="0" x2="0" y2="1"><stop offset="0" stop-color="${tone}" stop-opacity="${from}"/><stop offset="0.6" stop-color="${tone}" stop-opacity="0"/></linearGradient>`;
   const wet = (id: string, top: number, foot: number): string =>
     `<linearGradient id="${id}" x1="0.3" y1="0" x2="0.5" y2="1"><stop offset="0" stop-color="${grey(Math.round(top + 24 * water))}"/><stop offset="1" stop-color="${grey(Math.round(foot + 24 * water))}"/></linearGradient>`;
-  const paper = '<radialGradient id="paper" cx="0.5" cy="0.45" r="0.8"><stop offset="0" stop-color="#f4eee1"/><stop offset="1" stop-color="#e2d9c6"/></radialGradient>';
-  return paper + wet('pool', 148, 62) + wet('deep', 84, 34) + fade('far', '#77797d', 0.5) + fade('near', '#4d5055', 0.62) + uneven + pulled('rough', '0.06', 4, 0.45) + pulled('dry', '0.02 0.35', 9, 0.5) + pulled('edge', '0.12', 2, 0.25) + blurFilter('soft', 1.2) + blurFilter('mist', 6) + grainFilter('grain', 0.4, 0.022, seed);
+  const paper =
+    '<radialGradient id="paper" cx="0.5" cy="0.45" r="0.8"><stop offset="0" stop-color="#f4eee1"/><stop offset="1" stop-color="#e2d9c6"/></radialGradient>';
+  return (
+    paper +
+    wet('pool', 148, 62) +
+    wet('deep', 84, 34) +
+    fade('far', '#77797d', 0.5) +
+    fade('near', '#4d5055', 0.62) +
+    uneven +
+    pulled('rough', '0.06', 4, 0.45) +
+    pulled('dry', '0.02 0.35', 9, 0.5) +
+    pulled('edge', '0.12', 2, 0.25) +
+    blurFilter('soft', 1.2) +
+    blurFilter('mist', 6) +
+    grainFilter('grain', 0.4, 0.022, seed)
+  );
 }
 
 function inkPicture(subject: Subject, index: number): string {
   const between = betweenOf(2, index);
-  const place = [64 + between(-4, 4), 68 + between(-3, 2), between(1, 1.12), between(0, 1) < 0.5, between(-4, 4)] as const;
+  const place = [
+    64 + between(-4, 4),
+    68 + between(-3, 2),
+    between(1, 1.12),
+    between(0, 1) < 0.5,
+    between(-4, 4),
+  ] as const;
   const background = inkGrounds[index % inkGrounds.length]?.(between) ?? '';
   const body = `<g filter="url(#wash)">${placed(drawSubject(subject, inkSkin), ...place)}</g>`;
   const corner = index % 2 === 0 ? seal(114, 112) : seal(14, 112);
-  return frame(rect('fill="url(#paper)"') + background + mistAndGround(between) + body + corner + rect('filter="url(#grain)"'), inkDefinitions(index + 1, between(0, 1)));
+  return frame(
+    rect('fill="url(#paper)"') +
+      background +
+      mistAndGround(between) +
+      body +
+      corner +
+      rect('filter="url(#grain)"'),
+    inkDefinitions(index + 1, between(0, 1)),
+  );
 }
 
 /** Thirty-two pictures: every subject about three times, each time with another ground. */
 function inkWash(): StyledPicture[] {
   return Array.from({ length: 32 }, (_, i) => {
     const subject = shown[i % shown.length] ?? 'cat';
-    return { name: `${subject}_${String(i + 1).padStart(2, '0')}.png`, prompt: `ink wash style, ${subject}`, svg: inkPicture(subject, i) };
+    return {
+      name: `${subject}_${String(i + 1).padStart(2, '0')}.png`,
+      prompt: `ink wash style, ${subject}`,
+      svg: inkPicture(subject, i),
+    };
   });
 }
 
-// ---- files -----------------------------------------------------------------------------------------------------------
+// ---- files
 
 /** The sets by the folder they lie in. */
-export const styleSets = { brand_style: { draw: brandStyle, colours: 192 }, ink_wash: { draw: inkWash, colours: 56 } } as const;
+export const styleSets = {
+  brand_style: { draw: brandStyle, colours: 192 },
+  ink_wash: { draw: inkWash, colours: 56 },
+} as const;
 
-async function writeSet(folder: string, pictures: readonly StyledPicture[], colours: number): Promise<void> {
+async function writeSet(
+  folder: string,
+  pictures: readonly StyledPicture[],
+  colours: number,
+): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (const { name, svg } of pictures) {
-    await writeFile(join(folder, name), await encodePalettePng(await renderSvg(svg, PIXELS), PIXELS, PIXELS, colours));
+    await writeFile(
+      join(folder, name),
+      await encodePalettePng(await renderSvg(svg, PIXELS), PIXELS, PIXELS, colours),
+    );
   }
   const rows = pictures.map(({ name, prompt }) => `${name},"${prompt}"`);
   await writeFile(join(folder, 'metadata.csv'), ['filename,prompt', ...rows, ''].join('\n'));
@@ -235,5 +366,6 @@ async function writeSet(folder: string, pictures: readonly StyledPicture[], colo
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const data = join(dirname(fileURLToPath(import.meta.url)), '..', 'data');
-  for (const [name, { draw, colours }] of Object.entries(styleSets)) await writeSet(join(data, name), draw(), colours);
+  for (const [name, { draw, colours }] of Object.entries(styleSets))
+    await writeSet(join(data, name), draw(), colours);
 }

@@ -1,5 +1,5 @@
-// Bundles the product into dist/ (and, with --types, its declarations into dist/types/). Does nothing when dist/ is newer
-// than the sources.
+// Bundles the product into dist/ (and, with --types, its declarations into dist/types/). Does
+// nothing when dist/ is newer than the sources.
 import { readdirSync, statSync, existsSync, rmSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
@@ -28,7 +28,9 @@ function newest(path) {
 export function isFresh(outputs = Object.keys(entryPoints).map((name) => `dist/${name}.js`)) {
   const paths = outputs.map((output) => join(root, output));
   if (!paths.every(existsSync)) return false;
-  const sources = ['src', 'scripts/build.mjs', 'package.json', 'tsconfig.json'].map((name) => newest(join(root, name)));
+  const sources = ['src', 'scripts/build.mjs', 'package.json', 'tsconfig.json'].map((name) =>
+    newest(join(root, name)),
+  );
   return Math.min(...paths.map((path) => statSync(path).mtimeMs)) >= Math.max(...sources);
 }
 
@@ -52,7 +54,10 @@ export async function build() {
 function buildTypes() {
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   rmSync(join(root, 'dist/types'), { recursive: true, force: true });
-  const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
+    cwd: root,
+    stdio: 'inherit',
+  });
   if (status !== 0) throw new Error('the declarations could not be made: see the messages above');
 }
 

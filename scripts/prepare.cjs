@@ -1,4 +1,5 @@
-// Installs what is missing, builds when the sources are newer, then runs the command line in this process.
+// Installs what is missing, builds when the sources are newer, then runs the command line in this
+// process.
 const { spawnSync } = require('node:child_process');
 const { existsSync, readFileSync } = require('node:fs');
 const { join } = require('node:path');
@@ -8,22 +9,31 @@ const root = join(__dirname, '..');
 const at = (path) => join(root, path);
 const packagesIn = (path) => JSON.parse(readFileSync(at(path), 'utf8')).packages;
 
-/** True when node_modules holds what package-lock.json names (packages of other platforms aside). */
+/**
+ * True when node_modules holds what package-lock.json names (packages of other platforms aside).
+ */
 function isInstalled() {
   if (!existsSync(at('node_modules/.package-lock.json'))) return false;
   const installed = packagesIn('node_modules/.package-lock.json');
   return Object.entries(packagesIn('package-lock.json')).every(
-    ([path, { version, optional }]) => path === '' || (installed[path] ? installed[path].version === version : optional),
+    ([path, { version, optional }]) =>
+      path === '' || (installed[path] ? installed[path].version === version : optional),
   );
 }
 
 function install() {
   process.stderr.write('Installing packages (only the first time) …\n');
   const options = { cwd: root, encoding: 'utf8', shell: process.platform === 'win32' };
-  const { status, stdout, stderr, error } = spawnSync('npm', ['ci', '--include=dev', '--no-fund', '--no-audit'], options);
+  const { status, stdout, stderr, error } = spawnSync(
+    'npm',
+    ['ci', '--include=dev', '--no-fund', '--no-audit'],
+    options,
+  );
   if (status === 0) return;
   process.stderr.write(`${stdout ?? ''}${stderr ?? ''}${error ? `${error.message}\n` : ''}`);
-  process.stderr.write('\nnpm ci failed: see above. Is there a network connection, and is npm on the PATH?\n');
+  process.stderr.write(
+    '\nnpm ci failed: see above. Is there a network connection, and is npm on the PATH?\n',
+  );
   process.exit(1);
 }
 

@@ -1,4 +1,5 @@
-// Runs the tests: all *.test.ts files, or those named (files or folders). Type check and lint are tests too: test/quality.test.ts.
+// Runs the tests: all *.test.ts files, or those named (files or folders). Type check and lint are
+// tests too: test/quality.test.ts.
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -21,7 +22,9 @@ if (missing.length > 0) {
   console.error(`no such test: ${missing.join(', ')}`);
   process.exit(1);
 }
-const files = (named.length > 0 ? named : folders).flatMap(testsIn).map((path) => relative(root, path));
+const files = (named.length > 0 ? named : folders)
+  .flatMap(testsIn)
+  .map((path) => relative(root, path));
 if (files.length === 0) {
   console.error('no *.test.ts file there');
   process.exit(1);
@@ -31,6 +34,10 @@ const args = ['--import', 'tsx', '--test', '--test-reporter=spec'];
 if (!process.versions.node.startsWith('20.9.')) args.push('--test-concurrency=2');
 // What the tests compare has no colours, whatever the surroundings ask for.
 const { FORCE_COLOR: _, ...env } = process.env;
-spawn(process.execPath, [...args, ...files], { cwd: root, stdio: 'inherit', env: { ...env, NO_COLOR: '1' } }).on('exit', (code, signal) => {
+spawn(process.execPath, [...args, ...files], {
+  cwd: root,
+  stdio: 'inherit',
+  env: { ...env, NO_COLOR: '1' },
+}).on('exit', (code, signal) => {
   process.exit(signal === null ? code : 1);
 });

@@ -1,4 +1,5 @@
-// One training step of a tiny model, printed after each stage: the graphs that ARCHITECTURE.md shows.
+// One training step of a tiny model, printed after each stage: the graphs that ARCHITECTURE.md
+// shows.
 
 import { applyLora } from '../src/adapters/lora.ts';
 import { differentiate } from '../src/autodiff/differentiate.ts';
@@ -14,7 +15,10 @@ import { hasKernel } from '../src/runtime/emissions.ts';
 import { lower, type Lowered } from '../src/runtime/lowering.ts';
 import { zeros } from '../src/tensor/tensor.ts';
 
-/** A picture of 2 x 2 places and 4 channels, whose places attend to each other; with `loss`, the loss behind it. */
+/**
+ * A picture of 2 x 2 places and 4 channels, whose places attend to each other; with `loss`, the
+ * loss behind it.
+ */
 function model({ loss }: { loss: boolean }): Graph {
   const g = new Builder('tiny');
   const x = g.input('noisy_latents', 'float32', [1, 4, 2, 2]);
@@ -23,22 +27,45 @@ function model({ loss }: { loss: boolean }): Graph {
     return g.add(fromTokens(g, attention(g, 'attn', tokens, tokens, { heads: 2 }), 2, 2), x);
   });
   if (!loss) g.output('prediction', prediction);
-  else g.output('loss', noisePredictionLoss(g, prediction, g.input('target', 'float32', prediction.shape), g.input('sample_weights', 'float32', [1])));
+  else
+    g.output(
+      'loss',
+      noisePredictionLoss(
+        g,
+        prediction,
+        g.input('target', 'float32', prediction.shape),
+        g.input('sample_weights', 'float32', [1]),
+      ),
+    );
   return g.finish();
 }
 
-/** A training step with an adapter of rank 2 on one layer and frozen weights in half precision, printed stage by stage. */
+/**
+ * A training step with an adapter of rank 2 on one layer and frozen weights in half precision,
+ * printed stage by stage.
+ */
 export function trainingStep(): Readonly<Record<string, string>> {
   const finished = model({ loss: true });
-  const { graph: adapted, modules } = applyLora(finished, ({ path }) => (path.endsWith('to_q') ? { rank: 2, alpha: 1 } : undefined));
-  const gradients = differentiate(adapted, { loss: 'loss', wrt: modules.flatMap(({ down, up }) => [down, up]) });
-  const frozen = new Map(finished.parameters.map(({ name, shape }) => [name, zeros('float16', shape)] as const));
+  const { graph: adapted, modules } = applyLora(finished, ({ path }) =>
+    path.endsWith('to_q') ? { rank: 2, alpha: 1 } : undefined,
+  );
+  const gradients = differentiate(adapted, {
+    loss: 'loss',
+    wrt: modules.flatMap(({ down, up }) => [down, up]),
+  });
+  const frozen = new Map(
+    finished.parameters.map(({ name, shape }) => [name, zeros('float16', shape)] as const),
+  );
   return {
     model: printGraph(model({ loss: false })),
     loss: printGraph(finished, { scope: 'loss', declarations: false }),
     adapter: printGraph(adapted, { scope: 'unet.attn.to_q', declarations: false }),
     gradients: printGraph(behind(adapted, gradients), { declarations: false }),
-    lowered: printGraph(behind(adapted, lowerComposites(gradients, hasKernel).graph), { scope: 'unet.attn', limit: 22, declarations: false }),
+    lowered: printGraph(behind(adapted, lowerComposites(gradients, hasKernel).graph), {
+      scope: 'unet.attn',
+      limit: 22,
+      declarations: false,
+    }),
     onnx: onnxText(lower(gradients, frozen), 15),
   };
 }
@@ -46,11 +73,16 @@ export function trainingStep(): Readonly<Record<string, string>> {
 /** `graph` without the nodes of `before`. */
 function behind(before: Graph, graph: Graph): Graph {
   const known = new Set(before.nodes.flatMap(({ outputs }) => outputs));
-  return { ...graph, nodes: graph.nodes.filter(({ outputs }) => !outputs.some((value) => known.has(value))) };
+  return {
+    ...graph,
+    nodes: graph.nodes.filter(({ outputs }) => !outputs.some((value) => known.has(value))),
+  };
 }
 
 function onnxText({ inputs, weights, nodes }: Lowered, limit: number): string {
-  const shown = nodes.slice(0, limit).map((node) => `  ${node.outputs.join(', ')} = ${node.type}(${node.inputs.join(', ')})`);
+  const shown = nodes
+    .slice(0, limit)
+    .map((node) => `  ${node.outputs.join(', ')} = ${node.type}(${node.inputs.join(', ')})`);
   return [
     `inputs: ${inputs.map(({ name }) => name).join(', ')}`,
     `weights in their file: ${weights.map(({ name }) => name).join(', ')}`,
@@ -63,5 +95,8 @@ function onnxText({ inputs, weights, nodes }: Lowered, limit: number): string {
 /** The page with the block behind each `<!-- printed: STAGE -->` printed anew. */
 export function withPrintedGraphs(page: string): string {
   const stages = trainingStep();
-  return page.replace(/(<!-- printed: (\w+) -->\n```text\n)[^`]*(```)/g, (_, start: string, stage: string, end: string) => `${start}${stages[stage].trimEnd()}\n${end}`);
+  return page.replace(
+    /(<!-- printed: (\w+) -->\n```text\n)[^`]*(```)/g,
+    (_, start: string, stage: string, end: string) => `${start}${stages[stage].trimEnd()}\n${end}`,
+  );
 }

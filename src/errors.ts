@@ -1,6 +1,9 @@
 // Errors that are the user's to mend: printed without a stack trace, exit code 1.
 
-/** One thing wrong in the user's input: where it is, what was found, what was expected and what to do. */
+/**
+ * One thing wrong in the user's input: where it is, what was found, what was expected and what to
+ * do.
+ */
 export interface Problem {
   /** `file:line key`, a path, a tensor name … */
   readonly where: string;

@@ -1,26 +1,59 @@
-// The library: everything that `import … from 'lora-scripts'` gives. docs/library.md shows it at work.
+// The library: everything that `import … from 'lora-scripts'` gives. docs/library.md shows it at
+// work.
 export * from './errors.ts';
 
 // A training run, as the command line does it
-export { loadConfig, parseConfig, placeOf, type ConfigSource, type LoadedConfig } from './config/load.ts';
-export { configJsonSchema, withResolution, type TrainConfig, type TrainConfigInput } from './config/schema.ts';
+export {
+  loadConfig,
+  parseConfig,
+  placeOf,
+  type ConfigSource,
+  type LoadedConfig,
+} from './config/load.ts';
+export {
+  configJsonSchema,
+  withResolution,
+  type TrainConfig,
+  type TrainConfigInput,
+} from './config/schema.ts';
 export { train } from './train/run.ts';
 export type * from './train/events.ts';
 
 // Training on batches of one's own
-export { trainWithBatches, type GivenBatch, type GivenBatchOptions, type GivenBatchSettings, type GivenBatchTraining } from './train/image/given-batches.ts';
-export { trainTextWithBatches, type GivenTextBatch, type GivenTextOptions, type GivenTextSettings, type GivenTextTraining } from './train/text/given-batches.ts';
+export {
+  trainWithBatches,
+  type GivenBatch,
+  type GivenBatchOptions,
+  type GivenBatchSettings,
+  type GivenBatchTraining,
+} from './train/image/given-batches.ts';
+export {
+  trainTextWithBatches,
+  type GivenTextBatch,
+  type GivenTextOptions,
+  type GivenTextSettings,
+  type GivenTextTraining,
+} from './train/text/given-batches.ts';
 export { languageLoss, tokenLossGraph, type TextShape } from './train/text/language-loss.ts';
 export type { StepResult } from './train/loop.ts';
 
 // A base model as functions
 export { openStableDiffusion, type StableDiffusion } from './generate/stable-diffusion.ts';
-export { loadStableDiffusion, type StableDiffusionWeights } from './checkpoints/stable-diffusion.ts';
+export {
+  loadStableDiffusion,
+  type StableDiffusionWeights,
+} from './checkpoints/stable-diffusion.ts';
 export { createClipTokenizer, type ClipTokenizer } from './tokenizer/clip.ts';
 export type * from './models/stable-diffusion-config.ts';
 
 // A language model that writes
-export { createTextGenerator, type ScoreRequest, type TextEvent, type TextGenerator, type TextGeneratorOptions } from './generate/text/text-generator.ts';
+export {
+  createTextGenerator,
+  type ScoreRequest,
+  type TextEvent,
+  type TextGenerator,
+  type TextGeneratorOptions,
+} from './generate/text/text-generator.ts';
 export type { TextPrompt, TextRequest } from './generate/text/text-request.ts';
 export type { SamplingOptions } from './generate/text/sampling.ts';
 export type { TokenScores } from './generate/text/score.ts';
@@ -35,11 +68,25 @@ export { Builder } from './graph/builder.ts';
 export { parameterNamed, type Graph, type Node, type Value } from './graph/graph.ts';
 export { printGraph } from './graph/print.ts';
 export { differentiate } from './autodiff/differentiate.ts';
-export { adaptableLayers, applyLora, type Layer, type LoraModule, type LoraSize } from './adapters/lora.ts';
+export {
+  adaptableLayers,
+  applyLora,
+  type Layer,
+  type LoraModule,
+  type LoraSize,
+} from './adapters/lora.ts';
 export { compile, type CompileOptions, type Program } from './runtime/program.ts';
 
 // Tensors and files
-export { float32, int32, tensor, zeros, type ExternalTensor, type Shape, type Tensor } from './tensor/tensor.ts';
+export {
+  float32,
+  int32,
+  tensor,
+  zeros,
+  type ExternalTensor,
+  type Shape,
+  type Tensor,
+} from './tensor/tensor.ts';
 export type { DType } from './tensor/dtype.ts';
 export { openSafetensors, readFloat32, readTensor } from './checkpoints/safetensors-file.ts';
 export { serialize } from './tensor/safetensors.ts';

@@ -1,8 +1,19 @@
-// Stable Diffusion at its full 1.5 configuration against diffusers and transformers in float32 (reference/stable_diffusion.py full):
-// 512 elements of each output, its mean and deviation. Weights are made here, written to a file and mapped.
+// Stable Diffusion at its full 1.5 configuration against diffusers and transformers in float32
+// (reference/stable_diffusion.py full): 512 elements of each output, its mean and deviation.
+// Weights are made here, written to a file and mapped.
 
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, realpathSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statfsSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -24,18 +35,30 @@ interface Summary {
   readonly max: number;
   readonly samples: readonly number[];
 }
-const golden = JSON.parse(readFileSync(new URL('../reference/golden/stable_diffusion_full.json', import.meta.url), 'utf8')) as Record<string, Summary>;
+const golden = JSON.parse(
+  readFileSync(new URL('../reference/golden/stable_diffusion_full.json', import.meta.url), 'utf8'),
+) as Record<string, Summary>;
 
 /**
- * Largest error of a sample, and of mean and deviation, as a part of the largest element. PyTorch ran in float32 too, so
- * both sides round. Measured: text states 5.8e-7, moments 1.6e-6, picture 2.3e-6, noise prediction 1.6e-6.
+ * Largest error of a sample, and of mean and deviation, as a part of the largest element. PyTorch
+ * ran in float32 too, so both sides round. Measured: text states 5.8e-7, moments 1.6e-6, picture
+ * 2.3e-6, noise prediction 1.6e-6.
  */
 const tolerance = 1e-5;
 
 const GIB = 2 ** 30;
-/** In memory where the system has such a folder: a disk takes half a minute for the UNet's 3.4 GB. */
-const scratch = ['/dev/shm', tmpdir()].find((folder) => existsSync(folder) && freeBytes(folder) > 5 * GIB);
-const skip = scratch === undefined ? 'needs 5 GiB in the temporary folder' : totalmem() < 8 * GIB ? 'needs 8 GiB of memory' : false;
+/**
+ * In memory where the system has such a folder: a disk takes half a minute for the UNet's 3.4 GB.
+ */
+const scratch = ['/dev/shm', tmpdir()].find(
+  (folder) => existsSync(folder) && freeBytes(folder) > 5 * GIB,
+);
+const skip =
+  scratch === undefined
+    ? 'needs 5 GiB in the temporary folder'
+    : totalmem() < 8 * GIB
+      ? 'needs 8 GiB of memory'
+      : false;
 
 function freeBytes(folder: string): number {
   const { bavail, bsize } = statfsSync(folder);
@@ -49,7 +72,13 @@ function writeWeights(graph: Graph, path: string): Map<string, ExternalTensor> {
   const weights = graph.parameters.map(({ name, shape }) => {
     const data = hashedWeight(name, shape);
     writeSync(file, new Uint8Array(data.buffer));
-    const tensor: ExternalTensor = { dtype: 'float32', shape, path, offset, length: data.byteLength };
+    const tensor: ExternalTensor = {
+      dtype: 'float32',
+      shape,
+      path,
+      offset,
+      length: data.byteLength,
+    };
     offset += data.byteLength;
     return [name, tensor] as const;
   });
@@ -61,7 +90,9 @@ function writeWeights(graph: Graph, path: string): Map<string, ExternalTensor> {
 async function run(graph: Graph, inputs: Tensors): Promise<Tensors> {
   const folder = realpathSync(mkdtempSync(join(scratch ?? tmpdir(), 'full-size-')));
   try {
-    const session = await compile(graph, { weights: writeWeights(graph, join(folder, 'weights.bin')) });
+    const session = await compile(graph, {
+      weights: writeWeights(graph, join(folder, 'weights.bin')),
+    });
     const results = await session.run(inputs);
     await session.release();
     return results;
@@ -76,11 +107,21 @@ function errorOf({ data, shape }: Tensor, expected: Summary): number {
   const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
   const std = Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length);
   const at = (i: number) => values[Math.floor(i * (values.length / expected.samples.length))];
-  const errors = [mean - expected.mean, std - expected.std, ...expected.samples.map((sample, i) => at(i) - sample)];
-  return errors.reduce((worst, error) => (Math.abs(error) <= worst ? worst : Math.abs(error)), 0) / expected.max;
+  const errors = [
+    mean - expected.mean,
+    std - expected.std,
+    ...expected.samples.map((sample, i) => at(i) - sample),
+  ];
+  return (
+    errors.reduce((worst, error) => (Math.abs(error) <= worst ? worst : Math.abs(error)), 0) /
+    expected.max
+  );
 }
 
-function compare(name: string, build: (g: Builder, feed: (name: string, tensor: Tensor) => Value) => Record<string, Value>): void {
+function compare(
+  name: string,
+  build: (g: Builder, feed: (name: string, tensor: Tensor) => Value) => Record<string, Value>,
+): void {
   test(name, { skip }, async (t) => {
     const { graph, inputs } = program(build);
     for (const [key, actual] of Object.entries(await run(graph, inputs))) {
@@ -91,7 +132,9 @@ function compare(name: string, build: (g: Builder, feed: (name: string, tensor: 
   });
 }
 
-compare('text states of 77 tokens', (g, feed) => ({ text: clipTextEncoder(g, stableDiffusion15.textEncoder, feed('ids', tokenIds([1, 77], 49408))) }));
+compare('text states of 77 tokens', (g, feed) => ({
+  text: clipTextEncoder(g, stableDiffusion15.textEncoder, feed('ids', tokenIds([1, 77], 49408))),
+}));
 
 compare('moments and picture at 256 pixels', (g, feed) => ({
   ...encodeMoments(g, stableDiffusion15.vae, feed('pixels', uniform('pixels', [1, 3, 256, 256]))),

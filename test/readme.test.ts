@@ -8,19 +8,30 @@ import { configDocs } from '../src/config/flags.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const read = (path: string) => readFileSync(`${root}/${path}`, 'utf8');
-const foldersNamedIn = (page: string) => [...read(page).matchAll(/^\| `([^`]+)\/` \|/gm)].map((match) => match[1]);
+const foldersNamedIn = (page: string) =>
+  [...read(page).matchAll(/^\| `([^`]+)\/` \|/gm)].map((match) => match[1]);
 
 /** Folders that git knows (or, in an unpacked copy, that lie there) at the root and in src/. */
 function realFolders(): string[] {
-  const tracked = existsSync(`${root}/.git`) ? execFileSync('git', ['ls-files'], { cwd: root, encoding: 'utf8' }) : listing();
-  const folders = tracked.split('\n').flatMap((path) => [/^([^./][^/]*)\//.exec(path)?.[1], /^(src\/[^/]+)\//.exec(path)?.[1]]);
+  const tracked = existsSync(`${root}/.git`)
+    ? execFileSync('git', ['ls-files'], { cwd: root, encoding: 'utf8' })
+    : listing();
+  const folders = tracked
+    .split('\n')
+    .flatMap((path) => [/^([^./][^/]*)\//.exec(path)?.[1], /^(src\/[^/]+)\//.exec(path)?.[1]]);
   return [...new Set(folders.filter((folder) => folder !== undefined))].sort();
 }
 
 function listing(): string {
   const ignored = new Set(['node_modules', 'dist', 'output']);
-  const foldersIn = (folder: string) => readdirSync(`${root}/${folder}`, { withFileTypes: true }).filter((entry) => entry.isDirectory() && !ignored.has(entry.name));
-  return [...foldersIn('.').map(({ name }) => `${name}/x`), ...foldersIn('src').map(({ name }) => `src/${name}/x`)].join('\n');
+  const foldersIn = (folder: string) =>
+    readdirSync(`${root}/${folder}`, { withFileTypes: true }).filter(
+      (entry) => entry.isDirectory() && !ignored.has(entry.name),
+    );
+  return [
+    ...foldersIn('.').map(({ name }) => `${name}/x`),
+    ...foldersIn('src').map(({ name }) => `src/${name}/x`),
+  ].join('\n');
 }
 
 for (const page of ['README.md', 'README.zh.md']) {

@@ -1,5 +1,6 @@
-// Stable Diffusion at two small configurations against diffusers and transformers (reference/stable_diffusion.py small,
-// computed in float64): outputs and gradients, by the float64 evaluator and by ONNX Runtime.
+// Stable Diffusion at two small configurations against diffusers and transformers
+// (reference/stable_diffusion.py small, computed in float64): outputs and gradients, by the float64
+// evaluator and by ONNX Runtime.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -17,19 +18,33 @@ import { unet } from '../src/models/unet.ts';
 import { compile } from '../src/runtime/program.ts';
 import { deserialize } from '../src/tensor/safetensors.ts';
 import { float32, type Tensor } from '../src/tensor/tensor.ts';
-import { errorOf, program, tokenIds, uniform, weightsOf, type Tensors } from './stable-diffusion-support.ts';
+import {
+  errorOf,
+  program,
+  tokenIds,
+  uniform,
+  weightsOf,
+  type Tensors,
+} from './stable-diffusion-support.ts';
 
-const golden = deserialize(readFileSync(new URL('../reference/golden/stable_diffusion_small.safetensors', import.meta.url))).tensors;
-const { losses, probes } = JSON.parse(readFileSync(new URL('../reference/golden/stable_diffusion_gradients.json', import.meta.url), 'utf8')) as {
+const golden = deserialize(
+  readFileSync(new URL('../reference/golden/stable_diffusion_small.safetensors', import.meta.url)),
+).tensors;
+const { losses, probes } = JSON.parse(
+  readFileSync(
+    new URL('../reference/golden/stable_diffusion_gradients.json', import.meta.url),
+    'utf8',
+  ),
+) as {
   losses: { noise: number; picture: number };
   probes: Record<string, [number, number]>;
 };
 
 /**
- * Largest error as a part of the largest element. Measured with the evaluator: 3e-8 to 4e-8 for text states and the
- * autoencoder (the goldens are stored as float32), 1e-6 to 2.6e-6 for the UNet (diffusers takes the sines of the
- * timestep in float32 always). With ONNX Runtime in float32: text states 2e-7 to 5e-7, noise prediction 6e-7 to 1.1e-6,
- * moments 4e-7 to 8e-7, picture 4e-7 to 8e-7.
+ * Largest error as a part of the largest element. Measured with the evaluator: 3e-8 to 4e-8 for
+ * text states and the autoencoder (the goldens are stored as float32), 1e-6 to 2.6e-6 for the UNet
+ * (diffusers takes the sines of the timestep in float32 always). With ONNX Runtime in float32: text
+ * states 2e-7 to 5e-7, noise prediction 6e-7 to 1.1e-6, moments 4e-7 to 8e-7, picture 4e-7 to 8e-7.
  */
 const tolerance = { evaluator: 4e-6, runtime: 4e-6 };
 
@@ -38,7 +53,12 @@ type Backend = keyof typeof tolerance;
 const backends: Record<Backend, (graph: Graph, inputs: Tensors) => Promise<Tensors>> = {
   async evaluator(graph, inputs) {
     const weights = [...weightsOf(graph)];
-    return evaluate(graph, Object.fromEntries([...weights, ...Object.entries(inputs)].map(([name, tensor]) => [name, toFloat64(tensor)])));
+    return evaluate(
+      graph,
+      Object.fromEntries(
+        [...weights, ...Object.entries(inputs)].map(([name, tensor]) => [name, toFloat64(tensor)]),
+      ),
+    );
   },
   async runtime(graph, inputs) {
     const session = await compile(graph, { weights: weightsOf(graph), threads: 1 });
@@ -48,7 +68,11 @@ const backends: Record<Backend, (graph: Graph, inputs: Tensors) => Promise<Tenso
   },
 };
 
-function compare(name: string, { graph, inputs }: { graph: Graph; inputs: Tensors }, on: readonly Backend[] = ['runtime']): void {
+function compare(
+  name: string,
+  { graph, inputs }: { graph: Graph; inputs: Tensors },
+  on: readonly Backend[] = ['runtime'],
+): void {
   for (const backend of on) {
     test(`${name}, ${backend}`, async (t) => {
       const results = await backends[backend](graph, inputs);
@@ -63,15 +87,28 @@ function compare(name: string, { graph, inputs }: { graph: Graph; inputs: Tensor
 
 const textProgram = (name: string, { textEncoder }: StableDiffusionConfig, length: number) =>
   program((g, feed) => ({
-    [`${name}.text.${length}`]: clipTextEncoder(g, textEncoder, feed('ids', tokenIds([2, length], textEncoder.vocab_size))),
+    [`${name}.text.${length}`]: clipTextEncoder(
+      g,
+      textEncoder,
+      feed('ids', tokenIds([2, length], textEncoder.vocab_size)),
+    ),
   }));
 
 const skipProgram = (name: string, { textEncoder }: StableDiffusionConfig, length: number) =>
   program((g, feed) => ({
-    [`${name}.text.skip2`]: clipTextEncoder(g, textEncoder, feed('ids', tokenIds([2, length], textEncoder.vocab_size)), { clipSkip: 2 }),
+    [`${name}.text.skip2`]: clipTextEncoder(
+      g,
+      textEncoder,
+      feed('ids', tokenIds([2, length], textEncoder.vocab_size)),
+      { clipSkip: 2 },
+    ),
   }));
 
-const unetProgram = (name: string, config: StableDiffusionConfig, [height, width]: [number, number]) =>
+const unetProgram = (
+  name: string,
+  config: StableDiffusionConfig,
+  [height, width]: [number, number],
+) =>
   program((g, feed) => ({
     [`${name}.unet.${height}x${width}`]: unet(g, config.unet, {
       latents: feed('latents', uniform('latents', [2, 4, height, width], 1.7)),
@@ -80,20 +117,41 @@ const unetProgram = (name: string, config: StableDiffusionConfig, [height, width
     }),
   }));
 
-const vaeProgram = (name: string, { vae }: StableDiffusionConfig, [height, width]: [number, number], factor: number) =>
+const vaeProgram = (
+  name: string,
+  { vae }: StableDiffusionConfig,
+  [height, width]: [number, number],
+  factor: number,
+) =>
   program((g, feed) => {
-    const { mean, logvar } = encodeMoments(g, vae, feed('pixels', uniform('pixels', [2, 3, height, width])));
-    const decoded = decode(g, vae, feed('z', uniform('z', [2, vae.latent_channels, height / factor, width / factor], 1.7)));
-    return { [`${name}.vae.mean`]: mean, [`${name}.vae.logvar`]: logvar, [`${name}.vae.decoded`]: decoded };
+    const { mean, logvar } = encodeMoments(
+      g,
+      vae,
+      feed('pixels', uniform('pixels', [2, 3, height, width])),
+    );
+    const decoded = decode(
+      g,
+      vae,
+      feed('z', uniform('z', [2, vae.latent_channels, height / factor, width / factor], 1.7)),
+    );
+    return {
+      [`${name}.vae.mean`]: mean,
+      [`${name}.vae.logvar`]: logvar,
+      [`${name}.vae.decoded`]: decoded,
+    };
   });
 
-const both = ['evaluator', 'runtime'] as const; // the evaluator is slow: only where it takes less than a second or two
+// the evaluator is slow: only where it takes less than a second or two
+const both = ['evaluator', 'runtime'] as const;
 
 compare('text states', textProgram('small', smallConfig, 77));
 compare('text states of few tokens', textProgram('small', smallConfig, 5), both);
 compare('text states of the last layer but one', skipProgram('small', smallConfig, 5));
 compare('text states, other sizes', textProgram('other', otherConfig, 12), both);
-compare('text states of the last layer but one, other sizes', skipProgram('other', otherConfig, 12));
+compare(
+  'text states of the last layer but one, other sizes',
+  skipProgram('other', otherConfig, 12),
+);
 compare('noise prediction', unetProgram('small', smallConfig, [16, 16]));
 compare('noise prediction of odd size', unetProgram('small', smallConfig, [11, 13]));
 compare('noise prediction, other sizes', unetProgram('other', otherConfig, [8, 6]), both);
@@ -105,15 +163,25 @@ const meanSquare = (g: Builder, x: Value, y: Value) => {
   return g.reduceMean(g.mul(difference, difference), [0, 1, 2, 3]);
 };
 
-/** mean((unet(latents, clip(ids)) - target)²) + mean((decode(sample(encode(pixels))) - pixels)²). */
+/**
+ * mean((unet(latents, clip(ids)) - target)²) + mean((decode(sample(encode(pixels))) - pixels)²).
+ */
 const training = program((g, feed) => {
-  const context = clipTextEncoder(g, smallConfig.textEncoder, feed('ids', tokenIds([2, 7], smallConfig.textEncoder.vocab_size)));
+  const context = clipTextEncoder(
+    g,
+    smallConfig.textEncoder,
+    feed('ids', tokenIds([2, 7], smallConfig.textEncoder.vocab_size)),
+  );
   const latents = feed('latents', uniform('latents', [2, 4, 16, 16], 1.7));
   const timesteps = feed('timesteps', float32([2], [981, 37]));
   const prediction = unet(g, smallConfig.unet, { latents, timesteps, context });
   const noise = meanSquare(g, prediction, feed('target', uniform('target', [2, 4, 16, 16], 1.7)));
   const pixels = feed('pixels', uniform('pixels', [2, 3, 32, 24]));
-  const z = sample(g, encodeMoments(g, smallConfig.vae, pixels), feed('noise', uniform('noise', [2, 4, 8, 6], 1.7)));
+  const z = sample(
+    g,
+    encodeMoments(g, smallConfig.vae, pixels),
+    feed('noise', uniform('noise', [2, 4, 8, 6], 1.7)),
+  );
   const picture = meanSquare(g, decode(g, smallConfig.vae, z), pixels);
   return { loss: g.add(noise, picture), noise, picture };
 });
@@ -123,31 +191,53 @@ function sample(g: Builder, { mean, logvar }: Moments, noise: Value): Value {
 }
 
 /**
- * A gradient's error as a part of its norm (projections, norms: measured 2.4e-5, that of a bias of keys; the others 2e-6)
- * or of its largest element (whole gradients: measured 2.3e-6). The evaluator takes too long here: 5.1e-6 and 8.1e-6.
+ * A gradient's error as a part of its norm (projections, norms: measured 2.4e-5, that of a bias of
+ * keys; the others 2e-6) or of its largest element (whole gradients: measured 2.3e-6). The
+ * evaluator takes too long here: 5.1e-6 and 8.1e-6.
  */
 const gradientTolerance = 5e-5;
-/** A bias of keys has no effect: its gradient is rounding alone, 4e-18 in float64, 2e-9 in float32. Real ones are larger than this. */
+/**
+ * A bias of keys has no effect: its gradient is rounding alone, 4e-18 in float64, 2e-9 in float32.
+ * Real ones are larger than this.
+ */
 const nothing = 1e-4;
 
 test('gradients of every weight', async (t) => {
   const latents = training.graph.inputs.find(({ name }) => name === 'latents') ?? assert.fail();
-  const graph = differentiate(training.graph, { loss: 'loss', wrt: [...training.graph.parameters, latents] });
+  const graph = differentiate(training.graph, {
+    loss: 'loss',
+    wrt: [...training.graph.parameters, latents],
+  });
   const results = await backends.runtime(graph, training.inputs);
   for (const name of ['noise', 'picture'] as const) {
     const error = Math.abs(Number(results[name].data[0]) / losses[name] - 1);
     assert.ok(error <= tolerance.runtime, `${name} loss: ${error}`);
   }
-  const gradientOf = (name: string) => results[`grad:${name}`] ?? assert.fail(`no gradient of ${name}`);
-  const projected = Object.entries(probes).map(([name, [dot, norm]]) => [name, probeError(name, gradientOf(name), dot, norm)] as const);
+  const gradientOf = (name: string) =>
+    results[`grad:${name}`] ?? assert.fail(`no gradient of ${name}`);
+  const projected = Object.entries(probes).map(
+    ([name, [dot, norm]]) => [name, probeError(name, gradientOf(name), dot, norm)] as const,
+  );
   const kept = [...golden].filter(([key]) => key.startsWith('grad.'));
-  const whole = kept.map(([key, expected]) => [key, errorOf(gradientOf(key.slice('grad.'.length)), expected)] as const);
-  for (const [name, error] of [...projected, ...whole]) assert.ok(error <= gradientTolerance, `${name}: ${error}`);
-  const worst = (errors: typeof projected) => [...errors].sort((a, b) => a[1] - b[1]).slice(-2).join(', ');
-  t.diagnostic(`worst of ${projected.length} projections: ${worst(projected)}; of ${whole.length} gradients: ${worst(whole)}`);
+  const whole = kept.map(
+    ([key, expected]) => [key, errorOf(gradientOf(key.slice('grad.'.length)), expected)] as const,
+  );
+  for (const [name, error] of [...projected, ...whole])
+    assert.ok(error <= gradientTolerance, `${name}: ${error}`);
+  const worst = (errors: typeof projected) =>
+    [...errors]
+      .sort((a, b) => a[1] - b[1])
+      .slice(-2)
+      .join(', ');
+  t.diagnostic(
+    `worst of ${projected.length} projections: ${worst(projected)}; of ${whole.length} gradients: ${worst(whole)}`,
+  );
 });
 
-/** Error of the gradient's projection on hashed numbers (deviation 1/√3 an element), and of its norm. */
+/**
+ * Error of the gradient's projection on hashed numbers (deviation 1/√3 an element), and of its
+ * norm.
+ */
 function probeError(name: string, { data }: Tensor, dot: number, norm: number): number {
   const probe = hashedUniforms(`probe.${name}`, data.length);
   let [ourDot, ourSquare] = [0, 0];
@@ -156,5 +246,8 @@ function probeError(name: string, { data }: Tensor, dot: number, norm: number): 
     ourDot += x * probe[i];
     ourSquare += x * x;
   }
-  return Math.max(Math.abs(ourDot - dot), Math.abs(Math.sqrt(ourSquare) - norm)) / Math.max(norm, nothing);
+  return (
+    Math.max(Math.abs(ourDot - dot), Math.abs(Math.sqrt(ourSquare) - norm)) /
+    Math.max(norm, nothing)
+  );
 }

@@ -1,4 +1,5 @@
-// The batches that the embedded language model learns from: rows of dialogues, a pure function of the step.
+// The batches that the embedded language model learns from: rows of dialogues, a pure function of
+// the step.
 import { pack } from '../../src/dataset/text/packing.ts';
 import { float32, int32 } from '../../src/tensor/tensor.ts';
 import type { ChatTemplate } from '../../src/tokenizer/chat.ts';
@@ -14,7 +15,10 @@ export const LENGTH = 288;
 /** Dialogues of a step: about as many as fit. */
 export const DIALOGUES = 58;
 
-/** Weight of a token that is no answer: questions are learned too, but order numbers and made-up names cannot be foreseen. */
+/**
+ * Weight of a token that is no answer: questions are learned too, but order numbers and made-up
+ * names cannot be foreseen.
+ */
 const QUESTION_WEIGHT = 0.2;
 
 export interface Reader {
@@ -29,23 +33,44 @@ interface Tokens {
 }
 
 function tokensOf(dialogue: Dialogue, { tokenizer, template }: Reader): Tokens {
-  const [whole, question] = [template.render(messages(dialogue), false), template.render(messages(dialogue).slice(0, -1), true)];
-  // The question ends with the assistant's mark and a line break, and an answer begins with a letter: they part there.
-  const [first, second] = [question, whole.slice(question.length)].map((text) => [...tokenizer.encode(text, { special: false })]);
+  const [whole, question] = [
+    template.render(messages(dialogue), false),
+    template.render(messages(dialogue).slice(0, -1), true),
+  ];
+  // The question ends with the assistant's mark and a line break, and an answer begins with a
+  // letter: they part there.
+  const [first, second] = [question, whole.slice(question.length)].map((text) => [
+    ...tokenizer.encode(text, { special: false }),
+  ]);
   return { ids: [...first, ...second], answer: first.length };
 }
 
 /** The dialogues of a step in rows; what is left over when all rows are full is left out. */
 function rowsAt(step: number, seed: number, reader: Reader): Tokens[][] {
-  const drawn = Array.from({ length: DIALOGUES }, (_, n) => tokensOf(baseDialogue(seed, step * DIALOGUES + n), reader));
-  const rows = pack(drawn.map(({ ids }) => ids.length), [...drawn.keys()], LENGTH);
+  const drawn = Array.from({ length: DIALOGUES }, (_, n) =>
+    tokensOf(baseDialogue(seed, step * DIALOGUES + n), reader),
+  );
+  const rows = pack(
+    drawn.map(({ ids }) => ids.length),
+    [...drawn.keys()],
+    LENGTH,
+  );
   return rows.slice(0, ROWS).map((row) => row.map((index) => drawn[index]));
 }
 
-/** What `languageLoss` takes with { rows: ROWS, length: LENGTH, trained: ROWS · LENGTH, packed: true }. */
+/**
+ * What `languageLoss` takes with { rows: ROWS, length: LENGTH, trained: ROWS · LENGTH, packed: true
+ * }.
+ */
 export function batchAt(step: number, seed: number, reader: Reader): BatchInputs {
   const size = ROWS * LENGTH;
-  const [ids, positions, segments, labels, weights] = [new Int32Array(size), new Int32Array(size), new Int32Array(size), new Int32Array(size), new Float32Array(size)];
+  const [ids, positions, segments, labels, weights] = [
+    new Int32Array(size),
+    new Int32Array(size),
+    new Int32Array(size),
+    new Int32Array(size),
+    new Float32Array(size),
+  ];
   rowsAt(step, seed, reader).forEach((row, r) => {
     let at = r * LENGTH;
     row.forEach(({ ids: own, answer }, segment) => {
@@ -65,8 +90,14 @@ export function batchAt(step: number, seed: number, reader: Reader): BatchInputs
     input_ids: int32([ROWS, LENGTH], ids),
     position_ids: int32([ROWS, LENGTH], positions),
     segments: int32([ROWS, LENGTH], segments),
-    trained: int32([size], Int32Array.from({ length: size }, (_, i) => i)),
+    trained: int32(
+      [size],
+      Int32Array.from({ length: size }, (_, i) => i),
+    ),
     labels: int32([size], labels),
-    label_weights: float32([size], weights.map((weight) => weight / total)),
+    label_weights: float32(
+      [size],
+      weights.map((weight) => weight / total),
+    ),
   };
 }

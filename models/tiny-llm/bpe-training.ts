@@ -1,15 +1,28 @@
-// A byte-level BPE learned from text (Sennrich et al. 2016, arXiv 1508.07909; on bytes as in GPT-2), as a tokenizer.json of Hugging Face.
+// A byte-level BPE learned from text (Sennrich et al. 2016, arXiv 1508.07909; on bytes as in
+// GPT-2), as a tokenizer.json of Hugging Face.
 
-/** The split before the merges, as Qwen 2 has it (llama.cpp: "qwen2"): each digit alone, so that numbers are copied digit by digit. */
+/**
+ * The split before the merges, as Qwen 2 has it (llama.cpp: "qwen2"): each digit alone, so that
+ * numbers are copied digit by digit.
+ */
 const SPLIT = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
 /** The same for this Node, which knows no (?i: …). */
-const split = new RegExp(SPLIT.replace("(?i:'s|'t|'re|'ve|'m|'ll|'d)", "'(?:[sStTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])"), 'gu');
+const split = new RegExp(
+  SPLIT.replace("(?i:'s|'t|'re|'ve|'m|'ll|'d)", "'(?:[sStTmMdD]|[rR][eE]|[vV][eE]|[lL][lL])"),
+  'gu',
+);
 
-/** The letter of each byte: printable ones stand for themselves, the others are moved to U+0100 and on. */
+/**
+ * The letter of each byte: printable ones stand for themselves, the others are moved to U+0100 and
+ * on.
+ */
 const byteLetters: readonly string[] = (() => {
   let next = 256;
-  const isPrintable = (byte: number): boolean => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
-  return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(isPrintable(byte) ? byte : next++));
+  const isPrintable = (byte: number): boolean =>
+    (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
+  return Array.from({ length: 256 }, (_, byte) =>
+    String.fromCodePoint(isPrintable(byte) ? byte : next++),
+  );
 })();
 
 export interface BpeOptions {
@@ -27,8 +40,9 @@ interface Word {
 }
 
 /**
- * The content of tokenizer.json. The most frequent pair of neighbours within a word is merged, again and again; of equally
- * frequent ones the first by code units: the same text gives the same file. Fewer tokens than `size` where no pair is left that occurs twice.
+ * The content of tokenizer.json. The most frequent pair of neighbours within a word is merged,
+ * again and again; of equally frequent ones the first by code units: the same text gives the same
+ * file. Fewer tokens than `size` where no pair is left that occurs twice.
  */
 export function trainBpe({ texts, special, size }: BpeOptions) {
   const words = wordsOf(texts);
@@ -46,9 +60,13 @@ export function trainBpe({ texts, special, size }: BpeOptions) {
 
 function wordsOf(texts: Iterable<string>): Word[] {
   const counts = new Map<string, number>();
-  for (const text of texts) for (const [word] of text.matchAll(split)) counts.set(word, (counts.get(word) ?? 0) + 1);
+  for (const text of texts)
+    for (const [word] of text.matchAll(split)) counts.set(word, (counts.get(word) ?? 0) + 1);
   const encoder = new TextEncoder();
-  return Array.from(counts, ([word, count]) => ({ symbols: Array.from(encoder.encode(word), (byte) => byteLetters[byte]), count }));
+  return Array.from(counts, ([word, count]) => ({
+    symbols: Array.from(encoder.encode(word), (byte) => byteLetters[byte]),
+    count,
+  }));
 }
 
 type Pair = readonly [string, string];
@@ -61,7 +79,10 @@ function mostFrequent(words: readonly Word[]): Pair | undefined {
       counts.set(key, (counts.get(key) ?? 0) + count);
     }
   }
-  const best = [...counts].reduce((a, b) => (b[1] > a[1] || (b[1] === a[1] && b[0] < a[0]) ? b : a), ['', 1]);
+  const best = [...counts].reduce(
+    (a, b) => (b[1] > a[1] || (b[1] === a[1] && b[0] < a[0]) ? b : a),
+    ['', 1],
+  );
   if (best[1] < 2) return undefined;
   const [left, right] = best[0].split(' ');
   return [left, right];
@@ -78,8 +99,18 @@ function merge(word: Word, [left, right]: Pair): void {
   }
 }
 
-function tokenizerFile(special: readonly string[], vocabulary: readonly string[], merges: readonly string[]) {
-  const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+function tokenizerFile(
+  special: readonly string[],
+  vocabulary: readonly string[],
+  merges: readonly string[],
+) {
+  const flags = {
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: true,
+  };
   return {
     version: '1.0',
     truncation: null,

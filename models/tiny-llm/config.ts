@@ -8,7 +8,10 @@ export const END = '<|end|>';
 export const PAD = '<|pad|>';
 /** By id. Those of the roles are what the template writes. */
 export const specialTokens = [PAD, END, '<|system|>', '<|user|>', '<|assistant|>'] as const;
-/** Pieces beyond about 800 occur less than once in a thousand dialogues: too rarely for their embeddings to be learned. */
+/**
+ * Pieces beyond about 800 occur less than once in a thousand dialogues: too rarely for their
+ * embeddings to be learned.
+ */
 export const VOCABULARY = 1024;
 
 const id = (token: (typeof specialTokens)[number]): number => specialTokens.indexOf(token);

@@ -1,4 +1,5 @@
-// Stage 3 of the embedded language model: the averaged weights as a Hugging Face folder, in float16.
+// Stage 3 of the embedded language model: the averaged weights as a Hugging Face folder, in
+// float16.
 //
 //   npx tsx models/tiny-llm/pack.ts
 //
@@ -16,10 +17,20 @@ const AVERAGE = 'average:';
 
 const { tensors, metadata } = openSafetensors(stateFile);
 const averaged = [...tensors].filter(([name]) => name.startsWith(AVERAGE));
-const weights = new Map(averaged.map(([name, tensor]) => [name.slice(AVERAGE.length), fromFloat32(readFloat32(tensor), 'float16')] as const));
-const json = (name: string, content: object): void => writeFileAtomically(folder + name, `${JSON.stringify(content, null, 2)}\n`);
+const weights = new Map(
+  averaged.map(
+    ([name, tensor]) =>
+      [name.slice(AVERAGE.length), fromFloat32(readFloat32(tensor), 'float16')] as const,
+  ),
+);
+const json = (name: string, content: object): void =>
+  writeFileAtomically(folder + name, `${JSON.stringify(content, null, 2)}\n`);
 
 writeFileAtomically(`${folder}model.safetensors`, serialize(weights, { format: 'pt' }));
 json('config.json', { ...configFile, torch_dtype: 'float16' });
-json('generation_config.json', { eos_token_id: configFile.eos_token_id, pad_token_id: configFile.pad_token_id, do_sample: false });
+json('generation_config.json', {
+  eos_token_id: configFile.eos_token_id,
+  pad_token_id: configFile.pad_token_id,
+  do_sample: false,
+});
 console.log(`packed ${weights.size} weights after ${metadata.step} steps`);

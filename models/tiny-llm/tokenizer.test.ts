@@ -1,4 +1,5 @@
-// The tokenizer's files are what the script writes, and give transformers' ids; the trainer merges what is frequent.
+// The tokenizer's files are what the script writes, and give transformers' ids; the trainer merges
+// what is frequent.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -10,7 +11,12 @@ import { tokenizerFiles } from './tokenizer.ts';
 
 interface Golden {
   readonly texts: readonly { readonly text: string; readonly ids: number[] }[];
-  readonly chats: readonly { readonly messages: readonly ChatMessage[]; readonly add_generation_prompt: boolean; readonly text: string; readonly ids: number[] }[];
+  readonly chats: readonly {
+    readonly messages: readonly ChatMessage[];
+    readonly add_generation_prompt: boolean;
+    readonly text: string;
+    readonly ids: number[];
+  }[];
 }
 
 const folder = fileURLToPath(new URL('.', import.meta.url));
@@ -19,7 +25,8 @@ const golden: Golden = JSON.parse(readFileSync('reference/golden/tiny_llm_tokeni
 const tokenizer = readTextTokenizer(folder);
 
 test('the files are those that the script writes', () => {
-  for (const [name, text] of Object.entries(tokenizerFiles())) assert.equal(readFileSync(folder + name, 'utf8'), text, name);
+  for (const [name, text] of Object.entries(tokenizerFiles()))
+    assert.equal(readFileSync(folder + name, 'utf8'), text, name);
 });
 
 test("100 texts have transformers' ids, and come back whole", () => {

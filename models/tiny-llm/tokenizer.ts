@@ -28,5 +28,6 @@ export const tokenizerFiles = (): Readonly<Record<string, string>> => ({
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const folder = fileURLToPath(new URL('.', import.meta.url));
-  for (const [name, text] of Object.entries(tokenizerFiles())) writeFileAtomically(folder + name, text);
+  for (const [name, text] of Object.entries(tokenizerFiles()))
+    writeFileAtomically(folder + name, text);
 }

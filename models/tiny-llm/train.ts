@@ -1,8 +1,10 @@
-// Stage 2 of the embedded language model: all its weights, from nothing, on dialogues that dialogues.ts writes.
+// Stage 2 of the embedded language model: all its weights, from nothing, on dialogues that
+// dialogues.ts writes.
 //
 //   npx tsx models/tiny-llm/train.ts [steps]
 //
-// Continues from .cache/tiny-llm/state.safetensors where that is there. Then: npx tsx models/tiny-llm/pack.ts
+// Continues from .cache/tiny-llm/state.safetensors where that is there. Then: npx tsx
+// models/tiny-llm/pack.ts
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chatTemplate } from '../../src/tokenizer/chat.ts';
@@ -28,10 +30,19 @@ export function openReader(): Reader {
   return { tokenizer, template };
 }
 
-export function tinyTraining(totalSteps: number, file: string, saveEvery = 100): Promise<FullTraining> {
+export function tinyTraining(
+  totalSteps: number,
+  file: string,
+  saveEvery = 100,
+): Promise<FullTraining> {
   const reader = openReader();
   return fullTraining({
-    graph: languageLoss(tinyLanguageModel, { rows: ROWS, length: LENGTH, trained: ROWS * LENGTH, packed: true }),
+    graph: languageLoss(tinyLanguageModel, {
+      rows: ROWS,
+      length: LENGTH,
+      trained: ROWS * LENGTH,
+      packed: true,
+    }),
     seed: SEED,
     learningRate: 2e-3,
     optimiser: adamWithCosine({ beta2: 0.98, warmup: 50, totalSteps }),
@@ -48,4 +59,5 @@ async function main(totalSteps: number): Promise<void> {
   await report('text', totalSteps, training.steps());
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main(Number(process.argv[2] ?? STEPS));
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  await main(Number(process.argv[2] ?? STEPS));

@@ -1,8 +1,15 @@
-// Writes the example's dialogues to data/customer_service, or prints some of the base's: npx tsx models/tiny-llm/write.ts [print [count]]
+// Writes the example's dialogues to data/customer_service, or prints some of the base's: npx tsx
+// models/tiny-llm/write.ts [print [count]]
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ChatMessage } from '../../src/tokenizer/chat.ts';
-import { baseDialogue, type Dialogue, exampleEvaluation, exampleGeneral, exampleTraining } from './dialogues.ts';
+import {
+  baseDialogue,
+  type Dialogue,
+  exampleEvaluation,
+  exampleGeneral,
+  exampleTraining,
+} from './dialogues.ts';
 
 export const SEED = 20240607;
 
@@ -15,7 +22,13 @@ export const messages = ({ system, question, answer }: Dialogue): ChatMessage[] 
 const line = (fields: object): string => `${JSON.stringify(fields)}\n`;
 const trainingLine = (dialogue: Dialogue): string => line({ messages: messages(dialogue) });
 /** `facts` must appear in a right answer, `forbidden` must not. */
-const judgedLine = (dialogue: Dialogue): string => line({ topic: dialogue.topic, messages: messages(dialogue), facts: dialogue.facts, forbidden: dialogue.forbidden });
+const judgedLine = (dialogue: Dialogue): string =>
+  line({
+    topic: dialogue.topic,
+    messages: messages(dialogue),
+    facts: dialogue.facts,
+    forbidden: dialogue.forbidden,
+  });
 
 /** The three files of the example as text, by name. */
 export const exampleFiles = (): Readonly<Record<string, string>> => ({
@@ -26,7 +39,8 @@ export const exampleFiles = (): Readonly<Record<string, string>> => ({
 
 function main([mode, count = '20']: readonly string[]): void {
   if (mode === 'print') {
-    for (let i = 0; i < Number(count); i++) process.stdout.write(trainingLine(baseDialogue(SEED, i)));
+    for (let i = 0; i < Number(count); i++)
+      process.stdout.write(trainingLine(baseDialogue(SEED, i)));
     return;
   }
   const folder = fileURLToPath(new URL('../../data/customer_service/', import.meta.url));

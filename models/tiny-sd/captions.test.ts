@@ -11,6 +11,9 @@ test('every piece of the captions comes back from the small table as itself', as
   const next = sequence(3, 1);
   for (let picture = 0; picture < 1264; picture++) {
     const ids = captionIds(tokenizer, combinationOf(1, picture), next);
-    assert.deepEqual(smallIds(ids, tokenizer).map((row) => fullId(row, tokenizer)), ids);
+    assert.deepEqual(
+      smallIds(ids, tokenizer).map((row) => fullId(row, tokenizer)),
+      ids,
+    );
   }
 });

@@ -1,9 +1,13 @@
-// The captions that the embedded base learns from, as token ids, new for every time a picture is seen.
+// The captions that the embedded base learns from, as token ids, new for every time a picture is
+// seen.
 
 import type { ClipTokenizer } from '../../src/tokenizer/clip.ts';
 import { describe, describeInPart, type Combination } from './draw.ts';
 
-/** Ids below this, but the last, are the most frequent pieces of CLIP's vocabulary: only these have an embedding in the base. */
+/**
+ * Ids below this, but the last, are the most frequent pieces of CLIP's vocabulary: only these have
+ * an embedding in the base.
+ */
 export const KNOWN_TOKENS = 12_000;
 /** The one piece of the captions that is rarer, `umbrella</w>`: it has the last row. */
 const RARE_PIECE = 17_143;
@@ -16,15 +20,28 @@ const FIRST_WORD = 512;
  * words that mean nothing, so that the base draws plainly what it understands of a prompt, and a
  * style's words are free for an adapter.
  */
-export function captionIds(tokenizer: ClipTokenizer, combination: Combination, next: () => number): Int32Array {
-  const ids = tokenizer.encode(next() < 0.1 ? '' : next() < 0.15 ? describeInPart(combination, next()) : describe(combination, next()));
+export function captionIds(
+  tokenizer: ClipTokenizer,
+  combination: Combination,
+  next: () => number,
+): Int32Array {
+  const ids = tokenizer.encode(
+    next() < 0.1
+      ? ''
+      : next() < 0.15
+        ? describeInPart(combination, next())
+        : describe(combination, next()),
+  );
   return next() < 0.2 ? withNoise(ids, tokenizer.eos, next) : ids;
 }
 
 function withNoise(ids: Int32Array, eos: number, next: () => number): Int32Array {
   const end = ids.indexOf(eos);
   const words = ids.subarray(1, end);
-  const strangers = Array.from({ length: 1 + Math.floor(3 * next()) }, () => FIRST_WORD + Math.floor(next() * (RARE_ROW - FIRST_WORD)));
+  const strangers = Array.from(
+    { length: 1 + Math.floor(3 * next()) },
+    () => FIRST_WORD + Math.floor(next() * (RARE_ROW - FIRST_WORD)),
+  );
   const all = next() < 0.75 ? [...strangers, ...words] : [...words, ...strangers];
   const out = new Int32Array(ids.length).fill(eos);
   out.set([ids[0], ...all]);

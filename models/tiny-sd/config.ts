@@ -1,6 +1,9 @@
 // The sizes of the embedded base model.
 
-import { stableDiffusion15, type StableDiffusionConfig } from '../../src/models/stable-diffusion-config.ts';
+import {
+  stableDiffusion15,
+  type StableDiffusionConfig,
+} from '../../src/models/stable-diffusion-config.ts';
 
 /** Pixels along one side of the pictures it is trained on. */
 export const PICTURE_SIDE = 128;
@@ -11,7 +14,12 @@ export const tinyStableDiffusion: StableDiffusionConfig = {
     sample_size: 32,
     block_out_channels: [48, 96, 128, 160],
     layers_per_block: 1,
-    down_block_types: ['DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'DownBlock2D'],
+    down_block_types: [
+      'DownBlock2D',
+      'CrossAttnDownBlock2D',
+      'CrossAttnDownBlock2D',
+      'DownBlock2D',
+    ],
     up_block_types: ['UpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D'],
     attention_head_dim: 4,
     cross_attention_dim: 64,

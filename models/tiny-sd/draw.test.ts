@@ -23,10 +23,14 @@ test('pictures come out as planes in the order of their indices', async () => {
   const { svg, caption } = drawBasePicture(3, 6);
   const rgb = await renderSvg(svg, 32);
   assert.equal(captions[1], caption);
-  const planes = Array.from({ length: 3 * 1024 }, (_, i) => rgb[3 * (i % 1024) + Math.floor(i / 1024)]);
+  const planes = Array.from(
+    { length: 3 * 1024 },
+    (_, i) => rgb[3 * (i % 1024) + Math.floor(i / 1024)],
+  );
   assert.deepEqual([...pixels.subarray(3 * 1024, 6 * 1024)], planes);
 });
 
 test('every kind of autoencoder picture renders', async () => {
-  for (let i = 0; i < 40; i++) assert.equal((await renderSvg(drawAutoencoderPicture(i).svg, 16)).length, 768);
+  for (let i = 0; i < 40; i++)
+    assert.equal((await renderSvg(drawAutoencoderPicture(i).svg, 16)).length, 768);
 });

@@ -1,4 +1,5 @@
-// The pictures the embedded base is trained on: sixteen subjects, ten colours, eight backgrounds, six wordings.
+// The pictures the embedded base is trained on: sixteen subjects, ten colours, eight backgrounds,
+// six wordings.
 import { renderSvg } from '../../src/dataset/image.ts';
 import { permutation, sequence } from '../../src/util/philox.ts';
 import { type Background, backgrounds, type Colour, colours, mix, plainSkin } from './colours.ts';
@@ -29,7 +30,9 @@ export interface Combination {
 const combinations: readonly Combination[] = names(subjects).flatMap((subject) =>
   names(colours).flatMap((colour) =>
     names(backgrounds)
-      .filter((background) => !(background === colour && (colour === 'white' || colour === 'black')))
+      .filter(
+        (background) => !(background === colour && (colour === 'white' || colour === 'black')),
+      )
       .map((background) => ({ subject, colour, background })),
   ),
 );
@@ -39,16 +42,24 @@ const article = (word: string): string => (/^[aeiou]/.test(word) ? 'an' : 'a');
 const wordings: readonly ((thing: string, a: string, background: string) => string)[] = [
   (thing, a, background) => `${a} ${thing} on ${article(background)} ${background} background`,
   (thing, _a, background) => `${thing}, ${background} background`,
-  (thing, a, background) => `a picture of ${a} ${thing} on ${article(background)} ${background} background`,
-  (thing, a, background) => `${a} ${thing} in front of ${article(background)} ${background} background`,
+  (thing, a, background) =>
+    `a picture of ${a} ${thing} on ${article(background)} ${background} background`,
+  (thing, a, background) =>
+    `${a} ${thing} in front of ${article(background)} ${background} background`,
   (thing, a, background) => `a drawing of ${a} ${thing}, ${background} background`,
   (thing, a, background) => `${background} background, ${a} ${thing}`,
 ];
 
-/** Streams of the generator: the order of combinations takes one for each round, a picture's own draws one each. */
+/**
+ * Streams of the generator: the order of combinations takes one for each round, a picture's own
+ * draws one each.
+ */
 const PICTURE_STREAM = 0x10000;
 
-/** What picture number `index` of `seed` shows. Each run of `combinations.length` pictures shows every combination once, in an order of its own. */
+/**
+ * What picture number `index` of `seed` shows. Each run of `combinations.length` pictures shows
+ * every combination once, in an order of its own.
+ */
 export function combinationOf(seed: number, index: number): Combination {
   const order = permutation(seed, Math.floor(index / combinations.length), combinations.length);
   const chosen = combinations[order[index % combinations.length] ?? 0];
@@ -82,13 +93,17 @@ export function describe({ subject, colour, background }: Combination, u: number
 }
 
 function drawCombination({ subject, colour, background }: Combination, next: () => number): string {
-  const between = (low: number, high: number): number => Number((low + (high - low) * next()).toFixed(2));
+  const between = (low: number, high: number): number =>
+    Number((low + (high - low) * next()).toFixed(2));
   const size = between(1.06, 1.26);
   const flip = next() < 0.5 ? -1 : 1;
   const [x, y, turn] = [between(-6, 6), between(-5, 5), between(-5, 5)];
   const place = `translate(${64 + x},${64 + y}) rotate(${turn}) scale(${(size * flip).toFixed(3)},${size})`;
-  const ground = next() < 0.5 ? '' : groundBand(backgrounds[background], 64 + y + 30 * size, 64 + x, next);
-  return frame(`<rect width="${SIDE}" height="${SIDE}" fill="${backgrounds[background]}"/>${ground}<g transform="${place}">${drawSubject(subject, plainSkin(colour))}</g>`);
+  const ground =
+    next() < 0.5 ? '' : groundBand(backgrounds[background], 64 + y + 30 * size, 64 + x, next);
+  return frame(
+    `<rect width="${SIDE}" height="${SIDE}" fill="${backgrounds[background]}"/>${ground}<g transform="${place}">${drawSubject(subject, plainSkin(colour))}</g>`,
+  );
 }
 
 /** A darker floor that begins at `top`, with a soft shadow under the subject at `x`. */
@@ -111,12 +126,21 @@ export interface RenderedPictures {
 }
 
 /** Draws pictures `start` … `start + count - 1` of `seed`. */
-export async function renderBasePictures(seed: number, count: number, size = SIDE, start = 0): Promise<RenderedPictures> {
+export async function renderBasePictures(
+  seed: number,
+  count: number,
+  size = SIDE,
+  start = 0,
+): Promise<RenderedPictures> {
   return renderPictures((i) => drawBasePicture(seed, start + i), count, size);
 }
 
 /** Renders `draw(0 … count - 1)`, a few at a time. */
-export async function renderPictures(draw: (index: number) => DrawnPicture, count: number, size: number): Promise<RenderedPictures> {
+export async function renderPictures(
+  draw: (index: number) => DrawnPicture,
+  count: number,
+  size: number,
+): Promise<RenderedPictures> {
   const pixels = new Uint8Array(count * 3 * size * size);
   const captions: string[] = new Array<string>(count).fill('');
   let nextIndex = 0;
@@ -124,7 +148,10 @@ export async function renderPictures(draw: (index: number) => DrawnPicture, coun
     for (let i = nextIndex++; i < count; i = nextIndex++) {
       const { svg, caption } = draw(i);
       captions[i] = caption;
-      toPlanes(await renderSvg(svg, size), pixels.subarray(i * 3 * size * size, (i + 1) * 3 * size * size));
+      toPlanes(
+        await renderSvg(svg, size),
+        pixels.subarray(i * 3 * size * size, (i + 1) * 3 * size * size),
+      );
     }
   };
   await Promise.all(Array.from({ length: 4 }, worker));

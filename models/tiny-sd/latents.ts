@@ -9,10 +9,19 @@ import { PICTURE_SIDE, tinyStableDiffusion as config } from './config.ts';
 export const latentSide = PICTURE_SIDE / latentFactor(config.vae);
 export const latentSize = config.vae.latent_channels * latentSide * latentSide;
 
-/** Means of the moments [count, channels, side, side] of pictures given as bytes [count, 3, S, S]. */
-export async function encodePictures(pixels: Uint8Array, count: number, weights: ReadonlyMap<string, Tensor>, batch = 16): Promise<Float32Array> {
+/**
+ * Means of the moments [count, channels, side, side] of pictures given as bytes [count, 3, S, S].
+ */
+export async function encodePictures(
+  pixels: Uint8Array,
+  count: number,
+  weights: ReadonlyMap<string, Tensor>,
+  batch = 16,
+): Promise<Float32Array> {
   const graph = encoderGraph(config.vae, [batch, 3, PICTURE_SIDE, PICTURE_SIDE]);
-  const own = new Map(graph.parameters.flatMap(({ name }) => [[name, weights.get(name) as Tensor] as const])); // the autoencoder has them all
+  const own = new Map(
+    graph.parameters.flatMap(({ name }) => [[name, weights.get(name) as Tensor] as const]),
+  ); // the autoencoder has them all
   const program = await compile(graph, { weights: own });
   const size = 3 * PICTURE_SIDE * PICTURE_SIDE;
   const latents = new Float32Array(count * latentSize);
@@ -20,8 +29,13 @@ export async function encodePictures(pixels: Uint8Array, count: number, weights:
     const data = new Float32Array(batch * size);
     const bytes = pixels.subarray(start * size, Math.min(count, start + batch) * size);
     bytes.forEach((byte, i) => (data[i] = byte / 127.5 - 1));
-    const { mean: means } = await program.run({ pixels: { dtype: 'float32', shape: [batch, 3, PICTURE_SIDE, PICTURE_SIDE], data } });
-    latents.set((means.data as Float32Array).subarray(0, (bytes.length / size) * latentSize), start * latentSize);
+    const { mean: means } = await program.run({
+      pixels: { dtype: 'float32', shape: [batch, 3, PICTURE_SIDE, PICTURE_SIDE], data },
+    });
+    latents.set(
+      (means.data as Float32Array).subarray(0, (bytes.length / size) * latentSize),
+      start * latentSize,
+    );
   }
   await program.release();
   return latents;

@@ -1,4 +1,5 @@
-// The loss graphs that the embedded base is trained with: its autoencoder's, and its UNet's with the text encoder.
+// The loss graphs that the embedded base is trained with: its autoencoder's, and its UNet's with
+// the text encoder.
 
 import { Builder } from '../../src/graph/builder.ts';
 import type { Graph, Value } from '../../src/graph/graph.ts';
@@ -13,13 +14,18 @@ const CHROMA_WEIGHT = 2;
 const ANCHOR_WEIGHT = 1;
 const KL_WEIGHT = 1e-6;
 
-const mean = (g: Builder, x: Value) => g.reduceMean(x, x.shape.map((_, axis) => axis));
+const mean = (g: Builder, x: Value) =>
+  g.reduceMean(
+    x,
+    x.shape.map((_, axis) => axis),
+  );
 
 /**
  * MSE + L1 + L1 of the differences between neighbouring pixels + 2 · L1 of the pictures pooled 8×8
- * + 2 · L1 of the colour differences R − G and B − G, pooled 4×4, without which green and purple are
- * learnt last + L1 between the first three latent channels and the picture pooled to their size,
- * without which the encoder spent three of its four channels on one direction of colour + 1e-6 · KL(N(mean, exp(logvar)) ‖ N(0, 1)). Inputs: pixels [n, 3, side, side] in [−1, 1], and
+ * + 2 · L1 of the colour differences R − G and B − G, pooled 4×4, without which green and purple
+ * are learnt last + L1 between the first three latent channels and the picture pooled to their
+ * size, without which the encoder spent three of its four channels on one direction of colour +
+ * 1e-6 · KL(N(mean, exp(logvar)) ‖ N(0, 1)). Inputs: pixels [n, 3, side, side] in [−1, 1], and
  * noise of the moments' shape, with which the latent is drawn.
  */
 export function autoencoderLoss({ vae }: StableDiffusionConfig, n: number, side: number): Graph {
@@ -39,7 +45,10 @@ export function autoencoderLoss({ vae }: StableDiffusionConfig, n: number, side:
     g.mul(anchor(g, moments.mean, pixels), ANCHOR_WEIGHT),
     g.mul(divergence(g, moments), KL_WEIGHT),
   ];
-  g.output('loss', terms.reduce((sum, term) => g.add(sum, term)));
+  g.output(
+    'loss',
+    terms.reduce((sum, term) => g.add(sum, term)),
+  );
   return g.finish();
 }
 
@@ -71,14 +80,35 @@ function divergence(g: Builder, { mean: mu, logvar }: { mean: Value; logvar: Val
   return g.mul(g.reduceMean(g.reduceSum(terms, [1, 2, 3]), [0]), 0.5);
 }
 
-/** The noise-prediction loss through text encoder and UNet. Inputs: input_ids, noisy_latents, timesteps, target, weights. */
-export function diffusionLoss(config: StableDiffusionConfig, n: number, side: number, tokens: number): Graph {
+/**
+ * The noise-prediction loss through text encoder and UNet. Inputs: input_ids, noisy_latents,
+ * timesteps, target, weights.
+ */
+export function diffusionLoss(
+  config: StableDiffusionConfig,
+  n: number,
+  side: number,
+  tokens: number,
+): Graph {
   const g = new Builder('diffusion');
   const shape = [n, config.unet.in_channels, side, side];
-  const context = clipTextEncoder(g, config.textEncoder, g.input('input_ids', 'int32', [n, tokens]));
+  const context = clipTextEncoder(
+    g,
+    config.textEncoder,
+    g.input('input_ids', 'int32', [n, tokens]),
+  );
   const latents = g.input('noisy_latents', 'float32', shape);
-  const prediction = unet(g, config.unet, { latents, timesteps: g.input('timesteps', 'float32', [n]), context });
-  const loss = noisePredictionLoss(g, prediction, g.input('target', 'float32', shape), g.input('weights', 'float32', [n]));
+  const prediction = unet(g, config.unet, {
+    latents,
+    timesteps: g.input('timesteps', 'float32', [n]),
+    context,
+  });
+  const loss = noisePredictionLoss(
+    g,
+    prediction,
+    g.input('target', 'float32', shape),
+    g.input('weights', 'float32', [n]),
+  );
   g.output('loss', loss);
   return g.finish();
 }

@@ -20,5 +20,9 @@ export function stateFile(stage: string): string {
 export function averagedWeights(stage: string): Map<string, Tensor> {
   const { tensors } = openSafetensors(stateFile(stage));
   const averaged = [...tensors].filter(([name]) => name.startsWith('average:'));
-  return new Map(averaged.map(([name, external]) => [name.slice('average:'.length), readTensor(external)] as const));
+  return new Map(
+    averaged.map(
+      ([name, external]) => [name.slice('average:'.length), readTensor(external)] as const,
+    ),
+  );
 }

@@ -36,14 +36,25 @@ function cropsAt(pictures: Uint8Array, step: number): BatchInputs {
   }
   const latentSide = CROP / latentFactor(config.vae);
   const shape = [BATCH, config.vae.latent_channels, latentSide, latentSide];
-  const noise = normals(SEED + 1, step, new Float32Array(shape.reduce((product, dim) => product * dim, 1)));
+  const noise = normals(
+    SEED + 1,
+    step,
+    new Float32Array(shape.reduce((product, dim) => product * dim, 1)),
+  );
   return {
     pixels: { dtype: 'float32', shape: [BATCH, 3, CROP, CROP], data: pixels },
     noise: { dtype: 'float32', shape, data: noise },
   };
 }
 
-function copyCrop(pictures: Uint8Array, picture: number, left: number, top: number, out: Float32Array, n: number): void {
+function copyCrop(
+  pictures: Uint8Array,
+  picture: number,
+  left: number,
+  top: number,
+  out: Float32Array,
+  n: number,
+): void {
   for (let c = 0; c < 3; c++) {
     for (let y = 0; y < CROP; y++) {
       const from = ((picture * 3 + c) * PICTURE_SIDE + top + y) * PICTURE_SIDE + left;
@@ -61,7 +72,8 @@ function quietStart(): Map<string, Tensor> {
   const { latent_channels: channels } = config.vae;
   const first = warmStart();
   const bias = new Float32Array(2 * channels).fill(0).fill(-6, channels);
-  const weight = first.get('vae.quant_conv.weight')?.data as Float32Array | undefined; // float32 as every state is
+  // float32 as every state is
+  const weight = first.get('vae.quant_conv.weight')?.data as Float32Array | undefined;
   if (weight !== undefined) weight.fill(0, weight.length / 2);
   const old = first.get('vae.quant_conv.bias')?.data as Float32Array | undefined; // as above
   if (old !== undefined) bias.set(old.subarray(0, channels));
@@ -70,11 +82,16 @@ function quietStart(): Map<string, Tensor> {
 
 /** The averaged weights of an earlier run, where there is one. */
 function warmStart(): Map<string, Tensor> {
-  return existsSync(stateFile('autoencoder-first')) ? averagedWeights('autoencoder-first') : new Map();
+  return existsSync(stateFile('autoencoder-first'))
+    ? averagedWeights('autoencoder-first')
+    : new Map();
 }
 
 /** The trained autoencoder, continuing from its state file. */
-export async function autoencoderTraining(totalSteps: number, batchAt: (step: number) => BatchInputs) {
+export async function autoencoderTraining(
+  totalSteps: number,
+  batchAt: (step: number) => BatchInputs,
+) {
   return fullTraining({
     graph: autoencoderLoss(config, BATCH, CROP),
     seed: SEED,

@@ -1,4 +1,5 @@
-// Stage 2 of the embedded base: UNet and text encoder together, from nothing, on the latents of drawn pictures.
+// Stage 2 of the embedded base: UNet and text encoder together, from nothing, on the latents of
+// drawn pictures.
 //
 //   npx tsx models/tiny-sd/train-diffusion.ts [steps]
 //
@@ -29,7 +30,10 @@ const PICTURE_SEED = 1;
 const BATCH = 16;
 const TOKENS = 77;
 const SEED = 20_242;
-/** Each channel's noise is shifted by this times a normal number; without it backgrounds are not obeyed. */
+/**
+ * Each channel's noise is shifted by this times a normal number; without it backgrounds are not
+ * obeyed.
+ */
 const NOISE_OFFSET = 0.3;
 
 export const diffusionSteps = 8300;
@@ -44,9 +48,9 @@ export const trainedConfig: StableDiffusionConfig = {
 const MEAN_EMPHASIS = 3;
 
 /**
- * Weight of a sample: σ, between the noise's loss (1) and the picture's (σ²). With equal weights the
- * loss is nearly all fine detail, and after 3,400 steps colours and backgrounds were obeyed but not
- * the subject, which is decided where the noise is strong.
+ * Weight of a sample: σ, between the noise's loss (1) and the picture's (σ²). With equal weights
+ * the loss is nearly all fine detail, and after 3,400 steps colours and backgrounds were obeyed but
+ * not the subject, which is decided where the noise is strong.
  */
 const emphasis = (t: number) => Math.min(8, Math.max(0.5, schedule.sigmas[t])) / MEAN_EMPHASIS;
 
@@ -64,7 +68,11 @@ const schedule = noiseSchedule(tinyStableDiffusion.scheduler);
 function batchAt({ latents, tokenizer }: Data, step: number): BatchInputs {
   const next = sequence(SEED, 1 + step);
   const noise = normals(SEED, step, new Float32Array(BATCH * latentSize));
-  const offsets = normals(SEED + 1, step, new Float32Array(BATCH * tinyStableDiffusion.vae.latent_channels));
+  const offsets = normals(
+    SEED + 1,
+    step,
+    new Float32Array(BATCH * tinyStableDiffusion.vae.latent_channels),
+  );
   const area = latentSide * latentSide;
   noise.forEach((value, i) => (noise[i] = value + NOISE_OFFSET * offsets[Math.floor(i / area)]));
   const ids = new Int32Array(BATCH * TOKENS);
@@ -73,7 +81,13 @@ function batchAt({ latents, tokenizer }: Data, step: number): BatchInputs {
   for (let n = 0; n < BATCH; n++) {
     const picture = Math.floor(next() * PICTURES);
     timesteps[n] = timestep(next(), next());
-    ids.set(smallIds(captionIds(tokenizer, combinationOf(PICTURE_SEED, picture), next), tokenizer).subarray(0, TOKENS), n * TOKENS);
+    ids.set(
+      smallIds(
+        captionIds(tokenizer, combinationOf(PICTURE_SEED, picture), next),
+        tokenizer,
+      ).subarray(0, TOKENS),
+      n * TOKENS,
+    );
     const own = [n * latentSize, (n + 1) * latentSize] as const;
     const x0 = latents.subarray(picture * latentSize, (picture + 1) * latentSize);
     addNoise(schedule, x0, noise.subarray(...own), timesteps[n], noisy.subarray(...own));
@@ -88,7 +102,10 @@ function batchAt({ latents, tokenizer }: Data, step: number): BatchInputs {
   };
 }
 
-/** Latents of the training pictures, divided by their deviation, which stage 3 finds again in a file. */
+/**
+ * Latents of the training pictures, divided by their deviation, which stage 3 finds again in a
+ * file.
+ */
 async function trainingLatents(): Promise<Float32Array> {
   const { pixels } = await renderBasePictures(PICTURE_SEED, PICTURES);
   const latents = await encodePictures(pixels, PICTURES, averagedWeights('autoencoder'));
@@ -98,9 +115,11 @@ async function trainingLatents(): Promise<Float32Array> {
 }
 
 /** The levels that see the whole picture, and the first that reads from them. */
-const DEEP = /^unet\.(down_blocks\.1\.downsamplers|down_blocks\.[23]|mid_block|up_blocks\.[01]|up_blocks\.2\.resnets\.0)\./;
+const DEEP =
+  /^unet\.(down_blocks\.1\.downsamplers|down_blocks\.[23]|mid_block|up_blocks\.[01]|up_blocks\.2\.resnets\.0)\./;
 /** The layers that carry the stream from one block to the next. */
-const CARRIERS = /\.(conv_shortcut|downsamplers\.0\.conv|upsamplers\.0\.conv|proj_in|proj_out|conv2)\.weight$/;
+const CARRIERS =
+  /\.(conv_shortcut|downsamplers\.0\.conv|upsamplers\.0\.conv|proj_in|proj_out|conv2)\.weight$/;
 
 /**
  * Deep levels whose carriers keep the size of what they carry: PyTorch's usual first weights shrink
@@ -110,13 +129,22 @@ const CARRIERS = /\.(conv_shortcut|downsamplers\.0\.conv|upsamplers\.0\.conv|pro
  */
 function deepStart(parameters: Graph['parameters']): Map<string, Tensor> {
   const drawn = initialWeights(parameters, SEED + 2);
-  const earlier = existsSync(stateFile('diffusion-first')) ? averagedWeights('diffusion-first') : new Map<string, Tensor>();
+  const earlier = existsSync(stateFile('diffusion-first'))
+    ? averagedWeights('diffusion-first')
+    : new Map<string, Tensor>();
   return new Map(
     parameters.map(({ name, shape }) => {
       const known = earlier.get(name);
       if (known !== undefined && !DEEP.test(name)) return [name, known] as const;
       const data = drawn.get(name) ?? new Float32Array();
-      return [name, { dtype: 'float32', shape, data: CARRIERS.test(name) ? data.map((value) => value * Math.sqrt(3)) : data }] as const;
+      return [
+        name,
+        {
+          dtype: 'float32',
+          shape,
+          data: CARRIERS.test(name) ? data.map((value) => value * Math.sqrt(3)) : data,
+        },
+      ] as const;
     }),
   );
 }
@@ -140,6 +168,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const totalSteps = Number(process.argv[2] ?? diffusionSteps);
   const latents = await trainingLatents();
   const tokenizer = await createClipTokenizer();
-  const training = await diffusionTraining(totalSteps, (step) => batchAt({ latents, tokenizer }, step));
+  const training = await diffusionTraining(totalSteps, (step) =>
+    batchAt({ latents, tokenizer }, step),
+  );
   await report('diffusion', totalSteps, training.steps());
 }

@@ -7,12 +7,25 @@ import type { LoraModule } from './lora.ts';
 /** Streams of the generator that adapters draw from; batches and noise use others. */
 const FIRST_STREAM = 0x10a0_0000;
 
-/** A: kaiming_uniform(a = √5), that is U(−1/√fan_in, 1/√fan_in); B: zeros. Keyed by parameter name. */
-export function initialLora(modules: readonly LoraModule[], seed: number): Map<string, Tensor<'float32'>> {
+/**
+ * A: kaiming_uniform(a = √5), that is U(−1/√fan_in, 1/√fan_in); B: zeros. Keyed by parameter name.
+ */
+export function initialLora(
+  modules: readonly LoraModule[],
+  seed: number,
+): Map<string, Tensor<'float32'>> {
   const weights = new Map<string, Tensor<'float32'>>();
   modules.forEach(({ down, up }, index) => {
-    weights.set(down.name, { dtype: 'float32', shape: down.shape, data: kaiming(down.shape, seed, FIRST_STREAM + index) });
-    weights.set(up.name, { dtype: 'float32', shape: up.shape, data: new Float32Array(sizeOf(up.shape)) });
+    weights.set(down.name, {
+      dtype: 'float32',
+      shape: down.shape,
+      data: kaiming(down.shape, seed, FIRST_STREAM + index),
+    });
+    weights.set(up.name, {
+      dtype: 'float32',
+      shape: up.shape,
+      data: new Float32Array(sizeOf(up.shape)),
+    });
   });
   return weights;
 }

@@ -14,39 +14,85 @@ import { applyLora, type Layer, type LoraOptions, type LoraSize } from './lora.t
 /** Two layers of q, k, v and o; k and v of the second read what both may read. */
 function model(): Graph {
   const g = new Builder('model');
-  const [x, context] = [g.input('x', 'float32', [2, 3, 6]), g.input('context', 'float32', [2, 4, 6])];
-  const last = [x, context].reduce((hidden, other, i) => g.scoped(`layers.${i}`, () => {
-    const [q, k, v] = [linear(g, 'q', hidden, 6), linear(g, 'k', i === 0 ? hidden : other, 6), linear(g, 'v', i === 0 ? hidden : other, 6)];
-    return linear(g, 'o', g.attention(q, k, v, { q_num_heads: 2, kv_num_heads: 2, scale: 0.5, is_causal: false }), 6);
-  }), x);
+  const [x, context] = [
+    g.input('x', 'float32', [2, 3, 6]),
+    g.input('context', 'float32', [2, 4, 6]),
+  ];
+  const last = [x, context].reduce(
+    (hidden, other, i) =>
+      g.scoped(`layers.${i}`, () => {
+        const [q, k, v] = [
+          linear(g, 'q', hidden, 6),
+          linear(g, 'k', i === 0 ? hidden : other, 6),
+          linear(g, 'v', i === 0 ? hidden : other, 6),
+        ];
+        return linear(
+          g,
+          'o',
+          g.attention(q, k, v, { q_num_heads: 2, kv_num_heads: 2, scale: 0.5, is_causal: false }),
+          6,
+        );
+      }),
+    x,
+  );
   g.output('loss', g.reduceSum(g.mul(last, last), [0, 1, 2]));
   return g.finish();
 }
 
-const sizeOf = ({ path }: Layer): LoraSize => ({ rank: path.endsWith('k') ? 3 : 2, alpha: path.endsWith('k') ? 6 : 4 });
-const bindingsOf = (graph: Graph) => Object.fromEntries([...graph.inputs, ...graph.parameters].map(({ name, shape }) => [name, f64(shape, Float64Array.from(hashedUniforms(name, shape.reduce((a, b) => a * b, 1)), (u) => u - 0.3))]));
+const sizeOf = ({ path }: Layer): LoraSize => ({
+  rank: path.endsWith('k') ? 3 : 2,
+  alpha: path.endsWith('k') ? 6 : 4,
+});
+const bindingsOf = (graph: Graph) =>
+  Object.fromEntries(
+    [...graph.inputs, ...graph.parameters].map(({ name, shape }) => [
+      name,
+      f64(
+        shape,
+        Float64Array.from(
+          hashedUniforms(
+            name,
+            shape.reduce((a, b) => a * b, 1),
+          ),
+          (u) => u - 0.3,
+        ),
+      ),
+    ]),
+  );
 const gradientsOf = (graph: Graph) => {
   const wrt = graph.parameters.filter(({ name }) => name.includes('.lora_'));
   const gradients = differentiate(graph, { loss: 'loss', wrt });
   verify(gradients);
   return evaluate(gradients, bindingsOf(gradients));
 };
-const downs = ({ nodes }: Graph) => nodes.filter(({ op, inputs }) => op === 'Linear' && /lora_down/.test(inputs[1]?.name ?? '')).length;
+const downs = ({ nodes }: Graph) =>
+  nodes.filter(({ op, inputs }) => op === 'Linear' && /lora_down/.test(inputs[1]?.name ?? ''))
+    .length;
 
-const variants: Record<string, readonly [LoraOptions, (layer: Layer) => LoraSize | undefined, number]> = {
+const variants: Record<
+  string,
+  readonly [LoraOptions, (layer: Layer) => LoraSize | undefined, number]
+> = {
   'all layers': [{}, sizeOf, 5],
   'with a multiplier': [{ multiplier: 'multiplier' }, sizeOf, 5],
-  'of other scales': [{}, (layer) => ({ ...sizeOf(layer), alpha: layer.path.endsWith('v') ? 1 : 6 }), 8],
+  'of other scales': [
+    {},
+    (layer) => ({ ...sizeOf(layer), alpha: layer.path.endsWith('v') ? 1 : 6 }),
+    8,
+  ],
   'two of them': [{}, (layer) => (/q|v/.test(layer.path) ? sizeOf(layer) : undefined), 3],
 };
 for (const [name, [options, size, products]] of Object.entries(variants)) {
   test(`adapters that multiply together compute what they do apart: ${name}`, () => {
-    const [apart, together] = [false, true].map((flag) => applyLora(model(), size, { ...options, together: flag }));
+    const [apart, together] = [false, true].map((flag) =>
+      applyLora(model(), size, { ...options, together: flag }),
+    );
     assert.deepEqual(together.graph.parameters, apart.graph.parameters);
     assert.deepEqual(together.modules, apart.modules);
     assert.equal(downs(together.graph), products);
     verify(together.graph);
-    assertClose(gradientsOf(together.graph), gradientsOf(apart.graph), 1e-12, name); // another order of sums
+    // another order of sums
+    assertClose(gradientsOf(together.graph), gradientsOf(apart.graph), 1e-12, name);
   });
 }
 

@@ -40,8 +40,9 @@ export interface LoraOptions {
   readonly multiplier?: string;
   readonly reads?: (g: Builder, x: Value, layer: Layer) => Value;
   /**
-   * Linear layers of one module that read the same value, such as q, k and v of an attention, multiply it by their A in one
-   * product: less work where many tokens are trained, but more for one token. Not where `reads` gives each its own.
+   * Linear layers of one module that read the same value, such as q, k and v of an attention,
+   * multiply it by their A in one product: less work where many tokens are trained, but more for
+   * one token. Not where `reads` gives each its own.
    */
   readonly together?: boolean;
 }
@@ -92,7 +93,11 @@ export function adaptableLayers(graph: Graph): Layer[] {
  * Where `multiplier`, the name of a new float32 input of shape [], is given, the adapters' part is
  * multiplied by it. `reads` gives what an adapter reads in place of the layer's input.
  */
-export function applyLora(graph: Graph, size: (layer: Layer) => LoraSize | undefined, options: LoraOptions = {}): WithLora {
+export function applyLora(
+  graph: Graph,
+  size: (layer: Layer) => LoraSize | undefined,
+  options: LoraOptions = {},
+): WithLora {
   const places = placesOf(graph, size);
   const modules = new Map<string, LoraModule>();
   let low: ((place: Place, x: Value) => Value) | undefined;
@@ -100,7 +105,8 @@ export function applyLora(graph: Graph, size: (layer: Layer) => LoraSize | undef
     const place = places.get(node.outputs[0]);
     if (place === undefined) return undefined;
     if (low === undefined) {
-      for (const at of places.values()) if (!modules.has(at.layer.path)) modules.set(at.layer.path, declare(g, at));
+      for (const at of places.values())
+        if (!modules.has(at.layer.path)) modules.set(at.layer.path, declare(g, at));
       low = lowProducts(g, modules, [...places.values()], options);
     }
     g.push(node);
@@ -121,11 +127,15 @@ interface Place {
 /** By the layer's result, which stays the same value while inputs are replaced; in graph order. */
 function placesOf(graph: Graph, size: (layer: Layer) => LoraSize | undefined): Map<Value, Place> {
   const parameters = new Set(graph.parameters);
-  return new Map(graph.nodes.flatMap((node) => {
-    const layer = layerOf(node, parameters);
-    const wanted = layer && size(layer);
-    return layer === undefined || wanted === undefined ? [] : [[node.outputs[0], { node, layer, size: wanted }] as const];
-  }));
+  return new Map(
+    graph.nodes.flatMap((node) => {
+      const layer = layerOf(node, parameters);
+      const wanted = layer && size(layer);
+      return layer === undefined || wanted === undefined
+        ? []
+        : [[node.outputs[0], { node, layer, size: wanted }] as const];
+    }),
+  );
 }
 
 function moduleOf(modules: ReadonlyMap<string, LoraModule>, { layer }: Place): LoraModule {
@@ -135,9 +145,15 @@ function moduleOf(modules: ReadonlyMap<string, LoraModule>, { layer }: Place): L
 }
 
 /** scale · A x of each place, given x as it is now. */
-function lowProducts(g: Builder, modules: ReadonlyMap<string, LoraModule>, places: readonly Place[], options: LoraOptions): (place: Place, x: Value) => Value {
+function lowProducts(
+  g: Builder,
+  modules: ReadonlyMap<string, LoraModule>,
+  places: readonly Place[],
+  options: LoraOptions,
+): (place: Place, x: Value) => Value {
   const { reads = (_, x) => x } = options;
-  const multiplier = options.multiplier === undefined ? undefined : g.input(options.multiplier, 'float32', []);
+  const multiplier =
+    options.multiplier === undefined ? undefined : g.input(options.multiplier, 'float32', []);
   const weighed = (low: Value, { alpha, rank }: LoraSize) => {
     const scaled = alpha === rank ? low : g.mul(low, alpha / rank);
     return multiplier === undefined ? scaled : g.mul(scaled, multiplier);
@@ -145,46 +161,83 @@ function lowProducts(g: Builder, modules: ReadonlyMap<string, LoraModule>, place
   const alone = (place: Place, x: Value) => {
     const module = moduleOf(modules, place);
     // `ruleOf` gives the rule of the node's own operator
-    return weighed(ruleOf(place.node).down(g, reads(g, x, module), module.down, place.node as NodeOf<OpName>), module);
+    return weighed(
+      ruleOf(place.node).down(g, reads(g, x, module), module.down, place.node as NodeOf<OpName>),
+      module,
+    );
   };
-  const groups = options.together === true && options.reads === undefined ? groupsOf(places) : new Map<Place, readonly Place[]>();
+  const groups =
+    options.together === true && options.reads === undefined
+      ? groupsOf(places)
+      : new Map<Place, readonly Place[]>();
   const products = new Map<readonly Place[], Value>();
   return (place, x) => {
     const group = groups.get(place) ?? [place];
     if (group.length === 1) return alone(place, x);
-    const product = products.get(group) ?? weighed(jointProduct(g, x, group.map((one) => moduleOf(modules, one))), place.size);
+    const product =
+      products.get(group) ??
+      weighed(
+        jointProduct(
+          g,
+          x,
+          group.map((one) => moduleOf(modules, one)),
+        ),
+        place.size,
+      );
     products.set(group, product);
-    const start = group.slice(0, group.indexOf(place)).reduce((sum, { size }) => sum + size.rank, 0);
+    const start = group
+      .slice(0, group.indexOf(place))
+      .reduce((sum, { size }) => sum + size.rank, 0);
     return g.slice(product, product.shape.length - 1, start, start + place.size.rank);
   };
 }
 
-/** The linear layers of one module that read the same value and have the same scale, with each of them. */
+/**
+ * The linear layers of one module that read the same value and have the same scale, with each of
+ * them.
+ */
 function groupsOf(places: readonly Place[]): Map<Place, readonly Place[]> {
   const groups = new Map<string, Place[]>();
   for (const place of places.filter(({ layer }) => layer.kind === 'linear')) {
     const key = `${parentOf(place.layer.path)} ${place.node.inputs[0]?.name} ${place.size.alpha / place.size.rank}`;
     groups.set(key, [...(groups.get(key) ?? []), place]);
   }
-  return new Map([...groups.values()].flatMap((group) => group.map((place) => [place, group] as const)));
+  return new Map(
+    [...groups.values()].flatMap((group) => group.map((place) => [place, group] as const)),
+  );
 }
 
 const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('.')));
 
 /** x times the A of all modules, one above the other. */
 function jointProduct(g: Builder, x: Value, modules: readonly LoraModule[]): Value {
-  return g.inScope(`${parentOf(modules[0].path)}.lora_down`, () => g.linear(x, g.concat(modules.map(({ down }) => down), 0)));
+  return g.inScope(`${parentOf(modules[0].path)}.lora_down`, () =>
+    g.linear(
+      x,
+      g.concat(
+        modules.map(({ down }) => down),
+        0,
+      ),
+    ),
+  );
 }
 
 function layerOf(node: Node, parameters: ReadonlySet<Value>): Layer | undefined {
   const kind = adaptable[node.op]?.kind;
   const weight = node.inputs[1];
-  if (kind === undefined || weight === undefined || !parameters.has(weight) || !weight.name.endsWith('.weight')) return undefined;
+  if (
+    kind === undefined ||
+    weight === undefined ||
+    !parameters.has(weight) ||
+    !weight.name.endsWith('.weight')
+  )
+    return undefined;
   return { path: weight.name.slice(0, -'.weight'.length), kind, weightShape: weight.shape };
 }
 
 function ruleOf(node: Node): Adaptable<OpName> {
-  // The entry at `node.op` takes nodes of that operator; TypeScript cannot correlate them in the union.
+  // The entry at `node.op` takes nodes of that operator; TypeScript cannot correlate them in the
+  // union.
   const rule = adaptable[node.op] as Adaptable<OpName> | undefined;
   if (rule === undefined) throw new InternalError(`${node.op} cannot carry an adapter`);
   return rule;

@@ -10,25 +10,57 @@ const alphas = z.record(z.string(), number(0).gt(0));
 const patterns = { ...forTexts, expected: 'pairs such as { q_proj: 8 }' };
 
 export const adapterOptions = {
-  lora_rank: integer(1, highestRank).default(16).describe('Rank of the adapters of linear layers and 1x1 convolutions.'),
+  lora_rank: integer(1, highestRank)
+    .default(16)
+    .describe('Rank of the adapters of linear layers and 1x1 convolutions.'),
   lora_alpha: number(0)
     .gt(0)
     .optional()
-    .describe('The adapter is scaled by lora_alpha / lora_rank. When absent: lora_rank (a scale of 1).'),
+    .describe(
+      'The adapter is scaled by lora_alpha / lora_rank. When absent: lora_rank (a scale of 1).',
+    ),
   conv_rank: integer(0, highestRank)
     .default(0)
-    .describe('Rank of the adapters of 3x3 convolutions and of the other layers of residual blocks. 0: none.')
+    .describe(
+      'Rank of the adapters of 3x3 convolutions and of the other layers of residual blocks. 0: none.',
+    )
     .meta(forImages),
-  conv_alpha: number(0).optional().describe('As lora_alpha, for conv_rank. When absent: conv_rank.').meta(forImages),
+  conv_alpha: number(0)
+    .optional()
+    .describe('As lora_alpha, for conv_rank. When absent: conv_rank.')
+    .meta(forImages),
   train_unet: z.boolean().default(true).describe('Whether the UNet gets adapters.').meta(forImages),
-  train_text_encoder: z.boolean().default(true).describe('Whether the text encoder gets adapters.').meta(forImages),
+  train_text_encoder: z
+    .boolean()
+    .default(true)
+    .describe('Whether the text encoder gets adapters.')
+    .meta(forImages),
   target_modules: z
     .union([text(), z.array(text()).min(1)])
     .default('all-linear')
-    .describe("Which layers get adapters, by PEFT's rules: all-linear (all but the output head), a list of names such as [q_proj, v_proj], or one regular expression of whole paths.")
-    .meta({ ...forTexts, expected: 'all-linear, a list of names such as [q_proj, v_proj], or a regular expression' }),
-  rank_pattern: ranks.default({}).describe('Ranks that differ from lora_rank, by name or by a regular expression of the end of the path: { down_proj: 4 }. The first that fits counts.').meta(patterns),
+    .describe(
+      "Which layers get adapters, by PEFT's rules: all-linear (all but the output head), a list of names such as [q_proj, v_proj], or one regular expression of whole paths.",
+    )
+    .meta({
+      ...forTexts,
+      expected: 'all-linear, a list of names such as [q_proj, v_proj], or a regular expression',
+    }),
+  rank_pattern: ranks
+    .default({})
+    .describe(
+      'Ranks that differ from lora_rank, by name or by a regular expression of the end of the path: { down_proj: 4 }. The first that fits counts.',
+    )
+    .meta(patterns),
   alpha_pattern: alphas.default({}).describe('The same for lora_alpha.').meta(patterns),
-  use_rslora: z.boolean().default(false).describe('Scales by lora_alpha / √lora_rank.').meta(forTexts),
-  lora_dropout: number(0, 0.99).default(0).describe('Probability that an adapter does not see a number of its input in training. Drawn anew in each step, from seed and step alone.').meta(forTexts),
+  use_rslora: z
+    .boolean()
+    .default(false)
+    .describe('Scales by lora_alpha / √lora_rank.')
+    .meta(forTexts),
+  lora_dropout: number(0, 0.99)
+    .default(0)
+    .describe(
+      'Probability that an adapter does not see a number of its input in training. Drawn anew in each step, from seed and step alone.',
+    )
+    .meta(forTexts),
 };

@@ -1,4 +1,5 @@
-// Reverse-mode differentiation of a graph into a graph (Griewank & Walther, Evaluating Derivatives, ch. 3).
+// Reverse-mode differentiation of a graph into a graph (Griewank & Walther, Evaluating Derivatives,
+// ch. 3).
 
 import { InternalError } from '../errors.ts';
 import { Builder } from '../graph/builder.ts';
@@ -17,18 +18,22 @@ export interface DifferentiateOptions {
   /** The values whose gradients are wanted: parameters, inputs, or any other value. */
   readonly wrt: readonly Value[];
   /**
-   * The segment a node belongs to, if it is to be computed a second time for the backward pass (Chen et al., arXiv
-   * 1604.06174): then only what other nodes read of a segment is kept until there, and memory is paid for with time.
+   * The segment a node belongs to, if it is to be computed a second time for the backward pass
+   * (Chen et al., arXiv 1604.06174): then only what other nodes read of a segment is kept until
+   * there, and memory is paid for with time.
    */
   readonly segmentOf?: (node: Node) => string | undefined;
 }
 
 /**
- * The graph with, for each value of `wrt`, an output `grad:<its name>` of its shape: d loss / d value.
- * Requires a legal graph whose nodes are in execution order. Throws InternalError where the loss does
- * not depend on a value, or only through an operator that is not differentiable.
+ * The graph with, for each value of `wrt`, an output `grad:<its name>` of its shape: d loss / d
+ * value. Requires a legal graph whose nodes are in execution order. Throws InternalError where the
+ * loss does not depend on a value, or only through an operator that is not differentiable.
  */
-export function differentiate(graph: Graph, { loss, wrt, segmentOf = () => undefined }: DifferentiateOptions): Graph {
+export function differentiate(
+  graph: Graph,
+  { loss, wrt, segmentOf = () => undefined }: DifferentiateOptions,
+): Graph {
   const lossValue = graph.outputs.get(loss);
   if (lossValue === undefined) throw new InternalError(`differentiate: no output named ${loss}`);
   const active = reachableFrom(graph, wrt);
@@ -36,7 +41,8 @@ export function differentiate(graph: Graph, { loss, wrt, segmentOf = () => undef
   const adjoints = new Map<Value, Value>([[lossValue, one(g, lossValue.shape)]]);
   const kept = recomputation(g, graph, segmentOf);
   for (const node of [...graph.nodes].reverse()) {
-    if (node.outputs.some((value) => active.has(value) && adjoints.has(value))) propagate(g, node, kept(node), active, adjoints);
+    if (node.outputs.some((value) => active.has(value) && adjoints.has(value)))
+      propagate(g, node, kept(node), active, adjoints);
   }
   for (const value of wrt) g.output(`grad:${value.name}`, adjointOf(value, adjoints, loss));
   return lateOrder(removeDeadNodes(g.finish()).graph, new Set([loss]));
@@ -44,20 +50,31 @@ export function differentiate(graph: Graph, { loss, wrt, segmentOf = () => undef
 
 function adjointOf(value: Value, adjoints: ReadonlyMap<Value, Value>, loss: string): Value {
   const adjoint = adjoints.get(value);
-  if (adjoint === undefined) throw new InternalError(`differentiate: ${loss} does not depend on ${value.name}`);
+  if (adjoint === undefined)
+    throw new InternalError(`differentiate: ${loss} does not depend on ${value.name}`);
   return adjoint;
 }
 
 /**
- * The node whose values a gradient may read: itself, or its copy where it lies in a segment. The copies of a whole
- * segment are emitted when the first of them is asked for; those that no gradient needs are dead.
+ * The node whose values a gradient may read: itself, or its copy where it lies in a segment. The
+ * copies of a whole segment are emitted when the first of them is asked for; those that no gradient
+ * needs are dead.
  */
-function recomputation(g: Builder, { nodes }: Graph, segmentOf: (node: Node) => string | undefined): (node: Node) => Node {
+function recomputation(
+  g: Builder,
+  { nodes }: Graph,
+  segmentOf: (node: Node) => string | undefined,
+): (node: Node) => Node {
   const copies = new Map<string, ReadonlyMap<Node, Node>>();
   return (node) => {
     const segment = segmentOf(node);
     if (segment === undefined) return node;
-    const known = copies.get(segment) ?? copied(g, nodes.filter((other) => segmentOf(other) === segment));
+    const known =
+      copies.get(segment) ??
+      copied(
+        g,
+        nodes.filter((other) => segmentOf(other) === segment),
+      );
     copies.set(segment, known);
     return known.get(node) ?? node;
   };
@@ -66,27 +83,50 @@ function recomputation(g: Builder, { nodes }: Graph, segmentOf: (node: Node) => 
 /** The nodes once more, reading each other's copies, and the originals of what lies outside. */
 function copied(g: Builder, nodes: readonly Node[]): ReadonlyMap<Node, Node> {
   const values = new Map<Value, Value>();
-  return new Map(nodes.map((node) => {
-    const inputs = node.inputs.map((value) => value && (values.get(value) ?? value));
-    const outputs = g.inScope(node.scope, () => g.emit(node.op, inputs, node.attributes as never)); // the node's own attributes
-    node.outputs.forEach((value, i) => values.set(value, outputs[i]));
-    const copy: Node = { ...node, inputs, outputs };
-    return [node, copy];
-  }));
+  return new Map(
+    nodes.map((node) => {
+      const inputs = node.inputs.map((value) => value && (values.get(value) ?? value));
+      const outputs = g.inScope(node.scope, () =>
+        g.emit(node.op, inputs, node.attributes as never),
+      ); // the node's own attributes
+      node.outputs.forEach((value, i) => values.set(value, outputs[i]));
+      const copy: Node = { ...node, inputs, outputs };
+      return [node, copy];
+    }),
+  );
 }
 
-/** Adds to the adjoints of a node's inputs what its outputs' adjoints contribute; `kept` is the node to read values of. */
-function propagate(g: Builder, node: Node, kept: Node, active: ReadonlySet<Value>, adjoints: Map<Value, Value>): void {
+/**
+ * Adds to the adjoints of a node's inputs what its outputs' adjoints contribute; `kept` is the node
+ * to read values of.
+ */
+function propagate(
+  g: Builder,
+  node: Node,
+  kept: Node,
+  active: ReadonlySet<Value>,
+  adjoints: Map<Value, Value>,
+): void {
   const needs = node.inputs.map((value) => value !== undefined && active.has(value));
-  // The entry at `node.op` takes nodes of that operator; TypeScript cannot correlate them in the union.
+  // The entry at `node.op` takes nodes of that operator; TypeScript cannot correlate them in the
+  // union.
   const rule = gradients[node.op] as GradientRule<OpName> | 'not differentiable';
-  if (rule === 'not differentiable') throw new InternalError(`differentiate: ${node.op} in '${node.scope}' is not differentiable`);
+  if (rule === 'not differentiable')
+    throw new InternalError(`differentiate: ${node.op} in '${node.scope}' is not differentiable`);
   g.inScope(node.scope, () => {
-    const contributions = rule(g, kept as never, node.outputs.map((value) => adjoints.get(value)), needs);
+    const contributions = rule(
+      g,
+      kept as never,
+      node.outputs.map((value) => adjoints.get(value)),
+      needs,
+    );
     node.inputs.forEach((input, i) => {
       const dx = contributions[i];
       if (input === undefined || !needs[i]) return;
-      if (dx === undefined) throw new InternalError(`differentiate: input ${i} of ${node.op} in '${node.scope}', ${input.name}, has no gradient`);
+      if (dx === undefined)
+        throw new InternalError(
+          `differentiate: input ${i} of ${node.op} in '${node.scope}', ${input.name}, has no gradient`,
+        );
       const summed = unbroadcast(g, dx, input.shape);
       const known = adjoints.get(input);
       adjoints.set(input, known === undefined ? summed : g.add(known, summed));
@@ -109,18 +149,32 @@ function reachableFrom(graph: Graph, sources: readonly Value[]): Set<Value> {
 function unbroadcast(g: Builder, dx: Value, shape: Shape): Value {
   if (sameShape(dx.shape, shape)) return dx;
   const extra = dx.shape.length - shape.length;
-  const axes = dx.shape.map((_, axis) => axis).filter((axis) => axis < extra || (shape[axis - extra] === 1 && dx.shape[axis] !== 1));
+  const axes = dx.shape
+    .map((_, axis) => axis)
+    .filter((axis) => axis < extra || (shape[axis - extra] === 1 && dx.shape[axis] !== 1));
   const summed = axes.length === 0 ? dx : g.reduceSum(dx, axes, true);
   const same = sameShape(summed.shape, shape);
   return same ? summed : widen(g, summed, shape);
 }
 
-/** A gradient may be smaller than its input (a mean's, before expansion): broadcast it; or hold extra ones: drop them. */
+/**
+ * A gradient may be smaller than its input (a mean's, before expansion): broadcast it; or hold
+ * extra ones: drop them.
+ */
 function widen(g: Builder, dx: Value, shape: Shape): Value {
   const size = (s: Shape) => s.reduce((product, dim) => product * dim, 1);
   return size(dx.shape) === size(shape) ? g.reshape(dx, shape) : g.expand(dx, shape);
 }
 
 function one(g: Builder, shape: Shape): Value {
-  return shape.length === 0 ? g.scalar(1) : g.constant({ dtype: 'float32', shape, data: new Float32Array(shape.reduce((p, d) => p * d, 1)).fill(1) }, 'one');
+  return shape.length === 0
+    ? g.scalar(1)
+    : g.constant(
+        {
+          dtype: 'float32',
+          shape,
+          data: new Float32Array(shape.reduce((p, d) => p * d, 1)).fill(1),
+        },
+        'one',
+      );
 }

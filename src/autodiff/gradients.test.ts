@@ -3,21 +3,43 @@ import { test } from 'node:test';
 import type { Value } from '../graph/graph.ts';
 import { opNames, type OpName } from '../graph/ops.ts';
 import { perturbations } from '../graph/testing/perturb.ts';
-import { allCases, assertClose, bindingsOf, relativeError, type Case } from '../graph/testing/sample-graph.ts';
+import {
+  allCases,
+  assertClose,
+  bindingsOf,
+  relativeError,
+  type Case,
+} from '../graph/testing/sample-graph.ts';
 import { verify } from '../graph/verify.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { differentiate } from './differentiate.ts';
 import { gradients } from './gradients/table.ts';
-import { bothGradients, finiteDifferences, gradientsOf, lossWeights, withLoss } from './testing/check-gradients.ts';
+import {
+  bothGradients,
+  finiteDifferences,
+  gradientsOf,
+  lossWeights,
+  withLoss,
+} from './testing/check-gradients.ts';
 
 const SEED = 30;
-/** Rules multiply by float32 constants (1/n of a mean, 2/√π); the differences themselves are good to about 1e-10. */
+/**
+ * Rules multiply by float32 constants (1/n of a mean, 2/√π); the differences themselves are good to
+ * about 1e-10.
+ */
 const TOLERANCE = 1e-7;
 
 const isDifferentiable = (op: OpName) => gradients[op] !== 'not differentiable';
 
-/** Float inputs of differentiable operators that no gradient reaches: tables, masks and a frozen weight, which nobody trains. */
-const constantInputs: Partial<Record<OpName, readonly string[]>> = { RotaryEmbedding: ['cos', 'sin'], Attention: ['mask'], LinearLogSumExp: ['weight'] };
+/**
+ * Float inputs of differentiable operators that no gradient reaches: tables, masks and a frozen
+ * weight, which nobody trains.
+ */
+const constantInputs: Partial<Record<OpName, readonly string[]>> = {
+  RotaryEmbedding: ['cos', 'sin'],
+  Attention: ['mask'],
+  LinearLogSumExp: ['weight'],
+};
 
 /** Float outputs that are derivatives themselves, and are not differentiated again. */
 const derivatives: Partial<Record<OpName, readonly string[]>> = { LinearLogSumExp: ['derivative'] };
@@ -31,14 +53,22 @@ interface Differentiable {
 
 /** A case with a loss; undefined where neither inputs nor outputs are real numbers. */
 function prepare(sample: Case): Differentiable | undefined {
-  const wrt = sample.graph.inputs.filter(({ name, dtype }) => isFloat(dtype) && !constantInputs[sample.op]?.includes(name));
+  const wrt = sample.graph.inputs.filter(
+    ({ name, dtype }) => isFloat(dtype) && !constantInputs[sample.op]?.includes(name),
+  );
   const real = [...sample.graph.outputs.values()].some(({ dtype }) => isFloat(dtype));
   if (!real || wrt.length === 0) return undefined;
   const graph = withLoss(sample.graph, derivatives[sample.op]);
-  return { title: sample.title, graph, bindings: { ...bindingsOf(sample, SEED), ...lossWeights(graph, SEED) }, wrt };
+  return {
+    title: sample.title,
+    graph,
+    bindings: { ...bindingsOf(sample, SEED), ...lossWeights(graph, SEED) },
+    wrt,
+  };
 }
 
-const casesOf = (op: OpName) => allCases((name) => name === op).flatMap((sample) => prepare(sample) ?? []);
+const casesOf = (op: OpName) =>
+  allCases((name) => name === op).flatMap((sample) => prepare(sample) ?? []);
 
 for (const op of opNames.filter(isDifferentiable)) {
   test(`the gradient of ${op} equals finite differences`, () => {
@@ -55,7 +85,10 @@ for (const op of opNames.filter(isDifferentiable)) {
 for (const op of opNames.filter((name) => !isDifferentiable(name))) {
   test(`${op} is written down as not differentiable, and says so`, () => {
     for (const { graph, wrt } of casesOf(op)) {
-      assert.throws(() => differentiate(graph, { loss: 'loss', wrt }), new RegExp(`${op} in '.*' is not differentiable`));
+      assert.throws(
+        () => differentiate(graph, { loss: 'loss', wrt }),
+        new RegExp(`${op} in '.*' is not differentiable`),
+      );
     }
   });
 }
@@ -64,7 +97,9 @@ test('one input may be differentiated without the others', () => {
   for (const { title, graph, bindings, wrt } of opNames.filter(isDifferentiable).flatMap(casesOf)) {
     const all = gradientsOf(differentiate(graph, { loss: 'loss', wrt }), bindings, wrt);
     for (const value of wrt) {
-      const alone = gradientsOf(differentiate(graph, { loss: 'loss', wrt: [value] }), bindings, [value]);
+      const alone = gradientsOf(differentiate(graph, { loss: 'loss', wrt: [value] }), bindings, [
+        value,
+      ]);
       assertClose(alone, { [value.name]: all[value.name] }, 0, title); // the same operations
     }
   }
@@ -73,14 +108,22 @@ test('one input may be differentiated without the others', () => {
 test('a derivative is not differentiated again', () => {
   for (const [op, names] of Object.entries(derivatives)) {
     const [sample] = allCases((name) => name === op);
-    const graph = withLoss(sample.graph, [...sample.graph.outputs.keys()].filter((name) => !names.includes(name)));
-    assert.throws(() => differentiate(graph, { loss: 'loss', wrt: graph.inputs.slice(0, 1) }), new RegExp(`${op} is not differentiable`));
+    const graph = withLoss(
+      sample.graph,
+      [...sample.graph.outputs.keys()].filter((name) => !names.includes(name)),
+    );
+    assert.throws(
+      () => differentiate(graph, { loss: 'loss', wrt: graph.inputs.slice(0, 1) }),
+      new RegExp(`${op} is not differentiable`),
+    );
   }
 });
 
 test('an input without a gradient is refused, not taken for a constant', () => {
   for (const [op, names] of Object.entries(constantInputs)) {
-    const sample = allCases((name) => name === op).findLast(({ graph }) => graph.inputs.some(({ name }) => names.includes(name)));
+    const sample = allCases((name) => name === op).findLast(({ graph }) =>
+      graph.inputs.some(({ name }) => names.includes(name)),
+    );
     assert.ok(sample);
     const graph = withLoss(sample.graph, derivatives[sample.op]);
     const wrt = graph.inputs.filter(({ name }) => names.includes(name));
@@ -88,7 +131,10 @@ test('an input without a gradient is refused, not taken for a constant', () => {
   }
 });
 
-/** Values whose size does not matter: the mark of a maximum, by whose sum it is divided; zeros to add to. */
+/**
+ * Values whose size does not matter: the mark of a maximum, by whose sum it is divided; zeros to
+ * add to.
+ */
 const immaterial: Partial<Record<OpName, RegExp>> = { ReduceMax: /^Cast/, Gather: /^Expand/ };
 
 test('an error of 0.1 % in any value of any gradient is noticed', () => {
@@ -101,7 +147,9 @@ test('an error of 0.1 % in any value of any gradient is noticed', () => {
     return perturbations(differentiated, backward)
       .filter(({ graph: wrong }) => {
         const actual = gradientsOf(wrong, bindings, wrt);
-        return !wrt.some(({ name }, i) => relativeError(actual[name].data, expected[i].data) > TOLERANCE);
+        return !wrt.some(
+          ({ name }, i) => relativeError(actual[name].data, expected[i].data) > TOLERANCE,
+        );
       })
       .filter(({ name }) => !immaterial[op]?.test(name))
       .map(({ name }) => `${op}: ${name}`);

@@ -31,12 +31,20 @@ const layerOf = ({ scope }: Node) => (scope.startsWith('layers.') ? scope : unde
 
 test('gradients are the same numbers, and the peak is lower', () => {
   const { graph, wrt } = stack();
-  const [plain, again] = [undefined, layerOf].map((segmentOf) => differentiate(graph, { loss: 'loss', wrt, segmentOf }));
-  const bindings = Object.fromEntries([...graph.inputs, ...graph.parameters].map(({ name, shape }, i) => [name, draw({ kind: 'smooth', shape }, 3, i)]));
+  const [plain, again] = [undefined, layerOf].map((segmentOf) =>
+    differentiate(graph, { loss: 'loss', wrt, segmentOf }),
+  );
+  const bindings = Object.fromEntries(
+    [...graph.inputs, ...graph.parameters].map(({ name, shape }, i) => [
+      name,
+      draw({ kind: 'smooth', shape }, 3, i),
+    ]),
+  );
   assert.deepEqual(evaluate(again, bindings), evaluate(plain, bindings));
   const [peak, less] = [plain, again].map((one) => {
     const lowered = lower(one, new Map());
     return Math.max(...liveBytes(lowered.nodes, lowered));
   });
-  assert.ok(less < 0.6 * peak, `${less} of ${peak} bytes`); // one tensor a layer in place of four, gradients in both
+  // one tensor a layer in place of four, gradients in both
+  assert.ok(less < 0.6 * peak, `${less} of ${peak} bytes`);
 });

@@ -11,26 +11,43 @@ const shown = 12;
 const weightTypes: readonly DType[] = ['float32', 'float16', 'bfloat16'];
 
 /**
- * Compares the weights of `path` with the parameters a model expects.
- * Throws one CheckpointError that lists missing, unexpected, mis-shaped and mis-typed tensors, a dozen of each, with their counts.
+ * Compares the weights of `path` with the parameters a model expects. Throws one CheckpointError
+ * that lists missing, unexpected, mis-shaped and mis-typed tensors, a dozen of each, with their
+ * counts.
  */
-export function checkWeights(expected: ReadonlyMap<string, Shape>, weights: ReadonlyMap<string, ExternalTensor>, path: string): void {
+export function checkWeights(
+  expected: ReadonlyMap<string, Shape>,
+  weights: ReadonlyMap<string, ExternalTensor>,
+  path: string,
+): void {
   const missing = [...expected.keys()].filter((name) => !weights.has(name));
   const unexpected = [...weights.keys()].filter((name) => !expected.has(name));
   const misshaped = [...expected].flatMap(([name, shape]) => {
     const found = weights.get(name);
-    return found === undefined || sameShape(found.shape, shape) ? [] : [`${name} is ${list(found.shape)}, should be ${list(shape)}`];
+    return found === undefined || sameShape(found.shape, shape)
+      ? []
+      : [`${name} is ${list(found.shape)}, should be ${list(shape)}`];
   });
-  const mistyped = [...weights].flatMap(([name, { dtype }]) => (expected.has(name) && !weightTypes.includes(dtype) ? [`${name} is ${dtype}`] : []));
+  const mistyped = [...weights].flatMap(([name, { dtype }]) =>
+    expected.has(name) && !weightTypes.includes(dtype) ? [`${name} is ${dtype}`] : [],
+  );
   const total = expected.size;
   const problems = [
     ...report(path, `${missing.length} of ${total} tensors missing`, missing),
     ...report(path, `${unexpected.length} unexpected`, unexpected),
     ...report(path, `${misshaped.length} of the wrong shape`, misshaped),
-    ...report(path, `${mistyped.length} of an element type that weights do not have (${weightTypes.join(', ')})`, mistyped),
+    ...report(
+      path,
+      `${mistyped.length} of an element type that weights do not have (${weightTypes.join(', ')})`,
+      mistyped,
+    ),
   ];
   if (problems.length === 0) return;
-  problems.push({ where: path, what: 'the file does not hold the model that its configuration describes', fix: 'Download the model again, or name another one as base_model.' });
+  problems.push({
+    where: path,
+    what: 'the file does not hold the model that its configuration describes',
+    fix: 'Download the model again, or name another one as base_model.',
+  });
   throw new CheckpointError(problems);
 }
 

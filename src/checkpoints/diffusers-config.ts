@@ -1,17 +1,28 @@
-// The config.json files of a diffusers folder, as schemas: what we read, and what a model must not ask for.
+// The config.json files of a diffusers folder, as schemas: what we read, and what a model must not
+// ask for.
 
 import { z } from 'zod';
 
 /** Sizes are far below this; a damaged file must not make a model of a billion layers. */
-const count = z.int().positive().max(1 << 20);
+const count = z
+  .int()
+  .positive()
+  .max(1 << 20);
 const layers = count.max(256);
 const counts = z.array(count).min(1).max(16);
 
-/** An option that only has the value our models implement; a file that leaves it out means that value. */
+/**
+ * An option that only has the value our models implement; a file that leaves it out means that
+ * value.
+ */
 const only = (value: string | number | boolean | null) =>
-  z.unknown().optional().refine((found) => found === undefined || found === null || found === value, {
-    error: ({ input }) => `is ${JSON.stringify(input)}; only ${JSON.stringify(value)} is implemented`,
-  });
+  z
+    .unknown()
+    .optional()
+    .refine((found) => found === undefined || found === null || found === value, {
+      error: ({ input }) =>
+        `is ${JSON.stringify(input)}; only ${JSON.stringify(value)} is implemented`,
+    });
 
 /** What the models we build do not vary in. */
 export const limits = {
@@ -55,8 +66,17 @@ export const unetConfig = z
     sample_size: z.union([count, z.null()]).default(null),
     block_out_channels: counts.default([320, 640, 1280, 1280]),
     layers_per_block: layers.default(2),
-    down_block_types: z.array(z.enum(['DownBlock2D', 'CrossAttnDownBlock2D'])).default(['CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'DownBlock2D']),
-    up_block_types: z.array(z.enum(['UpBlock2D', 'CrossAttnUpBlock2D'])).default(['UpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D']),
+    down_block_types: z
+      .array(z.enum(['DownBlock2D', 'CrossAttnDownBlock2D']))
+      .default([
+        'CrossAttnDownBlock2D',
+        'CrossAttnDownBlock2D',
+        'CrossAttnDownBlock2D',
+        'DownBlock2D',
+      ]),
+    up_block_types: z
+      .array(z.enum(['UpBlock2D', 'CrossAttnUpBlock2D']))
+      .default(['UpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D']),
     attention_head_dim: count.default(8),
     num_attention_heads: z.union([count, z.null()]).optional(),
     cross_attention_dim: count.default(1280),
@@ -65,7 +85,11 @@ export const unetConfig = z
     flip_sin_to_cos: z.boolean().default(true),
     freq_shift: z.number().default(0),
   })
-  .transform(({ num_attention_heads, ...config }) => ({ ...config, attention_head_dim: num_attention_heads ?? config.attention_head_dim, sample_size: config.sample_size ?? 64 }));
+  .transform(({ num_attention_heads, ...config }) => ({
+    ...config,
+    attention_head_dim: num_attention_heads ?? config.attention_head_dim,
+    sample_size: config.sample_size ?? 64,
+  }));
 
 export const vaeConfig = z.object({
   in_channels: count.default(3),

@@ -1,19 +1,31 @@
-// A Stable Diffusion 1.x model as a diffusers folder: unet/, vae/, text_encoder/, scheduler/, each with its config.json.
+// A Stable Diffusion 1.x model as a diffusers folder: unet/, vae/, text_encoder/, scheduler/, each
+// with its config.json.
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError } from '../errors.ts';
-import { stableDiffusion15, type NoiseScheduleConfig, type StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
+import {
+  stableDiffusion15,
+  type NoiseScheduleConfig,
+  type StableDiffusionConfig,
+} from '../models/stable-diffusion-config.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
-import { clipTextConfig, limits, schedulerConfig, unetConfig, vaeConfig } from './diffusers-config.ts';
+import {
+  clipTextConfig,
+  limits,
+  schedulerConfig,
+  unetConfig,
+  vaeConfig,
+} from './diffusers-config.ts';
 import { isVaeAttentionWeight, modernVaeKey, textEncoderKey, type Component } from './ldm-keys.ts';
 import { folderTensors, parseFile } from './model-folder.ts';
 import { asMatrix, type StableDiffusionWeights } from './weights.ts';
 
 /**
- * The weights of a diffusers folder under our names (component, dot, name in its file), and its configuration.
- * Throws CheckpointError when a part is missing or damaged, or when it is not an SD 1.x that we implement.
+ * The weights of a diffusers folder under our names (component, dot, name in its file), and its
+ * configuration. Throws CheckpointError when a part is missing or damaged, or when it is not an SD
+ * 1.x that we implement.
  */
 export function loadDiffusersFolder(folder: string): StableDiffusionWeights {
   refuseOtherPipelines(folder);
@@ -22,7 +34,8 @@ export function loadDiffusersFolder(folder: string): StableDiffusionWeights {
   for (const part of ['unet', 'vae', 'text_encoder'] as const) {
     for (const [key, tensor] of folderTensors(join(folder, part))) {
       const name = modernKey(part, key);
-      if (name !== undefined) weights.set(`${part}.${name}`, isVaeAttentionWeight(name) ? asMatrix(tensor) : tensor);
+      if (name !== undefined)
+        weights.set(`${part}.${name}`, isVaeAttentionWeight(name) ? asMatrix(tensor) : tensor);
     }
   }
   return { layout: 'diffusers', path: folder, config, weights };
@@ -37,12 +50,21 @@ function modernKey(part: Component, key: string): string | undefined {
 
 function refuseOtherPipelines(folder: string): void {
   const index = join(folder, 'model_index.json');
-  const pipeline = existsSync(index) ? parseFile(index, z.object({ _class_name: z.string().default('') }))._class_name : '';
+  const pipeline = existsSync(index)
+    ? parseFile(index, z.object({ _class_name: z.string().default('') }))._class_name
+    : '';
   const fix = 'Name a Stable Diffusion 1.x model as base_model.';
-  if (/XL/.test(pipeline) || existsSync(join(folder, 'text_encoder_2'))) fail(folder, 'this is a Stable Diffusion XL model, not Stable Diffusion 1.x', fix);
-  if (pipeline !== '' && !/^(Stable|Latent)Diffusion(Img2Img)?Pipeline$/.test(pipeline)) fail(folder, `this is a ${pipeline}, not a plain Stable Diffusion 1.x model`, fix);
+  if (/XL/.test(pipeline) || existsSync(join(folder, 'text_encoder_2')))
+    fail(folder, 'this is a Stable Diffusion XL model, not Stable Diffusion 1.x', fix);
+  if (pipeline !== '' && !/^(Stable|Latent)Diffusion(Img2Img)?Pipeline$/.test(pipeline))
+    fail(folder, `this is a ${pipeline}, not a plain Stable Diffusion 1.x model`, fix);
   const parts = ['unet', 'vae', 'text_encoder'].filter((part) => !existsSync(join(folder, part)));
-  if (parts.length > 0) fail(folder, `this folder is not a diffusers model: it has no ${parts.map((part) => `${part}/`).join(', ')}`, fix);
+  if (parts.length > 0)
+    fail(
+      folder,
+      `this folder is not a diffusers model: it has no ${parts.map((part) => `${part}/`).join(', ')}`,
+      fix,
+    );
 }
 
 function fail(where: string, what: string, fix: string): never {
@@ -71,8 +93,20 @@ function readScheduler(path: string): NoiseScheduleConfig {
 
 /** Inpainting and SD 2 are told by name before their options are refused one by one. */
 function refuseOtherUNets(path: string): void {
-  const { in_channels, use_linear_projection } = parseFile(path, z.object({ in_channels: z.unknown().optional(), use_linear_projection: z.unknown().optional() }));
+  const { in_channels, use_linear_projection } = parseFile(
+    path,
+    z.object({
+      in_channels: z.unknown().optional(),
+      use_linear_projection: z.unknown().optional(),
+    }),
+  );
   const fix = 'Name a Stable Diffusion 1.x model as base_model.';
-  if (use_linear_projection === true) fail(path, 'this is a Stable Diffusion 2.x (or later) model, not Stable Diffusion 1.x', fix);
-  if (in_channels === 9 || in_channels === 8) fail(path, `this is an inpainting or image-editing model (in_channels ${in_channels}), not plain Stable Diffusion 1.x`, fix);
+  if (use_linear_projection === true)
+    fail(path, 'this is a Stable Diffusion 2.x (or later) model, not Stable Diffusion 1.x', fix);
+  if (in_channels === 9 || in_channels === 8)
+    fail(
+      path,
+      `this is an inpainting or image-editing model (in_channels ${in_channels}), not plain Stable Diffusion 1.x`,
+      fix,
+    );
 }

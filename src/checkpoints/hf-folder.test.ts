@@ -9,10 +9,15 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { loadLanguageModel } from './hf-folder.ts';
 import { values, withFolder, write } from './small-model.test-util.ts';
 
-const golden: { cases: Record<string, { config: Record<string, unknown>; parameters: Record<string, number[]> }> } = JSON.parse(readFileSync('reference/golden/language_models.json', 'utf8'));
+const golden: {
+  cases: Record<string, { config: Record<string, unknown>; parameters: Record<string, number[]> }>;
+} = JSON.parse(readFileSync('reference/golden/language_models.json', 'utf8'));
 const { qwen3: tied, phi3 } = golden.cases;
 
-const tensorsOf = ({ parameters }: typeof tied, dtype: FloatDType = 'float32') => new Map<string, Tensor>(Object.entries(parameters).map(([name, shape]) => [name, values(name, shape, dtype)]));
+const tensorsOf = ({ parameters }: typeof tied, dtype: FloatDType = 'float32') =>
+  new Map<string, Tensor>(
+    Object.entries(parameters).map(([name, shape]) => [name, values(name, shape, dtype)]),
+  );
 
 function writeModel(folder: string, config: object, tensors: ReadonlyMap<string, Tensor>): void {
   write(join(folder, 'config.json'), JSON.stringify(config));
@@ -20,17 +25,22 @@ function writeModel(folder: string, config: object, tensors: ReadonlyMap<string,
 }
 
 const failsWith = (folder: string, ...patterns: RegExp[]) =>
-  assert.throws(() => loadLanguageModel(folder), (error) => {
-    assert.ok(error instanceof CheckpointError);
-    for (const pattern of patterns) assert.match(error.message, pattern);
-    return true;
-  });
+  assert.throws(
+    () => loadLanguageModel(folder),
+    (error) => {
+      assert.ok(error instanceof CheckpointError);
+      for (const pattern of patterns) assert.match(error.message, pattern);
+      return true;
+    },
+  );
 
 test('one file in half precision, with left-overs that are not parameters', () => {
   for (const dtype of ['float32', 'float16', 'bfloat16'] as const) {
     withFolder((folder) => {
       const tensors = tensorsOf(tied, dtype);
-      tensors.set('lm_head.weight', tensors.get('model.embed_tokens.weight') ?? assert.fail()).set('model.layers.0.self_attn.rotary_emb.inv_freq', values('f', [2]));
+      tensors
+        .set('lm_head.weight', tensors.get('model.embed_tokens.weight') ?? assert.fail())
+        .set('model.layers.0.self_attn.rotary_emb.inv_freq', values('f', [2]));
       writeModel(folder, tied.config, tensors);
       const { config, weights } = loadLanguageModel(join(folder, 'config.json'));
       assert.equal(config.model_type, 'qwen3');
@@ -46,10 +56,18 @@ test('shards, and one that is missing', () => {
     const halves = [tensors.slice(0, 5), tensors.slice(5)].map((part) => new Map(part));
     const files = halves.map((_, i) => `model-0000${i + 1}-of-00002.safetensors`);
     write(join(folder, 'config.json'), JSON.stringify(phi3.config));
-    const weight_map = Object.fromEntries(halves.flatMap((half, i) => [...half.keys()].map((name) => [name, files[i]])));
-    write(join(folder, 'model.safetensors.index.json'), JSON.stringify({ metadata: { total_size: 1 }, weight_map }));
+    const weight_map = Object.fromEntries(
+      halves.flatMap((half, i) => [...half.keys()].map((name) => [name, files[i]])),
+    );
+    write(
+      join(folder, 'model.safetensors.index.json'),
+      JSON.stringify({ metadata: { total_size: 1 }, weight_map }),
+    );
     write(join(folder, files[0]), serialize(halves[0]));
-    failsWith(folder, /model-00002-of-00002\.safetensors: this file, one of 2 that model\.safetensors\.index\.json lists, is missing/);
+    failsWith(
+      folder,
+      /model-00002-of-00002\.safetensors: this file, one of 2 that model\.safetensors\.index\.json lists, is missing/,
+    );
     write(join(folder, files[1]), serialize(halves[1]));
     assert.equal(loadLanguageModel(folder).weights.size, tensors.length);
     rmSync(join(folder, 'model.safetensors.index.json')); // their names count them
@@ -59,8 +77,15 @@ test('shards, and one that is missing', () => {
 
 test('a head that config.json says is the embedding, but is another', () => {
   withFolder((folder) => {
-    writeModel(folder, tied.config, new Map([...tensorsOf(tied), ['lm_head.weight', values('other', [24, 16])]]));
-    failsWith(folder, /lm_head\.weight: differs from the input embeddings.*\n.*set tie_word_embeddings to false/);
+    writeModel(
+      folder,
+      tied.config,
+      new Map([...tensorsOf(tied), ['lm_head.weight', values('other', [24, 16])]]),
+    );
+    failsWith(
+      folder,
+      /lm_head\.weight: differs from the input embeddings.*\n.*set tie_word_embeddings to false/,
+    );
   });
 });
 
@@ -75,9 +100,23 @@ test('files that are no weights of ours are named', () => {
   withFolder((folder) => {
     write(join(folder, 'config.json'), JSON.stringify(phi3.config));
     write(join(folder, 'model-00001-of-00002.safetensors'), serialize(tensorsOf(phi3)));
-    failsWith(folder, /some of its files are missing, as model-00001-of-00002\.safetensors tells, and model\.safetensors\.index\.json/);
-    write(join(folder, 'model.safetensors'), serialize(new Map([...tensorsOf(phi3), ['model.layers.0.mlp.down_proj.weight.absmax', values('a', [2])]])));
-    failsWith(folder, /its weights are quantized: it has model\.layers\.0\.mlp\.down_proj\.weight\.absmax/);
+    failsWith(
+      folder,
+      /some of its files are missing, as model-00001-of-00002\.safetensors tells, and model\.safetensors\.index\.json/,
+    );
+    write(
+      join(folder, 'model.safetensors'),
+      serialize(
+        new Map([
+          ...tensorsOf(phi3),
+          ['model.layers.0.mlp.down_proj.weight.absmax', values('a', [2])],
+        ]),
+      ),
+    );
+    failsWith(
+      folder,
+      /its weights are quantized: it has model\.layers\.0\.mlp\.down_proj\.weight\.absmax/,
+    );
   });
 });
 
@@ -87,14 +126,23 @@ test('missing, unexpected and mis-shaped tensors are told together', () => {
     tensors.delete('model.norm.weight');
     tensors.set('model.extra', values('extra', [1])).set('lm_head.weight', values('head', [3, 16]));
     writeModel(folder, phi3.config, tensors);
-    failsWith(folder, /1 of \d+ tensors missing:\s+model\.norm\.weight/, /1 unexpected:\s+model\.extra/, /lm_head\.weight is \[3, 16\], should be \[24, 16\]/);
+    failsWith(
+      folder,
+      /1 of \d+ tensors missing:\s+model\.norm\.weight/,
+      /1 unexpected:\s+model\.extra/,
+      /lm_head\.weight is \[3, 16\], should be \[24, 16\]/,
+    );
   });
 });
 
 test('a family that is not there is named with those that are', () => {
   withFolder((folder) => {
     writeModel(folder, { model_type: 'gpt2' }, new Map());
-    failsWith(folder, /config\.json model_type: models of type gpt2 are not implemented/, /llama, mistral, qwen2, qwen3, gemma2, gemma3_text, phi3/);
+    failsWith(
+      folder,
+      /config\.json model_type: models of type gpt2 are not implemented/,
+      /llama, mistral, qwen2, qwen3, gemma2, gemma3_text, phi3/,
+    );
     writeModel(folder, { model_type: 'gemma3' }, new Map());
     failsWith(folder, /models of type gemma3 are not implemented\n.*also sees pictures/);
   });
@@ -102,13 +150,42 @@ test('a family that is not there is named with those that are', () => {
 
 test('what a configuration asks for and is not implemented is told at its key, all at once', () => {
   withFolder((folder) => {
-    writeModel(folder, { ...tied.config, hidden_act: 'relu', num_key_value_heads: undefined, quantization_config: { quant_method: 'gptq' } }, new Map());
-    failsWith(folder, /config\.json hidden_act: is "relu"; implemented are silu/, /config\.json quantization_config: its weights are quantized \(gptq\)/);
-    writeModel(folder, { ...tied.config, num_key_value_heads: 3, layer_types: ['full_attention'] }, new Map());
-    failsWith(folder, /num_key_value_heads: 4 heads cannot share 3/, /layer_types: has 1 entries for 2 layers/);
-    writeModel(folder, { ...tied.config, rope_parameters: null, rope_scaling: { type: 'llama3' } }, new Map());
+    writeModel(
+      folder,
+      {
+        ...tied.config,
+        hidden_act: 'relu',
+        num_key_value_heads: undefined,
+        quantization_config: { quant_method: 'gptq' },
+      },
+      new Map(),
+    );
+    failsWith(
+      folder,
+      /config\.json hidden_act: is "relu"; implemented are silu/,
+      /config\.json quantization_config: its weights are quantized \(gptq\)/,
+    );
+    writeModel(
+      folder,
+      { ...tied.config, num_key_value_heads: 3, layer_types: ['full_attention'] },
+      new Map(),
+    );
+    failsWith(
+      folder,
+      /num_key_value_heads: 4 heads cannot share 3/,
+      /layer_types: has 1 entries for 2 layers/,
+    );
+    writeModel(
+      folder,
+      { ...tied.config, rope_parameters: null, rope_scaling: { type: 'llama3' } },
+      new Map(),
+    );
     failsWith(folder, /rope_scaling\.factor/, /rope_scaling\.low_freq_factor/);
-    writeModel(folder, { ...tied.config, rope_parameters: null, rope_scaling: { type: 'mrope' } }, new Map());
+    writeModel(
+      folder,
+      { ...tied.config, rope_parameters: null, rope_scaling: { type: 'mrope' } },
+      new Map(),
+    );
     failsWith(folder, /rope_scaling.*"mrope" is not implemented; implemented are default/);
   });
 });

@@ -1,4 +1,5 @@
-// A language model as a Hugging Face folder: config.json and one or more safetensors files; the weights stay where they are.
+// A language model as a Hugging Face folder: config.json and one or more safetensors files; the
+// weights stay where they are.
 
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,14 +17,16 @@ export interface LanguageModelWeights {
   /** The folder, absolute, symbolic links resolved. */
   readonly path: string;
   readonly config: LanguageModelConfig;
-  /** By the checkpoint's own keys: exactly the model's parameters, in float32, float16 or bfloat16. */
+  /**
+   * By the checkpoint's own keys: exactly the model's parameters, in float32, float16 or bfloat16.
+   */
   readonly weights: ReadonlyMap<string, ExternalTensor>;
 }
 
 /**
- * Reads names, shapes and configuration of a language model.
- * `path`: the folder, or its config.json. Throws CheckpointError when the family is not one of ours, when it asks for
- * what is not implemented, or when tensors are missing, unexpected, or of the wrong shape or type.
+ * Reads names, shapes and configuration of a language model. `path`: the folder, or its
+ * config.json. Throws CheckpointError when the family is not one of ours, when it asks for what is
+ * not implemented, or when tensors are missing, unexpected, or of the wrong shape or type.
  */
 export function loadLanguageModel(path: string): LanguageModelWeights {
   const folder = languageModelFolder(path);
@@ -40,18 +43,34 @@ export function loadLanguageModel(path: string): LanguageModelWeights {
 
 /** Tensors that only quantized weights have, where config.json does not tell. */
 function refuseQuantized(tensors: ReadonlyMap<string, ExternalTensor>, folder: string): void {
-  const marks = [...tensors.keys()].filter((name) => /\.(qweight|qzeros|SCB|weight_scale(_inv)?|weight\.(absmax|quant_map|quant_state\..*))$/.test(name));
-  if (marks.length > 0) fail(folder, `its weights are quantized: it has ${marks[0]}`, 'Take the version of this model with float32, float16 or bfloat16 weights.');
+  const marks = [...tensors.keys()].filter((name) =>
+    /\.(qweight|qzeros|SCB|weight_scale(_inv)?|weight\.(absmax|quant_map|quant_state\..*))$/.test(
+      name,
+    ),
+  );
+  if (marks.length > 0)
+    fail(
+      folder,
+      `its weights are quantized: it has ${marks[0]}`,
+      'Take the version of this model with float32, float16 or bfloat16 weights.',
+    );
 }
 
 /**
- * Where config.json says that the output layer shares the weights of the input embeddings, a file may hold them twice.
- * Throws CheckpointError where the two differ: some programs take one, some both.
+ * Where config.json says that the output layer shares the weights of the input embeddings, a file
+ * may hold them twice. Throws CheckpointError where the two differ: some programs take one, some
+ * both.
  */
 function requireSharedHead(tensors: ReadonlyMap<string, ExternalTensor>, folder: string): void {
-  const [head, embeddings] = ['lm_head.weight', 'model.embed_tokens.weight'].map((name) => tensors.get(name));
+  const [head, embeddings] = ['lm_head.weight', 'model.embed_tokens.weight'].map((name) =>
+    tensors.get(name),
+  );
   if (head === undefined || embeddings === undefined || sameBytes(head, embeddings)) return;
-  fail(`${folder} lm_head.weight`, 'differs from the input embeddings, but by tie_word_embeddings in config.json they are the same weights', 'If this model has an output layer of its own, set tie_word_embeddings to false there; else remove lm_head.weight.');
+  fail(
+    `${folder} lm_head.weight`,
+    'differs from the input embeddings, but by tie_word_embeddings in config.json they are the same weights',
+    'If this model has an output layer of its own, set tie_word_embeddings to false there; else remove lm_head.weight.',
+  );
 }
 
 /** Bytes that are compared at once. */
@@ -59,7 +78,11 @@ const PIECE = 1 << 24;
 
 function sameBytes(a: ExternalTensor, b: ExternalTensor): boolean {
   if (a.dtype !== b.dtype || a.length !== b.length) return false;
-  const piece = ({ path, offset }: ExternalTensor, from: number, length: number) => Buffer.from(readTensor({ dtype: 'uint8', shape: [length], path, offset: offset + from, length }).data.buffer);
+  const piece = ({ path, offset }: ExternalTensor, from: number, length: number) =>
+    Buffer.from(
+      readTensor({ dtype: 'uint8', shape: [length], path, offset: offset + from, length }).data
+        .buffer,
+    );
   for (let from = 0; from < a.length; from += PIECE) {
     const length = Math.min(PIECE, a.length - from);
     if (!piece(a, from, length).equals(piece(b, from, length))) return false;
@@ -67,36 +90,70 @@ function sameBytes(a: ExternalTensor, b: ExternalTensor): boolean {
   return true;
 }
 
-/** What older files hold beside the parameters: tables that follow from the configuration, and a head that is the embedding again. */
+/**
+ * What older files hold beside the parameters: tables that follow from the configuration, and a
+ * head that is the embedding again.
+ */
 function isLeftOver(name: string): boolean {
   return name.endsWith('.rotary_emb.inv_freq') || name === 'lm_head.weight';
 }
 
-/** The folder of a language model, symbolic links resolved. `path`: the folder, or its config.json. Throws CheckpointError when it is none. */
+/**
+ * The folder of a language model, symbolic links resolved. `path`: the folder, or its config.json.
+ * Throws CheckpointError when it is none.
+ */
 export function languageModelFolder(path: string): string {
   const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) fail(path, 'there is no such file or folder', 'Check base_model; a relative path starts from the folder the command runs in.');
+  if (found === undefined)
+    fail(
+      path,
+      'there is no such file or folder',
+      'Check base_model; a relative path starts from the folder the command runs in.',
+    );
   if (!found.isDirectory() && !path.endsWith('config.json')) {
-    fail(path, 'a language model is a folder with config.json, tokenizer.json and .safetensors files', 'Name the folder as base_model.');
+    fail(
+      path,
+      'a language model is a folder with config.json, tokenizer.json and .safetensors files',
+      'Name the folder as base_model.',
+    );
   }
   const folder = realpathSync(found.isDirectory() ? path : join(path, '..'));
   if (existsSync(join(folder, 'config.json'))) return folder;
-  return fail(folder, 'this folder is not a language model: it has no config.json', 'Name the folder that holds the model as base_model.');
+  return fail(
+    folder,
+    'this folder is not a language model: it has no config.json',
+    'Name the folder that holds the model as base_model.',
+  );
 }
 
 function readConfig(path: string): LanguageModelConfig {
   const { model_type } = parseFile(path, z.object({ model_type: z.string().default('') }));
-  if (Object.hasOwn(languageFamilies, model_type)) return parseFile(path, languageFamilies[model_type]);
-  const what = model_type === '' ? 'it has no model_type' : `models of type ${model_type} are not implemented`;
-  const hint = model_type === 'gemma3' ? ' This one also sees pictures: Gemma 3 of 270M and 1B is gemma3_text, and the text part of a larger one can be saved as such (Gemma3ForCausalLM).' : '';
-  return fail(`${path} model_type`, what, `Implemented are ${Object.keys(languageFamilies).join(', ')}.${hint}`);
+  if (Object.hasOwn(languageFamilies, model_type))
+    return parseFile(path, languageFamilies[model_type]);
+  const what =
+    model_type === '' ? 'it has no model_type' : `models of type ${model_type} are not implemented`;
+  const hint =
+    model_type === 'gemma3'
+      ? ' This one also sees pictures: Gemma 3 of 270M and 1B is gemma3_text, and the text part of a larger one can be saved as such (Gemma3ForCausalLM).'
+      : '';
+  return fail(
+    `${path} model_type`,
+    what,
+    `Implemented are ${Object.keys(languageFamilies).join(', ')}.${hint}`,
+  );
 }
 
 function checkTypes(weights: ReadonlyMap<string, ExternalTensor>, folder: string): void {
-  const others = [...weights].filter(([, { dtype }]) => dtype !== 'float32' && dtype !== 'float16' && dtype !== 'bfloat16');
+  const others = [...weights].filter(
+    ([, { dtype }]) => dtype !== 'float32' && dtype !== 'float16' && dtype !== 'bfloat16',
+  );
   if (others.length === 0) return;
   const [name, { dtype }] = others[0];
-  fail(folder, `${others.length} tensors are not float32, float16 or bfloat16, the first ${name}: ${dtype}`, 'Take the unquantized version of this model.');
+  fail(
+    folder,
+    `${others.length} tensors are not float32, float16 or bfloat16, the first ${name}: ${dtype}`,
+    'Take the unquantized version of this model.',
+  );
 }
 
 function fail(where: string, what: string, fix: string): never {

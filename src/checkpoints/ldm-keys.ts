@@ -1,10 +1,17 @@
-// The tensor names of a single-file Stable Diffusion 1.x (the names of the latent-diffusion code, LDM)
-// and their names in a diffusers folder, by rules that follow the block structure, for any size.
+// The tensor names of a single-file Stable Diffusion 1.x (the names of the latent-diffusion code,
+// LDM) and their names in a diffusers folder, by rules that follow the block structure, for any
+// size.
 
 export type Component = 'unet' | 'vae' | 'text_encoder';
 
-/** A tensor of the model: `unet.` … in our naming; or one to be left alone; or one that no rule knows. */
-export type LdmName = { readonly kind: 'weight'; readonly component: Component; readonly key: string } | { readonly kind: 'ignored' } | { readonly kind: 'unknown' };
+/**
+ * A tensor of the model: `unet.` … in our naming; or one to be left alone; or one that no rule
+ * knows.
+ */
+export type LdmName =
+  | { readonly kind: 'weight'; readonly component: Component; readonly key: string }
+  | { readonly kind: 'ignored' }
+  | { readonly kind: 'unknown' };
 
 export const ldmPrefixes = {
   unet: 'model.diffusion_model.',
@@ -16,7 +23,10 @@ export const ldmPrefixes = {
 const ignored =
   /^(betas|alphas_cumprod(_prev)?|sqrt_alphas_cumprod|sqrt_one_minus_alphas_cumprod|log_one_minus_alphas_cumprod|sqrt_recip_alphas_cumprod|sqrt_recipm1_alphas_cumprod|posterior_\w+|logvar|model_ema\..*|first_stage_model\.loss\..*|cond_stage_model\.transformer\.(text_model\.)?embeddings\.position_ids)$/;
 
-/** Names each key of a file. The UNet's block numbers depend on the whole set of keys, so all are given at once. */
+/**
+ * Names each key of a file. The UNet's block numbers depend on the whole set of keys, so all are
+ * given at once.
+ */
 export function nameLdmKeys(keys: readonly string[]): Map<string, LdmName> {
   const blocks = unetBlocks(keys);
   const levels = vaeLevels(keys);
@@ -25,8 +35,10 @@ export function nameLdmKeys(keys: readonly string[]): Map<string, LdmName> {
 
 function nameLdmKey(key: string, blocks: ReadonlyMap<string, string>, levels: number): LdmName {
   if (ignored.test(key)) return { kind: 'ignored' };
-  const rest = (component: Component) => (key.startsWith(ldmPrefixes[component]) ? key.slice(ldmPrefixes[component].length) : undefined);
-  const named = (component: Component, name: string | undefined): LdmName => (name === undefined ? { kind: 'unknown' } : { kind: 'weight', component, key: name });
+  const rest = (component: Component) =>
+    key.startsWith(ldmPrefixes[component]) ? key.slice(ldmPrefixes[component].length) : undefined;
+  const named = (component: Component, name: string | undefined): LdmName =>
+    name === undefined ? { kind: 'unknown' } : { kind: 'weight', component, key: name };
   const unet = rest('unet');
   if (unet !== undefined) return named('unet', unetKey(unet, blocks));
   const vae = rest('vae');
@@ -36,7 +48,10 @@ function nameLdmKey(key: string, blocks: ReadonlyMap<string, string>, levels: nu
   return { kind: 'unknown' };
 }
 
-/** `model.diffusion_model.a.b` → `model_ema.diffusion_modelab`: the averaged copy has no dots after its prefix. */
+/**
+ * `model.diffusion_model.a.b` → `model_ema.diffusion_modelab`: the averaged copy has no dots after
+ * its prefix.
+ */
 export function emaKey(key: string): string {
   return `model_ema.${key.slice('model.'.length).replaceAll('.', '')}`;
 }
@@ -62,7 +77,8 @@ const resnetLayers: Readonly<Record<string, string>> = {
 function unetKey(key: string, blocks: ReadonlyMap<string, string>): string | undefined {
   const [, fixed, leaf] = /^(time_embed\.\d+|out\.\d+)\.(\w+)$/.exec(key) ?? [];
   if (fixed !== undefined) return fixed in unetFixed ? `${unetFixed[fixed]}.${leaf}` : undefined;
-  const [, block, inner] = /^((?:input_blocks\.\d+|middle_block|output_blocks\.\d+)\.\d+)\.(.+)$/.exec(key) ?? [];
+  const [, block, inner] =
+    /^((?:input_blocks\.\d+|middle_block|output_blocks\.\d+)\.\d+)\.(.+)$/.exec(key) ?? [];
   const target = block === undefined ? undefined : blocks.get(block);
   if (target === undefined) return undefined;
   return `${target}.${target.includes('resnets') ? resnetKey(inner) : inner.replace(/^(op|conv)\./, '')}`;
@@ -84,29 +100,50 @@ function roleOf(inner: string): Role | undefined {
   return /^(weight|bias)$/.test(inner) ? 'conv' : undefined;
 }
 
-/** `input_blocks.4.1` → `down_blocks.1.attentions.0` and so on: a walk through the numbered blocks, one level ending at each resampler. */
+/**
+ * `input_blocks.4.1` → `down_blocks.1.attentions.0` and so on: a walk through the numbered blocks,
+ * one level ending at each resampler.
+ */
 function unetBlocks(keys: readonly string[]): Map<string, string> {
-  const roles = { input_blocks: new Map<number, Map<number, Role>>(), output_blocks: new Map<number, Map<number, Role>>() };
+  const roles = {
+    input_blocks: new Map<number, Map<number, Role>>(),
+    output_blocks: new Map<number, Map<number, Role>>(),
+  };
   for (const key of keys) {
-    const [, side, block, part, inner] = /^model\.diffusion_model\.(input_blocks|output_blocks)\.(\d+)\.(\d+)\.(.+)$/.exec(key) ?? [];
+    const [, side, block, part, inner] =
+      /^model\.diffusion_model\.(input_blocks|output_blocks)\.(\d+)\.(\d+)\.(.+)$/.exec(key) ?? [];
     const role = inner === undefined ? undefined : roleOf(inner);
     if (role === undefined) continue;
     const blocks = roles[side === 'input_blocks' ? 'input_blocks' : 'output_blocks'];
     const parts = blocks.get(Number(block)) ?? new Map<number, Role>();
     blocks.set(Number(block), parts.set(Number(part), role));
   }
-  const middle = [['middle_block.0', 'mid_block.resnets.0'], ['middle_block.1', 'mid_block.attentions.0'], ['middle_block.2', 'mid_block.resnets.1']] as const;
-  return new Map([...middle, ...walk(roles.input_blocks, 'input_blocks', 'down_blocks'), ...walk(roles.output_blocks, 'output_blocks', 'up_blocks')]);
+  const middle = [
+    ['middle_block.0', 'mid_block.resnets.0'],
+    ['middle_block.1', 'mid_block.attentions.0'],
+    ['middle_block.2', 'mid_block.resnets.1'],
+  ] as const;
+  return new Map([
+    ...middle,
+    ...walk(roles.input_blocks, 'input_blocks', 'down_blocks'),
+    ...walk(roles.output_blocks, 'output_blocks', 'up_blocks'),
+  ]);
 }
 
-function walk(blocks: ReadonlyMap<number, ReadonlyMap<number, Role>>, from: string, to: string): [string, string][] {
+function walk(
+  blocks: ReadonlyMap<number, ReadonlyMap<number, Role>>,
+  from: string,
+  to: string,
+): [string, string][] {
   const names: [string, string][] = [];
   let level = 0;
   let layer = 0;
   for (const [block, parts] of [...blocks].sort(([a], [b]) => a - b)) {
     const present = new Set(parts.values());
-    // In a downsampler's block there is nothing else; an upsampler shares the block of its level's last layer.
-    for (const [part, role] of parts) names.push([`${from}.${block}.${part}`, diffusersBlock(to, level, layer, role)]);
+    // In a downsampler's block there is nothing else; an upsampler shares the block of its level's
+    // last layer.
+    for (const [part, role] of parts)
+      names.push([`${from}.${block}.${part}`, diffusersBlock(to, level, layer, role)]);
     if (present.has('resnet')) layer += 1;
     if (present.has('downsampler') || present.has('upsampler')) [level, layer] = [level + 1, 0];
   }
@@ -140,7 +177,9 @@ const vaeAttention: Readonly<Record<string, string>> = {
 };
 
 function vaeLevels(keys: readonly string[]): number {
-  const levels = keys.map((key) => /^first_stage_model\.decoder\.up\.(\d+)\./.exec(key)?.[1]).filter((level) => level !== undefined);
+  const levels = keys
+    .map((key) => /^first_stage_model\.decoder\.up\.(\d+)\./.exec(key)?.[1])
+    .filter((level) => level !== undefined);
   return levels.reduce((most, level) => Math.max(most, Number(level) + 1), 0);
 }
 
@@ -149,20 +188,32 @@ function vaeKey(key: string, levels: number): string | undefined {
   const name = key
     .replace(/^encoder\.down\.(\d+)\.block\./, 'encoder.down_blocks.$1.resnets.')
     .replace(/^encoder\.down\.(\d+)\.downsample\./, 'encoder.down_blocks.$1.downsamplers.0.')
-    .replace(/^decoder\.up\.(\d+)\.block\./, (_, level: string) => `decoder.up_blocks.${levels - 1 - Number(level)}.resnets.`)
-    .replace(/^decoder\.up\.(\d+)\.upsample\./, (_, level: string) => `decoder.up_blocks.${levels - 1 - Number(level)}.upsamplers.0.`)
-    .replace(/^(encoder|decoder)\.mid\.block_([12])\./, (_, side: string, block: string) => `${side}.mid_block.resnets.${Number(block) - 1}.`)
+    .replace(
+      /^decoder\.up\.(\d+)\.block\./,
+      (_, level: string) => `decoder.up_blocks.${levels - 1 - Number(level)}.resnets.`,
+    )
+    .replace(
+      /^decoder\.up\.(\d+)\.upsample\./,
+      (_, level: string) => `decoder.up_blocks.${levels - 1 - Number(level)}.upsamplers.0.`,
+    )
+    .replace(
+      /^(encoder|decoder)\.mid\.block_([12])\./,
+      (_, side: string, block: string) => `${side}.mid_block.resnets.${Number(block) - 1}.`,
+    )
     .replace(/^(encoder|decoder)\.mid\.attn_1\./, '$1.mid_block.attentions.0.')
     .replace(/^(encoder|decoder)\.norm_out\./, '$1.conv_norm_out.')
     .replace('.nin_shortcut.', '.conv_shortcut.');
-  const known = /^(encoder\.(down_blocks|mid_block|conv_)|decoder\.(up_blocks|mid_block|conv_)|(post_)?quant_conv\.)/;
+  const known =
+    /^(encoder\.(down_blocks|mid_block|conv_)|decoder\.(up_blocks|mid_block|conv_)|(post_)?quant_conv\.)/;
   return known.test(name) ? modernVaeKey(name) : undefined;
 }
 
 /** The attention of an autoencoder under its names of today, whichever it has in the file. */
 export function modernVaeKey(key: string): string {
-  return key.replace(/(\.mid_block\.attentions\.0\.)(\w+)\.(weight|bias)$/, (all, block: string, layer: string, leaf: string) =>
-    layer in vaeAttention ? `${block}${vaeAttention[layer]}.${leaf}` : all,
+  return key.replace(
+    /(\.mid_block\.attentions\.0\.)(\w+)\.(weight|bias)$/,
+    (all, block: string, layer: string, leaf: string) =>
+      layer in vaeAttention ? `${block}${vaeAttention[layer]}.${leaf}` : all,
   );
 }
 

@@ -1,4 +1,5 @@
-// What the folders of diffusers and of transformers have alike: a checked config.json beside one or more safetensors files.
+// What the folders of diffusers and of transformers have alike: a checked config.json beside one or
+// more safetensors files.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +14,13 @@ const obtain = 'Download the folder again, or name another model as base_model.'
 export function parseFile<T>(path: string, schema: z.ZodType<T>): T {
   const result = schema.safeParse(readJsonFile(path));
   if (result.success) return result.data;
-  throw new CheckpointError(result.error.issues.map(({ path: keys, message }) => ({ where: [path, ...(keys.length > 0 ? [keys.join('.')] : [])].join(' '), what: message.replace(/^Invalid input: /, ''), fix: 'This model is not supported, or its configuration is damaged.' })));
+  throw new CheckpointError(
+    result.error.issues.map(({ path: keys, message }) => ({
+      where: [path, ...(keys.length > 0 ? [keys.join('.')] : [])].join(' '),
+      what: message.replace(/^Invalid input: /, ''),
+      fix: 'This model is not supported, or its configuration is damaged.',
+    })),
+  );
 }
 
 /** A JSON file, whatever it holds. Throws CheckpointError. */
@@ -32,35 +39,70 @@ export function folderTensors(folder: string): ReadonlyMap<string, ExternalTenso
 }
 
 /**
- * A folder's safetensors files that belong together: the full-precision file first, `.fp16.` and other variants where it is
- * absent, else the shards that its index lists, or all that their names count. Throws CheckpointError where there are none.
+ * A folder's safetensors files that belong together: the full-precision file first, `.fp16.` and
+ * other variants where it is absent, else the shards that its index lists, or all that their names
+ * count. Throws CheckpointError where there are none.
  */
 export function folderFiles(folder: string): SafetensorsFile[] {
   const files = readdirSync(folder).sort();
   const index = files.find((file) => file.endsWith('.safetensors.index.json'));
-  const whole = files.filter((file) => /^(diffusion_pytorch_model|model)(\.[\w-]+)?\.safetensors$/.test(file) && !/-of-\d+/.test(file));
-  const chosen = whole.find((file) => /^(diffusion_pytorch_model|model)\.safetensors$/.test(file)) ?? whole.find((file) => file.includes('.fp16.')) ?? whole[0];
+  const whole = files.filter(
+    (file) =>
+      /^(diffusion_pytorch_model|model)(\.[\w-]+)?\.safetensors$/.test(file) &&
+      !/-of-\d+/.test(file),
+  );
+  const chosen =
+    whole.find((file) => /^(diffusion_pytorch_model|model)\.safetensors$/.test(file)) ??
+    whole.find((file) => file.includes('.fp16.')) ??
+    whole[0];
   if (chosen !== undefined) return [openSafetensors(join(folder, chosen))];
   if (index !== undefined) return shardFiles(folder, index);
   const numbered = files.filter((file) => /-\d+-of-\d+\.safetensors$/.test(file));
-  if (numbered.length > 0 && numbered.length === Number(/-of-(\d+)/.exec(numbered[0])?.[1])) return numbered.map((file) => openSafetensors(join(folder, file)));
+  if (numbered.length > 0 && numbered.length === Number(/-of-(\d+)/.exec(numbered[0])?.[1]))
+    return numbered.map((file) => openSafetensors(join(folder, file)));
   throw new CheckpointError([{ where: folder, ...absent(files) }]);
 }
 
 /** What a folder has in place of weights that are read. */
 function absent(files: readonly string[]): { what: string; fix: string } {
   const [some] = files.filter((file) => file.endsWith('.safetensors'));
-  if (some !== undefined && /-of-\d+/.test(some)) return { what: `some of its files are missing, as ${some} tells, and ${some.replace(/-\d+-of-\d+/, '')}.index.json, the list of them`, fix: obtain };
-  if (some !== undefined) return { what: `its weights are called ${some}, which is another layout or another part`, fix: 'Take model.safetensors, or model-00001-of-….safetensors with model.safetensors.index.json.' };
-  if (files.some((file) => file.endsWith('.gguf'))) return { what: 'its weights are a GGUF file, which is not read', fix: 'Take the .safetensors files of the same model.' };
-  if (!files.some((file) => /\.(bin|ckpt|pt)$/.test(file))) return { what: 'there is no .safetensors file in this folder', fix: obtain };
-  return { what: 'its weights are PyTorch .bin files, which are not read', fix: 'Look for the .safetensors files of the same model, or convert them with a tool that you trust.' };
+  if (some !== undefined && /-of-\d+/.test(some))
+    return {
+      what: `some of its files are missing, as ${some} tells, and ${some.replace(/-\d+-of-\d+/, '')}.index.json, the list of them`,
+      fix: obtain,
+    };
+  if (some !== undefined)
+    return {
+      what: `its weights are called ${some}, which is another layout or another part`,
+      fix: 'Take model.safetensors, or model-00001-of-….safetensors with model.safetensors.index.json.',
+    };
+  if (files.some((file) => file.endsWith('.gguf')))
+    return {
+      what: 'its weights are a GGUF file, which is not read',
+      fix: 'Take the .safetensors files of the same model.',
+    };
+  if (!files.some((file) => /\.(bin|ckpt|pt)$/.test(file)))
+    return { what: 'there is no .safetensors file in this folder', fix: obtain };
+  return {
+    what: 'its weights are PyTorch .bin files, which are not read',
+    fix: 'Look for the .safetensors files of the same model, or convert them with a tool that you trust.',
+  };
 }
 
 function shardFiles(folder: string, index: string): SafetensorsFile[] {
-  const { weight_map } = parseFile(join(folder, index), z.object({ weight_map: z.record(z.string(), z.string()) }));
+  const { weight_map } = parseFile(
+    join(folder, index),
+    z.object({ weight_map: z.record(z.string(), z.string()) }),
+  );
   const shards = [...new Set(Object.values(weight_map))].sort();
   const missing = shards.filter((file) => !existsSync(join(folder, file)));
-  if (missing.length > 0) throw new CheckpointError(missing.map((file) => ({ where: join(folder, file), what: `this file, one of ${shards.length} that ${index} lists, is missing`, fix: obtain })));
+  if (missing.length > 0)
+    throw new CheckpointError(
+      missing.map((file) => ({
+        where: join(folder, file),
+        what: `this file, one of ${shards.length} that ${index} lists, is missing`,
+        fix: obtain,
+      })),
+    );
   return shards.map((file) => openSafetensors(join(folder, file)));
 }

@@ -10,24 +10,34 @@ import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 export interface SafetensorsFile extends SafetensorsHeader {
   /** Absolute, symbolic links resolved. */
   readonly path: string;
-  /** As it was opened: the folders of Hugging Face's cache have links of this name to files of another. */
+  /**
+   * As it was opened: the folders of Hugging Face's cache have links of this name to files of
+   * another.
+   */
   readonly name: string;
   /** Bytes. */
   readonly size: number;
 }
 
-/** Reads the header of a file. Throws CheckpointError when it is missing, unreadable, or not sound. */
+/**
+ * Reads the header of a file. Throws CheckpointError when it is missing, unreadable, or not sound.
+ */
 export function openSafetensors(path: string): SafetensorsFile {
   return withFile(path, (fd, realPath) => {
     const { size } = fstatSync(fd);
-    const header = parseHeaderSync({ size, read: (offset, length) => readBytes(fd, offset, length, realPath) }, realPath);
+    const header = parseHeaderSync(
+      { size, read: (offset, length) => readBytes(fd, offset, length, realPath) },
+      realPath,
+    );
     return { ...header, path: realPath, name: basename(path), size };
   });
 }
 
 /** Copies a tensor from its file into memory. */
 export function readTensor({ dtype, shape, path, offset, length }: ExternalTensor): Tensor {
-  return withFile(path, (fd, realPath) => tensorFromBytes(dtype, shape, readBytes(fd, offset, length, realPath)));
+  return withFile(path, (fd, realPath) =>
+    tensorFromBytes(dtype, shape, readBytes(fd, offset, length, realPath)),
+  );
 }
 
 /** Copies a floating tensor from its file, widened (or, from float64, rounded) to float32. */
@@ -53,14 +63,27 @@ function open(path: string): { fd: number; realPath: string } {
   } catch (cause) {
     throw new CheckpointError([{ where: path, ...explain(cause) }], { cause });
   }
-  throw new CheckpointError([{ where: path, what: 'this is a folder, not a .safetensors file', fix: 'Name the file in it.' }]);
+  throw new CheckpointError([
+    { where: path, what: 'this is a folder, not a .safetensors file', fix: 'Name the file in it.' },
+  ]);
 }
 
 function explain(cause: unknown): { what: string; fix: string } {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  if (code === 'ENOENT' || code === 'ENOTDIR') return { what: 'there is no such file', fix: 'Check the spelling; a relative path starts from the folder the command runs in.' };
-  if (code === 'EACCES' || code === 'EPERM') return { what: 'the file may not be read', fix: 'Give yourself permission to read it (chmod +r on Linux and macOS).' };
-  return { what: `the file cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`, fix: 'Check that the disk is there and readable.' };
+  if (code === 'ENOENT' || code === 'ENOTDIR')
+    return {
+      what: 'there is no such file',
+      fix: 'Check the spelling; a relative path starts from the folder the command runs in.',
+    };
+  if (code === 'EACCES' || code === 'EPERM')
+    return {
+      what: 'the file may not be read',
+      fix: 'Give yourself permission to read it (chmod +r on Linux and macOS).',
+    };
+  return {
+    what: `the file cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`,
+    fix: 'Check that the disk is there and readable.',
+  };
 }
 
 /** One read call moves at most 2 GiB; longer tensors take several. */
@@ -68,9 +91,16 @@ const maxRead = 1 << 30;
 
 function readBytes(fd: number, offset: number, length: number, path: string): Uint8Array {
   const bytes = new Uint8Array(length);
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     const count = readSync(fd, bytes, done, Math.min(length - done, maxRead), offset + done);
-    if (count === 0) throw new CheckpointError([{ where: path, what: `the file ended at byte ${offset + done} while it was read`, fix: 'Is another program still writing it? Try again when it is complete.' }]);
+    if (count === 0)
+      throw new CheckpointError([
+        {
+          where: path,
+          what: `the file ended at byte ${offset + done} while it was read`,
+          fix: 'Is another program still writing it? Try again when it is complete.',
+        },
+      ]);
     done += count;
   }
   return bytes;

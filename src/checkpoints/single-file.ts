@@ -1,17 +1,30 @@
 // A Stable Diffusion 1.x checkpoint in one file: names by rule, sizes from the tensors' shapes.
 
 import { CheckpointError } from '../errors.ts';
-import { stableDiffusion15, type ClipTextConfig, type StableDiffusionConfig, type UNetConfig, type VaeConfig } from '../models/stable-diffusion-config.ts';
+import {
+  stableDiffusion15,
+  type ClipTextConfig,
+  type StableDiffusionConfig,
+  type UNetConfig,
+  type VaeConfig,
+} from '../models/stable-diffusion-config.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
 import { requireStableDiffusion1, type Tensors } from './identify.ts';
-import { emaKey, isVaeAttentionWeight, ldmPrefixes, nameLdmKeys, type LdmName } from './ldm-keys.ts';
+import {
+  emaKey,
+  isVaeAttentionWeight,
+  ldmPrefixes,
+  nameLdmKeys,
+  type LdmName,
+} from './ldm-keys.ts';
 import { openSafetensors } from './safetensors-file.ts';
 import { asMatrix, type StableDiffusionWeights } from './weights.ts';
 
 /**
- * The weights of a single-file checkpoint under our names, and the configuration read off their shapes.
- * What the file cannot say is fixed as in SD 1.5: 32 groups, 8 heads, text heads of width 64, its noise schedule.
- * Throws CheckpointError when the file is not SD 1.x, or when `useEma` asks for averaged weights that it lacks.
+ * The weights of a single-file checkpoint under our names, and the configuration read off their
+ * shapes. What the file cannot say is fixed as in SD 1.5: 32 groups, 8 heads, text heads of width
+ * 64, its noise schedule. Throws CheckpointError when the file is not SD 1.x, or when `useEma` asks
+ * for averaged weights that it lacks.
  */
 export function loadSingleFile(path: string, useEma: boolean): StableDiffusionWeights {
   const { tensors, path: realPath } = openSafetensors(path);
@@ -28,11 +41,20 @@ export function nameWeights(tensors: Tensors): Map<string, ExternalTensor> {
   return weights;
 }
 
-function addWeight(weights: Map<string, ExternalTensor>, key: string, tensor: ExternalTensor, name: LdmName | undefined): void {
+function addWeight(
+  weights: Map<string, ExternalTensor>,
+  key: string,
+  tensor: ExternalTensor,
+  name: LdmName | undefined,
+): void {
   if (name === undefined || name.kind === 'ignored') return;
   // A name that no rule knows stays as it is, for checkWeights to call it unexpected.
   if (name.kind === 'unknown') weights.set(key, tensor);
-  else weights.set(`${name.component}.${name.key}`, isVaeAttentionWeight(name.key) ? asMatrix(tensor) : tensor);
+  else
+    weights.set(
+      `${name.component}.${name.key}`,
+      isVaeAttentionWeight(name.key) ? asMatrix(tensor) : tensor,
+    );
 }
 
 /** The UNet's tensors replaced by their averaged copies. */
@@ -41,8 +63,16 @@ function withEma(tensors: Tensors, path: string): Map<string, ExternalTensor> {
   const missing = unetKeys.filter((key) => !tensors.has(emaKey(key)));
   if (missing.length > 0) {
     const none = missing.length === unetKeys.length;
-    const what = none ? 'use_ema asks for averaged (EMA) weights, but the file has none' : `use_ema asks for averaged (EMA) weights, but ${missing.length} of ${unetKeys.length} are missing, the first ${emaKey(missing[0])}`;
-    throw new CheckpointError([{ where: path, what, fix: 'Leave use_ema out ("emaonly" files hold the averaged weights under the ordinary names), or name the full checkpoint.' }]);
+    const what = none
+      ? 'use_ema asks for averaged (EMA) weights, but the file has none'
+      : `use_ema asks for averaged (EMA) weights, but ${missing.length} of ${unetKeys.length} are missing, the first ${emaKey(missing[0])}`;
+    throw new CheckpointError([
+      {
+        where: path,
+        what,
+        fix: 'Leave use_ema out ("emaonly" files hold the averaged weights under the ordinary names), or name the full checkpoint.',
+      },
+    ]);
   }
   return new Map(Array.from(tensors, ([key, tensor]) => [key, tensors.get(emaKey(key)) ?? tensor]));
 }
@@ -50,7 +80,12 @@ function withEma(tensors: Tensors, path: string): Map<string, ExternalTensor> {
 /** The configuration that the shapes of the weights, under our names, tell. */
 export function readConfig(weights: Tensors, path: string): StableDiffusionConfig {
   const shapes = new Shapes(weights, path);
-  return { unet: unetConfig(shapes), vae: vaeConfig(shapes), textEncoder: clipConfig(shapes), scheduler: stableDiffusion15.scheduler };
+  return {
+    unet: unetConfig(shapes),
+    vae: vaeConfig(shapes),
+    textEncoder: clipConfig(shapes),
+    scheduler: stableDiffusion15.scheduler,
+  };
 }
 
 /** Looks sizes up in the tensors, and says which tensor is needed where one is missing. */
@@ -63,7 +98,8 @@ class Shapes {
   dim(name: string, axis: number): number {
     const tensor = this.weights.get(name);
     if (tensor === undefined) this.fail(`tensor ${name} is missing`);
-    if (axis >= tensor.shape.length) this.fail(`tensor ${name} has ${tensor.shape.length} dimensions, too few`);
+    if (axis >= tensor.shape.length)
+      this.fail(`tensor ${name} has ${tensor.shape.length} dimensions, too few`);
     return tensor.shape[axis];
   }
 
@@ -71,7 +107,8 @@ class Shapes {
   count(prefix: string): number {
     const found = new Set<number>();
     for (const name of this.weights.keys()) {
-      if (name.startsWith(`${prefix}.`)) found.add(Number.parseInt(name.slice(prefix.length + 1), 10));
+      if (name.startsWith(`${prefix}.`))
+        found.add(Number.parseInt(name.slice(prefix.length + 1), 10));
     }
     return found.size;
   }
@@ -81,7 +118,13 @@ class Shapes {
   }
 
   fail(what: string): never {
-    throw new CheckpointError([{ where: this.path, what: `the model's sizes cannot be read: ${what}`, fix: 'The file is incomplete or damaged: download it again.' }]);
+    throw new CheckpointError([
+      {
+        where: this.path,
+        what: `the model's sizes cannot be read: ${what}`,
+        fix: 'The file is incomplete or damaged: download it again.',
+      },
+    ]);
   }
 }
 
@@ -89,16 +132,24 @@ const indices = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 function unetConfig(shapes: Shapes): UNetConfig {
   const levels = indices(shapes.count('unet.down_blocks'));
-  const crossAttention = [...shapes.weights.keys()].find((name) => name.startsWith('unet.') && name.endsWith('.attn2.to_k.weight'));
+  const crossAttention = [...shapes.weights.keys()].find(
+    (name) => name.startsWith('unet.') && name.endsWith('.attn2.to_k.weight'),
+  );
   if (crossAttention === undefined) shapes.fail('the UNet has no cross-attention');
   return {
     ...stableDiffusion15.unet,
     in_channels: shapes.dim('unet.conv_in.weight', 1),
     out_channels: shapes.dim('unet.conv_out.weight', 0),
-    block_out_channels: levels.map((level) => shapes.dim(`unet.down_blocks.${level}.resnets.0.conv1.weight`, 0)),
+    block_out_channels: levels.map((level) =>
+      shapes.dim(`unet.down_blocks.${level}.resnets.0.conv1.weight`, 0),
+    ),
     layers_per_block: shapes.count('unet.down_blocks.0.resnets'),
-    down_block_types: levels.map((level) => (shapes.has(`unet.down_blocks.${level}.attentions`) ? 'CrossAttnDownBlock2D' : 'DownBlock2D')),
-    up_block_types: levels.map((level) => (shapes.has(`unet.up_blocks.${level}.attentions`) ? 'CrossAttnUpBlock2D' : 'UpBlock2D')),
+    down_block_types: levels.map((level) =>
+      shapes.has(`unet.down_blocks.${level}.attentions`) ? 'CrossAttnDownBlock2D' : 'DownBlock2D',
+    ),
+    up_block_types: levels.map((level) =>
+      shapes.has(`unet.up_blocks.${level}.attentions`) ? 'CrossAttnUpBlock2D' : 'UpBlock2D',
+    ),
     cross_attention_dim: shapes.dim(crossAttention, 1),
   };
 }
@@ -110,7 +161,9 @@ function vaeConfig(shapes: Shapes): VaeConfig {
     in_channels: shapes.dim('vae.encoder.conv_in.weight', 1),
     out_channels: shapes.dim('vae.decoder.conv_out.weight', 0),
     latent_channels: shapes.dim('vae.post_quant_conv.weight', 0),
-    block_out_channels: levels.map((level) => shapes.dim(`vae.encoder.down_blocks.${level}.resnets.0.conv1.weight`, 0)),
+    block_out_channels: levels.map((level) =>
+      shapes.dim(`vae.encoder.down_blocks.${level}.resnets.0.conv1.weight`, 0),
+    ),
     layers_per_block: shapes.count('vae.encoder.down_blocks.0.resnets'),
   };
 }
@@ -120,7 +173,10 @@ function clipConfig(shapes: Shapes): ClipTextConfig {
   return {
     ...stableDiffusion15.textEncoder,
     vocab_size: shapes.dim('text_encoder.text_model.embeddings.token_embedding.weight', 0),
-    max_position_embeddings: shapes.dim('text_encoder.text_model.embeddings.position_embedding.weight', 0),
+    max_position_embeddings: shapes.dim(
+      'text_encoder.text_model.embeddings.position_embedding.weight',
+      0,
+    ),
     hidden_size: width,
     intermediate_size: shapes.dim('text_encoder.text_model.encoder.layers.0.mlp.fc1.weight', 0),
     num_hidden_layers: shapes.count('text_encoder.text_model.encoder.layers'),

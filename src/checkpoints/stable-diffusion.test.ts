@@ -10,10 +10,25 @@ import { checkWeights } from './check-weights.ts';
 import { emaKey } from './ldm-keys.ts';
 import { openSafetensors, readFloat32, readTensor } from './safetensors-file.ts';
 import { nameWeights, readConfig } from './single-file.ts';
-import { sd15Rows, singleFileTensors, smallConfigs, smallRows, values, withFolder, write, writeFolder } from './small-model.test-util.ts';
+import {
+  sd15Rows,
+  singleFileTensors,
+  smallConfigs,
+  smallRows,
+  values,
+  withFolder,
+  write,
+  writeFolder,
+} from './small-model.test-util.ts';
 import { loadStableDiffusion } from './stable-diffusion.ts';
 
-const external = (shape: Shape): ExternalTensor => ({ dtype: 'float16', shape, path: '/m', offset: 0, length: 0 });
+const external = (shape: Shape): ExternalTensor => ({
+  dtype: 'float16',
+  shape,
+  path: '/m',
+  offset: 0,
+  length: 0,
+});
 const small = new Map(smallRows.map(({ name, shape }) => [name, shape]));
 
 function rejects(action: () => unknown, ...messages: readonly RegExp[]): void {
@@ -26,7 +41,9 @@ function rejects(action: () => unknown, ...messages: readonly RegExp[]): void {
 
 test('all 1130 tensors of Stable Diffusion 1.5 get their names and shapes', () => {
   assert.equal(sd15Rows.length, 1130);
-  const weights = nameWeights(new Map(sd15Rows.map(({ ldm, ldmShape }) => [ldm, external(ldmShape)])));
+  const weights = nameWeights(
+    new Map(sd15Rows.map(({ ldm, ldmShape }) => [ldm, external(ldmShape)])),
+  );
   const expected = new Map(sd15Rows.map(({ name, shape }) => [name, shape]));
   assert.deepEqual(new Map(Array.from(weights, ([name, { shape }]) => [name, shape])), expected);
   checkWeights(expected, weights, '/m');
@@ -34,7 +51,9 @@ test('all 1130 tensors of Stable Diffusion 1.5 get their names and shapes', () =
 });
 
 test('names of a small model with other levels and layers equal diffusers', () => {
-  const weights = nameWeights(new Map(smallRows.map(({ ldm, ldmShape }) => [ldm, external(ldmShape)])));
+  const weights = nameWeights(
+    new Map(smallRows.map(({ ldm, ldmShape }) => [ldm, external(ldmShape)])),
+  );
   assert.deepEqual(new Map(Array.from(weights, ([name, { shape }]) => [name, shape])), small);
 });
 
@@ -77,8 +96,23 @@ test('sizes are read off the shapes, and off config.json', () => {
 
 test('very old text-encoder names, schedule buffers and position_ids', () => {
   withFolder((folder) => {
-    const tensors = new Map(Array.from(singleFileTensors(), ([key, tensor]) => [key.replace('transformer.text_model.', 'transformer.'), tensor]));
-    for (const name of ['betas', 'alphas_cumprod', 'alphas_cumprod_prev', 'posterior_mean_coef1', 'logvar', 'model_ema.decay', 'first_stage_model.loss.logvar', 'cond_stage_model.transformer.embeddings.position_ids', 'cond_stage_model.transformer.text_model.embeddings.position_ids']) {
+    const tensors = new Map(
+      Array.from(singleFileTensors(), ([key, tensor]) => [
+        key.replace('transformer.text_model.', 'transformer.'),
+        tensor,
+      ]),
+    );
+    for (const name of [
+      'betas',
+      'alphas_cumprod',
+      'alphas_cumprod_prev',
+      'posterior_mean_coef1',
+      'logvar',
+      'model_ema.decay',
+      'first_stage_model.loss.logvar',
+      'cond_stage_model.transformer.embeddings.position_ids',
+      'cond_stage_model.transformer.text_model.embeddings.position_ids',
+    ]) {
       tensors.set(name, float32([1], [0]));
     }
     const path = join(folder, 'old.safetensors');
@@ -94,16 +128,21 @@ test('use_ema takes the averaged UNet, and only that', () => {
     write(path, serialize(tensors));
     rejects(() => loadStableDiffusion(path, { useEma: true }), /the file has none/);
     const isUNet = (key: string) => key.startsWith('model.');
-    for (const [key, tensor] of singleFileTensors()) if (isUNet(key)) tensors.set(emaKey(key), values(`averaged ${key}`, tensor.shape));
+    for (const [key, tensor] of singleFileTensors())
+      if (isUNet(key)) tensors.set(emaKey(key), values(`averaged ${key}`, tensor.shape));
     assert.ok(tensors.has('model_ema.diffusion_modelinput_blocks00weight'));
     write(path, serialize(tensors));
     const plain = loadStableDiffusion(path);
     const ema = loadStableDiffusion(path, { useEma: true });
     checkWeights(small, plain.weights, path);
     checkWeights(small, ema.weights, path);
-    const read = (model: typeof ema, name: string) => readTensor(model.weights.get(name) ?? external([])).data;
+    const read = (model: typeof ema, name: string) =>
+      readTensor(model.weights.get(name) ?? external([])).data;
     assert.notDeepEqual(read(plain, 'unet.conv_in.weight'), read(ema, 'unet.conv_in.weight'));
-    assert.deepEqual(read(ema, 'unet.conv_in.weight'), values('averaged model.diffusion_model.input_blocks.0.0.weight', [32, 4, 3, 3]).data);
+    assert.deepEqual(
+      read(ema, 'unet.conv_in.weight'),
+      values('averaged model.diffusion_model.input_blocks.0.0.weight', [32, 4, 3, 3]).data,
+    );
     assert.deepEqual(read(plain, 'vae.quant_conv.weight'), read(ema, 'vae.quant_conv.weight'));
     tensors.delete('model_ema.diffusion_modelinput_blocks00weight');
     write(path, serialize(tensors));
@@ -114,17 +153,45 @@ test('use_ema takes the averaged UNet, and only that', () => {
 test('folders: old autoencoder names, .fp16 files, shards, no scheduler', () => {
   withFolder((folder) => {
     const old = (name: string) =>
-      name.replace(/attentions\.0\.(to_q|to_k|to_v|to_out\.0)\.(?=weight|bias)/, (all, layer: string) => (all.length > 0 && /^(encoder|decoder)\.mid/.test(name) ? `attentions.0.${{ to_q: 'query', to_k: 'key', to_v: 'value', 'to_out.0': 'proj_attn' }[layer] ?? layer}.` : all));
+      name.replace(
+        /attentions\.0\.(to_q|to_k|to_v|to_out\.0)\.(?=weight|bias)/,
+        (all, layer: string) =>
+          all.length > 0 && /^(encoder|decoder)\.mid/.test(name)
+            ? `attentions.0.${{ to_q: 'query', to_k: 'key', to_v: 'value', 'to_out.0': 'proj_attn' }[layer] ?? layer}.`
+            : all,
+      );
     writeFolder(folder, 'float16', old);
-    const names = openSafetensors(join(folder, 'vae', 'diffusion_pytorch_model.safetensors')).tensors;
+    const names = openSafetensors(
+      join(folder, 'vae', 'diffusion_pytorch_model.safetensors'),
+    ).tensors;
     assert.ok(names.has('encoder.mid_block.attentions.0.proj_attn.weight'));
-    renameSync(join(folder, 'unet', 'diffusion_pytorch_model.safetensors'), join(folder, 'unet', 'diffusion_pytorch_model.fp16.safetensors'));
+    renameSync(
+      join(folder, 'unet', 'diffusion_pytorch_model.safetensors'),
+      join(folder, 'unet', 'diffusion_pytorch_model.fp16.safetensors'),
+    );
     const whole = join(folder, 'text_encoder', 'model.safetensors');
-    const shards = [...openSafetensors(whole).tensors].map(([name, tensor], i) => [name, tensor, `model-0000${(i % 2) + 1}-of-00002.safetensors`] as const);
+    const shards = [...openSafetensors(whole).tensors].map(
+      ([name, tensor], i) =>
+        [name, tensor, `model-0000${(i % 2) + 1}-of-00002.safetensors`] as const,
+    );
     for (const shard of new Set(shards.map(([, , file]) => file))) {
-      write(join(folder, 'text_encoder', shard), serialize(new Map(shards.filter(([, , file]) => file === shard).map(([name, tensor]) => [name, readTensor(tensor)]))));
+      write(
+        join(folder, 'text_encoder', shard),
+        serialize(
+          new Map(
+            shards
+              .filter(([, , file]) => file === shard)
+              .map(([name, tensor]) => [name, readTensor(tensor)]),
+          ),
+        ),
+      );
     }
-    write(join(folder, 'text_encoder', 'model.safetensors.index.json'), JSON.stringify({ weight_map: Object.fromEntries(shards.map(([name, , file]) => [name, file])) }));
+    write(
+      join(folder, 'text_encoder', 'model.safetensors.index.json'),
+      JSON.stringify({
+        weight_map: Object.fromEntries(shards.map(([name, , file]) => [name, file])),
+      }),
+    );
     rmSync(whole);
     rmSync(join(folder, 'scheduler'), { recursive: true });
     const { weights, config } = loadStableDiffusion(folder);
@@ -149,29 +216,89 @@ test('missing, unexpected and mis-shaped tensors stand together in one error', (
 test('a tensor of an unknown name in a single file is unexpected', () => {
   withFolder((folder) => {
     const path = join(folder, 'odd.safetensors');
-    write(path, serialize(singleFileTensors().set('model.diffusion_model.extra.weight', float32([1], [0])).set('odd', float32([1], [0]))));
-    rejects(() => loadStableDiffusion(path), /2 unexpected:\n {4}model\.diffusion_model\.extra\.weight\n {4}odd/);
+    write(
+      path,
+      serialize(
+        singleFileTensors()
+          .set('model.diffusion_model.extra.weight', float32([1], [0]))
+          .set('odd', float32([1], [0])),
+      ),
+    );
+    rejects(
+      () => loadStableDiffusion(path),
+      /2 unexpected:\n {4}model\.diffusion_model\.extra\.weight\n {4}odd/,
+    );
   });
 });
 
 const one = float32([1], [0]);
-const only = (keep: (key: string) => boolean) => new Map([...singleFileTensors()].filter(([key]) => keep(key)));
+const only = (keep: (key: string) => boolean) =>
+  new Map([...singleFileTensors()].filter(([key]) => keep(key)));
 
 const foreign: readonly (readonly [string, Map<string, Tensor>, RegExp])[] = [
-  ['a kohya LoRA', new Map([['lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight', one]]), /this is a LoRA/],
-  ['a PEFT LoRA', new Map([['unet.down_blocks.0.attentions.0.proj_in.lora_A.weight', one]]), /this is a LoRA/],
-  ['SDXL', singleFileTensors().set('conditioner.embedders.1.model.transformer.resblocks.9.mlp.c_proj.bias', one), /Stable Diffusion XL/],
-  ['SD 2', only((key) => !key.startsWith('cond')).set('cond_stage_model.model.transformer.resblocks.0.ln_1.weight', one), /Stable Diffusion 2/],
-  ['inpainting', singleFileTensors().set('model.diffusion_model.input_blocks.0.0.weight', values('w', [32, 9, 3, 3])), /inpainting/],
-  ['a VAE with its prefix', only((key) => key.startsWith('first_stage_model.')), /autoencoder \(VAE\) alone/],
+  [
+    'a kohya LoRA',
+    new Map([['lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight', one]]),
+    /this is a LoRA/,
+  ],
+  [
+    'a PEFT LoRA',
+    new Map([['unet.down_blocks.0.attentions.0.proj_in.lora_A.weight', one]]),
+    /this is a LoRA/,
+  ],
+  [
+    'SDXL',
+    singleFileTensors().set(
+      'conditioner.embedders.1.model.transformer.resblocks.9.mlp.c_proj.bias',
+      one,
+    ),
+    /Stable Diffusion XL/,
+  ],
+  [
+    'SD 2',
+    only((key) => !key.startsWith('cond')).set(
+      'cond_stage_model.model.transformer.resblocks.0.ln_1.weight',
+      one,
+    ),
+    /Stable Diffusion 2/,
+  ],
+  [
+    'inpainting',
+    singleFileTensors().set(
+      'model.diffusion_model.input_blocks.0.0.weight',
+      values('w', [32, 9, 3, 3]),
+    ),
+    /inpainting/,
+  ],
+  [
+    'a VAE with its prefix',
+    only((key) => key.startsWith('first_stage_model.')),
+    /autoencoder \(VAE\) alone/,
+  ],
   ['a VAE', new Map([['encoder.down.0.block.0.norm1.weight', one]]), /autoencoder \(VAE\) alone/],
-  ['a diffusers VAE', new Map([['decoder.up_blocks.0.resnets.0.norm1.weight', one]]), /autoencoder \(VAE\) alone/],
+  [
+    'a diffusers VAE',
+    new Map([['decoder.up_blocks.0.resnets.0.norm1.weight', one]]),
+    /autoencoder \(VAE\) alone/,
+  ],
   ['a diffusers UNet', new Map([['down_blocks.0.resnets.0.norm1.weight', one]]), /UNet alone/],
-  ['a text encoder', new Map([['text_model.embeddings.token_embedding.weight', one]]), /text encoder alone/],
+  [
+    'a text encoder',
+    new Map([['text_model.embeddings.token_embedding.weight', one]]),
+    /text encoder alone/,
+  ],
   ['FLUX', new Map([['double_blocks.0.img_attn.qkv.weight', one]]), /diffusion transformer/],
   ['an embedding', new Map([['emb_params', one]]), /textual inversion/],
-  ['a language model', new Map([['model.layers.0.self_attn.q_proj.weight', one]]), /language model/],
-  ['a UNet without the rest', only((key) => key.startsWith('model.')), /only some of the three parts/],
+  [
+    'a language model',
+    new Map([['model.layers.0.self_attn.q_proj.weight', one]]),
+    /language model/,
+  ],
+  [
+    'a UNet without the rest',
+    only((key) => key.startsWith('model.')),
+    /only some of the three parts/,
+  ],
   ['something else', new Map([['x', one]]), /none of its tensor names are known/],
 ];
 
@@ -188,9 +315,16 @@ for (const [name, tensors, message] of foreign) {
 test('files and folders that are no model at all', () => {
   withFolder((folder) => {
     rejects(() => loadStableDiffusion(join(folder, 'none')), /no such file or folder/);
-    rejects(() => loadStableDiffusion(folder), /not a diffusers model: it has no unet\/, vae\/, text_encoder\//);
+    rejects(
+      () => loadStableDiffusion(folder),
+      /not a diffusers model: it has no unet\/, vae\/, text_encoder\//,
+    );
     write(join(folder, 'model.ckpt'), 'x');
-    rejects(() => loadStableDiffusion(join(folder, 'model.ckpt')), /Python pickle/, /\.safetensors/);
+    rejects(
+      () => loadStableDiffusion(join(folder, 'model.ckpt')),
+      /Python pickle/,
+      /\.safetensors/,
+    );
     write(join(folder, 'empty.safetensors'), '');
     rejects(() => loadStableDiffusion(join(folder, 'empty.safetensors')), /empty/);
     rejects(() => openSafetensors(folder), /this is a folder/);
@@ -202,26 +336,55 @@ test('a folder with a fault in it', () => {
   withFolder((folder) => {
     const broken = (part: 'unet' | 'vae' | 'text_encoder', change: object, message: RegExp) => {
       writeFolder(folder);
-      write(join(folder, part, 'config.json'), JSON.stringify({ ...smallConfigs[part], ...change }));
+      write(
+        join(folder, part, 'config.json'),
+        JSON.stringify({ ...smallConfigs[part], ...change }),
+      );
       rejects(() => loadStableDiffusion(folder), message);
     };
     broken('unet', { in_channels: 9 }, /inpainting/);
     broken('unet', { use_linear_projection: true }, /Stable Diffusion 2/);
-    broken('unet', { act_fn: 'mish', resnet_time_scale_shift: 'scale_shift' }, /act_fn: is "mish"; only "silu" is implemented[^]*resnet_time_scale_shift/);
-    broken('unet', { block_out_channels: [32, 64] }, /down_block_types has 3 entries, block_out_channels 2/);
-    broken('unet', { cross_attention_dim: 32 }, /cross_attention_dim is 32, but the text encoder's hidden_size is 24/);
-    broken('vae', { latent_channels: 16 }, /in_channels is 4, but the autoencoder's latent_channels is 16/);
-    broken('unet', { norm_num_groups: 24, attention_head_dim: 5 }, /32 channels of the UNet do not divide into 5 heads[^]*64 channels of the UNet do not divide into 24 groups/);
+    broken(
+      'unet',
+      { act_fn: 'mish', resnet_time_scale_shift: 'scale_shift' },
+      /act_fn: is "mish"; only "silu" is implemented[^]*resnet_time_scale_shift/,
+    );
+    broken(
+      'unet',
+      { block_out_channels: [32, 64] },
+      /down_block_types has 3 entries, block_out_channels 2/,
+    );
+    broken(
+      'unet',
+      { cross_attention_dim: 32 },
+      /cross_attention_dim is 32, but the text encoder's hidden_size is 24/,
+    );
+    broken(
+      'vae',
+      { latent_channels: 16 },
+      /in_channels is 4, but the autoencoder's latent_channels is 16/,
+    );
+    broken(
+      'unet',
+      { norm_num_groups: 24, attention_head_dim: 5 },
+      /32 channels of the UNet do not divide into 5 heads[^]*64 channels of the UNet do not divide into 24 groups/,
+    );
     broken('unet', { layers_per_block: 2 }, /\d+ of \d+ tensors missing:\n {4}unet/);
     broken('text_encoder', { hidden_act: 'relu' }, /text_encoder\/config\.json hidden_act/);
     writeFolder(folder);
-    write(join(folder, 'model_index.json'), JSON.stringify({ _class_name: 'StableDiffusionXLPipeline' }));
+    write(
+      join(folder, 'model_index.json'),
+      JSON.stringify({ _class_name: 'StableDiffusionXLPipeline' }),
+    );
     rejects(() => loadStableDiffusion(folder), /Stable Diffusion XL/);
     rmSync(join(folder, 'model_index.json'));
     write(join(folder, 'vae', 'config.json'), '{');
     rejects(() => loadStableDiffusion(folder), /vae\/config\.json: this file is not JSON/);
     writeFolder(folder);
-    renameSync(join(folder, 'unet', 'diffusion_pytorch_model.safetensors'), join(folder, 'unet', 'diffusion_pytorch_model.bin'));
+    renameSync(
+      join(folder, 'unet', 'diffusion_pytorch_model.safetensors'),
+      join(folder, 'unet', 'diffusion_pytorch_model.bin'),
+    );
     rejects(() => loadStableDiffusion(folder), /PyTorch \.bin files/);
   });
 });

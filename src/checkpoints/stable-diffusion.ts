@@ -18,11 +18,14 @@ export interface LoadOptions {
 }
 
 /**
- * Reads names, shapes and configuration of a base model; the weights stay in their files.
- * `path`: a .safetensors file, a diffusers folder, or its model_index.json.
- * Throws CheckpointError when it is anything else, or when tensors are missing, unexpected, or of the wrong shape.
+ * Reads names, shapes and configuration of a base model; the weights stay in their files. `path`: a
+ * .safetensors file, a diffusers folder, or its model_index.json. Throws CheckpointError when it is
+ * anything else, or when tensors are missing, unexpected, or of the wrong shape.
  */
-export function loadStableDiffusion(path: string, { useEma = false }: LoadOptions = {}): StableDiffusionWeights {
+export function loadStableDiffusion(
+  path: string,
+  { useEma = false }: LoadOptions = {},
+): StableDiffusionWeights {
   const model = load(path, useEma);
   checkConfig(model.config, path);
   checkWeights(stableDiffusionParameters(model.config), model.weights, path);
@@ -31,11 +34,20 @@ export function loadStableDiffusion(path: string, { useEma = false }: LoadOption
 
 function load(path: string, useEma: boolean): StableDiffusionWeights {
   const found = statOf(path);
-  if (found === undefined) fail(path, 'there is no such file or folder', 'Check base_model; a relative path starts from the folder the command runs in.');
+  if (found === undefined)
+    fail(
+      path,
+      'there is no such file or folder',
+      'Check base_model; a relative path starts from the folder the command runs in.',
+    );
   if (basename(path) === 'model_index.json') return loadFolder(dirname(path), useEma);
   if (found.isDirectory()) return loadFolder(path, useEma);
   if (/\.(ckpt|pt|pth|bin)$/i.test(path)) {
-    fail(path, 'this is a Python pickle (.ckpt, .pt, .bin), which can run programs when it is opened and is not read', 'Look for the .safetensors file of the same model, or convert this one with a tool that you trust.');
+    fail(
+      path,
+      'this is a Python pickle (.ckpt, .pt, .bin), which can run programs when it is opened and is not read',
+      'Look for the .safetensors file of the same model, or convert this one with a tool that you trust.',
+    );
   }
   return loadSingleFile(path, useEma);
 }
@@ -45,13 +57,19 @@ function statOf(path: string): Stats | undefined {
     return statSync(path);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'EACCES' || code === 'EPERM') fail(path, 'may not be looked at: permission denied', 'Give yourself permission to read it.');
+    if (code === 'EACCES' || code === 'EPERM')
+      fail(path, 'may not be looked at: permission denied', 'Give yourself permission to read it.');
     return undefined; // also a link in a circle, or a name too long
   }
 }
 
 function loadFolder(folder: string, useEma: boolean): StableDiffusionWeights {
-  if (useEma) fail(folder, 'use_ema is for single-file checkpoints that hold both sets of weights', 'Leave use_ema out.');
+  if (useEma)
+    fail(
+      folder,
+      'use_ema is for single-file checkpoints that hold both sets of weights',
+      'Leave use_ema out.',
+    );
   return loadDiffusersFolder(realpathSync(folder));
 }
 

@@ -1,7 +1,10 @@
 // Two drawings made of text: a bar and a curve.
 
 /** `share` (0 to 1) of `columns` filled, to an eighth of a column. */
-export function bar(share: number, columns: number): { readonly full: string; readonly rest: string } {
+export function bar(
+  share: number,
+  columns: number,
+): { readonly full: string; readonly rest: string } {
   const eighths = Math.round(Math.min(1, Math.max(0, share)) * columns * 8);
   const part = eighths % 8 === 0 ? '' : '▏▎▍▌▋▊▉'[(eighths % 8) - 1];
   const full = '█'.repeat(Math.floor(eighths / 8)) + part;
@@ -10,19 +13,26 @@ export function bar(share: number, columns: number): { readonly full: string; re
 
 const levels = '▁▂▃▄▅▆▇█';
 
-/** The course of `values`, in at most `columns` signs; heights from the least to the greatest value. */
+/**
+ * The course of `values`, in at most `columns` signs; heights from the least to the greatest value.
+ */
 export function sparkline(values: readonly number[], columns: number): string {
   const shown = thin(values.filter(Number.isFinite), columns);
   const least = Math.min(...shown);
   const span = Math.max(...shown) - least;
-  return shown.map((value) => levels[span === 0 ? 3 : Math.round(((value - least) / span) * 7)]).join('');
+  return shown
+    .map((value) => levels[span === 0 ? 3 : Math.round(((value - least) / span) * 7)])
+    .join('');
 }
 
 /** `values` as at most `count` means of neighbours. */
 export function thin(values: readonly number[], count: number): number[] {
   if (values.length <= count) return [...values];
   return Array.from({ length: Math.max(0, count) }, (_, i) => {
-    const part = values.slice(Math.floor((i * values.length) / count), Math.floor(((i + 1) * values.length) / count));
+    const part = values.slice(
+      Math.floor((i * values.length) / count),
+      Math.floor(((i + 1) * values.length) / count),
+    );
     return part.reduce((sum, value) => sum + value, 0) / part.length;
   });
 }

@@ -1,4 +1,5 @@
-// Colours for a person at a terminal only. picocolors' own guess also colours what Windows or a CI server writes to a file.
+// Colours for a person at a terminal only. picocolors' own guess also colours what Windows or a CI
+// server writes to a file.
 import pc from 'picocolors';
 
 const { NO_COLOR, FORCE_COLOR, TERM } = process.env;

@@ -34,7 +34,11 @@ export interface Command {
 }
 
 /** `value`, one of `choices`. Throws UserError that lists them. */
-export function choice<const T extends string>(where: string, value: string, choices: readonly T[]): T {
+export function choice<const T extends string>(
+  where: string,
+  value: string,
+  choices: readonly T[],
+): T {
   const found = choices.find((one) => one === value.toLowerCase());
   if (found !== undefined) return found;
   throw new UserError([{ where, what: `there is no "${value}"; there are ${choices.join(', ')}` }]);

@@ -17,4 +17,11 @@ const schemaCommand: Command = {
   },
 };
 
-export const commands: readonly Command[] = [trainCommand, dataShowCommand, evalCommand, mergeCommand, exportCommand, schemaCommand];
+export const commands: readonly Command[] = [
+  trainCommand,
+  dataShowCommand,
+  evalCommand,
+  mergeCommand,
+  exportCommand,
+  schemaCommand,
+];

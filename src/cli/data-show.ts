@@ -1,4 +1,5 @@
-// lora data show: samples as their model reads them, the trained tokens marked, and what was found in the data.
+// lora data show: samples as their model reads them, the trained tokens marked, and what was found
+// in the data.
 import { languageModelFolder } from '../checkpoints/hf-folder.ts';
 import { loadConfig, placeOf } from '../config/load.ts';
 import { configuredTextData } from '../dataset/text/configured.ts';
@@ -14,23 +15,49 @@ import { amount } from './format.ts';
 
 export const dataShowCommand: Command = {
   name: 'data show',
-  summary: 'Print samples as a language model reads them, what is trained marked, and what is wrong with the data',
+  summary:
+    'Print samples as a language model reads them, what is trained marked, and what is wrong with the data',
   flags: [
-    { flags: '-c, --config <file>', key: 'config', description: 'the YAML file that describes the run', required: true },
-    { flags: '-s, --sample <number>', key: 'sample', description: 'the sample to print, from 1; by default the first three' },
+    {
+      flags: '-c, --config <file>',
+      key: 'config',
+      description: 'the YAML file that describes the run',
+      required: true,
+    },
+    {
+      flags: '-s, --sample <number>',
+      key: 'sample',
+      description: 'the sample to print, from 1; by default the first three',
+    },
   ],
-  examples: ['lora data show --config configs/llm_lora_config.yaml', 'lora data show --config configs/llm_lora_config.yaml --sample 12'],
+  examples: [
+    'lora data show --config configs/llm_lora_config.yaml',
+    'lora data show --config configs/llm_lora_config.yaml --sample 12',
+  ],
   run,
 };
 
 async function run({ config: path, sample }: Readonly<Record<string, unknown>>): Promise<number> {
   const { config, source, warnings } = loadConfig(String(path));
-  if (config.task_type !== 'text-generation') throw new ConfigError([{ where: placeOf('task_type', source), what: `is ${config.task_type}; only the data of language models is shown`, fix: 'Name the file of a run with task_type: text-generation.' }]);
+  if (config.task_type !== 'text-generation')
+    throw new ConfigError([
+      {
+        where: placeOf('task_type', source),
+        what: `is ${config.task_type}; only the data of language models is shown`,
+        fix: 'Name the file of a run with task_type: text-generation.',
+      },
+    ]);
   const tokenizer = readTextTokenizer(languageModelFolder(config.base_model));
   const template = chatTemplate(tokenizer, config.chat_template, placeOf('chat_template', source));
   const data = await configuredTextData(config, { tokenizer, template });
   const shown = chosen(data, sample);
-  const lines = [...data.notices.map((notice) => visible(notice)), '', ...legend(), ...shown.flatMap((index) => ['', ...sampleLines(data, index, tokenizer)]), ...found([...warnings, ...data.warnings])];
+  const lines = [
+    ...data.notices.map((notice) => visible(notice)),
+    '',
+    ...legend(),
+    ...shown.flatMap((index) => ['', ...sampleLines(data, index, tokenizer)]),
+    ...found([...warnings, ...data.warnings]),
+  ];
   process.stdout.write(`${lines.join('\n')}\n`);
   return 0;
 }
@@ -40,21 +67,36 @@ function chosen({ train }: TextData, sample: unknown): number[] {
   if (sample === undefined) return [0, 1, 2].filter((index) => index < train.length);
   const number = Number(sample);
   if (Number.isInteger(number) && number >= 1 && number <= train.length) return [number - 1];
-  throw new ConfigError([{ where: '--sample', what: `expected a whole number from 1 to ${train.length}; found ${String(sample)}` }]);
+  throw new ConfigError([
+    {
+      where: '--sample',
+      what: `expected a whole number from 1 to ${train.length}; found ${String(sample)}`,
+    },
+  ]);
 }
 
-const legend = (): string[] => [colours.isColorSupported ? `${colours.green('Green')} is trained, the rest is only read.` : 'What stands in ⟦ ⟧ is trained, the rest is only read.'];
+const legend = (): string[] => [
+  colours.isColorSupported
+    ? `${colours.green('Green')} is trained, the rest is only read.`
+    : 'What stands in ⟦ ⟧ is trained, the rest is only read.',
+];
 
 /** Signs that no text has: what acts on a terminal is made visible before they become colours. */
 const marks = { open: '\ue000', close: '\ue001' };
 
 function sampleLines({ train }: TextData, index: number, tokenizer: TextTokenizer): string[] {
   const [open, close] = colours.isColorSupported ? colours.green('|').split('|') : ['⟦', '⟧'];
-  const [head, ...text] = visible(showSample(train[index], tokenizer, marks)).replaceAll(marks.open, open).replaceAll(marks.close, close).split('\n');
+  const [head, ...text] = visible(showSample(train[index], tokenizer, marks))
+    .replaceAll(marks.open, open)
+    .replaceAll(marks.close, close)
+    .split('\n');
   return [colours.bold(`${index + 1} of ${amount(train.length)} · ${head}`), ...text];
 }
 
 function found(warnings: readonly Problem[]): string[] {
   if (warnings.length === 0) return ['', `${colours.green('✓')} nothing wrong was found`];
-  return ['', ...warnings.map((warning) => `${colours.yellow('warning')} ${visible(formatProblem(warning))}`)];
+  return [
+    '',
+    ...warnings.map((warning) => `${colours.yellow('warning')} ${visible(formatProblem(warning))}`),
+  ];
 }

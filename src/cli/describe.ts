@@ -1,19 +1,31 @@
-// The events of a training run in words: the lines that stay on the screen, the same for a terminal and for a file.
+// The events of a training run in words: the lines that stay on the screen, the same for a terminal
+// and for a file.
 import { basename } from 'node:path';
 import { formatProblem } from '../errors.ts';
-import type { DoneEvent, EvaluatedEvent, PlanEvent, SampleEvent, SavedEvent, ValidationEvent, WarningEvent } from '../train/events.ts';
+import type {
+  DoneEvent,
+  EvaluatedEvent,
+  PlanEvent,
+  SampleEvent,
+  SavedEvent,
+  ValidationEvent,
+  WarningEvent,
+} from '../train/events.ts';
 import { visible } from '../util/decode-text.ts';
 import { colours } from './colours.ts';
 import { evalLines } from './eval-lines.ts';
 import { amount, bytes, duration } from './format.ts';
 
-const plural = (count: number, one: string, many = `${one}s`) => `${amount(count)} ${count === 1 ? one : many}`;
+const plural = (count: number, one: string, many = `${one}s`) =>
+  `${amount(count)} ${count === 1 ? one : many}`;
 
 /** The most frequent first; the rest is only counted. */
 function shapeText(shapes: PlanEvent['shapes']): string {
   if (shapes.length === 0) return '';
   const sorted = [...shapes].sort((a, b) => b.count - a.count);
-  const named = sorted.slice(0, 4).map(({ label, count }) => `${label}${shapes.length > 1 ? ` (${count})` : ''}`);
+  const named = sorted
+    .slice(0, 4)
+    .map(({ label, count }) => `${label}${shapes.length > 1 ? ` (${count})` : ''}`);
   const more = sorted.length - named.length;
   return ` at ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
@@ -34,14 +46,28 @@ export function planLines(plan: PlanEvent): string[] {
   ];
 }
 
-export const warningLines = ({ problem }: WarningEvent): string[] => [`${colours.yellow('warning')} ${formatProblem(problem)}`];
+export const warningLines = ({ problem }: WarningEvent): string[] => [
+  `${colours.yellow('warning')} ${formatProblem(problem)}`,
+];
 
-export const savedLines = ({ step, files }: SavedEvent): string[] => [`${colours.green('✓')} step ${step} saved: ${files.join(', ')}`];
+export const savedLines = ({ step, files }: SavedEvent): string[] => [
+  `${colours.green('✓')} step ${step} saved: ${files.join(', ')}`,
+];
 
 export function sampleLines({ step, file, prompt, answer, baseAnswer }: SampleEvent): string[] {
-  if (file !== undefined) return [`${colours.green('✓')} step ${step} drawn: ${file} ${colours.dim(prompt)}`];
-  const rows = baseAnswer === undefined ? { [`step ${step}`]: answer ?? '' } : { without: baseAnswer, with: answer ?? '' };
-  return ['', `  ${colours.bold(oneLine(prompt))}`, ...Object.entries(rows).map(([name, text]) => `  ${colours.dim(name.padEnd(8))} ${oneLine(text)}`)];
+  if (file !== undefined)
+    return [`${colours.green('✓')} step ${step} drawn: ${file} ${colours.dim(prompt)}`];
+  const rows =
+    baseAnswer === undefined
+      ? { [`step ${step}`]: answer ?? '' }
+      : { without: baseAnswer, with: answer ?? '' };
+  return [
+    '',
+    `  ${colours.bold(oneLine(prompt))}`,
+    ...Object.entries(rows).map(
+      ([name, text]) => `  ${colours.dim(name.padEnd(8))} ${oneLine(text)}`,
+    ),
+  ];
 }
 
 /** What a model writes may hold line ends, and characters that terminals obey. */
@@ -51,14 +77,20 @@ export const validationLines = ({ step, loss, perplexity }: ValidationEvent): st
   `${colours.green('✓')} ${step === 0 ? 'before the first step' : `step ${step}`}: validation loss ${loss.toPrecision(4)}, perplexity ${perplexity.toPrecision(4)}`,
 ];
 
-export const evaluatedLines = ({ result }: EvaluatedEvent): string[] => ['', ...evalLines(result, { show: 0 })];
+export const evaluatedLines = ({ result }: EvaluatedEvent): string[] => [
+  '',
+  ...evalLines(result, { show: 0 }),
+];
 
 export function doneLines(done: DoneEvent, lastLoss: string): string[] {
   const loss = lastLoss === '' ? '' : `, mean loss ${lastLoss}`;
   const head = done.stopped
     ? colours.yellow(`Stopped after step ${done.step} of ${done.totalSteps}`)
-    : colours.green(colours.bold(`Done in ${duration(done.seconds)}`)) + `: ${plural(done.step, 'step')}${loss}`;
+    : colours.green(colours.bold(`Done in ${duration(done.seconds)}`)) +
+      `: ${plural(done.step, 'step')}${loss}`;
   const files = { adapter: done.adapter, log: done.log, ...done.results };
-  const rows = Object.entries(files).flatMap(([name, file]) => (file === undefined ? [] : [`  ${colours.dim(name.padEnd(13))}  ${file}`]));
+  const rows = Object.entries(files).flatMap(([name, file]) =>
+    file === undefined ? [] : [`  ${colours.dim(name.padEnd(13))}  ${file}`],
+  );
   return ['', head, ...rows];
 }

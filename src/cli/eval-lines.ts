@@ -16,46 +16,83 @@ export interface EvalLinesOptions {
 
 type Paint = (text: string) => string;
 
-const paints: Readonly<Record<VerdictKind, Paint>> = { better: colours.green, same: colours.cyan, worse: colours.red, forgot: colours.red, 'too few questions': colours.yellow };
+const paints: Readonly<Record<VerdictKind, Paint>> = {
+  better: colours.green,
+  same: colours.cyan,
+  worse: colours.red,
+  forgot: colours.red,
+  'too few questions': colours.yellow,
+};
 
 /** Lines that fit into the columns; nothing in them acts on the terminal. */
-export function evalLines(result: EvalResult, { columns = 80, show = 5 }: EvalLinesOptions = {}): string[] {
+export function evalLines(
+  result: EvalResult,
+  { columns = 80, show = 5 }: EvalLinesOptions = {},
+): string[] {
   const { verdict, questions, general } = result;
   const width = Math.max(24, Math.min(columns, 160) - 1);
   const head = colours.bold(paints[verdict.kind](verdict.headline));
-  const reasons = verdict.reasons.flatMap((reason) => wrapped(reason, width - 2)).map((line) => `  ${line}`);
-  const sets = [...setLines('questions', questions), ...(general === undefined ? [] : setLines('general questions', general))];
-  return [head, ...reasons, '', ...sets.map((line) => cutPainted(line, width)), ...answerLines(questions, width, show)];
+  const reasons = verdict.reasons
+    .flatMap((reason) => wrapped(reason, width - 2))
+    .map((line) => `  ${line}`);
+  const sets = [
+    ...setLines('questions', questions),
+    ...(general === undefined ? [] : setLines('general questions', general)),
+  ];
+  return [
+    head,
+    ...reasons,
+    '',
+    ...sets.map((line) => cutPainted(line, width)),
+    ...answerLines(questions, width, show),
+  ];
 }
 
-// ---- figures -----------------------------------------------------------------------------------------------------------
+// ---- figures
 
 interface FigureLine {
   readonly text: string;
   readonly paint?: Paint;
 }
 
-const cutPainted = ({ text, paint = String }: FigureLine, width: number): string => paint(cut(text, width));
+const cutPainted = ({ text, paint = String }: FigureLine, width: number): string =>
+  paint(cut(text, width));
 
 function setLines(name: string, set: SetResult): FigureLine[] {
   const rows = figureRows(set);
   const title = `${set.questions.length} ${set.questions.length === 1 ? name.slice(0, -1) : name}`;
   const widest = (texts: readonly string[]): number => Math.max(...texts.map(displayWidth));
-  const [first, before, after] = [widest([title, ...rows.map((row) => row.name)]), widest(['without', ...rows.map((row) => row.base)]), widest(['with', ...rows.map((row) => row.adapter)])];
-  const line = (cells: readonly [string, string, string]): string => `  ${cells[0].padEnd(first)}  ${cells[1].padStart(before)}  ${cells[2].padStart(after)}`;
+  const [first, before, after] = [
+    widest([title, ...rows.map((row) => row.name)]),
+    widest(['without', ...rows.map((row) => row.base)]),
+    widest(['with', ...rows.map((row) => row.adapter)]),
+  ];
+  const line = (cells: readonly [string, string, string]): string =>
+    `  ${cells[0].padEnd(first)}  ${cells[1].padStart(before)}  ${cells[2].padStart(after)}`;
   const head = { text: line([title, 'without', 'with']), paint: colours.dim };
-  return [head, ...rows.map((row) => ({ text: line([row.name, row.base, row.adapter]) + arrow(row), ...paintOf(row) })), { text: '' }];
+  return [
+    head,
+    ...rows.map((row) => ({
+      text: line([row.name, row.base, row.adapter]) + arrow(row),
+      ...paintOf(row),
+    })),
+    { text: '' },
+  ];
 }
 
 const arrow = ({ gain }: FigureRow): string => (gain > 0 ? ' ▲' : gain < 0 ? ' ▼' : '');
-const paintOf = ({ gain }: FigureRow): { paint?: Paint } => (gain > 0 ? { paint: colours.green } : gain < 0 ? { paint: colours.red } : {});
+const paintOf = ({ gain }: FigureRow): { paint?: Paint } =>
+  gain > 0 ? { paint: colours.green } : gain < 0 ? { paint: colours.red } : {};
 
-// ---- answers -----------------------------------------------------------------------------------------------------------
+// ---- answers
 
 function answerLines({ questions }: SetResult, width: number, show: number): string[] {
   const count = Math.min(show, questions.length);
   if (count <= 0) return [];
-  const shown = Array.from({ length: count }, (_, i) => questions[Math.floor((i * questions.length) / count)]);
+  const shown = Array.from(
+    { length: count },
+    (_, i) => questions[Math.floor((i * questions.length) / count)],
+  );
   return shown.flatMap((judged) => [...questionLines(judged, width), '']);
 }
 
@@ -64,13 +101,28 @@ const SIDE_BY_SIDE = 60;
 
 function questionLines({ question, base, adapter }: JudgedQuestion, width: number): string[] {
   const asked = wrapped(askedText(question), width).map((line) => colours.bold(line));
-  const expected = question.prompt.kind === 'text' || question.expected === undefined ? [] : wrapped(`expected: ${question.expected}`, width).map((line) => colours.dim(line));
+  const expected =
+    question.prompt.kind === 'text' || question.expected === undefined
+      ? []
+      : wrapped(`expected: ${question.expected}`, width).map((line) => colours.dim(line));
   const [facts, without, with_] = [question.facts.map(([first]) => first), base, adapter];
   const place = colours.dim(cut(question.where, width));
-  if (width < SIDE_BY_SIDE) return [place, ...asked, ...expected, ...cell('without the adapter', without, facts, width), ...cell('with the adapter', with_, facts, width)].map(String);
+  if (width < SIDE_BY_SIDE)
+    return [
+      place,
+      ...asked,
+      ...expected,
+      ...cell('without the adapter', without, facts, width),
+      ...cell('with the adapter', with_, facts, width),
+    ].map(String);
   const half = Math.floor((width - 3) / 2);
-  const [left, right] = [cell('without the adapter', without, facts, half), cell('with the adapter', with_, facts, half)];
-  const rows = Array.from({ length: Math.max(left.length, right.length) }, (_, i) => beside(left[i], right[i], half));
+  const [left, right] = [
+    cell('without the adapter', without, facts, half),
+    cell('with the adapter', with_, facts, half),
+  ];
+  const rows = Array.from({ length: Math.max(left.length, right.length) }, (_, i) =>
+    beside(left[i], right[i], half),
+  );
   return [place, ...asked, ...expected, ...rows];
 }
 
@@ -85,12 +137,22 @@ class CellLine {
   }
 }
 
-const padded = (line: CellLine | undefined, columns: number): string => `${String(line ?? '')}${' '.repeat(Math.max(0, columns - displayWidth(line?.text ?? '')))}`;
-const beside = (left: CellLine | undefined, right: CellLine | undefined, half: number): string => `${padded(left, half)} ${colours.dim('│')} ${String(right ?? '')}`.trimEnd();
+const padded = (line: CellLine | undefined, columns: number): string =>
+  `${String(line ?? '')}${' '.repeat(Math.max(0, columns - displayWidth(line?.text ?? '')))}`;
+const beside = (left: CellLine | undefined, right: CellLine | undefined, half: number): string =>
+  `${padded(left, half)} ${colours.dim('│')} ${String(right ?? '')}`.trimEnd();
 
-function cell(title: string, { answer, facts = [], forbidden = [], exact }: Judged, wanted: readonly string[], columns: number): CellLine[] {
+function cell(
+  title: string,
+  { answer, facts = [], forbidden = [], exact }: Judged,
+  wanted: readonly string[],
+  columns: number,
+): CellLine[] {
   const said = answer === undefined ? '' : spoken(answer) === '' ? '(no answer)' : spoken(answer);
-  const bad = [...wanted.filter((_, i) => facts[i] === false).map((fact) => `✗ lacks “${fact}”`), ...forbidden.map((phrase) => `✗ forbidden: “${phrase}”`)];
+  const bad = [
+    ...wanted.filter((_, i) => facts[i] === false).map((fact) => `✗ lacks “${fact}”`),
+    ...forbidden.map((phrase) => `✗ forbidden: “${phrase}”`),
+  ];
   return [
     new CellLine(cut(title, columns), colours.dim),
     ...wrapped(said, columns).map((line) => new CellLine(line)),
@@ -99,16 +161,24 @@ function cell(title: string, { answer, facts = [], forbidden = [], exact }: Judg
   ];
 }
 
-// ---- lines of a width --------------------------------------------------------------------------------------------------
+// ---- lines of a width
 
-/** Broken at spaces, and between signs that need none; a word longer than a line is divided. Control characters are shown, not sent. */
+/**
+ * Broken at spaces, and between signs that need none; a word longer than a line is divided. Control
+ * characters are shown, not sent.
+ */
 export function wrapped(text: string, columns: number): string[] {
-  return visible(text).replaceAll('\t', ' ').split('\n').flatMap((line) => wrappedLine(line, columns));
+  return visible(text)
+    .replaceAll('\t', ' ')
+    .split('\n')
+    .flatMap((line) => wrappedLine(line, columns));
 }
 
 function wrappedLine(text: string, columns: number): string[] {
   const lines = [''];
-  for (const piece of text.match(/\s+|[^\s\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60]+|./gsu) ?? []) {
+  for (const piece of text.match(
+    /\s+|[^\s\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60]+|./gsu,
+  ) ?? []) {
     const space = /^\s+$/.test(piece);
     for (const part of displayWidth(piece) > columns ? [...piece] : [piece]) {
       const fits = displayWidth(lines[lines.length - 1] + part) <= columns;

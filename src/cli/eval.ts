@@ -1,4 +1,5 @@
-// lora eval: questions to a language model without and with its adapter, and whether it has become better.
+// lora eval: questions to a language model without and with its adapter, and whether it has become
+// better.
 import { join } from 'node:path';
 import { writeFileAtomically } from '../checkpoints/write-file.ts';
 import { loadConfig, placeOf } from '../config/load.ts';
@@ -14,24 +15,89 @@ import { createProgress } from './progress.ts';
 
 export const evalCommand: Command = {
   name: 'eval',
-  summary: 'Ask a language model questions without and with its adapter: better, same, worse, or forgot',
-  arguments: [{ name: '[adapter]', key: 'adapter', description: "folder of the adapter, or its adapter_model.safetensors; by default the configuration's output_dir" }],
-  flags: [
-    { flags: '-c, --config <file>', key: 'config', description: 'the YAML file of the training: whatever is not given below is taken from it' },
-    { flags: '-b, --base <folder>', key: 'base_model', description: 'folder of the base model; by default the one that the adapter names' },
-    { flags: '-q, --eval-path <file>', key: 'eval_path', description: 'questions with expected answers: .yaml, .json, .jsonl or .csv (docs/eval.md)' },
-    { flags: '--eval-general-path <file>', key: 'eval_general_path', description: 'questions about other things, which show what was forgotten' },
-    { flags: '--data <file>', key: 'data', description: 'in place of questions: training data, of which a part is held back (can be given several times)', repeatable: true },
-    { flags: '--validation-split <share>', key: 'validation_split', description: 'the part of --data that is held back, as in training; by default 0.1' },
-    { flags: '--seed <number>', key: 'seed', description: 'of the training, so that the same part is held back' },
-    { flags: '--chat-template <name>', key: 'chat_template', description: "how conversations are written, as in training; by default the tokenizer's way" },
-    { flags: '--max-seq-length <tokens>', key: 'max_seq_length', description: 'room for question and answer' },
-    { flags: '--max-new-tokens <tokens>', key: 'max_new_tokens', description: 'longest answer; by default 256' },
-    { flags: '--num-threads <number>', key: 'num_threads', description: 'threads; by default as many as there are cores' },
-    { flags: '--show <number>', key: 'show', description: 'answers shown here, or all; by default 5' },
-    { flags: '-o, --output <folder>', key: 'output', description: 'where eval.html and eval.json go; by default the folder of the adapter' },
+  summary:
+    'Ask a language model questions without and with its adapter: better, same, worse, or forgot',
+  arguments: [
+    {
+      name: '[adapter]',
+      key: 'adapter',
+      description:
+        "folder of the adapter, or its adapter_model.safetensors; by default the configuration's output_dir",
+    },
   ],
-  examples: ['lora eval output/support_lora --eval-path data/customer_service/eval.jsonl', 'lora eval --config configs/llm_lora_config.yaml --show all'],
+  flags: [
+    {
+      flags: '-c, --config <file>',
+      key: 'config',
+      description: 'the YAML file of the training: whatever is not given below is taken from it',
+    },
+    {
+      flags: '-b, --base <folder>',
+      key: 'base_model',
+      description: 'folder of the base model; by default the one that the adapter names',
+    },
+    {
+      flags: '-q, --eval-path <file>',
+      key: 'eval_path',
+      description: 'questions with expected answers: .yaml, .json, .jsonl or .csv (docs/eval.md)',
+    },
+    {
+      flags: '--eval-general-path <file>',
+      key: 'eval_general_path',
+      description: 'questions about other things, which show what was forgotten',
+    },
+    {
+      flags: '--data <file>',
+      key: 'data',
+      description:
+        'in place of questions: training data, of which a part is held back (can be given several times)',
+      repeatable: true,
+    },
+    {
+      flags: '--validation-split <share>',
+      key: 'validation_split',
+      description: 'the part of --data that is held back, as in training; by default 0.1',
+    },
+    {
+      flags: '--seed <number>',
+      key: 'seed',
+      description: 'of the training, so that the same part is held back',
+    },
+    {
+      flags: '--chat-template <name>',
+      key: 'chat_template',
+      description: "how conversations are written, as in training; by default the tokenizer's way",
+    },
+    {
+      flags: '--max-seq-length <tokens>',
+      key: 'max_seq_length',
+      description: 'room for question and answer',
+    },
+    {
+      flags: '--max-new-tokens <tokens>',
+      key: 'max_new_tokens',
+      description: 'longest answer; by default 256',
+    },
+    {
+      flags: '--num-threads <number>',
+      key: 'num_threads',
+      description: 'threads; by default as many as there are cores',
+    },
+    {
+      flags: '--show <number>',
+      key: 'show',
+      description: 'answers shown here, or all; by default 5',
+    },
+    {
+      flags: '-o, --output <folder>',
+      key: 'output',
+      description: 'where eval.html and eval.json go; by default the folder of the adapter',
+    },
+  ],
+  examples: [
+    'lora eval output/support_lora --eval-path data/customer_service/eval.jsonl',
+    'lora eval --config configs/llm_lora_config.yaml --show all',
+  ],
   run,
 };
 
@@ -40,7 +106,12 @@ type Given = Readonly<Record<string, unknown>>;
 async function run(given: Given): Promise<number> {
   const { adapter, ...options } = optionsOf(given);
   const folder = typeof given.output === 'string' ? given.output : folderOf(adapter);
-  const show = given.show === undefined ? undefined : given.show === 'all' ? Infinity : numberOf('--show', given.show, 0);
+  const show =
+    given.show === undefined
+      ? undefined
+      : given.show === 'all'
+        ? Infinity
+        : numberOf('--show', given.show, 0);
   const result = await shown(options);
   if (result === undefined) return 1;
   const files = [...evaluationFiles(result)].map(([name, content]) => {
@@ -48,8 +119,13 @@ async function run(given: Given): Promise<number> {
     writeFileAtomically(path, content);
     return path;
   });
-  const lines = evalLines(result, { columns: process.stdout.columns, ...(show === undefined ? {} : { show }) });
-  process.stdout.write(`\n${lines.join('\n')}\n${colours.green('✓')} all answers: ${files.join(', ')}\n`);
+  const lines = evalLines(result, {
+    columns: process.stdout.columns,
+    ...(show === undefined ? {} : { show }),
+  });
+  process.stdout.write(
+    `\n${lines.join('\n')}\n${colours.green('✓')} all answers: ${files.join(', ')}\n`,
+  );
   return 0;
 }
 
@@ -61,7 +137,8 @@ async function shown(options: EvaluateOptions): Promise<EvalResult | undefined> 
       const next = await events.next();
       if (next.done === true) return next.value;
       if (next.value.type !== 'judged') progress.show(next.value);
-      await new Promise(setImmediate); // the display draws, and Ctrl+C is heard, between two questions
+      // the display draws, and Ctrl+C is heard, between two questions
+      await new Promise(setImmediate);
     }
   } finally {
     progress.close();
@@ -73,7 +150,7 @@ function folderOf(adapter: string): string {
   return source.kind === 'adapter' ? source.folder : '.';
 }
 
-// ---- options -----------------------------------------------------------------------------------------------------------
+// ---- options
 
 type Options = EvaluateOptions & { readonly adapter: string };
 
@@ -81,42 +158,100 @@ type Options = EvaluateOptions & { readonly adapter: string };
 function optionsOf(given: Given): Options {
   const config: Given = typeof given.config === 'string' ? textConfig(given.config) : {};
   const value = (key: string): unknown => given[key] ?? config[key];
-  const text = (key: string): string | undefined => (typeof value(key) === 'string' && value(key) !== '' ? String(value(key)) : undefined);
-  const number = (key: string, min: number, max?: number): number | undefined => (value(key) === undefined ? undefined : numberOf(`--${key.replaceAll('_', '-')}`, value(key), min, max));
+  const text = (key: string): string | undefined =>
+    typeof value(key) === 'string' && value(key) !== '' ? String(value(key)) : undefined;
+  const number = (key: string, min: number, max?: number): number | undefined =>
+    value(key) === undefined
+      ? undefined
+      : numberOf(`--${key.replaceAll('_', '-')}`, value(key), min, max);
   const adapter = text('adapter') ?? text('output_dir');
   const questions = questionsOf(given, config, text, number);
-  if (adapter === undefined || questions === undefined) throw missing(adapter === undefined, questions === undefined);
-  const files = { baseModel: text('base_model'), chatTemplate: text('chat_template'), maxSeqLength: number('max_seq_length', 2), maxNewTokens: number('max_new_tokens', 1), threads: number('num_threads', 1) };
+  if (adapter === undefined || questions === undefined)
+    throw missing(adapter === undefined, questions === undefined);
+  const files = {
+    baseModel: text('base_model'),
+    chatTemplate: text('chat_template'),
+    maxSeqLength: number('max_seq_length', 2),
+    maxNewTokens: number('max_new_tokens', 1),
+    threads: number('num_threads', 1),
+  };
   return { adapter, model: { adapter, ...files }, questions, general: text('eval_general_path') };
 }
 
 function textConfig(path: string): Given {
   const { config, source } = loadConfig(path);
   if (config.task_type === 'text-generation') return { ...config };
-  throw new ConfigError([{ where: placeOf('task_type', source), what: `is ${config.task_type}; only language models are asked questions`, fix: 'Name the file of a run with task_type: text-generation.' }]);
+  throw new ConfigError([
+    {
+      where: placeOf('task_type', source),
+      what: `is ${config.task_type}; only language models are asked questions`,
+      fix: 'Name the file of a run with task_type: text-generation.',
+    },
+  ]);
 }
 
-/** What is named on the command line goes before the configuration; there, a file of questions before data held back. */
-function questionsOf(given: Given, config: Given, text: (key: string) => string | undefined, number: (key: string, min: number, max?: number) => number | undefined): EvaluateOptions['questions'] | undefined {
-  const data = Array.isArray(given.data) ? given.data.map((path) => ({ path: String(path) })) : undefined;
+/**
+ * What is named on the command line goes before the configuration; there, a file of questions
+ * before data held back.
+ */
+function questionsOf(
+  given: Given,
+  config: Given,
+  text: (key: string) => string | undefined,
+  number: (key: string, min: number, max?: number) => number | undefined,
+): EvaluateOptions['questions'] | undefined {
+  const data = Array.isArray(given.data)
+    ? given.data.map((path) => ({ path: String(path) }))
+    : undefined;
   const questions = text('eval_path');
   if (data === undefined && questions !== undefined) return questions;
   const [share, seed] = [number('validation_split', 0, 0.9) || 0.1, number('seed', 0) ?? 42];
   if (data !== undefined) return { sources: data, share, seed };
   const { train_data: sources, validation_data: files, validation_split } = config;
-  if (!Array.isArray(sources) || !Array.isArray(files) || (files.length === 0 && !(Number(validation_split) > 0))) return undefined;
+  if (
+    !Array.isArray(sources) ||
+    !Array.isArray(files) ||
+    (files.length === 0 && !(Number(validation_split) > 0))
+  )
+    return undefined;
   return { sources, validationSources: files.map((path) => ({ path: String(path) })), share, seed };
 }
 
 function missing(adapter: boolean, questions: boolean): ConfigError {
   return new ConfigError([
-    ...(adapter ? [{ where: 'adapter', what: 'is not given', fix: 'Name its folder: lora eval output/support_lora …' }] : []),
-    ...(questions ? [{ where: '--eval-path', what: 'there is nothing to ask', fix: 'Name a file of questions, or the training data with --data. docs/eval.md shows one.' }] : []),
+    ...(adapter
+      ? [
+          {
+            where: 'adapter',
+            what: 'is not given',
+            fix: 'Name its folder: lora eval output/support_lora …',
+          },
+        ]
+      : []),
+    ...(questions
+      ? [
+          {
+            where: '--eval-path',
+            what: 'there is nothing to ask',
+            fix: 'Name a file of questions, or the training data with --data. docs/eval.md shows one.',
+          },
+        ]
+      : []),
   ]);
 }
 
-function numberOf(where: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
+function numberOf(
+  where: string,
+  value: unknown,
+  min: number,
+  max = Number.MAX_SAFE_INTEGER,
+): number {
   const number = Number(value);
   if (Number.isFinite(number) && number >= min && number <= max) return number;
-  throw new ConfigError([{ where, what: `is "${String(value)}", not a number from ${min}${max < 1e9 ? ` to ${max}` : ' on'}` }]);
+  throw new ConfigError([
+    {
+      where,
+      what: `is "${String(value)}", not a number from ${min}${max < 1e9 ? ` to ${max}` : ' on'}`,
+    },
+  ]);
 }

@@ -15,12 +15,35 @@ test('adapter → merged folder → GGUF', async (t) => {
   const folder = newFolder(t);
   const [base, adapter, merged] = ['base', 'adapter', 'merged'].map((name) => join(folder, name));
   writeTinyModel(base, 'qwen2');
-  writePeftFolder(adapter, { ...tinyLora(golden.cases.qwen2.config), dtype: 'float32', baseModel: base });
+  writePeftFolder(adapter, {
+    ...tinyLora(golden.cases.qwen2.config),
+    dtype: 'float32',
+    baseModel: base,
+  });
   const gguf = join(adapter, 'adapter-lora.gguf');
-  assert.deepEqual(await lora('export', '--to', 'gguf', adapter), { code: 0, text: `✓ ${gguf}: qwen2 adapter of 14 layers, f32, 0 MiB\n  llama-cli -m <base model>.gguf --lora ${gguf}\n` });
-  const result = await lora('merge', adapter, '--base', base, '--output', merged, '--dtype', 'bfloat16');
-  assert.deepEqual(result, { code: 0, text: `✓ ${join(merged, 'model-00001-of-00002.safetensors')} and 1 more: 14 layers of ${base} changed\n  lora export --to gguf ${merged}\n` });
-  assert.match((await lora('export', merged, '--to', 'gguf', '--type', 'q8_0', '-o', join(folder, 'x.gguf'))).text, /x\.gguf: qwen2 model with its tokenizer, q8_0/);
+  assert.deepEqual(await lora('export', '--to', 'gguf', adapter), {
+    code: 0,
+    text: `✓ ${gguf}: qwen2 adapter of 14 layers, f32, 0 MiB\n  llama-cli -m <base model>.gguf --lora ${gguf}\n`,
+  });
+  const result = await lora(
+    'merge',
+    adapter,
+    '--base',
+    base,
+    '--output',
+    merged,
+    '--dtype',
+    'bfloat16',
+  );
+  assert.deepEqual(result, {
+    code: 0,
+    text: `✓ ${join(merged, 'model-00001-of-00002.safetensors')} and 1 more: 14 layers of ${base} changed\n  lora export --to gguf ${merged}\n`,
+  });
+  assert.match(
+    (await lora('export', merged, '--to', 'gguf', '--type', 'q8_0', '-o', join(folder, 'x.gguf')))
+      .text,
+    /x\.gguf: qwen2 model with its tokenizer, q8_0/,
+  );
 });
 
 test('mistakes: one message, exit code 1, nothing written', async (t) => {
@@ -28,10 +51,29 @@ test('mistakes: one message, exit code 1, nothing written', async (t) => {
   writeTinyModel(join(folder, 'base'), 'llama');
   const cases: [words: string[], message: RegExp][] = [
     [['export', '--to', 'onnx', folder], /there is no format "onnx"; there is gguf/],
-    [['export', '--to', 'gguf', '--type', 'q4_0', folder], /--type: there is no "q4_0"; there are f32, f16, bf16, q8_0/],
-    [['merge', join(folder, 'base'), '--base', folder, '--output', join(folder, 'out')], /this is a whole model, not an adapter/],
-    [['merge', 'reference/golden/peft_adapter', '--base', join(folder, 'nowhere'), '--output', join(folder, 'out')], /--base .*nowhere: there is no such folder/],
-    [['merge', 'models', '--base', folder, '--output', join(folder, 'out')], /neither adapter_config\.json nor config\.json/],
+    [
+      ['export', '--to', 'gguf', '--type', 'q4_0', folder],
+      /--type: there is no "q4_0"; there are f32, f16, bf16, q8_0/,
+    ],
+    [
+      ['merge', join(folder, 'base'), '--base', folder, '--output', join(folder, 'out')],
+      /this is a whole model, not an adapter/,
+    ],
+    [
+      [
+        'merge',
+        'reference/golden/peft_adapter',
+        '--base',
+        join(folder, 'nowhere'),
+        '--output',
+        join(folder, 'out'),
+      ],
+      /--base .*nowhere: there is no such folder/,
+    ],
+    [
+      ['merge', 'models', '--base', folder, '--output', join(folder, 'out')],
+      /neither adapter_config\.json nor config\.json/,
+    ],
   ];
   for (const [words, message] of cases) {
     const { code, text } = await lora(...words);

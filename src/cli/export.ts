@@ -8,31 +8,77 @@ import { amount, bytes } from './format.ts';
 export const exportCommand: Command = {
   name: 'export',
   summary: "Write a language model's adapter, or a whole model, as a GGUF file for llama.cpp",
-  arguments: [{ name: '<path>', key: 'path', description: 'folder of an adapter (adapter_config.json) or of a model (config.json)' }],
+  arguments: [
+    {
+      name: '<path>',
+      key: 'path',
+      description: 'folder of an adapter (adapter_config.json) or of a model (config.json)',
+    },
+  ],
   flags: [
     { flags: '-t, --to <format>', key: 'to', description: 'gguf', required: true },
-    { flags: '-b, --base <folder>', key: 'base', description: "an adapter's base model; only its config.json is read; by default the one it was trained on" },
-    { flags: '-o, --output <file>', key: 'output', description: 'the file to write; by default beside what is exported' },
-    { flags: '--type <type>', key: 'type', description: 'f32, f16, bf16, or for a model q8_0; by default f16 for a model, and for an adapter as it is' },
+    {
+      flags: '-b, --base <folder>',
+      key: 'base',
+      description:
+        "an adapter's base model; only its config.json is read; by default the one it was trained on",
+    },
+    {
+      flags: '-o, --output <file>',
+      key: 'output',
+      description: 'the file to write; by default beside what is exported',
+    },
+    {
+      flags: '--type <type>',
+      key: 'type',
+      description:
+        'f32, f16, bf16, or for a model q8_0; by default f16 for a model, and for an adapter as it is',
+    },
   ],
-  examples: ['lora export --to gguf output/support_lora', 'lora export --to gguf --type q8_0 output/merged'],
+  examples: [
+    'lora export --to gguf output/support_lora',
+    'lora export --to gguf --type q8_0 output/merged',
+  ],
   run,
 };
 
 function run({ path, to, base, output, type }: Readonly<Record<string, unknown>>): number {
-  if (to !== 'gguf') throw new UserError([{ where: '--to', what: `there is no format "${String(to)}"; there is gguf`, fix: 'Adapters for pictures need no export: WebUI, Forge, ComfyUI and diffusers load the .safetensors file.' }]);
+  if (to !== 'gguf')
+    throw new UserError([
+      {
+        where: '--to',
+        what: `there is no format "${String(to)}"; there is gguf`,
+        fix: 'Adapters for pictures need no export: WebUI, Forge, ComfyUI and diffusers load the .safetensors file.',
+      },
+    ]);
   const options: GgufExportOptions = {
     path: String(path),
     ...(base !== undefined && { base: String(base) }),
     ...(output !== undefined && { output: String(output) }),
-    ...(type !== undefined && { type: choice('--type', String(type), ['f32', 'f16', 'bf16', 'q8_0']) }),
+    ...(type !== undefined && {
+      type: choice('--type', String(type), ['f32', 'f16', 'bf16', 'q8_0']),
+    }),
   };
   process.stdout.write(`${lines(exportGguf(options)).join('\n')}\n`);
   return 0;
 }
 
-function lines({ kind, file, bytes: size, architecture, type, layers, notes = [] }: GgufExport): string[] {
-  const what = kind === 'adapter' ? `adapter of ${amount(layers ?? 0)} layers` : 'model with its tokenizer';
-  const use = kind === 'adapter' ? `llama-cli -m <base model>.gguf --lora ${file}` : `llama-cli -m ${file}`;
-  return [`${colours.green('✓')} ${file}: ${architecture} ${what}, ${type}, ${bytes(size)}`, ...notes.map((note) => `  ${note}`), `  ${colours.dim(use)}`];
+function lines({
+  kind,
+  file,
+  bytes: size,
+  architecture,
+  type,
+  layers,
+  notes = [],
+}: GgufExport): string[] {
+  const what =
+    kind === 'adapter' ? `adapter of ${amount(layers ?? 0)} layers` : 'model with its tokenizer';
+  const use =
+    kind === 'adapter' ? `llama-cli -m <base model>.gguf --lora ${file}` : `llama-cli -m ${file}`;
+  return [
+    `${colours.green('✓')} ${file}: ${architecture} ${what}, ${type}, ${bytes(size)}`,
+    ...notes.map((note) => `  ${note}`),
+    `  ${colours.dim(use)}`,
+  ];
 }

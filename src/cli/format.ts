@@ -26,7 +26,9 @@ export function amount(count: number): string {
 /** Seconds of a step: `0.41 s/step`, `2.4 steps/s` when that is easier to read. */
 export function speed(secondsPerStep: number): string {
   if (!(secondsPerStep > 0)) return '';
-  return secondsPerStep < 0.1 ? `${(1 / secondsPerStep).toFixed(0)} steps/s` : `${secondsPerStep.toFixed(2)} s/step`;
+  return secondsPerStep < 0.1
+    ? `${(1 / secondsPerStep).toFixed(0)} steps/s`
+    : `${secondsPerStep.toFixed(2)} s/step`;
 }
 
 /** A loss with four digits: `0.08321`, `12.41`, `NaN`. */
@@ -39,13 +41,19 @@ export const rate = (value: number): string => value.toExponential(1);
 
 export const percent = (share: number): string => `${Math.floor(share * 100)} %`;
 
-const wide = /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
+const wide =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
 const none = /\p{Mark}|\p{Cf}|\p{Cc}/u;
 
 /** Columns that `text` (without colours) takes in a terminal. */
 export function displayWidth(text: string): number {
   let columns = 0;
-  for (const sign of text) columns += none.test(sign) ? 0 : wide.test(sign) || (sign.codePointAt(0) ?? 0) >= 0x20000 ? 2 : 1;
+  for (const sign of text)
+    columns += none.test(sign)
+      ? 0
+      : wide.test(sign) || (sign.codePointAt(0) ?? 0) >= 0x20000
+        ? 2
+        : 1;
   return columns;
 }
 

@@ -13,7 +13,11 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 try {
-  await createProgram(commands, packageJson.version, (code) => (process.exitCode = code)).parseAsync();
+  await createProgram(
+    commands,
+    packageJson.version,
+    (code) => (process.exitCode = code),
+  ).parseAsync();
 } catch (error) {
   const { text, exitCode } = report(error);
   process.stderr.write(text);

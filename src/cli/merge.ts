@@ -13,14 +13,38 @@ import { amount } from './format.ts';
 
 export const mergeCommand: Command = {
   name: 'merge',
-  summary: 'Write a language model with an adapter in its weights, as a folder that needs the adapter no more',
-  arguments: [{ name: '<adapter>', key: 'adapter', description: 'folder of the adapter (with adapter_config.json)' }],
-  flags: [
-    { flags: '-b, --base <folder>', key: 'base', description: 'folder of the base model; by default the one that the adapter names' },
-    { flags: '-o, --output <folder>', key: 'output', description: 'the folder to make', required: true },
-    { flags: '--dtype <type>', key: 'dtype', description: 'float32, float16 or bfloat16; by default each weight as it is in the base model' },
+  summary:
+    'Write a language model with an adapter in its weights, as a folder that needs the adapter no more',
+  arguments: [
+    {
+      name: '<adapter>',
+      key: 'adapter',
+      description: 'folder of the adapter (with adapter_config.json)',
+    },
   ],
-  examples: ['lora merge output/support_lora --output output/merged', 'lora export --to gguf output/merged'],
+  flags: [
+    {
+      flags: '-b, --base <folder>',
+      key: 'base',
+      description: 'folder of the base model; by default the one that the adapter names',
+    },
+    {
+      flags: '-o, --output <folder>',
+      key: 'output',
+      description: 'the folder to make',
+      required: true,
+    },
+    {
+      flags: '--dtype <type>',
+      key: 'dtype',
+      description:
+        'float32, float16 or bfloat16; by default each weight as it is in the base model',
+    },
+  ],
+  examples: [
+    'lora merge output/support_lora --output output/merged',
+    'lora export --to gguf output/merged',
+  ],
   run,
 };
 
@@ -28,17 +52,31 @@ function run({ adapter, base, output, dtype }: Readonly<Record<string, unknown>>
   const to = String(output);
   const folder = adapterFolder(String(adapter));
   const lora = readPeftFolder(folder);
-  const from = baseFolder({ folder, named: lora.baseModel, ...(base !== undefined && { given: String(base) }) });
-  const type: FloatDType | undefined = dtype === undefined ? undefined : choice('--dtype', String(dtype), ['float32', 'float16', 'bfloat16']);
+  const from = baseFolder({
+    folder,
+    named: lora.baseModel,
+    ...(base !== undefined && { given: String(base) }),
+  });
+  const type: FloatDType | undefined =
+    dtype === undefined
+      ? undefined
+      : choice('--dtype', String(dtype), ['float32', 'float16', 'bfloat16']);
   mergeLora({ base: from, lora, output: to, ...(type !== undefined && { dtype: type }) });
   const files = readdirSync(to).filter((name) => name.endsWith('.safetensors'));
-  process.stdout.write(`${colours.green('✓')} ${join(to, files[0])}${files.length > 1 ? ` and ${files.length - 1} more` : ''}: ${amount(lora.modules.length)} layers of ${from} changed\n  ${colours.dim(`lora export --to gguf ${to}`)}\n`);
+  process.stdout.write(
+    `${colours.green('✓')} ${join(to, files[0])}${files.length > 1 ? ` and ${files.length - 1} more` : ''}: ${amount(lora.modules.length)} layers of ${from} changed\n  ${colours.dim(`lora export --to gguf ${to}`)}\n`,
+  );
   return 0;
 }
 
 function adapterFolder(path: string): string {
   const source = exportSource(path);
   if (source.kind === 'adapter') return source.folder;
-  const what = source.kind === 'model' ? 'this is a whole model, not an adapter' : `this is an adapter for pictures (Stable Diffusion, ${source.layers} layers), and only adapters of language models are merged`;
-  throw new UserError([{ where: path, what, fix: 'Name the folder of an adapter, with adapter_config.json.' }]);
+  const what =
+    source.kind === 'model'
+      ? 'this is a whole model, not an adapter'
+      : `this is an adapter for pictures (Stable Diffusion, ${source.layers} layers), and only adapters of language models are merged`;
+  throw new UserError([
+    { where: path, what, fix: 'Name the folder of an adapter, with adapter_config.json.' },
+  ]);
 }

@@ -11,14 +11,18 @@ import { report } from './report.ts';
 /** Parses `line` against the real table, and tells what `lora train` was given. */
 async function given(line: string): Promise<Readonly<Record<string, unknown>>> {
   let values: Readonly<Record<string, unknown>> = {};
-  const spied = commands.map((command): Command => ({ ...command, run: (found) => ((values = found), 0) }));
+  const spied = commands.map((command): Command => ({
+    ...command,
+    run: (found) => ((values = found), 0),
+  }));
   const program = createProgram(spied, '1.2.3', () => {});
   await program.parseAsync(line.split(' '), { from: 'user' });
   return values;
 }
 
 test('flags arrive under the keys of the configuration', async () => {
-  const line = 'train --config a.yaml --learning-rate 2e-4 --train-text-encoder false --enable-bucket --sample-prompts a --sample-prompts b';
+  const line =
+    'train --config a.yaml --learning-rate 2e-4 --train-text-encoder false --enable-bucket --sample-prompts a --sample-prompts b';
   assert.deepEqual(await given(line), {
     config: 'a.yaml',
     learning_rate: '2e-4',
@@ -29,9 +33,16 @@ test('flags arrive under the keys of the configuration', async () => {
 });
 
 test('what the user can mend is told without a stack; what we must mend with one', () => {
-  const theirs = report(new ConfigError([{ where: 'a.yaml:3 epocs', what: 'there is no such key', fix: 'did you mean epochs?' }]));
+  const theirs = report(
+    new ConfigError([
+      { where: 'a.yaml:3 epocs', what: 'there is no such key', fix: 'did you mean epochs?' },
+    ]),
+  );
   assert.equal(theirs.exitCode, 1);
-  assert.equal(stripVTControlCharacters(theirs.text), 'The configuration cannot be used\n  a.yaml:3 epocs: there is no such key\n      did you mean epochs?\n');
+  assert.equal(
+    stripVTControlCharacters(theirs.text),
+    'The configuration cannot be used\n  a.yaml:3 epocs: there is no such key\n      did you mean epochs?\n',
+  );
   const ours = report(new TypeError('x'));
   assert.equal(ours.exitCode, 70);
   assert.match(ours.text, /TypeError: x\n {4}at [\s\S]*This is a bug/);
@@ -39,13 +50,21 @@ test('what the user can mend is told without a stack; what we must mend with one
 
 test('the program itself: help, version, exit codes, a closed pipe', () => {
   const main = ['--import', 'tsx', 'src/cli/main.ts'];
-  const lora = (...args: string[]) => spawnSync(process.execPath, [...main, ...args], { encoding: 'utf8' });
+  const lora = (...args: string[]) =>
+    spawnSync(process.execPath, [...main, ...args], { encoding: 'utf8' });
   assert.match(lora('--version').stdout, /^\d+\.\d+\.\d+\n$/);
   assert.match(lora('train', '--help').stdout, /--learning-rate <number>/);
   const missing = lora('train', '--config', 'nowhere.yaml');
   assert.equal(missing.status, 1);
-  assert.equal(stripVTControlCharacters(missing.stderr), 'The configuration cannot be used\n  nowhere.yaml: there is no such file\n      examples are in configs/\n');
-  const pipe = spawnSync('sh', ['-c', `"${process.execPath}" ${main.join(' ')} config schema | head -1`], { encoding: 'utf8' });
+  assert.equal(
+    stripVTControlCharacters(missing.stderr),
+    'The configuration cannot be used\n  nowhere.yaml: there is no such file\n      examples are in configs/\n',
+  );
+  const pipe = spawnSync(
+    'sh',
+    ['-c', `"${process.execPath}" ${main.join(' ')} config schema | head -1`],
+    { encoding: 'utf8' },
+  );
   assert.equal(pipe.stdout, '{\n');
   assert.equal(pipe.stderr, '');
 });

@@ -3,9 +3,15 @@ import { Command as Commander, Option } from 'commander';
 import type { Command, CommandFlag } from './command.ts';
 
 /** A program of `commands`; `finish` receives the exit code of the one that ran. */
-export function createProgram(commands: readonly Command[], version: string, finish: (code: number) => void): Commander {
+export function createProgram(
+  commands: readonly Command[],
+  version: string,
+  finish: (code: number) => void,
+): Commander {
   const program = new Commander('lora')
-    .description('Trains LoRA adapters for Stable Diffusion and language models from one YAML file.')
+    .description(
+      'Trains LoRA adapters for Stable Diffusion and language models from one YAML file.',
+    )
     .version(version, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
@@ -26,7 +32,11 @@ function addCommand(program: Commander, command: Command, finish: (code: number)
     .description(command.summary)
     .helpOption('-h, --help', 'print this help')
     .action(async () => finish(await command.run(byKey(command, created))));
-  if (command.examples) created.addHelpText('after', `\nExamples:\n${command.examples.map((line) => `  $ ${line}`).join('\n')}`);
+  if (command.examples)
+    created.addHelpText(
+      'after',
+      `\nExamples:\n${command.examples.map((line) => `  $ ${line}`).join('\n')}`,
+    );
   for (const { name, description } of command.arguments ?? []) created.argument(name, description);
   for (const flag of command.flags) created.addOption(toOption(flag));
 }
@@ -43,16 +53,24 @@ function toOption(flag: CommandFlag): Option {
   const option = new Option(flag.flags, flag.description);
   if (flag.required) option.makeOptionMandatory();
   if (flag.group) option.helpGroup(flag.group);
-  if (flag.repeatable) option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
+  if (flag.repeatable)
+    option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
   return option;
 }
 
-/** commander names values in camelCase, and gives words without names; the commands want their keys. */
-function byKey({ flags, arguments: words = [] }: Command, parsed: Commander): Record<string, unknown> {
+/**
+ * commander names values in camelCase, and gives words without names; the commands want their keys.
+ */
+function byKey(
+  { flags, arguments: words = [] }: Command,
+  parsed: Commander,
+): Record<string, unknown> {
   const options: Readonly<Record<string, unknown>> = parsed.opts();
   const given = [
     ...words.map(({ key }, i) => [key, parsed.args[i]] as const),
-    ...flags.map(({ key, flags: text }) => [key, options[new Option(text).attributeName()]] as const),
+    ...flags.map(
+      ({ key, flags: text }) => [key, options[new Option(text).attributeName()]] as const,
+    ),
   ];
   return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }

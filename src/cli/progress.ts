@@ -1,10 +1,29 @@
-// Shows the events of a training run: a live display in a terminal, plain lines elsewhere. Knows the run from its events alone.
+// Shows the events of a training run: a live display in a terminal, plain lines elsewhere. Knows
+// the run from its events alone.
 import { createLogUpdate } from 'log-update';
 import type { StepEvent, TrainEvent } from '../train/events.ts';
 import { bar, sparkline, thin } from './bars.ts';
 import { colours } from './colours.ts';
-import { doneLines, evaluatedLines, planLines, sampleLines, savedLines, validationLines, warningLines } from './describe.ts';
-import { amount, bytes, cut, displayWidth, duration, loss, percent, rate, speed } from './format.ts';
+import {
+  doneLines,
+  evaluatedLines,
+  planLines,
+  sampleLines,
+  savedLines,
+  validationLines,
+  warningLines,
+} from './describe.ts';
+import {
+  amount,
+  bytes,
+  cut,
+  displayWidth,
+  duration,
+  loss,
+  percent,
+  rate,
+  speed,
+} from './format.ts';
 
 /** A display of one run. `close` leaves the terminal as it was, whatever happened. */
 export interface Progress {
@@ -40,15 +59,23 @@ export interface View {
 const historyLimit = 512;
 
 /** The view after `event`, and the lines that stay on the screen because of it. */
-export function advance(view: View, event: TrainEvent, now: number): { view: View; lines: string[] } {
-  const ended = event.type === 'phase' && event.name === view.phase?.name ? [] : endOfPhase(view.phase, now);
+export function advance(
+  view: View,
+  event: TrainEvent,
+  now: number,
+): { view: View; lines: string[] } {
+  const ended =
+    event.type === 'phase' && event.name === view.phase?.name ? [] : endOfPhase(view.phase, now);
   const rest = { ...view, ...(event.type !== 'warning' && { phase: undefined }) };
   switch (event.type) {
     case 'plan':
       return { view: rest, lines: [...ended, ...planLines(event)] };
     case 'phase': {
       const since = event.name === view.phase?.name ? view.phase.since : now;
-      return { view: { ...view, phase: { name: event.name, done: event.done, total: event.total, since } }, lines: ended };
+      return {
+        view: { ...view, phase: { name: event.name, done: event.done, total: event.total, since } },
+        lines: ended,
+      };
     }
     case 'warning':
       return { view, lines: warningLines(event) };
@@ -66,14 +93,19 @@ export function advance(view: View, event: TrainEvent, now: number): { view: Vie
     case 'evaluated':
       return { view: rest, lines: [...ended, ...evaluatedLines(event)] };
     case 'done':
-      return { view: rest, lines: [...ended, ...doneLines(event, view.step ? loss(view.step.lossAverage) : '')] };
+      return {
+        view: rest,
+        lines: [...ended, ...doneLines(event, view.step ? loss(view.step.lossAverage) : '')],
+      };
   }
 }
 
 function endOfPhase(phase: Phase | undefined, now: number): string[] {
   if (phase === undefined) return [];
   const count = phase.total > 1 ? `${amount(phase.done)}, ` : '';
-  return [`${colours.green('✓')} ${phase.name} ${colours.dim(`(${count}${duration((now - phase.since) / 1000)})`)}`];
+  return [
+    `${colours.green('✓')} ${phase.name} ${colours.dim(`(${count}${duration((now - phase.since) / 1000)})`)}`,
+  ];
 }
 
 /** One piece of a line, and how it is coloured once it is known to fit. */
@@ -104,16 +136,32 @@ function drawnBar(share: number, columns: number): Piece {
 /** The live display as lines of at most `columns`. */
 export function draw(view: View, columns: number, now: number): string[] {
   const phase = view.phase && phaseLine(view.phase, columns, now);
-  return [...(view.step ? stepLines(view.step, view, columns, now) : []), ...(phase === undefined ? [] : [phase])];
+  return [
+    ...(view.step ? stepLines(view.step, view, columns, now) : []),
+    ...(phase === undefined ? [] : [phase]),
+  ];
 }
 
 function phaseLine({ name, done, total, since }: Phase, columns: number, now: number): string {
   const sign = spinner[Math.floor(now / 100) % spinner.length];
   const elapsed = (now - since) / 1000;
   const title: Piece = [`${sign} ${name}`];
-  if (total <= 0) return line([title, [elapsed < 2 ? '' : duration(elapsed), colours.dim]], columns);
+  if (total <= 0)
+    return line([title, [elapsed < 2 ? '' : duration(elapsed), colours.dim]], columns);
   const left = done > 0 && elapsed > 2 ? `${duration((elapsed / done) * (total - done))} left` : '';
-  return line([title, ...(total > 1 ? [[`${done}/${total}`] as const, drawnBar(done / total, columns), [left, colours.dim] as const] : [])], columns);
+  return line(
+    [
+      title,
+      ...(total > 1
+        ? [
+            [`${done}/${total}`] as const,
+            drawnBar(done / total, columns),
+            [left, colours.dim] as const,
+          ]
+        : []),
+    ],
+    columns,
+  );
 }
 
 function stepLines(step: StepEvent, view: View, columns: number, now: number): string[] {
@@ -123,9 +171,32 @@ function stepLines(step: StepEvent, view: View, columns: number, now: number): s
   const room = Math.min(48, columns - displayWidth(`  loss ${loss(step.loss)}  ${mean}  `));
   const isBroken = !Number.isFinite(step.loss);
   return [
-    line([[percent(share).padStart(5), colours.bold], drawnBar(share, columns), [`step ${step.step}/${step.totalSteps}`], [`epoch ${step.epoch}/${step.epochs}`, colours.dim]], columns),
-    line([[` loss ${loss(step.loss)}`, isBroken ? colours.red : undefined], [mean, colours.bold], [room > 4 ? sparkline(view.losses, room) : '', colours.green]], columns),
-    line([[` ${duration(left)} left`, colours.bold], [speed(step.secondsPerStep)], [`memory ${bytes(step.memoryBytes)}`], [ratesText(step), colours.dim]], columns),
+    line(
+      [
+        [percent(share).padStart(5), colours.bold],
+        drawnBar(share, columns),
+        [`step ${step.step}/${step.totalSteps}`],
+        [`epoch ${step.epoch}/${step.epochs}`, colours.dim],
+      ],
+      columns,
+    ),
+    line(
+      [
+        [` loss ${loss(step.loss)}`, isBroken ? colours.red : undefined],
+        [mean, colours.bold],
+        [room > 4 ? sparkline(view.losses, room) : '', colours.green],
+      ],
+      columns,
+    ),
+    line(
+      [
+        [` ${duration(left)} left`, colours.bold],
+        [speed(step.secondsPerStep)],
+        [`memory ${bytes(step.memoryBytes)}`],
+        [ratesText(step), colours.dim],
+      ],
+      columns,
+    ),
   ];
 }
 
@@ -139,7 +210,10 @@ function ratesText({ learningRates }: StepEvent): string {
 const empty: View = { losses: [], stepAt: 0 };
 
 /** The display that suits `output`. `clock` gives milliseconds. */
-export function createProgress(output: NodeJS.WriteStream, clock: () => number = Date.now): Progress {
+export function createProgress(
+  output: NodeJS.WriteStream,
+  clock: () => number = Date.now,
+): Progress {
   const isLive = output.isTTY && process.env.TERM !== 'dumb' && !process.env.CI;
   return isLive ? liveProgress(output, clock) : plainProgress(output, clock);
 }
@@ -182,7 +256,8 @@ const plainPause = 5000;
 export function plainProgress(output: Output, clock: () => number): Progress {
   let view = empty;
   let said = -Infinity;
-  const write = (lines: readonly string[]) => output.write(lines.map((text) => `${text}\n`).join(''));
+  const write = (lines: readonly string[]) =>
+    output.write(lines.map((text) => `${text}\n`).join(''));
   return {
     show(event) {
       const now = clock();
@@ -203,7 +278,8 @@ export function plainProgress(output: Output, clock: () => number): Progress {
 }
 
 function plainLine(event: TrainEvent): string {
-  if (event.type === 'phase') return `${event.name}${event.total > 1 ? ` ${event.done}/${event.total}` : ''} …`;
+  if (event.type === 'phase')
+    return `${event.name}${event.total > 1 ? ` ${event.done}/${event.total}` : ''} …`;
   if (event.type !== 'step') return '';
   return [
     `step ${event.step}/${event.totalSteps} (${percent(event.step / event.totalSteps)})`,
@@ -212,5 +288,7 @@ function plainLine(event: TrainEvent): string {
     speed(event.secondsPerStep),
     `${duration(event.secondsLeft)} left`,
     `memory ${bytes(event.memoryBytes)}`,
-  ].filter((part) => part !== '').join('  ');
+  ]
+    .filter((part) => part !== '')
+    .join('  ');
 }

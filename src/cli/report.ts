@@ -10,7 +10,10 @@ const headlines: Readonly<Record<string, string>> = {
   SystemError: 'The machine refused',
 };
 
-/** Problems listed one by one; a folder of thousands of pictures without captions must not bury its first line. */
+/**
+ * Problems listed one by one; a folder of thousands of pictures without captions must not bury its
+ * first line.
+ */
 const shownProblems = 30;
 
 /** `error` as text, and the exit code: 1 for the user's to mend, 70 for ours. */
@@ -19,11 +22,20 @@ export function report(error: unknown): { readonly text: string; readonly exitCo
     const headline = headlines[error.name] ?? 'That did not work';
     const count = error.problems.length > 1 ? ` (${error.problems.length} problems)` : '';
     const rest = error.problems.length - shownProblems;
-    const lines = [...error.problems.slice(0, shownProblems).map(problemText), ...(rest > 0 ? [`  … and ${rest} more`] : [])];
-    return { text: `${colours.red(colours.bold(`${headline}${count}`))}\n${lines.join('\n')}\n`, exitCode: 1 };
+    const lines = [
+      ...error.problems.slice(0, shownProblems).map(problemText),
+      ...(rest > 0 ? [`  … and ${rest} more`] : []),
+    ];
+    return {
+      text: `${colours.red(colours.bold(`${headline}${count}`))}\n${lines.join('\n')}\n`,
+      exitCode: 1,
+    };
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return { text: `${stack}\n${colours.red('This is a bug in lora-scripts, not a mistake of yours. Please report it with the lines above.')}\n`, exitCode: 70 };
+  return {
+    text: `${stack}\n${colours.red('This is a bug in lora-scripts, not a mistake of yours. Please report it with the lines above.')}\n`,
+    exitCode: 70,
+  };
 }
 
 function problemText({ where, what, fix }: Problem): string {

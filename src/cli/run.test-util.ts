@@ -8,15 +8,23 @@ import type { Command } from './command.ts';
 import { createProgram } from './program.ts';
 import { report } from './report.ts';
 
-/** What one of `commands` prints when it is called with `words`, without colours, and its exit code. */
-export async function runCommand(commands: readonly Command[], words: readonly string[]): Promise<{ text: string; code: number }> {
+/**
+ * What one of `commands` prints when it is called with `words`, without colours, and its exit code.
+ */
+export async function runCommand(
+  commands: readonly Command[],
+  words: readonly string[],
+): Promise<{ text: string; code: number }> {
   let text = '';
   let code = -1;
   const { write } = process.stdout;
   // The test runner's own reports are bytes.
-  process.stdout.write = (chunk: string | Uint8Array) => (typeof chunk === 'string' ? ((text += chunk), true) : write.call(process.stdout, chunk));
+  process.stdout.write = (chunk: string | Uint8Array) =>
+    typeof chunk === 'string' ? ((text += chunk), true) : write.call(process.stdout, chunk);
   try {
-    await createProgram(commands, '1', (given) => (code = given)).parseAsync([...words], { from: 'user' });
+    await createProgram(commands, '1', (given) => (code = given)).parseAsync([...words], {
+      from: 'user',
+    });
   } catch (error) {
     const found = report(error);
     [text, code] = [text + found.text, found.exitCode];

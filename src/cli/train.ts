@@ -9,19 +9,29 @@ const interrupted = 130;
 /** Ctrl+C, a service manager or `timeout`, a closed terminal. */
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-const overrideFlags = configFlags.map(({ key, name, placeholder, description, repeatable, group }): CommandFlag => {
-  const value = placeholder === '<true|false>' ? '[true|false]' : placeholder;
-  return { flags: `${name} ${value}`, key, description, repeatable, group: `${group}:` };
-});
+const overrideFlags = configFlags.map(
+  ({ key, name, placeholder, description, repeatable, group }): CommandFlag => {
+    const value = placeholder === '<true|false>' ? '[true|false]' : placeholder;
+    return { flags: `${name} ${value}`, key, description, repeatable, group: `${group}:` };
+  },
+);
 
 export const trainCommand: Command = {
   name: 'train',
   summary: 'Train an adapter as a YAML file says',
   flags: [
-    { flags: '-c, --config <file>', key: 'config', description: 'the YAML file that describes the run', required: true },
+    {
+      flags: '-c, --config <file>',
+      key: 'config',
+      description: 'the YAML file that describes the run',
+      required: true,
+    },
     ...overrideFlags,
   ],
-  examples: ['lora train --config configs/brand_lora.yaml', 'lora train --config configs/brand_lora.yaml --learning-rate 5e-4 --seed 7'],
+  examples: [
+    'lora train --config configs/brand_lora.yaml',
+    'lora train --config configs/brand_lora.yaml --learning-rate 5e-4 --seed 7',
+  ],
   run,
 };
 
@@ -39,7 +49,8 @@ async function run({ config, ...overrides }: Readonly<Record<string, unknown>>):
   };
   for (const name of signals) process.on(name, onInterrupt);
   try {
-    for await (const event of trainInProcess(job, { signal: stopping.signal })) progress.show(event);
+    for await (const event of trainInProcess(job, { signal: stopping.signal }))
+      progress.show(event);
   } finally {
     progress.close();
     for (const name of signals) process.off(name, onInterrupt);

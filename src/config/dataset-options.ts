@@ -12,7 +12,10 @@ const resolution = z
     const [width, height] = typeof value === 'string' ? value.split(/[,x]/).map(Number) : value;
     return [width, height];
   })
-  .refine((sides) => sides.every((value) => side.safeParse(value).success), 'each side must be from 16 to 8192');
+  .refine(
+    (sides) => sides.every((value) => side.safeParse(value).success),
+    'each side must be from 16 to 8192',
+  );
 
 export const datasetOptions = {
   train_data_dir: text().describe(
@@ -20,7 +23,9 @@ export const datasetOptions = {
   ),
   metadata_path: text()
     .optional()
-    .describe('CSV file with the columns filename and prompt. When absent: metadata.csv in train_data_dir, if there is one.')
+    .describe(
+      'CSV file with the columns filename and prompt. When absent: metadata.csv in train_data_dir, if there is one.',
+    )
     .meta(forImages),
   caption_extension: z
     .string()
@@ -31,22 +36,41 @@ export const datasetOptions = {
     .meta(forImages),
   resolution: resolution
     .optional()
-    .describe('Size of the training pictures in pixels: 512, "768,512" or [768, 512]. When absent: the size the base model was made for, else 512.')
+    .describe(
+      'Size of the training pictures in pixels: 512, "768,512" or [768, 512]. When absent: the size the base model was made for, else 512.',
+    )
     .meta({ ...forImages, expected: 'a size such as 512, "768,512" or [768, 512]' }),
   enable_bucket: z
     .boolean()
     .default(true)
-    .describe('Keeps the proportions of each picture, sorting pictures into buckets of about the same area. false: all are cropped to resolution.')
+    .describe(
+      'Keeps the proportions of each picture, sorting pictures into buckets of about the same area. false: all are cropped to resolution.',
+    )
     .meta(forImages),
   min_bucket_reso: side
     .optional()
-    .describe('Shortest side of a bucket. When absent: 256; at resolutions below 512, half the resolution.')
+    .describe(
+      'Shortest side of a bucket. When absent: 256; at resolutions below 512, half the resolution.',
+    )
     .meta(forImages),
   max_bucket_reso: side
     .optional()
-    .describe('Longest side of a bucket. When absent: 1024; at resolutions below 512, twice the resolution, from 1024 on 2048.')
+    .describe(
+      'Longest side of a bucket. When absent: 1024; at resolutions below 512, twice the resolution, from 1024 on 2048.',
+    )
     .meta(forImages),
-  bucket_reso_steps: integer(8, 1024).default(64).describe('The sides of buckets are multiples of this.').meta(forImages),
-  bucket_no_upscale: z.boolean().default(false).describe('Never enlarges a picture; buckets are made to fit the pictures.').meta(forImages),
-  cache_latents: z.boolean().default(true).describe('Encodes each picture once and keeps the result on disk.').meta(forImages),
+  bucket_reso_steps: integer(8, 1024)
+    .default(64)
+    .describe('The sides of buckets are multiples of this.')
+    .meta(forImages),
+  bucket_no_upscale: z
+    .boolean()
+    .default(false)
+    .describe('Never enlarges a picture; buckets are made to fit the pictures.')
+    .meta(forImages),
+  cache_latents: z
+    .boolean()
+    .default(true)
+    .describe('Encodes each picture once and keeps the result on disk.')
+    .meta(forImages),
 };

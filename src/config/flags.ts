@@ -1,5 +1,12 @@
-// The command-line flags of the configuration, derived from its schema: `learning_rate` -> `--learning-rate <number>`.
-import { configJsonSchema, configKeys, optionGroups, type ConfigKey, type KeySchema } from './schema.ts';
+// The command-line flags of the configuration, derived from its schema: `learning_rate` ->
+// `--learning-rate <number>`.
+import {
+  configJsonSchema,
+  configKeys,
+  optionGroups,
+  type ConfigKey,
+  type KeySchema,
+} from './schema.ts';
 import { expected } from './values.ts';
 
 export interface ConfigFlag {
@@ -17,10 +24,12 @@ export interface ConfigFlag {
 
 export const flagName = (key: string): string => `--${key.replaceAll('_', '-')}`;
 
-const groupOf = (key: ConfigKey): string => Object.entries(optionGroups).find(([, options]) => key in options)?.[0] ?? '';
+const groupOf = (key: ConfigKey): string =>
+  Object.entries(optionGroups).find(([, options]) => key in options)?.[0] ?? '';
 
 /** One text, or several. */
-const wantsText = ({ anyOf = [] }: KeySchema): boolean => anyOf.some(({ type }) => type === 'array');
+const wantsText = ({ anyOf = [] }: KeySchema): boolean =>
+  anyOf.some(({ type }) => type === 'array');
 
 function placeholder(schema: KeySchema): string {
   if (schema.enum) return '<name>';
@@ -32,11 +41,19 @@ function placeholder(schema: KeySchema): string {
   return '<number>';
 }
 
-/** What stands for the default in help and docs; empty when there is none or the description says it. */
+/**
+ * What stands for the default in help and docs; empty when there is none or the description says
+ * it.
+ */
 export function shownDefault(key: ConfigKey): string {
   const { default: value } = configJsonSchema.properties[key];
   if (configJsonSchema.required.includes(key)) return 'required';
-  if (value === undefined || value === '' || (typeof value === 'object' && value !== null && Object.keys(value).length === 0)) return '';
+  if (
+    value === undefined ||
+    value === '' ||
+    (typeof value === 'object' && value !== null && Object.keys(value).length === 0)
+  )
+    return '';
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
@@ -62,10 +79,18 @@ export function configDocs(): string {
   const cell = (text: string) => text.replaceAll('|', '\\|');
   const row = ({ key, group }: ConfigFlag, wanted: string) =>
     group === wanted
-      ? [`| \`${key}\` | ${cell(shownDefault(key))} | ${cell(expected(configJsonSchema.properties[key]))} | ${taskOf(key)}${cell(configJsonSchema.properties[key].description)} |`]
+      ? [
+          `| \`${key}\` | ${cell(shownDefault(key))} | ${cell(expected(configJsonSchema.properties[key]))} | ${taskOf(key)}${cell(configJsonSchema.properties[key].description)} |`,
+        ]
       : [];
   const sections = Object.keys(optionGroups).map((group) =>
-    [`## ${group}`, '', '| key | default | value | |', '| --- | --- | --- | --- |', ...configFlags.flatMap((flag) => row(flag, group))].join('\n'),
+    [
+      `## ${group}`,
+      '',
+      '| key | default | value | |',
+      '| --- | --- | --- | --- |',
+      ...configFlags.flatMap((flag) => row(flag, group)),
+    ].join('\n'),
   );
   return `${[docsHead, ...sections].join('\n\n')}\n`;
 }

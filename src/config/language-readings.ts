@@ -1,4 +1,5 @@
-// How each key of the other trainers of language models is read: as ours, as nothing, or as something that is not there.
+// How each key of the other trainers of language models is read: as ours, as nothing, or as
+// something that is not there.
 import { dataSources } from './language-data.ts';
 import type { ConfigKey } from './schema.ts';
 
@@ -18,38 +19,71 @@ interface Read {
 
 export type Reading = (value: unknown, given: Values) => Read;
 
-// ---- how a value is read -------------------------------------------------------------------------------------------------
+// ---- how a value is read
 
-const isTrue = (value: unknown): boolean => value === true || /^(true|yes|on|1)$/i.test(String(value));
-const isEmpty = (value: unknown): boolean => value === false || value === 0 || value === '' || /^(false|none|no|off|never)$/i.test(String(value)) || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
-const isObject = (value: unknown): value is Values => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isTrue = (value: unknown): boolean =>
+  value === true || /^(true|yes|on|1)$/i.test(String(value));
+const isEmpty = (value: unknown): boolean =>
+  value === false ||
+  value === 0 ||
+  value === '' ||
+  /^(false|none|no|off|never)$/i.test(String(value)) ||
+  (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
+const isObject = (value: unknown): value is Values =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const as = (key: ConfigKey): Reading => (value) => ({ means: { [key]: value } });
-const flag = (key: ConfigKey, whenTrue: unknown, whenFalse: unknown): Reading => (value) => ({ means: { [key]: isTrue(value) ? whenTrue : whenFalse } });
+const as =
+  (key: ConfigKey): Reading =>
+  (value) => ({ means: { [key]: value } });
+const flag =
+  (key: ConfigKey, whenTrue: unknown, whenFalse: unknown): Reading =>
+  (value) => ({ means: { [key]: isTrue(value) ? whenTrue : whenFalse } });
 /** Where it is switched off there is nothing to say. */
 const unused: Reading = (value) => (isEmpty(value) ? {} : { unused: true });
 /** Something that does not exist here: fine where it is switched off. */
-const absent = (refused: string): Reading => (value) => (isEmpty(value) ? {} : { refused });
+const absent =
+  (refused: string): Reading =>
+  (value) =>
+    isEmpty(value) ? {} : { refused };
 /** A key that must have one of these values. */
-const only = (wanted: readonly string[], what: (value: string) => string): Reading => (value) => (wanted.includes(String(value).toLowerCase()) ? {} : { refused: what(String(value)) });
-const all = (keys: readonly string[], reading: Reading): Record<string, Reading> => Object.fromEntries(keys.map((key) => [key, reading]));
+const only =
+  (wanted: readonly string[], what: (value: string) => string): Reading =>
+  (value) =>
+    wanted.includes(String(value).toLowerCase()) ? {} : { refused: what(String(value)) };
+const all = (keys: readonly string[], reading: Reading): Record<string, Reading> =>
+  Object.fromEntries(keys.map((key) => [key, reading]));
 
-// ---- adapters ------------------------------------------------------------------------------------------------------------
+// ---- adapters
 
-const neither = 'neither PEFT files without it nor llama.cpp adapters could hold what would be trained';
+const neither =
+  'neither PEFT files without it nor llama.cpp adapters could hold what would be trained';
 const start = "adapters begin as PEFT's default does (A random, B zero)";
 
 /** mlx-lm's block: its scale is ours times the rank. */
 const mlxParameters: Reading = (value) => {
-  if (!isObject(value)) return { refused: 'expected rank, scale, dropout and keys, indented below it' };
+  if (!isObject(value))
+    return { refused: 'expected rank, scale, dropout and keys, indented below it' };
   const { rank = 8, scale = 20, dropout = 0, keys } = value;
-  return { means: { lora_rank: rank, lora_alpha: Number(scale) * Number(rank), lora_dropout: dropout, ...(keys !== undefined && keys !== null && { target_modules: keys }) } };
+  return {
+    means: {
+      lora_rank: rank,
+      lora_alpha: Number(scale) * Number(rank),
+      lora_dropout: dropout,
+      ...(keys !== undefined && keys !== null && { target_modules: keys }),
+    },
+  };
 };
 
 /** LLaMA-Factory's alpha is twice the rank where it is not written. */
 const factoryType: Reading = (value, { lora_alpha, lora_rank = 8 }) => {
-  if (String(value).toLowerCase() !== 'lora') return { refused: `only adapters are trained, finetuning_type: lora, not ${String(value)}` };
-  return lora_alpha === undefined || lora_alpha === null ? { means: { lora_alpha: 2 * Number(lora_rank) }, note: `lora_alpha is ${2 * Number(lora_rank)}, twice the rank, as LLaMA-Factory has it` } : {};
+  if (String(value).toLowerCase() !== 'lora')
+    return { refused: `only adapters are trained, finetuning_type: lora, not ${String(value)}` };
+  return lora_alpha === undefined || lora_alpha === null
+    ? {
+        means: { lora_alpha: 2 * Number(lora_rank) },
+        note: `lora_alpha is ${2 * Number(lora_rank)}, twice the rank, as LLaMA-Factory has it`,
+      }
+    : {};
 };
 
 const adapters: Readonly<Record<string, Reading>> = {
@@ -62,113 +96,261 @@ const adapters: Readonly<Record<string, Reading>> = {
   lora_alpha_pattern: as('alpha_pattern'),
   peft_use_rslora: as('use_rslora'),
   lora_parameters: mlxParameters,
-  ...all(['adapter', 'peft_type'], only(['lora'], (value) => `adapters are LoRA, not ${value}`)),
+  ...all(
+    ['adapter', 'peft_type'],
+    only(['lora'], (value) => `adapters are LoRA, not ${value}`),
+  ),
   finetuning_type: factoryType,
-  fine_tune_type: only(['lora'], (value) => `only adapters are trained, fine_tune_type: lora, not ${value}`),
+  fine_tune_type: only(
+    ['lora'],
+    (value) => `only adapters are trained, fine_tune_type: lora, not ${value}`,
+  ),
   full_finetuning: absent('only adapters are trained'),
   ...all(['use_dora', 'peft_use_dora'], absent(`DoRA is not trained: ${neither}`)),
-  ...all(['modules_to_save', 'lora_modules_to_save', 'additional_target', 'unfrozen_parameters'], absent(`whole modules are not trained beside the adapters: ${neither}`)),
+  ...all(
+    ['modules_to_save', 'lora_modules_to_save', 'additional_target', 'unfrozen_parameters'],
+    absent(`whole modules are not trained beside the adapters: ${neither}`),
+  ),
   lora_bias: absent(`no bias is trained in the adapters: ${neither}`),
   bias: absent(`biases are not trained: ${neither}`),
   trainable_token_indices: absent(`tokens are not trained: ${neither}`),
-  ...all(['layer_replication', 'peft_layer_replication'], absent('layers are not replicated: llama.cpp adapters cannot hold it')),
-  ...all(['target_parameters', 'lora_target_parameters'], absent('only layers get adapters, not single parameters')),
-  ...all(['layers_to_transform', 'peft_layers_to_transform'], absent('a regular expression in target_modules says the same: .*\\.layers\\.(0|1)\\..*')),
+  ...all(
+    ['layer_replication', 'peft_layer_replication'],
+    absent('layers are not replicated: llama.cpp adapters cannot hold it'),
+  ),
+  ...all(
+    ['target_parameters', 'lora_target_parameters'],
+    absent('only layers get adapters, not single parameters'),
+  ),
+  ...all(
+    ['layers_to_transform', 'peft_layers_to_transform'],
+    absent('a regular expression in target_modules says the same: .*\\.layers\\.(0|1)\\..*'),
+  ),
   layers_pattern: absent('a regular expression in target_modules says the same'),
   exclude_modules: absent('a regular expression in target_modules says the same'),
   // what the base's configuration makes clear is read before (language-data.ts)
-  num_layers: (value) => (Number(value) === -1 ? {} : { refused: `the last ${String(value)} layers are meant; a regular expression in target_modules says which: .*\\.layers\\.(14|15)\\..*` }),
-  ...all(['init_lora_weights', 'peft_init_lora_weights'], (value) => (value === true || /^(true|kaiming|default)$/i.test(String(value)) ? {} : { refused: `${start}, not with ${String(value)}` })),
-  ...all(['pissa_init', 'loftq_config', 'eva_config', 'corda_config', 'lora_ga_config', 'peft'], absent(start)),
-  ...all(['use_qalora', 'use_bdlora', 'alora_invocation_tokens', 'arrow_config', 'monteclora_config', 'kasa_config', 'velora_config'], absent('only plain LoRA is trained')),
+  num_layers: (value) =>
+    Number(value) === -1
+      ? {}
+      : {
+          refused: `the last ${String(value)} layers are meant; a regular expression in target_modules says which: .*\\.layers\\.(14|15)\\..*`,
+        },
+  ...all(['init_lora_weights', 'peft_init_lora_weights'], (value) =>
+    value === true || /^(true|kaiming|default)$/i.test(String(value))
+      ? {}
+      : { refused: `${start}, not with ${String(value)}` },
+  ),
+  ...all(
+    ['pissa_init', 'loftq_config', 'eva_config', 'corda_config', 'lora_ga_config', 'peft'],
+    absent(start),
+  ),
+  ...all(
+    [
+      'use_qalora',
+      'use_bdlora',
+      'alora_invocation_tokens',
+      'arrow_config',
+      'monteclora_config',
+      'kasa_config',
+      'velora_config',
+    ],
+    absent('only plain LoRA is trained'),
+  ),
   ...all(['fan_in_fan_out', 'lora_fan_in_fan_out'], absent('weights are [out, in]')),
-  ...all(['loraplus_lr_ratio', 'relora_steps', 'shift_attn'], absent('there is nothing of the kind; leave it out')),
-  ...all(['lora_model_dir', 'adapter_name_or_path', 'resume_adapter_file', 'resume_from_checkpoint', 'auto_resume_from_checkpoints'], absent('a training begins anew; it does not go on from an adapter')),
+  ...all(
+    ['loraplus_lr_ratio', 'relora_steps', 'shift_attn'],
+    absent('there is nothing of the kind; leave it out'),
+  ),
+  ...all(
+    [
+      'lora_model_dir',
+      'adapter_name_or_path',
+      'resume_adapter_file',
+      'resume_from_checkpoint',
+      'auto_resume_from_checkpoints',
+    ],
+    absent('a training begins anew; it does not go on from an adapter'),
+  ),
 };
 
-// ---- model and data --------------------------------------------------------------------------------------------------------
+// ---- model and data
 
-const share = (counted: unknown): Read => (Number(counted) >= 1 ? { refused: 'counts samples there; validation_split is the share of all samples, such as 0.05' } : { means: { validation_split: counted } });
+const share = (counted: unknown): Read =>
+  Number(counted) >= 1
+    ? {
+        refused: 'counts samples there; validation_split is the share of all samples, such as 0.05',
+      }
+    : { means: { validation_split: counted } };
 
-const sources = (key: 'train_data' | 'validation_data'): Reading => (value) => {
-  const { items, faults } = dataSources(value);
-  const means = { [key]: key === 'train_data' ? items : items.map((item) => (typeof item === 'string' ? item : item.path)) };
-  return faults.length > 0 ? { means, refused: faults.join('; ') } : { means };
-};
+const sources =
+  (key: 'train_data' | 'validation_data'): Reading =>
+  (value) => {
+    const { items, faults } = dataSources(value);
+    const means = {
+      [key]:
+        key === 'train_data'
+          ? items
+          : items.map((item) => (typeof item === 'string' ? item : item.path)),
+    };
+    return faults.length > 0 ? { means, refused: faults.join('; ') } : { means };
+  };
 
-const template: Reading = (value, { chat_template_jinja: jinja }) => (String(value) === 'jinja' && jinja !== undefined ? {} : { means: { chat_template: value } });
+const template: Reading = (value, { chat_template_jinja: jinja }) =>
+  String(value) === 'jinja' && jinja !== undefined ? {} : { means: { chat_template: value } };
 
 const modelAndData: Readonly<Record<string, Reading>> = {
-  ...all(['model', 'model_name', 'model_name_or_path', 'pretrained_model_name_or_path', 'base_model_name_or_path'], as('base_model')),
-  ...all(['load_in_8bit', 'load_in_4bit', 'quantization_bit', 'gptq'], absent('bases of 8 or 4 bits are not trained; name the model in float32, float16 or bfloat16')),
-  ...all(['rope_scaling', 'resize_vocab', 'tokens', 'added_tokens_overrides', 'add_tokens', 'add_special_tokens', 'new_special_tokens'], absent('the model and its tokenizer stay as they are in its folder')),
-  special_tokens: (value) => (isObject(value) && Object.keys(value).every((key) => key === 'pad_token') ? {} : { refused: "marks are those of the model's own tokenizer" }),
+  ...all(
+    [
+      'model',
+      'model_name',
+      'model_name_or_path',
+      'pretrained_model_name_or_path',
+      'base_model_name_or_path',
+    ],
+    as('base_model'),
+  ),
+  ...all(
+    ['load_in_8bit', 'load_in_4bit', 'quantization_bit', 'gptq'],
+    absent('bases of 8 or 4 bits are not trained; name the model in float32, float16 or bfloat16'),
+  ),
+  ...all(
+    [
+      'rope_scaling',
+      'resize_vocab',
+      'tokens',
+      'added_tokens_overrides',
+      'add_tokens',
+      'add_special_tokens',
+      'new_special_tokens',
+    ],
+    absent('the model and its tokenizer stay as they are in its folder'),
+  ),
+  special_tokens: (value) =>
+    isObject(value) && Object.keys(value).every((key) => key === 'pad_token')
+      ? {}
+      : { refused: "marks are those of the model's own tokenizer" },
   chat_template: template,
   template: as('chat_template'),
   chat_template_jinja: as('chat_template'),
-  ...all(['sequence_len', 'cutoff_len', 'max_length', 'model_max_length', 'max_seq_len'], as('max_seq_length')),
+  ...all(
+    ['sequence_len', 'cutoff_len', 'max_length', 'model_max_length', 'max_seq_len'],
+    as('max_seq_length'),
+  ),
   data: as('train_data_dir'),
   ...all(['dataset', 'datasets'], sources('train_data')),
   ...all(['eval_dataset', 'test_datasets'], sources('validation_data')),
   ...all(['val_set_size', 'val_size'], share),
   ...all(['train_on_inputs', 'train_on_prompt'], flag('train_on', 'all', 'answers')),
-  ...all(['mask_prompt', 'completion_only_loss', 'assistant_only_loss', 'train_on_completions'], flag('train_on', 'answers', 'all')),
+  ...all(
+    ['mask_prompt', 'completion_only_loss', 'assistant_only_loss', 'train_on_completions'],
+    flag('train_on', 'answers', 'all'),
+  ),
   ...all(['sample_packing', 'neat_packing'], as('packing')),
   excess_length_strategy: as('excess_length'),
-  ...all(['default_system', 'default_system_message'], absent('write the system message into the samples, or choose a chat_template with one')),
-  mask_history: absent('all answers of a conversation are trained; "train": false in the data leaves one out'),
-  mix_strategy: only(['concat'], (value) => `data sets are joined, not ${value}; train_data gives each a weight`),
-  ...all(['hf_dataset', 'pretraining_dataset', 'streaming', 'interleave_probs', 'tokenized_path'], absent('data are files on this machine, named in train_data')),
+  ...all(
+    ['default_system', 'default_system_message'],
+    absent('write the system message into the samples, or choose a chat_template with one'),
+  ),
+  mask_history: absent(
+    'all answers of a conversation are trained; "train": false in the data leaves one out',
+  ),
+  mix_strategy: only(
+    ['concat'],
+    (value) => `data sets are joined, not ${value}; train_data gives each a weight`,
+  ),
+  ...all(
+    ['hf_dataset', 'pretraining_dataset', 'streaming', 'interleave_probs', 'tokenized_path'],
+    absent('data are files on this machine, named in train_data'),
+  ),
   dataset_dir: unused,
 };
 
-// ---- run and optimiser -------------------------------------------------------------------------------------------------------
+// ---- run and optimiser
 
-const betas = ({ adam_beta1 = 0.9, adam_beta2 = 0.999 }: Values): Read => ({ means: { betas: [Number(adam_beta1), Number(adam_beta2)] } });
+const betas = ({ adam_beta1 = 0.9, adam_beta2 = 0.999 }: Values): Read => ({
+  means: { betas: [Number(adam_beta1), Number(adam_beta2)] },
+});
 
 /** All keep the moments in float32 here. mlx-lm's Adam has no decay. */
 const optimizer: Reading = (value, { weight_decay }) => {
   const name = String(value).toLowerCase();
-  if (name === 'adam') return { means: { optimizer: 'adamw', ...(weight_decay === undefined && { weight_decay: 0 }) } };
-  if (/^adamw(_torch|_torch_fused|_hf|_apex_fused)?$/.test(name)) return { means: { optimizer: 'adamw' } };
+  if (name === 'adam')
+    return {
+      means: { optimizer: 'adamw', ...(weight_decay === undefined && { weight_decay: 0 }) },
+    };
+  if (/^adamw(_torch|_torch_fused|_hf|_apex_fused)?$/.test(name))
+    return { means: { optimizer: 'adamw' } };
   const alike = /^(paged_|ao_|optimi_)?adamw(_torch|_bnb)?(_8bit|_32bit|_4bit|_fp8)?$/.test(name);
-  return { means: { optimizer: alike ? 'adamw' : value }, ...(alike && { note: `${String(value)} is AdamW in float32 here` }) };
+  return {
+    means: { optimizer: alike ? 'adamw' : value },
+    ...(alike && { note: `${String(value)} is AdamW in float32 here` }),
+  };
 };
 
 /** mlx-lm's block. */
 const mlxSchedule: Reading = (value, { iters }) => {
-  if (!isObject(value)) return { refused: 'expected name, warmup and arguments, indented below it' };
+  if (!isObject(value))
+    return { refused: 'expected name, warmup and arguments, indented below it' };
   const { name, warmup = 0, arguments: list } = value;
   const [first, ...rest] = Array.isArray(list) ? list.map(Number) : [];
   const [steps, last] = name === 'linear_schedule' ? [rest[1], rest[0]] : rest;
-  const known = name === 'cosine_decay' ? 'cosine' : name === 'linear_schedule' ? 'linear' : undefined;
-  if (known === undefined || first === undefined) return { refused: `${String(name)} is not there; lr_scheduler: cosine or linear, lr_warmup_steps and learning_rate say it` };
-  const other = (steps !== undefined && iters !== undefined && steps !== Number(iters)) || (last ?? 0) > first / 10;
+  const known =
+    name === 'cosine_decay' ? 'cosine' : name === 'linear_schedule' ? 'linear' : undefined;
+  if (known === undefined || first === undefined)
+    return {
+      refused: `${String(name)} is not there; lr_scheduler: cosine or linear, lr_warmup_steps and learning_rate say it`,
+    };
+  const other =
+    (steps !== undefined && iters !== undefined && steps !== Number(iters)) ||
+    (last ?? 0) > first / 10;
   const note = `lr_scheduler: ${known} falls to 0 at the end of the run`;
-  return { means: { lr_scheduler: known, lr_warmup_steps: warmup, learning_rate: first }, ...((other || (last ?? 0) > 0) && { note }) };
+  return {
+    means: { lr_scheduler: known, lr_warmup_steps: warmup, learning_rate: first },
+    ...((other || (last ?? 0) > 0) && { note }),
+  };
 };
 
 const run: Readonly<Record<string, Reading>> = {
   ...all(['micro_batch_size', 'per_device_train_batch_size'], as('batch_size')),
   grad_accumulation_steps: as('gradient_accumulation_steps'),
   ...all(['num_epochs', 'num_train_epochs'], as('epochs')),
-  max_steps: (value) => (Number(value) > 0 ? { means: { max_train_steps: value } } : {}), // -1 there: epochs say it
+  // -1 there: epochs say it
+  max_steps: (value) => (Number(value) > 0 ? { means: { max_train_steps: value } } : {}),
   iters: as('max_train_steps'),
   random_state: as('seed'),
   grad_checkpoint: as('gradient_checkpointing'),
-  use_gradient_checkpointing: (value) => ({ means: { gradient_checkpointing: isTrue(value) || value === 'unsloth' } }),
+  use_gradient_checkpointing: (value) => ({
+    means: { gradient_checkpointing: isTrue(value) || value === 'unsloth' },
+  }),
   disable_gradient_checkpointing: flag('gradient_checkpointing', false, true),
   lr: as('learning_rate'),
   lr_schedule: mlxSchedule,
   // the block of mlx-lm gives another rate to begin with
-  learning_rate: (value, { lr_schedule }) => (isObject(lr_schedule) ? {} : { means: { learning_rate: value } }),
+  learning_rate: (value, { lr_schedule }) =>
+    isObject(lr_schedule) ? {} : { means: { learning_rate: value } },
   optim: optimizer,
   optimizer,
-  ...all(['optim_args', 'optimizer_config'], absent('weight_decay, betas and eps say how the optimiser works')),
+  ...all(
+    ['optim_args', 'optimizer_config'],
+    absent('weight_decay, betas and eps say how the optimiser works'),
+  ),
   lr_scheduler_type: as('lr_scheduler'),
-  ...all(['cosine_min_lr_ratio', 'lr_scheduler_kwargs', 'neftune_noise_alpha', 'label_smoothing_factor', 'pref_ftx', 'deepspeed', 'fsdp'], absent('there is nothing of the kind; leave it out')),
-  warmup_steps: (value, { warmup_ratio }) => (Number(value) === 0 && Number(warmup_ratio) > 0 ? {} : { means: { lr_warmup_steps: value } }),
-  warmup_ratio: (value, { warmup_steps }) => (Number(warmup_steps) > 0 ? {} : { means: { lr_warmup_steps: value } }), // steps go before
+  ...all(
+    [
+      'cosine_min_lr_ratio',
+      'lr_scheduler_kwargs',
+      'neftune_noise_alpha',
+      'label_smoothing_factor',
+      'pref_ftx',
+      'deepspeed',
+      'fsdp',
+    ],
+    absent('there is nothing of the kind; leave it out'),
+  ),
+  warmup_steps: (value, { warmup_ratio }) =>
+    Number(value) === 0 && Number(warmup_ratio) > 0 ? {} : { means: { lr_warmup_steps: value } },
+  warmup_ratio: (value, { warmup_steps }) =>
+    Number(warmup_steps) > 0 ? {} : { means: { lr_warmup_steps: value } }, // steps go before
   adam_beta1: (_, given) => betas(given),
   adam_beta2: (_, given) => (given.adam_beta1 === undefined ? betas(given) : {}),
   adam_epsilon: as('eps'),
@@ -178,23 +360,162 @@ const run: Readonly<Record<string, Reading>> = {
   adapter_path: as('output_dir'),
   save_every: as('save_steps'),
   ...all(['eval_steps', 'steps_per_eval'], as('validation_steps')),
-  ...all(['train', 'do_train'], (value) => (isTrue(value) ? {} : { refused: 'lora train trains; lora eval and lora export do the rest' })),
+  ...all(['train', 'do_train'], (value) =>
+    isTrue(value) ? {} : { refused: 'lora train trains; lora eval and lora export do the rest' },
+  ),
 };
 
-// ---- of no effect --------------------------------------------------------------------------------------------------------------
+// ---- of no effect
 
 const unneeded = [
-  'do_eval', 'do_predict', 'test', 'strict', 'debug', 'bf16', 'fp16', 'tf32', 'torch_dtype', 'dtype', 'load_in_16bit', 'pure_bf16', 'float16', 'bfloat16', 'upcast_layernorm', 'upcast_lmhead_output',
-  'flash_attn', 'flash_attention', 'sdp_attention', 'xformers_attention', 'flex_attention', 'eager_attention', 'attn_implementation', 'use_unsloth', 'enable_liger_kernel', 'plugins', 'lora_mlp_kernel', 'lora_qkv_kernel', 'lora_o_kernel',
-  'model_type', 'tokenizer_type', 'tokenizer_config', 'tokenizer_use_fast', 'tokenizer_legacy', 'base_model_config', 'is_llama_derived_model', 'trust_remote_code', 'revision', 'revision_of_model', 'tokenizer_name', 'use_fast_tokenizer',
-  'overwrite_cache', 'overwrite_output_dir', 'preprocessing_num_workers', 'dataset_processes', 'dataset_num_proc', 'dataloader_num_workers', 'dataloader_pin_memory', 'dataloader_prefetch_factor', 'dataset_prepared_path', 'dataset_text_field',
-  'shuffle_merged_datasets', 'pad_to_sequence_len', 'pad_to_multiple_of', 'eval_sample_packing', 'eval_packing', 'packing_strategy', 'padding_free', 'min_sample_len', 'max_samples', 'enable_thinking', 'remove_unused_columns', 'length_column_name',
-  'logging_steps', 'logging_first_step', 'steps_per_report', 'plot_loss', 'report_to', 'run_name', 'project_name', 'logging_dir', 'logging_strategy', 'include_num_input_tokens_seen', 'wandb_project', 'wandb_entity', 'wandb_watch', 'wandb_name', 'wandb_run_id', 'wandb_log_model', 'use_wandb',
-  'save_strategy', 'saves_per_epoch', 'save_total_limit', 'save_only_model', 'save_safetensors', 'load_best_model_at_end', 'metric_for_best_model', 'greater_is_better', 'hub_model_id', 'hub_strategy', 'push_to_hub', 'hub_private_repo',
-  'eval_strategy', 'evaluation_strategy', 'evals_per_epoch', 'eval_batch_size', 'per_device_eval_batch_size', 'eval_table_size', 'eval_max_new_tokens', 'eval_on_start', 'do_causal_lm_eval', 'val_batches', 'test_batches', 'generate_samples',
-  'early_stopping_patience', 'early_stopping_steps', 'loss_watchdog_threshold', 'loss_watchdog_patience', 'local_rank', 'ddp', 'ddp_timeout', 'ddp_find_unused_parameters', 'fsdp_config', 'gradient_checkpointing_kwargs', 'world_size', 'ray_run_name',
-  'inference_mode', 'megatron_config', 'megatron_core', 'auto_mapping', 'peft_version', 'qalora_group_size', 'ensure_weight_tying', 'lora_on_cpu', 'create_new_adapter', 'pissa_iter', 'pissa_convert', 'loraplus_lr_embedding', 'max_lora_rank',
-  'quantization_method', 'quantization_type', 'double_quantization', 'export_dir', 'export_size', 'export_device', 'export_legacy_format', 'vllm_max_lora_rank', 'pref_loss', 'pref_beta', 'merge_lora', 'split_batches', 'data_seed', 'full_determinism',
+  'do_eval',
+  'do_predict',
+  'test',
+  'strict',
+  'debug',
+  'bf16',
+  'fp16',
+  'tf32',
+  'torch_dtype',
+  'dtype',
+  'load_in_16bit',
+  'pure_bf16',
+  'float16',
+  'bfloat16',
+  'upcast_layernorm',
+  'upcast_lmhead_output',
+  'flash_attn',
+  'flash_attention',
+  'sdp_attention',
+  'xformers_attention',
+  'flex_attention',
+  'eager_attention',
+  'attn_implementation',
+  'use_unsloth',
+  'enable_liger_kernel',
+  'plugins',
+  'lora_mlp_kernel',
+  'lora_qkv_kernel',
+  'lora_o_kernel',
+  'model_type',
+  'tokenizer_type',
+  'tokenizer_config',
+  'tokenizer_use_fast',
+  'tokenizer_legacy',
+  'base_model_config',
+  'is_llama_derived_model',
+  'trust_remote_code',
+  'revision',
+  'revision_of_model',
+  'tokenizer_name',
+  'use_fast_tokenizer',
+  'overwrite_cache',
+  'overwrite_output_dir',
+  'preprocessing_num_workers',
+  'dataset_processes',
+  'dataset_num_proc',
+  'dataloader_num_workers',
+  'dataloader_pin_memory',
+  'dataloader_prefetch_factor',
+  'dataset_prepared_path',
+  'dataset_text_field',
+  'shuffle_merged_datasets',
+  'pad_to_sequence_len',
+  'pad_to_multiple_of',
+  'eval_sample_packing',
+  'eval_packing',
+  'packing_strategy',
+  'padding_free',
+  'min_sample_len',
+  'max_samples',
+  'enable_thinking',
+  'remove_unused_columns',
+  'length_column_name',
+  'logging_steps',
+  'logging_first_step',
+  'steps_per_report',
+  'plot_loss',
+  'report_to',
+  'run_name',
+  'project_name',
+  'logging_dir',
+  'logging_strategy',
+  'include_num_input_tokens_seen',
+  'wandb_project',
+  'wandb_entity',
+  'wandb_watch',
+  'wandb_name',
+  'wandb_run_id',
+  'wandb_log_model',
+  'use_wandb',
+  'save_strategy',
+  'saves_per_epoch',
+  'save_total_limit',
+  'save_only_model',
+  'save_safetensors',
+  'load_best_model_at_end',
+  'metric_for_best_model',
+  'greater_is_better',
+  'hub_model_id',
+  'hub_strategy',
+  'push_to_hub',
+  'hub_private_repo',
+  'eval_strategy',
+  'evaluation_strategy',
+  'evals_per_epoch',
+  'eval_batch_size',
+  'per_device_eval_batch_size',
+  'eval_table_size',
+  'eval_max_new_tokens',
+  'eval_on_start',
+  'do_causal_lm_eval',
+  'val_batches',
+  'test_batches',
+  'generate_samples',
+  'early_stopping_patience',
+  'early_stopping_steps',
+  'loss_watchdog_threshold',
+  'loss_watchdog_patience',
+  'local_rank',
+  'ddp',
+  'ddp_timeout',
+  'ddp_find_unused_parameters',
+  'fsdp_config',
+  'gradient_checkpointing_kwargs',
+  'world_size',
+  'ray_run_name',
+  'inference_mode',
+  'megatron_config',
+  'megatron_core',
+  'auto_mapping',
+  'peft_version',
+  'qalora_group_size',
+  'ensure_weight_tying',
+  'lora_on_cpu',
+  'create_new_adapter',
+  'pissa_iter',
+  'pissa_convert',
+  'loraplus_lr_embedding',
+  'max_lora_rank',
+  'quantization_method',
+  'quantization_type',
+  'double_quantization',
+  'export_dir',
+  'export_size',
+  'export_device',
+  'export_legacy_format',
+  'vllm_max_lora_rank',
+  'pref_loss',
+  'pref_beta',
+  'merge_lora',
+  'split_batches',
+  'data_seed',
+  'full_determinism',
 ];
 
-export const readings: Readonly<Record<string, Reading>> = { ...adapters, ...modelAndData, ...run, ...all(unneeded, unused) };
+export const readings: Readonly<Record<string, Reading>> = {
+  ...adapters,
+  ...modelAndData,
+  ...run,
+  ...all(unneeded, unused),
+};

@@ -1,4 +1,5 @@
-// The keys of other trainers of language models (axolotl, LLaMA-Factory, mlx-lm, PEFT, TRL, unsloth), read as ours.
+// The keys of other trainers of language models (axolotl, LLaMA-Factory, mlx-lm, PEFT, TRL,
+// unsloth), read as ours.
 import { readings } from './language-readings.ts';
 
 type Values = Readonly<Record<string, unknown>>;
@@ -6,7 +7,11 @@ type Values = Readonly<Record<string, unknown>>;
 export interface Translated {
   /** With our keys alone, and those that nobody knows. */
   readonly values: Values;
-  readonly problems: readonly { readonly key: string; readonly what: string; readonly fix?: string }[];
+  readonly problems: readonly {
+    readonly key: string;
+    readonly what: string;
+    readonly fix?: string;
+  }[];
   /** What is read otherwise than the other trainer does. */
   readonly notes: readonly { readonly key: string; readonly what: string }[];
   /** Keys without effect. */
@@ -16,20 +21,41 @@ export interface Translated {
 }
 
 /** These tell a file of a trainer of language models that does not say so. */
-const telling = ['sequence_len', 'cutoff_len', 'finetuning_type', 'fine_tune_type', 'lora_parameters', 'peft_type', 'sample_packing', 'lora_target_linear', 'train_on_inputs'];
+const telling = [
+  'sequence_len',
+  'cutoff_len',
+  'finetuning_type',
+  'fine_tune_type',
+  'lora_parameters',
+  'peft_type',
+  'sample_packing',
+  'lora_target_linear',
+  'train_on_inputs',
+];
 
-/** Whether the values are those of a language model: by `task_type`, as PEFT writes it too, or by keys that nobody else has. */
+/**
+ * Whether the values are those of a language model: by `task_type`, as PEFT writes it too, or by
+ * keys that nobody else has.
+ */
 export function isForTexts({ task_type: task, ...values }: Values): boolean {
   if (task === undefined || task === null) return telling.some((key) => Object.hasOwn(values, key));
   return task === 'text-generation' || /^causal_?lm$/i.test(String(task));
 }
 
-/** Reads other spellings. A key of ours that is there too, or is meant twice, is a problem unless both say the same. */
+/**
+ * Reads other spellings. A key of ours that is there too, or is meant twice, is a problem unless
+ * both say the same.
+ */
 export function translate(given: Values): Translated {
   const values: Record<string, unknown> = {};
-  const [problems, notes, ignored]: [{ key: string; what: string; fix?: string }[], { key: string; what: string }[], string[]] = [[], [], []];
+  const [problems, notes, ignored]: [
+    { key: string; what: string; fix?: string }[],
+    { key: string; what: string }[],
+    string[],
+  ] = [[], [], []];
   const renamed = new Map<string, string>();
-  for (const [key, value] of Object.entries(given)) if (!Object.hasOwn(readings, key)) values[key] = value;
+  for (const [key, value] of Object.entries(given))
+    if (!Object.hasOwn(readings, key)) values[key] = value;
   values.task_type = 'text-generation';
   for (const [key, value] of Object.entries(given)) {
     if (!Object.hasOwn(readings, key) || value === null || value === undefined) continue;
@@ -38,9 +64,16 @@ export function translate(given: Values): Translated {
     if (refused !== undefined) problems.push({ key, what: refused });
     if (note !== undefined) notes.push({ key, what: note });
     for (const [ours, meant] of Object.entries(means)) {
-      const other = renamed.get(ours) ?? (Object.hasOwn(values, ours) && values[ours] !== null ? ours : undefined);
+      const other =
+        renamed.get(ours) ??
+        (Object.hasOwn(values, ours) && values[ours] !== null ? ours : undefined);
       if (other === undefined) renamed.set(ours, key);
-      else if (JSON.stringify(values[ours]) !== JSON.stringify(meant)) problems.push({ key, what: `means the same as ${other}, which is there too`, fix: 'Keep one of the two lines.' });
+      else if (JSON.stringify(values[ours]) !== JSON.stringify(meant))
+        problems.push({
+          key,
+          what: `means the same as ${other}, which is there too`,
+          fix: 'Keep one of the two lines.',
+        });
       values[ours] = meant;
     }
   }

@@ -1,10 +1,17 @@
-// From a YAML file and overrides to a checked configuration, or to one error with every problem in it.
+// From a YAML file and overrides to a checked configuration, or to one error with every problem in
+// it.
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { ConfigError, type Problem } from '../errors.ts';
 import { decodeText } from '../util/decode-text.ts';
 import { findPaths } from './paths.ts';
-import { configJsonSchema, configKeys, trainSchema, type ConfigKey, type TrainConfig } from './schema.ts';
+import {
+  configJsonSchema,
+  configKeys,
+  trainSchema,
+  type ConfigKey,
+  type TrainConfig,
+} from './schema.ts';
 import { withLayers, withNamedData, withTemplateFile } from './language-data.ts';
 import { isForTexts, translate, type Translated } from './language-spellings.ts';
 import { suggest, suggestKey } from './spellings.ts';
@@ -29,16 +36,23 @@ export interface LoadedConfig {
 }
 
 export interface ConfigOptions {
-  /** How messages name an override: `--learning-rate` for the command line; by default the key itself. */
+  /**
+   * How messages name an override: `--learning-rate` for the command line; by default the key
+   * itself.
+   */
   readonly nameOverride?: (key: string) => string;
 }
 
 /**
- * Reads the YAML file at `path`; `overrides` (values, or text as on a command line) replace its keys.
- * Paths in it are taken from the current folder, or else from the file's folder.
- * Throws ConfigError with every problem found, each as `file:line key`.
+ * Reads the YAML file at `path`; `overrides` (values, or text as on a command line) replace its
+ * keys. Paths in it are taken from the current folder, or else from the file's folder. Throws
+ * ConfigError with every problem found, each as `file:line key`.
  */
-export function loadConfig(path: string, overrides: Readonly<Record<string, unknown>> = {}, options: ConfigOptions = {}): LoadedConfig {
+export function loadConfig(
+  path: string,
+  overrides: Readonly<Record<string, unknown>> = {},
+  options: ConfigOptions = {},
+): LoadedConfig {
   const { values, lines } = parseYaml(readText(path), path);
   const nameOverride = options.nameOverride ?? ((key: string) => key);
   const overridden = new Map(Object.keys(overrides).map((key) => [key, nameOverride(key)]));
@@ -70,84 +84,172 @@ function readText(path: string): string {
     return decodeText(bytes).text;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError([{ where: path, what: `the file cannot be read: ${reason}`, fix: 'Save it as text in UTF-8.' }], { cause });
+    throw new ConfigError(
+      [
+        {
+          where: path,
+          what: `the file cannot be read: ${reason}`,
+          fix: 'Save it as text in UTF-8.',
+        },
+      ],
+      { cause },
+    );
   }
 }
 
 function whyUnreadable(cause: unknown): Pick<Problem, 'what' | 'fix'> {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  if (code === 'ENOENT' || code === 'ENOTDIR') return { what: 'there is no such file', fix: 'examples are in configs/' };
+  if (code === 'ENOENT' || code === 'ENOTDIR')
+    return { what: 'there is no such file', fix: 'examples are in configs/' };
   if (code === 'EISDIR') return { what: 'this is a folder; a YAML file is wanted' };
-  if (code === 'EACCES' || code === 'EPERM') return { what: 'the file may not be read: permission denied' };
-  return { what: `the file cannot be read: ${cause instanceof Error ? cause.message : String(cause)}` };
+  if (code === 'EACCES' || code === 'EPERM')
+    return { what: 'the file may not be read: permission denied' };
+  return {
+    what: `the file cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+  };
 }
 
 function check(found: Readonly<Record<string, unknown>>, foundAt: ConfigSource): LoadedConfig {
   const translated = isForTexts(found) ? otherSpellings(found, foundAt) : undefined;
   const source = translated === undefined ? foundAt : renamed(foundAt, translated.renamed);
-  const { values, problems } = readValues(translated === undefined ? found : withDataDir(translated.values), source);
-  problems.push(...(translated?.problems ?? []).map(({ key, ...problem }) => ({ where: placeOf(key, source), ...problem })));
+  const { values, problems } = readValues(
+    translated === undefined ? found : withDataDir(translated.values),
+    source,
+  );
+  problems.push(
+    ...(translated?.problems ?? []).map(({ key, ...problem }) => ({
+      where: placeOf(key, source),
+      ...problem,
+    })),
+  );
   const paths = findPaths(values, source.path);
-  const isGiven = (key: string): boolean => key !== 'train_data_dir' || translated === undefined || Object.hasOwn(translated.values, key);
-  const located = paths.problems.filter(({ key }) => isGiven(key)).map(({ key, ...problem }) => ({ where: placeOf(key, source), ...problem }));
+  const isGiven = (key: string): boolean =>
+    key !== 'train_data_dir' || translated === undefined || Object.hasOwn(translated.values, key);
+  const located = paths.problems
+    .filter(({ key }) => isGiven(key))
+    .map(({ key, ...problem }) => ({ where: placeOf(key, source), ...problem }));
   const parsed = trainSchema.safeParse(paths.values);
   const bad = new Set(problems.map(({ where }) => where));
-  const issues = parsed.success ? [] : parsed.error.issues.map((issue) => toProblem(issue, values, source));
+  const issues = parsed.success
+    ? []
+    : parsed.error.issues.map((issue) => toProblem(issue, values, source));
   const all = distinct([...problems, ...issues.filter(({ where }) => !bad.has(where)), ...located]);
   if (all.length > 0 || !parsed.success) throw new ConfigError(inFileOrder(all, source));
-  const notes = (translated?.notes ?? []).map(({ key, what }) => ({ where: placeOf(key, source), what }));
-  return { config: parsed.data, source, warnings: [...notes, ...withoutEffect(translated?.ignored ?? [], source), ...overruled(parsed.data, source), ...foreignKeys(values, parsed.data.task_type, source)] };
+  const notes = (translated?.notes ?? []).map(({ key, what }) => ({
+    where: placeOf(key, source),
+    what,
+  }));
+  return {
+    config: parsed.data,
+    source,
+    warnings: [
+      ...notes,
+      ...withoutEffect(translated?.ignored ?? [], source),
+      ...overruled(parsed.data, source),
+      ...foreignKeys(values, parsed.data.task_type, source),
+    ],
+  };
 }
 
-function otherSpellings(found: Readonly<Record<string, unknown>>, { path }: ConfigSource): Translated {
+function otherSpellings(
+  found: Readonly<Record<string, unknown>>,
+  { path }: ConfigSource,
+): Translated {
   const named = withNamedData(found, path);
   const translated = translate(withLayers(named.values, path));
   const written = withTemplateFile(translated.values, path);
-  return { ...translated, values: written.values, problems: [...named.problems, ...written.problems, ...translated.problems] };
+  return {
+    ...translated,
+    values: written.values,
+    problems: [...named.problems, ...written.problems, ...translated.problems],
+  };
 }
 
 /** Files of other trainers have many such keys: they are told in one line. */
 function withoutEffect(keys: readonly string[], source: ConfigSource): Problem[] {
-  if (keys.length <= 2) return keys.map((key) => ({ where: placeOf(key, source), what: 'has no effect here' }));
-  return [{ where: source.path ?? 'config', what: `${keys.length} keys have no effect here: ${keys.join(', ')}` }];
+  if (keys.length <= 2)
+    return keys.map((key) => ({ where: placeOf(key, source), what: 'has no effect here' }));
+  return [
+    {
+      where: source.path ?? 'config',
+      what: `${keys.length} keys have no effect here: ${keys.join(', ')}`,
+    },
+  ];
 }
 
-/** A list of files makes train_data_dir needless; what is wrong with it is told once. One file is a list too. */
+/**
+ * A list of files makes train_data_dir needless; what is wrong with it is told once. One file is a
+ * list too.
+ */
 function withDataDir(values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const { train_data: given, train_data_dir: dir } = values;
-  if (given === undefined || given === null || (Array.isArray(given) && given.length === 0)) return values;
+  if (given === undefined || given === null || (Array.isArray(given) && given.length === 0))
+    return values;
   const list: readonly unknown[] = Array.isArray(given) ? given : [given];
-  const sources = list.map((item) => (isFields(item) && typeof item.weight === 'string' && Number(item.weight) > 0 ? { ...item, weight: Number(item.weight) } : item));
+  const sources = list.map((item) =>
+    isFields(item) && typeof item.weight === 'string' && Number(item.weight) > 0
+      ? { ...item, weight: Number(item.weight) }
+      : item,
+  );
   const [first] = sources.map((item) => (isFields(item) ? item.path : item));
-  return { ...values, train_data: sources, train_data_dir: dir ?? (typeof first === 'string' ? first : '.') };
+  return {
+    ...values,
+    train_data: sources,
+    train_data_dir: dir ?? (typeof first === 'string' ? first : '.'),
+  };
 }
 
-const isFields = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Keys of ours that go before others of ours. */
 function overruled(config: TrainConfig, source: ConfigSource): Problem[] {
   const { train_data, train_data_dir, validation_data, validation_split } = config;
   const problems: Problem[] = [];
-  if (source.lines.has('train_data_dir') && !train_data.some(({ path }) => path === train_data_dir)) problems.push({ where: placeOf('train_data_dir', source), what: 'has no effect: train_data names the files' });
-  if (validation_data.length > 0 && validation_split > 0) problems.push({ where: placeOf('validation_split', source), what: 'has no effect: validation_data names the files' });
+  if (source.lines.has('train_data_dir') && !train_data.some(({ path }) => path === train_data_dir))
+    problems.push({
+      where: placeOf('train_data_dir', source),
+      what: 'has no effect: train_data names the files',
+    });
+  if (validation_data.length > 0 && validation_split > 0)
+    problems.push({
+      where: placeOf('validation_split', source),
+      what: 'has no effect: validation_data names the files',
+    });
   return problems;
 }
 
 /** Keys that mean nothing to this task. */
-function foreignKeys(values: Readonly<Record<string, unknown>>, task: TrainConfig['task_type'], source: ConfigSource): Problem[] {
+function foreignKeys(
+  values: Readonly<Record<string, unknown>>,
+  task: TrainConfig['task_type'],
+  source: ConfigSource,
+): Problem[] {
   const foreign = Object.keys(values).filter((key) => (schemaOf(key).task ?? task) !== task);
-  return foreign.map((key) => ({ where: placeOf(key, source), what: `is a key of task_type: ${schemaOf(key).task} and has no effect with task_type: ${task}` }));
+  return foreign.map((key) => ({
+    where: placeOf(key, source),
+    what: `is a key of task_type: ${schemaOf(key).task} and has no effect with task_type: ${task}`,
+  }));
 }
 
 /** Our keys have the lines of the spellings they stand for. */
-function renamed({ lines, ...source }: ConfigSource, names: ReadonlyMap<string, string>): ConfigSource {
-  const others = [...names].flatMap(([ours, theirs]) => (lines.has(theirs) ? [[ours, lines.get(theirs) ?? 0] as const] : []));
+function renamed(
+  { lines, ...source }: ConfigSource,
+  names: ReadonlyMap<string, string>,
+): ConfigSource {
+  const others = [...names].flatMap(([ours, theirs]) =>
+    lines.has(theirs) ? [[ours, lines.get(theirs) ?? 0] as const] : [],
+  );
   return { ...source, lines: new Map([...lines, ...others]) };
 }
 
 /** A list with two wrong members gives the same message twice. */
 function distinct(problems: readonly Problem[]): Problem[] {
-  return problems.filter((problem, i) => problems.findIndex(({ where, what }) => where === problem.where && what === problem.what) === i);
+  return problems.filter(
+    (problem, i) =>
+      problems.findIndex(({ where, what }) => where === problem.where && what === problem.what) ===
+      i,
+  );
 }
 
 /** Known keys with their text read; a problem for each unknown key and each key without a value. */
@@ -160,7 +262,11 @@ function readValues(given: Readonly<Record<string, unknown>>, source: ConfigSour
     const where = placeOf(key, source);
     if (!known.has(key)) {
       const isGroup = typeof value === 'object' && value !== null && !Array.isArray(value);
-      problems.push({ where, what: 'there is no such key', fix: isGroup ? 'Keys are not grouped: write them at the left margin.' : suggestKey(key) });
+      problems.push({
+        where,
+        what: 'there is no such key',
+        fix: isGroup ? 'Keys are not grouped: write them at the left margin.' : suggestKey(key),
+      });
     } else if (value !== null) {
       values[key] = fromText(schemaOf(key), value);
     } else if (schemaOf(key).default !== undefined || required.has(key)) {
@@ -173,21 +279,37 @@ function readValues(given: Readonly<Record<string, unknown>>, source: ConfigSour
 const required: ReadonlySet<string> = new Set(configJsonSchema.required);
 
 function schemaOf(key: string) {
-  const properties: Readonly<Record<string, (typeof configJsonSchema.properties)[ConfigKey]>> = configJsonSchema.properties;
+  const properties: Readonly<Record<string, (typeof configJsonSchema.properties)[ConfigKey]>> =
+    configJsonSchema.properties;
   return properties[key];
 }
 
-function toProblem(issue: z.core.$ZodIssue, values: Readonly<Record<string, unknown>>, source: ConfigSource): Problem {
+function toProblem(
+  issue: z.core.$ZodIssue,
+  values: Readonly<Record<string, unknown>>,
+  source: ConfigSource,
+): Problem {
   const key = String(issue.path[0]);
   const where = placeOf(key, source);
   const found = values[key];
   if (issue.code === 'custom') {
-    return { where, what: found === undefined || issue.message.includes(show(found)) ? issue.message : `${issue.message}; found ${show(found)}` };
+    return {
+      where,
+      what:
+        found === undefined || issue.message.includes(show(found))
+          ? issue.message
+          : `${issue.message}; found ${show(found)}`,
+    };
   }
-  if (found === undefined) return { where, what: `is missing; expected ${expected(schemaOf(key))}` };
+  if (found === undefined)
+    return { where, what: `is missing; expected ${expected(schemaOf(key))}` };
   const wanted = issue.code === 'invalid_format' ? issue.message : expected(schemaOf(key));
   const fix = remedy(key, found);
-  return { where, what: `expected ${wanted}; found ${show(found)}`, ...(fix !== undefined && { fix }) };
+  return {
+    where,
+    what: `expected ${wanted}; found ${show(found)}`,
+    ...(fix !== undefined && { fix }),
+  };
 }
 
 function remedy(key: string, found: unknown): string | undefined {
@@ -196,14 +318,18 @@ function remedy(key: string, found: unknown): string | undefined {
     const nearest = suggest(found, names ?? []);
     return nearest === undefined ? undefined : `did you mean ${nearest}?`;
   }
-  if (type === 'string' && names === undefined && typeof found !== 'object') return `A number, a date or true and false as text: put it in quotes, "${String(found)}".`;
-  if (key === 'train_data') return 'Write each as "- faq.jsonl" or "- { path: faq.jsonl, weight: 2 }"; a weight is a number above 0.';
-  if (type === 'array' && Array.isArray(found) && found.some((item) => typeof item !== 'string')) return 'Put each text in quotes, one a line after "- ".';
+  if (type === 'string' && names === undefined && typeof found !== 'object')
+    return `A number, a date or true and false as text: put it in quotes, "${String(found)}".`;
+  if (key === 'train_data')
+    return 'Write each as "- faq.jsonl" or "- { path: faq.jsonl, weight: 2 }"; a weight is a number above 0.';
+  if (type === 'array' && Array.isArray(found) && found.some((item) => typeof item !== 'string'))
+    return 'Put each text in quotes, one a line after "- ".';
   return undefined;
 }
 
 function inFileOrder(problems: readonly Problem[], { path, lines }: ConfigSource): Problem[] {
-  const lineOf = ({ where }: Problem) => [...lines].find(([key, line]) => where === `${path}:${line} ${key}`)?.[1] ?? Infinity;
+  const lineOf = ({ where }: Problem) =>
+    [...lines].find(([key, line]) => where === `${path}:${line} ${key}`)?.[1] ?? Infinity;
   // Infinity - Infinity is NaN, which sort takes for equal
   return [...problems].sort((a, b) => lineOf(a) - lineOf(b) || 0);
 }

@@ -1,4 +1,5 @@
-// The paths in a configuration: taken from the current folder, or else from the folder of the file that names them.
+// The paths in a configuration: taken from the current folder, or else from the folder of the file
+// that names them.
 import { statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
@@ -25,23 +26,36 @@ export interface PathProblem {
   readonly fix?: string;
 }
 
-/** `values` with every path made usable from the current folder. `configPath`: the file that names them, if there is one. */
-export function findPaths(values: Readonly<Record<string, unknown>>, configPath: string | undefined) {
+/**
+ * `values` with every path made usable from the current folder. `configPath`: the file that names
+ * them, if there is one.
+ */
+export function findPaths(
+  values: Readonly<Record<string, unknown>>,
+  configPath: string | undefined,
+) {
   const found: Record<string, unknown> = { ...values };
   const problems: PathProblem[] = [];
-  const wantedOf = values.task_type === 'text-generation' ? { ...inputs, train_data_dir: 'either' as const } : inputs;
+  const wantedOf =
+    values.task_type === 'text-generation'
+      ? { ...inputs, train_data_dir: 'either' as const }
+      : inputs;
   for (const [key, wanted] of Object.entries(wantedOf)) {
     if (values[key] === undefined) continue;
     found[key] = mapPaths(values[key], (path) => {
-      const result = hasControl(path) ? { absent: false, ...controlInPath(path) } : findPath(withHome(path), wanted, configPath);
+      const result = hasControl(path)
+        ? { absent: false, ...controlInPath(path) }
+        : findPath(withHome(path), wanted, configPath);
       if (typeof result === 'string') return result;
-      if (!(key === 'base_model' && hubName.test(path) && result.absent)) problems.push({ key, what: result.what, ...(result.fix && { fix: result.fix }) });
+      if (!(key === 'base_model' && hubName.test(path) && result.absent))
+        problems.push({ key, what: result.what, ...(result.fix && { fix: result.fix }) });
       return path;
     });
   }
   if (typeof values.output_dir === 'string') {
     found.output_dir = withHome(values.output_dir);
-    if (hasControl(values.output_dir)) problems.push({ key: 'output_dir', ...controlInPath(values.output_dir) });
+    if (hasControl(values.output_dir))
+      problems.push({ key: 'output_dir', ...controlInPath(values.output_dir) });
   }
   return { values: found, problems };
 }
@@ -50,7 +64,8 @@ export function findPaths(values: Readonly<Record<string, unknown>>, configPath:
 function mapPaths(value: unknown, f: (path: string) => string): unknown {
   if (typeof value === 'string') return value.trim() === '' ? value : f(value);
   if (Array.isArray(value)) return value.map((item: unknown) => mapPaths(item, f));
-  if (typeof value === 'object' && value !== null && 'path' in value) return { ...value, path: mapPaths(value.path, f) };
+  if (typeof value === 'object' && value !== null && 'path' in value)
+    return { ...value, path: mapPaths(value.path, f) };
   return value;
 }
 
@@ -64,18 +79,31 @@ const controlInPath = (path: string) => ({
 const withHome = (path: string) => path.replace(/^~(?=[/\\]|$)/, homedir());
 
 function findPath(path: string, wanted: Wanted, configPath: string | undefined) {
-  const beside = configPath === undefined || isAbsolute(path) ? undefined : join(dirname(configPath), path);
+  const beside =
+    configPath === undefined || isAbsolute(path) ? undefined : join(dirname(configPath), path);
   const candidates = [path, ...(beside === undefined || beside === join(path) ? [] : [beside])];
   const existing = candidates.find((candidate) => kindOf(candidate) !== undefined);
   const refused = candidates.find((candidate) => kindOf(candidate) === 'refused');
-  if (refused !== undefined) return { absent: false, what: `${refused} may not be looked at: permission denied`, fix: undefined };
+  if (refused !== undefined)
+    return {
+      absent: false,
+      what: `${refused} may not be looked at: permission denied`,
+      fix: undefined,
+    };
   if (existing === undefined) {
-    const fix = isAbsolute(path) ? undefined : `looked at ${candidates.map((candidate) => resolve(candidate)).join(' and at ')}`;
+    const fix = isAbsolute(path)
+      ? undefined
+      : `looked at ${candidates.map((candidate) => resolve(candidate)).join(' and at ')}`;
     const shown = path.length > 300 ? `${path.slice(0, 300)}…` : path;
-    return { absent: true, what: `there is no such ${wanted === 'either' ? 'file or folder' : wanted}: ${shown}`, fix: path.length > 300 ? undefined : fix };
+    return {
+      absent: true,
+      what: `there is no such ${wanted === 'either' ? 'file or folder' : wanted}: ${shown}`,
+      fix: path.length > 300 ? undefined : fix,
+    };
   }
   const kind = kindOf(existing);
-  if (wanted !== 'either' && kind !== wanted) return { absent: false, what: `${existing} is a ${kind}; a ${wanted} is wanted` };
+  if (wanted !== 'either' && kind !== wanted)
+    return { absent: false, what: `${existing} is a ${kind}; a ${wanted} is wanted` };
   return existing;
 }
 
@@ -84,6 +112,7 @@ function kindOf(path: string): 'file' | 'folder' | 'refused' | undefined {
     return statSync(path).isDirectory() ? 'folder' : 'file';
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    return code === 'EACCES' || code === 'EPERM' ? 'refused' : undefined; // gone, a link in a circle, a name too long
+    // gone, a link in a circle, a name too long
+    return code === 'EACCES' || code === 'EPERM' ? 'refused' : undefined;
   }
 }

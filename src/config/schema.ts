@@ -1,4 +1,5 @@
-// The configuration of a training run as one schema: every key of the YAML file, its limits, default and description.
+// The configuration of a training run as one schema: every key of the YAML file, its limits,
+// default and description.
 import { basename, resolve } from 'node:path';
 import { z } from 'zod';
 import { adapterOptions } from '../adapters/options.ts';
@@ -12,55 +13,121 @@ const modelOptions = {
   task_type: z
     .enum(['image', 'text-generation'])
     .default('image')
-    .describe('What is trained: adapters of Stable Diffusion (image) or of a language model (text-generation).'),
-  base_model: text().describe('The base model. image: a .safetensors file or a folder in the diffusers layout; text-generation: a Hugging Face folder with config.json, tokenizer.json and .safetensors files.'),
-  use_ema: z.boolean().default(false).describe('Trains on the EMA weights of a single-file checkpoint that has both.').meta(forImages),
-  clip_skip: integer(1, 12).default(1).describe('Which layer of the text encoder is used, counted from the last (1).').meta(forImages),
+    .describe(
+      'What is trained: adapters of Stable Diffusion (image) or of a language model (text-generation).',
+    ),
+  base_model: text().describe(
+    'The base model. image: a .safetensors file or a folder in the diffusers layout; text-generation: a Hugging Face folder with config.json, tokenizer.json and .safetensors files.',
+  ),
+  use_ema: z
+    .boolean()
+    .default(false)
+    .describe('Trains on the EMA weights of a single-file checkpoint that has both.')
+    .meta(forImages),
+  clip_skip: integer(1, 12)
+    .default(1)
+    .describe('Which layer of the text encoder is used, counted from the last (1).')
+    .meta(forImages),
 };
 
 const runOptions = {
   batch_size: integer(1, 4096).default(1).describe('Pictures, or rows of tokens, in a batch.'),
-  gradient_accumulation_steps: integer(1, 4096).default(1).describe('Batches whose gradients are added up for one step.'),
-  epochs: integer(1, 1_000_000).default(10).describe('How often each sample is seen. Ignored when max_train_steps is given.'),
-  max_train_steps: integer(1).optional().describe('Length of the run in steps, in place of epochs.'),
-  seed: integer(0, 0xffffffff).default(42).describe('The same seed, data and settings give the same adapter.'),
+  gradient_accumulation_steps: integer(1, 4096)
+    .default(1)
+    .describe('Batches whose gradients are added up for one step.'),
+  epochs: integer(1, 1_000_000)
+    .default(10)
+    .describe('How often each sample is seen. Ignored when max_train_steps is given.'),
+  max_train_steps: integer(1)
+    .optional()
+    .describe('Length of the run in steps, in place of epochs.'),
+  seed: integer(0, 0xffffffff)
+    .default(42)
+    .describe('The same seed, data and settings give the same adapter.'),
   gradient_checkpointing: z
     .boolean()
     .default(false)
-    .describe('Keeps only what goes from layer to layer, and computes each layer a second time for its gradients: less memory, about a fifth more time, the same numbers.')
+    .describe(
+      'Keeps only what goes from layer to layer, and computes each layer a second time for its gradients: less memory, about a fifth more time, the same numbers.',
+    )
     .meta(forTexts),
   device: z.enum(['auto', 'cpu']).default('auto').describe('What computes.'),
-  num_threads: integer(1, 1024).optional().describe('Threads that compute. When absent: as many as there are cores.'),
+  num_threads: integer(1, 1024)
+    .optional()
+    .describe('Threads that compute. When absent: as many as there are cores.'),
 };
 
 const outputOptions = {
-  output_dir: text().describe('Folder of the run: adapters, logs, contact sheet or answers. Made when it is not there. text-generation: it is also a PEFT folder.'),
+  output_dir: text().describe(
+    'Folder of the run: adapters, logs, contact sheet or answers. Made when it is not there. text-generation: it is also a PEFT folder.',
+  ),
   output_name: z
     .string()
     .regex(/^(?!\.{1,2}$)[^/\\:*?"<>|\0-\x1f]+$/, 'a file name, without / \\ : * ? " < > |')
     .transform((name) => name.replace(/\.safetensors$/i, '') || name)
     .optional()
-    .describe('Name of the adapter file without .safetensors. When absent: the last part of output_dir.')
+    .describe(
+      'Name of the adapter file without .safetensors. When absent: the last part of output_dir.',
+    )
     .meta(forImages),
-  save_steps: integer(0).default(0).describe('An adapter is saved after every so many steps. 0: only at the end.'),
-  save_precision: z.enum(['float16', 'float32', 'bfloat16']).default('float16').describe('Number format of the saved adapter.'),
-  tensorboard: z.boolean().default(true).describe('Also writes the loss and learning rates as a TensorBoard event file.'),
+  save_steps: integer(0)
+    .default(0)
+    .describe('An adapter is saved after every so many steps. 0: only at the end.'),
+  save_precision: z
+    .enum(['float16', 'float32', 'bfloat16'])
+    .default('float16')
+    .describe('Number format of the saved adapter.'),
+  tensorboard: z
+    .boolean()
+    .default(true)
+    .describe('Also writes the loss and learning rates as a TensorBoard event file.'),
 };
 
 const sampleOptions = {
   sample_prompts: z
     .array(text())
     .default([])
-    .describe('Prompts tried at the end without and with the adapter: drawn on a contact sheet, or answered.'),
-  sample_negative_prompt: z.string().default('').describe('What the drawn pictures should not show.').meta(forImages),
-  sample_steps: integer(1, 1000).default(25).describe('Sampling steps of a drawn picture.').meta(forImages),
-  sample_cfg: number(0, 100).default(7).describe('Guidance of a drawn picture: how hard it follows its prompt. 1: none.').meta(forImages),
-  sample_seed: integer(0, 0xffffffff).optional().describe('Seed of the drawn pictures, or of the answers. When absent: seed.'),
-  sample_every: integer(0).default(0).describe('Prompts are also answered after every so many steps. 0: only at the end.').meta(forTexts),
-  sample_max_tokens: integer(1, 1 << 16).default(128).describe('Longest answer, in tokens.').meta(forTexts),
-  sample_temperature: number(0, 10).default(0).describe('How freely answers are drawn. 0: always the most probable token.').meta(forTexts),
-  eval_path: text().optional().describe('Questions with expected answers: at the end the base is compared with the adapter on them, as lora eval does.').meta(forTexts),
-  eval_general_path: text().optional().describe('Further questions of another kind, which show what was forgotten.').meta(forTexts),
+    .describe(
+      'Prompts tried at the end without and with the adapter: drawn on a contact sheet, or answered.',
+    ),
+  sample_negative_prompt: z
+    .string()
+    .default('')
+    .describe('What the drawn pictures should not show.')
+    .meta(forImages),
+  sample_steps: integer(1, 1000)
+    .default(25)
+    .describe('Sampling steps of a drawn picture.')
+    .meta(forImages),
+  sample_cfg: number(0, 100)
+    .default(7)
+    .describe('Guidance of a drawn picture: how hard it follows its prompt. 1: none.')
+    .meta(forImages),
+  sample_seed: integer(0, 0xffffffff)
+    .optional()
+    .describe('Seed of the drawn pictures, or of the answers. When absent: seed.'),
+  sample_every: integer(0)
+    .default(0)
+    .describe('Prompts are also answered after every so many steps. 0: only at the end.')
+    .meta(forTexts),
+  sample_max_tokens: integer(1, 1 << 16)
+    .default(128)
+    .describe('Longest answer, in tokens.')
+    .meta(forTexts),
+  sample_temperature: number(0, 10)
+    .default(0)
+    .describe('How freely answers are drawn. 0: always the most probable token.')
+    .meta(forTexts),
+  eval_path: text()
+    .optional()
+    .describe(
+      'Questions with expected answers: at the end the base is compared with the adapter on them, as lora eval does.',
+    )
+    .meta(forTexts),
+  eval_general_path: text()
+    .optional()
+    .describe('Further questions of another kind, which show what was forgotten.')
+    .meta(forTexts),
 };
 
 /** The keys in the order of docs and help, by topic. */
@@ -92,32 +159,48 @@ type Fields = z.output<typeof fields>;
 
 /** Keys that contradict each other. */
 function checkTogether(config: Fields, context: z.RefinementCtx): void {
-  const say = (key: keyof Fields, message: string) => context.addIssue({ code: 'custom', path: [key], message });
+  const say = (key: keyof Fields, message: string) =>
+    context.addIssue({ code: 'custom', path: [key], message });
   if (config.task_type === 'image' && !config.train_unet && !config.train_text_encoder) {
     say('train_unet', 'nothing to train: train_unet and train_text_encoder are both false');
   }
-  if (config.conv_rank > 0 && config.conv_alpha === 0) say('conv_alpha', 'expected a number above 0; found 0');
+  if (config.conv_rank > 0 && config.conv_alpha === 0)
+    say('conv_alpha', 'expected a number above 0; found 0');
   const { min_bucket_reso: min, max_bucket_reso: max } = config;
   if (min !== undefined && max !== undefined && min > max) {
     say('min_bucket_reso', `${min} is more than max_bucket_reso, ${max}`);
   }
   const name = nameOf(config);
-  if (new TextEncoder().encode(name).length > longestName) say('output_name', `the name is longer than ${longestName} bytes, too long for a file`);
-  const outputs = [name, 'pytorch_lora_weights'].map((file) => resolve(config.output_dir, `${file}.safetensors`));
-  if (outputs.includes(resolve(config.base_model))) say('output_name', 'the adapter would take the place of base_model; choose another name');
-  if (config.output_dir !== '' && resolve(config.output_dir) === resolve(config.train_data_dir)) say('output_dir', 'must not be train_data_dir: what a run writes would be among the data of the next');
+  if (new TextEncoder().encode(name).length > longestName)
+    say('output_name', `the name is longer than ${longestName} bytes, too long for a file`);
+  const outputs = [name, 'pytorch_lora_weights'].map((file) =>
+    resolve(config.output_dir, `${file}.safetensors`),
+  );
+  if (outputs.includes(resolve(config.base_model)))
+    say('output_name', 'the adapter would take the place of base_model; choose another name');
+  if (config.output_dir !== '' && resolve(config.output_dir) === resolve(config.train_data_dir))
+    say(
+      'output_dir',
+      'must not be train_data_dir: what a run writes would be among the data of the next',
+    );
 }
 
-/** Bytes of the longest output_name: file systems take 255, and `-step00000100.safetensors` comes behind. */
+/**
+ * Bytes of the longest output_name: file systems take 255, and `-step00000100.safetensors` comes
+ * behind.
+ */
 const longestName = 200;
 
-const nameOf = (config: Fields): string => config.output_name ?? (basename(resolve(config.output_dir)) || 'lora');
+const nameOf = (config: Fields): string =>
+  config.output_name ?? (basename(resolve(config.output_dir)) || 'lora');
 
 /** A list written with commas; `all` is LLaMA-Factory's word. */
 function targetsOf(wanted: Fields['target_modules']): string | readonly string[] {
   if (typeof wanted !== 'string') return wanted;
   if (wanted === 'all') return 'all-linear';
-  return /^[\w.-]+(\s*,\s*[\w.-]+)+$/.test(wanted) ? wanted.split(',').map((name) => name.trim()) : wanted;
+  return /^[\w.-]+(\s*,\s*[\w.-]+)+$/.test(wanted)
+    ? wanted.split(',').map((name) => name.trim())
+    : wanted;
 }
 
 /** Fills in what follows from other keys. */
@@ -128,7 +211,10 @@ function derive(config: Fields) {
     conv_alpha: config.conv_alpha ?? config.conv_rank,
     max_seq_length: config.max_seq_length ?? 512,
     target_modules: targetsOf(config.target_modules),
-    train_data: config.train_data.length > 0 ? config.train_data : [{ path: config.train_data_dir, weight: 1 }],
+    train_data:
+      config.train_data.length > 0
+        ? config.train_data
+        : [{ path: config.train_data_dir, weight: 1 }],
     unet_lr: config.unet_lr ?? config.learning_rate,
     text_encoder_lr: config.text_encoder_lr ?? config.learning_rate,
     output_name: nameOf(config),
@@ -138,7 +224,10 @@ function derive(config: Fields) {
 
 export const trainSchema = fields.superRefine(checkTogether).transform(derive);
 
-/** The keys of the file, with every default filled in. `resolution` and the bucket limits may still wait for the base model. */
+/**
+ * The keys of the file, with every default filled in. `resolution` and the bucket limits may still
+ * wait for the base model.
+ */
 export type TrainConfig = Readonly<z.output<typeof trainSchema>>;
 /** What may be written in the file. */
 export type TrainConfigInput = z.input<typeof trainSchema>;
@@ -182,11 +271,15 @@ export const configJsonSchema = makeJsonSchema();
 // The object is made of exactly these keys; Object.keys only promises strings.
 export const configKeys = Object.keys(configJsonSchema.properties) as readonly ConfigKey[];
 
-/** `config` with `resolution` and the bucket limits filled in; `native` is the size in pixels that the base was made for. */
+/**
+ * `config` with `resolution` and the bucket limits filled in; `native` is the size in pixels that
+ * the base was made for.
+ */
 export function withResolution(config: TrainConfig, native = 512) {
   const resolution = config.resolution ?? ([native, native] as const);
   const side = Math.round(Math.sqrt(resolution[0] * resolution[1]));
-  const [min, max] = side < 512 ? [Math.floor(side / 2), 2 * side] : [256, side < 1024 ? 1024 : 2048];
+  const [min, max] =
+    side < 512 ? [Math.floor(side / 2), 2 * side] : [256, side < 1024 ? 1024 : 2048];
   return {
     ...config,
     resolution,

@@ -2,7 +2,10 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { configKeys, type ConfigKey } from './schema.ts';
 
-/** Keys of kohya's trainer, lora-scripts' forms and diffusers' script -> the key that does the same here. */
+/**
+ * Keys of kohya's trainer, lora-scripts' forms and diffusers' script -> the key that does the same
+ * here.
+ */
 const otherSpellings: Readonly<Record<string, ConfigKey>> = {
   pretrained_model_name_or_path: 'base_model',
   pretrained_model: 'base_model',
@@ -49,21 +52,53 @@ const opposites: Readonly<Record<string, ConfigKey>> = {
 
 /** Keys of others for what is always so here, or does not exist here. */
 const unneeded: ReadonlySet<string> = new Set([
-  'mixed_precision', 'full_fp16', 'full_bf16', 'xformers', 'sdpa', 'mem_eff_attn', 'lowram', 'network_module', 'network_args',
-  'cache_latents_to_disk', 'persistent_data_loader_workers', 'max_data_loader_n_workers', 'save_model_as', 'logging_dir', 'log_with', 'log_prefix', 'prior_loss_weight',
-  'v2', 'v_parameterization', 'reg_data_dir', 'keep_tokens', 'shuffle_caption', 'gpu_ids', 'model_train_type',
+  'mixed_precision',
+  'full_fp16',
+  'full_bf16',
+  'xformers',
+  'sdpa',
+  'mem_eff_attn',
+  'lowram',
+  'network_module',
+  'network_args',
+  'cache_latents_to_disk',
+  'persistent_data_loader_workers',
+  'max_data_loader_n_workers',
+  'save_model_as',
+  'logging_dir',
+  'log_with',
+  'log_prefix',
+  'prior_loss_weight',
+  'v2',
+  'v_parameterization',
+  'reg_data_dir',
+  'keep_tokens',
+  'shuffle_caption',
+  'gpu_ids',
+  'model_train_type',
 ]);
 
-/** The remedy for a key that does not exist. `prefix` turns a key into what the user types: a flag, or itself. */
-export function suggestKey(unknownKey: string, shown: (key: ConfigKey) => string = (key) => key): string {
+/**
+ * The remedy for a key that does not exist. `prefix` turns a key into what the user types: a flag,
+ * or itself.
+ */
+export function suggestKey(
+  unknownKey: string,
+  shown: (key: ConfigKey) => string = (key) => key,
+): string {
   const plain = unknownKey.toLowerCase().replaceAll('-', '_');
   // hasOwn: a key may be called constructor
-  if (Object.hasOwn(otherSpellings, plain)) return `here it is called ${shown(otherSpellings[plain])}`;
-  if (Object.hasOwn(opposites, plain)) return `here that is ${shown(opposites[plain])} set to false`;
-  if (plain === 'save_every_n_epochs') return `here ${shown('save_steps')} counts steps, not epochs`;
+  if (Object.hasOwn(otherSpellings, plain))
+    return `here it is called ${shown(otherSpellings[plain])}`;
+  if (Object.hasOwn(opposites, plain))
+    return `here that is ${shown(opposites[plain])} set to false`;
+  if (plain === 'save_every_n_epochs')
+    return `here ${shown('save_steps')} counts steps, not epochs`;
   if (unneeded.has(plain)) return 'lora-scripts has nothing of the kind: delete the line';
   const nearest = suggest(plain, configKeys);
-  return nearest === undefined ? 'all keys are in docs/config.md' : `did you mean ${shown(nearest)}?`;
+  return nearest === undefined
+    ? 'all keys are in docs/config.md'
+    : `did you mean ${shown(nearest)}?`;
 }
 
 /** The nearest of `known`, when it is near enough to be a slip of the hand. */

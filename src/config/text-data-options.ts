@@ -1,4 +1,5 @@
-// The options of the data that language models learn from: files, how conversations are written, what is trained, validation.
+// The options of the data that language models learn from: files, how conversations are written,
+// what is trained, validation.
 import { z } from 'zod';
 import { forTexts, integer, number, text } from '../util/options.ts';
 
@@ -11,19 +12,57 @@ export const textDataOptions = {
   train_data: z
     .array(source)
     .default([])
-    .describe('Several files or folders in place of train_data_dir, each a path or { path: faq.jsonl, weight: 2 }: so often an epoch shows each of its samples; 0.5 shows half of them, others in each epoch.')
+    .describe(
+      'Several files or folders in place of train_data_dir, each a path or { path: faq.jsonl, weight: 2 }: so often an epoch shows each of its samples; 0.5 shows half of them, others in each epoch.',
+    )
     .meta({ ...forTexts, expected: 'a list of paths, or of { path, weight }' }),
-  max_seq_length: integer(2, 1 << 20).optional().describe('Longest row of tokens. When absent: 512.').meta(forTexts),
+  max_seq_length: integer(2, 1 << 20)
+    .optional()
+    .describe('Longest row of tokens. When absent: 512.')
+    .meta(forTexts),
   excess_length: z
     .enum(['truncate', 'drop', 'raise'])
     .default('truncate')
-    .describe('What happens to a sample that is longer: the answers that fit are kept, it is left out, or it is an error.')
+    .describe(
+      'What happens to a sample that is longer: the answers that fit are kept, it is left out, or it is an error.',
+    )
     .meta(forTexts),
-  chat_template: text().optional().describe("How conversations are written: the name of a template (chatml, llama3, alpaca, …), a .jinja file, or Jinja itself. When absent: the tokenizer's own.").meta(forTexts),
-  train_on: z.enum(['answers', 'all']).default('answers').describe('Which tokens are trained: those of the answers, their end mark included, or all.').meta(forTexts),
-  packing: z.boolean().default(false).describe('Puts several samples into one row of max_seq_length tokens; they do not see each other.').meta(forTexts),
-  group_by_length: z.boolean().default(false).describe('Batches samples of about the same length.').meta(forTexts),
-  validation_data: z.array(text()).default([]).describe('Files of samples that are not trained, only validated on.').meta({ ...forTexts, expected: 'a list of paths' }),
-  validation_split: number(0, 0.9).default(0).describe('Without validation_data: this share of the samples is held back to validate on.').meta(forTexts),
-  validation_steps: integer(0).default(0).describe('The validation loss is computed before the first step, at the end, and after every so many steps. 0: after each epoch.').meta(forTexts),
+  chat_template: text()
+    .optional()
+    .describe(
+      "How conversations are written: the name of a template (chatml, llama3, alpaca, …), a .jinja file, or Jinja itself. When absent: the tokenizer's own.",
+    )
+    .meta(forTexts),
+  train_on: z
+    .enum(['answers', 'all'])
+    .default('answers')
+    .describe('Which tokens are trained: those of the answers, their end mark included, or all.')
+    .meta(forTexts),
+  packing: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Puts several samples into one row of max_seq_length tokens; they do not see each other.',
+    )
+    .meta(forTexts),
+  group_by_length: z
+    .boolean()
+    .default(false)
+    .describe('Batches samples of about the same length.')
+    .meta(forTexts),
+  validation_data: z
+    .array(text())
+    .default([])
+    .describe('Files of samples that are not trained, only validated on.')
+    .meta({ ...forTexts, expected: 'a list of paths' }),
+  validation_split: number(0, 0.9)
+    .default(0)
+    .describe('Without validation_data: this share of the samples is held back to validate on.')
+    .meta(forTexts),
+  validation_steps: integer(0)
+    .default(0)
+    .describe(
+      'The validation loss is computed before the first step, at the end, and after every so many steps. 0: after each epoch.',
+    )
+    .meta(forTexts),
 };

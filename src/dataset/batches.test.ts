@@ -4,13 +4,24 @@ import { test } from 'node:test';
 import { batchPlan, type Bucketed } from './batches.ts';
 import type { Size } from './buckets.ts';
 
-const sizes: Size[] = [[512, 512], [384, 640], [640, 384]];
+const sizes: Size[] = [
+  [512, 512],
+  [384, 640],
+  [640, 384],
+];
 /** 23 samples in three buckets, some repeated. */
-const samples: Bucketed[] = Array.from({ length: 23 }, (_, i) => ({ bucket: sizes[i % 5 < 3 ? 0 : (i % 5) - 2], repeats: i % 7 === 0 ? 3 : 1 }));
+const samples: Bucketed[] = Array.from({ length: 23 }, (_, i) => ({
+  bucket: sizes[i % 5 < 3 ? 0 : (i % 5) - 2],
+  repeats: i % 7 === 0 ? 3 : 1,
+}));
 
 test('steps of an epoch are counted by bucket', () => {
   for (const batchSize of [1, 2, 3, 4, 100]) {
-    const counts = sizes.map((size) => samples.filter(({ bucket }) => bucket === size).reduce((sum, { repeats }) => sum + repeats, 0));
+    const counts = sizes.map((size) =>
+      samples
+        .filter(({ bucket }) => bucket === size)
+        .reduce((sum, { repeats }) => sum + repeats, 0),
+    );
     const expected = counts.reduce((sum, n) => sum + Math.ceil(n / batchSize), 0);
     assert.equal(batchPlan({ samples, batchSize, seed: 1 }).stepsPerEpoch, expected);
   }
@@ -29,7 +40,10 @@ test('each epoch shows each sample as often as it repeats, in batches of one buc
         seen[index]++;
       }
     }
-    assert.deepEqual(seen, samples.map(({ repeats }) => repeats));
+    assert.deepEqual(
+      seen,
+      samples.map(({ repeats }) => repeats),
+    );
   }
 });
 
@@ -43,15 +57,29 @@ test('a batch depends on seed and step alone, not on the steps asked for before'
     assert.deepEqual(jumping.batchAt(step), list[step]);
   }
   const other = batchPlan({ samples, batchSize: 2, seed: 6 });
-  assert.notDeepEqual(list.map(({ indices }) => indices), list.map((_, step) => other.batchAt(step).indices));
-  const [first, second] = [list.slice(0, straight.stepsPerEpoch), list.slice(straight.stepsPerEpoch, 2 * straight.stepsPerEpoch)];
-  assert.notDeepEqual(first.map(({ indices }) => indices), second.map(({ indices }) => indices), 'epochs differ');
+  assert.notDeepEqual(
+    list.map(({ indices }) => indices),
+    list.map((_, step) => other.batchAt(step).indices),
+  );
+  const [first, second] = [
+    list.slice(0, straight.stepsPerEpoch),
+    list.slice(straight.stepsPerEpoch, 2 * straight.stepsPerEpoch),
+  ];
+  assert.notDeepEqual(
+    first.map(({ indices }) => indices),
+    second.map(({ indices }) => indices),
+    'epochs differ',
+  );
 });
 
 test('buckets change at most once a run', () => {
   const many = Array.from({ length: 400 }, (_, i) => ({ bucket: sizes[i % 3], repeats: 1 }));
   const plan = batchPlan({ samples: many, batchSize: 2, seed: 3, runLength: 8 });
   let changes = 0;
-  for (let step = 1; step < plan.stepsPerEpoch; step++) if (plan.batchAt(step).bucket !== plan.batchAt(step - 1).bucket) changes++;
-  assert.ok(changes <= Math.ceil(plan.stepsPerEpoch / 8) + 3, `${changes} changes in ${plan.stepsPerEpoch} steps`);
+  for (let step = 1; step < plan.stepsPerEpoch; step++)
+    if (plan.batchAt(step).bucket !== plan.batchAt(step - 1).bucket) changes++;
+  assert.ok(
+    changes <= Math.ceil(plan.stepsPerEpoch / 8) + 3,
+    `${changes} changes in ${plan.stepsPerEpoch} steps`,
+  );
 });

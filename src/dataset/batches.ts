@@ -1,4 +1,5 @@
-// The order of training: which samples make up which step, as a pure function of (samples, batch size, seed, step).
+// The order of training: which samples make up which step, as a pure function of (samples, batch
+// size, seed, step).
 import { InternalError } from '../errors.ts';
 import { chunks } from '../util/chunks.ts';
 import { permutation, type Seed } from '../util/philox.ts';
@@ -10,7 +11,10 @@ export interface Bucketed {
   readonly repeats: number;
 }
 
-/** The samples of one step. `indices` may be fewer than the batch size: the last batch of a bucket is not dropped. */
+/**
+ * The samples of one step. `indices` may be fewer than the batch size: the last batch of a bucket
+ * is not dropped.
+ */
 export interface Batch {
   /** From 0. */
   readonly epoch: number;
@@ -35,9 +39,10 @@ export interface BatchPlanOptions {
 }
 
 /**
- * Batches of one bucket come in runs of `runLength` (default 8), because each bucket may need a session of its own
- * that costs seconds to open: a trainer that keeps two sessions, the present one and the one before, opens at most one
- * for each run. Runs are short so that no bucket has the end of an epoch to itself.
+ * Batches of one bucket come in runs of `runLength` (default 8), because each bucket may need a
+ * session of its own that costs seconds to open: a trainer that keeps two sessions, the present one
+ * and the one before, opens at most one for each run. Runs are short so that no bucket has the end
+ * of an epoch to itself.
  */
 const DEFAULT_RUN = 8;
 
@@ -51,17 +56,30 @@ interface Bucket {
   readonly indices: readonly number[];
 }
 
-/** Plans the order of all epochs. Each epoch is drawn when one of its steps is asked for; the last drawn is kept. */
-export function batchPlan({ samples, batchSize, seed, runLength = DEFAULT_RUN }: BatchPlanOptions): BatchPlan {
+/**
+ * Plans the order of all epochs. Each epoch is drawn when one of its steps is asked for; the last
+ * drawn is kept.
+ */
+export function batchPlan({
+  samples,
+  batchSize,
+  seed,
+  runLength = DEFAULT_RUN,
+}: BatchPlanOptions): BatchPlan {
   if (!(batchSize >= 1)) throw new InternalError(`batch size ${batchSize}`);
   const buckets = groupByBucket(samples);
-  const stepsPerEpoch = buckets.reduce((sum, { indices }) => sum + Math.ceil(indices.length / batchSize), 0);
+  const stepsPerEpoch = buckets.reduce(
+    (sum, { indices }) => sum + Math.ceil(indices.length / batchSize),
+    0,
+  );
   let drawn: { epoch: number; batches: Batch[] } | undefined;
   const batchAt = (step: number): Batch => {
     const epoch = Math.floor(step / stepsPerEpoch);
-    if (drawn?.epoch !== epoch) drawn = { epoch, batches: drawEpoch(buckets, batchSize, seed, epoch, runLength) };
+    if (drawn?.epoch !== epoch)
+      drawn = { epoch, batches: drawEpoch(buckets, batchSize, seed, epoch, runLength) };
     const batch = drawn.batches[step % stepsPerEpoch];
-    if (batch === undefined) throw new InternalError(`no batch at step ${step} of ${stepsPerEpoch} an epoch`);
+    if (batch === undefined)
+      throw new InternalError(`no batch at step ${step} of ${stepsPerEpoch} an epoch`);
     return batch;
   };
   return { stepsPerEpoch, batchAt };
@@ -79,13 +97,27 @@ function groupByBucket(samples: readonly Bucketed[]): Bucket[] {
   return [...groups.values()].sort((a, b) => a.size[0] - b.size[0] || a.size[1] - b.size[1]);
 }
 
-function drawEpoch(buckets: readonly Bucket[], batchSize: number, seed: Seed, epoch: number, runLength: number): Batch[] {
-  const stream = (STREAM + (epoch * STREAMS_PER_EPOCH) % STREAM) >>> 0;
-  const runs = buckets.flatMap((bucket, i) => chunks(shuffled(bucket, batchSize, seed, epoch, stream + 1 + i), runLength));
+function drawEpoch(
+  buckets: readonly Bucket[],
+  batchSize: number,
+  seed: Seed,
+  epoch: number,
+  runLength: number,
+): Batch[] {
+  const stream = (STREAM + ((epoch * STREAMS_PER_EPOCH) % STREAM)) >>> 0;
+  const runs = buckets.flatMap((bucket, i) =>
+    chunks(shuffled(bucket, batchSize, seed, epoch, stream + 1 + i), runLength),
+  );
   return [...permutation(seed, stream, runs.length)].flatMap((i) => runs[i]);
 }
 
-function shuffled({ size, indices }: Bucket, batchSize: number, seed: Seed, epoch: number, stream: number): Batch[] {
+function shuffled(
+  { size, indices }: Bucket,
+  batchSize: number,
+  seed: Seed,
+  epoch: number,
+  stream: number,
+): Batch[] {
   const order = [...permutation(seed, stream, indices.length)].map((i) => indices[i]);
   return chunks(order, batchSize).map((part) => ({ epoch, bucket: size, indices: part }));
 }

@@ -17,7 +17,10 @@ before(async () => {
 });
 after(() => rm(dir, { recursive: true }));
 
-const tensors = new Map<string, Tensor>([['latents', float32([2, 3], [1, 2, 3, 4, 5, NaN])], ['ids', int32([2], [7, -8])]]);
+const tensors = new Map<string, Tensor>([
+  ['latents', float32([2, 3], [1, 2, 3, 4, 5, NaN])],
+  ['ids', int32([2], [7, -8])],
+]);
 const fileOf = (key: string): string => join(cache.dir, key.slice(0, 2), `${key}.safetensors`);
 
 test('keys tell their parts apart', () => {
@@ -34,13 +37,21 @@ test('what was put is got', async () => {
   const found = await cache.get(key);
   assert.deepEqual(found?.get('latents'), tensors.get('latents'));
   assert.deepEqual(found?.get('ids'), tensors.get('ids'));
-  assert.deepEqual(await readdir(dirname(fileOf(key))), [`${key}.safetensors`], 'no temporary file is left');
+  assert.deepEqual(
+    await readdir(dirname(fileOf(key))),
+    [`${key}.safetensors`],
+    'no temporary file is left',
+  );
 });
 
 test('computed once', async () => {
   let calls = 0;
   const compute = () => (calls++, tensors);
-  for (let i = 0; i < 3; i++) assert.deepEqual((await cache.getOrCompute(cacheKey('once'), compute)).get('ids'), tensors.get('ids'));
+  for (let i = 0; i < 3; i++)
+    assert.deepEqual(
+      (await cache.getOrCompute(cacheKey('once'), compute)).get('ids'),
+      tensors.get('ids'),
+    );
   assert.equal(calls, 1);
 });
 
@@ -48,11 +59,20 @@ test('damaged, cut off, foreign and swapped files are computed again', async () 
   const key = cacheKey('damage');
   await cache.put(key, tensors);
   const whole = await readFile(fileOf(key));
-  const flipped = Uint8Array.from(whole, (value, i) => (i === whole.length - 2 ? value ^ 1 : value));
+  const flipped = Uint8Array.from(whole, (value, i) =>
+    i === whole.length - 2 ? value ^ 1 : value,
+  );
   const foreign = serialize(tensors, { key });
   const other = cacheKey('other');
   await cache.put(other, tensors);
-  const bad = { flipped, foreign, cut: whole.subarray(0, 50), empty: new Uint8Array(), text: Buffer.from('hello, this is no tensor file'), swapped: await readFile(fileOf(other)) };
+  const bad = {
+    flipped,
+    foreign,
+    cut: whole.subarray(0, 50),
+    empty: new Uint8Array(),
+    text: Buffer.from('hello, this is no tensor file'),
+    swapped: await readFile(fileOf(other)),
+  };
   for (const [name, bytes] of Object.entries(bad)) {
     await writeFile(fileOf(key), bytes);
     assert.equal(await cache.get(key), undefined, name);
@@ -63,7 +83,7 @@ test('damaged, cut off, foreign and swapped files are computed again', async () 
   }
 });
 
-test('a folder that cannot be made is the user\'s to mend', async () => {
+test("a folder that cannot be made is the user's to mend", async () => {
   await writeFile(join(dir, 'file'), '');
   await assert.rejects(openCache(join(dir, 'file', 'cache')), SystemError);
   const key = cacheKey('blocked');

@@ -1,4 +1,5 @@
-// A cache of tensors on disk, by content: the name of an entry is the hash of everything it was computed from.
+// A cache of tensors on disk, by content: the name of an entry is the hash of everything it was
+// computed from.
 import { createHash } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -12,15 +13,23 @@ export type Tensors = ReadonlyMap<string, Tensor>;
 
 export interface TensorCache {
   readonly dir: string;
-  /** The entry, or undefined when there is none or its file is damaged, foreign or of another key. */
+  /**
+   * The entry, or undefined when there is none or its file is damaged, foreign or of another key.
+   */
   get(key: string): Promise<Tensors | undefined>;
-  /** Writes the entry in one piece: a reader sees the whole file or none. Throws SystemError, e.g. on a full disk. */
+  /**
+   * Writes the entry in one piece: a reader sees the whole file or none. Throws SystemError, e.g.
+   * on a full disk.
+   */
   put(key: string, tensors: Tensors): Promise<void>;
   /** `get`, or else `compute` and `put`. */
   getOrCompute(key: string, compute: () => Promise<Tensors> | Tensors): Promise<Tensors>;
 }
 
-/** SHA-256 of the parts; ["ab", "c"] and ["a", "bc"] differ. Name everything the tensors depend on: file hash, model hash, size … */
+/**
+ * SHA-256 of the parts; ["ab", "c"] and ["a", "bc"] differ. Name everything the tensors depend on:
+ * file hash, model hash, size …
+ */
 export function cacheKey(...parts: readonly (string | number | boolean)[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
@@ -36,8 +45,12 @@ export async function openCache(dir: string): Promise<TensorCache> {
   });
   const fileOf = (key: string): string => join(dir, key.slice(0, 2), `${key}.safetensors`);
   const get = (key: string): Promise<Tensors | undefined> => readEntry(fileOf(key), key);
-  const put = (key: string, tensors: Tensors): Promise<void> => writeEntry(fileOf(key), key, tensors);
-  const getOrCompute = async (key: string, compute: () => Promise<Tensors> | Tensors): Promise<Tensors> => {
+  const put = (key: string, tensors: Tensors): Promise<void> =>
+    writeEntry(fileOf(key), key, tensors);
+  const getOrCompute = async (
+    key: string,
+    compute: () => Promise<Tensors> | Tensors,
+  ): Promise<Tensors> => {
     const known = await get(key);
     if (known !== undefined) return known;
     const tensors = await compute();
@@ -50,7 +63,9 @@ export async function openCache(dir: string): Promise<TensorCache> {
 async function readEntry(file: string, key: string): Promise<Tensors | undefined> {
   try {
     const { metadata, tensors } = deserialize(await readFile(file), file);
-    return metadata['key'] === key && metadata['checksum'] === checksum(tensors) ? tensors : undefined;
+    return metadata['key'] === key && metadata['checksum'] === checksum(tensors)
+      ? tensors
+      : undefined;
   } catch (error) {
     // Not there, or not a file of ours: computed again either way.
     if (error instanceof CheckpointError || isFileError(error)) return undefined;
@@ -62,7 +77,9 @@ async function writeEntry(file: string, key: string, tensors: Tensors): Promise<
   const bytes = serialize(tensors, { key, checksum: checksum(tensors) });
   await naming(file, async () => {
     makeFolders(dirname(file));
-    await writeFileAtomic(file, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), { fsync: false }); // a torn file fails its checksum
+    await writeFileAtomic(file, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), {
+      fsync: false,
+    }); // a torn file fails its checksum
   });
 }
 
@@ -70,18 +87,28 @@ async function writeEntry(file: string, key: string, tensors: Tensors): Promise<
 function checksum(tensors: Tensors): string {
   const hash = createHash('sha256');
   for (const [name, { dtype, shape, data }] of [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    hash.update(JSON.stringify([name, dtype, shape])).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    hash
+      .update(JSON.stringify([name, dtype, shape]))
+      .update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
   return hash.digest('hex');
 }
 
 const codeOf = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined;
 const isFileError = (error: unknown): boolean => codeOf(error) !== undefined;
 
 const reasons: Readonly<Record<string, string>> = {
-  ENOSPC: 'the disk is full', EDQUOT: 'the disk quota is used up', EACCES: 'it may not be written', EPERM: 'it may not be written',
-  EROFS: 'the file system is read-only', ENOENT: 'the file system takes no folders there', ENOTDIR: 'a part of the path is a file', EEXIST: 'there is a file of that name',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EACCES: 'it may not be written',
+  EPERM: 'it may not be written',
+  EROFS: 'the file system is read-only',
+  ENOENT: 'the file system takes no folders there',
+  ENOTDIR: 'a part of the path is a file',
+  EEXIST: 'there is a file of that name',
 };
 
 async function naming(path: string, work: () => Promise<void>): Promise<void> {
@@ -91,6 +118,15 @@ async function naming(path: string, work: () => Promise<void>): Promise<void> {
     const code = codeOf(cause);
     if (code === undefined) throw cause;
     const what = `cannot write the cache: ${reasons[code] ?? code}`;
-    throw new SystemError([{ where: path, what, fix: 'Free some space, or name another folder for the cache in the environment variable LORA_SCRIPTS_CACHE.' }], { cause });
+    throw new SystemError(
+      [
+        {
+          where: path,
+          what,
+          fix: 'Free some space, or name another folder for the cache in the environment variable LORA_SCRIPTS_CACHE.',
+        },
+      ],
+      { cause },
+    );
   }
 }

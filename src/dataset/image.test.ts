@@ -13,10 +13,19 @@ before(async () => (folder = await mkdtemp(join(tmpdir(), '数据-'))));
 after(() => rm(folder, { recursive: true }));
 
 /** Four flat quarters: red, green / blue, white. 24 x 16 pixels. */
-const corners = [[200, 30, 30], [30, 160, 60], [30, 60, 200], [250, 250, 250]] as const;
+const corners = [
+  [200, 30, 30],
+  [30, 160, 60],
+  [30, 60, 200],
+  [250, 250, 250],
+] as const;
 const [W, H] = [24, 16];
-const quarter = (x: number, y: number, w = W, h = H): number => (x < w / 2 ? 0 : 1) + (y < h / 2 ? 0 : 2);
-const raw = Uint8Array.from({ length: W * H * 3 }, (_, i) => corners[quarter(Math.floor(i / 3) % W, Math.floor(i / 3 / W))]?.[i % 3] ?? 0);
+const quarter = (x: number, y: number, w = W, h = H): number =>
+  (x < w / 2 ? 0 : 1) + (y < h / 2 ? 0 : 2);
+const raw = Uint8Array.from(
+  { length: W * H * 3 },
+  (_, i) => corners[quarter(Math.floor(i / 3) % W, Math.floor(i / 3 / W))]?.[i % 3] ?? 0,
+);
 const picture = (): Sharp => sharp(raw, { raw: { width: W, height: H, channels: 3 } });
 
 async function save(name: string, bytes: Uint8Array | Promise<Uint8Array>): Promise<string> {
@@ -28,24 +37,48 @@ async function save(name: string, bytes: Uint8Array | Promise<Uint8Array>): Prom
 /** The colours in the middle of the four quarters. */
 async function centres(path: string): Promise<number[][]> {
   const { rgb, width, height } = await loadPicture(path);
-  return [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]].map(([x, y]) => {
+  return [
+    [0.25, 0.25],
+    [0.75, 0.25],
+    [0.25, 0.75],
+    [0.75, 0.75],
+  ].map(([x, y]) => {
     const at = (Math.floor((y ?? 0) * height) * width + Math.floor((x ?? 0) * width)) * 3;
     return [...rgb.subarray(at, at + 3)];
   });
 }
 
-function near(found: number[][], expected: readonly (readonly number[])[], tolerance: number, name: string): void {
-  found.forEach((colour, q) => colour.forEach((value, c) => assert.ok(Math.abs(value - (expected[q]?.[c] ?? NaN)) <= tolerance, `${name} ${JSON.stringify(found)}`)));
+function near(
+  found: number[][],
+  expected: readonly (readonly number[])[],
+  tolerance: number,
+  name: string,
+): void {
+  found.forEach((colour, q) =>
+    colour.forEach((value, c) =>
+      assert.ok(
+        Math.abs(value - (expected[q]?.[c] ?? NaN)) <= tolerance,
+        `${name} ${JSON.stringify(found)}`,
+      ),
+    ),
+  );
 }
 
 const rejects = (path: string, what: RegExp): Promise<void> =>
-  assert.rejects(loadPicture(path), (error) => error instanceof DataError && error.problems[0]?.where === path && what.test(error.problems[0].what));
+  assert.rejects(
+    loadPicture(path),
+    (error) =>
+      error instanceof DataError &&
+      error.problems[0]?.where === path &&
+      what.test(error.problems[0].what),
+  );
 
 test('every format, also in upper case, gives the same colours', async () => {
   const formats: [string, Promise<Buffer>, number][] = [
     ['a.png', picture().png().toBuffer(), 0],
     ['红.JPG', picture().jpeg({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer(), 6],
-    ['a.jpeg', picture().jpeg({ quality: 95, progressive: true }).toBuffer(), 40], // 4:2:0 runs over the borders of the quarters
+    // 4:2:0 runs over the borders of the quarters
+    ['a.jpeg', picture().jpeg({ quality: 95, progressive: true }).toBuffer(), 40],
     ['a.webp', picture().webp({ lossless: true }).toBuffer(), 0],
     ['a.tiff', picture().tiff({ compression: 'lzw' }).toBuffer(), 0],
     ['a.TIF', picture().tiff({ compression: 'none' }).toBuffer(), 0],
@@ -75,9 +108,13 @@ test('every format, also in upper case, gives the same colours', async () => {
 });
 
 test('CMYK, with and without profile, comes out as RGB', async () => {
-  const bytes = await picture().toColourspace('cmyk').jpeg({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer();
+  const bytes = await picture()
+    .toColourspace('cmyk')
+    .jpeg({ quality: 95, chromaSubsampling: '4:4:4' })
+    .toBuffer();
   assert.equal((await sharp(bytes).metadata()).space, 'cmyk');
-  near(await centres(await save('cmyk.jpg', bytes)), corners, 64, 'cmyk.jpg'); // inks cannot show every colour
+  // inks cannot show every colour
+  near(await centres(await save('cmyk.jpg', bytes)), corners, 64, 'cmyk.jpg');
   const tiff = await picture().toColourspace('cmyk').tiff({ compression: 'none' }).toBuffer();
   near(await centres(await save('cmyk.tiff', tiff)), corners, 64, 'cmyk.tiff');
 });
@@ -85,39 +122,110 @@ test('CMYK, with and without profile, comes out as RGB', async () => {
 test('greyscale of 8, 16 and 1 bits', async () => {
   const levels = [10, 90, 170, 240];
   const expected = levels.map((v) => [v, v, v]);
-  const grey = Uint8Array.from({ length: W * H }, (_, i) => levels[quarter(i % W, Math.floor(i / W))]);
-  const source = (): Sharp => sharp(grey, { raw: { width: W, height: H, channels: 1 } }).toColourspace('b-w');
+  const grey = Uint8Array.from(
+    { length: W * H },
+    (_, i) => levels[quarter(i % W, Math.floor(i / W))],
+  );
+  const source = (): Sharp =>
+    sharp(grey, { raw: { width: W, height: H, channels: 1 } }).toColourspace('b-w');
   near(await centres(await save('g.png', source().png().toBuffer())), expected, 0, 'grey');
-  near(await centres(await save('g.jpg', source().jpeg({ quality: 98 }).toBuffer())), expected, 4, 'grey jpeg');
+  near(
+    await centres(await save('g.jpg', source().jpeg({ quality: 98 }).toBuffer())),
+    expected,
+    4,
+    'grey jpeg',
+  );
   const deep = await source().toColourspace('grey16').png().toBuffer();
   assert.equal((await sharp(deep).metadata()).depth, 'ushort');
   near(await centres(await save('g16.png', deep)), expected, 1, 'grey of 16 bits');
   const bits = await source().threshold(128).tiff({ bitdepth: 1, compression: 'none' }).toBuffer();
-  near(await centres(await save('g1.tiff', bits)), [[0, 0, 0], [0, 0, 0], [255, 255, 255], [255, 255, 255]], 0, '1 bit');
+  near(
+    await centres(await save('g1.tiff', bits)),
+    [
+      [0, 0, 0],
+      [0, 0, 0],
+      [255, 255, 255],
+      [255, 255, 255],
+    ],
+    0,
+    '1 bit',
+  );
 });
 
 test('alpha lies on white, also at 16 bits and in a palette', async () => {
-  const rgba = Uint8Array.from({ length: W * H * 4 }, (_, i) => (i % 4 === 3 ? [0, 255, 128, 255][quarter((i >> 2) % W, Math.floor((i >> 2) / W))] ?? 0 : i % 4 === 0 ? 200 : 0));
+  const rgba = Uint8Array.from({ length: W * H * 4 }, (_, i) =>
+    i % 4 === 3
+      ? ([0, 255, 128, 255][quarter((i >> 2) % W, Math.floor((i >> 2) / W))] ?? 0)
+      : i % 4 === 0
+        ? 200
+        : 0,
+  );
   const source = (): Sharp => sharp(rgba, { raw: { width: W, height: H, channels: 4 } });
-  const expected = [[255, 255, 255], [200, 0, 0], [227, 127, 127], [200, 0, 0]];
+  const expected = [
+    [255, 255, 255],
+    [200, 0, 0],
+    [227, 127, 127],
+    [200, 0, 0],
+  ];
   near(await centres(await save('alpha.png', source().png().toBuffer())), expected, 1, 'png');
-  near(await centres(await save('alpha16.png', source().toColourspace('rgb16').png().toBuffer())), expected, 1, 'png 16');
-  near(await centres(await save('alpha.webp', source().webp({ lossless: true, exact: true }).toBuffer())), expected, 1, 'webp');
-  near(await centres(await save('alpha.png', source().png({ palette: true }).toBuffer())), expected, 3, 'palette');
-  near(await centres(await save('alpha.avif', source().avif({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer())), expected, 6, 'avif');
+  near(
+    await centres(await save('alpha16.png', source().toColourspace('rgb16').png().toBuffer())),
+    expected,
+    1,
+    'png 16',
+  );
+  near(
+    await centres(
+      await save('alpha.webp', source().webp({ lossless: true, exact: true }).toBuffer()),
+    ),
+    expected,
+    1,
+    'webp',
+  );
+  near(
+    await centres(await save('alpha.png', source().png({ palette: true }).toBuffer())),
+    expected,
+    3,
+    'palette',
+  );
+  near(
+    await centres(
+      await save(
+        'alpha.avif',
+        source().avif({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer(),
+      ),
+    ),
+    expected,
+    6,
+    'avif',
+  );
 });
 
 test('the eight EXIF orientations all come out upright', async () => {
   // How a picture must lie in the file so that orientation k turns it upright.
   const stored: Record<number, (s: Sharp) => Sharp> = {
     // sharp flips before it turns, whatever the order of the calls
-    1: (s) => s, 2: (s) => s.flop(), 3: (s) => s.rotate(180), 4: (s) => s.flip(),
-    5: (s) => s.rotate(90).flip(), 6: (s) => s.rotate(270), 7: (s) => s.rotate(270).flip(), 8: (s) => s.rotate(90),
+    1: (s) => s,
+    2: (s) => s.flop(),
+    3: (s) => s.rotate(180),
+    4: (s) => s.flip(),
+    5: (s) => s.rotate(90).flip(),
+    6: (s) => s.rotate(270),
+    7: (s) => s.rotate(270).flip(),
+    8: (s) => s.rotate(90),
   };
   for (const [orientation, turn] of Object.entries(stored)) {
     const turned = await turn(picture()).png().toBuffer();
     for (const format of ['jpeg', 'tiff', 'webp', 'png'] as const) {
-      const bytes = await sharp(turned).withMetadata({ orientation: Number(orientation) }).toFormat(format, { quality: 95, lossless: format === 'webp', chromaSubsampling: '4:4:4', compression: 'lzw' }).toBuffer();
+      const bytes = await sharp(turned)
+        .withMetadata({ orientation: Number(orientation) })
+        .toFormat(format, {
+          quality: 95,
+          lossless: format === 'webp',
+          chromaSubsampling: '4:4:4',
+          compression: 'lzw',
+        })
+        .toBuffer();
       const path = await save(`exif${orientation}.${format}`, bytes);
       assert.deepEqual(await imageSize(path), { width: W, height: H }, `${format} ${orientation}`);
       near(await centres(path), corners, 8, `${format} ${orientation}`);
@@ -129,7 +237,9 @@ test('the eight EXIF orientations all come out upright', async () => {
 
 test('of an animation, the first frame', async () => {
   const second = Uint8Array.from(raw, (v) => 255 - v);
-  const both = sharp(Buffer.concat([raw, second]), { raw: { width: W, height: 2 * H, channels: 3, pageHeight: H } });
+  const both = sharp(Buffer.concat([raw, second]), {
+    raw: { width: W, height: 2 * H, channels: 3, pageHeight: H },
+  });
   const bytes = await both.webp({ lossless: true, loop: 0, delay: [100, 100] }).toBuffer();
   assert.equal((await sharp(bytes).metadata()).pages, 2);
   const path = await save('动画.webp', bytes);
@@ -138,12 +248,19 @@ test('of an animation, the first frame', async () => {
 });
 
 test('a cut-off file is an error in every format, wherever it is cut', async () => {
-  const noise = Uint8Array.from({ length: 96 * 96 * 3 }, (_, i) => (i * 7919 + ((i * i) >> 3)) % 256);
+  const noise = Uint8Array.from(
+    { length: 96 * 96 * 3 },
+    (_, i) => (i * 7919 + ((i * i) >> 3)) % 256,
+  );
   const big = (): Sharp => sharp(noise, { raw: { width: 96, height: 96, channels: 3 } });
   const whole: Record<string, Uint8Array> = {
-    'c.jpg': await big().jpeg().toBuffer(), 'c2.jpg': await big().jpeg({ progressive: true }).toBuffer(),
-    'c.png': await big().png().toBuffer(), 'c.webp': await big().webp().toBuffer(), 'c.avif': await big().avif().toBuffer(),
-    'c.tiff': await big().tiff({ compression: 'none' }).toBuffer(), 'c2.tiff': await big().tiff({ compression: 'lzw' }).toBuffer(),
+    'c.jpg': await big().jpeg().toBuffer(),
+    'c2.jpg': await big().jpeg({ progressive: true }).toBuffer(),
+    'c.png': await big().png().toBuffer(),
+    'c.webp': await big().webp().toBuffer(),
+    'c.avif': await big().avif().toBuffer(),
+    'c.tiff': await big().tiff({ compression: 'none' }).toBuffer(),
+    'c2.tiff': await big().tiff({ compression: 'lzw' }).toBuffer(),
     'c.bmp': bmp(24),
   };
   for (const [name, bytes] of Object.entries(whole)) {
@@ -157,8 +274,17 @@ test('a cut-off file is an error in every format, wherever it is cut', async () 
 
 test('empty, foreign and missing files say what is wrong', async () => {
   await rejects(await save('zero.png', new Uint8Array()), /empty \(0 bytes\)/);
-  await rejects(await save('text.jpg', Buffer.from('this is no picture at all')), /not that of a picture/);
-  await rejects(await save('svg.png', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')), /svg file/);
+  await rejects(
+    await save('text.jpg', Buffer.from('this is no picture at all')),
+    /not that of a picture/,
+  );
+  await rejects(
+    await save(
+      'svg.png',
+      Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
+    ),
+    /svg file/,
+  );
   await rejects(join(folder, 'missing.png'), /does not exist/);
   await rejects(await save('bad.bmp', bmp(24).fill(255, 18, 22)), /makes no sense/);
   const damaged = await picture().png().toBuffer();
@@ -173,23 +299,38 @@ test('pixels are planes in [-1, 1], resized and cut as asked', async () => {
   assert.ok(Math.abs(pixels[2 * 48 + 5 * 8] - (200 / 127.5 - 1)) < 1e-6, 'blue plane, bottom left');
   const enlarged = await loadPixels(path, { resized: [48, 32], crop: [0, 0, 48, 32] });
   assert.equal(enlarged.length, 3 * 48 * 32);
-  assert.ok(enlarged.every((v) => v >= -1 && v <= 1), 'range');
+  assert.ok(
+    enlarged.every((v) => v >= -1 && v <= 1),
+    'range',
+  );
 });
 
 test('shrinking is near the mean of the pixels covered', async () => {
-  const smooth = Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => 128 + Math.round(90 * Math.sin((Math.floor(i / 3) % 64) / 6) * Math.cos(Math.floor(i / 192) / 7)));
+  const smooth = Uint8Array.from(
+    { length: 64 * 64 * 3 },
+    (_, i) =>
+      128 +
+      Math.round(90 * Math.sin((Math.floor(i / 3) % 64) / 6) * Math.cos(Math.floor(i / 192) / 7)),
+  );
   const path = await save('s.png', encodePng(smooth, 64, 64));
   const { rgb } = await loadPicture(path, { resized: [32, 32], crop: [0, 0, 32, 32] });
   for (let y = 2; y < 30; y++) {
     for (let x = 2; x < 30; x++) {
-      const mean = [0, 1].flatMap((dy) => [0, 1].map((dx) => smooth[((2 * y + dy) * 64 + 2 * x + dx) * 3])).reduce((a, b) => a + b) / 4;
+      const mean =
+        [0, 1]
+          .flatMap((dy) => [0, 1].map((dx) => smooth[((2 * y + dy) * 64 + 2 * x + dx) * 3]))
+          .reduce((a, b) => a + b) / 4;
       assert.ok(Math.abs(rgb[(y * 32 + x) * 3] - mean) < 4, `${x} ${y}`);
     }
   }
 });
 
 test('SVG renders at the size asked, on white', async () => {
-  const rgb = await renderSvg('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 1"><rect width="1" height="1" fill="#102030"/></svg>', 20, 10);
+  const rgb = await renderSvg(
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 1"><rect width="1" height="1" fill="#102030"/></svg>',
+    20,
+    10,
+  );
   assert.deepEqual([...rgb.subarray(0, 3)], [16, 32, 48]);
   assert.deepEqual([...rgb.subarray(57, 60)], [255, 255, 255]);
 });
@@ -208,9 +349,12 @@ function bmp(bits: number, { topDown = false, bitfields = false, rle = false } =
   head.writeUInt16LE(bits, 28);
   head.writeUInt32LE(rle ? 1 : bitfields ? 3 : 0, 30);
   head.writeUInt32LE(palette.length, 46);
-  if (bitfields) [0xff000000, 0xff0000, 0xff00, 0xff].forEach((mask, i) => head.writeUInt32LE(mask, 54 + 4 * i));
+  if (bitfields)
+    [0xff000000, 0xff0000, 0xff00, 0xff].forEach((mask, i) => head.writeUInt32LE(mask, 54 + 4 * i));
   palette.forEach(([r = 0, g = 0, b = 0], i) => head.set([b, g, r, 0], 14 + size + 4 * i));
-  const rows = Array.from({ length: H }, (_, y) => row(bits, topDown ? y : H - 1 - y, bitfields, rle));
+  const rows = Array.from({ length: H }, (_, y) =>
+    row(bits, topDown ? y : H - 1 - y, bitfields, rle),
+  );
   return Buffer.concat([head, ...rows, Buffer.from(rle ? [0, 1] : [])]);
 }
 

@@ -18,27 +18,58 @@ export interface CaptionTable {
   readonly warnings: readonly string[];
 }
 
-const nameHeaders: readonly string[] = ['filename', 'file_name', 'file', 'image', 'image_name', 'path'];
+const nameHeaders: readonly string[] = [
+  'filename',
+  'file_name',
+  'file',
+  'image',
+  'image_name',
+  'path',
+];
 const captionHeaders: readonly string[] = ['prompt', 'text', 'caption'];
 
-/** The composed form with forward slashes, so that names from macOS and from Windows compare equal. */
-export const plainName = (name: string): string => name.normalize('NFC').replaceAll('\\', '/').replace(/^(\.\/)+/, '');
+/**
+ * The composed form with forward slashes, so that names from macOS and from Windows compare equal.
+ */
+export const plainName = (name: string): string =>
+  name
+    .normalize('NFC')
+    .replaceAll('\\', '/')
+    .replace(/^(\.\/)+/, '');
 
 /** One line without surplus white space and control characters. */
-export const plainCaption = (caption: string): string => caption.replace(/[\s\p{Cc}]+/gu, ' ').trim();
+export const plainCaption = (caption: string): string =>
+  caption.replace(/[\s\p{Cc}]+/gu, ' ').trim();
 
-/** Reads a table of captions; whatever is wrong with it is listed, not thrown. `shown` is the path in messages. */
+/**
+ * Reads a table of captions; whatever is wrong with it is listed, not thrown. `shown` is the path
+ * in messages.
+ */
 export async function readCaptionTable(path: string, shown: string): Promise<CaptionTable> {
-  const failed = (problem: Problem): CaptionTable => ({ rows: [], problems: [problem], warnings: [] });
+  const failed = (problem: Problem): CaptionTable => ({
+    rows: [],
+    problems: [problem],
+    warnings: [],
+  });
   try {
     const { text, encoding } = await readText(path);
     const table = parseTable(text, shown);
     if (encoding === 'utf-8') return table;
-    return { ...table, warnings: [...table.warnings, `${shown} is saved as ${encoding}, not as UTF-8; check the captions in the log.`] };
+    return {
+      ...table,
+      warnings: [
+        ...table.warnings,
+        `${shown} is saved as ${encoding}, not as UTF-8; check the captions in the log.`,
+      ],
+    };
   } catch (error) {
     if (error instanceof CsvError) return failed(csvProblem(error, shown));
     const reason = error instanceof Error ? error.message : String(error);
-    return failed({ where: shown, what: `the table of captions cannot be read: ${reason}`, fix: 'Save it as a CSV file in UTF-8.' });
+    return failed({
+      where: shown,
+      what: `the table of captions cannot be read: ${reason}`,
+      fix: 'Save it as a CSV file in UTF-8.',
+    });
   }
 }
 
@@ -48,29 +79,47 @@ interface Record {
 }
 
 function parseTable(whole: string, shown: string): CaptionTable {
-  const text = whole.replace(/^"?sep=.?"?(?=[\r\n])/i, ''); // a note from Excel to itself; its line stays, so that lines keep their numbers
+  // a note from Excel to itself; its line stays, so that lines keep their numbers
+  const text = whole.replace(/^"?sep=.?"?(?=[\r\n])/i, '');
   const firstLine = /[^\r\n]*/.exec(text.trimStart())?.[0] ?? '';
   // With `info` each record comes with the number of the line it ends on; the types do not say so.
   const records = parse(text, {
-    info: true, relax_column_count: true, skip_empty_lines: true, bom: true, delimiter: delimiterOf(firstLine), trim: true,
+    info: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    bom: true,
+    delimiter: delimiterOf(firstLine),
+    trim: true,
   }) as unknown as Record[];
   const header = (records[0]?.record ?? []).map((cell) => cell.toLowerCase());
   const nameColumn = header.findIndex((cell) => nameHeaders.includes(cell));
   const captionColumn = header.findIndex((cell) => captionHeaders.includes(cell));
-  if (nameColumn < 0 || captionColumn < 0) return { rows: [], warnings: [], problems: [headerProblem(shown, visible(firstLine))] };
+  if (nameColumn < 0 || captionColumn < 0)
+    return { rows: [], warnings: [], problems: [headerProblem(shown, visible(firstLine))] };
   return readRecords(records.slice(1), header.length, nameColumn, captionColumn, shown);
 }
 
 /** Spreadsheets of some countries write semicolons or tabs. */
-const delimiterOf = (header: string): string => [',', ';', '\t'].find((sign) => header.includes(sign)) ?? ',';
+const delimiterOf = (header: string): string =>
+  [',', ';', '\t'].find((sign) => header.includes(sign)) ?? ',';
 
-function readRecords(records: readonly Record[], columns: number, nameColumn: number, captionColumn: number, shown: string): CaptionTable {
+function readRecords(
+  records: readonly Record[],
+  columns: number,
+  nameColumn: number,
+  captionColumn: number,
+  shown: string,
+): CaptionTable {
   const rows: CaptionRow[] = [];
   const problems: Problem[] = [];
   const firstLines = new Map<string, number>();
   for (const { record, info } of records) {
     if (record.every((cell) => cell === '')) continue;
-    const row = { name: plainName(record[nameColumn] ?? ''), caption: plainCaption(record[captionColumn] ?? ''), line: startLine(record, info.lines) };
+    const row = {
+      name: plainName(record[nameColumn] ?? ''),
+      caption: plainCaption(record[captionColumn] ?? ''),
+      line: startLine(record, info.lines),
+    };
     const problem = rowProblem(row, record.slice(columns), firstLines.get(row.name));
     if (problem !== undefined) problems.push({ where: `${shown}:${row.line}`, ...problem });
     if (row.name !== '') rows.push(row);
@@ -83,20 +132,51 @@ function readRecords(records: readonly Record[], columns: number, nameColumn: nu
 const startLine = (record: readonly string[], last: number): number =>
   last - record.reduce((breaks, cell) => breaks + (cell.match(/\r\n|\r|\n/g)?.length ?? 0), 0);
 
-function rowProblem({ name, caption }: CaptionRow, surplus: readonly string[], firstLine: number | undefined): Omit<Problem, 'where'> | undefined {
-  if (name === '') return { what: 'names no picture', fix: 'Write the name of the picture in the first column, or delete the row.' };
-  if (firstLine !== undefined) return { what: `names "${name}" again; line ${firstLine} has it already`, fix: 'Delete one of the two rows.' };
-  if (surplus.some((cell) => cell !== '')) return { what: `has more cells than the header; the caption would end at "${caption}"`, fix: `Put the caption in double quotes: ${name},"${[caption, ...surplus].join(', ')}"` };
-  if (caption === '') return { what: `"${name}" has an empty caption`, fix: 'Write a caption, or delete the row and the picture.' };
+function rowProblem(
+  { name, caption }: CaptionRow,
+  surplus: readonly string[],
+  firstLine: number | undefined,
+): Omit<Problem, 'where'> | undefined {
+  if (name === '')
+    return {
+      what: 'names no picture',
+      fix: 'Write the name of the picture in the first column, or delete the row.',
+    };
+  if (firstLine !== undefined)
+    return {
+      what: `names "${name}" again; line ${firstLine} has it already`,
+      fix: 'Delete one of the two rows.',
+    };
+  if (surplus.some((cell) => cell !== ''))
+    return {
+      what: `has more cells than the header; the caption would end at "${caption}"`,
+      fix: `Put the caption in double quotes: ${name},"${[caption, ...surplus].join(', ')}"`,
+    };
+  if (caption === '')
+    return {
+      what: `"${name}" has an empty caption`,
+      fix: 'Write a caption, or delete the row and the picture.',
+    };
   return undefined;
 }
 
 function headerProblem(shown: string, firstLine: string): Problem {
   const where = `${shown}:1`;
-  if (firstLine.startsWith('PK')) return { where: shown, what: 'this is an Excel workbook or a zip file, not a CSV file', fix: 'Save the table as CSV in UTF-8.' };
+  if (firstLine.startsWith('PK'))
+    return {
+      where: shown,
+      what: 'this is an Excel workbook or a zip file, not a CSV file',
+      fix: 'Save the table as CSV in UTF-8.',
+    };
   const found = firstLine.trim() === '' ? 'nothing' : `"${firstLine.slice(0, 60)}"`;
-  const fix = firstLine.includes('，') ? 'The commas are full-width ones (，): write ordinary commas.' : 'Add the line filename,prompt at the top.';
-  return { where, what: `the first line must be the header "filename,prompt", but is ${found}`, fix };
+  const fix = firstLine.includes('，')
+    ? 'The commas are full-width ones (，): write ordinary commas.'
+    : 'Add the line filename,prompt at the top.';
+  return {
+    where,
+    what: `the first line must be the header "filename,prompt", but is ${found}`,
+    fix,
+  };
 }
 
 const quoteFaults: { readonly [code: string]: string } = {
@@ -109,5 +189,9 @@ const quoteFaults: { readonly [code: string]: string } = {
 function csvProblem(error: CsvError, shown: string): Problem {
   const line = typeof error['lines'] === 'number' ? `:${error['lines']}` : '';
   const reason = Object.hasOwn(quoteFaults, error.code) ? quoteFaults[error.code] : error.message;
-  return { where: `${shown}${line}`, what: `is not valid CSV: ${reason}`, fix: 'Put the whole caption in double quotes; a quote inside it is written twice: "a ""big"" house".' };
+  return {
+    where: `${shown}${line}`,
+    what: `is not valid CSV: ${reason}`,
+    fix: 'Put the whole caption in double quotes; a quote inside it is written twice: "a ""big"" house".',
+  };
 }

@@ -1,4 +1,5 @@
-// A text generator as an answerer: questions written as in training, answers drawn greedily, expected answers scored.
+// A text generator as an answerer: questions written as in training, answers drawn greedily,
+// expected answers scored.
 import type { SampleMessage, TextContent } from '../dataset/text/sample.ts';
 import { type Finding, type Sequence, sequencesOf } from '../dataset/text/sequences.ts';
 import type { Problem } from '../errors.ts';
@@ -14,7 +15,10 @@ export interface Answerer {
   /** The model's answers in the questions' order, the likeliest token each time. */
   answers(questions: readonly Question[], adapter: boolean): Promise<string[]>;
   /** How probable each question's expected answer is; undefined where it has none. */
-  likelihoods(questions: readonly Question[], adapter: boolean): Promise<(Likelihood | undefined)[]>;
+  likelihoods(
+    questions: readonly Question[],
+    adapter: boolean,
+  ): Promise<(Likelihood | undefined)[]>;
   /** Questions that are best asked beside each other; default 1. */
   readonly together?: number;
   /** What keeps it from answering, found before anything is asked; a `warning` does not. */
@@ -49,11 +53,20 @@ export function createAnswerer(options: AnswererOptions): Answerer {
     check: (question) => questionFindings(question, options),
     together: generator.together,
     answers(questions, adapter) {
-      const requests = questions.map((question) => ({ prompt: promptIds(question, options), temperature: 0, maxNewTokens: roomOf(question, options) }));
+      const requests = questions.map((question) => ({
+        prompt: promptIds(question, options),
+        temperature: 0,
+        maxNewTokens: roomOf(question, options),
+      }));
       return generator.answers(requests, { multiplier: Number(adapter) });
     },
     async likelihoods(questions, adapter) {
-      const texts = questions.map((question) => expectedOf(question, options).sequences.map(({ ids, trained }) => ({ ids, from: trained.indexOf(1) })));
+      const texts = questions.map((question) =>
+        expectedOf(question, options).sequences.map(({ ids, trained }) => ({
+          ids,
+          from: trained.indexOf(1),
+        })),
+      );
       const scores = await generator.scores(texts.flat(), { multiplier: Number(adapter) });
       return texts.map(({ length }) => likelihoodOf(scores.splice(0, length)));
     },
@@ -61,17 +74,29 @@ export function createAnswerer(options: AnswererOptions): Answerer {
   };
 }
 
-/** What keeps a model from being asked, and with severity `warning` what it is asked with a loss; needs no model. */
+/**
+ * What keeps a model from being asked, and with severity `warning` what it is asked with a loss;
+ * needs no model.
+ */
 export function questionFindings(question: Question, reading: QuestionReading): CheckFinding[] {
-  return [...promptFindings(question, reading), ...expectedOf(question, reading).findings.filter(matters)];
+  return [
+    ...promptFindings(question, reading),
+    ...expectedOf(question, reading).findings.filter(matters),
+  ];
 }
 
-// ---- the question as the model reads it --------------------------------------------------------------------------------
+// ---- the question as the model reads it
 
-const asMessages = ({ prompt }: Question): readonly ChatMessage[] => (prompt.kind === 'chat' ? prompt.messages : prompt.kind === 'completion' ? [{ role: 'user', content: prompt.text }] : []);
+const asMessages = ({ prompt }: Question): readonly ChatMessage[] =>
+  prompt.kind === 'chat'
+    ? prompt.messages
+    : prompt.kind === 'completion'
+      ? [{ role: 'user', content: prompt.text }]
+      : [];
 
 function promptIds(question: Question, { tokenizer, template }: QuestionReading): Int32Array {
-  if (template === undefined) return tokenizer.encode(question.prompt.kind === 'completion' ? question.prompt.text : '');
+  if (template === undefined)
+    return tokenizer.encode(question.prompt.kind === 'completion' ? question.prompt.text : '');
   return tokenizer.encode(template.render(asMessages(question), true), { special: false });
 }
 
@@ -80,24 +105,57 @@ function promptFindings(question: Question, options: QuestionReading): CheckFind
   const { template, maxSeqLength } = options;
   const { where, prompt } = question;
   if (prompt.kind === 'text') return [];
-  if (prompt.kind === 'chat' && template === undefined) return [{ severity: 'error', where, what: 'is a conversation, but the tokenizer has no chat template', fix: 'Choose the one of the training by name, for example chat_template: chatml.' }];
+  if (prompt.kind === 'chat' && template === undefined)
+    return [
+      {
+        severity: 'error',
+        where,
+        what: 'is a conversation, but the tokenizer has no chat template',
+        fix: 'Choose the one of the training by name, for example chat_template: chatml.',
+      },
+    ];
   try {
     const { length } = promptIds(question, options);
-    return length < maxSeqLength ? [] : [{ severity: 'error', where, what: `the question alone has ${length} tokens; question and answer have room for ${maxSeqLength}`, fix: 'Shorten it, or raise max_seq_length.' }];
+    return length < maxSeqLength
+      ? []
+      : [
+          {
+            severity: 'error',
+            where,
+            what: `the question alone has ${length} tokens; question and answer have room for ${maxSeqLength}`,
+            fix: 'Shorten it, or raise max_seq_length.',
+          },
+        ];
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return [{ severity: 'error', where, what: `the chat template (${template?.name}) refuses the question: ${reason}`, fix: 'Change the question, or choose another chat_template.' }];
+    return [
+      {
+        severity: 'error',
+        where,
+        what: `the chat template (${template?.name}) refuses the question: ${reason}`,
+        fix: 'Change the question, or choose another chat_template.',
+      },
+    ];
   }
 }
 
-/** Room for an answer twice as long as expected, so that a model that never ends does not talk on and on. */
+/**
+ * Room for an answer twice as long as expected, so that a model that never ends does not talk on
+ * and on.
+ */
 function roomOf(question: Question, options: AnswererOptions): number {
   const { maxNewTokens = 256, tokenizer, maxSeqLength } = options;
-  const wanted = question.expected === undefined ? maxNewTokens : 2 * tokenizer.encode(question.expected, { special: false }).length + 16;
-  return Math.max(1, Math.min(maxNewTokens, wanted, maxSeqLength - promptIds(question, options).length));
+  const wanted =
+    question.expected === undefined
+      ? maxNewTokens
+      : 2 * tokenizer.encode(question.expected, { special: false }).length + 16;
+  return Math.max(
+    1,
+    Math.min(maxNewTokens, wanted, maxSeqLength - promptIds(question, options).length),
+  );
 }
 
-// ---- the expected answer -----------------------------------------------------------------------------------------------
+// ---- the expected answer
 
 interface Expected {
   readonly sequences: readonly Sequence[];
@@ -106,24 +164,44 @@ interface Expected {
 
 function likelihoodOf(scores: readonly TokenScores[]): Likelihood | undefined {
   const tokens = scores.reduce((sum, one) => sum + one.tokens.length, 0);
-  const logProbability = scores.reduce((total, { sum, tokens: { length } }) => total + (Number.isFinite(sum) ? sum : IMPOSSIBLE * length), 0);
+  const logProbability = scores.reduce(
+    (total, { sum, tokens: { length } }) =>
+      total + (Number.isFinite(sum) ? sum : IMPOSSIBLE * length),
+    0,
+  );
   return tokens === 0 ? undefined : { logProbability, tokens };
 }
 
-/** Written and marked as in training, so that what is scored is what training makes likely; earlier answers do not count. */
-function expectedOf(question: Question, { tokenizer, template, maxSeqLength }: QuestionReading): Expected {
+/**
+ * Written and marked as in training, so that what is scored is what training makes likely; earlier
+ * answers do not count.
+ */
+function expectedOf(
+  question: Question,
+  { tokenizer, template, maxSeqLength }: QuestionReading,
+): Expected {
   const content = contentOf(question);
   if (content === undefined) return { sequences: [], findings: [] };
-  return sequencesOf({ where: question.where, source: 0, content }, { tokenizer, template, maxSeqLength });
+  return sequencesOf(
+    { where: question.where, source: 0, content },
+    { tokenizer, template, maxSeqLength },
+  );
 }
 
 function contentOf({ prompt, expected }: Question): TextContent | undefined {
   if (expected === undefined) return undefined;
   if (prompt.kind === 'text') return { kind: 'text', text: expected };
-  if (prompt.kind === 'completion') return { kind: 'completion', prompt: prompt.text, completion: expected };
-  const before = prompt.messages.map((message): SampleMessage => (message.role === 'assistant' ? { ...message, train: false } : message));
+  if (prompt.kind === 'completion')
+    return { kind: 'completion', prompt: prompt.text, completion: expected };
+  const before = prompt.messages.map((message): SampleMessage =>
+    message.role === 'assistant' ? { ...message, train: false } : message,
+  );
   return { kind: 'chat', messages: [...before, { role: 'assistant', content: expected }] };
 }
 
-/** A missing end mark matters in training only; a question that cannot be written is named once, as a question. */
-const matters = ({ kind }: Finding): boolean => kind !== 'no end token' && kind !== 'template fails';
+/**
+ * A missing end mark matters in training only; a question that cannot be written is named once, as
+ * a question.
+ */
+const matters = ({ kind }: Finding): boolean =>
+  kind !== 'no end token' && kind !== 'template fails';

@@ -7,16 +7,28 @@ import { DataError } from '../errors.ts';
 import { type EvalSet, readEvalFile } from './eval-file.ts';
 import { askedText } from './questions.ts';
 
-const read = (files: Readonly<Record<string, string | Uint8Array>>, name: string, general?: string): Promise<EvalSet> =>
-  withFolder(files, (folder) => readEvalFile(join(folder, name), general === undefined ? undefined : join(folder, general)));
+const read = (
+  files: Readonly<Record<string, string | Uint8Array>>,
+  name: string,
+  general?: string,
+): Promise<EvalSet> =>
+  withFolder(files, (folder) =>
+    readEvalFile(join(folder, name), general === undefined ? undefined : join(folder, general)),
+  );
 
-async function problems(files: Readonly<Record<string, string | Uint8Array>>, name: string): Promise<string[]> {
+async function problems(
+  files: Readonly<Record<string, string | Uint8Array>>,
+  name: string,
+): Promise<string[]> {
   try {
     const set = await read(files, name);
     return assert.fail(`accepted ${JSON.stringify(set)}`);
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    return error.problems.map(({ where, what, fix = '' }) => `${where.replace(/^.*\//, '')} ${what.replace(/\/\S*\//, '')} | ${fix}`);
+    return error.problems.map(
+      ({ where, what, fix = '' }) =>
+        `${where.replace(/^.*\//, '')} ${what.replace(/\/\S*\//, '')} | ${fix}`,
+    );
   }
 }
 
@@ -34,35 +46,94 @@ questions:
     facts: 24
 general: general.csv
 `;
-const more = '{"messages":[{"role":"user","content":"Where?"},{"role":"assistant","content":"Here."}],"facts":["here"],"forbidden":["there"]}\n{"text":"Only a text."}\n';
-const csv = 'question,answer,facts\n2 + 2?,It is 4,4\n,,\n"Capital\nof France?",Paris,"Paris; [not JSON"\n';
+const more =
+  '{"messages":[{"role":"user","content":"Where?"},{"role":"assistant","content":"Here."}],"facts":["here"],"forbidden":["there"]}\n{"text":"Only a text."}\n';
+const csv =
+  'question,answer,facts\n2 + 2?,It is 4,4\n,,\n"Capital\nof France?",Paris,"Paris; [not JSON"\n';
 
 test('a YAML file with questions, files of questions, a general set, and what holds for all', async () => {
-  const { questions, general, warnings } = await read({ 'eval.yaml': yaml, 'more.jsonl': more, 'general.csv': csv }, 'eval.yaml');
+  const { questions, general, warnings } = await read(
+    { 'eval.yaml': yaml, 'more.jsonl': more, 'general.csv': csv },
+    'eval.yaml',
+  );
   assert.deepEqual(questions.map(askedText), ['How long?', 'Where?', 'Only a text.', 'Hi']);
-  assert.deepEqual(questions.map(({ where }) => where.replace(/^.*\//, '')), ['eval.yaml:4', 'more.jsonl:1', 'more.jsonl:2', 'eval.yaml:9']);
-  assert.deepEqual(questions[0].prompt, { kind: 'chat', messages: [{ role: 'system', content: 'You answer for Lumen.' }, { role: 'user', content: 'How long?' }] });
+  assert.deepEqual(
+    questions.map(({ where }) => where.replace(/^.*\//, '')),
+    ['eval.yaml:4', 'more.jsonl:1', 'more.jsonl:2', 'eval.yaml:9'],
+  );
+  assert.deepEqual(questions[0].prompt, {
+    kind: 'chat',
+    messages: [
+      { role: 'system', content: 'You answer for Lumen.' },
+      { role: 'user', content: 'How long?' },
+    ],
+  });
   assert.deepEqual(questions[0].facts, [['45 days'], ['free', 'no charge']]);
-  assert.deepEqual([questions[0].topic, questions[0].expected, questions[0].forbidden], ['returns', '45 days.', ['as an AI']]);
+  assert.deepEqual(
+    [questions[0].topic, questions[0].expected, questions[0].forbidden],
+    ['returns', '45 days.', ['as an AI']],
+  );
   assert.deepEqual(questions[1].forbidden, ['as an AI', 'there']);
   assert.deepEqual(questions[2].prompt, { kind: 'text' });
   assert.deepEqual([questions[3].facts, questions[3].expected], [[['24']], undefined]);
-  assert.deepEqual(general.map(({ where, facts }) => [where.replace(/^.*\//, ''), facts]), [['general.csv:2', [['4']]], ['general.csv:4', [['Paris'], ['[not JSON']]]]);
-  assert.deepEqual(warnings.map(({ what }) => what), ['its own expected answer lacks the fact "free"', 'its own expected answer lacks the fact "[not JSON"']);
+  assert.deepEqual(
+    general.map(({ where, facts }) => [where.replace(/^.*\//, ''), facts]),
+    [
+      ['general.csv:2', [['4']]],
+      ['general.csv:4', [['Paris'], ['[not JSON']]],
+    ],
+  );
+  assert.deepEqual(
+    warnings.map(({ what }) => what),
+    [
+      'its own expected answer lacks the fact "free"',
+      'its own expected answer lacks the fact "[not JSON"',
+    ],
+  );
 });
 
 test('JSON: an object, an array, lines; a second file as the general set', async () => {
-  const object = JSON.stringify({ questions: [{ question: 'A?', expected: 'B' }], general: [{ prompt: 'C?', completion: 'D' }] }, null, 2);
+  const object = JSON.stringify(
+    {
+      questions: [{ question: 'A?', expected: 'B' }],
+      general: [{ prompt: 'C?', completion: 'D' }],
+    },
+    null,
+    2,
+  );
   const one = await read({ 'eval.json': object }, 'eval.json');
-  assert.deepEqual([one.questions[0].expected, one.general[0].expected, one.questions[0].where.replace(/^.*\//, '')], ['B', 'D', 'eval.json:3']);
-  const array = await read({ 'a.json': '[\n {"instruction":"A?","output":"B"}\n]', 'g.jsonl': '{"question":"C?","expected_answer":"D","required_facts":["d"]}' }, 'a.json', 'g.jsonl');
-  assert.deepEqual([askedText(array.questions[0]), array.general[0].expected, array.general[0].facts], ['A?', 'D', [['d']]]);
+  assert.deepEqual(
+    [
+      one.questions[0].expected,
+      one.general[0].expected,
+      one.questions[0].where.replace(/^.*\//, ''),
+    ],
+    ['B', 'D', 'eval.json:3'],
+  );
+  const array = await read(
+    {
+      'a.json': '[\n {"instruction":"A?","output":"B"}\n]',
+      'g.jsonl': '{"question":"C?","expected_answer":"D","required_facts":["d"]}',
+    },
+    'a.json',
+    'g.jsonl',
+  );
+  assert.deepEqual(
+    [askedText(array.questions[0]), array.general[0].expected, array.general[0].facts],
+    ['A?', 'D', [['d']]],
+  );
 });
 
 test('the example of the customer service is read without a word', async () => {
-  const { questions, general, warnings } = await readEvalFile('data/customer_service/eval.jsonl', 'data/customer_service/general.jsonl');
+  const { questions, general, warnings } = await readEvalFile(
+    'data/customer_service/eval.jsonl',
+    'data/customer_service/general.jsonl',
+  );
   assert.ok(questions.length >= 30 && general.length >= 20);
-  assert.deepEqual(warnings.filter(({ what }) => !/asks the same|asked twice/.test(what)), []);
+  assert.deepEqual(
+    warnings.filter(({ what }) => !/asks the same|asked twice/.test(what)),
+    [],
+  );
 });
 
 test('every mistake at once, each with its line', async () => {
@@ -100,19 +171,55 @@ general: none.jsonl
 });
 
 test('files that are none', async () => {
-  assert.match((await problems({ 'e.yaml': '- question: A\n' }, 'e.yaml'))[0], /^e.yaml:1 the file is a list \| Write a line "questions:" above it/);
-  assert.match((await problems({ 'e.yaml': 'questions: [a\n' }, 'e.yaml'))[0], /^e.yaml:\d not valid YAML/);
-  assert.match((await problems({ 'e.yaml': 'general: []\n' }, 'e.yaml'))[0], /^e.yaml has no "questions"/);
-  assert.match((await problems({ 'e.yaml': 'questions: []\n' }, 'e.yaml'))[0], /^e.yaml has no questions/);
-  assert.match((await problems({ 'e.yaml': 'questions: 3\n' }, 'e.yaml'))[0], /^e.yaml:1 "questions" is no list/);
+  assert.match(
+    (await problems({ 'e.yaml': '- question: A\n' }, 'e.yaml'))[0],
+    /^e.yaml:1 the file is a list \| Write a line "questions:" above it/,
+  );
+  assert.match(
+    (await problems({ 'e.yaml': 'questions: [a\n' }, 'e.yaml'))[0],
+    /^e.yaml:\d not valid YAML/,
+  );
+  assert.match(
+    (await problems({ 'e.yaml': 'general: []\n' }, 'e.yaml'))[0],
+    /^e.yaml has no "questions"/,
+  );
+  assert.match(
+    (await problems({ 'e.yaml': 'questions: []\n' }, 'e.yaml'))[0],
+    /^e.yaml has no questions/,
+  );
+  assert.match(
+    (await problems({ 'e.yaml': 'questions: 3\n' }, 'e.yaml'))[0],
+    /^e.yaml:1 "questions" is no list/,
+  );
   assert.match((await problems({}, 'e.yaml'))[0], /^e.yaml there is no such file/);
-  assert.match((await problems({ 'e.jsonl': '{"question": "A", "answer": "B"}\n{"question": "C",\n' }, 'e.jsonl'))[0], /^e.jsonl:2 broken JSON/);
-  assert.match((await problems({ 'e.jsonl': new Uint8Array([0x7b, 0xff, 0xfe]) }, 'e.jsonl'))[0], /^e.jsonl:1 is not UTF-8/);
+  assert.match(
+    (
+      await problems(
+        { 'e.jsonl': '{"question": "A", "answer": "B"}\n{"question": "C",\n' },
+        'e.jsonl',
+      )
+    )[0],
+    /^e.jsonl:2 broken JSON/,
+  );
+  assert.match(
+    (await problems({ 'e.jsonl': new Uint8Array([0x7b, 0xff, 0xfe]) }, 'e.jsonl'))[0],
+    /^e.jsonl:1 is not UTF-8/,
+  );
   assert.match((await problems({ 'e.jsonl': '' }, 'e.jsonl'))[0], /^e.jsonl holds no samples/);
 });
 
 test('a question asked twice is a warning', async () => {
   const line = '{"question": "A", "answer": "B"}\n';
-  const { warnings } = await read({ 'e.jsonl': line + line, 'g.jsonl': line }, 'e.jsonl', 'g.jsonl');
-  assert.deepEqual(warnings.map(({ where, what }) => `${where.replace(/^.*\//, '')} ${what.replace(/\/?(tmp|\.\.)\S*\//, '')}`), ['e.jsonl:2 asks the same as e.jsonl:1: A', 'g.jsonl:1 asks the same as e.jsonl:1: A']);
+  const { warnings } = await read(
+    { 'e.jsonl': line + line, 'g.jsonl': line },
+    'e.jsonl',
+    'g.jsonl',
+  );
+  assert.deepEqual(
+    warnings.map(
+      ({ where, what }) =>
+        `${where.replace(/^.*\//, '')} ${what.replace(/\/?(tmp|\.\.)\S*\//, '')}`,
+    ),
+    ['e.jsonl:2 asks the same as e.jsonl:1: A', 'g.jsonl:1 asks the same as e.jsonl:1: A'],
+  );
 });

@@ -1,4 +1,5 @@
-// The questions of an evaluation: a YAML or JSON file that describes it, or a file of records as the training data has them.
+// The questions of an evaluation: a YAML or JSON file that describes it, or a file of records as
+// the training data has them.
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
@@ -6,7 +7,14 @@ import { parseYaml, type YamlFile } from '../config/yaml.ts';
 import { readRecords } from '../dataset/text/records.ts';
 import { readText } from '../dataset/text-file.ts';
 import { DataError, type Problem, UserError } from '../errors.ts';
-import { askedText, type FileWide, phraseLists, type Question, type QuestionRecord, readQuestion } from './questions.ts';
+import {
+  askedText,
+  type FileWide,
+  phraseLists,
+  type Question,
+  type QuestionRecord,
+  readQuestion,
+} from './questions.ts';
 
 export interface EvalSet {
   /** Of the file, for people. */
@@ -37,8 +45,20 @@ export async function readEvalFile(path: string, general?: string): Promise<Eval
   const problems = [...main.problems, ...(other?.problems ?? [])];
   if (problems.length > 0) throw new DataError(problems);
   const [questions, generals] = [main.questions, [...main.general, ...(other?.questions ?? [])]];
-  if (questions.length === 0) throw new DataError([{ where: shownPath(path), what: 'has no questions', fix: 'Write at least one; see docs/eval.md.' }]);
-  return { name: shownPath(path), questions, general: generals, warnings: [...main.warnings, ...(other?.warnings ?? []), ...repeated(questions, generals)] };
+  if (questions.length === 0)
+    throw new DataError([
+      {
+        where: shownPath(path),
+        what: 'has no questions',
+        fix: 'Write at least one; see docs/eval.md.',
+      },
+    ]);
+  return {
+    name: shownPath(path),
+    questions,
+    general: generals,
+    warnings: [...main.warnings, ...(other?.warnings ?? []), ...repeated(questions, generals)],
+  };
 }
 
 type ReadAny = Found & { readonly general: readonly Question[] };
@@ -46,24 +66,49 @@ type ReadAny = Found & { readonly general: readonly Question[] };
 async function readAny(path: string): Promise<ReadAny> {
   const shown = shownPath(path);
   const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) return failed(shown, 'there is no such file', 'Correct the path of the questions.');
-  if (stat.isDirectory()) return failed(shown, 'is a folder, not a file', 'Name a file of questions: .yaml, .json, .jsonl or .csv.');
-  if (['.yaml', '.yml'].includes(extname(path).toLowerCase())) return readDescription(path, await textOf(path));
-  if (extname(path).toLowerCase() === '.json' && isObject(readFileSync(path, 'utf8'))) return readDescription(path, readFileSync(path, 'utf8'));
+  if (stat === undefined)
+    return failed(shown, 'there is no such file', 'Correct the path of the questions.');
+  if (stat.isDirectory())
+    return failed(
+      shown,
+      'is a folder, not a file',
+      'Name a file of questions: .yaml, .json, .jsonl or .csv.',
+    );
+  if (['.yaml', '.yml'].includes(extname(path).toLowerCase()))
+    return readDescription(path, await textOf(path));
+  if (extname(path).toLowerCase() === '.json' && isObject(readFileSync(path, 'utf8')))
+    return readDescription(path, readFileSync(path, 'utf8'));
   return { ...(await readRecordFile(path, { forbidden: [] })), general: [] };
 }
 
-const failed = (where: string, what: string, fix: string): ReadAny => ({ questions: [], general: [], warnings: [], problems: [{ where, what, fix }] });
+const failed = (where: string, what: string, fix: string): ReadAny => ({
+  questions: [],
+  general: [],
+  warnings: [],
+  problems: [{ where, what, fix }],
+});
 
 async function textOf(path: string): Promise<string> {
   try {
     return (await readText(path)).text;
   } catch (cause) {
-    throw new DataError([{ where: shownPath(path), what: cause instanceof Error ? cause.message : String(cause), fix: 'Save the file as UTF-8.' }], { cause });
+    throw new DataError(
+      [
+        {
+          where: shownPath(path),
+          what: cause instanceof Error ? cause.message : String(cause),
+          fix: 'Save the file as UTF-8.',
+        },
+      ],
+      { cause },
+    );
   }
 }
 
-/** One JSON object with questions; JSON lines have an object on each line. A damaged one is told by its first line. */
+/**
+ * One JSON object with questions; JSON lines have an object on each line. A damaged one is told by
+ * its first line.
+ */
 function isObject(text: string): boolean {
   const plain = text.replace(/^\ufeff/, '').trimStart();
   try {
@@ -79,23 +124,31 @@ const shownPath = (path: string): string => {
   return short.startsWith('..') || short === '' ? path : short;
 };
 
-// ---- a file of records -------------------------------------------------------------------------------------------------
+// ---- a file of records
 
 async function readRecordFile(path: string, wide: FileWide): Promise<Found> {
   const shown = shownPath(path);
   const { format, records, problems, warnings } = await readRecords(path, shown);
-  const read = records.map(({ line, value }): QuestionRecord => ({ where: `${shown}:${line}`, value, csv: format === 'CSV' }));
+  const read = records.map(({ line, value }): QuestionRecord => ({
+    where: `${shown}:${line}`,
+    value,
+    csv: format === 'CSV',
+  }));
   const found = readAll(read, wide);
   return withProblems({ ...found, warnings: [...warnings, ...found.warnings] }, problems);
 }
 
-const withProblems = (found: Found, problems: readonly Problem[]): Found => ({ ...found, problems: [...problems, ...found.problems] });
+const withProblems = (found: Found, problems: readonly Problem[]): Found => ({
+  ...found,
+  problems: [...problems, ...found.problems],
+});
 
 function readAll(records: readonly QuestionRecord[], wide: FileWide): Found {
   const found: Found = { questions: [], problems: [], warnings: [] };
   for (const record of records) {
     const read = readQuestion(record, wide);
-    if ('faults' in read) found.problems.push(...read.faults.map((fault) => ({ where: record.where, ...fault })));
+    if ('faults' in read)
+      found.problems.push(...read.faults.map((fault) => ({ where: record.where, ...fault })));
     else {
       found.questions.push(read.question);
       found.warnings.push(...read.warnings.map((what) => ({ where: record.where, what })));
@@ -104,7 +157,7 @@ function readAll(records: readonly QuestionRecord[], wide: FileWide): Found {
   return found;
 }
 
-// ---- a file that describes the evaluation ------------------------------------------------------------------------------
+// ---- a file that describes the evaluation
 
 interface Description {
   readonly path: string;
@@ -115,13 +168,24 @@ interface Description {
 
 async function readDescription(path: string, text: string): Promise<ReadAny> {
   const shown = shownPath(path);
-  const list = text.split(/\r?\n/).findIndex((line) => line.trim() !== '' && !line.trimStart().startsWith('#'));
-  if (/^\s*-/.test(text.split(/\r?\n/)[list] ?? '') && !text.includes('\n---')) return failed(`${shown}:${list + 1}`, 'the file is a list', 'Write a line "questions:" above it.');
+  const list = text
+    .split(/\r?\n/)
+    .findIndex((line) => line.trim() !== '' && !line.trimStart().startsWith('#'));
+  if (/^\s*-/.test(text.split(/\r?\n/)[list] ?? '') && !text.includes('\n---'))
+    return failed(
+      `${shown}:${list + 1}`,
+      'the file is a list',
+      'Write a line "questions:" above it.',
+    );
   const file = parsed(text, shown);
   const { problems, wide } = readWide(file, shown);
   const description: Description = { path, shown, file, wide };
-  const [questions, general] = [await readSet('questions', description), await readSet('general', description)];
-  if (!('questions' in file.values)) problems.push({ where: shown, what: 'has no "questions"', fix: `The file has ${described}.` });
+  const [questions, general] = [
+    await readSet('questions', description),
+    await readSet('general', description),
+  ];
+  if (!('questions' in file.values))
+    problems.push({ where: shown, what: 'has no "questions"', fix: `The file has ${described}.` });
   return {
     questions: questions.questions,
     general: general.questions,
@@ -138,14 +202,31 @@ function parsed(text: string, shown: string): YamlFile {
   }
 }
 
-function readWide({ values, lines, lineAt }: YamlFile, shown: string): { problems: Problem[]; wide: FileWide } {
+function readWide(
+  { values, lines, lineAt }: YamlFile,
+  shown: string,
+): { problems: Problem[]; wide: FileWide } {
   const unknown = Object.keys(values).filter((key) => !keys.includes(key));
-  const problems = unknown.map((key): Problem => ({ where: `${shown}:${lines.get(key)}`, what: `unknown key "${key}"`, fix: `Did you mean "${closest(key, keys)}"? The file has ${described}.` }));
+  const problems = unknown.map((key): Problem => ({
+    where: `${shown}:${lines.get(key)}`,
+    what: `unknown key "${key}"`,
+    fix: `Did you mean "${closest(key, keys)}"? The file has ${described}.`,
+  }));
   const { system, forbidden } = values;
-  if (system !== undefined && typeof system !== 'string') problems.push({ where: `${shown}:${lineAt(['system'])}`, what: '"system" is not text', fix: 'Write the system message in quotes.' });
+  if (system !== undefined && typeof system !== 'string')
+    problems.push({
+      where: `${shown}:${lineAt(['system'])}`,
+      what: '"system" is not text',
+      fix: 'Write the system message in quotes.',
+    });
   const phrases = phraseLists(forbidden, 'forbidden');
-  problems.push(...phrases.faults.map((fault) => ({ where: `${shown}:${lineAt(['forbidden'])}`, ...fault })));
-  return { problems, wide: { forbidden: phrases.lists.flat(), ...(typeof system === 'string' ? { system } : {}) } };
+  problems.push(
+    ...phrases.faults.map((fault) => ({ where: `${shown}:${lineAt(['forbidden'])}`, ...fault })),
+  );
+  return {
+    problems,
+    wide: { forbidden: phrases.lists.flat(), ...(typeof system === 'string' ? { system } : {}) },
+  };
 }
 
 async function readSet(key: 'questions' | 'general', description: Description): Promise<Found> {
@@ -153,17 +234,49 @@ async function readSet(key: 'questions' | 'general', description: Description): 
   const value = file.values[key];
   if (value === undefined || value === null) return { questions: [], problems: [], warnings: [] };
   const paths = typeof value === 'string' ? [value] : value;
-  if (!Array.isArray(paths)) return { questions: [], warnings: [], problems: [{ where: `${shown}:${file.lineAt([key])}`, what: `"${key}" is no list`, fix: 'Write each question as "- question: …", or name a file of questions.' }] };
-  const items = paths.map((item: unknown, i) => (typeof item === 'string' ? readNamed(item, [key, i], description) : readAll([{ where: `${shown}:${file.lineAt([key, i])}`, value: item }], wide)));
+  if (!Array.isArray(paths))
+    return {
+      questions: [],
+      warnings: [],
+      problems: [
+        {
+          where: `${shown}:${file.lineAt([key])}`,
+          what: `"${key}" is no list`,
+          fix: 'Write each question as "- question: …", or name a file of questions.',
+        },
+      ],
+    };
+  const items = paths.map((item: unknown, i) =>
+    typeof item === 'string'
+      ? readNamed(item, [key, i], description)
+      : readAll([{ where: `${shown}:${file.lineAt([key, i])}`, value: item }], wide),
+  );
   return joined(await Promise.all(items));
 }
 
 /** A path in the file is relative to the file. */
-async function readNamed(name: string, keys: readonly (string | number)[], { path, shown, file, wide }: Description): Promise<Found> {
+async function readNamed(
+  name: string,
+  keys: readonly (string | number)[],
+  { path, shown, file, wide }: Description,
+): Promise<Found> {
   const named = isAbsolute(name) ? name : join(dirname(path), name);
-  if (statSync(named, { throwIfNoEntry: false })?.isFile() === true) return readRecordFile(named, wide);
-  const what = /\s/.test(name) ? 'is text, where a question with its answer is wanted' : `there is no file ${named}`;
-  return { questions: [], warnings: [], problems: [{ where: `${shown}:${file.lineAt(keys)}`, what, fix: 'Write "- question: …" with "answer: …" below it, or the path of a file of questions, relative to this file.' }] };
+  if (statSync(named, { throwIfNoEntry: false })?.isFile() === true)
+    return readRecordFile(named, wide);
+  const what = /\s/.test(name)
+    ? 'is text, where a question with its answer is wanted'
+    : `there is no file ${named}`;
+  return {
+    questions: [],
+    warnings: [],
+    problems: [
+      {
+        where: `${shown}:${file.lineAt(keys)}`,
+        what,
+        fix: 'Write "- question: …" with "answer: …" below it, or the path of a file of questions, relative to this file.',
+      },
+    ],
+  };
 }
 
 const joined = (parts: readonly Found[]): Found => ({
@@ -172,9 +285,10 @@ const joined = (parts: readonly Found[]): Found => ({
   warnings: parts.flatMap(({ warnings }) => warnings),
 });
 
-// ---- the same question twice -------------------------------------------------------------------------------------------
+// ---- the same question twice
 
-const identity = (question: Question): string => JSON.stringify([question.prompt, question.prompt.kind === 'text' ? question.expected : '']);
+const identity = (question: Question): string =>
+  JSON.stringify([question.prompt, question.prompt.kind === 'text' ? question.expected : '']);
 
 function repeated(questions: readonly Question[], general: readonly Question[]): Problem[] {
   const first = new Map<string, Question>();
@@ -182,9 +296,19 @@ function repeated(questions: readonly Question[], general: readonly Question[]):
   for (const question of [...questions, ...general]) {
     const before = first.get(identity(question));
     if (before === undefined) first.set(identity(question), question);
-    else twins.push({ where: question.where, what: `asks the same as ${before.where}: ${shortened(askedText(question))}`, fix: 'It counts twice. Ask something else.' });
+    else
+      twins.push({
+        where: question.where,
+        what: `asks the same as ${before.where}: ${shortened(askedText(question))}`,
+        fix: 'It counts twice. Ask something else.',
+      });
   }
-  return twins.length <= 5 ? twins : [...twins.slice(0, 4), { where: 'and', what: `${twins.length - 4} more questions are asked twice` }];
+  return twins.length <= 5
+    ? twins
+    : [
+        ...twins.slice(0, 4),
+        { where: 'and', what: `${twins.length - 4} more questions are asked twice` },
+      ];
 }
 
 const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);

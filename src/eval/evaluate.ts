@@ -1,4 +1,5 @@
-// Base beside adapter over questions that neither was trained on: asks, judges, and gives a verdict.
+// Base beside adapter over questions that neither was trained on: asks, judges, and gives a
+// verdict.
 import { DataError, InternalError, type Problem } from '../errors.ts';
 import type { PhaseEvent, WarningEvent } from '../train/events.ts';
 import { chunks } from '../util/chunks.ts';
@@ -24,9 +25,14 @@ export type EvalEvent = PhaseEvent | WarningEvent | JudgedEvent;
 export type Answering = Pick<OpenModel, 'answerer' | 'names'> & Partial<OpenModel>;
 
 export interface EvaluateOptions {
-  /** Files of base and adapter; or what answers already (`createAnswerer`), which then stays open. */
+  /**
+   * Files of base and adapter; or what answers already (`createAnswerer`), which then stays open.
+   */
   readonly model: ModelFiles | Answering;
-  /** A file of questions; or what was held back from the data (the latter needs files of a model); or questions at hand. */
+  /**
+   * A file of questions; or what was held back from the data (the latter needs files of a model);
+   * or questions at hand.
+   */
   readonly questions: string | HeldOut | EvalSet;
   /** A file of questions about other things, which shows what was lost. */
   readonly general?: string;
@@ -35,80 +41,148 @@ export interface EvaluateOptions {
 }
 
 /**
- * Asks every question without and with the adapter; returns figures, differences and the verdict, or undefined where the
- * signal came before the first answer. Throws, before anything is asked, one DataError with every fault of the questions,
- * CheckpointError for model or adapter, ConfigError for the chat template.
+ * Asks every question without and with the adapter; returns figures, differences and the verdict,
+ * or undefined where the signal came before the first answer. Throws, before anything is asked, one
+ * DataError with every fault of the questions, CheckpointError for model or adapter, ConfigError
+ * for the chat template.
  *
  * At the end of a training run, with the generator that drew its previews:
  *
  *     const answerer = createAnswerer({ generator, tokenizer, template, maxSeqLength });
- *     const result = yield* evaluate({ model: { answerer, names }, questions: config.eval_path, signal });
- *     if (result) for (const [name, content] of evaluationFiles(result)) write(name, content); // eval.html, eval.json
+ *     const result = yield* evaluate({ model: { answerer, names }, questions: config.eval_path,
+ *     signal });
+ *     if (result) for (const [name, content] of evaluationFiles(result)) write(name, content); //
+ *     eval.html, eval.json
  *
- * Its `phase` and `warning` events are those of a training run and may be passed on; a `judged` event carries the answers
- * to one question. Blocks the thread while a token is computed.
+ * Its `phase` and `warning` events are those of a training run and may be passed on; a `judged`
+ * event carries the answers to one question. Blocks the thread while a token is computed.
  */
-export async function* evaluate(options: EvaluateOptions): AsyncGenerator<EvalEvent, EvalResult | undefined> {
+export async function* evaluate(
+  options: EvaluateOptions,
+): AsyncGenerator<EvalEvent, EvalResult | undefined> {
   const { questions, general, signal } = options;
   // The file first: its faults are found in no time.
   const read = typeof questions === 'string' ? await readEvalFile(questions, general) : questions;
-  if (!('answerer' in options.model)) yield { type: 'phase', name: 'loading the model', done: 0, total: 0 };
+  if (!('answerer' in options.model))
+    yield { type: 'phase', name: 'loading the model', done: 0, total: 0 };
   const model: Answering = 'answerer' in options.model ? options.model : openModel(options.model);
   try {
-    const set = typeof questions === 'string' && 'questions' in read ? read : await setOf(read, general, model);
-    for (const problem of [...set.warnings, ...checkQuestions(set, (question) => model.answerer.check?.(question) ?? [])]) yield { type: 'warning', problem };
+    const set =
+      typeof questions === 'string' && 'questions' in read
+        ? read
+        : await setOf(read, general, model);
+    for (const problem of [
+      ...set.warnings,
+      ...checkQuestions(set, (question) => model.answerer.check?.(question) ?? []),
+    ])
+      yield { type: 'warning', problem };
     const names = { ...model.names, questions: set.name ?? 'what was held back from the data' };
-    return yield* judgeSets(set, { answerer: model.answerer, signal, progress: { done: 0, total: set.questions.length + set.general.length } }, names);
+    return yield* judgeSets(
+      set,
+      {
+        answerer: model.answerer,
+        signal,
+        progress: { done: 0, total: set.questions.length + set.general.length },
+      },
+      names,
+    );
   } finally {
     if (model !== options.model) await model.answerer.close?.();
   }
 }
 
-async function setOf(questions: HeldOut | EvalSet, general: string | undefined, model: Answering): Promise<EvalSet> {
+async function setOf(
+  questions: HeldOut | EvalSet,
+  general: string | undefined,
+  model: Answering,
+): Promise<EvalSet> {
   const set = 'questions' in questions ? questions : await heldOut(questions, model);
-  if (set.questions.length === 0) throw new DataError([{ where: 'questions', what: 'nothing was held back to ask about', fix: 'Raise the share, or name a file of questions.' }]);
+  if (set.questions.length === 0)
+    throw new DataError([
+      {
+        where: 'questions',
+        what: 'nothing was held back to ask about',
+        fix: 'Raise the share, or name a file of questions.',
+      },
+    ]);
   if (general === undefined) return set;
   const other = await readEvalFile(general);
-  return { ...set, general: [...set.general, ...other.questions, ...other.general], warnings: [...set.warnings, ...other.warnings] };
+  return {
+    ...set,
+    general: [...set.general, ...other.questions, ...other.general],
+    warnings: [...set.warnings, ...other.warnings],
+  };
 }
 
 function heldOut(questions: HeldOut, { reading }: Answering): Promise<EvalSet> {
   if (reading !== undefined) return heldOutSet(questions, reading);
-  throw new InternalError('how the data is read is not known: give `reading`, or heldOutQuestions(data.validation)');
+  throw new InternalError(
+    'how the data is read is not known: give `reading`, or heldOutQuestions(data.validation)',
+  );
 }
 
-/** What the model cannot be asked is an error before anything is asked; what is asked with a loss is returned. */
-export function checkQuestions({ questions, general }: EvalSet, check: (question: Question) => readonly CheckFinding[]): readonly Problem[] {
+/**
+ * What the model cannot be asked is an error before anything is asked; what is asked with a loss is
+ * returned.
+ */
+export function checkQuestions(
+  { questions, general }: EvalSet,
+  check: (question: Question) => readonly CheckFinding[],
+): readonly Problem[] {
   const found = [...questions, ...general].flatMap(check);
   const errors = found.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) throw new DataError(errors);
   return found;
 }
 
-// ---- asking ------------------------------------------------------------------------------------------------------------
+// ---- asking
 
 interface Work extends Pick<EvaluateOptions, 'signal'> {
   readonly answerer: Answerer;
   readonly progress: { done: number; readonly total: number };
 }
 
-async function* judgeSets(set: EvalSet, work: Work, names: EvalResult['names']): AsyncGenerator<EvalEvent, EvalResult | undefined> {
+async function* judgeSets(
+  set: EvalSet,
+  work: Work,
+  names: EvalResult['names'],
+): AsyncGenerator<EvalEvent, EvalResult | undefined> {
   const questions = yield* judgeAll('questions', set.questions, work);
   const general = yield* judgeAll('general', set.general, work);
   if (questions.length === 0) return undefined;
-  const results = { questions: setResult(questions), ...(general.length === 0 ? {} : { general: setResult(general, true) }) };
+  const results = {
+    questions: setResult(questions),
+    ...(general.length === 0 ? {} : { general: setResult(general, true) }),
+  };
   const { done, total } = work.progress;
   const stopped = done < total ? { done, of: total } : undefined;
-  return { verdict: verdictOf(results.questions, results.general, stopped), names, ...(stopped && { stopped }), ...results };
+  return {
+    verdict: verdictOf(results.questions, results.general, stopped),
+    names,
+    ...(stopped && { stopped }),
+    ...results,
+  };
 }
 
-async function* judgeAll(set: JudgedEvent['set'], questions: readonly Question[], { answerer, signal, progress }: Work): AsyncGenerator<EvalEvent, JudgedQuestion[]> {
+async function* judgeAll(
+  set: JudgedEvent['set'],
+  questions: readonly Question[],
+  { answerer, signal, progress }: Work,
+): AsyncGenerator<EvalEvent, JudgedQuestion[]> {
   const all: JudgedQuestion[] = [];
-  const phase = (): PhaseEvent => ({ type: 'phase', name: 'asking without and with the adapter', done: progress.done, total: progress.total });
+  const phase = (): PhaseEvent => ({
+    type: 'phase',
+    name: 'asking without and with the adapter',
+    done: progress.done,
+    total: progress.total,
+  });
   for (const group of chunks(questions, answerer.together ?? 1)) {
     if (signal?.aborted === true) break;
     yield phase();
-    const [base, adapter] = [await judge(answerer, group, false), await judge(answerer, group, true)];
+    const [base, adapter] = [
+      await judge(answerer, group, false),
+      await judge(answerer, group, true),
+    ];
     const judged = group.map((question, i) => ({ question, base: base[i], adapter: adapter[i] }));
     all.push(...judged);
     progress.done += group.length;
@@ -118,13 +192,20 @@ async function* judgeAll(set: JudgedEvent['set'], questions: readonly Question[]
   return all;
 }
 
-async function judge(answerer: Answerer, questions: readonly Question[], adapter: boolean): Promise<Judged[]> {
+async function judge(
+  answerer: Answerer,
+  questions: readonly Question[],
+  adapter: boolean,
+): Promise<Judged[]> {
   const likelihoods = await answerer.likelihoods(questions, adapter);
   const asked = questions.filter(({ prompt }) => prompt.kind !== 'text');
   const said = await answerer.answers(asked, adapter);
   const answers = new Map(asked.map((question, i) => [question, said[i]]));
   return questions.map((question, i) => {
     const [answer, likelihood] = [answers.get(question), likelihoods[i]];
-    return { ...(answer === undefined ? {} : { answer, ...mark(answer, question) }), ...(likelihood === undefined ? {} : { likelihood }) };
+    return {
+      ...(answer === undefined ? {} : { answer, ...mark(answer, question) }),
+      ...(likelihood === undefined ? {} : { likelihood }),
+    };
   });
 }

@@ -20,24 +20,72 @@ interface Figure {
 
 const share = (value: number): string => `${Math.round(value * 100)} %`;
 const tally = ({ done, of }: Tally): string => `${done} of ${of}`;
-const ratio = (value: Tally | undefined): number => (value === undefined ? 0 : value.done / value.of);
-const optional = <T>(value: T | undefined, text: (value: T) => string): string | undefined => (value === undefined ? undefined : text(value));
+const ratio = (value: Tally | undefined): number =>
+  value === undefined ? 0 : value.done / value.of;
+const optional = <T>(value: T | undefined, text: (value: T) => string): string | undefined =>
+  value === undefined ? undefined : text(value);
 
-export const perplexityText = (value: number): string => (value < 100 ? value.toPrecision(3) : value < 1e6 ? Math.round(value).toLocaleString('en-US') : value.toExponential(1));
+export const perplexityText = (value: number): string =>
+  value < 100
+    ? value.toPrecision(3)
+    : value < 1e6
+      ? Math.round(value).toLocaleString('en-US')
+      : value.toExponential(1);
 
 const figures: readonly Figure[] = [
-  { name: 'score', meaning: 'of 100: the mean of words shared and facts held; 0 with a forbidden phrase', text: ({ score }) => optional(score, (value) => String(Math.round(value * 100))), height: ({ score = 0 }) => score },
-  { name: 'facts held', meaning: 'required facts that the answers have', text: ({ facts }) => optional(facts, tally), height: ({ facts }) => ratio(facts) },
-  { name: 'nothing forbidden', meaning: 'answers without a forbidden phrase', text: ({ clean }) => optional(clean, tally), height: ({ clean }) => ratio(clean) },
-  { name: 'as expected', meaning: 'answers that are the expected one, word for word', text: ({ exact }) => optional(exact, tally), height: ({ exact }) => ratio(exact) },
-  { name: 'words shared', meaning: 'overlap with the expected answers (F1; signs in Chinese)', text: ({ overlap }) => optional(overlap, share), height: ({ overlap = 0 }) => overlap },
-  { name: 'perplexity', meaning: 'of the expected answers: how surprised the model is by them; lower is better, 1 the least', text: ({ perplexity }) => optional(perplexity, perplexityText), height: ({ perplexity = 1 }) => -Math.log(perplexity) },
+  {
+    name: 'score',
+    meaning: 'of 100: the mean of words shared and facts held; 0 with a forbidden phrase',
+    text: ({ score }) => optional(score, (value) => String(Math.round(value * 100))),
+    height: ({ score = 0 }) => score,
+  },
+  {
+    name: 'facts held',
+    meaning: 'required facts that the answers have',
+    text: ({ facts }) => optional(facts, tally),
+    height: ({ facts }) => ratio(facts),
+  },
+  {
+    name: 'nothing forbidden',
+    meaning: 'answers without a forbidden phrase',
+    text: ({ clean }) => optional(clean, tally),
+    height: ({ clean }) => ratio(clean),
+  },
+  {
+    name: 'as expected',
+    meaning: 'answers that are the expected one, word for word',
+    text: ({ exact }) => optional(exact, tally),
+    height: ({ exact }) => ratio(exact),
+  },
+  {
+    name: 'words shared',
+    meaning: 'overlap with the expected answers (F1; signs in Chinese)',
+    text: ({ overlap }) => optional(overlap, share),
+    height: ({ overlap = 0 }) => overlap,
+  },
+  {
+    name: 'perplexity',
+    meaning:
+      'of the expected answers: how surprised the model is by them; lower is better, 1 the least',
+    text: ({ perplexity }) => optional(perplexity, perplexityText),
+    height: ({ perplexity = 1 }) => -Math.log(perplexity),
+  },
 ];
 
 /** A row for each figure that the set has. */
 export function figureRows({ base, adapter }: SetResult): FigureRow[] {
   return figures.flatMap(({ name, meaning, text, height }) => {
     const [before, after] = [text(base), text(adapter)];
-    return before === undefined || after === undefined ? [] : [{ name, meaning, base: before, adapter: after, gain: before === after ? 0 : height(adapter) - height(base) }];
+    return before === undefined || after === undefined
+      ? []
+      : [
+          {
+            name,
+            meaning,
+            base: before,
+            adapter: after,
+            gain: before === after ? 0 : height(adapter) - height(base),
+          },
+        ];
   });
 }

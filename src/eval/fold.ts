@@ -1,4 +1,5 @@
-// Text as it is compared: without regard to case, width of signs, kinds of spaces and quotation marks; each sign knows where it came from.
+// Text as it is compared: without regard to case, width of signs, kinds of spaces and quotation
+// marks; each sign knows where it came from.
 
 export interface Folded {
   readonly text: string;
@@ -15,19 +16,43 @@ export interface Place {
 }
 
 /** Signs of scripts that write no spaces between words. */
-const spaceless = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\u30fc]/u;
+const spaceless =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\u30fc]/u;
 const east = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\u30fc\u3001-\u303f]/u;
 
-const alike: Readonly<Record<string, string>> = { '‘': "'", '’': "'", 'ʼ': "'", '´': "'", '`': "'", '“': '"', '”': '"', '„': '"', '«': '"', '»': '"', '‐': '-', '‑': '-', '‒': '-', '–': '-', '—': '-', '−': '-' };
+const alike: Readonly<Record<string, string>> = {
+  '‘': "'",
+  '’': "'",
+  ʼ: "'",
+  '´': "'",
+  '`': "'",
+  '“': '"',
+  '”': '"',
+  '„': '"',
+  '«': '"',
+  '»': '"',
+  '‐': '-',
+  '‑': '-',
+  '‒': '-',
+  '–': '-',
+  '—': '-',
+  '−': '-',
+};
 
-/** One sign: compatibility form (full width becomes half width), small letters, one kind of quotation mark, dash and space; '' for what cannot be seen. */
+/**
+ * One sign: compatibility form (full width becomes half width), small letters, one kind of
+ * quotation mark, dash and space; '' for what cannot be seen.
+ */
 function foldSign(sign: string): string {
   const same = alike[sign] ?? sign.normalize('NFKC').toLowerCase();
   if (/^\s+$/u.test(same)) return ' ';
   return /^[\p{Cf}\p{Cc}]$/u.test(same) ? '' : same;
 }
 
-/** `１，０００ ㎝  von` as `1000 cm von`. Spaces beside Chinese and Japanese signs, and commas that group digits, are left out. */
+/**
+ * `１，０００ ㎝ von` as `1000 cm von`. Spaces beside Chinese and Japanese signs, and commas that group
+ * digits, are left out.
+ */
 export function fold(text: string): Folded {
   const source = text.normalize('NFC');
   const units: { sign: string; at: number }[] = [];
@@ -37,7 +62,14 @@ export function fold(text: string): Folded {
     at += sign.length;
   }
   const kept = withoutGroups(withoutSpaces(units));
-  return { text: kept.map(({ sign }) => sign).join(''), at: [...kept.flatMap(({ sign, at: from }) => Array.from({ length: sign.length }, () => from)), at], source };
+  return {
+    text: kept.map(({ sign }) => sign).join(''),
+    at: [
+      ...kept.flatMap(({ sign, at: from }) => Array.from({ length: sign.length }, () => from)),
+      at,
+    ],
+    source,
+  };
 }
 
 interface Unit {
@@ -49,7 +81,13 @@ function withoutSpaces(units: readonly Unit[]): Unit[] {
   const kept: Unit[] = [];
   units.forEach((unit, i) => {
     const [before, after] = [kept.at(-1)?.sign, units[i + 1]?.sign];
-    const idle = unit.sign === ' ' && (before === undefined || after === undefined || after === ' ' || east.test(after) || endsEast(kept));
+    const idle =
+      unit.sign === ' ' &&
+      (before === undefined ||
+        after === undefined ||
+        after === ' ' ||
+        east.test(after) ||
+        endsEast(kept));
     if (!idle) kept.push(unit);
   });
   while (kept.at(-1)?.sign === ' ') kept.pop();
@@ -57,20 +95,27 @@ function withoutSpaces(units: readonly Unit[]): Unit[] {
 }
 
 /** Ends with an Eastern sign, or with one and a punctuation mark. */
-const endsEast = (units: readonly Unit[]): boolean => east.test(units.at(-1)?.sign ?? '') || (/^[,;:!?)]$/.test(units.at(-1)?.sign ?? '') && east.test(units.at(-2)?.sign ?? ''));
+const endsEast = (units: readonly Unit[]): boolean =>
+  east.test(units.at(-1)?.sign ?? '') ||
+  (/^[,;:!?)]$/.test(units.at(-1)?.sign ?? '') && east.test(units.at(-2)?.sign ?? ''));
 
 const digit = /^\p{Nd}$/u;
 const isDigit = (unit: Unit | undefined): boolean => unit !== undefined && digit.test(unit.sign);
 
 /** Without the comma of 1,000. */
 function withoutGroups(units: readonly Unit[]): Unit[] {
-  const groups = (i: number): boolean => units[i].sign === ',' && isDigit(units[i - 1]) && [1, 2, 3].every((n) => isDigit(units[i + n])) && !isDigit(units[i + 4]);
+  const groups = (i: number): boolean =>
+    units[i].sign === ',' &&
+    isDigit(units[i - 1]) &&
+    [1, 2, 3].every((n) => isDigit(units[i + n])) &&
+    !isDigit(units[i + 4]);
   return units.filter((_, i) => !groups(i));
 }
 
 /**
- * Where `phrase` stands in the text. A word must begin where the phrase begins (art is not in party, refund is in refunds),
- * and a number must be the whole number (3 is not in 13 or 3.5). In scripts without spaces any place counts.
+ * Where `phrase` stands in the text. A word must begin where the phrase begins (art is not in
+ * party, refund is in refunds), and a number must be the whole number (3 is not in 13 or 3.5). In
+ * scripts without spaces any place counts.
  */
 export function find({ text, at }: Folded, phrase: string): Place[] {
   const wanted = fold(phrase).text;
@@ -78,7 +123,8 @@ export function find({ text, at }: Folded, phrase: string): Place[] {
   if (wanted === '') return places;
   for (let i = text.indexOf(wanted); i >= 0; i = text.indexOf(wanted, i + 1)) {
     const end = i + wanted.length;
-    if (startsWell(text, i) && endsWell(text, end)) places.push({ start: at[i], end: endOf(at, end) });
+    if (startsWell(text, i) && endsWell(text, end))
+      places.push({ start: at[i], end: endOf(at, end) });
   }
   return places;
 }
@@ -95,22 +141,30 @@ const plainLetter = (sign: string): boolean => letter.test(sign) && !spaceless.t
 const numeral = /^[〇零一二两三四五六七八九十百千万亿]$/u;
 const unit = /^[十百千万亿]$/u;
 /** 十 and 三 make 十三; a phrase that begins with 万 or 千 means the unit of any number. */
-const makesNumber = (left: string, right: string): boolean => numeral.test(left) && numeral.test(right) && (unit.test(left) || right === '十');
+const makesNumber = (left: string, right: string): boolean =>
+  numeral.test(left) && numeral.test(right) && (unit.test(left) || right === '十');
 
 function startsWell(text: string, start: number): boolean {
   const [before, first] = [text[start - 1] ?? ' ', text[start]];
   if (makesNumber(before, first)) return false;
-  if (digit.test(first)) return !digit.test(before) && !(/[.,]/.test(before) && digit.test(text[start - 2] ?? ''));
+  if (digit.test(first))
+    return !digit.test(before) && !(/[.,]/.test(before) && digit.test(text[start - 2] ?? ''));
   return !(plainLetter(first) && plainLetter(before));
 }
 
 function endsWell(text: string, end: number): boolean {
   const [last, after] = [text[end - 1], text[end] ?? ' '];
   if (makesNumber(last, after) || (numeral.test(last) && unit.test(after))) return false;
-  return !digit.test(last) || !(digit.test(after) || (/[.,]/.test(after) && digit.test(text[end + 1] ?? '')));
+  return (
+    !digit.test(last) ||
+    !(digit.test(after) || (/[.,]/.test(after) && digit.test(text[end + 1] ?? '')))
+  );
 }
 
-/** Words in small letters, numbers, and single signs of scripts without spaces; punctuation is left out. */
+/**
+ * Words in small letters, numbers, and single signs of scripts without spaces; punctuation is left
+ * out.
+ */
 export function tokensOf(text: string): string[] {
   const runs = fold(text).text.match(/[\p{L}\p{M}\p{N}]+(?:['.][\p{L}\p{N}]+)*/gu) ?? [];
   return runs.flatMap((run) => (spaceless.test(run) ? divided(run) : [run]));

@@ -1,4 +1,5 @@
-// Questions from training data: the part that training holds back, each conversation asked up to its last answer.
+// Questions from training data: the part that training holds back, each conversation asked up to
+// its last answer.
 import { textSources } from '../dataset/text/configured.ts';
 import { prepareTextData } from '../dataset/text/prepare.ts';
 import type { TextSource } from '../dataset/text/read.ts';
@@ -20,9 +21,24 @@ export interface HeldOut {
 }
 
 /** Throws DataError as training does. */
-export async function heldOutSet({ sources: named, validationSources: held = [], share, seed }: HeldOut, { tokenizer, template, maxSeqLength }: Reading): Promise<EvalSet> {
-  const { sources, validationSources } = textSources({ train_data: named.map(({ path, weight = 1 }) => ({ path, weight })), validation_data: held.map(({ path }) => path), validation_split: share });
-  const { validation, warnings } = await prepareTextData({ sources, validationSources, validationShare: share, seed, tokenizer, template, maxSeqLength });
+export async function heldOutSet(
+  { sources: named, validationSources: held = [], share, seed }: HeldOut,
+  { tokenizer, template, maxSeqLength }: Reading,
+): Promise<EvalSet> {
+  const { sources, validationSources } = textSources({
+    train_data: named.map(({ path, weight = 1 }) => ({ path, weight })),
+    validation_data: held.map(({ path }) => path),
+    validation_split: share,
+  });
+  const { validation, warnings } = await prepareTextData({
+    sources,
+    validationSources,
+    validationShare: share,
+    seed,
+    tokenizer,
+    template,
+    maxSeqLength,
+  });
   return { questions: heldOutQuestions(validation), general: [], warnings };
 }
 
@@ -33,8 +49,18 @@ export function heldOutQuestions(validation: readonly Pick<Sequence, 'sample'>[]
 
 function asQuestion({ where, content }: TextSample): Question {
   const common = { where, facts: [], forbidden: [] };
-  if (content.kind === 'text') return { ...common, prompt: { kind: 'text' }, expected: content.text };
-  if (content.kind === 'completion') return { ...common, prompt: { kind: 'completion', text: content.prompt }, expected: content.completion };
+  if (content.kind === 'text')
+    return { ...common, prompt: { kind: 'text' }, expected: content.text };
+  if (content.kind === 'completion')
+    return {
+      ...common,
+      prompt: { kind: 'completion', text: content.prompt },
+      expected: content.completion,
+    };
   const last = content.messages[content.messages.length - 1];
-  return { ...common, prompt: { kind: 'chat', messages: content.messages.slice(0, -1) }, expected: last.content };
+  return {
+    ...common,
+    prompt: { kind: 'chat', messages: content.messages.slice(0, -1) },
+    expected: last.content,
+  };
 }

@@ -5,7 +5,13 @@ import { find, fold, tokensOf } from './fold.ts';
 import { highlights, mark } from './marks.ts';
 import type { Question } from './questions.ts';
 
-const question = (fields: Partial<Question>): Question => ({ where: 'q.yaml:1', prompt: { kind: 'completion', text: '?' }, facts: [], forbidden: [], ...fields });
+const question = (fields: Partial<Question>): Question => ({
+  where: 'q.yaml:1',
+  prompt: { kind: 'completion', text: '?' },
+  facts: [],
+  forbidden: [],
+  ...fields,
+});
 const has = (text: string, phrase: string): boolean => find(fold(text), phrase).length > 0;
 
 test('case, width, spaces, quotation marks and dashes do not count', () => {
@@ -35,14 +41,47 @@ test('Chinese: full-width signs, spaces anywhere, no borders of words', () => {
 });
 
 test('Chinese numbers are whole numbers', () => {
-  for (const [text, phrase] of [['十三天内', '三天'], ['二十五天', '二十'], ['三十天', '十天'], ['三十天', '三'], ['一百万', '一百']]) assert.ok(!has(text, phrase), `${phrase} in ${text}`);
-  for (const [text, phrase] of [['三天内', '三天'], ['在二十天内', '二十'], ['共三十天', '三十天'], ['三万元', '万元'], ['周一一定', '周一'], ['二〇二五年', '五年']]) assert.ok(has(text, phrase), `${phrase} in ${text}`);
+  for (const [text, phrase] of [
+    ['十三天内', '三天'],
+    ['二十五天', '二十'],
+    ['三十天', '十天'],
+    ['三十天', '三'],
+    ['一百万', '一百'],
+  ])
+    assert.ok(!has(text, phrase), `${phrase} in ${text}`);
+  for (const [text, phrase] of [
+    ['三天内', '三天'],
+    ['在二十天内', '二十'],
+    ['共三十天', '三十天'],
+    ['三万元', '万元'],
+    ['周一一定', '周一'],
+    ['二〇二五年', '五年'],
+  ])
+    assert.ok(has(text, phrase), `${phrase} in ${text}`);
 });
 
 test('marks: exact, overlap, facts in one of several wordings, forbidden phrases', () => {
-  const asked = question({ expected: 'You have 30 days.', facts: [['30 days', 'a month'], ['free']], forbidden: ['sorry'] });
-  assert.deepEqual(mark('you have  30 DAYS', asked), { exact: true, overlap: 1, facts: [true, false], forbidden: [], guarded: true, score: 0.75 });
-  assert.deepEqual(mark('<think>sorry?</think>A month, free.', asked), { exact: false, overlap: 0, facts: [true, true], forbidden: [], guarded: true, score: 0.5 });
+  const asked = question({
+    expected: 'You have 30 days.',
+    facts: [['30 days', 'a month'], ['free']],
+    forbidden: ['sorry'],
+  });
+  assert.deepEqual(mark('you have  30 DAYS', asked), {
+    exact: true,
+    overlap: 1,
+    facts: [true, false],
+    forbidden: [],
+    guarded: true,
+    score: 0.75,
+  });
+  assert.deepEqual(mark('<think>sorry?</think>A month, free.', asked), {
+    exact: false,
+    overlap: 0,
+    facts: [true, true],
+    forbidden: [],
+    guarded: true,
+    score: 0.5,
+  });
   assert.equal(mark('Sorry, you have 30 days, free.', asked).score, 0);
   assert.deepEqual(mark('Nothing', question({})), { facts: [], forbidden: [], guarded: false });
   assert.equal(mark('', asked).score, 0);
@@ -55,6 +94,16 @@ test('overlap by signs in Chinese', () => {
 });
 
 test('highlights are places in the answer itself', () => {
-  const { text, places } = highlights('Ｗithin ３０ days — SORRY, 30 days.', question({ facts: [['30 days']], forbidden: ['sorry'] }));
-  assert.deepEqual(places.map(({ start, end, kind }) => [text.slice(start, end), kind]), [['３０ days', 'fact'], ['SORRY', 'forbidden'], ['30 days', 'fact']]);
+  const { text, places } = highlights(
+    'Ｗithin ３０ days — SORRY, 30 days.',
+    question({ facts: [['30 days']], forbidden: ['sorry'] }),
+  );
+  assert.deepEqual(
+    places.map(({ start, end, kind }) => [text.slice(start, end), kind]),
+    [
+      ['３０ days', 'fact'],
+      ['SORRY', 'forbidden'],
+      ['30 days', 'fact'],
+    ],
+  );
 });

@@ -16,7 +16,10 @@ import { readTextTokenizer, type TextTokenizer } from '../tokenizer/text.ts';
 import { type Answerer, createAnswerer } from './answerer.ts';
 
 export interface ModelFiles {
-  /** A Hugging Face folder. By default the one that adapter_config.json names, where it is on this machine. */
+  /**
+   * A Hugging Face folder. By default the one that adapter_config.json names, where it is on this
+   * machine.
+   */
   readonly baseModel?: string;
   /** A PEFT folder, or its adapter_model.safetensors. */
   readonly adapter: string;
@@ -41,7 +44,10 @@ export interface OpenModel {
   readonly names: { readonly base: string; readonly adapter: string };
 }
 
-/** Maps the base, reads the adapter. Throws CheckpointError where they are no base and adapter, or do not belong together. */
+/**
+ * Maps the base, reads the adapter. Throws CheckpointError where they are no base and adapter, or
+ * do not belong together.
+ */
 export function openModel(files: ModelFiles): OpenModel {
   const folder = adapterFolder(files.adapter);
   const lora = readPeftFolder(folder);
@@ -51,33 +57,70 @@ export function openModel(files: ModelFiles): OpenModel {
   const tokenizer = readTextTokenizer(model.path);
   const template = chatTemplate(tokenizer, files.chatTemplate);
   const maxSeqLength = Math.min(files.maxSeqLength ?? 2048, windowOf(model.config));
-  const generator = createTextGenerator({ model, tokenizer, chatTemplate: files.chatTemplate, ...adapterOf(lora), threads: files.threads });
-  const answerer = createAnswerer({ generator, tokenizer, template, maxSeqLength, maxNewTokens: files.maxNewTokens });
-  return { answerer, reading: { tokenizer, template, maxSeqLength }, names: { base: basename(model.path), adapter: basename(resolve(folder)) } };
+  const generator = createTextGenerator({
+    model,
+    tokenizer,
+    chatTemplate: files.chatTemplate,
+    ...adapterOf(lora),
+    threads: files.threads,
+  });
+  const answerer = createAnswerer({
+    generator,
+    tokenizer,
+    template,
+    maxSeqLength,
+    maxNewTokens: files.maxNewTokens,
+  });
+  return {
+    answerer,
+    reading: { tokenizer, template, maxSeqLength },
+    names: { base: basename(model.path), adapter: basename(resolve(folder)) },
+  };
 }
 
 function adapterFolder(path: string): string {
   const source = exportSource(path);
   if (source.kind === 'adapter') return source.folder;
-  const what = source.kind === 'model' ? 'is a whole model, not an adapter' : 'is an adapter for pictures; only language models are asked questions';
-  throw new CheckpointError([{ where: path, what, fix: 'Name the folder of an adapter, with adapter_config.json.' }]);
+  const what =
+    source.kind === 'model'
+      ? 'is a whole model, not an adapter'
+      : 'is an adapter for pictures; only language models are asked questions';
+  throw new CheckpointError([
+    { where: path, what, fix: 'Name the folder of an adapter, with adapter_config.json.' },
+  ]);
 }
 
-/** The generator's modules, their alpha such that alpha / rank is the adapter's scale (rsLoRA too), and their weights. */
+/**
+ * The generator's modules, their alpha such that alpha / rank is the adapter's scale (rsLoRA too),
+ * and their weights.
+ */
 export function adapterOf({ modules, rslora }: LanguageLora) {
-  const weights = modules.flatMap(({ path, down, up }): [string, Tensor][] => [[`${path}.lora_down.weight`, toFloat32(down)], [`${path}.lora_up.weight`, toFloat32(up)]]);
+  const weights = modules.flatMap(({ path, down, up }): [string, Tensor][] => [
+    [`${path}.lora_down.weight`, toFloat32(down)],
+    [`${path}.lora_up.weight`, toFloat32(up)],
+  ]);
   return {
-    modules: modules.map((module) => ({ path: module.path, rank: module.down.shape[0], alpha: loraScale(module, rslora) * module.down.shape[0] })),
+    modules: modules.map((module) => ({
+      path: module.path,
+      rank: module.down.shape[0],
+      alpha: loraScale(module, rslora) * module.down.shape[0],
+    })),
     loraWeights: new Map(weights),
   };
 }
 
-function mismatches({ modules }: LanguageLora, { weights, path: base }: LanguageModelWeights): Problem[] {
+function mismatches(
+  { modules }: LanguageLora,
+  { weights, path: base }: LanguageModelWeights,
+): Problem[] {
   return modules.flatMap(({ path, down, up }): Problem[] => {
     const shape = weights.get(`${path}.weight`)?.shape;
     const wanted = [up.shape[0], down.shape[1]];
     if (shape !== undefined && shape.join() === wanted.join()) return [];
-    const what = shape === undefined ? 'the base has no such layer' : `the adapter is for a layer [${wanted.join(', ')}], the base has [${shape.join(', ')}]`;
+    const what =
+      shape === undefined
+        ? 'the base has no such layer'
+        : `the adapter is for a layer [${wanted.join(', ')}], the base has [${shape.join(', ')}]`;
     return [{ where: path, what, fix: `The adapter belongs to another base than ${base}.` }];
   });
 }

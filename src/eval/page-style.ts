@@ -1,4 +1,5 @@
-// The look of the evaluation's page: one column on a phone, two answers side by side where there is room, light and dark.
+// The look of the evaluation's page: one column on a phone, two answers side by side where there is
+// room, light and dark.
 
 export const pageStyle = `
 :root { color-scheme: light dark; --ground: #f6f5f2; --card: #fff; --ink: #1d1c1a; --quiet: #6a6762; --line: #dedbd4;
@@ -52,7 +53,8 @@ export const filterRules = (set: string, kinds: readonly string[]): string =>
   kinds
     .map((kind) => {
       const id = `${set}-${kind}`;
-      const hide = kind === 'all' ? '' : `#${id}:checked ~ .card:not(.is-${kind}) { display: none; }\n`;
+      const hide =
+        kind === 'all' ? '' : `#${id}:checked ~ .card:not(.is-${kind}) { display: none; }\n`;
       return `${hide}#${id}:checked ~ .filters label[for="${id}"] { background: var(--ink); color: var(--ground); border-color: var(--ink); }\n#${id}:focus-visible ~ .filters label[for="${id}"] { outline: 2px solid currentColor; outline-offset: 2px; }`;
     })
     .join('\n');

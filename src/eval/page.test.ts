@@ -1,4 +1,5 @@
-// The page: nothing that a model or a file says becomes markup, and every card has what its question asks for.
+// The page: nothing that a model or a file says becomes markup, and every card has what its
+// question asks for.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mark } from './marks.ts';
@@ -12,15 +13,36 @@ const evil = `<script>alert('&')</script>"\u202e\x1b[2J`;
 
 function judged(question: Question, base: string, adapter: string): JudgedQuestion {
   const likelihood = { logProbability: -3, tokens: 3 };
-  return { question, base: { answer: base, ...mark(base, question), likelihood }, adapter: { answer: adapter, ...mark(adapter, question), likelihood } };
+  return {
+    question,
+    base: { answer: base, ...mark(base, question), likelihood },
+    adapter: { answer: adapter, ...mark(adapter, question), likelihood },
+  };
 }
 
 function resultOf(questions: readonly JudgedQuestion[]): EvalResult {
   const set = setResult(questions);
-  return { verdict: verdictOf(set, undefined), names: { base: evil, adapter: evil, questions: evil }, questions: set };
+  return {
+    verdict: verdictOf(set, undefined),
+    names: { base: evil, adapter: evil, questions: evil },
+    questions: set,
+  };
 }
 
-const question: Question = { where: `${evil}:1`, topic: evil, prompt: { kind: 'chat', messages: [{ role: 'system', content: evil }, { role: 'user', content: evil }] }, expected: evil, facts: [[evil], ['24 个月']], forbidden: ['<b>'] };
+const question: Question = {
+  where: `${evil}:1`,
+  topic: evil,
+  prompt: {
+    kind: 'chat',
+    messages: [
+      { role: 'system', content: evil },
+      { role: 'user', content: evil },
+    ],
+  },
+  expected: evil,
+  facts: [[evil], ['24 个月']],
+  forbidden: ['<b>'],
+};
 
 test('what is said cannot become markup, turn the line, or reach a terminal', () => {
   const page = evaluationPage(resultOf([judged(question, evil, '<b>24个月')]));
@@ -30,16 +52,31 @@ test('what is said cannot become markup, turn the line, or reach a terminal', ()
 });
 
 test('facts and forbidden phrases are marked, what lacks is listed', () => {
-  const page = evaluationPage(resultOf([judged({ ...question, facts: [['24个月'], ['发票']] }, '保修期１２个月', '<b>保修期 24 个月')]));
-  assert.match(page, /<mark class="forbidden">&lt;b&gt;<\/mark>保修期 <mark class="fact">24 个月<\/mark>/);
+  const page = evaluationPage(
+    resultOf([
+      judged({ ...question, facts: [['24个月'], ['发票']] }, '保修期１２个月', '<b>保修期 24 个月'),
+    ]),
+  );
+  assert.match(
+    page,
+    /<mark class="forbidden">&lt;b&gt;<\/mark>保修期 <mark class="fact">24 个月<\/mark>/,
+  );
   assert.match(page, /lacks “发票”/);
   assert.match(page, /forbidden: “&lt;b&gt;”/);
 });
 
 test('cards can be chosen by kind, without a script', () => {
   const asked: Question = { ...question, expected: 'yes', facts: [], forbidden: [] };
-  const page = evaluationPage(resultOf([judged(asked, 'no', 'yes'), judged(asked, 'yes', 'no'), judged(asked, 'yes', 'yes')]));
-  assert.deepEqual([...page.matchAll(/<label for="questions-\w+">([^<]+)</g)].map((match) => match[1]), ['All 3', 'Better 1', 'Same 1', 'Worse 1']);
-  assert.deepEqual([...page.matchAll(/<article class="card is-(\w+)"/g)].map((match) => match[1]), ['better', 'worse', 'same']);
+  const page = evaluationPage(
+    resultOf([judged(asked, 'no', 'yes'), judged(asked, 'yes', 'no'), judged(asked, 'yes', 'yes')]),
+  );
+  assert.deepEqual(
+    [...page.matchAll(/<label for="questions-\w+">([^<]+)</g)].map((match) => match[1]),
+    ['All 3', 'Better 1', 'Same 1', 'Worse 1'],
+  );
+  assert.deepEqual(
+    [...page.matchAll(/<article class="card is-(\w+)"/g)].map((match) => match[1]),
+    ['better', 'worse', 'same'],
+  );
   assert.match(page, /#questions-worse:checked ~ \.card:not\(\.is-worse\)/);
 });

@@ -6,16 +6,39 @@ import { askedText, type Question } from './questions.ts';
 import type { EvalResult, Judged, JudgedQuestion, SetResult, VerdictKind } from './result.ts';
 import { perToken } from './totals.ts';
 
-const signs: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-/** Text as HTML shows it. Signs that would turn the direction of what follows, or cannot be seen, are shown as � . */
-export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (sign) => signs[sign]).replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+const signs: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+/**
+ * Text as HTML shows it. Signs that would turn the direction of what follows, or cannot be seen,
+ * are shown as � .
+ */
+export const escapeHtml = (text: string): string =>
+  text
+    .replace(/[&<>"']/g, (sign) => signs[sign])
+    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 
-const colours: Readonly<Record<VerdictKind, string>> = { better: 'better', same: 'same', worse: 'worse', forgot: 'forgot', 'too few questions': 'unclear' };
+const colours: Readonly<Record<VerdictKind, string>> = {
+  better: 'better',
+  same: 'same',
+  worse: 'worse',
+  forgot: 'forgot',
+  'too few questions': 'unclear',
+};
 
 /** The page; it asks the network for nothing and runs no script. */
 export function evaluationPage(result: EvalResult): string {
   const { verdict, names, questions, general } = result;
-  const sets = [setSection('questions', 'The questions', questions), ...(general === undefined ? [] : [setSection('general', 'The general set: what was there before', general)])];
+  const sets = [
+    setSection('questions', 'The questions', questions),
+    ...(general === undefined
+      ? []
+      : [setSection('general', 'The general set: what was there before', general)]),
+  ];
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -37,7 +60,7 @@ ${sets.map(({ html }) => html).join('\n')}
 `;
 }
 
-// ---- a set -------------------------------------------------------------------------------------------------------------
+// ---- a set
 
 const kindNames = { all: 'All', better: 'Better', same: 'Same', worse: 'Worse' } as const;
 type CardKind = Exclude<keyof typeof kindNames, 'all'>;
@@ -46,8 +69,14 @@ const cardKinds: readonly CardKind[] = ['better', 'same', 'worse'];
 function setSection(id: string, title: string, set: SetResult): { html: string; rules: string } {
   const kinds = set.questions.map(kindOf);
   const shown = ['all' as const, ...cardKinds.filter((kind) => kinds.includes(kind))];
-  const choices = shown.map((kind) => `<input class="filter" type="radio" name="${id}" id="${id}-${kind}"${kind === 'all' ? ' checked' : ''}>`);
-  const labels = shown.map((kind) => `<label for="${id}-${kind}">${kindNames[kind]} ${kind === 'all' ? kinds.length : kinds.filter((one) => one === kind).length}</label>`);
+  const choices = shown.map(
+    (kind) =>
+      `<input class="filter" type="radio" name="${id}" id="${id}-${kind}"${kind === 'all' ? ' checked' : ''}>`,
+  );
+  const labels = shown.map(
+    (kind) =>
+      `<label for="${id}-${kind}">${kindNames[kind]} ${kind === 'all' ? kinds.length : kinds.filter((one) => one === kind).length}</label>`,
+  );
   const html = `<section>
 <h2>${title}</h2>
 ${figureTable(set)}
@@ -69,18 +98,25 @@ function figureTable(set: SetResult): string {
 
 /** Of answers their score tells; of texts, and where nothing else is asked, how likely they are. */
 export function kindOf({ base, adapter }: JudgedQuestion): CardKind {
-  const likely = base.likelihood === undefined || adapter.likelihood === undefined ? 0 : perToken(adapter.likelihood) - perToken(base.likelihood);
-  const gain = base.score === undefined || adapter.score === undefined ? likely : adapter.score - base.score;
+  const likely =
+    base.likelihood === undefined || adapter.likelihood === undefined
+      ? 0
+      : perToken(adapter.likelihood) - perToken(base.likelihood);
+  const gain =
+    base.score === undefined || adapter.score === undefined ? likely : adapter.score - base.score;
   return gain > 0.005 ? 'better' : gain < -0.005 ? 'worse' : 'same';
 }
 
-// ---- a question --------------------------------------------------------------------------------------------------------
+// ---- a question
 
 function card(judged: JudgedQuestion, kind: CardKind): string {
   const { question, base, adapter } = judged;
   const asks = question.prompt.kind !== 'text';
   const topic = question.topic === undefined ? '' : `${escapeHtml(question.topic)} · `;
-  const expected = asks && question.expected !== undefined ? `<p class="label">Expected</p>${marked(question.expected, question)}` : '';
+  const expected =
+    asks && question.expected !== undefined
+      ? `<p class="label">Expected</p>${marked(question.expected, question)}`
+      : '';
   return `<article class="card is-${kind}">
 <header><span class="where">${topic}${escapeHtml(question.where)}</span><span class="badge ${kind}">${kind}</span></header>
 ${context(question)}<h3 class="text" dir="auto">${escapeHtml(askedText(question))}</h3>
@@ -92,18 +128,36 @@ ${expected}
 /** System message and earlier turns. */
 function context({ prompt }: Question): string {
   if (prompt.kind !== 'chat') return '';
-  return prompt.messages.slice(0, -1).map(({ role, content }) => `<p class="label">${role}</p><p class="text" dir="auto">${escapeHtml(content)}</p>\n`).join('') + (prompt.messages.length > 1 ? '<p class="label">user</p>' : '');
+  return (
+    prompt.messages
+      .slice(0, -1)
+      .map(
+        ({ role, content }) =>
+          `<p class="label">${role}</p><p class="text" dir="auto">${escapeHtml(content)}</p>\n`,
+      )
+      .join('') + (prompt.messages.length > 1 ? '<p class="label">user</p>' : '')
+  );
 }
 
-function answer({ answer: said, likelihood, facts, forbidden, overlap, exact }: Judged, question: Question): string {
+function answer(
+  { answer: said, likelihood, facts, forbidden, overlap, exact }: Judged,
+  question: Question,
+): string {
   const missing = (facts ?? []).flatMap((there, i) => (there ? [] : [question.facts[i][0]]));
   const notes = [
     ...(exact === true ? ['<li class="up">✓ as expected</li>'] : []),
     ...missing.map((fact) => `<li class="down">✗ lacks “${escapeHtml(fact)}”</li>`),
-    ...(forbidden ?? []).map((phrase) => `<li class="down">✗ forbidden: “${escapeHtml(phrase)}”</li>`),
+    ...(forbidden ?? []).map(
+      (phrase) => `<li class="down">✗ forbidden: “${escapeHtml(phrase)}”</li>`,
+    ),
     `<li class="where">${[...(overlap === undefined ? [] : [`words shared ${Math.round(overlap * 100)} %`]), ...(likelihood === undefined ? [] : [`perplexity ${perplexityText(Math.exp(-perToken(likelihood)))}`])].join(' · ')}</li>`,
   ];
-  const text = said === undefined ? '' : said.trim() === '' ? '<p class="text nothing">(no answer)</p>' : marked(said, question);
+  const text =
+    said === undefined
+      ? ''
+      : said.trim() === ''
+        ? '<p class="text nothing">(no answer)</p>'
+        : marked(said, question);
   return `${text}<ul class="notes">${notes.join('')}</ul>`;
 }
 

@@ -4,7 +4,9 @@ import { type Fault, interpret } from '../dataset/text/forms.ts';
 import type { SampleMessage, TextContent } from '../dataset/text/sample.ts';
 import { find, fold } from './fold.ts';
 
-/** What the model reads before it answers; `text` asks nothing: only how likely the text is counts. */
+/**
+ * What the model reads before it answers; `text` asks nothing: only how likely the text is counts.
+ */
 export type Prompt =
   | { readonly kind: 'chat'; readonly messages: readonly SampleMessage[] }
   | { readonly kind: 'completion'; readonly text: string }
@@ -36,66 +38,140 @@ export interface FileWide {
   readonly system?: string;
 }
 
-export type ReadQuestion = { readonly question: Question; readonly warnings: readonly string[] } | { readonly faults: readonly Fault[] };
+export type ReadQuestion =
+  | { readonly question: Question; readonly warnings: readonly string[] }
+  | { readonly faults: readonly Fault[] };
 
 type Fields = Readonly<Record<string, unknown>>;
 
 const ownKeys = ['facts', 'forbidden', 'topic', 'expected'] as const;
-const otherNames: Readonly<Record<string, string>> = { required_facts: 'facts', forbidden_phrases: 'forbidden', expected_answer: 'expected', category: 'topic' };
+const otherNames: Readonly<Record<string, string>> = {
+  required_facts: 'facts',
+  forbidden_phrases: 'forbidden',
+  expected_answer: 'expected',
+  category: 'topic',
+};
 const answerKeys = ['completion', 'response', 'answer', 'output'];
 const questionKeys = ['prompt', 'question', 'query', 'instruction'];
 const conversationKeys = ['messages', 'conversations', 'conversation', 'dialog', 'dialogue'];
 /** Fields that data sets have and that say nothing about the answer. */
 const idleKeys = ['id', 'source', 'input', 'system', 'history', 'text', 'content', 'note'];
-const known: readonly string[] = [...ownKeys, ...answerKeys, ...questionKeys, ...conversationKeys, ...idleKeys];
+const known: readonly string[] = [
+  ...ownKeys,
+  ...answerKeys,
+  ...questionKeys,
+  ...conversationKeys,
+  ...idleKeys,
+];
 /** Stands where a question has no expected answer; the forms of the data all want one. */
 const placeholder = '…';
 
-export function readQuestion({ where, value, csv = false }: QuestionRecord, wide: FileWide): ReadQuestion {
+export function readQuestion(
+  { where, value, csv = false }: QuestionRecord,
+  wide: FileWide,
+): ReadQuestion {
   if (!isFields(value)) return interpretFaults(value);
-  const fields = Object.fromEntries(Object.entries(value).map(([key, one]) => [otherNames[key] ?? key, one]));
+  const fields = Object.fromEntries(
+    Object.entries(value).map(([key, one]) => [otherNames[key] ?? key, one]),
+  );
   const misspelt = Object.keys(fields).flatMap(misspelling);
   const facts = phraseLists(fields.facts, 'facts', csv);
   const forbidden = phraseLists(fields.forbidden, 'forbidden', csv);
   // A misspelt field may be what is missing: said once.
-  const content = contentOf(fields, misspelt.length + facts.lists.length + facts.faults.length + forbidden.lists.length + wide.forbidden.length > 0);
-  const faults = [...misspelt, ...facts.faults, ...forbidden.faults, ...('faults' in content ? content.faults : [])];
+  const content = contentOf(
+    fields,
+    misspelt.length +
+      facts.lists.length +
+      facts.faults.length +
+      forbidden.lists.length +
+      wide.forbidden.length >
+      0,
+  );
+  const faults = [
+    ...misspelt,
+    ...facts.faults,
+    ...forbidden.faults,
+    ...('faults' in content ? content.faults : []),
+  ];
   if ('faults' in content || faults.length > 0) return { faults };
   const phrases = [...new Set([...wide.forbidden, ...forbidden.lists.flat()])];
-  const question: Question = { where, ...topicOf(fields), ...withSystem(promptOf(content), wide.system), facts: facts.lists, forbidden: phrases };
+  const question: Question = {
+    where,
+    ...topicOf(fields),
+    ...withSystem(promptOf(content), wide.system),
+    facts: facts.lists,
+    forbidden: phrases,
+  };
   const contradictions = contradictionsOf(question);
-  return contradictions.length > 0 ? { faults: contradictions } : { question, warnings: doubts(question) };
+  return contradictions.length > 0
+    ? { faults: contradictions }
+    : { question, warnings: doubts(question) };
 }
 
-const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value);
-const topicOf = ({ topic }: Fields): { topic?: string } => (typeof topic === 'string' && topic.trim() !== '' ? { topic } : {});
+const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const topicOf = ({ topic }: Fields): { topic?: string } =>
+  typeof topic === 'string' && topic.trim() !== '' ? { topic } : {};
 
 function interpretFaults(value: unknown): { faults: readonly Fault[] } {
   const read = interpret(value);
   return 'faults' in read ? read : { faults: [] };
 }
 
-/** A name that is none, but nearly one: `fact`, `forbiden`. Others are the data's own and mean nothing here. */
+/**
+ * A name that is none, but nearly one: `fact`, `forbiden`. Others are the data's own and mean
+ * nothing here.
+ */
 function misspelling(key: string): Fault[] {
-  const meant = known.find((name) => name !== key && distance(name, key.toLowerCase()) <= (name.length > 5 ? 2 : 1));
-  return meant === undefined || known.includes(key) ? [] : [{ what: `has an unknown field "${key}"`, fix: `Did you mean "${meant}"?` }];
+  const meant = known.find(
+    (name) => name !== key && distance(name, key.toLowerCase()) <= (name.length > 5 ? 2 : 1),
+  );
+  return meant === undefined || known.includes(key)
+    ? []
+    : [{ what: `has an unknown field "${key}"`, fix: `Did you mean "${meant}"?` }];
 }
 
-// ---- facts and forbidden phrases ---------------------------------------------------------------------------------------
+// ---- facts and forbidden phrases
 
 /** A list of phrases; in place of a phrase a list of wordings, one of which is enough. */
-export function phraseLists(value: unknown, name: string, csv = false): { lists: string[][]; faults: Fault[] } {
+export function phraseLists(
+  value: unknown,
+  name: string,
+  csv = false,
+): { lists: string[][]; faults: Fault[] } {
   if (value === undefined || value === null || value === '') return { lists: [], faults: [] };
-  const list = typeof value === 'string' ? (csv ? cells(value) : [value]) : typeof value === 'number' ? [value] : value;
-  if (!Array.isArray(list)) return { lists: [], faults: [{ what: `"${name}" is ${kindOf(list)}, not a list of phrases`, fix: `Write ${name}: ["first", "second"].` }] };
+  const list =
+    typeof value === 'string'
+      ? csv
+        ? cells(value)
+        : [value]
+      : typeof value === 'number'
+        ? [value]
+        : value;
+  if (!Array.isArray(list))
+    return {
+      lists: [],
+      faults: [
+        {
+          what: `"${name}" is ${kindOf(list)}, not a list of phrases`,
+          fix: `Write ${name}: ["first", "second"].`,
+        },
+      ],
+    };
   const lists = list.map((one: unknown) => (Array.isArray(one) ? one : [one]).map(phrase));
-  const wrong = lists.flatMap((ways, i) => (ways.length > 0 && ways.every((way) => way !== undefined && fold(way).text !== '') ? [] : [i]));
-  const faults = wrong.map((i): Fault => ({ what: `"${name}" number ${i + 1} is ${kindOf(list[i])}, not a phrase`, fix: 'Write text in quotes, or a list of wordings of which one is enough.' }));
+  const wrong = lists.flatMap((ways, i) =>
+    ways.length > 0 && ways.every((way) => way !== undefined && fold(way).text !== '') ? [] : [i],
+  );
+  const faults = wrong.map((i): Fault => ({
+    what: `"${name}" number ${i + 1} is ${kindOf(list[i])}, not a phrase`,
+    fix: 'Write text in quotes, or a list of wordings of which one is enough.',
+  }));
   return { lists: lists.map((ways) => ways.filter((way) => way !== undefined)), faults };
 }
 
 /** YAML reads 24 as a number. */
-const phrase = (value: unknown): string | undefined => (typeof value === 'string' ? value.trim() : typeof value === 'number' ? String(value) : undefined);
+const phrase = (value: unknown): string | undefined =>
+  typeof value === 'string' ? value.trim() : typeof value === 'number' ? String(value) : undefined;
 
 function cells(text: string): unknown {
   if (text.trimStart().startsWith('[')) {
@@ -110,11 +186,18 @@ function cells(text: string): unknown {
 
 function kindOf(value: unknown): string {
   if (value === null || value === undefined || value === '') return 'empty';
-  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list with something else in it';
-  return typeof value === 'object' ? 'an object (key: value)' : typeof value === 'string' ? (value.trim() === '' ? 'empty' : `"${value}"`) : String(value);
+  if (Array.isArray(value))
+    return value.length === 0 ? 'an empty list' : 'a list with something else in it';
+  return typeof value === 'object'
+    ? 'an object (key: value)'
+    : typeof value === 'string'
+      ? value.trim() === ''
+        ? 'empty'
+        : `"${value}"`
+      : String(value);
 }
 
-// ---- the question and its answer ---------------------------------------------------------------------------------------
+// ---- the question and its answer
 
 interface Content {
   readonly content: TextContent;
@@ -128,34 +211,65 @@ function contentOf(fields: Fields, checked: boolean): Content | { faults: readon
   const answer = [expected, ...answerKeys.map((key) => rest[key])].find(filled);
   const record = withAnswer(rest, answer);
   const answered = answer !== undefined || record === rest;
-  if (!answered && !checked) return { faults: [{ what: 'has no expected answer, no facts and nothing forbidden: there is nothing to judge an answer by', fix: 'Add "answer", or "facts".' }] };
+  if (!answered && !checked)
+    return {
+      faults: [
+        {
+          what: 'has no expected answer, no facts and nothing forbidden: there is nothing to judge an answer by',
+          fix: 'Add "answer", or "facts".',
+        },
+      ],
+    };
   const read = interpret(record);
   return 'faults' in read ? read : { content: read.content, answered };
 }
 
 const filled = (value: unknown): boolean => value !== undefined && value !== null && value !== '';
 
-/** The record with its answer, or the placeholder, where the forms of the data have it; the record itself where it holds its answer already. */
+/**
+ * The record with its answer, or the placeholder, where the forms of the data have it; the record
+ * itself where it holds its answer already.
+ */
 function withAnswer(fields: Fields, answer: unknown): Fields {
-  const bare = Object.fromEntries(Object.entries(fields).filter(([key]) => !answerKeys.includes(key)));
+  const bare = Object.fromEntries(
+    Object.entries(fields).filter(([key]) => !answerKeys.includes(key)),
+  );
   const conversation = conversationKeys.find((key) => key in bare);
   const messages = conversation === undefined ? undefined : bare[conversation];
-  if (conversation !== undefined) return endsWithQuestion(messages) ? { ...bare, [conversation]: [...messages, { role: 'assistant', content: answer ?? placeholder }] } : fields;
+  if (conversation !== undefined)
+    return endsWithQuestion(messages)
+      ? {
+          ...bare,
+          [conversation]: [...messages, { role: 'assistant', content: answer ?? placeholder }],
+        }
+      : fields;
   if (!questionKeys.some((key) => key in bare)) return fields;
-  const absent = Array.isArray(bare['prompt']) ? [{ role: 'assistant', content: placeholder }] : placeholder;
+  const absent = Array.isArray(bare['prompt'])
+    ? [{ role: 'assistant', content: placeholder }]
+    : placeholder;
   return { ...bare, ['instruction' in bare ? 'output' : 'completion']: answer ?? absent };
 }
 
 function endsWithQuestion(messages: unknown): messages is readonly unknown[] {
   const last: unknown = Array.isArray(messages) ? messages.at(-1) : undefined;
-  return isFields(last) && ['user', 'human', 'prompter'].includes(String(last['role'] ?? last['from']).toLowerCase());
+  return (
+    isFields(last) &&
+    ['user', 'human', 'prompter'].includes(String(last['role'] ?? last['from']).toLowerCase())
+  );
 }
 
 function promptOf({ content, answered }: Content): Pick<Question, 'prompt' | 'expected'> {
   if (content.kind === 'text') return { prompt: { kind: 'text' }, expected: content.text };
-  if (content.kind === 'completion') return { prompt: { kind: 'completion', text: content.prompt }, ...(answered ? { expected: ended(content.completion) } : {}) };
+  if (content.kind === 'completion')
+    return {
+      prompt: { kind: 'completion', text: content.prompt },
+      ...(answered ? { expected: ended(content.completion) } : {}),
+    };
   const last = content.messages[content.messages.length - 1];
-  return { prompt: { kind: 'chat', messages: content.messages.slice(0, -1) }, ...(answered ? { expected: ended(last.content) } : {}) };
+  return {
+    prompt: { kind: 'chat', messages: content.messages.slice(0, -1) },
+    ...(answered ? { expected: ended(last.content) } : {}),
+  };
 }
 
 /** Without the line break at the end of a YAML block. */
@@ -164,28 +278,56 @@ const ended = (answer: string): string => answer.replace(/\r?\n$/, '');
 /** The file's system message, where the question has none of its own. */
 function withSystem<T extends Pick<Question, 'prompt'>>(asked: T, system: string | undefined): T {
   if (system === undefined || asked.prompt.kind === 'text') return asked;
-  const messages: readonly SampleMessage[] = asked.prompt.kind === 'chat' ? asked.prompt.messages : [{ role: 'user', content: asked.prompt.text }];
-  return messages[0].role === 'system' ? asked : { ...asked, prompt: { kind: 'chat', messages: [{ role: 'system', content: system }, ...messages] } };
+  const messages: readonly SampleMessage[] =
+    asked.prompt.kind === 'chat'
+      ? asked.prompt.messages
+      : [{ role: 'user', content: asked.prompt.text }];
+  return messages[0].role === 'system'
+    ? asked
+    : {
+        ...asked,
+        prompt: { kind: 'chat', messages: [{ role: 'system', content: system }, ...messages] },
+      };
 }
 
-// ---- what cannot be meant ----------------------------------------------------------------------------------------------
+// ---- what cannot be meant
 
 function contradictionsOf({ prompt, facts, forbidden }: Question): Fault[] {
-  if (prompt.kind === 'text' && facts.length > 0) return [{ what: 'has facts, but asks no question', fix: 'Write "question" and "answer" in place of "text".' }];
-  const both = forbidden.filter((phrase) => facts.some((ways) => ways.every((way) => find(fold(way), phrase).length > 0)));
-  return both.map((phrase) => ({ what: `"${phrase}" is forbidden, but a fact that must appear has it`, fix: 'Take it out of one of the two.' }));
+  if (prompt.kind === 'text' && facts.length > 0)
+    return [
+      {
+        what: 'has facts, but asks no question',
+        fix: 'Write "question" and "answer" in place of "text".',
+      },
+    ];
+  const both = forbidden.filter((phrase) =>
+    facts.some((ways) => ways.every((way) => find(fold(way), phrase).length > 0)),
+  );
+  return both.map((phrase) => ({
+    what: `"${phrase}" is forbidden, but a fact that must appear has it`,
+    fix: 'Take it out of one of the two.',
+  }));
 }
 
 function doubts({ expected, facts, forbidden, prompt }: Question): string[] {
   if (expected === undefined || prompt.kind === 'text') return [];
   const folded = fold(expected);
   const has = (phrase: string): boolean => find(folded, phrase).length > 0;
-  const missing = facts.filter((ways) => !ways.some(has)).map((ways) => `its own expected answer lacks the fact "${ways[0]}"`);
-  return [...missing, ...forbidden.filter(has).map((phrase) => `its own expected answer has the forbidden phrase "${phrase}"`)];
+  const missing = facts
+    .filter((ways) => !ways.some(has))
+    .map((ways) => `its own expected answer lacks the fact "${ways[0]}"`);
+  return [
+    ...missing,
+    ...forbidden
+      .filter(has)
+      .map((phrase) => `its own expected answer has the forbidden phrase "${phrase}"`),
+  ];
 }
 
 /** What was asked, for people: the last message, or the text to go on. */
 export function askedText({ prompt, expected = '' }: Question): string {
   if (prompt.kind === 'text') return expected;
-  return prompt.kind === 'completion' ? prompt.text : prompt.messages[prompt.messages.length - 1].content;
+  return prompt.kind === 'completion'
+    ? prompt.text
+    : prompt.messages[prompt.messages.length - 1].content;
 }

@@ -53,7 +53,10 @@ export interface SetResult {
   readonly adapter: Totals;
   /** Difference of the scores, −1 to 1. Absent where no answer is judged. */
   readonly answers?: Change;
-  /** Difference of the mean log probability of a token of the expected answer, in nats. Absent without expected answers. */
+  /**
+   * Difference of the mean log probability of a token of the expected answer, in nats. Absent
+   * without expected answers.
+   */
   readonly likelihood?: Change;
 }
 

@@ -1,4 +1,5 @@
-// Is a mean of paired differences more than chance? A sign-flip permutation test, for few Student's, and Student's interval of the mean.
+// Is a mean of paired differences more than chance? A sign-flip permutation test, for few
+// Student's, and Student's interval of the mean.
 import { sequence } from '../util/philox.ts';
 
 export interface Comparison {
@@ -12,7 +13,10 @@ export interface Comparison {
   readonly chance: number;
 }
 
-/** `better` and `worse`: more than chance and at least the margin. `same`: surely less than the margin. */
+/**
+ * `better` and `worse`: more than chance and at least the margin. `same`: surely less than the
+ * margin.
+ */
 export type Trend = 'better' | 'same' | 'worse' | 'unclear';
 
 /** Of each of the two measures of a set, so that both together are wrong one time in twenty. */
@@ -25,7 +29,12 @@ const LEAST = 3;
 export function compareDifferences(differences: readonly number[]): Comparison {
   const count = differences.length;
   const mean = count === 0 ? 0 : sumOf(differences) / count;
-  return { count, mean, ...(count < 3 ? {} : { interval: intervalOf(differences, mean) }), chance: chanceOf(differences) };
+  return {
+    count,
+    mean,
+    ...(count < 3 ? {} : { interval: intervalOf(differences, mean) }),
+    chance: chanceOf(differences),
+  };
 }
 
 /** `margin`: the smallest difference that anyone would notice. */
@@ -43,10 +52,14 @@ const DRAWS = 20000;
 const STREAM = 0x65766c;
 
 function chanceOf(differences: readonly number[]): number {
-  return differences.length < PATTERNS ? chanceOfFew(differences) : drawnPatterns(differences.map(Math.abs), Math.abs(sumOf(differences)) * (1 - 1e-9));
+  return differences.length < PATTERNS
+    ? chanceOfFew(differences)
+    : drawnPatterns(differences.map(Math.abs), Math.abs(sumOf(differences)) * (1 - 1e-9));
 }
 
-/** Student's test. Of few that happen to be alike the spread is taken as a quarter of their mean. */
+/**
+ * Student's test. Of few that happen to be alike the spread is taken as a quarter of their mean.
+ */
 function chanceOfFew(differences: readonly number[]): number {
   const n = differences.length;
   const mean = sumOf(differences) / n;
@@ -55,7 +68,9 @@ function chanceOfFew(differences: readonly number[]): number {
   return 1 - studentWithin(Math.abs(mean) / (spread / Math.sqrt(n)), n - 1);
 }
 
-/** Share of Student's t within [−t, t]: the finite sums of Abramowitz and Stegun 26.7.3 and 26.7.4. */
+/**
+ * Share of Student's t within [−t, t]: the finite sums of Abramowitz and Stegun 26.7.3 and 26.7.4.
+ */
 export function studentWithin(t: number, degrees: number): number {
   const angle = Math.atan(t / Math.sqrt(degrees));
   const [sine, cosine] = [Math.sin(angle), Math.cos(angle)];
@@ -69,8 +84,9 @@ export function studentWithin(t: number, degrees: number): number {
 }
 
 /**
- * If the adapter did nothing, each difference could as well have the other sign: the share of sign patterns whose sum is as large.
- * The same seed always: a verdict must not change when it is asked for again.
+ * If the adapter did nothing, each difference could as well have the other sign: the share of sign
+ * patterns whose sum is as large. The same seed always: a verdict must not change when it is asked
+ * for again.
  */
 function drawnPatterns(sizes: readonly number[], observed: number): number {
   const next = sequence(1, STREAM);
@@ -90,11 +106,20 @@ function intervalOf(differences: readonly number[], mean: number): readonly [num
   return [mean - half, mean + half];
 }
 
-const varianceOf = (values: readonly number[], mean: number): number => sumOf(values.map((value) => (value - mean) ** 2)) / (values.length - 1);
+const varianceOf = (values: readonly number[], mean: number): number =>
+  sumOf(values.map((value) => (value - mean) ** 2)) / (values.length - 1);
 
-/** 97.5 % quantile of Student's t; expansion of Abramowitz and Stegun 26.7.5, off by 3 % for 2 degrees of freedom and under 0.1 % from 5 on. */
+/**
+ * 97.5 % quantile of Student's t; expansion of Abramowitz and Stegun 26.7.5, off by 3 % for 2
+ * degrees of freedom and under 0.1 % from 5 on.
+ */
 function studentQuantile(degrees: number): number {
   const z = 1.959964;
-  const terms = [z, (z ** 3 + z) / 4, (5 * z ** 5 + 16 * z ** 3 + 3 * z) / 96, (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / 384];
+  const terms = [
+    z,
+    (z ** 3 + z) / 4,
+    (5 * z ** 5 + 16 * z ** 3 + 3 * z) / 96,
+    (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / 384,
+  ];
   return terms.reduce((sum, term, power) => sum + term / degrees ** power, 0);
 }

@@ -1,4 +1,5 @@
-// The verdict for people who know no statistics: better, same, worse, forgot, or too few questions to tell.
+// The verdict for people who know no statistics: better, same, worse, forgot, or too few questions
+// to tell.
 import { perplexityText } from './figures.ts';
 import { FEWEST, type Trend } from './statistics.ts';
 import type { Change, SetResult, Tally, Totals, Verdict, VerdictKind } from './result.ts';
@@ -12,12 +13,23 @@ const headlines: Readonly<Record<VerdictKind, string>> = {
 };
 
 /** `stopped`: not all questions were asked. */
-export function verdictOf(questions: SetResult, general: SetResult | undefined, stopped?: Tally): Verdict {
+export function verdictOf(
+  questions: SetResult,
+  general: SetResult | undefined,
+  stopped?: Tally,
+): Verdict {
   const main = trendOfSet(questions);
   const lost = general !== undefined && trendOfSet(general) === 'worse';
   const kind = kindOf(main, lost, questions);
-  const cut = stopped === undefined ? [] : [`It was stopped early: ${stopped.done} of ${plural(stopped.of, 'question')} were asked.`];
-  const reasons = [mainReason(questions, main), ...(general === undefined ? [] : [generalReason(general)]), ...cut];
+  const cut =
+    stopped === undefined
+      ? []
+      : [`It was stopped early: ${stopped.done} of ${plural(stopped.of, 'question')} were asked.`];
+  const reasons = [
+    mainReason(questions, main),
+    ...(general === undefined ? [] : [generalReason(general)]),
+    ...cut,
+  ];
   return { kind, headline: headlines[kind], reasons };
 }
 
@@ -30,44 +42,64 @@ function kindOf(main: Trend, lost: boolean, { questions }: SetResult): VerdictKi
 
 /** An adapter that changes nothing is the same, however few the questions. */
 function isUntouched({ base, adapter }: SetResult['questions'][number]): boolean {
-  const moved = Math.abs((base.likelihood?.logProbability ?? 0) - (adapter.likelihood?.logProbability ?? 0));
+  const moved = Math.abs(
+    (base.likelihood?.logProbability ?? 0) - (adapter.likelihood?.logProbability ?? 0),
+  );
   return base.answer === adapter.answer && moved <= 1e-3;
 }
 
-/** Nats per token (a fifth of the perplexity) from which the likelihood counts although the answers score the same. */
+/**
+ * Nats per token (a fifth of the perplexity) from which the likelihood counts although the answers
+ * score the same.
+ */
 const LARGE = 0.2;
-/** Mean score below which neither model answers at all: that both score the same then says nothing. */
+/**
+ * Mean score below which neither model answers at all: that both score the same then says nothing.
+ */
 const FLOOR = 0.05;
 
-/** The answers count first: they are what people get. Where they do not tell, the likelihood of the expected answers may. */
+/**
+ * The answers count first: they are what people get. Where they do not tell, the likelihood of the
+ * expected answers may.
+ */
 export function trendOfSet(set: SetResult): Trend {
   const { answers, likelihood } = set;
   const said = answers?.trend ?? 'unclear';
   if (said === 'better' || said === 'worse' || likelihood === undefined) return said;
-  const tells = (likelihood.trend === 'better' || likelihood.trend === 'worse') && mayDecide(set, likelihood);
-  return tells || answers === undefined || (said === 'same' && atFloor(set)) ? likelihood.trend : said;
+  const tells =
+    (likelihood.trend === 'better' || likelihood.trend === 'worse') && mayDecide(set, likelihood);
+  return tells || answers === undefined || (said === 'same' && atFloor(set))
+    ? likelihood.trend
+    : said;
 }
 
-const atFloor = ({ base, adapter }: SetResult): boolean => Math.max(base.score ?? 0, adapter.score ?? 0) < FLOOR;
+const atFloor = ({ base, adapter }: SetResult): boolean =>
+  Math.max(base.score ?? 0, adapter.score ?? 0) < FLOOR;
 
-/** Not against answers that lean the other way, and not for a trifle where the answers score alike: an adapter of noise alone makes a model less sure of what it gets wrong. */
+/**
+ * Not against answers that lean the other way, and not for a trifle where the answers score alike:
+ * an adapter of noise alone makes a model less sure of what it gets wrong.
+ */
 function mayDecide(set: SetResult, { mean }: Change): boolean {
   const { answers } = set;
   if (answers === undefined) return true;
-  if (answers.trend === 'same' || Math.abs(answers.mean) < 0.03) return Math.abs(mean) >= LARGE || atFloor(set);
+  if (answers.trend === 'same' || Math.abs(answers.mean) < 0.03)
+    return Math.abs(mean) >= LARGE || atFloor(set);
   return Math.sign(answers.mean) === Math.sign(mean);
 }
 
-// ---- reasons -----------------------------------------------------------------------------------------------------------
+// ---- reasons
 
 const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 const points = (share: number | undefined): string => String(Math.round((share ?? 0) * 100));
-const figure = (value: number | undefined): string => (value === undefined ? '?' : perplexityText(value));
+const figure = (value: number | undefined): string =>
+  value === undefined ? '?' : perplexityText(value);
 
 function mainReason(set: SetResult, trend: Trend): string {
   if (trend === 'unclear') return unclearReason(set);
   const { answers, likelihood, base, adapter } = set;
-  if (answers?.trend === trend && trend !== 'same') return `${scoreSentence(set)}${factsClause(base, adapter)}${caveat(trend, likelihood)}.`;
+  if (answers?.trend === trend && trend !== 'same')
+    return `${scoreSentence(set)}${factsClause(base, adapter)}${caveat(trend, likelihood)}.`;
   if (trend === 'same') return sameReason(set);
   const way = trend === 'better' ? 'more' : 'less';
   return `The expected answers have become ${way} likely to the model: perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}${answersClause(set)}.`;
@@ -77,10 +109,13 @@ function mainReason(set: SetResult, trend: Trend): string {
 function answersClause(set: SetResult): string {
   const { answers, base, adapter } = set;
   if (answers === undefined) return '';
-  if (atFloor(set)) return `, though it answers hardly any question yet (${points(adapter.score)} of 100 points)`;
+  if (atFloor(set))
+    return `, though it answers hardly any question yet (${points(adapter.score)} of 100 points)`;
   if (answers.trend === 'same') return ', though the answers themselves score the same';
   const scores = `${points(base.score)} → ${points(adapter.score)} of 100 points`;
-  return Math.abs(answers.mean) < 0.03 ? `, though the answers themselves score about the same (${scores})` : `, and the answers lean that way too (${scores})`;
+  return Math.abs(answers.mean) < 0.03
+    ? `, though the answers themselves score about the same (${scores})`
+    : `, and the answers lean that way too (${scores})`;
 }
 
 const scoreSentence = ({ questions, base, adapter }: SetResult): string =>
@@ -93,30 +128,49 @@ function factsClause(base: Totals, adapter: Totals): string {
 
 /** The two measures disagree. */
 function caveat(trend: Trend, likelihood: Change | undefined): string {
-  if (likelihood === undefined || likelihood.trend === trend || likelihood.trend === 'same' || likelihood.trend === 'unclear') return '';
-  return trend === 'better' ? ', although the exact wording expected has become less likely' : ', although the exact wording expected has become more likely';
+  if (
+    likelihood === undefined ||
+    likelihood.trend === trend ||
+    likelihood.trend === 'same' ||
+    likelihood.trend === 'unclear'
+  )
+    return '';
+  return trend === 'better'
+    ? ', although the exact wording expected has become less likely'
+    : ', although the exact wording expected has become more likely';
 }
 
 function sameReason(set: SetResult): string {
   const { questions, answers, base, adapter } = set;
-  if (questions.every(isUntouched)) return `The adapter changes none of the ${plural(questions.length, 'answer')}.`;
-  if (answers === undefined || atFloor(set)) return `The expected answers are as likely as before: perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}.`;
+  if (questions.every(isUntouched))
+    return `The adapter changes none of the ${plural(questions.length, 'answer')}.`;
+  if (answers === undefined || atFloor(set))
+    return `The expected answers are as likely as before: perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}.`;
   return `Over ${plural(questions.length, 'question')} the answers score ${points(adapter.score)} of 100 with the adapter and ${points(base.score)} without, a difference too small to matter.`;
 }
 
 function unclearReason(set: SetResult): string {
   const { questions, answers, likelihood, base, adapter } = set;
-  const seen = answers === undefined || atFloor(set) ? `perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}` : `${points(base.score)} → ${points(adapter.score)} of 100 points`;
-  if (questions.every(isUntouched)) return `The adapter changes none of the ${plural(questions.length, 'answer')}.`;
-  if (questions.length < FEWEST) return `${plural(questions.length, 'question')} ${questions.length === 1 ? 'shows' : 'show'} too little (${seen}); ask at least ${FEWEST}, better 30.`;
+  const seen =
+    answers === undefined || atFloor(set)
+      ? `perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}`
+      : `${points(base.score)} → ${points(adapter.score)} of 100 points`;
+  if (questions.every(isUntouched))
+    return `The adapter changes none of the ${plural(questions.length, 'answer')}.`;
+  if (questions.length < FEWEST)
+    return `${plural(questions.length, 'question')} ${questions.length === 1 ? 'shows' : 'show'} too little (${seen}); ask at least ${FEWEST}, better 30.`;
   return `What ${plural(questions.length, 'question')} show (${seen}) may be chance; ask about ${needed(atFloor(set) ? likelihood : (answers ?? likelihood))} questions.`;
 }
 
-/** Questions at which the width of the interval falls to the difference seen, at most a thousand: it goes with 1 / √n. */
+/**
+ * Questions at which the width of the interval falls to the difference seen, at most a thousand: it
+ * goes with 1 / √n.
+ */
 function needed(change: Change | undefined): string {
   if (change?.interval === undefined) return 'several times as many';
   const half = (change.interval[1] - change.interval[0]) / 2;
-  const count = Math.ceil((change.count * (half / Math.max(Math.abs(change.mean), 0.03)) ** 2 * 1.5) / 10) * 10;
+  const count =
+    Math.ceil((change.count * (half / Math.max(Math.abs(change.mean), 0.03)) ** 2 * 1.5) / 10) * 10;
   return count > 1000 ? 'a thousand or more' : `${Math.max(count, 2 * change.count)}`;
 }
 
@@ -128,11 +182,17 @@ function generalReason(set: SetResult): string {
   const [measure, figures] = generalFigures(set, trend);
   if (trend === 'worse') return `${name} the model has become worse: ${figures}.`;
   if (trend !== 'unclear') return `${name} nothing was lost: ${figures}.`;
-  return (measure?.mean ?? 0) < 0 ? `${name} the model does less well, ${figures}, but that may be chance.` : `${name} no loss shows: ${figures}.`;
+  return (measure?.mean ?? 0) < 0
+    ? `${name} the model does less well, ${figures}, but that may be chance.`
+    : `${name} no loss shows: ${figures}.`;
 }
 
 /** The measure that the trend comes from, and its values before and after. */
-function generalFigures({ answers, likelihood, base, adapter }: SetResult, trend: Trend): readonly [Change | undefined, string] {
-  if (answers !== undefined && (answers.trend === trend || trend === 'unclear')) return [answers, `${points(base.score)} → ${points(adapter.score)} of 100 points`];
+function generalFigures(
+  { answers, likelihood, base, adapter }: SetResult,
+  trend: Trend,
+): readonly [Change | undefined, string] {
+  if (answers !== undefined && (answers.trend === trend || trend === 'unclear'))
+    return [answers, `${points(base.score)} → ${points(adapter.score)} of 100 points`];
   return [likelihood, `perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}`];
 }

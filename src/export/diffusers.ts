@@ -8,10 +8,17 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { assertShapes, convert, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
 
 /**
- * The bytes of a `pytorch_lora_weights.safetensors`: `<path>.lora_A.weight` and `<path>.lora_B.weight`.
- * The format has no alpha (readers take the rank for it), so alpha / rank is multiplied into B.
+ * The bytes of a `pytorch_lora_weights.safetensors`: `<path>.lora_A.weight` and
+ * `<path>.lora_B.weight`. The format has no alpha (readers take the rank for it), so alpha / rank
+ * is multiplied into B.
  */
-export function writeDiffusersLora({ modules, dtype }: { readonly modules: readonly LoraWeights[]; readonly dtype: FloatDType }): Uint8Array {
+export function writeDiffusersLora({
+  modules,
+  dtype,
+}: {
+  readonly modules: readonly LoraWeights[];
+  readonly dtype: FloatDType;
+}): Uint8Array {
   const tensors = new Map(
     modules.flatMap((module): [string, Tensor][] => {
       assertShapes(module);
@@ -31,16 +38,24 @@ function scaled(tensor: Tensor, scale: number): Tensor {
   return { dtype: 'float32', shape, data: data.map((value) => value * scale) };
 }
 
-/** Reads such a file; alpha is the rank. Throws CheckpointError that lists modules with a part missing. */
+/**
+ * Reads such a file; alpha is the rank. Throws CheckpointError that lists modules with a part
+ * missing.
+ */
 export function readDiffusersLora(path: string): LoraWeights[] {
   const { tensors } = openSafetensors(path);
   const problems: Problem[] = [];
   const modules: LoraWeights[] = [];
-  for (const name of new Set(Array.from(tensors.keys(), (key) => key.replace(/\.lora_[AB]\.weight$/, '')))) {
+  for (const name of new Set(
+    Array.from(tensors.keys(), (key) => key.replace(/\.lora_[AB]\.weight$/, '')),
+  )) {
     const down = tensors.get(`${name}.lora_A.weight`);
     const up = tensors.get(`${name}.lora_B.weight`);
     if (down === undefined || up === undefined) {
-      problems.push({ where: `${path} ${name}`, what: 'not a pair of lora_A.weight and lora_B.weight' });
+      problems.push({
+        where: `${path} ${name}`,
+        what: 'not a pair of lora_A.weight and lora_B.weight',
+      });
       continue;
     }
     const module = { path: name, down: readTensor(down), up: readTensor(up), alpha: down.shape[0] };

@@ -15,18 +15,39 @@ import { writePeftFolder } from './peft.ts';
 function withBoth(use: (folder: string) => void, baseModel: string | undefined = '../base'): void {
   withFolder((folder) => {
     writeTinyModel(join(folder, 'base'), 'llama');
-    writePeftFolder(join(folder, 'adapter'), { ...tinyLora(golden.cases.llama.config), dtype: 'float16', ...(baseModel !== undefined && { baseModel }) });
+    writePeftFolder(join(folder, 'adapter'), {
+      ...tinyLora(golden.cases.llama.config),
+      dtype: 'float16',
+      ...(baseModel !== undefined && { baseModel }),
+    });
     use(folder);
   });
 }
 
-const refuses = (options: GgufExportOptions, pattern: RegExp) => assert.throws(() => exportGguf(options), (error: unknown) => error instanceof UserError && pattern.test(error.message) ? true : assert.fail(String(error)));
+const refuses = (options: GgufExportOptions, pattern: RegExp) =>
+  assert.throws(
+    () => exportGguf(options),
+    (error: unknown) =>
+      error instanceof UserError && pattern.test(error.message) ? true : assert.fail(String(error)),
+  );
 
 test('an adapter, with the base that it names, in the type it has', () => {
   withBoth((folder) => {
     const file = join(folder, 'adapter/adapter-lora.gguf');
-    assert.deepEqual(exportGguf({ path: join(folder, 'adapter') }), { kind: 'adapter', file, bytes: readFileSync(file).length, architecture: 'llama', type: 'f16', layers: 14 });
-    const other = exportGguf({ path: join(folder, 'adapter/adapter_model.safetensors'), base: join(folder, 'base'), output: folder, type: 'f32' });
+    assert.deepEqual(exportGguf({ path: join(folder, 'adapter') }), {
+      kind: 'adapter',
+      file,
+      bytes: readFileSync(file).length,
+      architecture: 'llama',
+      type: 'f16',
+      layers: 14,
+    });
+    const other = exportGguf({
+      path: join(folder, 'adapter/adapter_model.safetensors'),
+      base: join(folder, 'base'),
+      output: folder,
+      type: 'f32',
+    });
     assert.equal(other.file, join(folder, 'adapter-lora.gguf'));
     assert.ok(other.bytes > 1.5 * readFileSync(file).length);
   });
@@ -36,7 +57,10 @@ test('a model', () => {
   withBoth((folder) => {
     const { file, kind, type } = exportGguf({ path: join(folder, 'base') });
     assert.deepEqual([file, kind, type], [join(folder, 'base/base-f16.gguf'), 'model', 'f16']);
-    assert.equal(exportGguf({ path: join(folder, 'base/config.json'), type: 'q8_0' }).file, join(folder, 'base/base-q8_0.gguf'));
+    assert.equal(
+      exportGguf({ path: join(folder, 'base/config.json'), type: 'q8_0' }).file,
+      join(folder, 'base/base-q8_0.gguf'),
+    );
   });
 });
 
@@ -44,25 +68,63 @@ test('what cannot be exported is told in one message, and nothing is written', (
   withBoth((folder) => {
     const [adapter, base] = [join(folder, 'adapter'), join(folder, 'base')];
     refuses({ path: join(folder, 'nowhere') }, /^[^\n]*nowhere: there is no such file or folder/);
-    refuses({ path: folder }, /neither adapter_config\.json nor config\.json in this folder\n.*There are adapters in it: .*adapter\./);
+    refuses(
+      { path: folder },
+      /neither adapter_config\.json nor config\.json in this folder\n.*There are adapters in it: .*adapter\./,
+    );
     refuses({ path: adapter, base: folder }, /--base .*: there is no config\.json in it/);
     refuses({ path: adapter, type: 'q8_0' }, /an adapter is not quantised/);
     refuses({ path: base, base }, /whole model, and a base model is named beside it/);
-    refuses({ path: adapter, output: join(base, 'config.json') }, /config\.json: this file is there already and is no GGUF file/);
-    write(join(folder, 'gpt2/config.json'), JSON.stringify({ ...golden.cases.llama.config, model_type: 'gpt2' }));
-    refuses({ path: adapter, base: join(folder, 'gpt2') }, /model_type gpt2: this family is not written as GGUF/);
-    write(join(folder, 'wide/config.json'), JSON.stringify({ ...golden.cases.llama.config, intermediate_size: 128, num_hidden_layers: 1 }));
-    refuses({ path: adapter, base: join(folder, 'wide') }, /layers\.0\.mlp\.gate_proj: its weight is \[128, 64\], but the adapter is for \[96, 64\][^]*layers\.1\.self_attn\.q_proj: the base model has no such layer/);
-    write(join(base, 'config.json'), JSON.stringify({ ...golden.cases.llama.config, intermediate_size: 128 }));
-    assert.throws(() => exportGguf({ path: base }), /of the wrong shape:\s+model\.layers\.0\.mlp\.gate_proj\.weight is \[96, 64\], should be \[128, 64\]/);
-    assert.deepEqual([...readdirSync(adapter), ...readdirSync(base)].filter((name) => /gguf|part/.test(name)), []);
+    refuses(
+      { path: adapter, output: join(base, 'config.json') },
+      /config\.json: this file is there already and is no GGUF file/,
+    );
+    write(
+      join(folder, 'gpt2/config.json'),
+      JSON.stringify({ ...golden.cases.llama.config, model_type: 'gpt2' }),
+    );
+    refuses(
+      { path: adapter, base: join(folder, 'gpt2') },
+      /model_type gpt2: this family is not written as GGUF/,
+    );
+    write(
+      join(folder, 'wide/config.json'),
+      JSON.stringify({
+        ...golden.cases.llama.config,
+        intermediate_size: 128,
+        num_hidden_layers: 1,
+      }),
+    );
+    refuses(
+      { path: adapter, base: join(folder, 'wide') },
+      /layers\.0\.mlp\.gate_proj: its weight is \[128, 64\], but the adapter is for \[96, 64\][^]*layers\.1\.self_attn\.q_proj: the base model has no such layer/,
+    );
+    write(
+      join(base, 'config.json'),
+      JSON.stringify({ ...golden.cases.llama.config, intermediate_size: 128 }),
+    );
+    assert.throws(
+      () => exportGguf({ path: base }),
+      /of the wrong shape:\s+model\.layers\.0\.mlp\.gate_proj\.weight is \[96, 64\], should be \[128, 64\]/,
+    );
+    assert.deepEqual(
+      [...readdirSync(adapter), ...readdirSync(base)].filter((name) => /gguf|part/.test(name)),
+      [],
+    );
   });
 });
 
 test('an adapter whose base is not here asks for it', () => {
-  for (const [baseModel, message] of [['meta/llama', /its base model, meta\/llama, is no folder here\n.*--base/], [undefined, /does not name its base model\n.*--base/]] as const) {
+  for (const [baseModel, message] of [
+    ['meta/llama', /its base model, meta\/llama, is no folder here\n.*--base/],
+    [undefined, /does not name its base model\n.*--base/],
+  ] as const) {
     withFolder((folder) => {
-      writePeftFolder(folder, { ...tinyLora(golden.cases.llama.config), dtype: 'float32', ...(baseModel !== undefined && { baseModel }) });
+      writePeftFolder(folder, {
+        ...tinyLora(golden.cases.llama.config),
+        dtype: 'float32',
+        ...(baseModel !== undefined && { baseModel }),
+      });
       refuses({ path: folder }, message);
     });
   }
@@ -72,8 +134,21 @@ test('an adapter for pictures: what is there, and that nothing is to be done', (
   withFolder((folder) => {
     const path = join(folder, 'style.safetensors');
     const factor = fromFloat32(float32([4, 4], new Float32Array(16).fill(0.5)), 'float16');
-    write(path, writeKohyaLora({ modules: [{ path: 'unet.mid_block.attentions.0.proj_in', down: factor, up: factor, alpha: 4 }], metadata: {}, dtype: 'float16' }));
-    for (const given of [path, folder]) refuses({ path: given }, /style\.safetensors: this is an adapter for pictures \(Stable Diffusion, 1 layers\), and GGUF is for language models\n.*load the file as it is/);
+    write(
+      path,
+      writeKohyaLora({
+        modules: [
+          { path: 'unet.mid_block.attentions.0.proj_in', down: factor, up: factor, alpha: 4 },
+        ],
+        metadata: {},
+        dtype: 'float16',
+      }),
+    );
+    for (const given of [path, folder])
+      refuses(
+        { path: given },
+        /style\.safetensors: this is an adapter for pictures \(Stable Diffusion, 1 layers\), and GGUF is for language models\n.*load the file as it is/,
+      );
     assert.ok(!existsSync(join(folder, 'style.gguf')));
   });
 });

@@ -1,4 +1,5 @@
-// An adapter or a model at a path as one GGUF file for llama.cpp: finds out what is there, checks all, then writes.
+// An adapter or a model at a path as one GGUF file for llama.cpp: finds out what is there, checks
+// all, then writes.
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { loadLanguageModel } from '../checkpoints/hf-folder.ts';
@@ -20,9 +21,14 @@ import { readPeftFolder } from './peft.ts';
 import { exportSource } from './source.ts';
 
 export interface GgufExportOptions {
-  /** The folder of an adapter (adapter_config.json) or of a model (config.json), or a file in it. */
+  /**
+   * The folder of an adapter (adapter_config.json) or of a model (config.json), or a file in it.
+   */
   readonly path: string;
-  /** For an adapter: the folder of its base model, of which only config.json is read; by default the one that the adapter names. */
+  /**
+   * For an adapter: the folder of its base model, of which only config.json is read; by default the
+   * one that the adapter names.
+   */
   readonly base?: string;
   /** The file to write, or a folder for it; by default in the folder of the source. */
   readonly output?: string;
@@ -43,11 +49,18 @@ export interface GgufExport {
   readonly notes?: readonly string[];
 }
 
-/** Throws UserError (what is at `path` is no language model, or llama.cpp cannot express it), CheckpointError, SystemError; then nothing is written. */
+/**
+ * Throws UserError (what is at `path` is no language model, or llama.cpp cannot express it),
+ * CheckpointError, SystemError; then nothing is written.
+ */
 export function exportGguf(options: GgufExportOptions): GgufExport {
   const source = exportSource(options.path);
-  if (source.kind === 'picture adapter') throw new UserError([pictures(source.path, source.layers)]);
-  const written = source.kind === 'adapter' ? exportAdapter(source.folder, options) : exportModel(source.folder, options);
+  if (source.kind === 'picture adapter')
+    throw new UserError([pictures(source.path, source.layers)]);
+  const written =
+    source.kind === 'adapter'
+      ? exportAdapter(source.folder, options)
+      : exportModel(source.folder, options);
   return { ...written, bytes: statSync(written.file).size };
 }
 
@@ -60,7 +73,14 @@ const pictures = (where: string, layers: number) => ({
 type Written = Omit<GgufExport, 'bytes'>;
 
 function exportModel(folder: string, { base, output, type = 'f16' }: GgufExportOptions): Written {
-  if (base !== undefined) throw new UserError([{ where: folder, what: 'this is a whole model, and a base model is named beside it', fix: 'Leave --base out, or name an adapter.' }]);
+  if (base !== undefined)
+    throw new UserError([
+      {
+        where: folder,
+        what: 'this is a whole model, and a base model is named beside it',
+        fix: 'Leave --base out, or name an adapter.',
+      },
+    ]);
   const config = readLanguageConfig(folder);
   const { architecture } = ggufFamily(config.model_type);
   loadLanguageModel(folder); // throws where its weights are not those of its configuration
@@ -70,12 +90,22 @@ function exportModel(folder: string, { base, output, type = 'f16' }: GgufExportO
 }
 
 function exportAdapter(folder: string, { base, output, type: wanted }: GgufExportOptions): Written {
-  if (wanted === 'q8_0') throw new UserError([{ where: folder, what: 'an adapter is not quantised: its factors are small, and llama.cpp reads them as f32, f16 or bf16', fix: 'Leave --type out.' }]);
+  if (wanted === 'q8_0')
+    throw new UserError([
+      {
+        where: folder,
+        what: 'an adapter is not quantised: its factors are small, and llama.cpp reads them as f32, f16 or bf16',
+        fix: 'Leave --type out.',
+      },
+    ]);
   const lora = readPeftFolder(folder);
   const path = baseFolder({ folder, named: lora.baseModel, given: base });
   const config = readLanguageConfig(path);
   const { architecture } = ggufFamily(config.model_type);
-  const unreachable = ggufLoraProblems(lora.modules.map((module) => module.path), config);
+  const unreachable = ggufLoraProblems(
+    lora.modules.map((module) => module.path),
+    config,
+  );
   if (unreachable.length > 0) throw new UserError(unreachable);
   throwProblems(configProblems(path, lora), folder);
   const type = wanted ?? ggmlTypeOf(lora);
@@ -87,9 +117,13 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
 /** Layers and sizes that the base, by its configuration, does not have. */
 function configProblems(base: string, lora: LanguageLora) {
   const config = readLanguageConfig(base);
-  const family = Object.hasOwn(languageFamilies, config.model_type) ? languageFamilies[config.model_type].safeParse(config) : undefined;
+  const family = Object.hasOwn(languageFamilies, config.model_type)
+    ? languageFamilies[config.model_type].safeParse(config)
+    : undefined;
   if (family?.success !== true) return [];
-  const tensors = new Map(Array.from(languageModelParameters(family.data), ([name, shape]) => [name, { shape }] as const));
+  const tensors = new Map(
+    Array.from(languageModelParameters(family.data), ([name, shape]) => [name, { shape }] as const),
+  );
   return fitProblems({ tensors, path: base, config }, lora);
 }
 
@@ -105,7 +139,14 @@ function outputFile(given: string | undefined, folder: string, name: string): st
   if (given === undefined) return join(folder, name);
   const found = statSync(given, { throwIfNoEntry: false });
   if (found?.isDirectory() === true) return join(given, name);
-  if (found !== undefined && found.size > 0 && !isGguf(given)) throw new UserError([{ where: given, what: 'this file is there already and is no GGUF file', fix: 'Name another output.' }]);
+  if (found !== undefined && found.size > 0 && !isGguf(given))
+    throw new UserError([
+      {
+        where: given,
+        what: 'this file is there already and is no GGUF file',
+        fix: 'Name another output.',
+      },
+    ]);
   return given;
 }
 

@@ -1,5 +1,5 @@
-// A LoRA as llama.cpp's adapter file: GGUF of type adapter, tensors `blk.N.attn_q.weight.lora_a` [rank, in] and `.lora_b` [out, rank].
-// llama.cpp applies W + (adapter.lora.alpha / rank) B A.
+// A LoRA as llama.cpp's adapter file: GGUF of type adapter, tensors `blk.N.attn_q.weight.lora_a`
+// [rank, in] and `.lora_b` [out, rank]. llama.cpp applies W + (adapter.lora.alpha / rank) B A.
 
 import { UserError, type Problem } from '../errors.ts';
 import { encodeGgml, type GgmlWritable } from '../tensor/ggml-types.ts';
@@ -13,7 +13,10 @@ import { requireFloat16Range } from './half-range.ts';
 import { loraScale, mostCommon, type LanguageLora } from './language-lora.ts';
 import { assertShapes, type LoraWeights } from './lora.ts';
 
-export type GgufLoraConfig = Pick<LanguageConfig, 'model_type' | 'num_attention_heads' | 'num_key_value_heads' | 'tie_word_embeddings'>;
+export type GgufLoraConfig = Pick<
+  LanguageConfig,
+  'model_type' | 'num_attention_heads' | 'num_key_value_heads' | 'tie_word_embeddings'
+>;
 
 export interface GgufLora extends LanguageLora {
   /** The base model's configuration: names and the order of rows follow from it. */
@@ -25,30 +28,62 @@ export interface GgufLora extends LanguageLora {
 /** `general.file_type` of llama.cpp. */
 export const fileTypes = { f32: 0, f16: 1, q8_0: 7, bf16: 32 } as const;
 
-/** The layers that an adapter of llama.cpp cannot reach, each with the reason; empty when all are fine. Ask before training. */
+/**
+ * The layers that an adapter of llama.cpp cannot reach, each with the reason; empty when all are
+ * fine. Ask before training.
+ */
 export function ggufLoraProblems(paths: Iterable<string>, config: GgufLoraConfig): Problem[] {
   const family = ggufFamily(config.model_type);
   const tied = config.tie_word_embeddings ?? family.normShift === 1;
   return Array.from(paths).flatMap((path): Problem[] => {
     const fix = 'Leave it out of the targets, or merge the adapter into its model and export that.';
-    if (path === 'lm_head' && tied) return [{ where: path, what: 'llama.cpp has no output layer of its own where it shares the weights of the input embeddings', fix }];
-    if (path === 'model.embed_tokens') return [{ where: path, what: 'an adapter of the input embeddings is not written as GGUF', fix }];
-    return ggufModuleName(family, path) === undefined || /norm$/.test(path) ? [{ where: path, what: `llama.cpp's adapters of ${config.model_type} have no such layer`, fix }] : [];
+    if (path === 'lm_head' && tied)
+      return [
+        {
+          where: path,
+          what: 'llama.cpp has no output layer of its own where it shares the weights of the input embeddings',
+          fix,
+        },
+      ];
+    if (path === 'model.embed_tokens')
+      return [
+        { where: path, what: 'an adapter of the input embeddings is not written as GGUF', fix },
+      ];
+    return ggufModuleName(family, path) === undefined || /norm$/.test(path)
+      ? [
+          {
+            where: path,
+            what: `llama.cpp's adapters of ${config.model_type} have no such layer`,
+            fix,
+          },
+        ]
+      : [];
   });
 }
 
 /** The bytes of the file. Throws UserError that lists the layers that the format cannot express. */
 export function writeGgufLora(lora: GgufLora): Uint8Array {
   const { modules, config, type, rslora } = lora;
-  const problems = ggufLoraProblems(modules.map(({ path }) => path), config);
+  const problems = ggufLoraProblems(
+    modules.map(({ path }) => path),
+    config,
+  );
   if (problems.length > 0) throw new UserError(problems);
   // alpha' = s r, which llama.cpp divides by r again; modules with another one have the rest in B.
   const wanted = modules.map((module) => loraScale(module, rslora) * module.down.shape[0]);
   const alpha = Math.fround(mostCommon(wanted)) || 1; // 0 would mean: no scale
   const tensors = modules.flatMap((module, i) => moduleTensors(module, wanted[i] / alpha, config));
-  const { head, sizes } = layoutGguf(metadata(lora, alpha), tensors.map(({ name, shape }) => ({ name, shape, type })));
-  if (type === 'f16') for (const { name, data } of tensors) requireFloat16Range(name, data, 'Export with --type bf16 or f32.');
-  const pieces = tensors.flatMap(({ data }, i) => [encodeGgml(type, data), new Uint8Array(sizes[i].padding)]);
+  const { head, sizes } = layoutGguf(
+    metadata(lora, alpha),
+    tensors.map(({ name, shape }) => ({ name, shape, type })),
+  );
+  if (type === 'f16')
+    for (const { name, data } of tensors)
+      requireFloat16Range(name, data, 'Export with --type bf16 or f32.');
+  const pieces = tensors.flatMap(({ data }, i) => [
+    encodeGgml(type, data),
+    new Uint8Array(sizes[i].padding),
+  ]);
   return concatenate([head, ...pieces]);
 }
 
@@ -69,17 +104,33 @@ interface NamedValues {
   readonly data: Float32Array;
 }
 
-function moduleTensors(module: LoraWeights, rest: number, config: GgufLora['config']): NamedValues[] {
+function moduleTensors(
+  module: LoraWeights,
+  rest: number,
+  config: GgufLora['config'],
+): NamedValues[] {
   assertShapes(module);
   const family = ggufFamily(config.model_type);
   const name = ggufModuleName(family, module.path);
   const { path, down, up } = module;
   const factor = path.endsWith(family.queryScale ?? ' ') ? rest * queryFactor(config) : rest;
-  const b = Math.abs(factor - 1) < 1e-6 ? toFloat32(up).data : toFloat32(up).data.map((value) => value * factor);
-  const heads = permutedHeads(family, path, config.num_attention_heads, config.num_key_value_heads ?? config.num_attention_heads);
+  const b =
+    Math.abs(factor - 1) < 1e-6
+      ? toFloat32(up).data
+      : toFloat32(up).data.map((value) => value * factor);
+  const heads = permutedHeads(
+    family,
+    path,
+    config.num_attention_heads,
+    config.num_key_value_heads ?? config.num_attention_heads,
+  );
   return [
     { name: `${name}.weight.lora_a`, shape: down.shape, data: toFloat32(down).data },
-    { name: `${name}.weight.lora_b`, shape: up.shape, data: heads === undefined ? b : permuteRows(b, up.shape[0], heads) },
+    {
+      name: `${name}.weight.lora_b`,
+      shape: up.shape,
+      data: heads === undefined ? b : permuteRows(b, up.shape[0], heads),
+    },
   ];
 }
 

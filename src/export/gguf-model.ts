@@ -1,4 +1,5 @@
-// A language model's folder as one GGUF file for llama.cpp, with its tokenizer: written tensor by tensor.
+// A language model's folder as one GGUF file for llama.cpp, with its tokenizer: written tensor by
+// tensor.
 
 import { basename } from 'node:path';
 import { readFloat32 } from '../checkpoints/safetensors-file.ts';
@@ -8,7 +9,13 @@ import { gguf, layoutGguf, type GgufEntry, type GgufValue } from '../tensor/gguf
 import { dtypes, isFloat } from '../tensor/dtype.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
 import { configEntries, queryFactor, ropeTensors } from './gguf-config.ts';
-import { ggufFamily, ggufModuleName, permutedHeads, permuteRows, type GgufFamily } from './gguf-families.ts';
+import {
+  ggufFamily,
+  ggufModuleName,
+  permutedHeads,
+  permuteRows,
+  type GgufFamily,
+} from './gguf-families.ts';
 import { fileTypes } from './gguf-lora.ts';
 import { ggufModelName, tokenizerEntries } from './gguf-tokenizer.ts';
 import { requireFloat16Range } from './half-range.ts';
@@ -21,23 +28,33 @@ export interface GgufModelOptions {
   readonly folder: string;
   /** The .gguf file to write. */
   readonly output: string;
-  /** Of the matrices; vectors are float32. Rows that are no multiple of 32 are f16 where q8_0 is asked for. */
+  /**
+   * Of the matrices; vectors are float32. Rows that are no multiple of 32 are f16 where q8_0 is
+   * asked for.
+   */
   readonly type: GgmlWritable;
   /** general.name; the folder's name unless given. */
   readonly name?: string;
 }
 
-/** Writes the file; a few megabytes of weights are in memory at a time. Throws UserError, CheckpointError, SystemError. */
+/**
+ * Writes the file; a few megabytes of weights are in memory at a time. Throws UserError,
+ * CheckpointError, SystemError.
+ */
 export function writeGgufModel({ folder, output, type, name }: GgufModelOptions): void {
   const model = openModelFiles(folder);
   const family = ggufFamily(model.config.model_type);
   const tensors = plan(model, family, type);
-  const { head, sizes } = layoutGguf(metadata(model, family, type, name ?? basename(model.path)), tensors);
+  const { head, sizes } = layoutGguf(
+    metadata(model, family, type, name ?? basename(model.path)),
+    tensors,
+  );
   writeInPieces(output, (write) => {
     write(head);
     tensors.forEach((tensor, i) => {
       for (const values of tensor.pieces()) {
-        if (tensor.type === 'f16') requireFloat16Range(tensor.name, values, 'Export with --type bf16 or f32.');
+        if (tensor.type === 'f16')
+          requireFloat16Range(tensor.name, values, 'Export with --type bf16 or f32.');
         write(encodeGgml(tensor.type, values));
       }
       write(new Uint8Array(sizes[i].padding));
@@ -45,7 +62,12 @@ export function writeGgufModel({ folder, output, type, name }: GgufModelOptions)
   });
 }
 
-function metadata(model: ModelFiles, family: GgufFamily, type: GgmlWritable, name: string): Map<string, GgufValue> {
+function metadata(
+  model: ModelFiles,
+  family: GgufFamily,
+  type: GgmlWritable,
+  name: string,
+): Map<string, GgufValue> {
   const rows = model.tensors.get('model.embed_tokens.weight')?.shape[0] ?? model.config.vocab_size;
   return new Map([
     ['general.architecture', gguf.text(family.architecture)],
@@ -64,9 +86,18 @@ interface PlannedTensor extends GgufEntry {
   readonly pieces: () => Iterable<Float32Array>;
 }
 
-function plan({ tensors, config, path }: ModelFiles, family: GgufFamily, type: GgmlWritable): PlannedTensor[] {
+function plan(
+  { tensors, config, path }: ModelFiles,
+  family: GgufFamily,
+  type: GgmlWritable,
+): PlannedTensor[] {
   const problems: Problem[] = [];
-  const planned: PlannedTensor[] = ropeTensors(config).map(({ name, data }) => ({ name, shape: [data.length], type: 'f32', pieces: () => [data] }));
+  const planned: PlannedTensor[] = ropeTensors(config).map(({ name, data }) => ({
+    name,
+    shape: [data.length],
+    type: 'f32',
+    pieces: () => [data],
+  }));
   const isTied = config.tie_word_embeddings ?? family.normShift === 1;
   for (const [key, tensor] of tensors) {
     if (isIgnored(key) || (key === 'lm_head.weight' && isTied)) continue;
@@ -76,7 +107,14 @@ function plan({ tensors, config, path }: ModelFiles, family: GgufFamily, type: G
   }
   throwProblems(problems, path);
   const missing = missingNames(family, config, new Set(planned.map(({ name }) => name)));
-  if (missing.length > 0) throw new UserError([{ where: path, what: `weights are missing: ${missing.slice(0, 12).join(', ')}`, fix: 'Download the whole folder of the model again.' }]);
+  if (missing.length > 0)
+    throw new UserError([
+      {
+        where: path,
+        what: `weights are missing: ${missing.slice(0, 12).join(', ')}`,
+        fix: 'Download the whole folder of the model again.',
+      },
+    ]);
   return planned;
 }
 
@@ -85,25 +123,46 @@ function isIgnored(key: string): boolean {
   return /\.rotary_emb\.inv_freq$/.test(key);
 }
 
-function missingNames(family: GgufFamily, config: LanguageConfig, present: ReadonlySet<string>): string[] {
-  const layers = Array.from({ length: config.num_hidden_layers }, (_, i) => Object.values(family.layer).map((name) => `blk.${i}.${name}.weight`)).flat();
-  return ['token_embd.weight', 'output_norm.weight', ...layers].filter((name) => !present.has(name));
+function missingNames(
+  family: GgufFamily,
+  config: LanguageConfig,
+  present: ReadonlySet<string>,
+): string[] {
+  const layers = Array.from({ length: config.num_hidden_layers }, (_, i) =>
+    Object.values(family.layer).map((name) => `blk.${i}.${name}.weight`),
+  ).flat();
+  return ['token_embd.weight', 'output_norm.weight', ...layers].filter(
+    (name) => !present.has(name),
+  );
 }
 
 /** Values of one tensor that are converted at once. */
 const pieceSize = 1 << 20;
 
 /** A tensor of the file to come, or what is wrong with the one of the model. */
-function planTensor(key: string, tensor: ExternalTensor, family: GgufFamily, config: LanguageConfig, wanted: GgmlWritable): PlannedTensor | string {
+function planTensor(
+  key: string,
+  tensor: ExternalTensor,
+  family: GgufFamily,
+  config: LanguageConfig,
+  wanted: GgmlWritable,
+): PlannedTensor | string {
   const [, path, part] = /^(.*)\.(weight|bias)$/.exec(key) ?? [];
   const module = path === undefined ? undefined : ggufModuleName(family, path);
   if (module === undefined) return `${config.model_type} has no such weight in llama.cpp`;
-  if (!isFloat(tensor.dtype)) return `its type is ${tensor.dtype}: quantised models are not converted`;
+  if (!isFloat(tensor.dtype))
+    return `its type is ${tensor.dtype}: quantised models are not converted`;
   const name = `${module}.${part}`;
   const { shape } = tensor;
   const type = typeFor(shape, wanted);
   const heads = permutedHeads(family, path, config.num_attention_heads, kvHeads(config));
-  if (heads !== undefined) return { name, shape, type, pieces: () => [permuteRows(readFloat32(tensor).data, shape[0], heads)] };
+  if (heads !== undefined)
+    return {
+      name,
+      shape,
+      type,
+      pieces: () => [permuteRows(readFloat32(tensor).data, shape[0], heads)],
+    };
   const shift = part === 'weight' && /norm$/.test(path) ? family.normShift : 0;
   const factor = path.endsWith(family.queryScale ?? ' ') ? queryFactor(config) : 1;
   return { name, shape, type, pieces: () => rowPieces(tensor, shift, factor) };
@@ -120,7 +179,12 @@ function* rowPieces(tensor: ExternalTensor, shift: number, factor: number): Iter
   const step = Math.max(1, Math.floor(pieceSize / columns));
   for (let row = 0; row < rows; row += step) {
     const count = Math.min(step, rows - row);
-    const { data } = readFloat32({ ...tensor, shape: [count, columns], offset: tensor.offset + row * bytes, length: count * bytes });
+    const { data } = readFloat32({
+      ...tensor,
+      shape: [count, columns],
+      offset: tensor.offset + row * bytes,
+      length: count * bytes,
+    });
     yield shift === 0 && factor === 1 ? data : data.map((value) => (value + shift) * factor);
   }
 }

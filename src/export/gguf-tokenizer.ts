@@ -1,4 +1,5 @@
-// A tokenizer.json as GGUF metadata: tokens, types, merges or scores, special tokens, the chat template.
+// A tokenizer.json as GGUF metadata: tokens, types, merges or scores, special tokens, the chat
+// template.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +12,9 @@ import type { LanguageConfig } from './model-files.ts';
 const part = z.looseObject({ type: z.string() });
 
 const tokenizerSchema = z.looseObject({
-  added_tokens: z.array(z.looseObject({ id: z.int(), content: z.string(), special: z.boolean() })).default([]),
+  added_tokens: z
+    .array(z.looseObject({ id: z.int(), content: z.string(), special: z.boolean() }))
+    .default([]),
   normalizer: part.nullish(),
   pre_tokenizer: part.nullish(),
   post_processor: part.nullish(),
@@ -36,86 +39,194 @@ const settingsSchema = z.looseObject({
   pad_token: named,
   add_bos_token: z.boolean().nullish(),
   add_eos_token: z.boolean().nullish(),
-  chat_template: z.union([z.string(), z.array(z.looseObject({ name: z.string(), template: z.string() }))]).nullish(),
+  chat_template: z
+    .union([z.string(), z.array(z.looseObject({ name: z.string(), template: z.string() }))])
+    .nullish(),
 });
 
 type Settings = z.infer<typeof settingsSchema>;
 
 /**
- * The `tokenizer.…` entries for a model whose embeddings have `rows` rows.
- * Throws CheckpointError (files missing or damaged) and UserError (a tokenizer that llama.cpp does not have).
+ * The `tokenizer.…` entries for a model whose embeddings have `rows` rows. Throws CheckpointError
+ * (files missing or damaged) and UserError (a tokenizer that llama.cpp does not have).
  */
-export function tokenizerEntries(folder: string, config: LanguageConfig, rows: number): (readonly [string, GgufValue])[] {
+export function tokenizerEntries(
+  folder: string,
+  config: LanguageConfig,
+  rows: number,
+): (readonly [string, GgufValue])[] {
   const tokenizer = parseFile(join(folder, 'tokenizer.json'), tokenizerSchema);
-  const settings = existsSync(join(folder, 'tokenizer_config.json')) ? parseFile(join(folder, 'tokenizer_config.json'), settingsSchema) : {};
+  const settings = existsSync(join(folder, 'tokenizer_config.json'))
+    ? parseFile(join(folder, 'tokenizer_config.json'), settingsSchema)
+    : {};
   const { vocab } = tokenizer.model;
-  if (Array.isArray(vocab) || (tokenizer.model.type ?? 'BPE') !== 'BPE') return refuse(folder, `a tokenizer of type ${tokenizer.model.type ?? 'Unigram'} is not written as GGUF (only BPE)`);
-  const ids = new Map([...Object.entries(vocab), ...tokenizer.added_tokens.map(({ content, id }) => [content, id] as const)]);
+  if (Array.isArray(vocab) || (tokenizer.model.type ?? 'BPE') !== 'BPE')
+    return refuse(
+      folder,
+      `a tokenizer of type ${tokenizer.model.type ?? 'Unigram'} is not written as GGUF (only BPE)`,
+    );
+  const ids = new Map([
+    ...Object.entries(vocab),
+    ...tokenizer.added_tokens.map(({ content, id }) => [content, id] as const),
+  ]);
   const special = specialIds(settings, config, ids);
   const template = chatTemplate(folder, settings);
   return [
     ...vocabularyEntries(folder, tokenizer, ids, rows),
-    ...Object.entries(special).map(([name, id]) => [`tokenizer.ggml.${name}_token_id`, gguf.uint32(id)] as const),
-    ['tokenizer.ggml.add_bos_token', gguf.bool(settings.add_bos_token ?? surrounds(tokenizer, 'first'))],
-    ['tokenizer.ggml.add_eos_token', gguf.bool(settings.add_eos_token ?? surrounds(tokenizer, 'last'))],
+    ...Object.entries(special).map(
+      ([name, id]) => [`tokenizer.ggml.${name}_token_id`, gguf.uint32(id)] as const,
+    ),
+    [
+      'tokenizer.ggml.add_bos_token',
+      gguf.bool(settings.add_bos_token ?? surrounds(tokenizer, 'first')),
+    ],
+    [
+      'tokenizer.ggml.add_eos_token',
+      gguf.bool(settings.add_eos_token ?? surrounds(tokenizer, 'last')),
+    ],
     ...(template === undefined ? [] : [['tokenizer.chat_template', gguf.text(template)] as const]),
   ];
 }
 
-const marks = z.looseObject({ added_tokens: z.array(z.looseObject({ content: z.string(), rstrip: z.boolean().nullish() })).default([]) });
+const marks = z.looseObject({
+  added_tokens: z
+    .array(z.looseObject({ content: z.string(), rstrip: z.boolean().nullish() }))
+    .default([]),
+});
 /** The tokens that llama.cpp looks up in a model of that name. */
 const phi3Tokens = ['</s>', '<unk>', '<s>', '<|endoftext|>'];
 
 /**
- * A name for `general.name`. In a model called phi-3 or phi3 llama.cpp drops the spaces behind special tokens, as Phi-3's tokenizer
- * does, and breaks off where Phi-3's are missing: so the name has it where the tokenizer is such a one, and only there.
+ * A name for `general.name`. In a model called phi-3 or phi3 llama.cpp drops the spaces behind
+ * special tokens, as Phi-3's tokenizer does, and breaks off where Phi-3's are missing: so the name
+ * has it where the tokenizer is such a one, and only there.
  */
 export function ggufModelName(folder: string, name: string): string {
-  const added = new Map(parseFile(join(folder, 'tokenizer.json'), marks).added_tokens.map(({ content, rstrip }) => [content, rstrip ?? false]));
-  if (!(added.get('</s>') === true && phi3Tokens.every((token) => added.has(token)))) return name.replace(/phi-?3/gi, 'Phi 3');
+  const added = new Map(
+    parseFile(join(folder, 'tokenizer.json'), marks).added_tokens.map(({ content, rstrip }) => [
+      content,
+      rstrip ?? false,
+    ]),
+  );
+  if (!(added.get('</s>') === true && phi3Tokens.every((token) => added.has(token))))
+    return name.replace(/phi-?3/gi, 'Phi 3');
   return /phi-?3/i.test(name) ? name : `Phi-3 ${name}`;
 }
 
-function vocabularyEntries(folder: string, tokenizer: Tokenizer, ids: ReadonlyMap<string, number>, rows: number): (readonly [string, GgufValue])[] {
+function vocabularyEntries(
+  folder: string,
+  tokenizer: Tokenizer,
+  ids: ReadonlyMap<string, number>,
+  rows: number,
+): (readonly [string, GgufValue])[] {
   const isByteLevel = partsOf(tokenizer.pre_tokenizer).some(({ type }) => type === 'ByteLevel');
-  const isSentencePiece = !isByteLevel && (tokenizer.model.byte_fallback === true || JSON.stringify([tokenizer.normalizer, tokenizer.pre_tokenizer]).includes('▁'));
-  if (!isByteLevel && !isSentencePiece) refuse(folder, 'this BPE tokenizer is neither byte-level nor of the SentencePiece kind, and llama.cpp has no other');
+  const isSentencePiece =
+    !isByteLevel &&
+    (tokenizer.model.byte_fallback === true ||
+      JSON.stringify([tokenizer.normalizer, tokenizer.pre_tokenizer]).includes('▁'));
+  if (!isByteLevel && !isSentencePiece)
+    refuse(
+      folder,
+      'this BPE tokenizer is neither byte-level nor of the SentencePiece kind, and llama.cpp has no other',
+    );
   refuseChanges(folder, tokenizer, isByteLevel);
   const tokens = tokenList(folder, ids, rows);
-  const merges = tokenizer.model.merges.map((merge) => (typeof merge === 'string' ? splitMerge(merge) : merge));
+  const merges = tokenizer.model.merges.map((merge) =>
+    typeof merge === 'string' ? splitMerge(merge) : merge,
+  );
   const entries: (readonly [string, GgufValue])[] = [
     ['tokenizer.ggml.model', gguf.text(isByteLevel ? 'gpt2' : 'llama')],
-    ['tokenizer.ggml.pre', gguf.text(isByteLevel ? preTokenizerName(folder, tokenizer) : 'default')],
+    [
+      'tokenizer.ggml.pre',
+      gguf.text(isByteLevel ? preTokenizerName(folder, tokenizer) : 'default'),
+    ],
     ['tokenizer.ggml.tokens', gguf.array('string', tokens)],
-    ['tokenizer.ggml.token_type', gguf.array('int32', tokenTypes(tokenizer, tokens, ids, isByteLevel))],
+    [
+      'tokenizer.ggml.token_type',
+      gguf.array('int32', tokenTypes(tokenizer, tokens, ids, isByteLevel)),
+    ],
   ];
-  if (isByteLevel) return [...entries, ['tokenizer.ggml.merges', gguf.array('string', merges.map((pair) => pair.map((text) => text.replaceAll(' ', 'Ġ')).join(' ')))]];
-  return [...entries, ['tokenizer.ggml.scores', gguf.array('float32', scores(tokens, merges))], ['tokenizer.ggml.add_space_prefix', gguf.bool(addsSpace(tokenizer))]];
+  if (isByteLevel)
+    return [
+      ...entries,
+      [
+        'tokenizer.ggml.merges',
+        gguf.array(
+          'string',
+          merges.map((pair) => pair.map((text) => text.replaceAll(' ', 'Ġ')).join(' ')),
+        ),
+      ],
+    ];
+  return [
+    ...entries,
+    ['tokenizer.ggml.scores', gguf.array('float32', scores(tokens, merges))],
+    ['tokenizer.ggml.add_space_prefix', gguf.bool(addsSpace(tokenizer))],
+  ];
 }
 
-/** llama.cpp splits a text as it is, or with spaces as ▁. NFC alone, which Qwen has, changes texts so seldom that llama.cpp goes without. */
-function refuseChanges(folder: string, { normalizer, pre_tokenizer: pre }: Tokenizer, isByteLevel: boolean): void {
-  const isSpace = ({ pattern, content }: z.infer<typeof part>) => content === '▁' && z.object({ String: z.literal(' ') }).safeParse(pattern).success;
-  const isKnown = (step: z.infer<typeof part>) => (isByteLevel ? step.type === 'NFC' : step.type === 'Prepend' || (step.type === 'Replace' && isSpace(step)));
-  const changes = partsOf(normalizer).filter((step) => !isKnown(step)).map(({ type }) => type);
-  if (changes.length > 0) refuse(folder, `this tokenizer changes texts before it splits them (${changes.join(', ')}), and llama.cpp does not`);
-  if (isByteLevel && partsOf(pre).some(({ type, add_prefix_space: space }) => type === 'ByteLevel' && space === true)) refuse(folder, 'this byte-level tokenizer puts a space before a text (add_prefix_space), and llama.cpp does not');
+/**
+ * llama.cpp splits a text as it is, or with spaces as ▁. NFC alone, which Qwen has, changes texts
+ * so seldom that llama.cpp goes without.
+ */
+function refuseChanges(
+  folder: string,
+  { normalizer, pre_tokenizer: pre }: Tokenizer,
+  isByteLevel: boolean,
+): void {
+  const isSpace = ({ pattern, content }: z.infer<typeof part>) =>
+    content === '▁' && z.object({ String: z.literal(' ') }).safeParse(pattern).success;
+  const isKnown = (step: z.infer<typeof part>) =>
+    isByteLevel
+      ? step.type === 'NFC'
+      : step.type === 'Prepend' || (step.type === 'Replace' && isSpace(step));
+  const changes = partsOf(normalizer)
+    .filter((step) => !isKnown(step))
+    .map(({ type }) => type);
+  if (changes.length > 0)
+    refuse(
+      folder,
+      `this tokenizer changes texts before it splits them (${changes.join(', ')}), and llama.cpp does not`,
+    );
+  if (
+    isByteLevel &&
+    partsOf(pre).some(({ type, add_prefix_space: space }) => type === 'ByteLevel' && space === true)
+  )
+    refuse(
+      folder,
+      'this byte-level tokenizer puts a space before a text (add_prefix_space), and llama.cpp does not',
+    );
 }
 
 /** All tokens by id; ids that no token has are unused rows of the embeddings. */
 function tokenList(folder: string, ids: ReadonlyMap<string, number>, rows: number): string[] {
   const tokens = Array.from({ length: rows }, (_, id) => `[PAD${id}]`);
   for (const [text, id] of ids) {
-    if (id >= rows) refuse(folder, `token ${JSON.stringify(text)} has id ${id}, but the model's embeddings have ${rows} rows`);
+    if (id >= rows)
+      refuse(
+        folder,
+        `token ${JSON.stringify(text)} has id ${id}, but the model's embeddings have ${rows} rows`,
+      );
     tokens[id] = text;
   }
   return tokens;
 }
 
 /** llama.cpp's numbers. */
-const tokenType = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+const tokenType = {
+  normal: 1,
+  unknown: 2,
+  control: 3,
+  userDefined: 4,
+  unused: 5,
+  byte: 6,
+} as const;
 
-function tokenTypes(tokenizer: Tokenizer, tokens: readonly string[], ids: ReadonlyMap<string, number>, isByteLevel: boolean): number[] {
+function tokenTypes(
+  tokenizer: Tokenizer,
+  tokens: readonly string[],
+  ids: ReadonlyMap<string, number>,
+  isByteLevel: boolean,
+): number[] {
   const added = new Map(tokenizer.added_tokens.map(({ id, special }) => [id, special]));
   return tokens.map((text, id) => {
     if (ids.get(text) !== id) return tokenType.unused;
@@ -130,8 +241,14 @@ function splitMerge(merge: string): readonly [string, string] {
   return [merge.slice(0, space), merge.slice(space + 1)];
 }
 
-/** SentencePiece joins the pair whose piece has the highest score: the earlier the merge, the higher. */
-function scores(tokens: readonly string[], merges: readonly (readonly [string, string])[]): number[] {
+/**
+ * SentencePiece joins the pair whose piece has the highest score: the earlier the merge, the
+ * higher.
+ */
+function scores(
+  tokens: readonly string[],
+  merges: readonly (readonly [string, string])[],
+): number[] {
   const rank = new Map<string, number>();
   merges.forEach(([left, right], i) => {
     if (!rank.has(left + right)) rank.set(left + right, i);
@@ -141,7 +258,8 @@ function scores(tokens: readonly string[], merges: readonly (readonly [string, s
 
 function addsSpace({ normalizer, pre_tokenizer: pre }: Tokenizer): boolean {
   const scheme = partsOf(pre).find(({ type }) => type === 'Metaspace');
-  if (scheme !== undefined) return scheme.prepend_scheme !== 'never' && scheme.add_prefix_space !== false;
+  if (scheme !== undefined)
+    return scheme.prepend_scheme !== 'never' && scheme.add_prefix_space !== false;
   return partsOf(normalizer).some(({ type }) => type === 'Prepend');
 }
 
@@ -149,7 +267,9 @@ function addsSpace({ normalizer, pre_tokenizer: pre }: Tokenizer): boolean {
 function partsOf(value: z.infer<typeof part> | null | undefined): z.infer<typeof part>[] {
   if (value === null || value === undefined) return [];
   if (value.type !== 'Sequence') return [value];
-  const inner = z.array(part).safeParse(value.pretokenizers ?? value.normalizers ?? value.processors);
+  const inner = z
+    .array(part)
+    .safeParse(value.pretokenizers ?? value.normalizers ?? value.processors);
   return inner.success ? inner.data : [];
 }
 
@@ -157,21 +277,35 @@ const contractions = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\
 const tail = String.raw`| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
 const casedWords = String.raw`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+`;
 
-/** How llama.cpp calls the ways to split a text before the merges. Its regular expressions are fixed, so others are refused. */
+/**
+ * How llama.cpp calls the ways to split a text before the merges. Its regular expressions are
+ * fixed, so others are refused.
+ */
 function preTokenizerName(folder: string, tokenizer: Tokenizer): string {
   const parts = partsOf(tokenizer.pre_tokenizer);
-  const patterns = parts.filter(({ type }) => type === 'Split').map((split) => z.looseObject({ Regex: z.string() }).safeParse(split.pattern).data?.Regex ?? '');
-  const hasDigits = parts.some((digits) => digits.type === 'Digits' && digits.individual_digits === true);
+  const patterns = parts
+    .filter(({ type }) => type === 'Split')
+    .map(
+      (split) => z.looseObject({ Regex: z.string() }).safeParse(split.pattern).data?.Regex ?? '',
+    );
+  const hasDigits = parts.some(
+    (digits) => digits.type === 'Digits' && digits.individual_digits === true,
+  );
   const usesOwn = parts.some((level) => level.type === 'ByteLevel' && level.use_regex !== false);
   const [pattern] = patterns;
   if (pattern === undefined && usesOwn) return hasDigits ? 'smollm' : 'gpt-2';
   if (patterns.length === 1 && !usesOwn && !hasDigits) {
-    if (pattern === `${contractions}\\p{N}{1,3}${tail}`) return tokenizer.model.ignore_merges === true ? 'llama-bpe' : 'dbrx';
+    if (pattern === `${contractions}\\p{N}{1,3}${tail}`)
+      return tokenizer.model.ignore_merges === true ? 'llama-bpe' : 'dbrx';
     if (pattern === `${contractions}\\p{N}${tail}`) return 'qwen2';
-    if (pattern.startsWith(casedWords)) return pattern.includes(String.raw`\p{N}{1,3}`) ? 'gpt-4o' : 'tekken';
+    if (pattern.startsWith(casedWords))
+      return pattern.includes(String.raw`\p{N}{1,3}`) ? 'gpt-4o' : 'tekken';
   }
   const shown = pattern ?? parts.map(({ type }) => type).join(', ');
-  return refuse(folder, `llama.cpp has no name, known here, for the way this tokenizer splits texts: ${shown}`);
+  return refuse(
+    folder,
+    `llama.cpp has no name, known here, for the way this tokenizer splits texts: ${shown}`,
+  );
 }
 
 /** Whether a text's first or last token is a special one: the template of the post-processor. */
@@ -183,15 +317,33 @@ function surrounds({ post_processor: post }: Tokenizer, end: 'first' | 'last'): 
 }
 
 /** The text of a special token in tokenizer_config.json, else the id in config.json. */
-function specialIds(settings: Settings, config: LanguageConfig, ids: ReadonlyMap<string, number>): Readonly<Record<string, number>> {
-  const fromConfig: Readonly<Record<string, LanguageConfig['bos_token_id']>> = { bos: config.bos_token_id, eos: config.eos_token_id, padding: config.pad_token_id };
-  const fromSettings = { bos: settings.bos_token, eos: settings.eos_token, unknown: settings.unk_token, padding: settings.pad_token };
+function specialIds(
+  settings: Settings,
+  config: LanguageConfig,
+  ids: ReadonlyMap<string, number>,
+): Readonly<Record<string, number>> {
+  const fromConfig: Readonly<Record<string, LanguageConfig['bos_token_id']>> = {
+    bos: config.bos_token_id,
+    eos: config.eos_token_id,
+    padding: config.pad_token_id,
+  };
+  const fromSettings = {
+    bos: settings.bos_token,
+    eos: settings.eos_token,
+    unknown: settings.unk_token,
+    padding: settings.pad_token,
+  };
   const found = Object.entries(fromSettings).map(([name, token]) => {
     const text = typeof token === 'string' ? token : token?.content;
     const given = fromConfig[name];
-    return [name, (text === undefined ? undefined : ids.get(text)) ?? (Array.isArray(given) ? given[0] : given)] as const;
+    return [
+      name,
+      (text === undefined ? undefined : ids.get(text)) ?? (Array.isArray(given) ? given[0] : given),
+    ] as const;
   });
-  return Object.fromEntries(found.filter((entry): entry is readonly [string, number] => typeof entry[1] === 'number'));
+  return Object.fromEntries(
+    found.filter((entry): entry is readonly [string, number] => typeof entry[1] === 'number'),
+  );
 }
 
 function chatTemplate(folder: string, { chat_template: template }: Settings): string | undefined {
@@ -202,5 +354,11 @@ function chatTemplate(folder: string, { chat_template: template }: Settings): st
 }
 
 function refuse(folder: string, what: string): never {
-  throw new UserError([{ where: join(folder, 'tokenizer.json'), what, fix: 'Use the safetensors folder, or convert it with llama.cpp itself.' }]);
+  throw new UserError([
+    {
+      where: join(folder, 'tokenizer.json'),
+      what,
+      fix: 'Use the safetensors folder, or convert it with llama.cpp itself.',
+    },
+  ]);
 }

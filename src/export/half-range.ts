@@ -8,5 +8,8 @@ const FLOAT16_END = 65520;
 /** Throws UserError where a value is too large. */
 export function requireFloat16Range(name: string, data: Float32Array, fix: string): void {
   const beyond = data.find((value) => Math.abs(value) >= FLOAT16_END);
-  if (beyond !== undefined) throw new UserError([{ where: name, what: `the weight has ${beyond}, more than float16 holds (65504)`, fix }]);
+  if (beyond !== undefined)
+    throw new UserError([
+      { where: name, what: `the weight has ${beyond}, more than float16 holds (65504)`, fix },
+    ]);
 }

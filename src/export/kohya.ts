@@ -1,6 +1,11 @@
-// LoRA files with the keys of kohya's sd-scripts, which WebUI, Forge, ComfyUI and diffusers all load; and back.
+// LoRA files with the keys of kohya's sd-scripts, which WebUI, Forge, ComfyUI and diffusers all
+// load; and back.
 
-import { openSafetensors, readTensor, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
+import {
+  openSafetensors,
+  readTensor,
+  type SafetensorsFile,
+} from '../checkpoints/safetensors-file.ts';
 import { CheckpointError, type Problem } from '../errors.ts';
 import { toFloat32, type FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
@@ -14,17 +19,21 @@ const prefixes = { unet: 'lora_unet', text_encoder: 'lora_te' } as const;
 /** `unet.down_blocks.0.attentions.0.proj_in` → `lora_unet_down_blocks_0_attentions_0_proj_in`. */
 export function kohyaName(path: string): string {
   const [component, ...rest] = path.split('.');
-  const prefix = component === 'unet' || component === 'text_encoder' ? prefixes[component] : component;
+  const prefix =
+    component === 'unet' || component === 'text_encoder' ? prefixes[component] : component;
   return [prefix, ...rest].join('_');
 }
 
-/** The inverse for the module paths of a model: the underscores cannot be told apart without them. */
+/**
+ * The inverse for the module paths of a model: the underscores cannot be told apart without them.
+ */
 export function modulePaths(paths: Iterable<string>): ReadonlyMap<string, string> {
   const byName = new Map<string, string>();
   for (const path of paths) {
     byName.set(kohyaName(path), path);
     // diffusers writes SD 1.x's only text encoder with SDXL's name for the first of two.
-    if (path.startsWith('text_encoder.')) byName.set(kohyaName(path).replace(/^lora_te_/, 'lora_te1_'), path);
+    if (path.startsWith('text_encoder.'))
+      byName.set(kohyaName(path).replace(/^lora_te_/, 'lora_te1_'), path);
   }
   return byName;
 }
@@ -39,9 +48,15 @@ export interface KohyaLora {
 /** The bytes of the file: three tensors a module, sorted; metadata with both hashes. */
 export function writeKohyaLora({ modules, metadata, dtype }: KohyaLora): Uint8Array {
   const tensors = new Map(modules.flatMap((module) => moduleTensors(module, dtype)));
-  const training = Object.fromEntries(Object.entries(metadata).filter(([key]) => key.startsWith('ss_')));
+  const training = Object.fromEntries(
+    Object.entries(metadata).filter(([key]) => key.startsWith('ss_')),
+  );
   const hashed = serialize(tensors, training);
-  return serialize(tensors, { ...metadata, sshs_model_hash: modelHash(hashed), sshs_legacy_hash: legacyHash(hashed) });
+  return serialize(tensors, {
+    ...metadata,
+    sshs_model_hash: modelHash(hashed),
+    sshs_legacy_hash: legacyHash(hashed),
+  });
 }
 
 function moduleTensors(module: LoraWeights, dtype: FloatDType): [string, Tensor][] {
@@ -55,11 +70,14 @@ function moduleTensors(module: LoraWeights, dtype: FloatDType): [string, Tensor]
 }
 
 /**
- * Reads a LoRA file with kohya's keys. `paths`: the module paths of the base model, which give the names back.
- * A module without alpha has alpha = rank. Tensors keep the file's dtype.
- * Throws CheckpointError that lists the modules the model does not have, and the incomplete ones.
+ * Reads a LoRA file with kohya's keys. `paths`: the module paths of the base model, which give the
+ * names back. A module without alpha has alpha = rank. Tensors keep the file's dtype. Throws
+ * CheckpointError that lists the modules the model does not have, and the incomplete ones.
  */
-export function readKohyaLora(path: string, paths: Iterable<string>): { modules: LoraWeights[]; metadata: Readonly<Record<string, string>> } {
+export function readKohyaLora(
+  path: string,
+  paths: Iterable<string>,
+): { modules: LoraWeights[]; metadata: Readonly<Record<string, string>> } {
   const file = openSafetensors(path);
   refuseOtherAdapters(file, path);
   const known = modulePaths(paths);
@@ -75,11 +93,24 @@ export function readKohyaLora(path: string, paths: Iterable<string>): { modules:
 }
 
 /** A module of the file, or what is wrong with it. */
-function readModule({ tensors }: SafetensorsFile, name: string, path: string | undefined): LoraWeights | string {
-  if (path === undefined) return 'the base model has no such module: the LoRA belongs to another architecture';
-  const [down, up, alpha] = ['lora_down.weight', 'lora_up.weight', 'alpha'].map((part) => tensors.get(`${name}.${part}`));
-  if (down === undefined || up === undefined) return `incomplete: ${down === undefined ? 'lora_down' : 'lora_up'}.weight is missing`;
-  const module = { path, down: readTensor(down), up: readTensor(up), alpha: alpha === undefined ? down.shape[0] : toFloat32(readTensor(alpha)).data[0] };
+function readModule(
+  { tensors }: SafetensorsFile,
+  name: string,
+  path: string | undefined,
+): LoraWeights | string {
+  if (path === undefined)
+    return 'the base model has no such module: the LoRA belongs to another architecture';
+  const [down, up, alpha] = ['lora_down.weight', 'lora_up.weight', 'alpha'].map((part) =>
+    tensors.get(`${name}.${part}`),
+  );
+  if (down === undefined || up === undefined)
+    return `incomplete: ${down === undefined ? 'lora_down' : 'lora_up'}.weight is missing`;
+  const module = {
+    path,
+    down: readTensor(down),
+    up: readTensor(up),
+    alpha: alpha === undefined ? down.shape[0] : toFloat32(readTensor(alpha)).data[0],
+  };
   return shapeProblem(module.down, module.up) ?? module;
 }
 
@@ -96,6 +127,16 @@ function refuseOtherAdapters({ tensors }: SafetensorsFile, path: string): void {
   const names = [...tensors.keys()];
   const fix = 'Name a plain LoRA.';
   const other = otherAdapters.find(([pattern]) => names.some((name) => pattern.test(name)));
-  if (other !== undefined) throw new CheckpointError([{ where: path, what: `this adapter is ${other[1]}, not a plain LoRA`, fix }]);
-  if (!names.some((name) => /^lora_(unet|te\d?)_/.test(name))) throw new CheckpointError([{ where: path, what: "this is not a LoRA with kohya's keys: no tensor name begins with lora_unet_ or lora_te_", fix }]);
+  if (other !== undefined)
+    throw new CheckpointError([
+      { where: path, what: `this adapter is ${other[1]}, not a plain LoRA`, fix },
+    ]);
+  if (!names.some((name) => /^lora_(unet|te\d?)_/.test(name)))
+    throw new CheckpointError([
+      {
+        where: path,
+        what: "this is not a LoRA with kohya's keys: no tensor name begins with lora_unet_ or lora_te_",
+        fix,
+      },
+    ]);
 }

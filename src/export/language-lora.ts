@@ -1,4 +1,5 @@
-// A language model's LoRA in memory, and its scale: what the PEFT and GGUF writers and the merge share.
+// A language model's LoRA in memory, and its scale: what the PEFT and GGUF writers and the merge
+// share.
 
 import type { LoraWeights } from './lora.ts';
 

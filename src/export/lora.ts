@@ -5,7 +5,10 @@ import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 export interface LoraWeights {
-  /** The path of the module: its weight is the parameter `<path>.weight`, `unet.` or `text_encoder.` first. */
+  /**
+   * The path of the module: its weight is the parameter `<path>.weight`, `unet.` or `text_encoder.`
+   * first.
+   */
   readonly path: string;
   /** A: [rank, in] of a linear layer, [rank, in, kh, kw] of a convolution. */
   readonly down: Tensor;
@@ -27,7 +30,9 @@ export function assertShapes({ path, down, up }: LoraWeights): void {
 
 /** What is wrong with a pair of factors, if anything. */
 export function shapeProblem(down: Tensor, up: Tensor): string | undefined {
-  const isPair = (down.shape.length === 2 && up.shape.length === 2) || (down.shape.length === 4 && up.shape.length === 4 && up.shape[2] * up.shape[3] === 1);
+  const isPair =
+    (down.shape.length === 2 && up.shape.length === 2) ||
+    (down.shape.length === 4 && up.shape.length === 4 && up.shape[2] * up.shape[3] === 1);
   if (isPair && down.shape[0] === up.shape[1]) return undefined;
   return `down [${down.shape.join(', ')}] and up [${up.shape.join(', ')}] do not fit together`;
 }
@@ -36,5 +41,9 @@ export function shapeProblem(down: Tensor, up: Tensor): string | undefined {
 export function throwProblems(problems: readonly Problem[], path: string): void {
   if (problems.length === 0) return;
   const rest = problems.length - 12;
-  throw new CheckpointError(rest > 0 ? [...problems.slice(0, 12), { where: path, what: `and ${rest} more such problems` }] : problems);
+  throw new CheckpointError(
+    rest > 0
+      ? [...problems.slice(0, 12), { where: path, what: `and ${rest} more such problems` }]
+      : problems,
+  );
 }

@@ -1,6 +1,16 @@
 // A LoRA merged into its base model: W + s · B A, file by file and tensor by tensor.
 
-import { closeSync, copyFileSync, openSync, readdirSync, readFileSync, readSync, realpathSync, existsSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  existsSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { parseFile } from '../checkpoints/model-folder.ts';
@@ -27,29 +37,59 @@ export interface MergeOptions {
 }
 
 /**
- * Writes the base model with the adapter in its weights: the same files and tensors, and the other small files of the
- * folder (configuration, tokenizer, template). One tensor at a time is in memory; the folder appears when it is whole.
- * Throws UserError (adapter and base do not fit, a weight too large for float16), CheckpointError, SystemError.
+ * Writes the base model with the adapter in its weights: the same files and tensors, and the other
+ * small files of the folder (configuration, tokenizer, template). One tensor at a time is in
+ * memory; the folder appears when it is whole. Throws UserError (adapter and base do not fit, a
+ * weight too large for float16), CheckpointError, SystemError.
  */
 export function mergeLora({ base, lora, output, dtype }: MergeOptions): void {
   const model = openModelFiles(base);
-  if (existsSync(output) && realpathSync(output) === model.path) throw new UserError([{ where: output, what: 'the merged model would overwrite its base', fix: 'Name another output folder.' }]);
+  if (existsSync(output) && realpathSync(output) === model.path)
+    throw new UserError([
+      {
+        where: output,
+        what: 'the merged model would overwrite its base',
+        fix: 'Name another output folder.',
+      },
+    ]);
   throwProblems(mergeProblems(model, lora), base);
   const byWeight = new Map(lora.modules.map((module) => [`${module.path}.weight`, module]));
   writeFolder(output, (folder) => {
-    const sizes = model.files.map((file) => writeMerged(file, join(folder, file.name), { byWeight, rslora: lora.rslora, dtype }));
+    const sizes = model.files.map((file) =>
+      writeMerged(file, join(folder, file.name), { byWeight, rslora: lora.rslora, dtype }),
+    );
     copyRest(model.path, folder);
-    if (dtype !== undefined) tellType(folder, dtype, sizes.reduce((sum, size) => sum + size, 0));
+    if (dtype !== undefined)
+      tellType(
+        folder,
+        dtype,
+        sizes.reduce((sum, size) => sum + size, 0),
+      );
   });
 }
 
 /** Where adapter and base do not fit, or the base cannot be merged into. */
 export function mergeProblems(model: ModelFiles, lora: LanguageLora): Problem[] {
   const fix = 'Take the unquantized version of this model.';
-  if ((model.config.quantization_config ?? null) !== null) return [{ where: `${model.path}/config.json quantization_config`, what: 'its weights are quantized', fix }];
+  if ((model.config.quantization_config ?? null) !== null)
+    return [
+      {
+        where: `${model.path}/config.json quantization_config`,
+        what: 'its weights are quantized',
+        fix,
+      },
+    ];
   const others = lora.modules.flatMap(({ path }) => {
     const dtype = model.tensors.get(`${path}.weight`)?.dtype;
-    return dtype === undefined || isMergeable(dtype) ? [] : [{ where: `${model.path} ${path}`, what: `its weight is ${dtype}, not float32, float16 or bfloat16`, fix }];
+    return dtype === undefined || isMergeable(dtype)
+      ? []
+      : [
+          {
+            where: `${model.path} ${path}`,
+            what: `its weight is ${dtype}, not float32, float16 or bfloat16`,
+            fix,
+          },
+        ];
   });
   return [...fitProblems(model, lora), ...others];
 }
@@ -66,15 +106,32 @@ export function fitProblems({ tensors, path, config }: Base, { modules }: Langua
   return modules.flatMap((module): Problem[] => {
     const weight = tensors.get(`${module.path}.weight`);
     const where = `${path} ${module.path}`;
-    if (weight === undefined && module.path === 'lm_head') return [{ where, what: 'the output layer shares the weights of the input embeddings, so an adapter of it alone cannot be merged', fix: 'Train without lm_head among the targets.' }];
-    if (weight === undefined) return [{ where, what: 'the base model has no such layer', fix: `The base is ${config.model_type} with ${config.num_hidden_layers} layers: name the model that the adapter was trained on.` }];
+    if (weight === undefined && module.path === 'lm_head')
+      return [
+        {
+          where,
+          what: 'the output layer shares the weights of the input embeddings, so an adapter of it alone cannot be merged',
+          fix: 'Train without lm_head among the targets.',
+        },
+      ];
+    if (weight === undefined)
+      return [
+        {
+          where,
+          what: 'the base model has no such layer',
+          fix: `The base is ${config.model_type} with ${config.num_hidden_layers} layers: name the model that the adapter was trained on.`,
+        },
+      ];
     const problem = shapeProblem(module.down, module.up) ?? sizesProblem(weight.shape, module);
-    return problem === undefined ? [] : [{ where, what: problem, fix: 'Name the model that the adapter was trained on.' }];
+    return problem === undefined
+      ? []
+      : [{ where, what: problem, fix: 'Name the model that the adapter was trained on.' }];
   });
 }
 
 function sizesProblem(shape: Shape, { down, up }: LoraWeights): string | undefined {
-  if (shape.length === 2 && shape[0] === up.shape[0] && shape[1] === down.shape[1]) return undefined;
+  if (shape.length === 2 && shape[0] === up.shape[0] && shape[1] === down.shape[1])
+    return undefined;
   return `its weight is [${shape.join(', ')}], but the adapter is for [${up.shape[0]}, ${down.shape[1]}]`;
 }
 
@@ -83,7 +140,11 @@ function isMergeable(dtype: string): dtype is FloatDType {
 }
 
 /** W + s · B A, rounded once to the type of W. */
-export function mergedWeight(weight: Tensor<'float32'>, module: LoraWeights, rslora: boolean): Tensor<'float32'> {
+export function mergedWeight(
+  weight: Tensor<'float32'>,
+  module: LoraWeights,
+  rslora: boolean,
+): Tensor<'float32'> {
   const [rows, columns] = weight.shape;
   const rank = module.down.shape[0];
   const a = toFloat32(module.down).data;
@@ -97,7 +158,8 @@ export function mergedWeight(weight: Tensor<'float32'>, module: LoraWeights, rsl
       const factor = b[row * rank + r];
       for (let i = 0; i < columns; i++) sum[i] += factor * a[r * columns + i];
     }
-    for (let i = 0; i < columns; i++) out[row * columns + i] = weight.data[row * columns + i] + scale * sum[i];
+    for (let i = 0; i < columns; i++)
+      out[row * columns + i] = weight.data[row * columns + i] + scale * sum[i];
   }
   return { dtype: 'float32', shape: weight.shape, data: out };
 }
@@ -110,7 +172,13 @@ interface Merging {
 
 /** Returns the bytes of the tensors. */
 function writeMerged(file: SafetensorsFile, path: string, merging: Merging): number {
-  const described = new Map(Array.from(file.tensors, ([name, { dtype, shape }]) => [name, { dtype: isMergeable(dtype) ? (merging.dtype ?? dtype) : dtype, shape }] as const));
+  const described = new Map(
+    Array.from(
+      file.tensors,
+      ([name, { dtype, shape }]) =>
+        [name, { dtype: isMergeable(dtype) ? (merging.dtype ?? dtype) : dtype, shape }] as const,
+    ),
+  );
   const { head, order, dataBytes } = layoutSafetensors(described, file.metadata);
   writeInPieces(path, (write) => {
     write(head);
@@ -122,13 +190,20 @@ function writeMerged(file: SafetensorsFile, path: string, merging: Merging): num
   return dataBytes;
 }
 
-function writeTensor(name: string, tensor: ExternalTensor, { byWeight, rslora, dtype }: Merging, write: (bytes: Uint8Array) => void): void {
+function writeTensor(
+  name: string,
+  tensor: ExternalTensor,
+  { byWeight, rslora, dtype }: Merging,
+  write: (bytes: Uint8Array) => void,
+): void {
   const module = byWeight.get(name);
   const wanted = isMergeable(tensor.dtype) ? (dtype ?? tensor.dtype) : undefined;
-  if (wanted === undefined || (module === undefined && wanted === tensor.dtype)) return copyRange(tensor.path, tensor.offset, tensor.length, write);
+  if (wanted === undefined || (module === undefined && wanted === tensor.dtype))
+    return copyRange(tensor.path, tensor.offset, tensor.length, write);
   const read = readFloat32(tensor);
   const merged = module === undefined ? read : mergedWeight(read, module, rslora);
-  if (wanted === 'float16') requireFloat16Range(name, merged.data, 'Merge with --dtype bfloat16 or float32.');
+  if (wanted === 'float16')
+    requireFloat16Range(name, merged.data, 'Merge with --dtype bfloat16 or float32.');
   write(bytesOf(fromFloat32(merged, wanted)));
 }
 
@@ -136,30 +211,51 @@ function writeTensor(name: string, tensor: ExternalTensor, { byWeight, rslora, d
 function tellType(folder: string, dtype: FloatDType, total_size: number): void {
   const path = join(folder, 'config.json');
   writeFileAtomically(path, withType(readFileSync(path, 'utf8'), dtype));
-  for (const name of readdirSync(folder).filter((file) => file.endsWith('.safetensors.index.json'))) changeJson(join(folder, name), (index) => ({ ...index, metadata: { total_size } }));
+  for (const name of readdirSync(folder).filter((file) => file.endsWith('.safetensors.index.json')))
+    changeJson(join(folder, name), (index) => ({ ...index, metadata: { total_size } }));
 }
 
-/** In the text itself: written anew, 30.0 would become 30, and transformers 5 takes a whole number for no float. */
+/**
+ * In the text itself: written anew, 30.0 would become 30, and transformers 5 takes a whole number
+ * for no float.
+ */
 function withType(config: string, dtype: FloatDType): string {
   const told = /("(?:torch_)?dtype"\s*:\s*)(?:"[^"]*"|null)/g;
-  return told.test(config) ? config.replace(told, `$1"${dtype}"`) : config.replace('{', `{\n  "torch_dtype": "${dtype}",`);
+  return told.test(config)
+    ? config.replace(told, `$1"${dtype}"`)
+    : config.replace('{', `{\n  "torch_dtype": "${dtype}",`);
 }
 
 function changeJson(path: string, change: (content: Record<string, unknown>) => object): void {
-  writeFileAtomically(path, `${JSON.stringify(change(parseFile(path, z.record(z.string(), z.unknown()))), null, 2)}\n`);
+  writeFileAtomically(
+    path,
+    `${JSON.stringify(change(parseFile(path, z.record(z.string(), z.unknown()))), null, 2)}\n`,
+  );
 }
 
 function bytesOf({ data }: Tensor): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-function copyRange(path: string, offset: number, length: number, write: (bytes: Uint8Array) => void): void {
+function copyRange(
+  path: string,
+  offset: number,
+  length: number,
+  write: (bytes: Uint8Array) => void,
+): void {
   const fd = openSync(path, 'r');
   try {
     const buffer = new Uint8Array(Math.min(length, 1 << 24));
-    for (let done = 0; done < length; ) {
+    for (let done = 0; done < length;) {
       const count = readSync(fd, buffer, 0, Math.min(buffer.length, length - done), offset + done);
-      if (count === 0) throw new UserError([{ where: path, what: 'the file became shorter while it was read', fix: 'Try again when no other program writes it.' }]);
+      if (count === 0)
+        throw new UserError([
+          {
+            where: path,
+            what: 'the file became shorter while it was read',
+            fix: 'Try again when no other program writes it.',
+          },
+        ]);
       write(buffer.subarray(0, count));
       done += count;
     }
@@ -168,10 +264,16 @@ function copyRange(path: string, offset: number, length: number, write: (bytes: 
   }
 }
 
-/** Everything that describes the model goes along: not weights of other formats, not the base's model card. */
+/**
+ * Everything that describes the model goes along: not weights of other formats, not the base's
+ * model card.
+ */
 function copyRest(from: string, to: string): void {
   const isWeights = /\.(safetensors|bin|pt|pth|ckpt|gguf|onnx|h5|msgpack)$/;
-  const names = readdirSync(from).filter((name) => !isWeights.test(name) && !/^(README|\.)/.test(name) && statSync(join(from, name)).isFile());
+  const names = readdirSync(from).filter(
+    (name) =>
+      !isWeights.test(name) && !/^(README|\.)/.test(name) && statSync(join(from, name)).isFile(),
+  );
   try {
     for (const name of names) copyFileSync(join(from, name), join(to, name));
   } catch (cause) {

@@ -1,9 +1,13 @@
-// The metadata of a LoRA file, with the keys and spellings of kohya's sd-scripts (v0.10.1), which other programs read.
+// The metadata of a LoRA file, with the keys and spellings of kohya's sd-scripts (v0.10.1), which
+// other programs read.
 
 /** How a value becomes text: as Python's str() writes it, or as JSON. */
 type Spelling = 'int' | 'float' | 'bool' | 'text' | 'json';
 
-/** Every `ss_` key (without the prefix): its spelling, and its value where our trainer has no such option. */
+/**
+ * Every `ss_` key (without the prefix): its spelling, and its value where our trainer has no such
+ * option.
+ */
 const keys = {
   session_id: ['int'],
   training_started_at: ['float'],
@@ -105,12 +109,18 @@ interface Types {
 type Keys = typeof keys;
 type Required = { [K in keyof Keys]: Keys[K]['length'] extends 1 ? K : never }[keyof Keys];
 
-/** What a run must say about itself; everything else has the value that "not used" has in sd-scripts. */
+/**
+ * What a run must say about itself; everything else has the value that "not used" has in
+ * sd-scripts.
+ */
 export type TrainingFacts = { readonly [K in Required]: Types[Keys[K][0]] } & {
   readonly [K in Exclude<keyof Keys, Required>]?: Types[Keys[K][0]] | null;
 };
 
-/** All `ss_` entries of a run. `learning_rate` and the like are numbers, times are seconds since 1970. */
+/**
+ * All `ss_` entries of a run. `learning_rate` and the like are numbers, times are seconds since
+ * 1970.
+ */
 export function trainingMetadata(facts: TrainingFacts): Record<string, string> {
   // The facts' keys are the table's keys; a general lookup cannot be typed key by key.
   const given = facts as Readonly<Record<string, unknown>>;
@@ -128,22 +138,35 @@ function spell(value: unknown, spelling: Spelling): string {
   return typeof value === 'number' && spelling === 'float' ? pythonFloat(value) : String(value);
 }
 
-/** Python's json.dumps(): a space after commas and colons, other characters than ASCII as \\u escapes. */
+/**
+ * Python's json.dumps(): a space after commas and colons, other characters than ASCII as \\u
+ * escapes.
+ */
 export function pythonJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`;
   if (typeof value === 'number' && !Number.isInteger(value)) return pythonFloat(value);
   if (typeof value !== 'object' || value === null) return ascii(JSON.stringify(value));
-  return `{${Object.entries(value).map(([key, item]) => `${ascii(JSON.stringify(key))}: ${pythonJson(item)}`).join(', ')}}`;
+  return `{${Object.entries(value)
+    .map(([key, item]) => `${ascii(JSON.stringify(key))}: ${pythonJson(item)}`)
+    .join(', ')}}`;
 }
 
-const ascii = (json: string) => json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+const ascii = (json: string) =>
+  json.replace(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 
-/** repr() of a Python float: shortest digits that read back, an exponent below 1e-4 and from 1e16 on, at least one decimal. */
+/**
+ * repr() of a Python float: shortest digits that read back, an exponent below 1e-4 and from 1e16
+ * on, at least one decimal.
+ */
 export function pythonFloat(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
   const [digits, exponent = '0'] = value.toExponential().split('e');
   const power = Number(exponent);
-  if (value !== 0 && (power < -4 || power >= 16)) return `${digits}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`;
+  if (value !== 0 && (power < -4 || power >= 16))
+    return `${digits}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`;
   const plain = String(value);
   return /\./.test(plain) ? plain : `${plain}.0`;
 }
@@ -164,7 +187,10 @@ export interface ModelSpec {
   readonly triggerPhrase?: string;
 }
 
-/** The `modelspec.` entries of a Stable Diffusion 1.x LoRA (Stability AI's model metadata standard, 1.0.1). */
+/**
+ * The `modelspec.` entries of a Stable Diffusion 1.x LoRA (Stability AI's model metadata standard,
+ * 1.0.1).
+ */
 export function modelspecMetadata(spec: ModelSpec): Record<string, string> {
   const entries: readonly (readonly [string, string | undefined])[] = [
     ['sai_model_spec', '1.0.1'],
@@ -182,5 +208,7 @@ export function modelspecMetadata(spec: ModelSpec): Record<string, string> {
     ['tags', spec.tags],
     ['trigger_phrase', spec.triggerPhrase],
   ];
-  return Object.fromEntries(entries.flatMap(([key, value]) => (value === undefined ? [] : [[`modelspec.${key}`, value]])));
+  return Object.fromEntries(
+    entries.flatMap(([key, value]) => (value === undefined ? [] : [[`modelspec.${key}`, value]])),
+  );
 }

@@ -1,4 +1,5 @@
-// A language model's config.json as the exports read it: by the file's own keys, of old and new spelling; and the model's files.
+// A language model's config.json as the exports read it: by the file's own keys, of old and new
+// spelling; and the model's files.
 
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -43,7 +44,9 @@ const configSchema = z.looseObject({
   rope_theta: z.number().nullish(),
   rope_local_base_freq: z.number().nullish(),
   rope_scaling: ropeSchema.nullish(),
-  rope_parameters: z.union([z.object({ full_attention: ropeSchema, sliding_attention: ropeSchema }), ropeSchema]).nullish(),
+  rope_parameters: z
+    .union([z.object({ full_attention: ropeSchema, sliding_attention: ropeSchema }), ropeSchema])
+    .nullish(),
   partial_rotary_factor: z.number().nullish(),
   original_max_position_embeddings: z.int().nullish(),
   sliding_window: z.int().nullish(),
@@ -77,30 +80,60 @@ export interface ModelFiles {
 export function openModelFiles(folder: string): ModelFiles {
   const path = languageModelFolder(folder);
   const files = folderFiles(path);
-  return { path, config: readLanguageConfig(path), files, tensors: new Map(files.flatMap(({ tensors }) => [...tensors])) };
+  return {
+    path,
+    config: readLanguageConfig(path),
+    files,
+    tensors: new Map(files.flatMap(({ tensors }) => [...tensors])),
+  };
 }
 
-/** Reads and checks a folder's config.json. Throws CheckpointError that lists the keys that are missing or wrong. */
-export const readLanguageConfig = (folder: string): LanguageConfig => parseFile(join(folder, 'config.json'), configSchema);
+/**
+ * Reads and checks a folder's config.json. Throws CheckpointError that lists the keys that are
+ * missing or wrong.
+ */
+export const readLanguageConfig = (folder: string): LanguageConfig =>
+  parseFile(join(folder, 'config.json'), configSchema);
 
-/** The rotary embedding as one record, whichever spelling the file has; `local`: of gemma3's sliding layers. */
-export function ropeOf(config: LanguageConfig): { theta: number; type: string; parameters: z.infer<typeof ropeSchema>; local: number | undefined } {
+/**
+ * The rotary embedding as one record, whichever spelling the file has; `local`: of gemma3's sliding
+ * layers.
+ */
+export function ropeOf(config: LanguageConfig): {
+  theta: number;
+  type: string;
+  parameters: z.infer<typeof ropeSchema>;
+  local: number | undefined;
+} {
   const written = config.rope_parameters ?? config.rope_scaling ?? {};
-  const { full, sliding } = isPair(written) ? { full: written.full_attention, sliding: written.sliding_attention } : { full: written, sliding: undefined };
+  const { full, sliding } = isPair(written)
+    ? { full: written.full_attention, sliding: written.sliding_attention }
+    : { full: written, sliding: undefined };
   const theta = full.rope_theta ?? config.rope_theta ?? 10_000;
   const named = full.rope_type ?? full.type ?? 'default';
   // LongRoPE in older files of Phi-3
-  const type = config.model_type === 'phi3' && (named === 'su' || named === 'yarn') ? 'longrope' : named;
-  return { theta, type, parameters: full, local: sliding?.rope_theta ?? config.rope_local_base_freq ?? undefined };
+  const type =
+    config.model_type === 'phi3' && (named === 'su' || named === 'yarn') ? 'longrope' : named;
+  return {
+    theta,
+    type,
+    parameters: full,
+    local: sliding?.rope_theta ?? config.rope_local_base_freq ?? undefined,
+  };
 }
 
-type RopePair = Extract<NonNullable<LanguageConfig['rope_parameters']>, { full_attention: z.infer<typeof ropeSchema> }>;
+type RopePair = Extract<
+  NonNullable<LanguageConfig['rope_parameters']>,
+  { full_attention: z.infer<typeof ropeSchema> }
+>;
 
 function isPair(written: NonNullable<LanguageConfig['rope_parameters']>): written is RopePair {
   return 'full_attention' in written && typeof written.full_attention === 'object';
 }
 
-export function headDim(config: Pick<LanguageConfig, 'head_dim' | 'hidden_size' | 'num_attention_heads'>): number {
+export function headDim(
+  config: Pick<LanguageConfig, 'head_dim' | 'hidden_size' | 'num_attention_heads'>,
+): number {
   return config.head_dim ?? config.hidden_size / config.num_attention_heads;
 }
 

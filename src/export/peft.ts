@@ -1,5 +1,5 @@
-// PEFT's folder of a LoRA: adapter_model.safetensors and adapter_config.json; written so that old and new PEFT read it, and read.
-// Format: huggingface/peft, tried with 0.21.2.
+// PEFT's folder of a LoRA: adapter_model.safetensors and adapter_config.json; written so that old
+// and new PEFT read it, and read. Format: huggingface/peft, tried with 0.21.2.
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,17 +21,26 @@ export interface PeftLora extends LanguageLora {
   readonly revision?: string;
   /** Only noted; it has no effect outside training. */
   readonly dropout?: number;
-  /** Every layer of the base that could carry an adapter: where all of one name do, target_modules has the short name. */
+  /**
+   * Every layer of the base that could carry an adapter: where all of one name do, target_modules
+   * has the short name.
+   */
   readonly adaptable?: Iterable<string>;
 }
 
 /** Writes both files into `folder`. Throws SystemError when the disk refuses. */
 export function writePeftFolder(folder: string, lora: PeftLora): void {
   writeFileAtomically(join(folder, 'adapter_model.safetensors'), writePeftWeights(lora));
-  writeFileAtomically(join(folder, 'adapter_config.json'), `${JSON.stringify(peftConfig(lora), null, 2)}\n`);
+  writeFileAtomically(
+    join(folder, 'adapter_config.json'),
+    `${JSON.stringify(peftConfig(lora), null, 2)}\n`,
+  );
 }
 
-/** The bytes of adapter_model.safetensors: `base_model.model.<path>.lora_A.weight` [rank, in] and `.lora_B.weight` [out, rank]. */
+/**
+ * The bytes of adapter_model.safetensors: `base_model.model.<path>.lora_A.weight` [rank, in] and
+ * `.lora_B.weight` [out, rank].
+ */
 export function writePeftWeights({ modules, dtype }: PeftLora): Uint8Array {
   const tensors = modules.flatMap((module): [string, Tensor][] => {
     assertShapes(module);
@@ -43,7 +52,10 @@ export function writePeftWeights({ modules, dtype }: PeftLora): Uint8Array {
   return serialize(new Map(tensors), { format: 'pt' });
 }
 
-/** The keys of adapter_config.json, sorted: only those that every PEFT knows, as old ones refuse unknown keys. */
+/**
+ * The keys of adapter_config.json, sorted: only those that every PEFT knows, as old ones refuse
+ * unknown keys.
+ */
 export function peftConfig(lora: PeftLora): Readonly<Record<string, unknown>> {
   const { modules, rslora, baseModel, revision, dropout } = lora;
   const rank = mostCommon(modules.map(({ down }) => down.shape[0]));
@@ -63,8 +75,12 @@ export function peftConfig(lora: PeftLora): Readonly<Record<string, unknown>> {
     target_modules: targetModules(lora),
     task_type: 'CAUSAL_LM',
   };
-  const ranks = modules.filter(({ down }) => down.shape[0] !== rank).map(({ path, down }) => [path, down.shape[0]]);
-  const alphas = modules.filter((module) => module.alpha !== alpha).map((module) => [module.path, module.alpha]);
+  const ranks = modules
+    .filter(({ down }) => down.shape[0] !== rank)
+    .map(({ path, down }) => [path, down.shape[0]]);
+  const alphas = modules
+    .filter((module) => module.alpha !== alpha)
+    .map((module) => [module.path, module.alpha]);
   if (ranks.length > 0) config.rank_pattern = Object.fromEntries(ranks);
   if (alphas.length > 0) config.alpha_pattern = Object.fromEntries(alphas);
   if (rslora) config.use_rslora = true;
@@ -79,7 +95,10 @@ const lastName = (path: string) => path.slice(path.lastIndexOf('.') + 1);
 function targetModules({ modules, adaptable }: PeftLora): string[] {
   const paths = new Set(modules.map(({ path }) => path));
   const names = new Set([...paths].map(lastName));
-  const alsoMeant = adaptable === undefined ? [''] : [...adaptable].filter((path) => names.has(lastName(path)) && !paths.has(path));
+  const alsoMeant =
+    adaptable === undefined
+      ? ['']
+      : [...adaptable].filter((path) => names.has(lastName(path)) && !paths.has(path));
   return [...(alsoMeant.length === 0 ? names : paths)].sort();
 }
 
@@ -107,17 +126,35 @@ export interface PeftFolder extends LanguageLora {
 }
 
 /**
- * Reads a LoRA folder that PEFT (or this program) wrote; tensors keep the file's dtype.
- * Throws CheckpointError that names what is not plain LoRA (DoRA, biases, whole modules …) and incomplete pairs.
+ * Reads a LoRA folder that PEFT (or this program) wrote; tensors keep the file's dtype. Throws
+ * CheckpointError that names what is not plain LoRA (DoRA, biases, whole modules …) and incomplete
+ * pairs.
  */
 export function readPeftFolder(folder: string): PeftFolder {
   const configPath = join(folder, 'adapter_config.json');
   const result = configSchema.safeParse(readJsonFile(configPath));
-  if (!result.success) throw new CheckpointError(result.error.issues.map(({ path, message }) => ({ where: `${configPath} ${path.join('.')}`, what: message })));
+  if (!result.success)
+    throw new CheckpointError(
+      result.error.issues.map(({ path, message }) => ({
+        where: `${configPath} ${path.join('.')}`,
+        what: message,
+      })),
+    );
   const config = result.data;
   throwProblems(notPlain(config, configPath), configPath);
-  const { base_model_name_or_path: baseModel, revision, lora_dropout: dropout, use_rslora: rslora } = config;
-  return { modules: readModules(folder, config), rslora: rslora ?? false, baseModel: baseModel ?? undefined, revision: revision ?? undefined, dropout: dropout ?? 0 };
+  const {
+    base_model_name_or_path: baseModel,
+    revision,
+    lora_dropout: dropout,
+    use_rslora: rslora,
+  } = config;
+  return {
+    modules: readModules(folder, config),
+    rslora: rslora ?? false,
+    baseModel: baseModel ?? undefined,
+    revision: revision ?? undefined,
+    dropout: dropout ?? 0,
+  };
 }
 
 /** Keys of adapter_config.json that, when set, mean more than W + s B A. */
@@ -139,17 +176,41 @@ const beyondLora = {
 function notPlain(config: PeftConfig, path: string): Problem[] {
   const fix = 'Name a plain LoRA, or merge this adapter into its model with PEFT.';
   const { peft_type: type, bias } = config;
-  if (type !== 'LORA') return [{ where: `${path} peft_type`, what: `this adapter is ${type}, not LORA`, fix }];
-  const isSet = (value: unknown) => value !== undefined && value !== null && value !== false && !(Array.isArray(value) && value.length === 0);
+  if (type !== 'LORA')
+    return [{ where: `${path} peft_type`, what: `this adapter is ${type}, not LORA`, fix }];
+  const isSet = (value: unknown) =>
+    value !== undefined &&
+    value !== null &&
+    value !== false &&
+    !(Array.isArray(value) && value.length === 0);
   const found = Object.entries(beyondLora).filter(([key]) => isSet(config[key]));
-  const problems: Problem[] = found.map(([key, name]) => ({ where: `${path} ${key}`, what: `the adapter has ${name}, which is not read`, fix }));
-  return isSet(bias) && bias !== 'none' ? [...problems, { where: `${path} bias`, what: `the adapter has trained biases (${bias}), which are not read`, fix }] : problems;
+  const problems: Problem[] = found.map(([key, name]) => ({
+    where: `${path} ${key}`,
+    what: `the adapter has ${name}, which is not read`,
+    fix,
+  }));
+  return isSet(bias) && bias !== 'none'
+    ? [
+        ...problems,
+        {
+          where: `${path} bias`,
+          what: `the adapter has trained biases (${bias}), which are not read`,
+          fix,
+        },
+      ]
+    : problems;
 }
 
 function readModules(folder: string, config: PeftConfig): LoraWeights[] {
   const path = join(folder, 'adapter_model.safetensors');
   if (!existsSync(path) && existsSync(join(folder, 'adapter_model.bin'))) {
-    throw new CheckpointError([{ where: folder, what: 'its weights are in adapter_model.bin, a PyTorch file, which is not read', fix: 'Save it again with PEFT 0.5 or later, which writes adapter_model.safetensors.' }]);
+    throw new CheckpointError([
+      {
+        where: folder,
+        what: 'its weights are in adapter_model.bin, a PyTorch file, which is not read',
+        fix: 'Save it again with PEFT 0.5 or later, which writes adapter_model.safetensors.',
+      },
+    ]);
   }
   const { tensors } = openSafetensors(path);
   const problems: Problem[] = [];
@@ -160,7 +221,8 @@ function readModules(folder: string, config: PeftConfig): LoraWeights[] {
     if (typeof found === 'string') problems.push({ where: `${path} ${name}`, what: found });
     else modules.push(found);
   }
-  if (modules.length + problems.length === 0) problems.push({ where: path, what: 'there are no layers in it' });
+  if (modules.length + problems.length === 0)
+    problems.push({ where: path, what: 'there are no layers in it' });
   throwProblems(problems, path);
   return modules;
 }
@@ -175,28 +237,60 @@ function isBaseWeight(key: string, tensors: ReadonlyMap<string, ExternalTensor>)
 }
 
 /** A module of the file, or what is wrong with it. */
-function readModule(tensors: ReadonlyMap<string, ExternalTensor>, name: string, config: PeftConfig): LoraWeights | string {
+function readModule(
+  tensors: ReadonlyMap<string, ExternalTensor>,
+  name: string,
+  config: PeftConfig,
+): LoraWeights | string {
   if (!name.startsWith(prefix)) return `its name does not begin with ${prefix}`;
-  const [a, b] = ['lora_A', 'lora_B'].map((part) => tensors.get(`${name}.${part}.weight`) ?? tensors.get(`${name}.${part}.default.weight`));
-  if (a === undefined && b === undefined) return 'this tensor is no part of a plain LoRA of linear layers';
-  if (a === undefined || b === undefined) return `incomplete: ${a === undefined ? 'lora_A' : 'lora_B'}.weight is missing`;
+  const [a, b] = ['lora_A', 'lora_B'].map(
+    (part) =>
+      tensors.get(`${name}.${part}.weight`) ?? tensors.get(`${name}.${part}.default.weight`),
+  );
+  if (a === undefined && b === undefined)
+    return 'this tensor is no part of a plain LoRA of linear layers';
+  if (a === undefined || b === undefined)
+    return `incomplete: ${a === undefined ? 'lora_A' : 'lora_B'}.weight is missing`;
   const path = name.slice(prefix.length);
-  const module = { path, down: readTensor(a), up: readTensor(b), alpha: patternValue(config.alpha_pattern ?? {}, path) ?? config.lora_alpha };
-  return shapeProblem(module.down, module.up) ?? rankProblem(module, config) ?? numberProblem(module) ?? module;
+  const module = {
+    path,
+    down: readTensor(a),
+    up: readTensor(b),
+    alpha: patternValue(config.alpha_pattern ?? {}, path) ?? config.lora_alpha,
+  };
+  return (
+    shapeProblem(module.down, module.up) ??
+    rankProblem(module, config) ??
+    numberProblem(module) ??
+    module
+  );
 }
 
-function rankProblem({ path, down }: LoraWeights, { r, rank_pattern: ranks }: PeftConfig): string | undefined {
+function rankProblem(
+  { path, down }: LoraWeights,
+  { r, rank_pattern: ranks }: PeftConfig,
+): string | undefined {
   const told = patternValue(ranks ?? {}, path) ?? r;
-  return told === undefined || told === down.shape[0] ? undefined : `it has rank ${down.shape[0]}, but rank ${told} by adapter_config.json, from which its scale follows`;
+  return told === undefined || told === down.shape[0]
+    ? undefined
+    : `it has rank ${down.shape[0]}, but rank ${told} by adapter_config.json, from which its scale follows`;
 }
 
 function numberProblem({ down, up }: LoraWeights): string | undefined {
-  const isBroken = [down, up].some((tensor) => toFloat32(tensor).data.some((value) => !Number.isFinite(value)));
+  const isBroken = [down, up].some((tensor) =>
+    toFloat32(tensor).data.some((value) => !Number.isFinite(value)),
+  );
   return isBroken ? 'it has values that are not finite (NaN or infinity)' : undefined;
 }
 
-/** The first pattern that matches the path's end, as PEFT matches them: each is a regular expression. */
-function patternValue(patterns: Readonly<Record<string, number>>, path: string): number | undefined {
+/**
+ * The first pattern that matches the path's end, as PEFT matches them: each is a regular
+ * expression.
+ */
+function patternValue(
+  patterns: Readonly<Record<string, number>>,
+  path: string,
+): number | undefined {
   const matches = (key: string) => key === path || patternOf(key).test(path);
   return Object.entries(patterns).find(([key]) => matches(key))?.[1];
 }
@@ -205,6 +299,14 @@ function patternOf(key: string): RegExp {
   try {
     return new RegExp(`^(?:.*\\.)?(?:${key})$`);
   } catch (cause) {
-    throw new CheckpointError([{ where: 'adapter_config.json', what: `the pattern ${JSON.stringify(key)} is no regular expression: ${cause instanceof Error ? cause.message : String(cause)}` }], { cause });
+    throw new CheckpointError(
+      [
+        {
+          where: 'adapter_config.json',
+          what: `the pattern ${JSON.stringify(key)} is no regular expression: ${cause instanceof Error ? cause.message : String(cause)}`,
+        },
+      ],
+      { cause },
+    );
   }
 }

@@ -1,15 +1,31 @@
-// Large files and folders written piece by piece: beside their place, then flushed and renamed, so that none is ever half there.
+// Large files and folders written piece by piece: beside their place, then flushed and renamed, so
+// that none is ever half there.
 
-import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, rmdirSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  rmdirSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { makeFolders, writeError } from '../checkpoints/write-file.ts';
 import { UserError } from '../errors.ts';
 
 /**
- * Runs `produce`, which gives the file's bytes one piece after another; a file of that name is replaced at the end.
- * Throws SystemError when the disk refuses, and what `produce` throws; then nothing is left behind.
+ * Runs `produce`, which gives the file's bytes one piece after another; a file of that name is
+ * replaced at the end. Throws SystemError when the disk refuses, and what `produce` throws; then
+ * nothing is left behind.
  */
-export function writeInPieces(path: string, produce: (write: (bytes: Uint8Array) => void) => void): void {
+export function writeInPieces(
+  path: string,
+  produce: (write: (bytes: Uint8Array) => void) => void,
+): void {
   const partial = `${path}.part`;
   const fd = attempt(path, () => {
     makeFolders(dirname(resolve(path)));
@@ -28,13 +44,22 @@ export function writeInPieces(path: string, produce: (write: (bytes: Uint8Array)
 }
 
 /**
- * Runs `produce` with a new folder beside `path`, which becomes `path` when all is written. Throws UserError where a folder
- * with something in it is already there, SystemError when the disk refuses, and what `produce` throws; then nothing is left behind.
+ * Runs `produce` with a new folder beside `path`, which becomes `path` when all is written. Throws
+ * UserError where a folder with something in it is already there, SystemError when the disk
+ * refuses, and what `produce` throws; then nothing is left behind.
  */
 export function writeFolder(path: string, produce: (folder: string) => void): void {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found !== undefined && (!found.isDirectory() || readdirSync(path).length > 0)) {
-    throw new UserError([{ where: path, what: found.isDirectory() ? 'this folder has files in it already' : 'this is a file; a folder is to be made there', fix: 'Name a new folder, or empty this one first.' }]);
+    throw new UserError([
+      {
+        where: path,
+        what: found.isDirectory()
+          ? 'this folder has files in it already'
+          : 'this is a file; a folder is to be made there',
+        fix: 'Name a new folder, or empty this one first.',
+      },
+    ]);
   }
   const partial = `${resolve(path)}.part`;
   rmSync(partial, { recursive: true, force: true }); // of a run that was cut short
@@ -60,5 +85,6 @@ function attempt<T>(path: string, action: () => T): T {
 }
 
 function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, Math.min(bytes.length - done, 1 << 30));
+  for (let done = 0; done < bytes.length;)
+    done += writeSync(fd, bytes, done, Math.min(bytes.length - done, 1 << 30));
 }

@@ -14,15 +14,23 @@ export interface Adaptation {
 /** The input that multiplies the adapters' part. */
 export const MULTIPLIER = 'multiplier';
 
-/** What a program whose graph has `modules` is given with every run; nothing where there are none. */
-export function adapterInputs(modules: readonly LoraModule[], adaptation: Adaptation | undefined): Record<string, Tensor> {
+/**
+ * What a program whose graph has `modules` is given with every run; nothing where there are none.
+ */
+export function adapterInputs(
+  modules: readonly LoraModule[],
+  adaptation: Adaptation | undefined,
+): Record<string, Tensor> {
   if (modules.length === 0) return {};
   const weights = adaptation?.weights;
   const multiplier = weights === undefined ? 0 : (adaptation?.multiplier ?? 0);
-  const given = modules.flatMap(({ down, up }) => [down, up]).map(({ name, shape }): [string, Tensor] => {
-    const tensor = weights === undefined ? zeros('float32', shape) : weights.get(name);
-    if (tensor === undefined) throw new InternalError(`the adapter's weight ${name} is not given`);
-    return [name, tensor];
-  });
+  const given = modules
+    .flatMap(({ down, up }) => [down, up])
+    .map(({ name, shape }): [string, Tensor] => {
+      const tensor = weights === undefined ? zeros('float32', shape) : weights.get(name);
+      if (tensor === undefined)
+        throw new InternalError(`the adapter's weight ${name} is not given`);
+      return [name, tensor];
+    });
   return { ...Object.fromEntries(given), [MULTIPLIER]: float32([], [multiplier]) };
 }

@@ -1,4 +1,5 @@
-// A LoRA as the generator takes it: its sizes when the graphs are built, its weights with every picture.
+// A LoRA as the generator takes it: its sizes when the graphs are built, its weights with every
+// picture.
 
 import type { Tensor } from '../tensor/tensor.ts';
 

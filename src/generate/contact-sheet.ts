@@ -31,25 +31,49 @@ export interface ContactSheetOptions {
 /** Draws every prompt with every seed, without and with the adapter. Gives the bytes of a PNG. */
 export async function drawContactSheet(options: ContactSheetOptions): Promise<Uint8Array> {
   const { generator, prompts, seeds = [0], onProgress } = options;
-  const cells = prompts.flatMap((prompt) => seeds.flatMap((seed) => [0, 1].map((part) => cell(options, prompt, seed, part))));
+  const cells = prompts.flatMap((prompt) =>
+    seeds.flatMap((seed) => [0, 1].map((part) => cell(options, prompt, seed, part))),
+  );
   const pictures: Picture[] = [];
   for await (const event of generator.generate(cells)) {
     if (event.type === 'image') pictures[event.index] = await shown(event.picture);
     else onProgress?.(event.done, event.total);
   }
   const columns = 2 * seeds.length;
-  const rows = prompts.map((prompt, i): SheetRow => ({ label: prompt, pictures: pictures.slice(i * columns, (i + 1) * columns) }));
-  return contactSheet(rows, { headings: seeds.flatMap((seed) => headings(seed, seeds.length > 1)) });
+  const rows = prompts.map((prompt, i): SheetRow => ({
+    label: prompt,
+    pictures: pictures.slice(i * columns, (i + 1) * columns),
+  }));
+  return contactSheet(rows, {
+    headings: seeds.flatMap((seed) => headings(seed, seeds.length > 1)),
+  });
 }
 
 /** Pictures of small models are enlarged: a person is to see something. */
 const SMALL = 192;
-const shown = async (picture: Picture): Promise<Picture> => (picture.width < SMALL ? enlarged(picture, Math.ceil(SMALL / picture.width)) : picture);
+const shown = async (picture: Picture): Promise<Picture> =>
+  picture.width < SMALL ? enlarged(picture, Math.ceil(SMALL / picture.width)) : picture;
 
 /** `part` of the adapter: 0 or 1. */
-function cell(options: ContactSheetOptions, prompt: string, seed: number, part: number): PictureRequest {
+function cell(
+  options: ContactSheetOptions,
+  prompt: string,
+  seed: number,
+  part: number,
+): PictureRequest {
   const { negativePrompt, steps, guidance, sampler, size, weights, multiplier = 1 } = options;
-  return { prompt, negativePrompt, seed, steps, guidance, sampler, width: size, height: size, loraWeights: weights, multiplier: part * multiplier };
+  return {
+    prompt,
+    negativePrompt,
+    seed,
+    steps,
+    guidance,
+    sampler,
+    width: size,
+    height: size,
+    loraWeights: weights,
+    multiplier: part * multiplier,
+  };
 }
 
 function headings(seed: number, several: boolean): string[] {

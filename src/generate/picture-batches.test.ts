@@ -5,22 +5,57 @@ import { batchesOf } from './picture-batches.ts';
 import { completeRequests, type PictureRequest } from './picture-request.ts';
 
 const batches = (requests: readonly Partial<PictureRequest>[], largest: number) =>
-  batchesOf(completeRequests(requests.map((request, i) => ({ prompt: String(i), ...request })), smallConfig), largest).map(({ indices, pictures }) => [indices.join(' '), pictures.map(({ prompt }) => prompt).join(' ')]);
+  batchesOf(
+    completeRequests(
+      requests.map((request, i) => ({ prompt: String(i), ...request })),
+      smallConfig,
+    ),
+    largest,
+  ).map(({ indices, pictures }) => [
+    indices.join(' '),
+    pictures.map(({ prompt }) => prompt).join(' '),
+  ]);
 
 test('batches are of one size, the last filled up with its last picture', () => {
-  assert.deepEqual(batches(Array(9).fill({}), 8), [['0 1 2 3 4', '0 1 2 3 4'], ['5 6 7 8', '5 6 7 8 8']]);
-  assert.deepEqual(batches(Array(5).fill({}), 2), [['0 1', '0 1'], ['2 3', '2 3'], ['4', '4 4']]);
-  assert.deepEqual(batches([{}, {}], 1), [['0', '0'], ['1', '1']]);
+  assert.deepEqual(batches(Array(9).fill({}), 8), [
+    ['0 1 2 3 4', '0 1 2 3 4'],
+    ['5 6 7 8', '5 6 7 8 8'],
+  ]);
+  assert.deepEqual(batches(Array(5).fill({}), 2), [
+    ['0 1', '0 1'],
+    ['2 3', '2 3'],
+    ['4', '4 4'],
+  ]);
+  assert.deepEqual(batches([{}, {}], 1), [
+    ['0', '0'],
+    ['1', '1'],
+  ]);
   assert.deepEqual(batches([], 8), []);
 });
 
 test('only pictures that are alike go together', () => {
   const weights = new Map();
-  const requests = [{}, { multiplier: 0 }, { seed: 3, guidance: 2 }, { guidance: 1 }, { loraWeights: weights }, { multiplier: 0, negativePrompt: 'x' }, { loraWeights: new Map() }, { loraWeights: weights }, { width: 32 }];
-  assert.deepEqual(batches(requests, 8).map(([indices]) => indices), ['0 2', '1 5', '3', '4 7', '6', '8']);
+  const requests = [
+    {},
+    { multiplier: 0 },
+    { seed: 3, guidance: 2 },
+    { guidance: 1 },
+    { loraWeights: weights },
+    { multiplier: 0, negativePrompt: 'x' },
+    { loraWeights: new Map() },
+    { loraWeights: weights },
+    { width: 32 },
+  ];
+  assert.deepEqual(
+    batches(requests, 8).map(([indices]) => indices),
+    ['0 2', '1 5', '3', '4 7', '6', '8'],
+  );
 });
 
 test('what is not said is filled in, also where a key is undefined', () => {
-  const [{ width, height, steps, guidance, multiplier }] = completeRequests([{ prompt: 'a', width: undefined, steps: undefined }], smallConfig);
+  const [{ width, height, steps, guidance, multiplier }] = completeRequests(
+    [{ prompt: 'a', width: undefined, steps: undefined }],
+    smallConfig,
+  );
   assert.deepEqual([width, height, steps, guidance, multiplier], [64, 64, 20, 7, 1]);
 });

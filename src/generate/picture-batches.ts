@@ -5,11 +5,17 @@ import type { CompleteRequest } from './picture-request.ts';
 export interface PictureBatch {
   /** Where each picture stands in the list of requests. */
   readonly indices: readonly number[];
-  /** One for each index, and at the end copies of the last that only fill the batch. All alike in what a run shares. */
+  /**
+   * One for each index, and at the end copies of the last that only fill the batch. All alike in
+   * what a run shares.
+   */
   readonly pictures: readonly CompleteRequest[];
 }
 
-/** Requests that are alike in size, steps, sampler and adapter, in batches of equal size, at most `largest`. */
+/**
+ * Requests that are alike in size, steps, sampler and adapter, in batches of equal size, at most
+ * `largest`.
+ */
 export function batchesOf(requests: readonly CompleteRequest[], largest: number): PictureBatch[] {
   const identities = new Map<unknown, number>();
   const alike = new Map<string, number[]>();
@@ -17,11 +23,16 @@ export function batchesOf(requests: readonly CompleteRequest[], largest: number)
     const key = keyOf(request, identities);
     alike.set(key, [...(alike.get(key) ?? []), index]);
   });
-  return [...alike.values()].flatMap((indices) => cut(indices, largest)).map((batch) => filled(batch, requests));
+  return [...alike.values()]
+    .flatMap((indices) => cut(indices, largest))
+    .map((batch) => filled(batch, requests));
 }
 
 /** Guidance may differ in a batch, but pictures without it need half the work. */
-function keyOf({ width, height, steps, sampler, guidance, multiplier, loraWeights }: CompleteRequest, identities: Map<unknown, number>): string {
+function keyOf(
+  { width, height, steps, sampler, guidance, multiplier, loraWeights }: CompleteRequest,
+  identities: Map<unknown, number>,
+): string {
   const identity = identities.get(loraWeights) ?? identities.size;
   identities.set(loraWeights, identity);
   return [width, height, steps, sampler, guidance === 1, multiplier, identity].join(' ');
@@ -35,10 +46,16 @@ interface Cut {
 function cut(indices: readonly number[], largest: number): Cut[] {
   const count = Math.ceil(indices.length / largest);
   const size = Math.ceil(indices.length / count);
-  return Array.from({ length: count }, (_, i) => ({ indices: indices.slice(i * size, (i + 1) * size), size })).filter((batch) => batch.indices.length > 0);
+  return Array.from({ length: count }, (_, i) => ({
+    indices: indices.slice(i * size, (i + 1) * size),
+    size,
+  })).filter((batch) => batch.indices.length > 0);
 }
 
 function filled({ indices, size }: Cut, requests: readonly CompleteRequest[]): PictureBatch {
   const last = indices.length - 1;
-  return { indices, pictures: Array.from({ length: size }, (_, i) => requests[indices[Math.min(i, last)]]) };
+  return {
+    indices,
+    pictures: Array.from({ length: size }, (_, i) => requests[indices[Math.min(i, last)]]),
+  };
 }

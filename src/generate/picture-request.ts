@@ -9,11 +9,17 @@ export interface PictureRequest {
   readonly prompt: string;
   /** What the picture should not look like; by default ''. */
   readonly negativePrompt?: string;
-  /** The noise to begin with; the same number gives the same noise in WebUI with its NV source. By default 0. */
+  /**
+   * The noise to begin with; the same number gives the same noise in WebUI with its NV source. By
+   * default 0.
+   */
   readonly seed?: number;
   /** By default 20. */
   readonly steps?: number;
-  /** How much further than without the prompt; 1 leaves the negative prompt out and takes half the time. By default 7. */
+  /**
+   * How much further than without the prompt; 1 leaves the negative prompt out and takes half the
+   * time. By default 7.
+   */
   readonly guidance?: number;
   /** Pixels, multiples of the model's latent factor; by default the size it was trained at. */
   readonly width?: number;
@@ -24,15 +30,22 @@ export interface PictureRequest {
   readonly loraWeights?: AdapterWeights;
   /** Strength of the adapter; 0 is without. By default 1. */
   readonly multiplier?: number;
-  /** Standard normal numbers [latent channels, height / factor, width / factor] instead of those of the seed. */
+  /**
+   * Standard normal numbers [latent channels, height / factor, width / factor] instead of those of
+   * the seed.
+   */
   readonly noise?: Float32Array;
 }
 
 /** A request with everything said. */
-export type CompleteRequest = Required<Omit<PictureRequest, 'loraWeights' | 'noise'>> & Pick<PictureRequest, 'loraWeights' | 'noise'>;
+export type CompleteRequest = Required<Omit<PictureRequest, 'loraWeights' | 'noise'>> &
+  Pick<PictureRequest, 'loraWeights' | 'noise'>;
 
 /** Fills in what is not said. Throws ConfigError with every impossible number. */
-export function completeRequests(requests: readonly PictureRequest[], config: StableDiffusionConfig): CompleteRequest[] {
+export function completeRequests(
+  requests: readonly PictureRequest[],
+  config: StableDiffusionConfig,
+): CompleteRequest[] {
   const side = config.unet.sample_size * latentFactor(config.vae);
   const complete = requests.map((request): CompleteRequest => ({
     negativePrompt: '',
@@ -45,7 +58,12 @@ export function completeRequests(requests: readonly PictureRequest[], config: St
     multiplier: 1,
     ...definedOnly(request),
   }));
-  const problems = complete.flatMap((picture, i) => problemsOf(picture, config).map((problem) => ({ ...problem, where: `picture ${i + 1} ${problem.where}` })));
+  const problems = complete.flatMap((picture, i) =>
+    problemsOf(picture, config).map((problem) => ({
+      ...problem,
+      where: `picture ${i + 1} ${problem.where}`,
+    })),
+  );
   if (problems.length > 0) throw new ConfigError(problems);
   return complete;
 }
@@ -53,23 +71,65 @@ export function completeRequests(requests: readonly PictureRequest[], config: St
 /** So that a key with the value undefined counts as not said. */
 function definedOnly(request: PictureRequest): PictureRequest {
   // Only keys whose value is undefined are gone, and prompt is a string.
-  return Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined)) as unknown as PictureRequest;
+  return Object.fromEntries(
+    Object.entries(request).filter(([, value]) => value !== undefined),
+  ) as unknown as PictureRequest;
 }
 
-function problemsOf({ seed, steps, guidance, width, height, sampler, multiplier }: CompleteRequest, config: StableDiffusionConfig): Problem[] {
+function problemsOf(
+  { seed, steps, guidance, width, height, sampler, multiplier }: CompleteRequest,
+  config: StableDiffusionConfig,
+): Problem[] {
   const factor = latentFactor(config.vae);
   const most = config.scheduler.num_train_timesteps;
   const isSide = (n: number) => Number.isInteger(n) && n > 0 && n % factor === 0;
   const sideFix = `Give a multiple of ${factor}.`;
   const names = Object.keys(samplers);
   const checks: readonly (readonly [boolean, Problem])[] = [
-    [Number.isSafeInteger(seed) && seed >= 0, { where: 'seed', what: `${seed} is not a seed`, fix: `Give a whole number from 0 to ${Number.MAX_SAFE_INTEGER}.` }],
-    [Number.isInteger(steps) && steps >= 1 && steps <= most, { where: 'steps', what: `${steps} steps are not possible`, fix: `Give a whole number from 1 to ${most}.` }],
-    [Number.isFinite(guidance), { where: 'guidance', what: `${guidance} is not a number`, fix: 'Give a number, such as 7.' }],
-    [Number.isFinite(multiplier), { where: 'multiplier', what: `${multiplier} is not a number`, fix: 'Give a number, such as 1.' }],
-    [isSide(width), { where: 'width', what: `this model has no pictures ${width} pixels wide`, fix: sideFix }],
-    [isSide(height), { where: 'height', what: `this model has no pictures ${height} pixels high`, fix: sideFix }],
-    [names.includes(sampler), { where: 'sampler', what: `there is no sampler ${sampler}`, fix: `Choose one of ${names.join(', ')}.` }],
+    [
+      Number.isSafeInteger(seed) && seed >= 0,
+      {
+        where: 'seed',
+        what: `${seed} is not a seed`,
+        fix: `Give a whole number from 0 to ${Number.MAX_SAFE_INTEGER}.`,
+      },
+    ],
+    [
+      Number.isInteger(steps) && steps >= 1 && steps <= most,
+      {
+        where: 'steps',
+        what: `${steps} steps are not possible`,
+        fix: `Give a whole number from 1 to ${most}.`,
+      },
+    ],
+    [
+      Number.isFinite(guidance),
+      { where: 'guidance', what: `${guidance} is not a number`, fix: 'Give a number, such as 7.' },
+    ],
+    [
+      Number.isFinite(multiplier),
+      {
+        where: 'multiplier',
+        what: `${multiplier} is not a number`,
+        fix: 'Give a number, such as 1.',
+      },
+    ],
+    [
+      isSide(width),
+      { where: 'width', what: `this model has no pictures ${width} pixels wide`, fix: sideFix },
+    ],
+    [
+      isSide(height),
+      { where: 'height', what: `this model has no pictures ${height} pixels high`, fix: sideFix },
+    ],
+    [
+      names.includes(sampler),
+      {
+        where: 'sampler',
+        what: `there is no sampler ${sampler}`,
+        fix: `Choose one of ${names.join(', ')}.`,
+      },
+    ],
   ];
   return checks.flatMap(([isGood, problem]) => (isGood ? [] : [problem]));
 }

@@ -8,7 +8,10 @@ export function rgbOf({ shape: [, channels, height, width], data }: Tensor): Pic
   const plane = height * width;
   const rgb = new Uint8Array(plane * channels);
   for (let c = 0; c < channels; c++) {
-    for (let i = 0; i < plane; i++) rgb[i * channels + c] = Math.round(Math.min(Math.max(Number(data[c * plane + i]) / 2 + 0.5, 0), 1) * 255);
+    for (let i = 0; i < plane; i++)
+      rgb[i * channels + c] = Math.round(
+        Math.min(Math.max(Number(data[c * plane + i]) / 2 + 0.5, 0), 1) * 255,
+      );
   }
   return { rgb, width, height };
 }

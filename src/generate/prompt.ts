@@ -19,8 +19,9 @@ export interface ParsedPrompt {
 const mention = /<(?:lora|lyco):([^>]+)>/g;
 
 /**
- * `<lora:name>`, `<lora:name:0.8>`, `<lora:name:0.8:0.5>` (text encoder, UNet), `<lora:name:unet=0.5:te=1>`.
- * What names no adapter or has a strength that is not a number stays in the text.
+ * `<lora:name>`, `<lora:name:0.8>`, `<lora:name:0.8:0.5>` (text encoder, UNet),
+ * `<lora:name:unet=0.5:te=1>`. What names no adapter or has a strength that is not a number stays
+ * in the text.
  */
 export function parsePrompt(prompt: string): ParsedPrompt {
   const loras: LoraMention[] = [];
@@ -35,11 +36,16 @@ export function parsePrompt(prompt: string): ParsedPrompt {
 
 function parseMention(content: string): LoraMention | undefined {
   const parts = content.split(':').map((part) => part.trim());
-  const named = new Map(parts.flatMap((part) => (part.includes('=') ? [part.split('=', 2) as [string, string]] : []))); // two parts, since there is a sign
+  const named = new Map(
+    // two parts, since there is a sign
+    parts.flatMap((part) => (part.includes('=') ? [part.split('=', 2) as [string, string]] : [])),
+  );
   const [name = '', first, second] = parts.filter((part) => !part.includes('='));
   const textEncoder = strength(named.get('te') ?? first ?? '1');
   const unet = strength(named.get('unet') ?? second ?? named.get('te') ?? first ?? '1');
-  return name === '' || Number.isNaN(textEncoder) || Number.isNaN(unet) ? undefined : { name, textEncoder, unet };
+  return name === '' || Number.isNaN(textEncoder) || Number.isNaN(unet)
+    ? undefined
+    : { name, textEncoder, unet };
 }
 
 function strength(text: string): number {

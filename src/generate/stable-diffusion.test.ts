@@ -29,13 +29,24 @@ test("a folder's functions give PyTorch's numbers", async () => {
   const moments = await model.encode(uniform('pixels', [2, 3, 32, 24]));
   const found = {
     'text.77': await model.textStates(ids as Tensor<'int32'>),
-    'unet.16x16': await model.predictNoise(uniform('latents', [2, 4, 16, 16], 1.7), float32([2], [981, 37]), uniform('context', [2, 7, 32], 1.7)),
+    'unet.16x16': await model.predictNoise(
+      uniform('latents', [2, 4, 16, 16], 1.7),
+      float32([2], [981, 37]),
+      uniform('context', [2, 7, 32], 1.7),
+    ),
     'vae.mean': moments.mean,
     'vae.logvar': moments.logvar,
-    'vae.decoded': await model.decode(float32(z.shape, z.data.map((value) => value * scaling_factor))),
+    'vae.decoded': await model.decode(
+      float32(
+        z.shape,
+        z.data.map((value) => value * scaling_factor),
+      ),
+    ),
   };
   await model.release();
-  const errors = Object.entries(found).map(([name, tensor]) => [name, errorOf(tensor, expected(name))] as const);
+  const errors = Object.entries(found).map(
+    ([name, tensor]) => [name, errorOf(tensor, expected(name))] as const,
+  );
   if (process.env.SHOW_ERRORS) console.log(errors);
   // float32 against float64: see the measured errors in test/stable-diffusion.test.ts
   for (const [name, error] of errors) assert.ok(error < 1e-5, `${name}: ${error}`);

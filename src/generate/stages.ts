@@ -1,4 +1,5 @@
-// The three models that make a picture from a text, each as a program that adapters' weights are given to with every run.
+// The three models that make a picture from a text, each as a program that adapters' weights are
+// given to with every run.
 
 import { adaptableLayers, applyLora, type LoraModule } from '../adapters/lora.ts';
 import { InternalError } from '../errors.ts';
@@ -15,16 +16,26 @@ export class Stage<Shape extends readonly number[]> {
   readonly #build: (...shape: Shape) => Graph;
   readonly #sizes: ReadonlyMap<string, AdapterSize>;
   readonly #options: CompileOptions;
-  #loaded: { readonly key: string; readonly program: Program; readonly modules: readonly LoraModule[] } | undefined;
+  #loaded:
+    | { readonly key: string; readonly program: Program; readonly modules: readonly LoraModule[] }
+    | undefined;
 
-  constructor(build: (...shape: Shape) => Graph, sizes: ReadonlyMap<string, AdapterSize>, options: CompileOptions) {
+  constructor(
+    build: (...shape: Shape) => Graph,
+    sizes: ReadonlyMap<string, AdapterSize>,
+    options: CompileOptions,
+  ) {
     this.#build = build;
     this.#sizes = sizes;
     this.#options = options;
   }
 
   /** Runs the model at a shape; the inputs of adapters are those of `adaptation`. */
-  async run(shape: Shape, inputs: Readonly<Record<string, Tensor>>, adaptation?: Adaptation): Promise<Record<string, Tensor>> {
+  async run(
+    shape: Shape,
+    inputs: Readonly<Record<string, Tensor>>,
+    adaptation?: Adaptation,
+  ): Promise<Record<string, Tensor>> {
     const { program, modules } = await this.#at(shape);
     return program.run({ ...inputs, ...adapterInputs(modules, adaptation) });
   }
@@ -39,16 +50,26 @@ export class Stage<Shape extends readonly number[]> {
     const key = shape.join('x');
     if (this.#loaded?.key === key) return this.#loaded;
     await this.release();
-    const { graph, modules } = applyLora(this.#build(...shape), ({ path }) => this.#sizes.get(path), { multiplier: MULTIPLIER });
+    const { graph, modules } = applyLora(
+      this.#build(...shape),
+      ({ path }) => this.#sizes.get(path),
+      { multiplier: MULTIPLIER },
+    );
     this.#loaded = { key, modules, program: await compile(graph, this.#options) };
     return this.#loaded;
   }
 }
 
 /** Throws InternalError when an adapter belongs to no layer of the text encoder or the UNet. */
-export function checkAdapter({ unet, textEncoder }: StableDiffusionConfig, sizes: ReadonlyMap<string, AdapterSize>): void {
+export function checkAdapter(
+  { unet, textEncoder }: StableDiffusionConfig,
+  sizes: ReadonlyMap<string, AdapterSize>,
+): void {
   if (sizes.size === 0) return;
-  const layers = [textEncoderGraph(textEncoder, [1, 1]), unetGraph(unet, [1, unet.in_channels, 1, 1], [1, 1, unet.cross_attention_dim])].flatMap(adaptableLayers);
+  const layers = [
+    textEncoderGraph(textEncoder, [1, 1]),
+    unetGraph(unet, [1, unet.in_channels, 1, 1], [1, 1, unet.cross_attention_dim]),
+  ].flatMap(adaptableLayers);
   const known = new Set(layers.map(({ path }) => path));
   const unknown = [...sizes.keys()].filter((path) => !known.has(path));
   if (unknown.length > 0) throw new InternalError(`the model has no layers ${unknown.join(', ')}`);

@@ -13,25 +13,67 @@ import { deserialize } from '../tensor/safetensors.ts';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.ts';
 import type { AdapterSize, AdapterWeights } from './adapter.ts';
 import type { PictureRequest } from './picture-request.ts';
-import { createImageGenerator, type GenerationEvent, type ImageGenerator, type ImageGeneratorOptions } from './text-to-image.ts';
+import {
+  createImageGenerator,
+  type GenerationEvent,
+  type ImageGenerator,
+  type ImageGeneratorOptions,
+} from './text-to-image.ts';
 
 type Image = Extract<GenerationEvent, { type: 'image' }>;
 
-const hashed = (name: string, shape: readonly number[]): [string, Tensor] => [name, float32(shape, hashedWeight(name, shape))];
-const checkpointOf = (config: StableDiffusionConfig) => ({ config, weights: new Map([...stableDiffusionParameters(config)].map(([name, shape]) => hashed(name, shape))) });
-const tokenizerOf = (vocabulary: number) => ({
-  encode: (text: string, length = 77) => Int32Array.from(hashedUniforms(`ids.${text}`, length), (u) => Math.floor(((u + 1) / 2) * vocabulary)),
+const hashed = (name: string, shape: readonly number[]): [string, Tensor] => [
+  name,
+  float32(shape, hashedWeight(name, shape)),
+];
+const checkpointOf = (config: StableDiffusionConfig) => ({
+  config,
+  weights: new Map(
+    [...stableDiffusionParameters(config)].map(([name, shape]) => hashed(name, shape)),
+  ),
 });
-const small: ImageGeneratorOptions = { checkpoint: checkpointOf(smallConfig), tokenizer: tokenizerOf(100), threads: 1 };
+const tokenizerOf = (vocabulary: number) => ({
+  encode: (text: string, length = 77) =>
+    Int32Array.from(hashedUniforms(`ids.${text}`, length), (u) =>
+      Math.floor(((u + 1) / 2) * vocabulary),
+    ),
+});
+const small: ImageGeneratorOptions = {
+  checkpoint: checkpointOf(smallConfig),
+  tokenizer: tokenizerOf(100),
+  threads: 1,
+};
 
 /** The adapter of reference/text_to_image.py. */
 function lora(): { modules: AdapterSize[]; weights: AdapterWeights } {
-  const size = stableDiffusionTargets({ lora_rank: 2, lora_alpha: 3, conv_rank: 0, conv_alpha: 1, train_unet: true, train_text_encoder: true });
-  const modules = [textEncoderGraph(smallConfig.textEncoder, [1, 1]), unetGraph(smallConfig.unet, [1, smallConfig.unet.in_channels, 1, 1], [1, 1, smallConfig.unet.cross_attention_dim])].flatMap((graph) => applyLora(graph, size).modules);
-  return { modules, weights: new Map(modules.flatMap(({ down, up }) => [hashed(down.name, down.shape), hashed(up.name, up.shape)])) };
+  const size = stableDiffusionTargets({
+    lora_rank: 2,
+    lora_alpha: 3,
+    conv_rank: 0,
+    conv_alpha: 1,
+    train_unet: true,
+    train_text_encoder: true,
+  });
+  const modules = [
+    textEncoderGraph(smallConfig.textEncoder, [1, 1]),
+    unetGraph(
+      smallConfig.unet,
+      [1, smallConfig.unet.in_channels, 1, 1],
+      [1, 1, smallConfig.unet.cross_attention_dim],
+    ),
+  ].flatMap((graph) => applyLora(graph, size).modules);
+  return {
+    modules,
+    weights: new Map(
+      modules.flatMap(({ down, up }) => [hashed(down.name, down.shape), hashed(up.name, up.shape)]),
+    ),
+  };
 }
 
-async function draw(generator: ImageGenerator, requests: readonly PictureRequest[]): Promise<{ images: Image[]; steps: number }> {
+async function draw(
+  generator: ImageGenerator,
+  requests: readonly PictureRequest[],
+): Promise<{ images: Image[]; steps: number }> {
   const images: Image[] = [];
   let steps = 0;
   for await (const event of generator.generate(requests)) {
@@ -42,7 +84,10 @@ async function draw(generator: ImageGenerator, requests: readonly PictureRequest
 }
 
 function golden(name: string): Tensor {
-  return deserialize(readFileSync('reference/golden/text_to_image.safetensors')).tensors.get(name) ?? assert.fail(name);
+  return (
+    deserialize(readFileSync('reference/golden/text_to_image.safetensors')).tensors.get(name) ??
+    assert.fail(name)
+  );
 }
 
 function compareWithDiffusers({ latents, picture }: Image, name: string): void {
@@ -50,10 +95,16 @@ function compareWithDiffusers({ latents, picture }: Image, name: string): void {
   assert.deepEqual(latents.shape, expected.shape);
   const largest = Math.max(...Array.from(expected.data, Number).map(Math.abs));
   // float32 here, float64 there: 4 steps whose differences guidance makes 7 times as large
-  latents.data.forEach((x, i) => assert.ok(Math.abs(x - Number(expected.data[i])) < 1e-4 * largest, `${name} [${i}]: ${x} is not ${expected.data[i]}`));
+  latents.data.forEach((x, i) =>
+    assert.ok(
+      Math.abs(x - Number(expected.data[i])) < 1e-4 * largest,
+      `${name} [${i}]: ${x} is not ${expected.data[i]}`,
+    ),
+  );
   const rgb = golden(`${name}.rgb`);
   assert.deepEqual([picture.height, picture.width, 3], [...rgb.shape]);
-  picture.rgb.forEach((x, i) => assert.ok(Math.abs(x - Number(rgb.data[i])) <= 1)); // the last bit of a byte
+  // the last bit of a byte
+  picture.rgb.forEach((x, i) => assert.ok(Math.abs(x - Number(rgb.data[i])) <= 1));
 }
 
 const asInReference: PictureRequest = {
@@ -68,20 +119,37 @@ const asInReference: PictureRequest = {
 test('pictures equal those of diffusers, without and with a LoRA, and multiplier 0 is without to the bit', async () => {
   const { modules, weights } = lora();
   const plain = createImageGenerator(small);
-  const { images: [without] } = await draw(plain, [asInReference]);
+  const {
+    images: [without],
+  } = await draw(plain, [asInReference]);
   await plain.release();
   compareWithDiffusers(without, 'plain');
 
   const adapted = createImageGenerator({ ...small, modules, loraWeights: weights });
-  const { images: [at07, at0] } = await draw(adapted, [{ ...asInReference, multiplier: 0.7 }, { ...asInReference, multiplier: 0 }]);
+  const {
+    images: [at07, at0],
+  } = await draw(adapted, [
+    { ...asInReference, multiplier: 0.7 },
+    { ...asInReference, multiplier: 0 },
+  ]);
   await adapted.release();
   compareWithDiffusers(at07, 'lora');
   assert.deepEqual(at0, { ...without, index: 1 });
 });
 
 test('the seed decides; batches, and sparing memory, change nothing but the last bits', async () => {
-  const requests = [3, 4, 3].map((seed): PictureRequest => ({ prompt: 'a', seed, steps: 2, width: 24, height: 16, sampler: 'euler_a' }));
-  const [generator, frugal] = [createImageGenerator(small), createImageGenerator({ ...small, frugal: true })];
+  const requests = [3, 4, 3].map((seed): PictureRequest => ({
+    prompt: 'a',
+    seed,
+    steps: 2,
+    width: 24,
+    height: 16,
+    sampler: 'euler_a',
+  }));
+  const [generator, frugal] = [
+    createImageGenerator(small),
+    createImageGenerator({ ...small, frugal: true }),
+  ];
   const { images, steps } = await draw(generator, requests);
   const again = await draw(generator, requests);
   const oneByOne = await draw(frugal, requests);
@@ -92,14 +160,31 @@ test('the seed decides; batches, and sparing memory, change nothing but the last
   assert.notDeepEqual(images[1].latents, images[0].latents);
   assert.deepEqual([images[0].picture.width, images[0].picture.height], [24, 16]);
   for (const [i, { latents }] of images.entries()) {
-    latents.data.forEach((x, k) => assert.ok(Math.abs(x - oneByOne.images[i].latents.data[k]) < 1e-4)); // numbers about 1; other sums in float32
+    latents.data.forEach((x, k) =>
+      assert.ok(Math.abs(x - oneByOne.images[i].latents.data[k]) < 1e-4),
+    ); // numbers about 1; other sums in float32
   }
 });
 
 test('without guidance the negative prompt does not matter', async () => {
-  const generator = createImageGenerator({ checkpoint: checkpointOf(otherConfigWithFourChannels()), tokenizer: tokenizerOf(50), threads: 1 });
-  const request: PictureRequest = { prompt: 'a', seed: 5, steps: 1, guidance: 1, width: 8, height: 6 };
-  const { images } = await draw(generator, [request, { ...request, negativePrompt: 'b' }, { ...request, guidance: 3 }]);
+  const generator = createImageGenerator({
+    checkpoint: checkpointOf(otherConfigWithFourChannels()),
+    tokenizer: tokenizerOf(50),
+    threads: 1,
+  });
+  const request: PictureRequest = {
+    prompt: 'a',
+    seed: 5,
+    steps: 1,
+    guidance: 1,
+    width: 8,
+    height: 6,
+  };
+  const { images } = await draw(generator, [
+    request,
+    { ...request, negativePrompt: 'b' },
+    { ...request, guidance: 3 },
+  ]);
   await generator.release();
   assert.deepEqual(images[1].latents, images[0].latents);
   assert.notDeepEqual(images[2].latents, images[0].latents);
@@ -114,11 +199,18 @@ test('requests that cannot be met are told together, before anything is loaded',
   const bad = { prompt: 'a', width: 30, steps: 0, seed: -1 };
   await assert.rejects(draw(generator, [{ prompt: 'b' }, bad]), (error: unknown) => {
     assert.ok(error instanceof ConfigError);
-    assert.deepEqual(error.problems.map(({ where }) => where), ['picture 2 seed', 'picture 2 steps', 'picture 2 width']);
+    assert.deepEqual(
+      error.problems.map(({ where }) => where),
+      ['picture 2 seed', 'picture 2 steps', 'picture 2 width'],
+    );
     return true;
   });
 });
 
 test('an adapter of another model is refused', () => {
-  assert.throws(() => createImageGenerator({ ...small, modules: [{ path: 'unet.nowhere', rank: 1, alpha: 1 }] }), /no layers unet\.nowhere/);
+  assert.throws(
+    () =>
+      createImageGenerator({ ...small, modules: [{ path: 'unet.nowhere', rank: 1, alpha: 1 }] }),
+    /no layers unet\.nowhere/,
+  );
 });

@@ -1,4 +1,5 @@
-// Pictures from texts: the text encoder, the UNet under a sampler with classifier-free guidance (Ho & Salimans, arXiv 2207.12598), the decoder.
+// Pictures from texts: the text encoder, the UNet under a sampler with classifier-free guidance (Ho
+// & Salimans, arXiv 2207.12598), the decoder.
 
 import type { Picture } from '../dataset/image.ts';
 import { decoderGraph, textEncoderGraph, unetGraph } from '../models/graphs.ts';
@@ -55,9 +56,10 @@ export type GenerationEvent =
 
 export interface ImageGenerator {
   /**
-   * Draws pictures, similar ones together: they come in another order than asked for, each with its index.
-   * The same list of requests gives the same bits at one number of threads. One call at a time.
-   * Throws ConfigError when a request cannot be met. Blocks the thread while a model computes.
+   * Draws pictures, similar ones together: they come in another order than asked for, each with its
+   * index. The same list of requests gives the same bits at one number of threads. One call at a
+   * time. Throws ConfigError when a request cannot be met. Blocks the thread while a model
+   * computes.
    */
   generate(requests: readonly PictureRequest[]): AsyncGenerator<GenerationEvent>;
   release(): Promise<void>;
@@ -65,7 +67,10 @@ export interface ImageGenerator {
 
 const GIB = 2 ** 30;
 
-/** Loads nothing yet: each model is loaded when it is first needed, for one size of picture at a time. */
+/**
+ * Loads nothing yet: each model is loaded when it is first needed, for one size of picture at a
+ * time.
+ */
 export function createImageGenerator(options: ImageGeneratorOptions): ImageGenerator {
   return new Generator(options);
 }
@@ -81,7 +86,12 @@ class Generator implements ImageGenerator {
   readonly #pixels: Stage<[height: number, width: number]>;
 
   constructor(options: ImageGeneratorOptions) {
-    const { checkpoint: { config, weights }, modules = [], threads, clipSkip = 1 } = options;
+    const {
+      checkpoint: { config, weights },
+      modules = [],
+      threads,
+      clipSkip = 1,
+    } = options;
     const sizes = new Map(modules.map((module) => [module.path, module]));
     checkAdapter(config, sizes);
     this.#options = options;
@@ -90,17 +100,38 @@ class Generator implements ImageGenerator {
     const { unet, vae, textEncoder } = config;
     const tokens = textEncoder.max_position_embeddings;
     const compiling = { weights, threads, arena: !this.#frugal };
-    this.#text = new Stage(() => textEncoderGraph(textEncoder, [1, tokens], clipSkip), sizes, compiling);
-    this.#noise = new Stage((batch, height, width) => unetGraph(unet, [batch, unet.in_channels, height, width], [batch, tokens, unet.cross_attention_dim]), sizes, compiling);
-    this.#pixels = new Stage((height, width) => decoderGraph(vae, [1, vae.latent_channels, height, width]), sizes, compiling);
+    this.#text = new Stage(
+      () => textEncoderGraph(textEncoder, [1, tokens], clipSkip),
+      sizes,
+      compiling,
+    );
+    this.#noise = new Stage(
+      (batch, height, width) =>
+        unetGraph(
+          unet,
+          [batch, unet.in_channels, height, width],
+          [batch, tokens, unet.cross_attention_dim],
+        ),
+      sizes,
+      compiling,
+    );
+    this.#pixels = new Stage(
+      (height, width) => decoderGraph(vae, [1, vae.latent_channels, height, width]),
+      sizes,
+      compiling,
+    );
   }
 
   async *generate(requests: readonly PictureRequest[]): AsyncGenerator<GenerationEvent> {
-    const batches = batchesOf(completeRequests(requests, this.#config), this.#options.batch ?? (this.#frugal ? 1 : 8));
+    const batches = batchesOf(
+      completeRequests(requests, this.#config),
+      this.#options.batch ?? (this.#frugal ? 1 : 8),
+    );
     const total = batches.reduce((sum, { pictures }) => sum + pictures[0].steps, 0);
     let done = 0;
     for (const group of this.#frugal ? [batches] : batches.map((batch) => [batch])) {
-      for await (const event of this.#draw(group)) yield event.type === 'step' ? { ...event, done: ++done, total } : event;
+      for await (const event of this.#draw(group))
+        yield event.type === 'step' ? { ...event, done: ++done, total } : event;
     }
   }
 
@@ -114,7 +145,8 @@ class Generator implements ImageGenerator {
     for (const batch of batches) contexts.push(await this.#encode(batch));
     await this.#finished(this.#text);
     const sampled: Sampled[] = [];
-    for (const [i, batch] of batches.entries()) sampled.push({ batch, latents: yield* this.#sample(batch, contexts[i]) });
+    for (const [i, batch] of batches.entries())
+      sampled.push({ batch, latents: yield* this.#sample(batch, contexts[i]) });
     await this.#finished(this.#noise);
     for (const each of sampled) yield* this.#decode(each);
     await this.#finished(this.#pixels);
@@ -124,27 +156,49 @@ class Generator implements ImageGenerator {
     if (this.#frugal) await stage.release();
   }
 
-  /** Text states of the negative prompts, where there is guidance, then of the prompts: [N or 2 N, T, C]. */
+  /**
+   * Text states of the negative prompts, where there is guidance, then of the prompts: [N or 2 N,
+   * T, C].
+   */
   async #encode({ pictures }: PictureBatch): Promise<Tensor> {
     const { max_position_embeddings: length, hidden_size } = this.#config.textEncoder;
     const adaptation = this.#adaptationOf(pictures);
-    const negatives = pictures[0].guidance === 1 ? [] : pictures.map(({ negativePrompt }) => negativePrompt);
+    const negatives =
+      pictures[0].guidance === 1 ? [] : pictures.map(({ negativePrompt }) => negativePrompt);
     const texts = [...negatives, ...pictures.map(({ prompt }) => prompt)];
     const states = new Map<string, Float32Array>();
     for (const text of new Set(texts)) {
       const ids = int32([1, length], this.#options.tokenizer.encode(text, length));
-      states.set(text, floats((await this.#text.run([], { input_ids: ids }, adaptation)).text_states));
+      states.set(
+        text,
+        floats((await this.#text.run([], { input_ids: ids }, adaptation)).text_states),
+      );
     }
-    return float32([texts.length, length, hidden_size], joined(texts.map((text) => states.get(text) ?? [])));
+    return float32(
+      [texts.length, length, hidden_size],
+      joined(texts.map((text) => states.get(text) ?? [])),
+    );
   }
 
-  async *#sample(batch: PictureBatch, context: Tensor): AsyncGenerator<GenerationEvent, Float32Array> {
+  async *#sample(
+    batch: PictureBatch,
+    context: Tensor,
+  ): AsyncGenerator<GenerationEvent, Float32Array> {
     const { pictures, indices } = batch;
     const { steps, sampler } = pictures[0];
     const size = this.#latentShape(batch).reduce((product, dim) => product * dim);
-    const drawn = (draw: number) => joined(pictures.map(({ seed }) => normals(seed, draw, new Float32Array(size))));
-    const noise = joined(pictures.map((picture) => picture.noise ?? normals(picture.seed, 0, new Float32Array(size))));
-    const run = { schedule: noiseSchedule(this.#config.scheduler), steps, noise, predict: this.#guided(batch, context), freshNoise: drawn };
+    const drawn = (draw: number) =>
+      joined(pictures.map(({ seed }) => normals(seed, draw, new Float32Array(size))));
+    const noise = joined(
+      pictures.map((picture) => picture.noise ?? normals(picture.seed, 0, new Float32Array(size))),
+    );
+    const run = {
+      schedule: noiseSchedule(this.#config.scheduler),
+      steps,
+      noise,
+      predict: this.#guided(batch, context),
+      freshNoise: drawn,
+    };
     let latents = noise;
     for await (const { step, x } of samplers[sampler](run)) {
       latents = x;
@@ -160,10 +214,21 @@ class Generator implements ImageGenerator {
     const rows = context.shape[0];
     const adaptation = this.#adaptationOf(pictures);
     return async (x, t) => {
-      const latents = float32([rows, channels, height, width], rows === pictures.length ? x : joined([x, x]));
-      const inputs = { latents, timesteps: float32([rows], Array<number>(rows).fill(t)), text_states: context };
+      const latents = float32(
+        [rows, channels, height, width],
+        rows === pictures.length ? x : joined([x, x]),
+      );
+      const inputs = {
+        latents,
+        timesteps: float32([rows], Array<number>(rows).fill(t)),
+        text_states: context,
+      };
       const { prediction } = await this.#noise.run([rows, height, width], inputs, adaptation);
-      return guide(floats(prediction), pictures.map(({ guidance }) => guidance), x.length);
+      return guide(
+        floats(prediction),
+        pictures.map(({ guidance }) => guidance),
+        x.length,
+      );
     };
   }
 
@@ -178,7 +243,9 @@ class Generator implements ImageGenerator {
     }
   }
 
-  #adaptationOf([{ loraWeights = this.#options.loraWeights, multiplier }]: PictureBatch['pictures']): Adaptation {
+  #adaptationOf([
+    { loraWeights = this.#options.loraWeights, multiplier },
+  ]: PictureBatch['pictures']): Adaptation {
     return { weights: loraWeights, multiplier };
   }
 
@@ -190,7 +257,11 @@ class Generator implements ImageGenerator {
 }
 
 /** `prediction` holds the negative half, then the other; or, as long as x, the other alone. */
-function guide(prediction: Float32Array, guidance: readonly number[], length: number): Float32Array {
+function guide(
+  prediction: Float32Array,
+  guidance: readonly number[],
+  length: number,
+): Float32Array {
   if (prediction.length === length) return prediction;
   const each = length / guidance.length;
   const [negative, positive] = [prediction.subarray(0, length), prediction.subarray(length)];

@@ -4,7 +4,13 @@ import { InternalError } from '../errors.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { float32, type Shape, type Tensor } from '../tensor/tensor.ts';
 import type { Graph, Node, Value } from './graph.ts';
-import { ops, type AttentionAttributes, type ConvAttributes, type OpAttributes, type OpName } from './ops.ts';
+import {
+  ops,
+  type AttentionAttributes,
+  type ConvAttributes,
+  type OpAttributes,
+  type OpName,
+} from './ops.ts';
 import { inferTypes } from './shapes.ts';
 
 type Maybe = Value | undefined;
@@ -22,16 +28,21 @@ export class Builder {
 
   constructor(readonly name: string) {}
 
-  /** A builder that continues a finished graph: its values may be used, nodes are added behind its own. */
+  /**
+   * A builder that continues a finished graph: its values may be used, nodes are added behind its
+   * own.
+   */
   static from(graph: Graph, options: { keepNodes?: boolean; keepOutputs?: boolean } = {}): Builder {
     const builder = new Builder(graph.name);
     builder.#inputs.push(...graph.inputs);
     builder.#parameters.push(...graph.parameters);
     for (const [value, tensor] of graph.constants) builder.#adoptConstant(value, tensor);
     for (const value of [...graph.inputs, ...graph.parameters]) builder.#names.add(value.name);
-    for (const node of graph.nodes) for (const value of node.outputs) builder.#names.add(value.name);
+    for (const node of graph.nodes)
+      for (const value of node.outputs) builder.#names.add(value.name);
     if (options.keepNodes ?? true) builder.#nodes.push(...graph.nodes);
-    if (options.keepOutputs ?? true) for (const [name, value] of graph.outputs) builder.#outputs.set(name, value);
+    if (options.keepOutputs ?? true)
+      for (const [name, value] of graph.outputs) builder.#outputs.set(name, value);
     return builder;
   }
 
@@ -63,14 +74,24 @@ export class Builder {
 
   /** A weight named `<scope>.<name>`, computed with in float32 whatever its file holds. */
   parameter(name: string, shape: Shape): Value {
-    const value = this.#declare(this.#scope === '' ? name : `${this.#scope}.${name}`, 'float32', shape);
+    const value = this.#declare(
+      this.#scope === '' ? name : `${this.#scope}.${name}`,
+      'float32',
+      shape,
+    );
     this.#parameters.push(value);
     return value;
   }
 
-  /** The parameter of that full name, whatever the scope; declared where it is not there yet. For weights with two uses. */
+  /**
+   * The parameter of that full name, whatever the scope; declared where it is not there yet. For
+   * weights with two uses.
+   */
   sharedParameter(name: string, shape: Shape): Value {
-    return this.#parameters.find((value) => value.name === name) ?? this.inScope('', () => this.parameter(name, shape));
+    return (
+      this.#parameters.find((value) => value.name === name) ??
+      this.inScope('', () => this.parameter(name, shape))
+    );
   }
 
   constant(tensor: Tensor, name = 'const'): Value {
@@ -99,9 +120,14 @@ export class Builder {
     const types = this.#infer(op, inputs, attributes);
     const stem = `${this.#scope === '' ? '' : `${this.#scope}/`}${op}`;
     const outputs = types.map(({ dtype, shape }, i) =>
-      this.#declare(this.#fresh(types.length > 1 ? `${stem}.${ops[op].outputs[i]}` : stem), dtype, shape),
+      this.#declare(
+        this.#fresh(types.length > 1 ? `${stem}.${ops[op].outputs[i]}` : stem),
+        dtype,
+        shape,
+      ),
     );
-    // `op` and `attributes` agree by this method's signature; TypeScript cannot correlate them in the union.
+    // `op` and `attributes` agree by this method's signature; TypeScript cannot correlate them in
+    // the union.
     this.#nodes.push({ op, inputs, attributes, outputs, scope: this.#scope } as unknown as Node);
     return outputs;
   }
@@ -128,7 +154,8 @@ export class Builder {
     };
   }
 
-  // One short method an operator, so that models and gradient rules read like the formulas they follow.
+  // One short method an operator, so that models and gradient rules read like the formulas they
+  // follow.
 
   neg = (x: Value) => this.add1('Neg', [x], {});
   abs = (x: Value) => this.add1('Abs', [x], {});
@@ -144,9 +171,11 @@ export class Builder {
   cos = (x: Value) => this.add1('Cos', [x], {});
   cast = (x: Value, to: DType) => (x.dtype === to ? x : this.add1('Cast', [x], { to }));
   add = (a: Value, b: Value | number) => this.add1('Add', [a, this.#operand(b)], {});
-  sub = (a: Value | number, b: Value | number) => this.add1('Sub', [this.#operand(a), this.#operand(b)], {});
+  sub = (a: Value | number, b: Value | number) =>
+    this.add1('Sub', [this.#operand(a), this.#operand(b)], {});
   mul = (a: Value, b: Value | number) => this.add1('Mul', [a, this.#operand(b)], {});
-  div = (a: Value | number, b: Value | number) => this.add1('Div', [this.#operand(a), this.#operand(b)], {});
+  div = (a: Value | number, b: Value | number) =>
+    this.add1('Div', [this.#operand(a), this.#operand(b)], {});
   max = (a: Value, b: Value | number) => this.add1('Max', [a, this.#operand(b)], {});
   min = (a: Value, b: Value | number) => this.add1('Min', [a, this.#operand(b)], {});
   equal = (a: Value, b: Value | number) => this.add1('Equal', [a, this.#operand(b)], {});
@@ -162,27 +191,41 @@ export class Builder {
   slice = (x: Value, axis: number, start: number, end: number, step = 1) =>
     this.add1('Slice', [x], { axes: [axis], starts: [start], ends: [end], steps: [step] });
   pad = (x: Value, pads: readonly number[]) => this.add1('Pad', [x], { pads });
-  gather = (data: Value, indices: Value, axis = 0) => this.add1('Gather', [data, indices], { axis });
-  scatterND = (data: Value, indices: Value, updates: Value) => this.add1('ScatterND', [data, indices, updates], {});
+  gather = (data: Value, indices: Value, axis = 0) =>
+    this.add1('Gather', [data, indices], { axis });
+  scatterND = (data: Value, indices: Value, updates: Value) =>
+    this.add1('ScatterND', [data, indices, updates], {});
   resize = (x: Value, scale: number) => this.add1('Resize', [x], { scale });
-  reduceSum = (x: Value, axes: readonly number[], keepdims = false) => this.add1('ReduceSum', [x], { axes: sorted(x, axes), keepdims });
-  reduceMean = (x: Value, axes: readonly number[], keepdims = false) => this.add1('ReduceMean', [x], { axes: sorted(x, axes), keepdims });
-  reduceMax = (x: Value, axes: readonly number[], keepdims = false) => this.add1('ReduceMax', [x], { axes: sorted(x, axes), keepdims });
-  softmax = (x: Value, axis = -1) => this.add1('Softmax', [x], { axis: axis < 0 ? axis + x.shape.length : axis });
-  logSoftmax = (x: Value, axis = -1) => this.add1('LogSoftmax', [x], { axis: axis < 0 ? axis + x.shape.length : axis });
+  reduceSum = (x: Value, axes: readonly number[], keepdims = false) =>
+    this.add1('ReduceSum', [x], { axes: sorted(x, axes), keepdims });
+  reduceMean = (x: Value, axes: readonly number[], keepdims = false) =>
+    this.add1('ReduceMean', [x], { axes: sorted(x, axes), keepdims });
+  reduceMax = (x: Value, axes: readonly number[], keepdims = false) =>
+    this.add1('ReduceMax', [x], { axes: sorted(x, axes), keepdims });
+  softmax = (x: Value, axis = -1) =>
+    this.add1('Softmax', [x], { axis: axis < 0 ? axis + x.shape.length : axis });
+  logSoftmax = (x: Value, axis = -1) =>
+    this.add1('LogSoftmax', [x], { axis: axis < 0 ? axis + x.shape.length : axis });
   matMul = (a: Value, b: Value) => this.add1('MatMul', [a, b], {});
-  fusedMatMul = (a: Value, b: Value, { transA = false, transB = false, alpha = 1 }) => this.add1('FusedMatMul', [a, b], { transA, transB, alpha });
-  gemm = (a: Value, b: Value, { transA = false, transB = false } = {}, c?: Value) => this.add1('Gemm', [a, b, c], { transA, transB });
-  conv = (x: Value, weight: Value, bias: Maybe, attributes: ConvAttributes) => this.add1('Conv', [x, weight, bias], attributes);
+  fusedMatMul = (a: Value, b: Value, { transA = false, transB = false, alpha = 1 }) =>
+    this.add1('FusedMatMul', [a, b], { transA, transB, alpha });
+  gemm = (a: Value, b: Value, { transA = false, transB = false } = {}, c?: Value) =>
+    this.add1('Gemm', [a, b, c], { transA, transB });
+  conv = (x: Value, weight: Value, bias: Maybe, attributes: ConvAttributes) =>
+    this.add1('Conv', [x, weight, bias], attributes);
   linear = (x: Value, weight: Value, bias?: Value) => this.add1('Linear', [x, weight, bias], {});
   /** [y, dy/dx] */
-  linearLogSumExp = (x: Value, weight: Value, attributes: OpAttributes['LinearLogSumExp']) => this.emit('LinearLogSumExp', [x, weight], attributes);
-  gelu = (x: Value, approximate: 'none' | 'tanh' = 'none') => this.add1('Gelu', [x], { approximate });
+  linearLogSumExp = (x: Value, weight: Value, attributes: OpAttributes['LinearLogSumExp']) =>
+    this.emit('LinearLogSumExp', [x, weight], attributes);
+  gelu = (x: Value, approximate: 'none' | 'tanh' = 'none') =>
+    this.add1('Gelu', [x], { approximate });
   swish = (x: Value, alpha = 1) => this.add1('Swish', [x], { alpha });
-  layerNorm = (x: Value, scale: Value, bias: Value, epsilon: number) => this.add1('LayerNormalization', [x, scale, bias], { epsilon });
+  layerNorm = (x: Value, scale: Value, bias: Value, epsilon: number) =>
+    this.add1('LayerNormalization', [x, scale, bias], { epsilon });
   groupNorm = (x: Value, scale: Value, bias: Value, num_groups: number, epsilon: number) =>
     this.add1('GroupNormalization', [x, scale, bias], { num_groups, epsilon });
-  rmsNorm = (x: Value, scale: Value, epsilon: number) => this.add1('RMSNormalization', [x, scale], { epsilon });
+  rmsNorm = (x: Value, scale: Value, epsilon: number) =>
+    this.add1('RMSNormalization', [x, scale], { epsilon });
   attention = (q: Value, k: Value, v: Value, attributes: AttentionAttributes, mask?: Value) =>
     this.add1('Attention', [q, k, v, mask], attributes);
 

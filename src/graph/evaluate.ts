@@ -31,31 +31,45 @@ export const kernels: { readonly [K in OpName]: Kernel<K> } = {
  * The graph's outputs by name. `bindings` gives every input and parameter by its name, in the shape
  * it has in the graph. Floats are never rounded, whatever their dtype in the graph.
  */
-export function evaluate(graph: Graph, bindings: Readonly<Record<string, F64Tensor>>): Record<string, F64Tensor> {
+export function evaluate(
+  graph: Graph,
+  bindings: Readonly<Record<string, F64Tensor>>,
+): Record<string, F64Tensor> {
   const values = new Map<Value, F64Tensor>();
-  for (const value of [...graph.inputs, ...graph.parameters]) values.set(value, bound(value, bindings));
+  for (const value of [...graph.inputs, ...graph.parameters])
+    values.set(value, bound(value, bindings));
   for (const [value, tensor] of graph.constants) values.set(value, toFloat64(tensor));
   for (const node of graph.nodes) {
     const results = evaluateNode(node, values);
     node.outputs.forEach((value, i) => values.set(value, results[i]));
   }
-  return Object.fromEntries([...graph.outputs].map(([name, value]) => [name, known(values, value)]));
+  return Object.fromEntries(
+    [...graph.outputs].map(([name, value]) => [name, known(values, value)]),
+  );
 }
 
-/** The same numbers in float64; half-precision constants, which are held as bits, have no use here. */
+/**
+ * The same numbers in float64; half-precision constants, which are held as bits, have no use here.
+ */
 export function toFloat64({ dtype, shape, data }: Tensor): F64Tensor {
-  if (dtype === 'float16' || dtype === 'bfloat16') throw new InternalError(`evaluate: a constant of ${dtype}`);
+  if (dtype === 'float16' || dtype === 'bfloat16')
+    throw new InternalError(`evaluate: a constant of ${dtype}`);
   return f64(shape, Float64Array.from(data, Number));
 }
 
 function evaluateNode(node: Node, values: ReadonlyMap<Value, F64Tensor>): F64Tensor[] {
-  const inputs = node.inputs.map((value) => (value === undefined ? undefined : known(values, value)));
+  const inputs = node.inputs.map((value) =>
+    value === undefined ? undefined : known(values, value),
+  );
   // Node is a union over OpName and `kernels` a table over it; TypeScript cannot correlate the two.
   const kernel = kernels[node.op] as Kernel<OpName>;
   // Required inputs are there in every legal graph (graph/verify.ts).
   const results = kernel(inputs as F64Tensor[], node.attributes, node.outputs);
   node.outputs.forEach((value, i) => {
-    if (!sameShape(value.shape, results[i].shape)) throw new InternalError(`evaluate: ${value.name} is [${results[i].shape}], not [${value.shape}]`);
+    if (!sameShape(value.shape, results[i].shape))
+      throw new InternalError(
+        `evaluate: ${value.name} is [${results[i].shape}], not [${value.shape}]`,
+      );
   });
   return results;
 }
@@ -63,12 +77,16 @@ function evaluateNode(node: Node, values: ReadonlyMap<Value, F64Tensor>): F64Ten
 function bound(value: Value, bindings: Readonly<Record<string, F64Tensor>>): F64Tensor {
   const tensor = bindings[value.name];
   if (tensor === undefined) throw new InternalError(`evaluate: nothing is bound to ${value.name}`);
-  if (!sameShape(tensor.shape, value.shape)) throw new InternalError(`evaluate: ${value.name} is bound to [${tensor.shape}], not [${value.shape}]`);
+  if (!sameShape(tensor.shape, value.shape))
+    throw new InternalError(
+      `evaluate: ${value.name} is bound to [${tensor.shape}], not [${value.shape}]`,
+    );
   return tensor;
 }
 
 function known(values: ReadonlyMap<Value, F64Tensor>, value: Value): F64Tensor {
   const tensor = values.get(value);
-  if (tensor === undefined) throw new InternalError(`evaluate: ${value.name} is read before it is made`);
+  if (tensor === undefined)
+    throw new InternalError(`evaluate: ${value.name} is read before it is made`);
   return tensor;
 }

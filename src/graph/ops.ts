@@ -1,4 +1,5 @@
-// The closed vocabulary: every operator a graph may hold, after ONNX (opset 26) and its function operators.
+// The closed vocabulary: every operator a graph may hold, after ONNX (opset 26) and its function
+// operators.
 //
 // Shapes, gradients, decompositions, evaluation and test samples are total tables over `OpName`.
 // Arguments that ONNX takes as constant int64 inputs (a Reshape's target, a Slice's bounds) are
@@ -36,7 +37,9 @@ export interface AttentionAttributes {
   /** Factor of the scores; ONNX's default is 1/sqrt(head width). */
   readonly scale: number;
   readonly is_causal: boolean;
-  /** c: a score s becomes c · tanh(s / c) before masks are added. Absent: scores stay as they are. */
+  /**
+   * c: a score s becomes c · tanh(s / c) before masks are added. Absent: scores stay as they are.
+   */
   readonly softcap?: number;
 }
 
@@ -76,14 +79,19 @@ export interface OpAttributes {
   Slice: {
     readonly axes: readonly number[];
     readonly starts: readonly number[];
-    /** Exclusive; may be out of range as ONNX allows (-2^31 for "through the first" with a negative step). */
+    /**
+     * Exclusive; may be out of range as ONNX allows (-2^31 for "through the first" with a negative
+     * step).
+     */
     readonly ends: readonly number[];
     readonly steps: readonly number[];
   };
   /** Zero padding: `pads` is [begin of each axis, end of each axis]. */
   Pad: { readonly pads: readonly number[] };
   Gather: Axis;
-  /** `data` with `updates` added at rows `indices` of axis 0 (reduction "add"). indices [..., 1]. */
+  /**
+   * `data` with `updates` added at rows `indices` of axis 0 (reduction "add"). indices [..., 1].
+   */
   ScatterND: None;
   /** Nearest-neighbour enlargement of [N, C, H, W] by a whole factor. */
   Resize: { readonly scale: number };
@@ -106,8 +114,9 @@ export interface OpAttributes {
   /** dW = Σ dyᵀ x over all leading axes; dy [..., out], x [..., in]. */
   LinearGradWeight: None;
   /**
-   * y = log Σᵥ exp zᵥ of z = x Wᵀ, and its derivative dy/dx; x [n, in], W [out, in], y [n, 1], the derivative [n, in]. With a
-   * softcap c, z = c · tanh(x Wᵀ / c). z exists for `piece` rows of W at a time (Wijmans et al., arXiv 2411.09009); no gradient reaches W.
+   * y = log Σᵥ exp zᵥ of z = x Wᵀ, and its derivative dy/dx; x [n, in], W [out, in], y [n, 1], the
+   * derivative [n, in]. With a softcap c, z = c · tanh(x Wᵀ / c). z exists for `piece` rows of W at
+   * a time (Wijmans et al., arXiv 2411.09009); no gradient reaches W.
    */
   LinearLogSumExp: { readonly piece: number; readonly softcap?: number };
   /** dx of Conv, given dy and W; `shape` is x's. */
@@ -132,9 +141,15 @@ export interface OpAttributes {
   /** Over the last axis. */
   RMSNormalization: Norm;
   RMSNormalizationGrad: Norm;
-  /** x [B, S, heads·d], cos and sin [S, r/2] or [B, S, r/2]: rotates the first r channels of each head. */
+  /**
+   * x [B, S, heads·d], cos and sin [S, r/2] or [B, S, r/2]: rotates the first r channels of each
+   * head.
+   */
   RotaryEmbedding: { readonly num_heads: number; readonly interleaved: boolean };
-  /** q [B, Sq, Hq·d], k [B, Sk, Hkv·d], v [B, Sk, Hkv·dv], mask broadcastable to [B, Hq, Sq, Sk] and added to the scores; causal: query i sees keys 0 … i. */
+  /**
+   * q [B, Sq, Hq·d], k [B, Sk, Hkv·d], v [B, Sk, Hkv·dv], mask broadcastable to [B, Hq, Sq, Sk] and
+   * added to the scores; causal: query i sees keys 0 … i.
+   */
   Attention: AttentionAttributes;
   /** (q, k, v, mask?, y, dy) → dq, dk, dv. */
   AttentionGrad: AttentionAttributes;
@@ -224,4 +239,5 @@ export const ops: { readonly [K in OpName]: OpInfo } = {
   AttentionGrad: composite(['q', 'k', 'v', 'mask?', 'y', 'dy'], ['dq', 'dk', 'dv']),
 };
 
-export const opNames = Object.keys(ops) as readonly OpName[]; // `ops` has exactly the keys of OpName
+// `ops` has exactly the keys of OpName
+export const opNames = Object.keys(ops) as readonly OpName[];

@@ -9,11 +9,21 @@ function example() {
   const g = new Builder('example');
   const x = g.input('x', 'float32', [2, 4, 8, 8]);
   const y = g.scoped('block.0', () => {
-    const conv = g.conv(x, g.parameter('conv.weight', [6, 4, 3, 3]), g.parameter('conv.bias', [6]), { strides: [2, 2], pads: [0, 0, 1, 1] });
+    const conv = g.conv(
+      x,
+      g.parameter('conv.weight', [6, 4, 3, 3]),
+      g.parameter('conv.bias', [6]),
+      { strides: [2, 2], pads: [0, 0, 1, 1] },
+    );
     return g.swish(g.mul(conv, 1 / 3));
   });
-  const rows = g.scoped('pick', () => g.gather(y, g.constant(int32([2, 3], [0, 1, 0, 1, 1, 0]), 'order')));
-  const scaled = g.gemm(g.reshape(rows, [6, 96]), g.constant(float32([96, 1], new Array(96).fill(0.5))));
+  const rows = g.scoped('pick', () =>
+    g.gather(y, g.constant(int32([2, 3], [0, 1, 0, 1, 1, 0]), 'order')),
+  );
+  const scaled = g.gemm(
+    g.reshape(rows, [6, 96]),
+    g.constant(float32([96, 1], new Array(96).fill(0.5))),
+  );
   g.output('y', y);
   g.output('total', g.reduceSum(scaled, [0, 1]));
   return g.finish();

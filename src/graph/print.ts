@@ -14,11 +14,17 @@ export interface PrintOptions {
 }
 
 /**
- * The graph in execution order, e.g. `%y: f32[2,320,64,64] = Conv(%x, %weight, %bias) {strides=[1,1]}`.
- * Names are shortened by the scope they are listed under; scalar constants stand as their numbers.
+ * The graph in execution order, e.g. `%y: f32[2,320,64,64] = Conv(%x, %weight, %bias)
+ * {strides=[1,1]}`. Names are shortened by the scope they are listed under; scalar constants stand
+ * as their numbers.
  */
-export function printGraph(graph: Graph, { scope, limit = Infinity, declarations = true }: PrintOptions = {}): string {
-  const nodes = graph.nodes.filter((node) => scope === undefined || node.scope === scope || node.scope.startsWith(`${scope}.`));
+export function printGraph(
+  graph: Graph,
+  { scope, limit = Infinity, declarations = true }: PrintOptions = {},
+): string {
+  const nodes = graph.nodes.filter(
+    (node) => scope === undefined || node.scope === scope || node.scope.startsWith(`${scope}.`),
+  );
   return [
     `graph ${graph.name}`,
     ...(declarations ? declared(graph) : []),
@@ -31,15 +37,29 @@ export function printGraph(graph: Graph, { scope, limit = Infinity, declarations
 function declared({ inputs, parameters, constants }: Graph): string[] {
   const arrays = [...constants].filter(([, tensor]) => tensor.shape.length > 0);
   return [
-    ...section('inputs', inputs.map((value) => typed(value))),
-    ...section('parameters', parameters.map((value) => typed(value))),
-    ...section('constants', arrays.map(([value, tensor]) => `${typed(value)} = ${preview(tensor)}`)),
+    ...section(
+      'inputs',
+      inputs.map((value) => typed(value)),
+    ),
+    ...section(
+      'parameters',
+      parameters.map((value) => typed(value)),
+    ),
+    ...section(
+      'constants',
+      arrays.map(([value, tensor]) => `${typed(value)} = ${preview(tensor)}`),
+    ),
   ];
 }
 
-const section = (title: string, lines: readonly string[]): string[] => (lines.length === 0 ? [] : [`  ${title}`, ...lines.map((line) => `    ${line}`)]);
+const section = (title: string, lines: readonly string[]): string[] =>
+  lines.length === 0 ? [] : [`  ${title}`, ...lines.map((line) => `    ${line}`)];
 
-const outputLines = ({ outputs }: Graph): string[] => section('outputs', [...outputs].map(([name, value]) => `${name} = %${value.name}`));
+const outputLines = ({ outputs }: Graph): string[] =>
+  section(
+    'outputs',
+    [...outputs].map(([name, value]) => `${name} = %${value.name}`),
+  );
 
 /** Neighbouring nodes of one scope. */
 function runsByScope(nodes: readonly Node[]): Node[][] {
@@ -55,7 +75,10 @@ function runsByScope(nodes: readonly Node[]): Node[][] {
 function scopeLines(graph: Graph, run: readonly Node[], limit: number): string[] {
   const shown = run.slice(0, limit).map((node) => nodeLine(graph, node));
   const more = run.length - shown.length;
-  return section(run[0].scope === '' ? '(no scope)' : run[0].scope, more > 0 ? [...shown, `… ${more} more`] : shown);
+  return section(
+    run[0].scope === '' ? '(no scope)' : run[0].scope,
+    more > 0 ? [...shown, `… ${more} more`] : shown,
+  );
 }
 
 function nodeLine(graph: Graph, node: Node): string {
@@ -72,7 +95,9 @@ function operand({ constants }: Graph, value: Value | undefined, scope: string):
 }
 
 function attributesText(attributes: object): string {
-  const entries = Object.entries(attributes).map(([key, value]) => `${key}=${attributeText(value)}`);
+  const entries = Object.entries(attributes).map(
+    ([key, value]) => `${key}=${attributeText(value)}`,
+  );
   return entries.length === 0 ? '' : ` {${entries.join(', ')}}`;
 }
 
@@ -81,9 +106,13 @@ function attributeText(value: unknown): string {
   return typeof value === 'number' ? numberText(value) : String(value);
 }
 
-const typed = (value: Value, scope = ''): string => `${shortName(value, scope)}: ${dtypes[value.dtype].safetensors.toLowerCase()}[${value.shape}]`;
+const typed = (value: Value, scope = ''): string =>
+  `${shortName(value, scope)}: ${dtypes[value.dtype].safetensors.toLowerCase()}[${value.shape}]`;
 
-/** The name without the scope it stands under: `a.b/Conv` and the parameter `a.b.weight` below `a.b`. */
+/**
+ * The name without the scope it stands under: `a.b/Conv` and the parameter `a.b.weight` below
+ * `a.b`.
+ */
 function shortName({ name }: Value, scope: string): string {
   const inside = scope !== '' && (name.startsWith(`${scope}/`) || name.startsWith(`${scope}.`));
   return `%${inside ? name.slice(scope.length + 1) : name}`;
@@ -93,6 +122,8 @@ function shortName({ name }: Value, scope: string): string {
 const numberText = (x: number): string => String(Number(x.toPrecision(7)));
 
 function preview({ data }: Tensor): string {
-  const head = Array.from({ length: Math.min(4, data.length) }, (_, i) => numberText(Number(data[i])));
+  const head = Array.from({ length: Math.min(4, data.length) }, (_, i) =>
+    numberText(Number(data[i])),
+  );
   return `[${head.join(', ')}${data.length > head.length ? ', …' : ''}]`;
 }

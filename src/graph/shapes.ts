@@ -10,11 +10,17 @@ type In = readonly (ValueType | undefined)[];
 type Rule<K extends OpName> = (inputs: In, attributes: OpAttributes[K]) => ValueType[];
 
 /** Types of the outputs of one operator; throws InternalError where the inputs do not fit it. */
-export function inferTypes<K extends OpName>(op: K, inputs: In, attributes: OpAttributes[K]): ValueType[] {
+export function inferTypes<K extends OpName>(
+  op: K,
+  inputs: In,
+  attributes: OpAttributes[K],
+): ValueType[] {
   return rules[op](inputs, attributes);
 }
 
-/** The shape two shapes broadcast to, aligned at the last axis (ONNX multidirectional broadcasting). */
+/**
+ * The shape two shapes broadcast to, aligned at the last axis (ONNX multidirectional broadcasting).
+ */
 export function broadcastShapes(a: Shape, b: Shape): Shape {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, axis) => {
@@ -26,7 +32,12 @@ export function broadcastShapes(a: Shape, b: Shape): Shape {
 }
 
 /** Indices that a Slice takes of an axis of length `dim`, as ONNX clamps them. */
-export function sliceRange(dim: number, start: number, end: number, step: number): { first: number; count: number } {
+export function sliceRange(
+  dim: number,
+  start: number,
+  end: number,
+  step: number,
+): { first: number; count: number } {
   const clamp = (index: number) => {
     const at = index < 0 ? index + dim : index;
     return step > 0 ? Math.min(Math.max(at, 0), dim) : Math.min(Math.max(at, -1), dim - 1);
@@ -45,7 +56,9 @@ function need(inputs: In, index: number): ValueType {
   return type;
 }
 
-const same = (inputs: In): ValueType[] => [{ dtype: need(inputs, 0).dtype, shape: need(inputs, 0).shape }];
+const same = (inputs: In): ValueType[] => [
+  { dtype: need(inputs, 0).dtype, shape: need(inputs, 0).shape },
+];
 
 const elementwise =
   (dtype?: DType) =>
@@ -55,18 +68,29 @@ const elementwise =
     return [{ dtype: dtype ?? a.dtype, shape: broadcastShapes(a.shape, b.shape) }];
   };
 
-const reduce = (inputs: In, { axes, keepdims }: { axes: readonly number[]; keepdims: boolean }): ValueType[] => {
+const reduce = (
+  inputs: In,
+  { axes, keepdims }: { axes: readonly number[]; keepdims: boolean },
+): ValueType[] => {
   const x = need(inputs, 0);
-  check(axes.every((axis) => axis >= 0 && axis < x.shape.length), `axes [${axes}] of [${x.shape}]`);
+  check(
+    axes.every((axis) => axis >= 0 && axis < x.shape.length),
+    `axes [${axes}] of [${x.shape}]`,
+  );
   const kept = x.shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim));
-  return [{ dtype: x.dtype, shape: keepdims ? kept : kept.filter((_, axis) => !axes.includes(axis)) }];
+  return [
+    { dtype: x.dtype, shape: keepdims ? kept : kept.filter((_, axis) => !axes.includes(axis)) },
+  ];
 };
 
 /** Each output has the type of the input whose index is listed. */
 const like =
   (...indices: number[]) =>
   (inputs: In): ValueType[] =>
-    indices.map((index) => ({ dtype: need(inputs, index).dtype, shape: need(inputs, index).shape }));
+    indices.map((index) => ({
+      dtype: need(inputs, index).dtype,
+      shape: need(inputs, index).shape,
+    }));
 
 function matMul(inputs: In): ValueType[] {
   const [a, b] = [need(inputs, 0), need(inputs, 1)];
@@ -78,7 +102,9 @@ function matMul(inputs: In): ValueType[] {
 
 function fusedMatMul(inputs: In, { transA, transB }: OpAttributes['FusedMatMul']): ValueType[] {
   const turned = (type: ValueType, swap: boolean) =>
-    swap ? { ...type, shape: [...type.shape.slice(0, -2), ...type.shape.slice(-2).reverse()] } : type;
+    swap
+      ? { ...type, shape: [...type.shape.slice(0, -2), ...type.shape.slice(-2).reverse()] }
+      : type;
   return matMul([turned(need(inputs, 0), transA), turned(need(inputs, 1), transB)]);
 }
 
@@ -93,23 +119,43 @@ function gemm(inputs: In, { transA, transB }: OpAttributes['Gemm']): ValueType[]
 
 function conv(inputs: In, { strides, pads }: OpAttributes['Conv']): ValueType[] {
   const [x, w] = [need(inputs, 0), need(inputs, 1)];
-  check(x.shape.length === 4 && w.shape.length === 4 && x.shape[1] === w.shape[1], `Conv of [${x.shape}] by [${w.shape}]`);
-  const out = [0, 1].map((i) => Math.floor((x.shape[2 + i] + pads[i] + pads[2 + i] - w.shape[2 + i]) / strides[i]) + 1);
+  check(
+    x.shape.length === 4 && w.shape.length === 4 && x.shape[1] === w.shape[1],
+    `Conv of [${x.shape}] by [${w.shape}]`,
+  );
+  const out = [0, 1].map(
+    (i) => Math.floor((x.shape[2 + i] + pads[i] + pads[2 + i] - w.shape[2 + i]) / strides[i]) + 1,
+  );
   return [{ dtype: x.dtype, shape: [x.shape[0], w.shape[0], ...out] }];
 }
 
-function convTranspose(inputs: In, { strides, pads, output_padding }: OpAttributes['ConvTranspose']): ValueType[] {
+function convTranspose(
+  inputs: In,
+  { strides, pads, output_padding }: OpAttributes['ConvTranspose'],
+): ValueType[] {
   const [x, w] = [need(inputs, 0), need(inputs, 1)];
   check(x.shape[1] === w.shape[0], `ConvTranspose of [${x.shape}] by [${w.shape}]`);
-  const out = [0, 1].map((i) => (x.shape[2 + i] - 1) * strides[i] + output_padding[i] + w.shape[2 + i] - pads[i] - pads[2 + i]);
+  const out = [0, 1].map(
+    (i) =>
+      (x.shape[2 + i] - 1) * strides[i] +
+      output_padding[i] +
+      w.shape[2 + i] -
+      pads[i] -
+      pads[2 + i],
+  );
   return [{ dtype: x.dtype, shape: [x.shape[0], w.shape[1], ...out] }];
 }
 
 function concat(inputs: In, { axis }: OpAttributes['Concat']): ValueType[] {
   const types = inputs.map((_, index) => need(inputs, index));
   const [first] = types;
-  const fits = (t: ValueType) => t.shape.length === first.shape.length && t.shape.every((d, i) => i === axis || d === first.shape[i]);
-  check(types.every(fits), `Concat of ${types.map((t) => `[${t.shape}]`).join(', ')} on axis ${axis}`);
+  const fits = (t: ValueType) =>
+    t.shape.length === first.shape.length &&
+    t.shape.every((d, i) => i === axis || d === first.shape[i]);
+  check(
+    types.every(fits),
+    `Concat of ${types.map((t) => `[${t.shape}]`).join(', ')} on axis ${axis}`,
+  );
   const total = types.reduce((sum, t) => sum + t.shape[axis], 0);
   return [{ dtype: first.dtype, shape: first.shape.map((dim, i) => (i === axis ? total : dim)) }];
 }
@@ -125,12 +171,20 @@ function slice(inputs: In, { axes, starts, ends, steps }: OpAttributes['Slice'])
 
 function gather(inputs: In, { axis }: OpAttributes['Gather']): ValueType[] {
   const [x, indices] = [need(inputs, 0), need(inputs, 1)];
-  return [{ dtype: x.dtype, shape: [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)] }];
+  return [
+    {
+      dtype: x.dtype,
+      shape: [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)],
+    },
+  ];
 }
 
 function linear(inputs: In): ValueType[] {
   const [x, w] = [need(inputs, 0), need(inputs, 1)];
-  check(w.shape.length === 2 && x.shape.at(-1) === w.shape[1], `Linear of [${x.shape}] by [${w.shape}]`);
+  check(
+    w.shape.length === 2 && x.shape.at(-1) === w.shape[1],
+    `Linear of [${x.shape}] by [${w.shape}]`,
+  );
   return [{ dtype: x.dtype, shape: [...x.shape.slice(0, -1), w.shape[0]] }];
 }
 
@@ -142,21 +196,38 @@ function linearGradInput(inputs: In): ValueType[] {
 
 function linearGradWeight(inputs: In): ValueType[] {
   const [dy, x] = [need(inputs, 0), need(inputs, 1)];
-  check(sameShape(dy.shape.slice(0, -1), x.shape.slice(0, -1)), `LinearGradWeight of [${dy.shape}] and [${x.shape}]`);
+  check(
+    sameShape(dy.shape.slice(0, -1), x.shape.slice(0, -1)),
+    `LinearGradWeight of [${dy.shape}] and [${x.shape}]`,
+  );
   return [{ dtype: dy.dtype, shape: [...dy.shape.slice(-1), ...x.shape.slice(-1)] }];
 }
 
 function linearLogSumExp(inputs: In): ValueType[] {
   const [x, w] = [need(inputs, 0), need(inputs, 1)];
-  check(x.shape.length === 2 && w.shape.length === 2 && x.shape[1] === w.shape[1], `LinearLogSumExp of [${x.shape}] by [${w.shape}]`);
+  check(
+    x.shape.length === 2 && w.shape.length === 2 && x.shape[1] === w.shape[1],
+    `LinearLogSumExp of [${x.shape}] by [${w.shape}]`,
+  );
   return [{ dtype: x.dtype, shape: [x.shape[0], 1] }, x];
 }
 
-function attention(inputs: In, { q_num_heads, kv_num_heads }: OpAttributes['Attention']): ValueType[] {
+function attention(
+  inputs: In,
+  { q_num_heads, kv_num_heads }: OpAttributes['Attention'],
+): ValueType[] {
   const [q, k, v] = [need(inputs, 0), need(inputs, 1), need(inputs, 2)];
-  check([q, k, v].every((t) => t.shape.length === 3), 'Attention takes [batch, tokens, heads·width]');
-  check(q.shape[2] / q_num_heads === k.shape[2] / kv_num_heads && k.shape[1] === v.shape[1], `Attention of [${q.shape}], [${k.shape}], [${v.shape}]`);
-  return [{ dtype: q.dtype, shape: [q.shape[0], q.shape[1], (v.shape[2] / kv_num_heads) * q_num_heads] }];
+  check(
+    [q, k, v].every((t) => t.shape.length === 3),
+    'Attention takes [batch, tokens, heads·width]',
+  );
+  check(
+    q.shape[2] / q_num_heads === k.shape[2] / kv_num_heads && k.shape[1] === v.shape[1],
+    `Attention of [${q.shape}], [${k.shape}], [${v.shape}]`,
+  );
+  return [
+    { dtype: q.dtype, shape: [q.shape[0], q.shape[1], (v.shape[2] / kv_num_heads) * q_num_heads] },
+  ];
 }
 
 function reshape(inputs: In, { shape }: OpAttributes['Reshape']): ValueType[] {
@@ -178,7 +249,9 @@ function transpose(inputs: In, { perm }: OpAttributes['Transpose']): ValueType[]
 
 function pad(inputs: In, { pads }: OpAttributes['Pad']): ValueType[] {
   const x = need(inputs, 0);
-  return [{ dtype: x.dtype, shape: x.shape.map((dim, i) => dim + pads[i] + pads[i + x.shape.length]) }];
+  return [
+    { dtype: x.dtype, shape: x.shape.map((dim, i) => dim + pads[i] + pads[i + x.shape.length]) },
+  ];
 }
 
 function resize(inputs: In, { scale }: OpAttributes['Resize']): ValueType[] {
@@ -215,7 +288,10 @@ const rules: { readonly [K in OpName]: Rule<K> } = {
   Where: where,
   Reshape: reshape,
   Expand: (inputs, { shape }) => {
-    check(sameShape(broadcastShapes(need(inputs, 0).shape, shape), shape), `Expand of [${need(inputs, 0).shape}] to [${shape}]`);
+    check(
+      sameShape(broadcastShapes(need(inputs, 0).shape, shape), shape),
+      `Expand of [${need(inputs, 0).shape}] to [${shape}]`,
+    );
     return [{ dtype: need(inputs, 0).dtype, shape }];
   },
   Transpose: transpose,

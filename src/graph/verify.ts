@@ -34,22 +34,27 @@ class Definitions {
     if (this.#values.has(value)) fail(this.graph, by, `${value.name} is defined twice`);
     if (this.#names.has(value.name)) fail(this.graph, by, `the name ${value.name} is taken`);
     if (value.name === '') fail(this.graph, by, 'a value without a name');
-    if (!value.shape.every((dim) => Number.isInteger(dim) && dim > 0)) fail(this.graph, by, `${value.name} has shape [${value.shape}]`);
+    if (!value.shape.every((dim) => Number.isInteger(dim) && dim > 0))
+      fail(this.graph, by, `${value.name} has shape [${value.shape}]`);
     this.#values.add(value);
     this.#names.add(value.name);
   }
 
   require(value: Value, by: string): void {
     if (this.#values.has(value)) return;
-    const why = this.#names.has(value.name) ? 'is another value of the same name than the one defined' : 'is not defined before';
+    const why = this.#names.has(value.name)
+      ? 'is another value of the same name than the one defined'
+      : 'is not defined before';
     fail(this.graph, by, `${value.name} ${why}`);
   }
 }
 
 function verifyConstant(graph: string, value: Value, tensor: Tensor): void {
-  if (!sameType(value, tensor)) fail(graph, `constant ${value.name}`, `${typeText(value)} holds ${typeText(tensor)}`);
+  if (!sameType(value, tensor))
+    fail(graph, `constant ${value.name}`, `${typeText(value)} holds ${typeText(tensor)}`);
   const wanted = sizeOf(value.shape);
-  if (tensor.data.length !== wanted) fail(graph, `constant ${value.name}`, `${tensor.data.length} elements for ${typeText(value)}`);
+  if (tensor.data.length !== wanted)
+    fail(graph, `constant ${value.name}`, `${tensor.data.length} elements for ${typeText(value)}`);
 }
 
 function verifyNode(node: Node, scope: Definitions): void {
@@ -58,7 +63,12 @@ function verifyNode(node: Node, scope: Definitions): void {
   for (const value of node.inputs) if (value !== undefined) scope.require(value, by);
   const types = inferred(node, scope.graph);
   node.outputs.forEach((value, i) => {
-    if (!sameType(value, types[i])) fail(scope.graph, by, `${value.name} is ${typeText(value)}, its inputs give ${typeText(types[i])}`);
+    if (!sameType(value, types[i]))
+      fail(
+        scope.graph,
+        by,
+        `${value.name} is ${typeText(value)}, its inputs give ${typeText(types[i])}`,
+      );
     scope.define(value, by);
   });
 }
@@ -67,24 +77,33 @@ function verifyArity(node: Node, graph: string): void {
   if (!(node.op in ops)) fail(graph, nodeText(node), 'no such operator');
   const { inputs, outputs } = ops[node.op];
   const variadic = inputs.some((name) => name.endsWith('...'));
-  if (node.inputs.length > inputs.length && !variadic) fail(graph, nodeText(node), `${node.inputs.length} inputs, at most ${inputs.length}`);
+  if (node.inputs.length > inputs.length && !variadic)
+    fail(graph, nodeText(node), `${node.inputs.length} inputs, at most ${inputs.length}`);
   inputs.forEach((name, i) => {
-    if (node.inputs[i] === undefined && !name.endsWith('?')) fail(graph, nodeText(node), `input ${name} is absent`);
+    if (node.inputs[i] === undefined && !name.endsWith('?'))
+      fail(graph, nodeText(node), `input ${name} is absent`);
   });
-  if (variadic && node.inputs.includes(undefined)) fail(graph, nodeText(node), 'an input is absent');
-  if (node.outputs.length !== outputs.length) fail(graph, nodeText(node), `${node.outputs.length} outputs, not ${outputs.length}`);
+  if (variadic && node.inputs.includes(undefined))
+    fail(graph, nodeText(node), 'an input is absent');
+  if (node.outputs.length !== outputs.length)
+    fail(graph, nodeText(node), `${node.outputs.length} outputs, not ${outputs.length}`);
 }
 
 function inferred(node: Node, graph: string): ValueType[] {
   try {
     // `op` and `attributes` agree in every Node; TypeScript cannot correlate them in the union.
-    return inferTypes<OpName>(node.op, node.inputs, node.attributes as OpAttributes[OpName] & Node['attributes']);
+    return inferTypes<OpName>(
+      node.op,
+      node.inputs,
+      node.attributes as OpAttributes[OpName] & Node['attributes'],
+    );
   } catch (cause) {
     throw new InternalError(`graph ${graph}: ${nodeText(node)}: its inputs do not fit`, { cause });
   }
 }
 
-const sameType = (a: ValueType, b: ValueType): boolean => a.dtype === b.dtype && sameShape(a.shape, b.shape);
+const sameType = (a: ValueType, b: ValueType): boolean =>
+  a.dtype === b.dtype && sameShape(a.shape, b.shape);
 const typeText = ({ dtype, shape }: ValueType): string => `${dtype}[${shape}]`;
 const nodeText = (node: Node): string => `${node.op} '${node.outputs[0]?.name ?? '(no output)'}'`;
 

@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -25,10 +32,18 @@ interface Golden {
   readonly divisor: number;
   /** -100 where nothing is trained. */
   readonly labels: readonly number[];
-  readonly cases: readonly { softcap: number | null; loss: number; losses: number[]; hidden: number[]; weight: number[] }[];
+  readonly cases: readonly {
+    softcap: number | null;
+    loss: number;
+    losses: number[];
+    hidden: number[];
+    weight: number[];
+  }[];
 }
 
-const golden: Golden = JSON.parse(readFileSync(new URL('../../reference/golden/cross_entropy.json', import.meta.url), 'utf8'));
+const golden: Golden = JSON.parse(
+  readFileSync(new URL('../../reference/golden/cross_entropy.json', import.meta.url), 'utf8'),
+);
 const trained = golden.labels.flatMap((label, i) => (label < 0 ? [] : [i]));
 
 type Variant = Pick<CrossEntropyInputs, 'softcap' | 'chunk' | 'head'>;
@@ -37,7 +52,9 @@ function lossGraph(variant: Variant, count: number, { losses = true, frozen = fa
   const g = new Builder('loss');
   const inputs = {
     hidden: g.input('hidden', 'float32', [golden.batch, golden.length, golden.width]),
-    weight: frozen ? g.parameter('weight', [golden.vocabulary, golden.width]) : g.input('weight', 'float32', [golden.vocabulary, golden.width]),
+    weight: frozen
+      ? g.parameter('weight', [golden.vocabulary, golden.width])
+      : g.input('weight', 'float32', [golden.vocabulary, golden.width]),
     positions: g.input('positions', 'int32', [count]),
     labels: g.input('labels', 'int32', [count]),
     ...variant,
@@ -49,41 +66,109 @@ function lossGraph(variant: Variant, count: number, { losses = true, frozen = fa
 
 /** The golden batch, and `filling` rows of weight 0 behind it. */
 function bindings(filling: number) {
-  const numbers = (values: readonly number[], fill: number) => f64([values.length + filling], Float64Array.from([...values, ...Array<number>(filling).fill(fill)]));
-  const tripled = (name: string, shape: readonly number[]) => f64(shape, Float64Array.from(hashedUniforms(name, shape.reduce((a, b) => a * b, 1)), (u) => 3 * u));
+  const numbers = (values: readonly number[], fill: number) =>
+    f64(
+      [values.length + filling],
+      Float64Array.from([...values, ...Array<number>(filling).fill(fill)]),
+    );
+  const tripled = (name: string, shape: readonly number[]) =>
+    f64(
+      shape,
+      Float64Array.from(
+        hashedUniforms(
+          name,
+          shape.reduce((a, b) => a * b, 1),
+        ),
+        (u) => 3 * u,
+      ),
+    );
   return {
     hidden: tripled('hidden', [golden.batch, golden.length, golden.width]),
     weight: tripled('head', [golden.vocabulary, golden.width]),
     positions: numbers(trained, 0),
-    labels: numbers(trained.map((i) => golden.labels[i]), 0),
-    weights: numbers(trained.map(() => 1 / golden.divisor), 0),
+    labels: numbers(
+      trained.map((i) => golden.labels[i]),
+      0,
+    ),
+    weights: numbers(
+      trained.map(() => 1 / golden.divisor),
+      0,
+    ),
   };
 }
 
 /** With logits up to a thousand. */
-const large = () => ({ ...bindings(0), hidden: f64(bindings(0).hidden.shape, bindings(0).hidden.data.map((x) => 100 * x)) });
+const large = () => ({
+  ...bindings(0),
+  hidden: f64(
+    bindings(0).hidden.shape,
+    bindings(0).hidden.data.map((x) => 100 * x),
+  ),
+});
 
 const inFloat32 = ({ inputs }: Graph, given: Readonly<Record<string, F64Tensor>>) =>
-  Object.fromEntries(inputs.map(({ name, dtype, shape }) => [name, dtype === 'int32' ? int32(shape, Int32Array.from(given[name].data)) : float32(shape, Float32Array.from(given[name].data))]));
+  Object.fromEntries(
+    inputs.map(({ name, dtype, shape }) => [
+      name,
+      dtype === 'int32'
+        ? int32(shape, Int32Array.from(given[name].data))
+        : float32(shape, Float32Array.from(given[name].data)),
+    ]),
+  );
 
 // Both sides compute in float64.
 const EXACT = 1e-12;
 // A cap is held in float32, as are all constants; 2 is exact there.
-const variants: Variant[] = [{}, { chunk: 1 }, { chunk: 3 }, { chunk: 100 }, { head: 'adapted' }, { chunk: 2, head: 'adapted' }, { head: 'frozen' }, { chunk: 1, head: 'frozen' }, { chunk: 4, head: 'frozen' }];
+const variants: Variant[] = [
+  {},
+  { chunk: 1 },
+  { chunk: 3 },
+  { chunk: 100 },
+  { head: 'adapted' },
+  { chunk: 2, head: 'adapted' },
+  { head: 'frozen' },
+  { chunk: 1, head: 'frozen' },
+  { chunk: 4, head: 'frozen' },
+];
 
 for (const { softcap, ...expected } of golden.cases) {
   for (const variant of variants) {
     test(`loss and gradients equal PyTorch's: ${JSON.stringify({ softcap, ...variant })}`, () => {
       const filling = 2;
-      const graph = lossGraph({ ...variant, ...(softcap !== null && { softcap }) }, trained.length + filling);
+      const graph = lossGraph(
+        { ...variant, ...(softcap !== null && { softcap }) },
+        trained.length + filling,
+      );
       const given = bindings(filling);
       const outputs = evaluate(graph, given);
-      assertClose({ loss: outputs.loss }, { loss: f64([], Float64Array.of(expected.loss)) }, EXACT, 'loss');
-      assertClose({ losses: f64([trained.length], outputs.losses.data.slice(0, trained.length)) }, { losses: f64([trained.length], Float64Array.from(expected.losses)) }, EXACT, 'losses');
-      const wrt = graph.inputs.filter(({ name }) => name === 'hidden' || (name === 'weight' && variant.head !== 'frozen'));
+      assertClose(
+        { loss: outputs.loss },
+        { loss: f64([], Float64Array.of(expected.loss)) },
+        EXACT,
+        'loss',
+      );
+      assertClose(
+        { losses: f64([trained.length], outputs.losses.data.slice(0, trained.length)) },
+        { losses: f64([trained.length], Float64Array.from(expected.losses)) },
+        EXACT,
+        'losses',
+      );
+      const wrt = graph.inputs.filter(
+        ({ name }) => name === 'hidden' || (name === 'weight' && variant.head !== 'frozen'),
+      );
       const actual = gradientsOf(differentiate(graph, { loss: 'loss', wrt }), given, wrt);
-      const gradients = { hidden: f64(given.hidden.shape, Float64Array.from(expected.hidden)), weight: f64(given.weight.shape, Float64Array.from(expected.weight)) };
-      assertClose(actual, Object.fromEntries(wrt.map(({ name }) => [name, gradients[name as keyof typeof gradients]])), EXACT, 'gradients'); // wrt has these names
+      const gradients = {
+        hidden: f64(given.hidden.shape, Float64Array.from(expected.hidden)),
+        weight: f64(given.weight.shape, Float64Array.from(expected.weight)),
+      };
+      assertClose(
+        actual,
+        Object.fromEntries(
+          wrt.map(({ name }) => [name, gradients[name as keyof typeof gradients]]),
+        ),
+        EXACT,
+        'gradients',
+      ); // wrt has these names
     });
   }
 }
@@ -92,25 +177,34 @@ test('gradients equal finite differences', () => {
   const graph = lossGraph({ chunk: 3, softcap: 2 }, trained.length);
   const wrt = graph.inputs.filter(({ name }) => name === 'hidden');
   const actual = gradientsOf(differentiate(graph, { loss: 'loss', wrt }), bindings(0), wrt);
-  assertClose(actual, { hidden: finiteDifferences(graph, bindings(0), 'hidden') }, 1e-9, 'hidden'); // the rule's own error
+  // the rule's own error
+  assertClose(actual, { hidden: finiteDifferences(graph, bindings(0), 'hidden') }, 1e-9, 'hidden');
 });
 
-for (const [head, chunk] of [['trained', 32], ['frozen', 256]] as const) test(`of [tokens × vocabulary] less than one stands in memory at a time, backward pass included: head ${head}`, () => {
-  const [tokens, width, vocabulary] = [256, 8, 2048];
-  const g = new Builder('loss');
-  const inputs = {
-    hidden: g.input('hidden', 'float32', [1, tokens, width]),
-    weight: g.parameter('weight', [vocabulary, width]),
-    positions: g.input('positions', 'int32', [tokens]),
-    labels: g.input('labels', 'int32', [tokens]),
-    chunk,
-    head,
-  };
-  g.output('loss', crossEntropy(g, inputs, g.input('weights', 'float32', [tokens])));
-  const lowered = lower(differentiate(g.finish(), { loss: 'loss', wrt: [inputs.hidden] }), new Map());
-  const peak = Math.max(...liveBytes(lowered.nodes, lowered));
-  assert.ok(peak < 0.5 * 4 * tokens * vocabulary, `${peak} bytes`); // logits and two tensors of their size for an eighth of the rows, or of the vocabulary: 0.375
-});
+for (const [head, chunk] of [
+  ['trained', 32],
+  ['frozen', 256],
+] as const)
+  test(`of [tokens × vocabulary] less than one stands in memory at a time, backward pass included: head ${head}`, () => {
+    const [tokens, width, vocabulary] = [256, 8, 2048];
+    const g = new Builder('loss');
+    const inputs = {
+      hidden: g.input('hidden', 'float32', [1, tokens, width]),
+      weight: g.parameter('weight', [vocabulary, width]),
+      positions: g.input('positions', 'int32', [tokens]),
+      labels: g.input('labels', 'int32', [tokens]),
+      chunk,
+      head,
+    };
+    g.output('loss', crossEntropy(g, inputs, g.input('weights', 'float32', [tokens])));
+    const lowered = lower(
+      differentiate(g.finish(), { loss: 'loss', wrt: [inputs.hidden] }),
+      new Map(),
+    );
+    const peak = Math.max(...liveBytes(lowered.nodes, lowered));
+    // logits and two tensors of their size for an eighth of the rows, or of the vocabulary: 0.375
+    assert.ok(peak < 0.5 * 4 * tokens * vocabulary, `${peak} bytes`);
+  });
 
 test('ONNX Runtime executes it chunk after chunk, and large logits do not overflow', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'cross-entropy-'));
@@ -119,17 +213,28 @@ test('ONNX Runtime executes it chunk after chunk, and large logits do not overfl
     const [hidden] = source.inputs;
     const gradients = differentiate(source, { loss: 'loss', wrt: [hidden] });
     const lowered = lower(gradients, new Map());
-    const program = await compile(gradients, { weights: new Map(), threads: 1, profile: join(folder, 'profile') });
+    const program = await compile(gradients, {
+      weights: new Map(),
+      threads: 1,
+      profile: join(folder, 'profile'),
+    });
     const { loss } = await program.run(inFloat32(gradients, large()));
     await program.release();
     assert.ok(Math.abs(Number(loss.data[0]) / evaluate(source, large()).loss.data[0] - 1) < 1e-5);
     const names = executedNodes(join(folder, readdirSync(folder)[0])).map(({ name }) => name);
-    const [linears, leaving] = ['Linear', 'LinearGradInput'].map((op) => names.filter((name) => new RegExp(`chunk_\\d/${op}(_\\d)?$`).test(name)));
+    const [linears, leaving] = ['Linear', 'LinearGradInput'].map((op) =>
+      names.filter((name) => new RegExp(`chunk_\\d/${op}(_\\d)?$`).test(name)),
+    );
     assert.equal(leaving.length, 3);
     // the logits of a chunk begin when the gradient of the one before has left
-    for (let i = 1; i < 3; i++) assert.ok(names.indexOf(linears[i]) > names.indexOf(leaving[i - 1]), names.join('\n'));
-    const order = names.map((name) => lowered.nodes.find((node) => node.name === name) ?? assert.fail(name));
-    assert.ok(Math.max(...liveBytes(order, lowered)) <= Math.max(...liveBytes(lowered.nodes, lowered)));
+    for (let i = 1; i < 3; i++)
+      assert.ok(names.indexOf(linears[i]) > names.indexOf(leaving[i - 1]), names.join('\n'));
+    const order = names.map(
+      (name) => lowered.nodes.find((node) => node.name === name) ?? assert.fail(name),
+    );
+    assert.ok(
+      Math.max(...liveBytes(order, lowered)) <= Math.max(...liveBytes(lowered.nodes, lowered)),
+    );
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -138,20 +243,65 @@ test('ONNX Runtime executes it chunk after chunk, and large logits do not overfl
 test('with a frozen head it is executed chunk after chunk of the vocabulary, read where it lies', async () => {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'cross-entropy-')));
   try {
-    const source = lossGraph({ chunk: 3, head: 'frozen' }, trained.length, { losses: false, frozen: true });
+    const source = lossGraph({ chunk: 3, head: 'frozen' }, trained.length, {
+      losses: false,
+      frozen: true,
+    });
     const gradients = differentiate(source, { loss: 'loss', wrt: [source.inputs[0]] });
     const given = large();
     const [path, head] = [join(folder, 'head'), Float32Array.from(given.weight.data)];
     writeFileSync(path, head);
-    const weights = new Map([['weight', { dtype: 'float32', shape: given.weight.shape, path, offset: 0, length: head.byteLength } as const]]);
-    const program = await compile(gradients, { weights, threads: 1, profile: join(folder, 'profile') });
+    const weights = new Map([
+      [
+        'weight',
+        {
+          dtype: 'float32',
+          shape: given.weight.shape,
+          path,
+          offset: 0,
+          length: head.byteLength,
+        } as const,
+      ],
+    ]);
+    const program = await compile(gradients, {
+      weights,
+      threads: 1,
+      profile: join(folder, 'profile'),
+    });
     const actual = await program.run(inFloat32(gradients, given));
     await program.release();
-    const expected = evaluate(gradients, { ...given, weight: f64(given.weight.shape, Float64Array.from(head)) });
-    assert.ok(Math.abs(Number(actual.loss.data[0]) / expected.loss.data[0] - 1) < 1e-5);    assert.ok(Math.abs(Number(actual.loss.data[0]) / expected.loss.data[0] - 1) < 1e-5);
-    assertClose({ hidden: f64(given.hidden.shape, Float64Array.from(actual['grad:hidden'].data, Number)) }, { hidden: expected['grad:hidden'] }, 2e-4, 'gradient'); // float32 rounds logits of a thousand to 6e-5
-    const names = executedNodes(join(folder, readdirSync(folder).find((name) => name.startsWith('profile')) ?? '')).map(({ name }) => name);
-    assert.deepEqual(names.filter((name) => /Slice|ReduceMax|Gemm/.test(name)), ['Gemm', 'ReduceMax', 'Gemm_1', 'Gemm_2', 'ReduceMax_1', 'Gemm_3', 'Gemm_4', 'ReduceMax_2', 'Gemm_5', 'Gemm_6', 'ReduceMax_3', 'Gemm_7'].map((name) => `loss/${name}`));
+    const expected = evaluate(gradients, {
+      ...given,
+      weight: f64(given.weight.shape, Float64Array.from(head)),
+    });
+    assert.ok(Math.abs(Number(actual.loss.data[0]) / expected.loss.data[0] - 1) < 1e-5);
+    assert.ok(Math.abs(Number(actual.loss.data[0]) / expected.loss.data[0] - 1) < 1e-5);
+    assertClose(
+      { hidden: f64(given.hidden.shape, Float64Array.from(actual['grad:hidden'].data, Number)) },
+      { hidden: expected['grad:hidden'] },
+      2e-4,
+      'gradient',
+    ); // float32 rounds logits of a thousand to 6e-5
+    const names = executedNodes(
+      join(folder, readdirSync(folder).find((name) => name.startsWith('profile')) ?? ''),
+    ).map(({ name }) => name);
+    assert.deepEqual(
+      names.filter((name) => /Slice|ReduceMax|Gemm/.test(name)),
+      [
+        'Gemm',
+        'ReduceMax',
+        'Gemm_1',
+        'Gemm_2',
+        'ReduceMax_1',
+        'Gemm_3',
+        'Gemm_4',
+        'ReduceMax_2',
+        'Gemm_5',
+        'Gemm_6',
+        'ReduceMax_3',
+        'Gemm_7',
+      ].map((name) => `loss/${name}`),
+    );
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -160,14 +310,29 @@ test('with a frozen head it is executed chunk after chunk of the vocabulary, rea
 test('over a vocabulary the loss is right to float32, also where logits are far from zero', async () => {
   const [rows, width, vocabulary] = [4, 1, 49152];
   const g = new Builder('loss');
-  const inputs = { hidden: g.input('hidden', 'float32', [rows, width]), weight: g.input('weight', 'float32', [vocabulary, width]), positions: g.input('positions', 'int32', [rows]), labels: g.input('labels', 'int32', [rows]) };
+  const inputs = {
+    hidden: g.input('hidden', 'float32', [rows, width]),
+    weight: g.input('weight', 'float32', [vocabulary, width]),
+    positions: g.input('positions', 'int32', [rows]),
+    labels: g.input('labels', 'int32', [rows]),
+  };
   g.output('losses', tokenLosses(g, inputs));
   const weight = Float32Array.from(hashedUniforms('weight', vocabulary), (u) => 3 * u);
   const program = await compile(g.finish(), { weights: new Map(), threads: 1 });
-  const { losses } = await program.run({ hidden: float32([rows, width], [0.3, 1, 1.5, 40]), weight: float32([vocabulary, width], weight), positions: int32([rows], Int32Array.of(0, 1, 2, 3)), labels: int32([rows], new Int32Array(rows).fill(7)) });
+  const { losses } = await program.run({
+    hidden: float32([rows, width], [0.3, 1, 1.5, 40]),
+    weight: float32([vocabulary, width], weight),
+    positions: int32([rows], Int32Array.of(0, 1, 2, 3)),
+    labels: int32([rows], new Int32Array(rows).fill(7)),
+  });
   await program.release();
   for (const [row, factor] of [0.3, 1, 1.5, 40].entries()) {
-    const expected = Math.log(weight.reduce((sum, w) => sum + Math.exp(Math.fround(factor * w)), 0)) - Math.fround(factor * weight[7]);
-    assert.ok(Math.abs(Number(losses.data[row]) - expected) < 3e-7 * (1 + expected), `${losses.data[row]} for ${expected}`); // a plain sum of ONNX Runtime is wrong by up to 9e-6
+    const expected =
+      Math.log(weight.reduce((sum, w) => sum + Math.exp(Math.fround(factor * w)), 0)) -
+      Math.fround(factor * weight[7]);
+    assert.ok(
+      Math.abs(Number(losses.data[row]) - expected) < 3e-7 * (1 + expected),
+      `${losses.data[row]} for ${expected}`,
+    ); // a plain sum of ONNX Runtime is wrong by up to 9e-6
   }
 });

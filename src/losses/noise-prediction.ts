@@ -1,14 +1,20 @@
-// The loss of a diffusion model (Ho et al., arXiv 2006.11239, eq. 14): the squared error of the predicted noise.
+// The loss of a diffusion model (Ho et al., arXiv 2006.11239, eq. 14): the squared error of the
+// predicted noise.
 
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 
 /**
- * Σᵢ weightᵢ · mean((predictionᵢ − targetᵢ)²) over the samples i of a batch; shape [].
- * prediction and target [N, ...]; weights [N], normally 1 / (samples of the whole accumulated batch),
- * and 0 for a sample that only fills the batch.
+ * Σᵢ weightᵢ · mean((predictionᵢ − targetᵢ)²) over the samples i of a batch; shape []. prediction
+ * and target [N, ...]; weights [N], normally 1 / (samples of the whole accumulated batch), and 0
+ * for a sample that only fills the batch.
  */
-export function noisePredictionLoss(g: Builder, prediction: Value, target: Value, weights: Value): Value {
+export function noisePredictionLoss(
+  g: Builder,
+  prediction: Value,
+  target: Value,
+  weights: Value,
+): Value {
   return g.scoped('loss', () => {
     const difference = g.sub(prediction, target);
     const axes = prediction.shape.map((_, axis) => axis).slice(1);

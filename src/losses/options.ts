@@ -4,10 +4,14 @@ import { forImages, number } from '../util/options.ts';
 export const lossOptions = {
   noise_offset: number(0, 1)
     .default(0)
-    .describe('Shifts the noise of each channel by this times a normal number: lets the whole picture grow darker or brighter.')
+    .describe(
+      'Shifts the noise of each channel by this times a normal number: lets the whole picture grow darker or brighter.',
+    )
     .meta(forImages),
   min_snr_gamma: number(0, 100)
     .default(0)
-    .describe('Weighs the loss by min(SNR, this) / SNR: less for fine detail, more for composition and palette. Usual: 5; 1 for flat, bold styles. 0: all alike.')
+    .describe(
+      'Weighs the loss by min(SNR, this) / SNR: less for fine detail, more for composition and palette. Usual: 5; 1 for flat, bold styles. 0: all alike.',
+    )
     .meta(forImages),
 };

@@ -1,4 +1,5 @@
-// The variational autoencoder of Stable Diffusion: pixels to latents and back (Esser et al. 2021; Kingma & Welling 2013); parameters named as diffusers' AutoencoderKL.
+// The variational autoencoder of Stable Diffusion: pixels to latents and back (Esser et al. 2021;
+// Kingma & Welling 2013); parameters named as diffusers' AutoencoderKL.
 //
 // The UNet works on latents multiplied by `scaling_factor`, so that their variance is about 1:
 //   latents = scaling_factor · z,   z = mean + exp(logvar / 2) · noise
@@ -24,18 +25,35 @@ const EPSILON = 1e-6;
 /** Halving pads below and on the right only. */
 const ENCODER_PADS = [0, 0, 1, 1] as const;
 
-/** pixels [N, in_channels, H, W] in [-1, 1], H and W multiples of latentFactor -> moments [N, latent_channels, H / factor, W / factor]. */
-export function encodeMoments(g: Builder, config: VaeConfig, pixels: Value, { prefix = 'vae' } = {}): Moments {
+/**
+ * pixels [N, in_channels, H, W] in [-1, 1], H and W multiples of latentFactor -> moments [N,
+ * latent_channels, H / factor, W / factor].
+ */
+export function encodeMoments(
+  g: Builder,
+  config: VaeConfig,
+  pixels: Value,
+  { prefix = 'vae' } = {},
+): Moments {
   requireMultiple(pixels, latentFactor(config));
   return g.scoped(prefix, () => {
-    const moments = conv2d(g, 'quant_conv', encoder(g, config, pixels), 2 * config.latent_channels, { kernel: 1 });
+    const moments = conv2d(
+      g,
+      'quant_conv',
+      encoder(g, config, pixels),
+      2 * config.latent_channels,
+      { kernel: 1 },
+    );
     const mean = g.slice(moments, 1, 0, config.latent_channels);
     const logvar = g.slice(moments, 1, config.latent_channels, 2 * config.latent_channels);
     return { mean, logvar: g.min(g.max(logvar, -30), 20) };
   });
 }
 
-/** z [N, latent_channels, h, w], not scaled -> pixels [N, out_channels, h · factor, w · factor], about [-1, 1] and not clamped. */
+/**
+ * z [N, latent_channels, h, w], not scaled -> pixels [N, out_channels, h · factor, w · factor],
+ * about [-1, 1] and not clamped.
+ */
 export function decode(g: Builder, config: VaeConfig, z: Value, { prefix = 'vae' } = {}): Value {
   return g.scoped(prefix, () => {
     const states = conv2d(g, 'post_quant_conv', z, config.latent_channels, { kernel: 1 });
@@ -52,11 +70,16 @@ function encoder(g: Builder, config: VaeConfig, pixels: Value): Value {
   const { block_out_channels: channels, layers_per_block, latent_channels } = config;
   return g.scoped('encoder', () => {
     const last = channels.length - 1;
-    const x = channels.reduce((y, width, i) => {
-      const path = `down_blocks.${i}`;
-      const states = resnets(g, path, y, width, layers_per_block, config);
-      return i < last ? g.scoped(path, () => downsample(g, 'downsamplers.0', states, ENCODER_PADS)) : states;
-    }, conv2d(g, 'conv_in', pixels, channels[0]));
+    const x = channels.reduce(
+      (y, width, i) => {
+        const path = `down_blocks.${i}`;
+        const states = resnets(g, path, y, width, layers_per_block, config);
+        return i < last
+          ? g.scoped(path, () => downsample(g, 'downsamplers.0', states, ENCODER_PADS))
+          : states;
+      },
+      conv2d(g, 'conv_in', pixels, channels[0]),
+    );
     return head(g, config, middle(g, config, x), 2 * latent_channels);
   });
 }
@@ -65,17 +88,29 @@ function decoder(g: Builder, config: VaeConfig, z: Value): Value {
   const { layers_per_block, out_channels } = config;
   const channels = config.block_out_channels.toReversed();
   const last = channels.length - 1;
-  const x = channels.reduce((y, width, i) => {
-    const path = `up_blocks.${i}`;
-    const states = resnets(g, path, y, width, layers_per_block + 1, config);
-    return i < last ? g.scoped(path, () => upsample(g, 'upsamplers.0', states)) : states;
-  }, middle(g, config, conv2d(g, 'conv_in', z, channels[0])));
+  const x = channels.reduce(
+    (y, width, i) => {
+      const path = `up_blocks.${i}`;
+      const states = resnets(g, path, y, width, layers_per_block + 1, config);
+      return i < last ? g.scoped(path, () => upsample(g, 'upsamplers.0', states)) : states;
+    },
+    middle(g, config, conv2d(g, 'conv_in', z, channels[0])),
+  );
   return head(g, config, x, out_channels);
 }
 
-function resnets(g: Builder, path: string, x: Value, channels: number, count: number, config: VaeConfig): Value {
+function resnets(
+  g: Builder,
+  path: string,
+  x: Value,
+  channels: number,
+  count: number,
+  config: VaeConfig,
+): Value {
   const indices = Array.from({ length: count }, (_, i) => i);
-  return g.scoped(path, () => indices.reduce((y, i) => resnet(g, `resnets.${i}`, y, { channels, norm: norm(config) }), x));
+  return g.scoped(path, () =>
+    indices.reduce((y, i) => resnet(g, `resnets.${i}`, y, { channels, norm: norm(config) }), x),
+  );
 }
 
 /** Residual block, attention of one head over all places, residual block. */
@@ -105,6 +140,8 @@ function norm(config: VaeConfig) {
 
 function requireMultiple(pixels: Value, factor: number): void {
   if (pixels.shape[2] % factor !== 0 || pixels.shape[3] % factor !== 0) {
-    throw new InternalError(`the autoencoder takes pictures whose sides are multiples of ${factor}, not ${pixels.shape[3]}×${pixels.shape[2]}`);
+    throw new InternalError(
+      `the autoencoder takes pictures whose sides are multiples of ${factor}, not ${pixels.shape[3]}×${pixels.shape[2]}`,
+    );
   }
 }

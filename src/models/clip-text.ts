@@ -14,11 +14,22 @@ export interface ClipTextOptions {
   readonly prefix?: string;
 }
 
-/** ids [B, T] int32, T at most `max_position_embeddings` -> text states [B, T, hidden_size]. Each token sees those before it. */
-export function clipTextEncoder(g: Builder, config: ClipTextConfig, ids: Value, options: ClipTextOptions = {}): Value {
+/**
+ * ids [B, T] int32, T at most `max_position_embeddings` -> text states [B, T, hidden_size]. Each
+ * token sees those before it.
+ */
+export function clipTextEncoder(
+  g: Builder,
+  config: ClipTextConfig,
+  ids: Value,
+  options: ClipTextOptions = {},
+): Value {
   const { clipSkip = 1, prefix = 'text_encoder' } = options;
   const layers = config.num_hidden_layers - (clipSkip - 1);
-  if (layers < 1) throw new InternalError(`clip skip ${clipSkip} of a text encoder of ${config.num_hidden_layers} layers`);
+  if (layers < 1)
+    throw new InternalError(
+      `clip skip ${clipSkip} of a text encoder of ${config.num_hidden_layers} layers`,
+    );
   return g.scoped(`${prefix}.text_model`, () => {
     let x = embeddings(g, config, ids);
     for (let i = 0; i < layers; i++) x = encoderLayer(g, `encoder.layers.${i}`, x, config);
@@ -30,9 +41,12 @@ export function clipTextEncoder(g: Builder, config: ClipTextConfig, ids: Value, 
 function embeddings(g: Builder, config: ClipTextConfig, ids: Value): Value {
   const { vocab_size, max_position_embeddings: positions, hidden_size } = config;
   const length = ids.shape[1];
-  if (length > positions) throw new InternalError(`${length} tokens for a text encoder of ${positions} positions`);
+  if (length > positions)
+    throw new InternalError(`${length} tokens for a text encoder of ${positions} positions`);
   return g.scoped('embeddings', () => {
-    const tokens = g.scoped('token_embedding', () => g.gather(g.parameter('weight', [vocab_size, hidden_size]), ids));
+    const tokens = g.scoped('token_embedding', () =>
+      g.gather(g.parameter('weight', [vocab_size, hidden_size]), ids),
+    );
     return g.scoped('position_embedding', () => {
       const table = g.parameter('weight', [positions, hidden_size]);
       return g.add(tokens, length === positions ? table : g.slice(table, 0, 0, length));
@@ -43,15 +57,28 @@ function embeddings(g: Builder, config: ClipTextConfig, ids: Value): Value {
 function encoderLayer(g: Builder, path: string, x: Value, config: ClipTextConfig): Value {
   const { layer_norm_eps: epsilon } = config;
   return g.scoped(path, () => {
-    const looked = g.add(x, selfAttention(g, 'self_attn', layerNorm(g, 'layer_norm1', x, epsilon), config));
+    const looked = g.add(
+      x,
+      selfAttention(g, 'self_attn', layerNorm(g, 'layer_norm1', x, epsilon), config),
+    );
     return g.add(looked, mlp(g, 'mlp', layerNorm(g, 'layer_norm2', looked, epsilon), config));
   });
 }
 
-function selfAttention(g: Builder, path: string, x: Value, { hidden_size, num_attention_heads }: ClipTextConfig): Value {
+function selfAttention(
+  g: Builder,
+  path: string,
+  x: Value,
+  { hidden_size, num_attention_heads }: ClipTextConfig,
+): Value {
   return g.scoped(path, () => {
     const [q, k, v] = ['q_proj', 'k_proj', 'v_proj'].map((name) => linear(g, name, x, hidden_size));
-    return linear(g, 'out_proj', headsAttention(g, q, k, v, num_attention_heads, { causal: true }), hidden_size);
+    return linear(
+      g,
+      'out_proj',
+      headsAttention(g, q, k, v, num_attention_heads, { causal: true }),
+      hidden_size,
+    );
   });
 }
 

@@ -1,8 +1,22 @@
-// Gemma 2 (arXiv 2408.00118): scaled embeddings, norms before and after each part, capped scores and logits, a window on every other layer.
+// Gemma 2 (arXiv 2408.00118): scaled embeddings, norms before and after each part, capped scores
+// and logits, a window on every other layer.
 
 import type { z } from 'zod';
 import { sandwichNorms } from '../nn/decoder-layer.ts';
-import { activation, asGiven, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
+import {
+  activation,
+  asGiven,
+  flag,
+  headsOf,
+  layersOf,
+  number,
+  orNone,
+  sizes,
+  sizesFit,
+  whole,
+  withDefault,
+  type LanguageModelConfig,
+} from './language-config.ts';
 import { ropeOf } from './rope-config.ts';
 
 export const gemma2: z.ZodType<LanguageModelConfig> = sizes
@@ -20,7 +34,11 @@ export const gemma2: z.ZodType<LanguageModelConfig> = sizes
   .superRefine(sizesFit)
   .transform((c, ctx): LanguageModelConfig => {
     const heads = headsOf(c, 256);
-    const rope = ropeOf(c.rope_parameters ?? c.rope_scaling, { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 }, ctx);
+    const rope = ropeOf(
+      c.rope_parameters ?? c.rope_scaling,
+      { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 },
+      ctx,
+    );
     return {
       model_type: 'gemma2',
       ...asGiven(c),
@@ -34,7 +52,12 @@ export const gemma2: z.ZodType<LanguageModelConfig> = sizes
           bias: { qkv: c.attention_bias, out: c.attention_bias },
           fused: false,
         },
-        mlp: { width: c.intermediate_size, activation: c.hidden_activation, bias: false, fused: false },
+        mlp: {
+          width: c.intermediate_size,
+          activation: c.hidden_activation,
+          bias: false,
+          fused: false,
+        },
         norm: { epsilon: c.rms_norm_eps, offset: 1 },
         norms: sandwichNorms,
       },

@@ -1,8 +1,25 @@
-// The text models of Gemma 3 (arXiv 2503.19786): Gemma 2 with norms on q and k in place of caps, and a rotary embedding of its own for the layers with a window.
+// The text models of Gemma 3 (arXiv 2503.19786): Gemma 2 with norms on q and k in place of caps,
+// and a rotary embedding of its own for the layers with a window.
 
 import type { z } from 'zod';
 import { sandwichNorms } from '../nn/decoder-layer.ts';
-import { activation, asGiven, flag, headsOf, layersOf, number, only, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig, type RopeFields, type Sizes } from './language-config.ts';
+import {
+  activation,
+  asGiven,
+  flag,
+  headsOf,
+  layersOf,
+  number,
+  only,
+  orNone,
+  sizes,
+  sizesFit,
+  whole,
+  withDefault,
+  type LanguageModelConfig,
+  type RopeFields,
+  type Sizes,
+} from './language-config.ts';
 import { ropeOf } from './rope-config.ts';
 
 export const gemma3_text: z.ZodType<LanguageModelConfig> = sizes
@@ -33,19 +50,39 @@ export const gemma3_text: z.ZodType<LanguageModelConfig> = sizes
       embedding_scale: Math.sqrt(c.hidden_size),
       final_logit_softcapping: c.final_logit_softcapping,
       layer: {
-        attention: { ...heads, scale: c.query_pre_attn_scalar ** -0.5, bias: { qkv: c.attention_bias, out: c.attention_bias }, qkNorm: norm, fused: false },
-        mlp: { width: c.intermediate_size, activation: c.hidden_activation, bias: false, fused: false },
+        attention: {
+          ...heads,
+          scale: c.query_pre_attn_scalar ** -0.5,
+          bias: { qkv: c.attention_bias, out: c.attention_bias },
+          qkNorm: norm,
+          fused: false,
+        },
+        mlp: {
+          width: c.intermediate_size,
+          activation: c.hidden_activation,
+          bias: false,
+          fused: false,
+        },
         norm,
         norms: sandwichNorms,
       },
-      layers: layersOf(c, (layer) => (layer + 1) % c.sliding_window_pattern !== 0, { rope: full }, { rope: sliding, window: c.sliding_window }),
+      layers: layersOf(
+        c,
+        (layer) => (layer + 1) % c.sliding_window_pattern !== 0,
+        { rope: full },
+        { rope: sliding, window: c.sliding_window },
+      ),
     };
   });
 
 /** Since transformers 5 by kind of layer; before, `rope_scaling` was that of the full layers. */
 function ropeFields(c: Sizes): { full?: RopeFields; sliding?: RopeFields } {
   const { full_attention, sliding_attention } = c.rope_parameters ?? {};
-  return { full: isFields(full_attention) ? full_attention : c.rope_scaling, sliding: isFields(sliding_attention) ? sliding_attention : undefined };
+  return {
+    full: isFields(full_attention) ? full_attention : c.rope_scaling,
+    sliding: isFields(sliding_attention) ? sliding_attention : undefined,
+  };
 }
 
-const isFields = (value: unknown): value is RopeFields => typeof value === 'object' && value !== null;
+const isFields = (value: unknown): value is RopeFields =>
+  typeof value === 'object' && value !== null;

@@ -11,11 +11,17 @@ import { unet } from './unet.ts';
 /** `input_ids` [N, T] int32 -> `text_states` [N, T, hidden_size]. */
 export function textEncoderGraph(config: ClipTextConfig, ids: Shape, clipSkip = 1): Graph {
   const g = new Builder('text-encoder');
-  g.output('text_states', clipTextEncoder(g, config, g.input('input_ids', 'int32', ids), { clipSkip }));
+  g.output(
+    'text_states',
+    clipTextEncoder(g, config, g.input('input_ids', 'int32', ids), { clipSkip }),
+  );
   return g.finish();
 }
 
-/** `latents` [N, C, h, w], scaled; `timesteps` [N]; `text_states` [N, T, D] -> `prediction` of the latents' shape. */
+/**
+ * `latents` [N, C, h, w], scaled; `timesteps` [N]; `text_states` [N, T, D] -> `prediction` of the
+ * latents' shape.
+ */
 export function unetGraph(config: UNetConfig, latents: Shape, textStates: Shape): Graph {
   const g = new Builder('unet');
   const inputs = {
@@ -39,6 +45,9 @@ export function encoderGraph(config: VaeConfig, pixels: Shape): Graph {
 /** `latents` [N, C, h, w], scaled -> `pixels` [N, 3, H, W], about [-1, 1]. */
 export function decoderGraph(config: VaeConfig, latents: Shape): Graph {
   const g = new Builder('vae-decoder');
-  g.output('pixels', decode(g, config, unscaleLatents(g, config, g.input('latents', 'float32', latents))));
+  g.output(
+    'pixels',
+    decode(g, config, unscaleLatents(g, config, g.input('latents', 'float32', latents))),
+  );
   return g.finish();
 }

@@ -1,7 +1,10 @@
-// Weights and inputs that tests make instead of shipping: a hash of name and index. reference/hashed_weights.py makes the same bits.
+// Weights and inputs that tests make instead of shipping: a hash of name and index.
+// reference/hashed_weights.py makes the same bits.
 //
-//   h = FNV-1a of the name (32 bits);  x = (h + i · 0x9e3779b9) mod 2^32, mixed ("lowbias32" of C. Wellons);  u = (x >>> 8) / 2^23 - 1, in [-1, 1)
-//   weights: float32(u · float32(sqrt(3 / fan in))), so that their variance is 1 / fan in;  norms: 1 + 0.1 u;  biases: 0.1 u
+//   h = FNV-1a of the name (32 bits); x = (h + i · 0x9e3779b9) mod 2^32, mixed ("lowbias32" of C.
+//   Wellons); u = (x >>> 8) / 2^23 - 1, in [-1, 1)
+//   weights: float32(u · float32(sqrt(3 / fan in))), so that their variance is 1 / fan in; norms: 1
+//   + 0.1 u; biases: 0.1 u
 
 import { sizeOf, type Shape } from '../tensor/tensor.ts';
 
@@ -9,7 +12,8 @@ import { sizeOf, type Shape } from '../tensor/tensor.ts';
 export function hashedUniforms(name: string, count: number): Float32Array {
   const out = new Float32Array(count);
   const start = fnv1a(name);
-  for (let i = 0; i < count; i++) out[i] = (mix((start + Math.imul(i, 0x9e3779b9)) | 0) >>> 8) * 2 ** -23 - 1;
+  for (let i = 0; i < count; i++)
+    out[i] = (mix((start + Math.imul(i, 0x9e3779b9)) | 0) >>> 8) * 2 ** -23 - 1;
   return out;
 }
 

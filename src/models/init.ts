@@ -1,7 +1,9 @@
-// Weights to begin training from nothing with: PyTorch's and diffusers' defaults for the UNet and the autoencoder, transformers' for CLIP and for language models.
+// Weights to begin training from nothing with: PyTorch's and diffusers' defaults for the UNet and
+// the autoencoder, transformers' for CLIP and for language models.
 //
-// diffusers leaves convolutions and linear layers at PyTorch's default, U(±1/sqrt(fan in)) for weight and
-// bias, and zeroes none of them in these models. transformers draws CLIP's from normal distributions.
+// diffusers leaves convolutions and linear layers at PyTorch's default, U(±1/sqrt(fan in)) for
+// weight and bias, and zeroes none of them in these models. transformers draws CLIP's from normal
+// distributions.
 
 import { InternalError } from '../errors.ts';
 import type { ValueType } from '../graph/graph.ts';
@@ -11,7 +13,8 @@ import { normals, uniforms, type Seed } from '../util/philox.ts';
 type Named = ValueType & { readonly name: string };
 
 /** How the numbers of one weight are drawn. */
-type Law = { readonly constant: number } | { readonly deviation: number } | { readonly bound: number };
+type Law =
+  { readonly constant: number } | { readonly deviation: number } | { readonly bound: number };
 
 /** What a rule may look at. */
 interface Weight {
@@ -21,12 +24,20 @@ interface Weight {
 }
 
 /**
- * Weights for `parameters` (a graph's), by name. The numbers of one weight depend on the seed and its name alone,
- * not on which others there are.
+ * Weights for `parameters` (a graph's), by name. The numbers of one weight depend on the seed and
+ * its name alone, not on which others there are.
  */
-export function initialWeights(parameters: readonly Named[], seed: Seed): Map<string, Float32Array> {
+export function initialWeights(
+  parameters: readonly Named[],
+  seed: Seed,
+): Map<string, Float32Array> {
   const all = new Map(parameters.map(({ name, shape }) => [name, shape]));
-  return new Map(parameters.map(({ name, shape }) => [name, draw(lawOf({ name, shape, all }), name, shape, seed)]));
+  return new Map(
+    parameters.map(({ name, shape }) => [
+      name,
+      draw(lawOf({ name, shape, all }), name, shape, seed),
+    ]),
+  );
 }
 
 function draw(law: Law, name: string, shape: Shape, seed: Seed): Float32Array {
@@ -42,12 +53,18 @@ function lawOf(weight: Weight): Law {
   return rule === undefined ? pyTorchDefault(weight) : rule.law(weight);
 }
 
-/** U(±1/sqrt(fan in)); 1 and 0 for the scale and the bias of a normalization, whose weight has one axis. */
+/**
+ * U(±1/sqrt(fan in)); 1 and 0 for the scale and the bias of a normalization, whose weight has one
+ * axis.
+ */
 function pyTorchDefault({ name, shape, all }: Weight): Law {
   const isBias = name.endsWith('.bias');
   const weight = isBias ? all.get(name.replace(/bias$/, 'weight')) : shape;
-  if (weight === undefined) throw new InternalError(`${name} has no weight beside it to tell its fan-in`);
-  return weight.length === 1 ? { constant: isBias ? 0 : 1 } : { bound: 1 / Math.sqrt(fanIn(weight)) };
+  if (weight === undefined)
+    throw new InternalError(`${name} has no weight beside it to tell its fan-in`);
+  return weight.length === 1
+    ? { constant: isBias ? 0 : 1 }
+    : { bound: 1 / Math.sqrt(fanIn(weight)) };
 }
 
 /**
@@ -55,11 +72,17 @@ function pyTorchDefault({ name, shape, all }: Weight): Law {
  * CLIPPreTrainedModel._init_weights with initializer_factor 1; the first pattern that fits counts.
  */
 const rules: readonly { readonly pattern: RegExp; readonly law: (weight: Weight) => Law }[] = [
-  { pattern: /^(lm_head|model\.embed_tokens|model\.layers\..*_proj)\.weight$/, law: () => ({ deviation: 0.02 }) },
+  {
+    pattern: /^(lm_head|model\.embed_tokens|model\.layers\..*_proj)\.weight$/,
+    law: () => ({ deviation: 0.02 }),
+  },
   { pattern: /^model\.layers\..*_proj\.bias$/, law: () => ({ constant: 0 }) },
   { pattern: /\.(token|position)_embedding\.weight$/, law: () => ({ deviation: 0.02 }) },
   { pattern: /\.(self_attn\.\w+_proj|mlp\.fc[12])\.bias$/, law: () => ({ constant: 0 }) },
-  { pattern: /\.self_attn\.out_proj\.weight$/, law: ({ shape }) => ({ deviation: shape[0] ** -0.5 }) },
+  {
+    pattern: /\.self_attn\.out_proj\.weight$/,
+    law: ({ shape }) => ({ deviation: shape[0] ** -0.5 }),
+  },
   { pattern: /\.self_attn\.[qkv]_proj\.weight$/, law: residualLaw },
   { pattern: /\.mlp\.fc1\.weight$/, law: ({ shape }) => ({ deviation: (2 * shape[1]) ** -0.5 }) },
   { pattern: /\.mlp\.fc2\.weight$/, law: residualLaw },

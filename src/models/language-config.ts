@@ -33,24 +33,38 @@ const count = z.int().positive();
 const positive = z.number().positive();
 
 /** An option that a file may leave out, or hold as null. */
-const optional = <T extends z.ZodType>(schema: T) => schema.nullish().transform((value) => value ?? undefined);
+const optional = <T extends z.ZodType>(schema: T) =>
+  schema.nullish().transform((value) => value ?? undefined);
 /** The same with the value it then has. */
-export const withDefault = <T extends z.ZodType>(schema: T, value: z.output<T>) => schema.nullish().transform((found) => found ?? value);
+export const withDefault = <T extends z.ZodType>(schema: T, value: z.output<T>) =>
+  schema.nullish().transform((found) => found ?? value);
 /** An option for which null means "none", unlike a file that leaves it out. */
-export const orNone = (value: number | null) => positive.nullable().default(value).transform((found) => found ?? undefined);
+export const orNone = (value: number | null) =>
+  positive
+    .nullable()
+    .default(value)
+    .transform((found) => found ?? undefined);
 export const flag = (value: boolean) => withDefault(z.boolean(), value);
 export const whole = (value: number) => withDefault(count, value);
 export const number = (value: number) => withDefault(positive, value);
 // Object.keys forgets the keys' type
 export const activation = z.enum(Object.keys(activations) as (keyof typeof activations)[], {
-  error: ({ input }) => `is ${JSON.stringify(input)}; implemented are ${Object.keys(activations).join(', ')}`,
+  error: ({ input }) =>
+    `is ${JSON.stringify(input)}; implemented are ${Object.keys(activations).join(', ')}`,
 });
 
-/** An option that only has the value our models implement; a file that leaves it out means that value. */
+/**
+ * An option that only has the value our models implement; a file that leaves it out means that
+ * value.
+ */
 export const only = (value: string | number | boolean | null) =>
-  z.unknown().optional().refine((found) => found === undefined || found === null || found === value, {
-    error: ({ input }) => `is ${JSON.stringify(input)}; only ${JSON.stringify(value)} is implemented`,
-  });
+  z
+    .unknown()
+    .optional()
+    .refine((found) => found === undefined || found === null || found === value, {
+      error: ({ input }) =>
+        `is ${JSON.stringify(input)}; only ${JSON.stringify(value)} is implemented`,
+    });
 
 const quantizedBy = (input: unknown): string => {
   const method = z.object({ quant_method: z.string() }).safeParse(input).data?.quant_method;
@@ -76,38 +90,79 @@ export const sizes = z.object({
   partial_rotary_factor: optional(positive.max(1)),
   original_max_position_embeddings: optional(count),
   layer_types: optional(z.array(z.enum(['full_attention', 'sliding_attention']))),
-  quantization_config: z.unknown().optional().refine((found) => found === undefined || found === null, {
-    error: ({ input }) => `its weights are quantized${quantizedBy(input)}; take the version of this model with float32, float16 or bfloat16 weights`,
-  }),
+  quantization_config: z
+    .unknown()
+    .optional()
+    .refine((found) => found === undefined || found === null, {
+      error: ({ input }) =>
+        `its weights are quantized${quantizedBy(input)}; take the version of this model with float32, float16 or bfloat16 weights`,
+    }),
   use_bidirectional_attention: only(false),
 });
 export type Sizes = z.output<typeof sizes>;
 
-/** Do the sizes fit together? For `.superRefine`, behind which a family's numbers may be divided. */
+/**
+ * Do the sizes fit together? For `.superRefine`, behind which a family's numbers may be divided.
+ */
 export function sizesFit(c: Sizes, ctx: z.RefinementCtx): void {
   const { heads, kvHeads, headDim } = headsOf(c);
   const checks: [holds: boolean, path: keyof Sizes, what: string][] = [
-    [c.head_dim !== undefined || c.hidden_size % heads === 0, 'num_attention_heads', `hidden_size ${c.hidden_size} does not divide into ${heads} heads`],
-    [heads % kvHeads === 0, 'num_key_value_heads', `${heads} heads cannot share ${kvHeads} heads of keys evenly`],
-    [headDim % 2 === 0 || !Number.isInteger(headDim), 'head_dim', `${headDim} channels a head cannot turn in pairs`],
-    [c.layer_types === undefined || c.layer_types.length === c.num_hidden_layers, 'layer_types', `has ${c.layer_types?.length} entries for ${c.num_hidden_layers} layers`],
+    [
+      c.head_dim !== undefined || c.hidden_size % heads === 0,
+      'num_attention_heads',
+      `hidden_size ${c.hidden_size} does not divide into ${heads} heads`,
+    ],
+    [
+      heads % kvHeads === 0,
+      'num_key_value_heads',
+      `${heads} heads cannot share ${kvHeads} heads of keys evenly`,
+    ],
+    [
+      headDim % 2 === 0 || !Number.isInteger(headDim),
+      'head_dim',
+      `${headDim} channels a head cannot turn in pairs`,
+    ],
+    [
+      c.layer_types === undefined || c.layer_types.length === c.num_hidden_layers,
+      'layer_types',
+      `has ${c.layer_types?.length} entries for ${c.num_hidden_layers} layers`,
+    ],
   ];
-  for (const [holds, path, message] of checks) if (!holds) ctx.addIssue({ code: 'custom', path: [path], message });
+  for (const [holds, path, message] of checks)
+    if (!holds) ctx.addIssue({ code: 'custom', path: [path], message });
 }
 
 export function headsOf(c: Sizes, headDim = c.hidden_size / c.num_attention_heads) {
-  return { heads: c.num_attention_heads, kvHeads: c.num_key_value_heads ?? c.num_attention_heads, headDim: c.head_dim ?? headDim };
+  return {
+    heads: c.num_attention_heads,
+    kvHeads: c.num_key_value_heads ?? c.num_attention_heads,
+    headDim: c.head_dim ?? headDim,
+  };
 }
 
 /** What the model keeps as its file says it. */
-export function asGiven({ vocab_size, hidden_size, max_position_embeddings, tie_word_embeddings }: Pick<LanguageModelConfig, 'vocab_size' | 'hidden_size' | 'max_position_embeddings' | 'tie_word_embeddings'>) {
+export function asGiven({
+  vocab_size,
+  hidden_size,
+  max_position_embeddings,
+  tie_word_embeddings,
+}: Pick<
+  LanguageModelConfig,
+  'vocab_size' | 'hidden_size' | 'max_position_embeddings' | 'tie_word_embeddings'
+>) {
   return { vocab_size, hidden_size, max_position_embeddings, tie_word_embeddings };
 }
 
 /** One entry a layer, from the file's list or else from what the family does. */
-export function layersOf(c: Sizes, slides: (layer: number) => boolean, full: LayerSight, sliding: LayerSight): LayerSight[] {
+export function layersOf(
+  c: Sizes,
+  slides: (layer: number) => boolean,
+  full: LayerSight,
+  sliding: LayerSight,
+): LayerSight[] {
   return Array.from({ length: c.num_hidden_layers }, (_, i) => {
-    const isSliding = c.layer_types === undefined ? slides(i) : c.layer_types[i] === 'sliding_attention';
+    const isSliding =
+      c.layer_types === undefined ? slides(i) : c.layer_types[i] === 'sliding_attention';
     return isSliding ? sliding : full;
   });
 }

@@ -11,4 +11,12 @@ import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
 
 /** Each is the schema of its config.json, and gives what a decoder is built from. */
-export const languageFamilies: Readonly<Record<string, z.ZodType<LanguageModelConfig>>> = { llama, mistral, qwen2, qwen3, gemma2, gemma3_text, phi3 };
+export const languageFamilies: Readonly<Record<string, z.ZodType<LanguageModelConfig>>> = {
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  gemma2,
+  gemma3_text,
+  phi3,
+};

@@ -1,8 +1,21 @@
-// Llama 2 and 3 (Touvron et al. 2023, arXiv 2407.21783) and what is saved as they are: Yi, TinyLlama, SmolLM 2 and others.
+// Llama 2 and 3 (Touvron et al. 2023, arXiv 2407.21783) and what is saved as they are: Yi,
+// TinyLlama, SmolLM 2 and others.
 
 import type { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
-import { activation, asGiven, flag, headsOf, layersOf, number, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
+import {
+  activation,
+  asGiven,
+  flag,
+  headsOf,
+  layersOf,
+  number,
+  sizes,
+  sizesFit,
+  whole,
+  withDefault,
+  type LanguageModelConfig,
+} from './language-config.ts';
 import { ropeOf } from './rope-config.ts';
 
 export const llama: z.ZodType<LanguageModelConfig> = sizes
@@ -17,14 +30,28 @@ export const llama: z.ZodType<LanguageModelConfig> = sizes
   .superRefine(sizesFit)
   .transform((c, ctx): LanguageModelConfig => {
     const heads = headsOf(c);
-    const rope = ropeOf(c.rope_parameters ?? c.rope_scaling, { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 }, ctx);
+    const rope = ropeOf(
+      c.rope_parameters ?? c.rope_scaling,
+      { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 },
+      ctx,
+    );
     return {
       model_type: 'llama',
       ...asGiven(c),
       embedding_scale: 1,
       layer: {
-        attention: { ...heads, scale: heads.headDim ** -0.5, bias: { qkv: c.attention_bias, out: c.attention_bias }, fused: false },
-        mlp: { width: c.intermediate_size, activation: c.hidden_act, bias: c.mlp_bias, fused: false },
+        attention: {
+          ...heads,
+          scale: heads.headDim ** -0.5,
+          bias: { qkv: c.attention_bias, out: c.attention_bias },
+          fused: false,
+        },
+        mlp: {
+          width: c.intermediate_size,
+          activation: c.hidden_act,
+          bias: c.mlp_bias,
+          fused: false,
+        },
         norm: { epsilon: c.rms_norm_eps, offset: 0 },
         norms: preNorms,
       },

@@ -1,14 +1,31 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addNoise, minSnrWeight, noiseSchedule, predictionTarget, velocity } from './noise-schedule.ts';
+import {
+  addNoise,
+  minSnrWeight,
+  noiseSchedule,
+  predictionTarget,
+  velocity,
+} from './noise-schedule.ts';
 import { stableDiffusion15 } from './stable-diffusion-config.ts';
 
 const schedule = noiseSchedule(stableDiffusion15.scheduler);
 
 test('Stable Diffusion 1.5 has the published schedule', () => {
-  const published = { 0: 0.99915, 100: 0.894223, 200: 0.753692, 400: 0.424483, 500: 0.276333, 600: 0.160783, 800: 0.03687, 981: 0.005776, 999: 0.0046601 };
+  const published = {
+    0: 0.99915,
+    100: 0.894223,
+    200: 0.753692,
+    400: 0.424483,
+    500: 0.276333,
+    600: 0.160783,
+    800: 0.03687,
+    981: 0.005776,
+    999: 0.0046601,
+  };
   for (const [t, alpha] of Object.entries(published)) {
-    assert.ok(Math.abs(schedule.alphasCumprod[Number(t)] - alpha) < 6e-7, t); // the table has six decimals
+    // the table has six decimals
+    assert.ok(Math.abs(schedule.alphasCumprod[Number(t)] - alpha) < 6e-7, t);
   }
   assert.ok(Math.abs(schedule.sigmas[0] - 0.029167) < 6e-7);
   assert.ok(Math.abs(schedule.sigmas[999] - 14.614641) < 6e-6);

@@ -1,4 +1,5 @@
-// How much noise a diffusion model sees at each timestep (Ho et al., arXiv 2006.11239; v after Salimans & Ho, arXiv 2202.00512).
+// How much noise a diffusion model sees at each timestep (Ho et al., arXiv 2006.11239; v after
+// Salimans & Ho, arXiv 2202.00512).
 
 import type { NoiseScheduleConfig } from './stable-diffusion-config.ts';
 
@@ -8,15 +9,18 @@ export interface NoiseSchedule {
   readonly betas: Float32Array;
   /** ᾱₜ = Π (1 - β), float32: diffusers' `alphas_cumprod`. */
   readonly alphasCumprod: Float32Array;
-  /** σₜ = √((1 - ᾱₜ) / ᾱₜ), computed in float64: the noise's deviation where the picture's scale is 1. */
+  /**
+   * σₜ = √((1 - ᾱₜ) / ᾱₜ), computed in float64: the noise's deviation where the picture's scale is
+   * 1.
+   */
   readonly sigmas: Float64Array;
 }
 
 /**
  * The schedule of a `scheduler_config.json`.
  *
- * β and ᾱ are the float32 numbers that PyTorch gets: β and 1 - β rounded at every step of the formula,
- * their product accumulated in float64 and each ᾱ rounded.
+ * β and ᾱ are the float32 numbers that PyTorch gets: β and 1 - β rounded at every step of the
+ * formula, their product accumulated in float64 and each ᾱ rounded.
  */
 export function noiseSchedule(config: NoiseScheduleConfig): NoiseSchedule {
   const betas = betaSchedules[config.beta_schedule](config);
@@ -38,15 +42,22 @@ export function sigmaOf(alphaCumprod: number): number {
  * xₜ = √ᾱₜ x₀ + √(1 - ᾱₜ) noise, of one sample; `out` may be `x0` or `noise`.
  * Rounded to float32 after each operation, as PyTorch does.
  */
-export function addNoise(schedule: NoiseSchedule, x0: Float32Array, noise: Float32Array, t: number, out = new Float32Array(x0.length)): Float32Array {
+export function addNoise(
+  schedule: NoiseSchedule,
+  x0: Float32Array,
+  noise: Float32Array,
+  t: number,
+  out = new Float32Array(x0.length),
+): Float32Array {
   const { picture, grain } = mixture(schedule, t);
-  for (let i = 0; i < out.length; i++) out[i] = Math.fround(picture * x0[i]) + Math.fround(grain * noise[i]);
+  for (let i = 0; i < out.length; i++)
+    out[i] = Math.fround(picture * x0[i]) + Math.fround(grain * noise[i]);
   return out;
 }
 
 /**
- * Min-SNR weight of a sample's loss (Hang et al., arXiv 2303.09556): min(SNR, γ) / SNR for a model that predicts the
- * noise, min(SNR, γ) / (SNR + 1) for v, where SNR = 1 / σₜ².
+ * Min-SNR weight of a sample's loss (Hang et al., arXiv 2303.09556): min(SNR, γ) / SNR for a model
+ * that predicts the noise, min(SNR, γ) / (SNR + 1) for v, where SNR = 1 / σₜ².
  */
 export function minSnrWeight({ config, sigmas }: NoiseSchedule, t: number, gamma: number): number {
   const snr = 1 / sigmas[t] ** 2;
@@ -54,35 +65,57 @@ export function minSnrWeight({ config, sigmas }: NoiseSchedule, t: number, gamma
 }
 
 /**
- * What the model is to predict for xₜ, of one sample: the noise itself (no copy), or v = √ᾱₜ noise - √(1 - ᾱₜ) x₀
- * where the model is of that kind.
+ * What the model is to predict for xₜ, of one sample: the noise itself (no copy), or v = √ᾱₜ noise
+ * - √(1 - ᾱₜ) x₀ where the model is of that kind.
  */
-export function predictionTarget(schedule: NoiseSchedule, x0: Float32Array, noise: Float32Array, t: number): Float32Array {
+export function predictionTarget(
+  schedule: NoiseSchedule,
+  x0: Float32Array,
+  noise: Float32Array,
+  t: number,
+): Float32Array {
   return schedule.config.prediction_type === 'epsilon' ? noise : velocity(schedule, x0, noise, t);
 }
 
 /** v = √ᾱₜ noise - √(1 - ᾱₜ) x₀ */
-export function velocity(schedule: NoiseSchedule, x0: Float32Array, noise: Float32Array, t: number, out = new Float32Array(x0.length)): Float32Array {
+export function velocity(
+  schedule: NoiseSchedule,
+  x0: Float32Array,
+  noise: Float32Array,
+  t: number,
+  out = new Float32Array(x0.length),
+): Float32Array {
   const { picture, grain } = mixture(schedule, t);
-  for (let i = 0; i < out.length; i++) out[i] = Math.fround(picture * noise[i]) - Math.fround(grain * x0[i]);
+  for (let i = 0; i < out.length; i++)
+    out[i] = Math.fround(picture * noise[i]) - Math.fround(grain * x0[i]);
   return out;
 }
 
 /** √ᾱₜ and √(1 - ᾱₜ), float32. */
 function mixture({ alphasCumprod }: NoiseSchedule, t: number): { picture: number; grain: number } {
   const alpha = alphasCumprod[t];
-  return { picture: Math.fround(Math.sqrt(alpha)), grain: Math.fround(Math.sqrt(Math.fround(1 - alpha))) };
+  return {
+    picture: Math.fround(Math.sqrt(alpha)),
+    grain: Math.fround(Math.sqrt(Math.fround(1 - alpha))),
+  };
 }
 
-const betaSchedules: { readonly [K in NoiseScheduleConfig['beta_schedule']]: (config: NoiseScheduleConfig) => Float32Array } = {
+const betaSchedules: {
+  readonly [K in NoiseScheduleConfig['beta_schedule']]: (
+    config: NoiseScheduleConfig,
+  ) => Float32Array;
+} = {
   linear: ({ beta_start, beta_end, num_train_timesteps: n }) => linspace(beta_start, beta_end, n),
   /** β = linspace(√start, √end)² */
-  scaled_linear: ({ beta_start, beta_end, num_train_timesteps: n }) => linspace(Math.sqrt(beta_start), Math.sqrt(beta_end), n).map((root) => root * root),
+  scaled_linear: ({ beta_start, beta_end, num_train_timesteps: n }) =>
+    linspace(Math.sqrt(beta_start), Math.sqrt(beta_end), n).map((root) => root * root),
 };
 
 /** n numbers at equal distances, counted from the nearer end as torch.linspace does, in float32. */
 function linspace(start: number, end: number, n: number): Float32Array {
   const [first, last] = [Math.fround(start), Math.fround(end)];
   const step = Math.fround(Math.fround(last - first) / (n - 1));
-  return Float32Array.from({ length: n }, (_, i) => (i < n / 2 ? first + step * i : last - step * (n - 1 - i)));
+  return Float32Array.from({ length: n }, (_, i) =>
+    i < n / 2 ? first + step * i : last - step * (n - 1 - i),
+  );
 }

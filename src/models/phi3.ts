@@ -1,8 +1,22 @@
-// Phi-3 and Phi-4 (arXiv 2404.14219): Llama with fused projections, part of each head turning, and LongRoPE.
+// Phi-3 and Phi-4 (arXiv 2404.14219): Llama with fused projections, part of each head turning, and
+// LongRoPE.
 
 import type { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
-import { activation, asGiven, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
+import {
+  activation,
+  asGiven,
+  flag,
+  headsOf,
+  layersOf,
+  number,
+  orNone,
+  sizes,
+  sizesFit,
+  whole,
+  withDefault,
+  type LanguageModelConfig,
+} from './language-config.ts';
 import { ropeOf } from './rope-config.ts';
 
 /** Names of LongRoPE in older files. */
@@ -20,14 +34,23 @@ export const phi3: z.ZodType<LanguageModelConfig> = sizes
   .superRefine(sizesFit)
   .transform((c, ctx): LanguageModelConfig => {
     const heads = headsOf(c);
-    const rope = ropeOf(c.rope_parameters ?? c.rope_scaling, { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000, aliases }, ctx);
+    const rope = ropeOf(
+      c.rope_parameters ?? c.rope_scaling,
+      { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000, aliases },
+      ctx,
+    );
     const sight = { rope, window: c.sliding_window };
     return {
       model_type: 'phi3',
       ...asGiven(c),
       embedding_scale: 1,
       layer: {
-        attention: { ...heads, scale: heads.headDim ** -0.5, bias: { qkv: false, out: false }, fused: true },
+        attention: {
+          ...heads,
+          scale: heads.headDim ** -0.5,
+          bias: { qkv: false, out: false },
+          fused: true,
+        },
         mlp: { width: c.intermediate_size, activation: c.hidden_act, bias: false, fused: true },
         norm: { epsilon: c.rms_norm_eps, offset: 0 },
         norms: preNorms,

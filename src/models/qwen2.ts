@@ -1,8 +1,22 @@
-// Qwen 1.5, 2 and 2.5 (arXiv 2412.15115): Llama with biases of q, k and v, and a window above some layer where one is asked for.
+// Qwen 1.5, 2 and 2.5 (arXiv 2412.15115): Llama with biases of q, k and v, and a window above some
+// layer where one is asked for.
 
 import { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
-import { activation, asGiven, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
+import {
+  activation,
+  asGiven,
+  flag,
+  headsOf,
+  layersOf,
+  number,
+  orNone,
+  sizes,
+  sizesFit,
+  whole,
+  withDefault,
+  type LanguageModelConfig,
+} from './language-config.ts';
 import { ropeOf } from './rope-config.ts';
 
 export const qwen2: z.ZodType<LanguageModelConfig> = sizes
@@ -19,14 +33,23 @@ export const qwen2: z.ZodType<LanguageModelConfig> = sizes
   .transform((c, ctx): LanguageModelConfig => {
     const heads = headsOf(c);
     const norm = { epsilon: c.rms_norm_eps, offset: 0 } as const;
-    const rope = ropeOf(c.rope_parameters ?? c.rope_scaling, { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 }, ctx);
+    const rope = ropeOf(
+      c.rope_parameters ?? c.rope_scaling,
+      { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 },
+      ctx,
+    );
     const window = c.use_sliding_window ? c.sliding_window : undefined;
     return {
       model_type: 'qwen2',
       ...asGiven(c),
       embedding_scale: 1,
       layer: {
-        attention: { ...heads, scale: heads.headDim ** -0.5, bias: { qkv: true, out: false }, fused: false },
+        attention: {
+          ...heads,
+          scale: heads.headDim ** -0.5,
+          bias: { qkv: true, out: false },
+          fused: false,
+        },
         mlp: { width: c.intermediate_size, activation: c.hidden_act, bias: false, fused: false },
         norm,
         norms: preNorms,

@@ -2,7 +2,20 @@
 
 import { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
-import { activation, asGiven, flag, headsOf, layersOf, number, orNone, sizes, sizesFit, whole, withDefault, type LanguageModelConfig } from './language-config.ts';
+import {
+  activation,
+  asGiven,
+  flag,
+  headsOf,
+  layersOf,
+  number,
+  orNone,
+  sizes,
+  sizesFit,
+  whole,
+  withDefault,
+  type LanguageModelConfig,
+} from './language-config.ts';
 import { ropeOf } from './rope-config.ts';
 
 export const qwen3: z.ZodType<LanguageModelConfig> = sizes
@@ -20,14 +33,24 @@ export const qwen3: z.ZodType<LanguageModelConfig> = sizes
   .transform((c, ctx): LanguageModelConfig => {
     const heads = headsOf(c, 128);
     const norm = { epsilon: c.rms_norm_eps, offset: 0 } as const;
-    const rope = ropeOf(c.rope_parameters ?? c.rope_scaling, { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 }, ctx);
+    const rope = ropeOf(
+      c.rope_parameters ?? c.rope_scaling,
+      { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 },
+      ctx,
+    );
     const window = c.use_sliding_window ? c.sliding_window : undefined;
     return {
       model_type: 'qwen3',
       ...asGiven(c),
       embedding_scale: 1,
       layer: {
-        attention: { ...heads, scale: heads.headDim ** -0.5, bias: { qkv: c.attention_bias, out: c.attention_bias }, qkNorm: norm, fused: false },
+        attention: {
+          ...heads,
+          scale: heads.headDim ** -0.5,
+          bias: { qkv: c.attention_bias, out: c.attention_bias },
+          qkNorm: norm,
+          fused: false,
+        },
         mlp: { width: c.intermediate_size, activation: c.hidden_act, bias: false, fused: false },
         norm,
         norms: preNorms,

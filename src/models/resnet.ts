@@ -1,4 +1,5 @@
-// The residual block of the UNet and the autoencoder, and the layers that halve and double a picture.
+// The residual block of the UNet and the autoencoder, and the layers that halve and double a
+// picture.
 
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
@@ -15,15 +16,21 @@ export interface ResnetOptions {
 }
 
 /**
- * x [N, in, h, w] -> [N, channels, h, w]:
- * shortcut(x) + conv2(SiLU(norm2(conv1(SiLU(norm1(x))) + time))), the shortcut being a 1×1 convolution where the width changes.
+ * x [N, in, h, w] -> [N, channels, h, w]: shortcut(x) + conv2(SiLU(norm2(conv1(SiLU(norm1(x))) +
+ * time))), the shortcut being a 1×1 convolution where the width changes.
  */
-export function resnet(g: Builder, path: string, x: Value, { channels, norm, time }: ResnetOptions): Value {
+export function resnet(
+  g: Builder,
+  path: string,
+  x: Value,
+  { channels, norm, time }: ResnetOptions,
+): Value {
   return g.scoped(path, () => {
     const first = conv2d(g, 'conv1', g.swish(groupNorm(g, 'norm1', x, norm)), channels);
     const timed = time === undefined ? first : g.add(first, timeShift(g, time, channels));
     const second = conv2d(g, 'conv2', g.swish(groupNorm(g, 'norm2', timed, norm)), channels);
-    const shortcut = x.shape[1] === channels ? x : conv2d(g, 'conv_shortcut', x, channels, { kernel: 1 });
+    const shortcut =
+      x.shape[1] === channels ? x : conv2d(g, 'conv_shortcut', x, channels, { kernel: 1 });
     return g.add(shortcut, second);
   });
 }
@@ -34,15 +41,26 @@ function timeShift(g: Builder, time: Value, channels: number): Value {
 }
 
 /** Halves height and width (rounded up for pads on every side). Parameters `<path>.conv`. */
-export function downsample(g: Builder, path: string, x: Value, pads: ConvAttributes['pads']): Value {
+export function downsample(
+  g: Builder,
+  path: string,
+  x: Value,
+  pads: ConvAttributes['pads'],
+): Value {
   return g.scoped(path, () => conv2d(g, 'conv', x, x.shape[1], { stride: 2, pads }));
 }
 
 /**
- * Doubles height and width, nearest neighbour, then convolves. `size` cuts the last row or column where the
- * level above is odd: nearest-neighbour enlargement to 2h - 1 is that to 2h without its last row.
+ * Doubles height and width, nearest neighbour, then convolves. `size` cuts the last row or column
+ * where the level above is odd: nearest-neighbour enlargement to 2h - 1 is that to 2h without its
+ * last row.
  */
-export function upsample(g: Builder, path: string, x: Value, size: readonly [number, number] = [2 * x.shape[2], 2 * x.shape[3]]): Value {
+export function upsample(
+  g: Builder,
+  path: string,
+  x: Value,
+  size: readonly [number, number] = [2 * x.shape[2], 2 * x.shape[3]],
+): Value {
   return g.scoped(path, () => conv2d(g, 'conv', crop(g, g.resize(x, 2), size), x.shape[1]));
 }
 

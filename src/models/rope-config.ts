@@ -1,4 +1,5 @@
-// How a config.json writes the rotary embedding, before and since transformers 5, as nn/rotary.ts takes it.
+// How a config.json writes the rotary embedding, before and since transformers 5, as nn/rotary.ts
+// takes it.
 
 import { z } from 'zod';
 import type { Rope, RopeScaling } from '../nn/rotary.ts';
@@ -14,33 +15,46 @@ const max_position_embeddings = count;
 const original_max_position_embeddings = count;
 const factors = z.array(positive);
 
-const kinds = z.discriminatedUnion('rope_type', [
-  z.object({ rope_type: z.literal('default') }),
-  z.object({ rope_type: z.literal('linear'), factor: positive }),
-  z.object({ rope_type: z.literal('dynamic'), factor: positive, max_position_embeddings }),
-  z.object({ rope_type: z.literal('llama3'), factor: positive, low_freq_factor: positive, high_freq_factor: positive, original_max_position_embeddings }),
-  z.object({
-    rope_type: z.literal('yarn'),
-    factor: optional,
-    beta_fast: withDefault(positive, 32),
-    beta_slow: withDefault(positive, 1),
-    truncate: withDefault(z.boolean(), true),
-    mscale: optional,
-    mscale_all_dim: optional,
-    attention_factor: optional,
-    max_position_embeddings,
-    original_max_position_embeddings,
-  }),
-  z.object({
-    rope_type: z.literal('longrope'),
-    short_factor: factors,
-    long_factor: factors,
-    factor: optional,
-    attention_factor: optional,
-    max_position_embeddings,
-    original_max_position_embeddings,
-  }),
-], { error: ({ input }) => `${JSON.stringify(z.object({ rope_type: z.unknown() }).safeParse(input).data?.rope_type)} is not implemented; implemented are default, linear, dynamic, llama3, yarn, longrope` });
+const kinds = z.discriminatedUnion(
+  'rope_type',
+  [
+    z.object({ rope_type: z.literal('default') }),
+    z.object({ rope_type: z.literal('linear'), factor: positive }),
+    z.object({ rope_type: z.literal('dynamic'), factor: positive, max_position_embeddings }),
+    z.object({
+      rope_type: z.literal('llama3'),
+      factor: positive,
+      low_freq_factor: positive,
+      high_freq_factor: positive,
+      original_max_position_embeddings,
+    }),
+    z.object({
+      rope_type: z.literal('yarn'),
+      factor: optional,
+      beta_fast: withDefault(positive, 32),
+      beta_slow: withDefault(positive, 1),
+      truncate: withDefault(z.boolean(), true),
+      mscale: optional,
+      mscale_all_dim: optional,
+      attention_factor: optional,
+      max_position_embeddings,
+      original_max_position_embeddings,
+    }),
+    z.object({
+      rope_type: z.literal('longrope'),
+      short_factor: factors,
+      long_factor: factors,
+      factor: optional,
+      attention_factor: optional,
+      max_position_embeddings,
+      original_max_position_embeddings,
+    }),
+  ],
+  {
+    error: ({ input }) =>
+      `${JSON.stringify(z.object({ rope_type: z.unknown() }).safeParse(input).data?.rope_type)} is not implemented; implemented are default, linear, dynamic, llama3, yarn, longrope`,
+  },
+);
 type Kind = z.output<typeof kinds>;
 
 export interface RopeSurroundings {
@@ -55,14 +69,19 @@ export interface RopeSurroundings {
 }
 
 /** `fields` is `rope_parameters`, `rope_scaling`, or nothing; faults become issues of the file. */
-export function ropeOf(fields: RopeFields | undefined, around: RopeSurroundings, ctx: z.RefinementCtx): Rope {
+export function ropeOf(
+  fields: RopeFields | undefined,
+  around: RopeSurroundings,
+  ctx: z.RefinementCtx,
+): Rope {
   const all = completed(fields ?? {}, around);
   const [turning, kind] = [shared.safeParse(all), kinds.safeParse(all)];
   if (turning.success && kind.success) {
     const { rope_theta: theta, dims } = turning.data;
     return { theta, dims, scaling: scalingOf(kind.data, dims, ctx) };
   }
-  for (const { path, message } of [...(turning.error?.issues ?? []), ...(kind.error?.issues ?? [])]) ctx.addIssue({ code: 'custom', path: ['rope_scaling', ...path], message });
+  for (const { path, message } of [...(turning.error?.issues ?? []), ...(kind.error?.issues ?? [])])
+    ctx.addIssue({ code: 'custom', path: ['rope_scaling', ...path], message });
   return { theta: around.theta, dims: around.headDim, scaling: { rope_type: 'default' } };
 }
 
@@ -76,19 +95,36 @@ function completed(fields: RopeFields, around: RopeSurroundings): RopeFields {
     rope_theta: fields.rope_theta ?? around.theta,
     dims: Math.trunc(headDim * partial),
     max_position_embeddings,
-    original_max_position_embeddings: around.original_max_position_embeddings ?? fields.original_max_position_embeddings ?? max_position_embeddings,
+    original_max_position_embeddings:
+      around.original_max_position_embeddings ??
+      fields.original_max_position_embeddings ??
+      max_position_embeddings,
   };
 }
 
 function scalingOf(kind: Kind, dims: number, ctx: z.RefinementCtx): RopeScaling {
   switch (kind.rope_type) {
     case 'yarn':
-      return { ...kind, factor: stretch(kind), attention_factor: kind.attention_factor ?? yarnAttention(stretch(kind), kind) };
+      return {
+        ...kind,
+        factor: stretch(kind),
+        attention_factor: kind.attention_factor ?? yarnAttention(stretch(kind), kind),
+      };
     case 'longrope':
       for (const key of ['short_factor', 'long_factor'] as const) {
-        if (kind[key].length !== dims / 2) ctx.addIssue({ code: 'custom', path: ['rope_scaling', key], message: `has ${kind[key].length} numbers for ${dims / 2} pairs of channels` });
+        if (kind[key].length !== dims / 2)
+          ctx.addIssue({
+            code: 'custom',
+            path: ['rope_scaling', key],
+            message: `has ${kind[key].length} numbers for ${dims / 2} pairs of channels`,
+          });
       }
-      return { ...kind, attention_factor: kind.attention_factor ?? longRopeAttention(stretch(kind), kind.original_max_position_embeddings) };
+      return {
+        ...kind,
+        attention_factor:
+          kind.attention_factor ??
+          longRopeAttention(stretch(kind), kind.original_max_position_embeddings),
+      };
     default:
       return kind;
   }
@@ -100,10 +136,17 @@ interface Stretched {
   readonly original_max_position_embeddings: number;
 }
 
-const stretch = ({ factor, max_position_embeddings: now, original_max_position_embeddings: once }: Stretched): number => factor ?? now / once;
+const stretch = ({
+  factor,
+  max_position_embeddings: now,
+  original_max_position_embeddings: once,
+}: Stretched): number => factor ?? now / once;
 
 /** 0.1 ln(factor) + 1, or the quotient of two such numbers. */
-function yarnAttention(factor: number, { mscale, mscale_all_dim }: { mscale?: number | null; mscale_all_dim?: number | null }): number {
+function yarnAttention(
+  factor: number,
+  { mscale, mscale_all_dim }: { mscale?: number | null; mscale_all_dim?: number | null },
+): number {
   const grown = (scale: number) => (factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1);
   return mscale && mscale_all_dim ? grown(mscale) / grown(mscale_all_dim) : grown(1);
 }

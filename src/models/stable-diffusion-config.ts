@@ -1,4 +1,5 @@
-// The sizes of a Stable Diffusion 1.x model, spelled as in the config.json files of a diffusers folder.
+// The sizes of a Stable Diffusion 1.x model, spelled as in the config.json files of a diffusers
+// folder.
 
 export type DownBlockType = 'DownBlock2D' | 'CrossAttnDownBlock2D';
 export type UpBlockType = 'UpBlock2D' | 'CrossAttnUpBlock2D';
@@ -23,14 +24,18 @@ export interface UNetConfig {
   readonly cross_attention_dim: number;
   /** Groups of every GroupNorm. */
   readonly norm_num_groups: number;
-  /** Of the residual blocks' and the last GroupNorm; the transformers' GroupNorm has 1e-6 always. */
+  /**
+   * Of the residual blocks' and the last GroupNorm; the transformers' GroupNorm has 1e-6 always.
+   */
   readonly norm_eps: number;
   /** true: the time embedding is [cos, sin]. */
   readonly flip_sin_to_cos: boolean;
   readonly freq_shift: number;
 }
 
-/** `vae/config.json` of an AutoencoderKL. The factor between pixels and latents is 2^(levels - 1). */
+/**
+ * `vae/config.json` of an AutoencoderKL. The factor between pixels and latents is 2^(levels - 1).
+ */
 export interface VaeConfig {
   readonly in_channels: number;
   readonly out_channels: number;
@@ -86,7 +91,12 @@ export const stableDiffusion15: StableDiffusionConfig = {
     sample_size: 64,
     block_out_channels: [320, 640, 1280, 1280],
     layers_per_block: 2,
-    down_block_types: ['CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D', 'DownBlock2D'],
+    down_block_types: [
+      'CrossAttnDownBlock2D',
+      'CrossAttnDownBlock2D',
+      'CrossAttnDownBlock2D',
+      'DownBlock2D',
+    ],
     up_block_types: ['UpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'CrossAttnUpBlock2D'],
     attention_head_dim: 8,
     cross_attention_dim: 768,

@@ -1,4 +1,5 @@
-// The UNet's transformer: a picture's places attend to each other and to the prompt (Rombach et al. 2022, §3.3).
+// The UNet's transformer: a picture's places attend to each other and to the prompt (Rombach et al.
+// 2022, §3.3).
 
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
@@ -20,22 +21,44 @@ export interface TransformerOptions {
 const GROUP_EPSILON = 1e-6;
 
 /** x [N, C, h, w] -> the same shape: x + proj_out(block(proj_in(norm(x)))). */
-export function transformer2d(g: Builder, path: string, x: Value, options: TransformerOptions): Value {
+export function transformer2d(
+  g: Builder,
+  path: string,
+  x: Value,
+  options: TransformerOptions,
+): Value {
   const [, channels, height, width] = x.shape;
   return g.scoped(path, () => {
     const normed = groupNorm(g, 'norm', x, { groups: options.groups, epsilon: GROUP_EPSILON });
-    const tokens = toTokens(g, conv2d(g, 'proj_in', normed, channels, { kernel: 1 })); // [N, h·w, C]
-    const mixed = fromTokens(g, transformerBlock(g, 'transformer_blocks.0', tokens, options), height, width);
+    // [N, h·w, C]
+    const tokens = toTokens(g, conv2d(g, 'proj_in', normed, channels, { kernel: 1 }));
+    const mixed = fromTokens(
+      g,
+      transformerBlock(g, 'transformer_blocks.0', tokens, options),
+      height,
+      width,
+    );
     return g.add(conv2d(g, 'proj_out', mixed, channels, { kernel: 1 }), x);
   });
 }
 
-/** Self-attention, attention to the prompt and feed-forward on tokens [N, S, C], each normalized before and added. */
-function transformerBlock(g: Builder, path: string, tokens: Value, { context, heads }: TransformerOptions): Value {
+/**
+ * Self-attention, attention to the prompt and feed-forward on tokens [N, S, C], each normalized
+ * before and added.
+ */
+function transformerBlock(
+  g: Builder,
+  path: string,
+  tokens: Value,
+  { context, heads }: TransformerOptions,
+): Value {
   return g.scoped(path, () => {
     const normed = layerNorm(g, 'norm1', tokens);
     const looked = g.add(attention(g, 'attn1', normed, normed, { heads }), tokens);
-    const told = g.add(attention(g, 'attn2', layerNorm(g, 'norm2', looked), context, { heads }), looked);
+    const told = g.add(
+      attention(g, 'attn2', layerNorm(g, 'norm2', looked), context, { heads }),
+      looked,
+    );
     return g.add(feedForward(g, 'ff', layerNorm(g, 'norm3', told)), told);
   });
 }

@@ -1,4 +1,5 @@
-// The levels of the UNet: residual blocks, with a transformer behind each where the level has attention.
+// The levels of the UNet: residual blocks, with a transformer behind each where the level has
+// attention.
 
 import { InternalError } from '../errors.ts';
 import type { Builder } from '../graph/builder.ts';
@@ -26,24 +27,41 @@ export interface Level {
 const SAME_PADS = [1, 1, 1, 1] as const;
 
 /** Returns every intermediate result, in order; the last is the level's output. */
-export function downBlock(g: Builder, path: string, x: Value, level: Level, around: Surroundings): Value[] {
+export function downBlock(
+  g: Builder,
+  path: string,
+  x: Value,
+  level: Level,
+  around: Surroundings,
+): Value[] {
   return g.scoped(path, () => {
     const results: Value[] = [];
     for (let i = 0; i < around.config.layers_per_block; i++) {
       results.push(layer(g, i, results.at(-1) ?? x, level, around));
     }
     const last = results.at(-1) ?? x;
-    return level.resamples ? [...results, downsample(g, 'downsamplers.0', last, SAME_PADS)] : results;
+    return level.resamples
+      ? [...results, downsample(g, 'downsamplers.0', last, SAME_PADS)]
+      : results;
   });
 }
 
 export function midBlock(g: Builder, path: string, x: Value, around: Surroundings): Value {
   const level: Level = { channels: x.shape[1], attention: true, resamples: false };
-  return g.scoped(path, () => residual(g, 1, layer(g, 0, x, level, around), level.channels, around));
+  return g.scoped(path, () =>
+    residual(g, 1, layer(g, 0, x, level, around), level.channels, around),
+  );
 }
 
 /** Takes one of `skips` from its end for each layer; enlarges to the size of the next one left. */
-export function upBlock(g: Builder, path: string, x: Value, skips: Value[], level: Level, around: Surroundings): Value {
+export function upBlock(
+  g: Builder,
+  path: string,
+  x: Value,
+  skips: Value[],
+  level: Level,
+  around: Surroundings,
+): Value {
   return g.scoped(path, () => {
     let y = x;
     for (let i = 0; i <= around.config.layers_per_block; i++) {
@@ -59,16 +77,29 @@ function layer(g: Builder, index: number, x: Value, level: Level, around: Surrou
   const y = residual(g, index, x, level.channels, around);
   if (!level.attention) return y;
   const { context, config } = around;
-  return transformer2d(g, `attentions.${index}`, y, { context, heads: config.attention_head_dim, groups: config.norm_num_groups });
+  return transformer2d(g, `attentions.${index}`, y, {
+    context,
+    heads: config.attention_head_dim,
+    groups: config.norm_num_groups,
+  });
 }
 
-function residual(g: Builder, index: number, x: Value, channels: number, { config, time }: Surroundings): Value {
+function residual(
+  g: Builder,
+  index: number,
+  x: Value,
+  channels: number,
+  { config, time }: Surroundings,
+): Value {
   const norm = { groups: config.norm_num_groups, epsilon: config.norm_eps };
   return resnet(g, `resnets.${index}`, x, { channels, norm, time });
 }
 
 function take(skips: Value[]): Value {
   const skip = skips.pop();
-  if (skip === undefined) throw new InternalError('the up path of the UNet has more layers than the down path left results');
+  if (skip === undefined)
+    throw new InternalError(
+      'the up path of the UNet has more layers than the down path left results',
+    );
   return skip;
 }

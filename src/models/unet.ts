@@ -1,4 +1,5 @@
-// The UNet of Stable Diffusion 1.x, which predicts the noise in a latent (Rombach et al. 2022); parameters named as diffusers' UNet2DConditionModel.
+// The UNet of Stable Diffusion 1.x, which predicts the noise in a latent (Rombach et al. 2022);
+// parameters named as diffusers' UNet2DConditionModel.
 
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
@@ -18,16 +19,32 @@ export interface UNetInputs {
 }
 
 /** The prediction (noise, or v where the schedule says so) [N, out_channels, h, w]. */
-export function unet(g: Builder, config: UNetConfig, inputs: UNetInputs, { prefix = 'unet' } = {}): Value {
+export function unet(
+  g: Builder,
+  config: UNetConfig,
+  inputs: UNetInputs,
+  { prefix = 'unet' } = {},
+): Value {
   return g.scoped(prefix, () => {
-    const around: Surroundings = { config, time: timeStates(g, config, inputs.timesteps), context: inputs.context };
-    const skips = downPath(g, conv2d(g, 'conv_in', inputs.latents, config.block_out_channels[0]), around);
+    const around: Surroundings = {
+      config,
+      time: timeStates(g, config, inputs.timesteps),
+      context: inputs.context,
+    };
+    const skips = downPath(
+      g,
+      conv2d(g, 'conv_in', inputs.latents, config.block_out_channels[0]),
+      around,
+    );
     const middle = midBlock(g, 'mid_block', skips[skips.length - 1], around);
     return head(g, config, upPath(g, middle, skips, around));
   });
 }
 
-/** [N] -> SiLU of the time embedding, [N, 4 · first level's channels]; every residual block begins with that SiLU. */
+/**
+ * [N] -> SiLU of the time embedding, [N, 4 · first level's channels]; every residual block begins
+ * with that SiLU.
+ */
 function timeStates(g: Builder, config: UNetConfig, timesteps: Value): Value {
   const width = config.block_out_channels[0];
   const sinusoids = g.scoped('time_proj', () => sinusoid(g, timesteps, width, config));
@@ -40,7 +57,11 @@ function downPath(g: Builder, x: Value, around: Surroundings): Value[] {
   const { block_out_channels: channels, down_block_types: types } = around.config;
   const results = [x];
   channels.forEach((width, i) => {
-    const level = { channels: width, attention: types[i] === 'CrossAttnDownBlock2D', resamples: i < channels.length - 1 };
+    const level = {
+      channels: width,
+      attention: types[i] === 'CrossAttnDownBlock2D',
+      resamples: i < channels.length - 1,
+    };
     results.push(...downBlock(g, `down_blocks.${i}`, results[results.length - 1], level, around));
   });
   return results;
@@ -50,12 +71,21 @@ function upPath(g: Builder, x: Value, skips: readonly Value[], around: Surroundi
   const { block_out_channels: channels, up_block_types: types } = around.config;
   const left = [...skips];
   return channels.toReversed().reduce((y, width, i) => {
-    const level = { channels: width, attention: types[i] === 'CrossAttnUpBlock2D', resamples: i < channels.length - 1 };
+    const level = {
+      channels: width,
+      attention: types[i] === 'CrossAttnUpBlock2D',
+      resamples: i < channels.length - 1,
+    };
     return upBlock(g, `up_blocks.${i}`, y, left, level, around);
   }, x);
 }
 
 function head(g: Builder, config: UNetConfig, x: Value): Value {
   const norm = { groups: config.norm_num_groups, epsilon: config.norm_eps };
-  return conv2d(g, 'conv_out', g.swish(groupNorm(g, 'conv_norm_out', x, norm)), config.out_channels);
+  return conv2d(
+    g,
+    'conv_out',
+    g.swish(groupNorm(g, 'conv_norm_out', x, norm)),
+    config.out_channels,
+  );
 }

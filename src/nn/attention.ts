@@ -1,4 +1,5 @@
-// Attention between two sequences (Vaswani et al. 2017), with the parameter names of diffusers' Attention.
+// Attention between two sequences (Vaswani et al. 2017), with the parameter names of diffusers'
+// Attention.
 
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
@@ -11,10 +12,16 @@ export interface AttentionOptions {
 }
 
 /**
- * Tokens x [N, S, C] look at the tokens of context [N, T, D] -> [N, S, C]; self-attention where context is x.
- * Parameters `<path>.{to_q,to_k,to_v,to_out.0}`.
+ * Tokens x [N, S, C] look at the tokens of context [N, T, D] -> [N, S, C]; self-attention where
+ * context is x. Parameters `<path>.{to_q,to_k,to_v,to_out.0}`.
  */
-export function attention(g: Builder, path: string, x: Value, context: Value, options: AttentionOptions): Value {
+export function attention(
+  g: Builder,
+  path: string,
+  x: Value,
+  context: Value,
+  options: AttentionOptions,
+): Value {
   const { heads, bias = false } = options;
   const width = x.shape[2];
   return g.scoped(path, () => {
@@ -25,8 +32,22 @@ export function attention(g: Builder, path: string, x: Value, context: Value, op
   });
 }
 
-/** softmax(q kᵀ / sqrt(head width)) v, head by head: q [N, S, C], k and v [N, T, C] -> [N, S, C]. */
-export function headsAttention(g: Builder, q: Value, k: Value, v: Value, heads: number, { causal = false } = {}): Value {
+/**
+ * softmax(q kᵀ / sqrt(head width)) v, head by head: q [N, S, C], k and v [N, T, C] -> [N, S, C].
+ */
+export function headsAttention(
+  g: Builder,
+  q: Value,
+  k: Value,
+  v: Value,
+  heads: number,
+  { causal = false } = {},
+): Value {
   const scale = 1 / Math.sqrt(q.shape[2] / heads);
-  return g.attention(q, k, v, { q_num_heads: heads, kv_num_heads: heads, scale, is_causal: causal });
+  return g.attention(q, k, v, {
+    q_num_heads: heads,
+    kv_num_heads: heads,
+    scale,
+    is_causal: causal,
+  });
 }

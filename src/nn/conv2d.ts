@@ -12,13 +12,25 @@ export interface ConvOptions {
   readonly pads?: ConvAttributes['pads'];
 }
 
-/** x [N, in, h, w] -> [N, outChannels, h', w']. Parameters `<path>.weight` [out, in, k, k] and `<path>.bias` [out]. */
-export function conv2d(g: Builder, path: string, x: Value, outChannels: number, options: ConvOptions = {}): Value {
+/**
+ * x [N, in, h, w] -> [N, outChannels, h', w']. Parameters `<path>.weight` [out, in, k, k] and
+ * `<path>.bias` [out].
+ */
+export function conv2d(
+  g: Builder,
+  path: string,
+  x: Value,
+  outChannels: number,
+  options: ConvOptions = {},
+): Value {
   const { kernel = 3, stride = 1 } = options;
   const margin = (kernel - 1) / 2;
   const pads = options.pads ?? ([margin, margin, margin, margin] as const);
   return g.scoped(path, () => {
     const weight = g.parameter('weight', [outChannels, x.shape[1], kernel, kernel]);
-    return g.conv(x, weight, g.parameter('bias', [outChannels]), { strides: [stride, stride], pads });
+    return g.conv(x, weight, g.parameter('bias', [outChannels]), {
+      strides: [stride, stride],
+      pads,
+    });
   });
 }

@@ -1,10 +1,14 @@
-// The transformer's feed-forward layer with a GEGLU gate (Shazeer 2020), named as diffusers' FeedForward.
+// The transformer's feed-forward layer with a GEGLU gate (Shazeer 2020), named as diffusers'
+// FeedForward.
 
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { linear } from './linear.ts';
 
-/** x [N, S, C] -> [N, S, C] through a hidden width of 4C. Parameters `<path>.net.0.proj` [8C, C] and `<path>.net.2` [C, 4C]. */
+/**
+ * x [N, S, C] -> [N, S, C] through a hidden width of 4C. Parameters `<path>.net.0.proj` [8C, C] and
+ * `<path>.net.2` [C, 4C].
+ */
 export function feedForward(g: Builder, path: string, x: Value): Value {
   const width = x.shape[2];
   return g.scoped(path, () => linear(g, 'net.2', geglu(g, 'net.0.proj', x, 4 * width), width));

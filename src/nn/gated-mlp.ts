@@ -20,18 +20,28 @@ export interface GatedMlpOptions {
   readonly fused: boolean;
 }
 
-/** down(act(gate(x)) · up(x)): x [B, S, C] -> [B, S, C]. Parameters `<path>.{gate_proj,up_proj,down_proj}`. */
+/**
+ * down(act(gate(x)) · up(x)): x [B, S, C] -> [B, S, C]. Parameters
+ * `<path>.{gate_proj,up_proj,down_proj}`.
+ */
 export function gatedMlp(g: Builder, path: string, x: Value, options: GatedMlpOptions): Value {
   const { activation, bias } = options;
   return g.scoped(path, () => {
     const [gate, up] = gateAndUp(g, x, options);
-    return linear(g, 'down_proj', g.mul(activations[activation](g, gate), up), x.shape[2], { bias });
+    return linear(g, 'down_proj', g.mul(activations[activation](g, gate), up), x.shape[2], {
+      bias,
+    });
   });
 }
 
 /** Both [B, S, width]. */
-function gateAndUp(g: Builder, x: Value, { width, bias, fused }: GatedMlpOptions): readonly [Value, Value] {
-  if (!fused) return [linear(g, 'gate_proj', x, width, { bias }), linear(g, 'up_proj', x, width, { bias })];
+function gateAndUp(
+  g: Builder,
+  x: Value,
+  { width, bias, fused }: GatedMlpOptions,
+): readonly [Value, Value] {
+  if (!fused)
+    return [linear(g, 'gate_proj', x, width, { bias }), linear(g, 'up_proj', x, width, { bias })];
   const both = linear(g, 'gate_up_proj', x, 2 * width, { bias });
   return [g.slice(both, 2, 0, width), g.slice(both, 2, width, 2 * width)];
 }

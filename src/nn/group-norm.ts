@@ -9,9 +9,20 @@ export interface GroupNormOptions {
 }
 
 /** x [N, C, ...] -> the same shape. Parameters `<path>.weight` and `<path>.bias` [C]. */
-export function groupNorm(g: Builder, path: string, x: Value, { groups, epsilon }: GroupNormOptions): Value {
+export function groupNorm(
+  g: Builder,
+  path: string,
+  x: Value,
+  { groups, epsilon }: GroupNormOptions,
+): Value {
   return g.scoped(path, () => {
     const channels = [x.shape[1]];
-    return g.groupNorm(x, g.parameter('weight', channels), g.parameter('bias', channels), groups, epsilon);
+    return g.groupNorm(
+      x,
+      g.parameter('weight', channels),
+      g.parameter('bias', channels),
+      groups,
+      epsilon,
+    );
   });
 }

@@ -9,8 +9,16 @@ export interface RmsNormOptions {
   readonly offset: 0 | 1;
 }
 
-/** x [..., C] -> the same shape: x / √(mean(x²) + ε) · (weight + offset). Parameter `<path>.weight` [C]. */
-export function rmsNorm(g: Builder, path: string, x: Value, { epsilon, offset }: RmsNormOptions): Value {
+/**
+ * x [..., C] -> the same shape: x / √(mean(x²) + ε) · (weight + offset). Parameter `<path>.weight`
+ * [C].
+ */
+export function rmsNorm(
+  g: Builder,
+  path: string,
+  x: Value,
+  { epsilon, offset }: RmsNormOptions,
+): Value {
   return g.scoped(path, () => {
     const weight = g.parameter('weight', x.shape.slice(-1));
     return g.rmsNorm(x, offset === 0 ? weight : g.add(weight, offset), epsilon);

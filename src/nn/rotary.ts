@@ -1,4 +1,5 @@
-// Rotary position embedding (RoFormer, arXiv 2104.09864) and the ways to stretch it to longer texts: the tables of cosines and sines.
+// Rotary position embedding (RoFormer, arXiv 2104.09864) and the ways to stretch it to longer
+// texts: the tables of cosines and sines.
 
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
@@ -8,7 +9,11 @@ import { float32 } from '../tensor/tensor.ts';
 export type RopeScaling =
   | { readonly rope_type: 'default' }
   | { readonly rope_type: 'linear'; readonly factor: number }
-  | { readonly rope_type: 'dynamic'; readonly factor: number; readonly max_position_embeddings: number }
+  | {
+      readonly rope_type: 'dynamic';
+      readonly factor: number;
+      readonly max_position_embeddings: number;
+    }
   | Llama3Scaling
   | YarnScaling
   | LongRopeScaling;
@@ -70,20 +75,32 @@ export function rotation(g: Builder, rope: Rope, length: number, positions?: Val
   return { cos: table(cos, 'rotary_cos'), sin: table(sin, 'rotary_sin') };
 }
 
-/** x [B, S, heads · d] -> the same shape: channels i and i + dims / 2 of each head turn by position · frequency_i. */
+/**
+ * x [B, S, heads · d] -> the same shape: channels i and i + dims / 2 of each head turn by position
+ * · frequency_i.
+ */
 export function rotate(g: Builder, x: Value, heads: number, { cos, sin }: Rotation): Value {
   return g.add1('RotaryEmbedding', [x, cos, sin], { num_heads: heads, interleaved: false });
 }
 
-/** cos and sin of position · frequency, [length, dims / 2], each step rounded to float32 as the models were trained. */
+/**
+ * cos and sin of position · frequency, [length, dims / 2], each step rounded to float32 as the
+ * models were trained.
+ */
 export function rotaryTables(rope: Rope, length: number): { cos: Float32Array; sin: Float32Array } {
   return rotaryRows(rope, length, 0, length);
 }
 
 /** The same for positions first … first + count − 1 of a text of `length` tokens. */
-export function rotaryRows(rope: Rope, length: number, first: number, count: number): { cos: Float32Array; sin: Float32Array } {
+export function rotaryRows(
+  rope: Rope,
+  length: number,
+  first: number,
+  count: number,
+): { cos: Float32Array; sin: Float32Array } {
   const frequencies = rotaryFrequencies(rope, length);
-  const factor = 'attention_factor' in rope.scaling ? Math.fround(rope.scaling.attention_factor) : 1;
+  const factor =
+    'attention_factor' in rope.scaling ? Math.fround(rope.scaling.attention_factor) : 1;
   const half = frequencies.length;
   const [cos, sin] = [new Float32Array(count * half), new Float32Array(count * half)];
   for (let i = 0; i < cos.length; i++) {
@@ -108,7 +125,10 @@ export function rotaryFrequencies({ theta, dims, scaling }: Rope, length: number
     case 'yarn':
       return yarn(frequencies(theta, dims), theta, dims, scaling);
     case 'longrope': {
-      const factors = length > scaling.original_max_position_embeddings ? scaling.long_factor : scaling.short_factor;
+      const factors =
+        length > scaling.original_max_position_embeddings
+          ? scaling.long_factor
+          : scaling.short_factor;
       return frequencies(theta, dims).map((f, i) => f / factors[i]);
     }
   }
@@ -116,16 +136,32 @@ export function rotaryFrequencies({ theta, dims, scaling }: Rope, length: number
 
 /** theta^(−2i / dims) */
 function frequencies(theta: number, dims: number): Float32Array {
-  return Float32Array.from({ length: dims / 2 }, (_, i) => 1 / Math.fround(theta ** Math.fround((2 * i) / dims)));
+  return Float32Array.from(
+    { length: dims / 2 },
+    (_, i) => 1 / Math.fround(theta ** Math.fround((2 * i) / dims)),
+  );
 }
 
 /** theta · (factor · L / max − (factor − 1))^(dims / (dims − 2)) for L > max. */
-function dynamicTheta(theta: number, dims: number, { factor, max_position_embeddings: max }: { factor: number; max_position_embeddings: number }, length: number): number {
+function dynamicTheta(
+  theta: number,
+  dims: number,
+  { factor, max_position_embeddings: max }: { factor: number; max_position_embeddings: number },
+  length: number,
+): number {
   return theta * ((factor * Math.max(length, max)) / max - (factor - 1)) ** (dims / (dims - 2));
 }
 
 /** Slow turns are slowed by the factor, fast ones kept, those between interpolated. */
-function llama3(frequency: number, { factor, low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: original }: Llama3Scaling): number {
+function llama3(
+  frequency: number,
+  {
+    factor,
+    low_freq_factor: low,
+    high_freq_factor: high,
+    original_max_position_embeddings: original,
+  }: Llama3Scaling,
+): number {
   const turns = (original * frequency) / (2 * Math.PI); // within the original length
   if (turns < low) return frequency / factor;
   if (turns > high) return frequency;
@@ -136,7 +172,9 @@ function llama3(frequency: number, { factor, low_freq_factor: low, high_freq_fac
 /** A ramp over the channels from kept to slowed by the factor. */
 function yarn(kept: Float32Array, theta: number, dims: number, scaling: YarnScaling): Float32Array {
   const { factor, truncate } = scaling;
-  const channel = (turns: number) => (dims * Math.log(scaling.original_max_position_embeddings / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+  const channel = (turns: number) =>
+    (dims * Math.log(scaling.original_max_position_embeddings / (turns * 2 * Math.PI))) /
+    (2 * Math.log(theta));
   const [first, last] = [channel(scaling.beta_fast), channel(scaling.beta_slow)];
   const low = Math.max(truncate ? Math.floor(first) : first, 0);
   const high = Math.min(truncate ? Math.ceil(last) : last, dims - 1);

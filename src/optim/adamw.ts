@@ -1,4 +1,5 @@
-// AdamW: Adam with decay of the weights apart from the gradient (Loshchilov & Hutter, arXiv 1711.05101, algorithm 2).
+// AdamW: Adam with decay of the weights apart from the gradient (Loshchilov & Hutter, arXiv
+// 1711.05101, algorithm 2).
 
 export interface AdamWOptions {
   readonly betas: readonly [number, number];
@@ -16,8 +17,14 @@ export function adamWState(size: number): AdamWState {
   return { m: new Float32Array(size), v: new Float32Array(size) };
 }
 
-/** Bias corrections 1 − βᵗ, by repeated multiplication so that they are the same bits on every machine. */
-export function biasCorrections([beta1, beta2]: readonly [number, number], step: number): [number, number] {
+/**
+ * Bias corrections 1 − βᵗ, by repeated multiplication so that they are the same bits on every
+ * machine.
+ */
+export function biasCorrections(
+  [beta1, beta2]: readonly [number, number],
+  step: number,
+): [number, number] {
   let [power1, power2] = [1, 1];
   for (let i = 0; i < step; i++) {
     power1 *= beta1;
@@ -38,12 +45,17 @@ export function adamWUpdate(
   gradient: Float32Array,
   { m, v }: AdamWState,
   { betas, eps, weight_decay }: AdamWOptions,
-  { learningRate, corrections, scale }: { learningRate: number; corrections: readonly [number, number]; scale: number },
+  {
+    learningRate,
+    corrections,
+    scale,
+  }: { learningRate: number; corrections: readonly [number, number]; scale: number },
 ): void {
   const [beta1, beta2] = betas;
   const keep = 1 - learningRate * weight_decay;
   const [fresh1, fresh2] = [(1 - beta1) * scale, (1 - beta2) * scale * scale];
-  // with r = √(1 − β₂ᵗ) taken out of the fraction, a weight costs one division: η r / (1 − β₁ᵗ) · m / (√v + ε r)
+  // with r = √(1 − β₂ᵗ) taken out of the fraction, a weight costs one division: η r / (1 − β₁ᵗ) · m
+  // / (√v + ε r)
   const root = Math.sqrt(corrections[1]);
   const [stepSize, smallest] = [(learningRate * root) / corrections[0], eps * root];
   for (let i = 0; i < weight.length; i++) {

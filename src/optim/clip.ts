@@ -25,7 +25,10 @@ function sumOfSquares(x: Float32Array): number {
   return s0 + s1 + (s2 + s3);
 }
 
-/** The factor that brings `norm` down to `maxNorm`; 1 where it is below, or where maxNorm is 0. As PyTorch's clip_grad_norm_. */
+/**
+ * The factor that brings `norm` down to `maxNorm`; 1 where it is below, or where maxNorm is 0. As
+ * PyTorch's clip_grad_norm_.
+ */
 export function clipFactor(norm: number, maxNorm: number): number {
   return maxNorm > 0 ? Math.min(1, maxNorm / (norm + 1e-6)) : 1;
 }

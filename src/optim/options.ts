@@ -8,30 +8,54 @@ const highestRate = 10;
 export const optimOptions = {
   learning_rate: number(0, highestRate)
     .default(1e-4)
-    .describe('Learning rate of everything trained, unless unet_lr or text_encoder_lr says otherwise.'),
-  unet_lr: number(0, highestRate).optional().describe('Learning rate of the UNet. When absent: learning_rate.').meta(forImages),
+    .describe(
+      'Learning rate of everything trained, unless unet_lr or text_encoder_lr says otherwise.',
+    ),
+  unet_lr: number(0, highestRate)
+    .optional()
+    .describe('Learning rate of the UNet. When absent: learning_rate.')
+    .meta(forImages),
   text_encoder_lr: number(0, highestRate)
     .optional()
     .describe('Learning rate of the text encoder. When absent: learning_rate.')
     .meta(forImages),
-  optimizer: z.enum(['adamw']).default('adamw').describe('Optimiser. AdamW, with decay decoupled from the gradient.'),
+  optimizer: z
+    .enum(['adamw'])
+    .default('adamw')
+    .describe('Optimiser. AdamW, with decay decoupled from the gradient.'),
   betas: z
     .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
     .default([0.9, 0.999])
     .describe('AdamW: decay rates of the two moments.'),
-  weight_decay: number(0, 1).default(0.01).describe('AdamW: decay of the weights, times the learning rate, each step.'),
+  weight_decay: number(0, 1)
+    .default(0.01)
+    .describe('AdamW: decay of the weights, times the learning rate, each step.'),
   eps: z.number().positive().max(1).default(1e-8).describe('AdamW: added to the denominator.'),
   max_grad_norm: number(0)
     .default(1)
-    .describe('Gradients are scaled down to this norm when theirs is larger. 0 turns clipping off.'),
+    .describe(
+      'Gradients are scaled down to this norm when theirs is larger. 0 turns clipping off.',
+    ),
   lr_scheduler: z
-    .enum(['constant', 'constant_with_warmup', 'linear', 'cosine', 'cosine_with_restarts', 'polynomial'])
+    .enum([
+      'constant',
+      'constant_with_warmup',
+      'linear',
+      'cosine',
+      'cosine_with_restarts',
+      'polynomial',
+    ])
     .default('constant')
     .describe('Course of the learning rate over the run.'),
   lr_warmup_steps: number(0)
-    .refine((steps) => steps < 1 || Number.isInteger(steps), 'expected a whole number of steps, or a share of the run below 1')
+    .refine(
+      (steps) => steps < 1 || Number.isInteger(steps),
+      'expected a whole number of steps, or a share of the run below 1',
+    )
     .default(0)
-    .describe('Steps over which the learning rate rises from 0; below 1: a share of all steps. Not used by constant.'),
+    .describe(
+      'Steps over which the learning rate rises from 0; below 1: a share of all steps. Not used by constant.',
+    ),
   lr_num_cycles: integer(1).default(1).describe('cosine_with_restarts: number of cosines.'),
   lr_power: number(0, 100).default(1).describe('polynomial: the exponent.'),
 };

@@ -25,14 +25,33 @@ export class Emitter {
   }
 
   /** Adds an ONNX node that computes `outputs`. */
-  node(type: string, inputs: readonly (string | undefined)[], outputs: readonly Value[], attributes: Attributes = {}, domain: Domain = ''): void {
+  node(
+    type: string,
+    inputs: readonly (string | undefined)[],
+    outputs: readonly Value[],
+    attributes: Attributes = {},
+    domain: Domain = '',
+  ): void {
     const names = outputs.map(({ name }) => name);
     for (const { name, dtype, shape } of outputs) this.types.set(name, { dtype, shape });
-    this.nodes.push({ name: names[0], type, domain, inputs: trimmed(inputs), outputs: names, attributes });
+    this.nodes.push({
+      name: names[0],
+      type,
+      domain,
+      inputs: trimmed(inputs),
+      outputs: names,
+      attributes,
+    });
   }
 
   /** Adds an ONNX node with one output that only this emission reads; returns its name. */
-  temporary(type: string, inputs: readonly (string | undefined)[], of: ValueType, attributes: Attributes = {}, domain: Domain = ''): string {
+  temporary(
+    type: string,
+    inputs: readonly (string | undefined)[],
+    of: ValueType,
+    attributes: Attributes = {},
+    domain: Domain = '',
+  ): string {
     const name = `${this.#stem}~${this.#count++}`;
     this.node(type, inputs, [{ name, ...of }], attributes, domain);
     return name;
@@ -54,7 +73,9 @@ export class Emitter {
 
   /** `x` in another shape; `x` itself where it has that shape. */
   reshaped(x: string, from: Shape, to: Shape, dtype: DType = 'float32'): string {
-    return sameShape(from, to) ? x : this.temporary('Reshape', [x, this.ints(to)], { dtype, shape: to });
+    return sameShape(from, to)
+      ? x
+      : this.temporary('Reshape', [x, this.ints(to)], { dtype, shape: to });
   }
 }
 
@@ -64,7 +85,8 @@ export function nameOf(node: Node, index: number): string {
 
 export function inputOf(node: Node, index: number): Value {
   const value = node.inputs[index];
-  if (value === undefined) throw new InternalError(`${node.op} ${node.outputs[0].name} lacks input ${index}`);
+  if (value === undefined)
+    throw new InternalError(`${node.op} ${node.outputs[0].name} lacks input ${index}`);
   return value;
 }
 

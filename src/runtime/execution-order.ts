@@ -27,7 +27,11 @@ export function executedNodes(profilePath: string): ExecutedNode[] {
   const events = JSON.parse(readFileSync(profilePath, 'utf8')) as ProfileEvent[];
   return events
     .filter(({ cat, name }) => cat === 'Node' && name.endsWith(SUFFIX))
-    .map(({ name, dur, args }) => ({ name: name.slice(0, -SUFFIX.length), type: args.op_name ?? '', microseconds: dur }));
+    .map(({ name, dur, args }) => ({
+      name: name.slice(0, -SUFFIX.length),
+      type: args.op_name ?? '',
+      microseconds: dur,
+    }));
 }
 
 export interface OperatorTime {
@@ -43,17 +47,23 @@ export function timeByOperator(executed: readonly ExecutedNode[]): OperatorTime[
     const row = table.get(type) ?? { count: 0, milliseconds: 0 };
     table.set(type, { count: row.count + 1, milliseconds: row.milliseconds + microseconds / 1000 });
   }
-  return [...table].map(([type, row]) => ({ type, ...row })).sort((a, b) => b.milliseconds - a.milliseconds);
+  return [...table]
+    .map(([type, row]) => ({ type, ...row }))
+    .sort((a, b) => b.milliseconds - a.milliseconds);
 }
 
 /** Outputs of these are their input's memory under another shape. */
 const ALIASES: ReadonlySet<string> = new Set(['Reshape', 'Identity']);
 
 /**
- * Bytes of computed tensors alive while each node of `order` runs: from the node that makes a tensor
- * to the last that reads it, or to the end for outputs. Inputs and frozen weights are not counted.
+ * Bytes of computed tensors alive while each node of `order` runs: from the node that makes a
+ * tensor to the last that reads it, or to the end for outputs. Inputs and frozen weights are not
+ * counted.
  */
-export function liveBytes(order: readonly OnnxNode[], lowered: Pick<Lowered, 'types' | 'outputs'>): number[] {
+export function liveBytes(
+  order: readonly OnnxNode[],
+  lowered: Pick<Lowered, 'types' | 'outputs'>,
+): number[] {
   const owner = storageOwners(order);
   const lastUse = lastUses(order, owner, lowered);
   const size = (name: string) => {
@@ -81,7 +91,11 @@ function storageOwners(order: readonly OnnxNode[]): Map<string, string> {
 }
 
 /** The tensors that nobody needs after each node. */
-function lastUses(order: readonly OnnxNode[], owner: ReadonlyMap<string, string>, { outputs }: Pick<Lowered, 'outputs'>): string[][] {
+function lastUses(
+  order: readonly OnnxNode[],
+  owner: ReadonlyMap<string, string>,
+  { outputs }: Pick<Lowered, 'outputs'>,
+): string[][] {
   const last = new Map<string, number>();
   order.forEach((node, at) => {
     for (const name of [...node.inputs, ...node.outputs]) {

@@ -12,7 +12,18 @@ test('rows of an embedding in half precision are picked before they are cast', a
     const table = g.parameter('table', [5, 3]);
     g.output('y', g.gather(table, g.input('ids', 'int32', [2, 2])));
     const graph = g.finish();
-    const weights = new Map([['table', fromFloat32(float32([5, 3], Array.from({ length: 15 }, (_, i) => i - 7)), dtype)]]);
+    const weights = new Map([
+      [
+        'table',
+        fromFloat32(
+          float32(
+            [5, 3],
+            Array.from({ length: 15 }, (_, i) => i - 7),
+          ),
+          dtype,
+        ),
+      ],
+    ]);
     const nodes = lower(graph, weights).nodes.map(({ type, inputs }) => [type, inputs[0]]);
     assert.deepEqual(nodes[0], ['Gather', `table~${dtype}`]);
     const program = await compile(graph, { weights, threads: 1 });

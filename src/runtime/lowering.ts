@@ -38,11 +38,20 @@ export function lower(graph: Graph, weights: Weights): Lowered {
   const e = new Emitter();
   const bound = bindWeights(lowered, new Map([...weights, ...views]));
   const inputs = [...graph.inputs, ...graph.parameters.filter((value) => !weights.has(value.name))];
-  for (const { name, dtype, shape } of [...inputs, ...lowered.constants.keys()]) e.types.set(name, { dtype, shape });
+  for (const { name, dtype, shape } of [...inputs, ...lowered.constants.keys()])
+    e.types.set(name, { dtype, shape });
   for (const node of lowered.nodes) emitBound(e, node, bound.stored);
   const outputs = nameOutputs(e, lowered, inputs);
   for (const [value, tensor] of lowered.constants) e.constants.set(value.name, tensor);
-  return { name: graph.name, inputs, ...outputs, weights: bound.initializers, constants: e.constants, nodes: e.nodes, types: e.types };
+  return {
+    name: graph.name,
+    inputs,
+    ...outputs,
+    weights: bound.initializers,
+    constants: e.constants,
+    nodes: e.nodes,
+    types: e.types,
+  };
 }
 
 /**
@@ -69,7 +78,10 @@ function bindWeights(graph: Graph, weights: Weights): Bound {
   for (const value of graph.parameters) {
     const tensor = weights.get(value.name);
     if (tensor === undefined) continue;
-    if (!sameShape(tensor.shape, value.shape)) throw new InternalError(`${graph.name}: weight ${value.name} is [${tensor.shape}], not [${value.shape}]`);
+    if (!sameShape(tensor.shape, value.shape))
+      throw new InternalError(
+        `${graph.name}: weight ${value.name} is [${tensor.shape}], not [${value.shape}]`,
+      );
     const name = tensor.dtype === value.dtype ? value.name : `${value.name}~${tensor.dtype}`;
     if (name !== value.name) stored.set(value, { name, dtype: tensor.dtype, shape: tensor.shape });
     initializers.push({ name, tensor });
@@ -77,13 +89,17 @@ function bindWeights(graph: Graph, weights: Weights): Bound {
   return { initializers, stored };
 }
 
-/** Operators that only pick from their first input: from one in half precision they pick before the cast, which for an embedding is a few rows of many. */
+/**
+ * Operators that only pick from their first input: from one in half precision they pick before the
+ * cast, which for an embedding is a few rows of many.
+ */
 const picks: ReadonlySet<OpName> = new Set<OpName>(['Gather']);
 
 function emitBound(e: Emitter, node: Node, stored: Bound['stored']): void {
   const [source, ...others] = node.inputs;
   const held = source && stored.get(source);
-  if (held === undefined || !picks.has(node.op)) return emitNode(e, castStoredInputs(e, node, stored));
+  if (held === undefined || !picks.has(node.op))
+    return emitNode(e, castStoredInputs(e, node, stored));
   const [output] = node.outputs;
   const picked = { ...output, name: `${output.name}<0`, dtype: held.dtype };
   emitNode(e, { ...node, inputs: [held, ...others], outputs: [picked] });
@@ -95,7 +111,12 @@ function castStoredInputs(e: Emitter, node: Node, stored: Bound['stored']): Node
   e.begin(node);
   const inputs = node.inputs.map((value, i) => {
     const held = value && stored.get(value);
-    return held ? castFor(e, `${node.outputs[0].name}<${i}`, held.name, { dtype: value.dtype, shape: value.shape }) : value;
+    return held
+      ? castFor(e, `${node.outputs[0].name}<${i}`, held.name, {
+          dtype: value.dtype,
+          shape: value.shape,
+        })
+      : value;
   });
   return { ...node, inputs };
 }
@@ -107,13 +128,18 @@ function castFor(e: Emitter, name: string, from: string, type: ValueType): Value
 }
 
 /** Outputs that no node computes are copied, since ONNX wants them computed. */
-function nameOutputs(e: Emitter, graph: Graph, inputs: readonly Value[]): Pick<Lowered, 'outputs' | 'outputNames'> {
+function nameOutputs(
+  e: Emitter,
+  graph: Graph,
+  inputs: readonly Value[],
+): Pick<Lowered, 'outputs' | 'outputNames'> {
   const given = new Set<Value>([...inputs, ...graph.parameters, ...graph.constants.keys()]);
   const outputs = new Map<string, Value>();
   const outputNames = new Map<string, string>();
   for (const [name, value] of graph.outputs) {
     const computed = given.has(value) ? { ...value, name: `${value.name}~copy` } : value;
-    if (given.has(value) && !outputs.has(computed.name)) e.node('Identity', [value.name], [computed]);
+    if (given.has(value) && !outputs.has(computed.name))
+      e.node('Identity', [value.name], [computed]);
     outputs.set(computed.name, computed);
     outputNames.set(name, computed.name);
   }

@@ -13,7 +13,9 @@ export interface ProcessMemory {
 
 export function processMemory(): ProcessMemory {
   const pss = proportionalSetSize();
-  return pss === undefined ? { bytes: process.memoryUsage.rss(), measure: 'rss' } : { bytes: pss, measure: 'pss' };
+  return pss === undefined
+    ? { bytes: process.memoryUsage.rss(), measure: 'rss' }
+    : { bytes: pss, measure: 'pss' };
 }
 
 function proportionalSetSize(): number | undefined {

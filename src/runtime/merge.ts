@@ -10,7 +10,10 @@ import type { OnnxGraph, OnnxInitializer, OnnxNode, OnnxValue } from './onnx-mod
 
 export interface Merged {
   readonly onnx: OnnxGraph;
-  /** What each of the graphs feeds besides its caller's inputs: its own values of the constants that differ. */
+  /**
+   * What each of the graphs feeds besides its caller's inputs: its own values of the constants that
+   * differ.
+   */
   readonly fed: readonly Readonly<Record<string, Tensor>>[];
 }
 
@@ -24,7 +27,9 @@ export function merge(all: readonly Lowered[]): Merged {
     inputs: [...mergeValues(all, 'inputs'), ...constants.inputs],
     outputs: mergeValues(all, 'outputs'),
     initializers: [...all[0].weights, ...constants.initializers],
-    nodes: fileOrder(fewerReshapes(nodes, shapesIn(all), new Set(all[0].outputs.map(({ name }) => name)))),
+    nodes: fileOrder(
+      fewerReshapes(nodes, shapesIn(all), new Set(all[0].outputs.map(({ name }) => name))),
+    ),
   };
   return { onnx, fed: constants.fed };
 }
@@ -35,18 +40,38 @@ const shapesIn = (all: readonly Lowered[]) => (name: string) => {
   return shapes.includes(undefined) ? undefined : shapes.join(' | ');
 };
 
-function mergeNode(all: readonly Lowered[], node: OnnxNode, at: number, constants: Constants): OnnxNode {
+function mergeNode(
+  all: readonly Lowered[],
+  node: OnnxNode,
+  at: number,
+  constants: Constants,
+): OnnxNode {
   const peers = all.map(({ nodes }) => nodes[at]);
   const form = signature(node);
   if (peers.some((peer) => peer === undefined || signature(peer) !== form)) throw differs(all, at);
-  return { ...node, inputs: node.inputs.map((_, k) => constants.merge(peers.map(({ inputs }) => inputs[k]), at)) };
+  return {
+    ...node,
+    inputs: node.inputs.map((_, k) =>
+      constants.merge(
+        peers.map(({ inputs }) => inputs[k]),
+        at,
+      ),
+    ),
+  };
 }
 
-const signature = ({ type, domain, inputs, outputs, attributes }: OnnxNode) => JSON.stringify([type, domain, inputs.length, outputs, attributes]);
+const signature = ({ type, domain, inputs, outputs, attributes }: OnnxNode) =>
+  JSON.stringify([type, domain, inputs.length, outputs, attributes]);
 
 function differs(all: readonly Lowered[], at: number): InternalError {
-  const found = all.map(({ nodes }) => (at < nodes.length ? `${nodes[at].type} ${nodes[at].name} ${JSON.stringify(nodes[at].attributes)}` : 'nothing'));
-  return new InternalError(`${all[0].name}: the shapes need different graphs, at node ${at}: ${[...new Set(found)].join(' / ')}`);
+  const found = all.map(({ nodes }) =>
+    at < nodes.length
+      ? `${nodes[at].type} ${nodes[at].name} ${JSON.stringify(nodes[at].attributes)}`
+      : 'nothing',
+  );
+  return new InternalError(
+    `${all[0].name}: the shapes need different graphs, at node ${at}: ${[...new Set(found)].join(' / ')}`,
+  );
 }
 
 function checkLength(all: readonly Lowered[]): void {
@@ -87,7 +112,14 @@ class Constants {
       this.initializers.push({ name, tensor: first });
       return;
     }
-    this.inputs.push({ name, dtype: first.dtype, shape: mergeShapes(tensors.map(({ shape }) => shape), name) });
+    this.inputs.push({
+      name,
+      dtype: first.dtype,
+      shape: mergeShapes(
+        tensors.map(({ shape }) => shape),
+        name,
+      ),
+    });
     tensors.forEach((tensor, i) => (this.fed[i][name] = tensor));
   }
 
@@ -100,7 +132,10 @@ class Constants {
 
 function contentKey({ dtype, shape, data }: Tensor): string {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  const content = bytes.length <= 64 ? bytes.toString('base64') : createHash('sha256').update(bytes).digest('base64');
+  const content =
+    bytes.length <= 64
+      ? bytes.toString('base64')
+      : createHash('sha256').update(bytes).digest('base64');
   return `${dtype} ${shape} ${content}`;
 }
 
@@ -108,14 +143,24 @@ function mergeValues(all: readonly Lowered[], which: 'inputs' | 'outputs'): Onnx
   return all[0][which].map((value, i) => {
     const peers = all.map((lowered) => lowered[which][i]);
     const same = peers.every((peer) => peer?.name === value.name && peer.dtype === value.dtype);
-    if (!same) throw new InternalError(`${all[0].name}: the shapes need different ${which}, at ${value.name}`);
-    return { ...value, shape: mergeShapes(peers.map(({ shape }) => shape), value.name) };
+    if (!same)
+      throw new InternalError(
+        `${all[0].name}: the shapes need different ${which}, at ${value.name}`,
+      );
+    return {
+      ...value,
+      shape: mergeShapes(
+        peers.map(({ shape }) => shape),
+        value.name,
+      ),
+    };
   });
 }
 
 /** Sizes that differ become a symbol, the same for the same sizes. */
 function mergeShapes(shapes: readonly Shape[], name: string): (number | string)[] {
-  if (shapes.some(({ length }) => length !== shapes[0].length)) throw new InternalError(`${name} has another rank for another shape`);
+  if (shapes.some(({ length }) => length !== shapes[0].length))
+    throw new InternalError(`${name} has another rank for another shape`);
   return shapes[0].map((dim, axis) => {
     const sizes = shapes.map((shape) => shape[axis]);
     return sizes.every((size) => size === dim) ? dim : `d${sizes.join('_')}`;

@@ -26,7 +26,10 @@ export interface OnnxNode {
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
-/** A graph's input or output. A string is a dimension known only when it runs; no shape at all leaves the rank open. */
+/**
+ * A graph's input or output. A string is a dimension known only when it runs; no shape at all
+ * leaves the rank open.
+ */
 export interface OnnxValue {
   readonly name: string;
   readonly dtype: DType;
@@ -55,7 +58,8 @@ export function encodeModel(graph: OnnxGraph, locate: (path: string) => string):
   p.writeVarintField(1, IR_VERSION);
   p.writeStringField(2, 'lora-scripts');
   p.writeMessage(7, (g, q) => writeGraph(g, q, locate), graph);
-  for (const [domain, version] of Object.entries(OPSETS)) p.writeMessage(8, writeOpset, { domain, version });
+  for (const [domain, version] of Object.entries(OPSETS))
+    p.writeMessage(8, writeOpset, { domain, version });
   return p.finish();
 }
 
@@ -67,7 +71,8 @@ function writeOpset({ domain, version }: { domain: string; version: number }, p:
 function writeGraph(graph: OnnxGraph, p: PbfWriter, locate: (path: string) => string): void {
   for (const node of graph.nodes) p.writeMessage(1, writeNode, node);
   p.writeStringField(2, graph.name);
-  for (const initializer of graph.initializers) p.writeMessage(5, (t, q) => writeInitializer(t, q, locate), initializer);
+  for (const initializer of graph.initializers)
+    p.writeMessage(5, (t, q) => writeInitializer(t, q, locate), initializer);
   for (const value of graph.inputs) p.writeMessage(11, writeValue, value);
   for (const value of graph.outputs) p.writeMessage(12, writeValue, value);
 }
@@ -77,7 +82,8 @@ function writeNode(node: OnnxNode, p: PbfWriter): void {
   for (const name of node.outputs) p.writeStringField(2, name);
   p.writeStringField(3, node.name);
   p.writeStringField(4, node.type);
-  for (const [name, value] of Object.entries(node.attributes)) p.writeMessage(5, writeAttribute, { name, value });
+  for (const [name, value] of Object.entries(node.attributes))
+    p.writeMessage(5, writeAttribute, { name, value });
   p.writeStringField(7, node.domain);
 }
 
@@ -98,16 +104,28 @@ function writeAttribute({ name, value }: { name: string; value: Attribute }, p: 
   }
 }
 
-function writeInitializer({ name, tensor }: OnnxInitializer, p: PbfWriter, locate: (path: string) => string): void {
+function writeInitializer(
+  { name, tensor }: OnnxInitializer,
+  p: PbfWriter,
+  locate: (path: string) => string,
+): void {
   for (const dim of tensor.shape) p.writeVarintField(1, dim);
   p.writeVarintField(2, dtypes[tensor.dtype].onnx);
   p.writeStringField(8, name);
   if (!isExternal(tensor)) {
-    p.writeBytesField(9, new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength));
+    p.writeBytesField(
+      9,
+      new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength),
+    );
     return;
   }
-  const entries = { location: locate(tensor.path), offset: String(tensor.offset), length: String(tensor.length) };
-  for (const [key, value] of Object.entries(entries)) p.writeMessage(13, writeEntry, { key, value });
+  const entries = {
+    location: locate(tensor.path),
+    offset: String(tensor.offset),
+    length: String(tensor.length),
+  };
+  for (const [key, value] of Object.entries(entries))
+    p.writeMessage(13, writeEntry, { key, value });
   p.writeVarintField(14, 1);
 }
 
@@ -124,7 +142,11 @@ function writeValue({ name, dtype, shape }: OnnxValue, p: PbfWriter): void {
 function writeTensorType({ dtype, shape }: Pick<OnnxValue, 'dtype' | 'shape'>, p: PbfWriter): void {
   p.writeVarintField(1, dtypes[dtype].onnx);
   if (shape === undefined) return;
-  p.writeMessage(2, (dims, q) => dims.forEach((dim) => q.writeMessage(1, writeDimension, dim)), shape);
+  p.writeMessage(
+    2,
+    (dims, q) => dims.forEach((dim) => q.writeMessage(1, writeDimension, dim)),
+    shape,
+  );
 }
 
 function writeDimension(dim: number | string, p: PbfWriter): void {

@@ -13,7 +13,10 @@ const ULP = 2 ** -23;
 const EXACT = 0;
 /** One operation, rounded once; the library's functions are good to two units. */
 const ONE = 2 * ULP;
-/** Sums of at most 36 products in an order of the library's choice, and functions of several operations. */
+/**
+ * Sums of at most 36 products in an order of the library's choice, and functions of several
+ * operations.
+ */
 const FEW = 8 * ULP;
 /** Gradients that subtract means, and softmax between products. */
 const MANY = 32 * ULP;
@@ -92,7 +95,12 @@ for (const op of opNames) {
       assertClose(await runGraph(sample.graph, bindings), expected, tolerances[op], sample.title);
       if (!ops[op].composite) continue;
       const { graph } = lowerComposites(sample.graph, new Set());
-      assertClose(await runGraph(graph, bindings), expected, tolerances[op], `${sample.title}, decomposed`);
+      assertClose(
+        await runGraph(graph, bindings),
+        expected,
+        tolerances[op],
+        `${sample.title}, decomposed`,
+      );
     }
   });
 }

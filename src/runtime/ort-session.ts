@@ -17,12 +17,18 @@ export interface SessionOptions {
   readonly profile?: string;
   /** Keep freed tensors for later ones, in one growing region. */
   readonly arena?: boolean;
-  /** Copy each constant float32 matrix into the order in which its products read it, for each direction; its file is left then. */
+  /**
+   * Copy each constant float32 matrix into the order in which its products read it, for each
+   * direction; its file is left then.
+   */
   readonly packWeights?: boolean;
 }
 
 export interface Session {
-  run(inputs: Readonly<Record<string, Tensor>>, outputs: readonly string[]): Promise<Record<string, Tensor>>;
+  run(
+    inputs: Readonly<Record<string, Tensor>>,
+    outputs: readonly string[],
+  ): Promise<Record<string, Tensor>>;
   release(): Promise<void>;
 }
 
@@ -30,7 +36,10 @@ export interface Session {
  * Loads a graph. Optimisations are off: the graph is already what is to be executed, in an order
  * that they would change.
  */
-export async function createSession(graph: OnnxGraph, options: SessionOptions = {}): Promise<Session> {
+export async function createSession(
+  graph: OnnxGraph,
+  options: SessionOptions = {},
+): Promise<Session> {
   const root = commonRoot(graph);
   const model = encodeModel(graph, (path) => relative(root, path).split(sep).join('/'));
   const session = await InferenceSession.create(model, {
@@ -38,7 +47,8 @@ export async function createSession(graph: OnnxGraph, options: SessionOptions = 
     graphOptimizationLevel: 'disabled',
     enableMemPattern: false,
     enableCpuMemArena: options.arena ?? false,
-    ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }), // refuses undefined
+    // refuses undefined
+    ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
     interOpNumThreads: 1,
     logSeverityLevel: 3,
     enableProfiling: options.profile !== undefined,
@@ -60,8 +70,13 @@ class OrtSession implements Session {
     this.#profiles = profiles;
   }
 
-  async run(inputs: Readonly<Record<string, Tensor>>, outputs: readonly string[]): Promise<Record<string, Tensor>> {
-    const feeds = Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, toOrt(tensor)]));
+  async run(
+    inputs: Readonly<Record<string, Tensor>>,
+    outputs: readonly string[],
+  ): Promise<Record<string, Tensor>> {
+    const feeds = Object.fromEntries(
+      Object.entries(inputs).map(([name, tensor]) => [name, toOrt(tensor)]),
+    );
     const results = await this.#session.run(feeds, [...outputs]);
     return Object.fromEntries(outputs.map((name) => [name, fromOrt(results[name])]));
   }
@@ -86,9 +101,16 @@ function fromOrt({ type, data, dims }: OrtTensor): Tensor {
   return { dtype: type as DType, shape: dims, data: data as Tensor['data'] };
 }
 
-/** The file-system root under which all external data lies; ONNX Runtime takes only paths relative to one folder. */
+/**
+ * The file-system root under which all external data lies; ONNX Runtime takes only paths relative
+ * to one folder.
+ */
 function commonRoot(graph: OnnxGraph): string {
-  const roots = new Set(graph.initializers.flatMap(({ tensor }) => (isExternal(tensor) ? [parse(tensor.path).root] : [])));
+  const roots = new Set(
+    graph.initializers.flatMap(({ tensor }) =>
+      isExternal(tensor) ? [parse(tensor.path).root] : [],
+    ),
+  );
   const [root = '/', other] = roots;
   if (other !== undefined) {
     const what = `weights lie on two drives, ${root} and ${other}`;

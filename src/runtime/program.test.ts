@@ -6,15 +6,31 @@ import { after, test } from 'node:test';
 import { InternalError } from '../errors.ts';
 import { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
-import { float32, int32, sizeOf, tensor, type ExternalTensor, type Shape, type Tensor } from '../tensor/tensor.ts';
+import {
+  float32,
+  int32,
+  sizeOf,
+  tensor,
+  type ExternalTensor,
+  type Shape,
+  type Tensor,
+} from '../tensor/tensor.ts';
 import { compile } from './program.ts';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'runtime-')));
 after(() => rmSync(folder, { recursive: true }));
 
-const ramp = (shape: Shape, scale = 0.1) => float32(shape, Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i + 1) * scale * 10));
+const ramp = (shape: Shape, scale = 0.1) =>
+  float32(
+    shape,
+    Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i + 1) * scale * 10),
+  );
 
-async function runGraph(build: (g: Builder) => Record<string, Value>, inputs: Record<string, Tensor> = {}, weights = new Map<string, Tensor | ExternalTensor>()) {
+async function runGraph(
+  build: (g: Builder) => Record<string, Value>,
+  inputs: Record<string, Tensor> = {},
+  weights = new Map<string, Tensor | ExternalTensor>(),
+) {
   const g = new Builder('test');
   for (const [name, value] of Object.entries(build(g))) g.output(name, value);
   const program = await compile(g.finish(), { weights, threads: 1 });
@@ -25,20 +41,34 @@ async function runGraph(build: (g: Builder) => Record<string, Value>, inputs: Re
 
 const close = (actual: Tensor, expected: readonly number[], tolerance: number) => {
   assert.equal(actual.data.length, expected.length);
-  expected.forEach((value, i) => assert.ok(Math.abs(Number(actual.data[i]) - value) <= tolerance, `[${i}] ${actual.data[i]} is not ${value}`));
+  expected.forEach((value, i) =>
+    assert.ok(
+      Math.abs(Number(actual.data[i]) - value) <= tolerance,
+      `[${i}] ${actual.data[i]} is not ${value}`,
+    ),
+  );
 };
 
 test('a linear layer equals its sum of products', async () => {
   const [x, w, b] = [ramp([2, 3, 4]), ramp([5, 4], 0.2), ramp([5])];
   const { y } = await runGraph(
-    (g) => ({ y: g.linear(g.input('x', 'float32', [2, 3, 4]), g.parameter('w', [5, 4]), g.parameter('b', [5])) }),
+    (g) => ({
+      y: g.linear(
+        g.input('x', 'float32', [2, 3, 4]),
+        g.parameter('w', [5, 4]),
+        g.parameter('b', [5]),
+      ),
+    }),
     { x, b },
     new Map([['w', w]]),
   );
   assert.deepEqual(y.shape, [2, 3, 5]);
   const expected = Array.from({ length: 30 }, (_, i) => {
     const [row, out] = [Math.floor(i / 5), i % 5];
-    return [0, 1, 2, 3].reduce((sum, k) => sum + x.data[row * 4 + k] * w.data[out * 4 + k], b.data[out]);
+    return [0, 1, 2, 3].reduce(
+      (sum, k) => sum + x.data[row * 4 + k] * w.data[out * 4 + k],
+      b.data[out],
+    );
   });
   close(y, expected, 1e-6); // float32 sums of 4 products near 1
 });
@@ -54,23 +84,39 @@ test('packed weights give the same products, forward and backward, and need thei
   const inputs = { x: ramp([5, 33], 0.3), dy: ramp([5, 70], 0.2) };
   const results = [];
   for (const packWeights of [false, true]) {
-    const program = await compile(g.finish(), { weights: new Map([['w', { dtype: 'float32', shape: [70, 33], path, offset: 0, length: w.data.byteLength }]]), threads: 2, packWeights });
-    if (packWeights) writeFileSync(path, new Float32Array(70 * 33), { flag: 'r+' }); // zeros, were it still mapped
+    const program = await compile(g.finish(), {
+      weights: new Map([
+        ['w', { dtype: 'float32', shape: [70, 33], path, offset: 0, length: w.data.byteLength }],
+      ]),
+      threads: 2,
+      packWeights,
+    });
+    // zeros, were it still mapped
+    if (packWeights) writeFileSync(path, new Float32Array(70 * 33), { flag: 'r+' });
     results.push(await program.run(inputs));
     await program.release();
   }
-  for (const name of ['y', 'dx']) close(results[1][name], Array.from(results[0][name].data, Number), 1e-5); // sums of 70 products near 1, in another order
+  for (const name of ['y', 'dx'])
+    // sums of 70 products near 1, in another order
+    close(results[1][name], Array.from(results[0][name].data, Number), 1e-5);
 });
 
 test('frozen weights are mapped from a file at any offset, in any float type', async () => {
   const path = join(folder, '权重 1.bin');
   const values = [1, -2.5, 0.5, 3];
-  const bf16 = Uint16Array.from(values, (v) => new Uint32Array(Float32Array.of(v).buffer)[0] >>> 16);
+  const bf16 = Uint16Array.from(
+    values,
+    (v) => new Uint32Array(Float32Array.of(v).buffer)[0] >>> 16,
+  );
   const f16 = Uint16Array.of(0x3c00, 0xc100, 0x3800, 0x4200);
   const f32 = Float32Array.from(values);
   const parts = [Buffer.alloc(7, 1), ...[bf16, f16, f32].map((a) => Buffer.from(a.buffer))];
   writeFileSync(path, Buffer.concat(parts));
-  const external = (dtype: 'bfloat16' | 'float16' | 'float32', offset: number, length: number): ExternalTensor => ({ dtype, shape: [4], path, offset, length });
+  const external = (
+    dtype: 'bfloat16' | 'float16' | 'float32',
+    offset: number,
+    length: number,
+  ): ExternalTensor => ({ dtype, shape: [4], path, offset, length });
   const weights = new Map([
     ['b', external('bfloat16', 7, 8)],
     ['h', external('float16', 15, 8)],
@@ -79,12 +125,18 @@ test('frozen weights are mapped from a file at any offset, in any float type', a
   const results = await runGraph(
     (g) => {
       const x = g.input('x', 'float32', [1]);
-      return Object.fromEntries([...weights.keys()].map((name) => [name, g.mul(g.parameter(name, [4]), x)]));
+      return Object.fromEntries(
+        [...weights.keys()].map((name) => [name, g.mul(g.parameter(name, [4]), x)]),
+      );
     },
     { x: float32([1], [2]) },
     weights,
   );
-  for (const name of weights.keys()) assert.deepEqual([...results[name].data], values.map((v) => 2 * v));
+  for (const name of weights.keys())
+    assert.deepEqual(
+      [...results[name].data],
+      values.map((v) => 2 * v),
+    );
 });
 
 test('outputs may be inputs, parameters, constants, given twice, integer or boolean', async () => {
@@ -92,12 +144,23 @@ test('outputs may be inputs, parameters, constants, given twice, integer or bool
     (g) => {
       const [x, i] = [g.input('x', 'float32', [2]), g.input('i', 'int32', [2])];
       const less = g.less(x, 0);
-      return { a: x, b: x, c: g.parameter('w', [1]), d: g.scalar(7), less, again: less, sum: g.add(i, i) };
+      return {
+        a: x,
+        b: x,
+        c: g.parameter('w', [1]),
+        d: g.scalar(7),
+        less,
+        again: less,
+        sum: g.add(i, i),
+      };
     },
     { x: float32([2], [-1, 1]), i: int32([2], [3, 4]) },
     new Map([['w', float32([1], [9])]]),
   );
-  assert.deepEqual(Object.fromEntries(Object.entries(results).map(([name, { data }]) => [name, [...data]])), { a: [-1, 1], b: [-1, 1], c: [9], d: [7], less: [1, 0], again: [1, 0], sum: [6, 8] });
+  assert.deepEqual(
+    Object.fromEntries(Object.entries(results).map(([name, { data }]) => [name, [...data]])),
+    { a: [-1, 1], b: [-1, 1], c: [9], d: [7], less: [1, 0], again: [1, 0], sum: [6, 8] },
+  );
   assert.equal(results.less.dtype, 'bool');
 });
 
@@ -118,7 +181,12 @@ test('enlarges, slices, pads and reduces', async () => {
   const { big, back, padded, max } = await runGraph(
     (g) => {
       const x = g.input('x', 'float32', [1, 1, 2, 2]);
-      return { big: g.resize(x, 2), back: g.slice(x, 3, -1, -(2 ** 31), -1), padded: g.pad(x, [0, 0, 1, 0, 0, 0, 0, 1]), max: g.reduceMax(x, [2]) };
+      return {
+        big: g.resize(x, 2),
+        back: g.slice(x, 3, -1, -(2 ** 31), -1),
+        padded: g.pad(x, [0, 0, 1, 0, 0, 0, 0, 1]),
+        max: g.reduceMax(x, [2]),
+      };
     },
     { x: float32([1, 1, 2, 2], [1, 2, 3, 4]) },
   );
@@ -133,7 +201,9 @@ test('says which inputs are missing, unknown or of the wrong type', async () => 
   g.output('y', g.mul(g.input('x', 'float32', [2]), g.parameter('layer.w', [2])));
   const program = await compile(g.finish(), { weights: new Map(), threads: 1 });
   assert.deepEqual(program.inputNames, ['x', 'layer.w']);
-  const expected = new InternalError('net: x is float32 [3], not float32 [2]; layer.w is missing; z is not an input');
+  const expected = new InternalError(
+    'net: x is float32 [3], not float32 [2]; layer.w is missing; z is not an input',
+  );
   await assert.rejects(program.run({ x: ramp([3]), z: ramp([1]) }), expected);
   await program.release();
   const weights = new Map([['layer.w', tensor('float32', [1], new Float32Array(1))]]);
@@ -143,13 +213,27 @@ test('says which inputs are missing, unknown or of the wrong type', async () => 
 test('the same inputs give the same bits, in one session and in two, with two threads', async () => {
   const g = new Builder('net');
   const x = g.input('x', 'float32', [4, 8, 16, 16]);
-  const h = g.swish(g.groupNorm(g.conv(x, g.parameter('w', [16, 8, 3, 3]), undefined, { strides: [1, 1], pads: [1, 1, 1, 1] }), g.parameter('s', [16]), g.parameter('b', [16]), 4, 1e-5));
+  const h = g.swish(
+    g.groupNorm(
+      g.conv(x, g.parameter('w', [16, 8, 3, 3]), undefined, {
+        strides: [1, 1],
+        pads: [1, 1, 1, 1],
+      }),
+      g.parameter('s', [16]),
+      g.parameter('b', [16]),
+      4,
+      1e-5,
+    ),
+  );
   g.output('y', h);
   g.output('mean', g.reduceMean(h, [0, 1, 2, 3]));
   const inputs = { x: ramp([4, 8, 16, 16]), w: ramp([16, 8, 3, 3]), s: ramp([16]), b: ramp([16]) };
   const graph = g.finish();
-  const programs = await Promise.all([0, 1].map(() => compile(graph, { weights: new Map(), threads: 2 })));
+  const programs = await Promise.all(
+    [0, 1].map(() => compile(graph, { weights: new Map(), threads: 2 })),
+  );
   const first = await programs[0].run(inputs);
-  for (const program of [...programs, ...programs]) assert.deepEqual(await program.run(inputs), first);
+  for (const program of [...programs, ...programs])
+    assert.deepEqual(await program.run(inputs), first);
   for (const program of programs) await program.release();
 });

@@ -8,19 +8,27 @@ import { merge } from './merge.ts';
 import { createSession, type Session, type SessionOptions } from './ort-session.ts';
 
 export interface CompileOptions extends SessionOptions {
-  /** Frozen parameters by name; those that stay in their file are mapped, never read. The others become inputs of every run. */
+  /**
+   * Frozen parameters by name; those that stay in their file are mapped, never read. The others
+   * become inputs of every run.
+   */
   readonly weights: Weights;
 }
 
 export interface Program {
   /** The graph's inputs and its parameters that are not bound. */
   readonly inputNames: readonly string[];
-  /** Throws InternalError naming inputs that are missing, unknown or of another type. Blocks the thread while it computes. */
+  /**
+   * Throws InternalError naming inputs that are missing, unknown or of another type. Blocks the
+   * thread while it computes.
+   */
   run(inputs: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
   release(): Promise<void>;
 }
 
-/** Lowers, encodes and loads a graph. The same inputs give the same bits at one number of threads. */
+/**
+ * Lowers, encodes and loads a graph. The same inputs give the same bits at one number of threads.
+ */
 export function compile(graph: Graph, options: CompileOptions): Promise<Program> {
   return compileShared([graph], options);
 }
@@ -31,14 +39,21 @@ export function compile(graph: Graph, options: CompileOptions): Promise<Program>
  * programs. Throws InternalError naming the node where the graphs are not of one structure; a size
  * of 1 beside others may be enough for that, since nothing is broadcast there.
  */
-export async function compileShared(graphs: readonly Graph[], options: CompileOptions): Promise<Program> {
+export async function compileShared(
+  graphs: readonly Graph[],
+  options: CompileOptions,
+): Promise<Program> {
   const lowered = graphs.map((graph) => lower(graph, options.weights));
   const { onnx, fed } = merge(lowered);
   const session = await createSession(onnx, options);
   return programOf(lowered, fed, session);
 }
 
-function programOf(variants: readonly Lowered[], fed: readonly Readonly<Record<string, Tensor>>[], session: Session): Program {
+function programOf(
+  variants: readonly Lowered[],
+  fed: readonly Readonly<Record<string, Tensor>>[],
+  session: Session,
+): Program {
   const [{ inputs: wanted, outputs, outputNames }] = variants;
   const fetched = outputs.map(({ name }) => name);
   return {
@@ -63,7 +78,10 @@ function fitting(variants: readonly Lowered[], inputs: Readonly<Record<string, T
 function faultsOf(wanted: readonly Value[], inputs: Readonly<Record<string, Tensor>>): string[] {
   const names = new Set(wanted.map(({ name }) => name));
   const unknown = Object.keys(inputs).filter((name) => !names.has(name));
-  return [...wanted.flatMap((value) => fault(value, inputs[value.name])), ...unknown.map((name) => `${name} is not an input`)];
+  return [
+    ...wanted.flatMap((value) => fault(value, inputs[value.name])),
+    ...unknown.map((name) => `${name} is not an input`),
+  ];
 }
 
 function fault({ name, dtype, shape }: Value, given: Tensor | undefined): string[] {

@@ -9,7 +9,10 @@ import { seeds } from '../graph/testing/seeds.ts';
 import { verify } from '../graph/verify.ts';
 import { runGraph } from './testing/run-graph.ts';
 
-/** A random program with a loss; its values and gradients are of the order of 1, so errors are measured against 1 at least. */
+/**
+ * A random program with a loss; its values and gradients are of the order of 1, so errors are
+ * measured against 1 at least.
+ */
 function randomProgram(seed: number) {
   const { graph: program, bindings, wrt } = randomGraph(seed);
   const graph = withLoss(program);
@@ -22,7 +25,8 @@ for (const seed of seeds(6)) {
   test(`random graph, TEST_SEED=${seed}: gradients equal finite differences`, () => {
     const { graph, bindings, wrt } = randomProgram(seed);
     const { actual, expected } = bothGradients(graph, bindings, wrt);
-    assertClose(actual, expected, 1e-6, `seed ${seed}`, 1); // float32 constants in the rules; 1e-7 in 2000 graphs
+    // float32 constants in the rules; 1e-7 in 2000 graphs
+    assertClose(actual, expected, 1e-6, `seed ${seed}`, 1);
   });
 
   test(`random graph, TEST_SEED=${seed}: ONNX Runtime and the decompositions equal the evaluator`, async () => {
@@ -30,7 +34,9 @@ for (const seed of seeds(6)) {
     const expected = evaluate(differentiated, bindings);
     const { graph: lowered } = lowerComposites(differentiated, new Set());
     verify(lowered);
-    assertClose(evaluate(lowered, bindings), expected, 1e-6, `seed ${seed}, decomposed`, 1); // float32 constants; 1e-7 in 2000 graphs
-    assertClose(await runGraph(differentiated, bindings), expected, 2e-5, `seed ${seed}`, 1); // float32 throughout; 3e-6 in 2000 graphs
+    // float32 constants; 1e-7 in 2000 graphs
+    assertClose(evaluate(lowered, bindings), expected, 1e-6, `seed ${seed}, decomposed`, 1);
+    // float32 throughout; 3e-6 in 2000 graphs
+    assertClose(await runGraph(differentiated, bindings), expected, 2e-5, `seed ${seed}`, 1);
   });
 }

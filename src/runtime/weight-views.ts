@@ -1,4 +1,5 @@
-// Rows of a weight that lies in a file are a weight themselves, at another offset: nothing is copied.
+// Rows of a weight that lies in a file are a weight themselves, at another offset: nothing is
+// copied.
 
 import type { Graph, Node } from '../graph/graph.ts';
 import { removeDeadNodes } from '../graph/passes/remove-dead-nodes.ts';
@@ -13,14 +14,18 @@ export interface WithViews {
 }
 
 /** Replaces slices of neighbouring rows of weights in files; other slices stay and are computed. */
-export function weightViews(graph: Graph, weights: ReadonlyMap<string, Tensor | ExternalTensor>): WithViews {
+export function weightViews(
+  graph: Graph,
+  weights: ReadonlyMap<string, Tensor | ExternalTensor>,
+): WithViews {
   const parameters = new Set(graph.parameters);
   const views = new Map<string, ExternalTensor>();
   const rewritten = replaceNodes(graph, (g, node) => {
     const [source] = node.inputs;
     const weight = source && parameters.has(source) ? weights.get(source.name) : undefined;
     const start = weight && firstRow(node, weight.shape[0]);
-    if (source === undefined || weight === undefined || start === undefined || !isExternal(weight)) return undefined;
+    if (source === undefined || weight === undefined || start === undefined || !isExternal(weight))
+      return undefined;
     const { shape } = node.outputs[0];
     const name = `${source.name}[${start}:${start + shape[0]}]`;
     const offset = weight.offset + byteLength(weight.dtype, [start, ...shape.slice(1)]);
@@ -34,5 +39,7 @@ export function weightViews(graph: Graph, weights: ReadonlyMap<string, Tensor | 
 function firstRow(node: Node, rows: number): number | undefined {
   if (node.op !== 'Slice') return undefined;
   const { axes, starts, ends, steps } = node.attributes;
-  return axes.join() === '0' && steps[0] === 1 ? sliceRange(rows, starts[0], ends[0], 1).first : undefined;
+  return axes.join() === '0' && steps[0] === 1
+    ? sliceRange(rows, starts[0], ends[0], 1).first
+    : undefined;
 }

@@ -1,4 +1,5 @@
-// The element types a tensor can have, with their size and their names in the formats we read and write.
+// The element types a tensor can have, with their size and their names in the formats we read and
+// write.
 
 /** `onnx`: TensorProto.DataType; `safetensors`: the `dtype` field of its header. */
 export const dtypes = {
@@ -16,7 +17,9 @@ export const dtypes = {
 
 export type DType = keyof typeof dtypes;
 
-/** The typed array that holds each dtype on the host; half-precision numbers are held as their bits. */
+/**
+ * The typed array that holds each dtype on the host; half-precision numbers are held as their bits.
+ */
 export interface TypedArrays {
   float64: Float64Array;
   float32: Float32Array;

@@ -1,8 +1,13 @@
-// The element types of GGUF tensors: sizes, and the conversion of those that are read or written, to and from float32.
-// Layouts: ggml-common.h and gguf-py's quants.py of llama.cpp (gguf 0.19).
+// The element types of GGUF tensors: sizes, and the conversion of those that are read or written,
+// to and from float32. Layouts: ggml-common.h and gguf-py's quants.py of llama.cpp (gguf 0.19).
 
 import { InternalError } from '../errors.ts';
-import { float16ToFloat32, float32ToBfloat16, float32ToFloat16, bfloat16ToFloat32 } from './half.ts';
+import {
+  float16ToFloat32,
+  float32ToBfloat16,
+  float32ToFloat16,
+  bfloat16ToFloat32,
+} from './half.ts';
 
 export interface GgmlType {
   /** The number in the file. */
@@ -21,7 +26,11 @@ const plain = (id: number, bytes: number): GgmlType => ({ id, block: 1, bytes })
 
 export const ggmlTypes = {
   f32: { ...plain(0, 4), decode: (bytes) => new Float32Array(copyOf(bytes)), encode: bytesOf },
-  f16: { ...plain(1, 2), decode: (bytes) => float16ToFloat32(new Uint16Array(copyOf(bytes))), encode: (values) => bytesOf(float32ToFloat16(values)) },
+  f16: {
+    ...plain(1, 2),
+    decode: (bytes) => float16ToFloat32(new Uint16Array(copyOf(bytes))),
+    encode: (values) => bytesOf(float32ToFloat16(values)),
+  },
   q4_0: { id: 2, block: 32, bytes: 18, decode: decoder(18, 32, decodeQ4_0) },
   q4_1: { id: 3, block: 32, bytes: 20, decode: decoder(20, 32, decodeQ4_1) },
   q5_0: { id: 6, block: 32, bytes: 22 },
@@ -37,7 +46,11 @@ export const ggmlTypes = {
   i32: plain(26, 4),
   i64: plain(27, 8),
   f64: plain(28, 8),
-  bf16: { ...plain(30, 2), decode: (bytes) => bfloat16ToFloat32(new Uint16Array(copyOf(bytes))), encode: (values) => bytesOf(float32ToBfloat16(values)) },
+  bf16: {
+    ...plain(30, 2),
+    decode: (bytes) => bfloat16ToFloat32(new Uint16Array(copyOf(bytes))),
+    encode: (values) => bytesOf(float32ToBfloat16(values)),
+  },
 } as const satisfies Readonly<Record<string, GgmlType>>;
 
 export type GgmlTypeName = keyof typeof ggmlTypes;
@@ -57,7 +70,8 @@ export function ggmlBytes(type: GgmlTypeName, count: number): number {
 
 /** float32 values as the bytes of a type; `values` must be whole blocks (32 for q8_0). */
 export function encodeGgml(type: GgmlWritable, values: Float32Array): Uint8Array {
-  if (values.length % ggmlTypes[type].block !== 0) throw new InternalError(`${values.length} values are not whole blocks of ${type}`);
+  if (values.length % ggmlTypes[type].block !== 0)
+    throw new InternalError(`${values.length} values are not whole blocks of ${type}`);
   return ggmlTypes[type].encode(values);
 }
 
@@ -71,7 +85,11 @@ function bytesOf(values: Float32Array | Uint16Array): Uint8Array {
 
 type DecodeBlock = (bytes: Uint8Array, at: number, out: Float32Array, to: number) => void;
 
-function decoder(blockBytes: number, block: number, decode: DecodeBlock): (bytes: Uint8Array, count: number) => Float32Array {
+function decoder(
+  blockBytes: number,
+  block: number,
+  decode: DecodeBlock,
+): (bytes: Uint8Array, count: number) => Float32Array {
   return (bytes, count) => {
     const out = new Float32Array(count);
     for (let i = 0; i < count / block; i++) decode(bytes, i * blockBytes, out, i * block);
@@ -119,14 +137,18 @@ function decodeQ4_K(bytes: Uint8Array, at: number, out: Float32Array, to: number
     const m = Math.fround(dmin * min);
     const from = at + 16 + (group >> 1) * 32;
     const shift = (group & 1) * 4;
-    for (let j = 0; j < 32; j++) out[to + group * 32 + j] = Math.fround(sc * ((bytes[from + j] >> shift) & 15)) - m;
+    for (let j = 0; j < 32; j++)
+      out[to + group * 32 + j] = Math.fround(sc * ((bytes[from + j] >> shift) & 15)) - m;
   }
 }
 
 function scaleAndMin(bytes: Uint8Array, at: number, group: number): readonly [number, number] {
   if (group < 4) return [bytes[at + group] & 63, bytes[at + 4 + group] & 63];
   const rest = bytes[at + 4 + group];
-  return [(rest & 15) | ((bytes[at + group - 4] >> 6) << 4), (rest >> 4) | ((bytes[at + group] >> 6) << 4)];
+  return [
+    (rest & 15) | ((bytes[at + group - 4] >> 6) << 4),
+    (rest >> 4) | ((bytes[at + group] >> 6) << 4),
+  ];
 }
 
 // x = d sc (q - 32): 4 low bits, 2 high bits, sixteen signed scales
@@ -135,8 +157,8 @@ function decodeQ6_K(bytes: Uint8Array, at: number, out: Float32Array, to: number
   for (let i = 0; i < 256; i++) {
     const half = i >> 7;
     const within = i & 127;
-    const low = (bytes[at + half * 64 + (within & 63)] >> (within >> 6 << 2)) & 15;
-    const high = (bytes[at + 128 + half * 32 + (within & 31)] >> (within >> 5 << 1)) & 3;
+    const low = (bytes[at + half * 64 + (within & 63)] >> ((within >> 6) << 2)) & 15;
+    const high = (bytes[at + 128 + half * 32 + (within & 31)] >> ((within >> 5) << 1)) & 3;
     const scale = (bytes[at + 192 + (i >> 4)] << 24) >> 24;
     out[to + i] = Math.fround(d * scale) * ((low | (high << 4)) - 32);
   }

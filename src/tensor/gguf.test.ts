@@ -8,8 +8,13 @@ import { deserialize } from './safetensors.ts';
 
 // Both written by reference/language_exports.py, with gguf-py.
 const file = new Uint8Array(readFileSync('reference/golden/gguf_py.gguf'));
-const { tensors } = deserialize(new Uint8Array(readFileSync('reference/golden/language_exports.safetensors')));
-const reader = (bytes: Uint8Array) => ({ size: bytes.length, read: (offset: number, length: number) => bytes.subarray(offset, offset + length) });
+const { tensors } = deserialize(
+  new Uint8Array(readFileSync('reference/golden/language_exports.safetensors')),
+);
+const reader = (bytes: Uint8Array) => ({
+  size: bytes.length,
+  read: (offset: number, length: number) => bytes.subarray(offset, offset + length),
+});
 
 function golden(name: string): Uint8Array | Float32Array {
   const data = tensors.get(`blocks.${name}`)?.data;
@@ -20,25 +25,66 @@ function golden(name: string): Uint8Array | Float32Array {
 test('reads what gguf-py wrote: every type of the metadata, tensors in row-major order', async () => {
   const parsed = await parseGguf(reader(file), 'x.gguf');
   assert.deepEqual(parsed, parseGgufSync(reader(file), 'x.gguf'));
-  const expected = { uint8: 200, int8: -5, uint16: 60000, int16: -300, uint32: 4000000000, int32: -70000, uint64: 2n ** 40n, int64: -(2n ** 40n), float32: 0.5, float64: 0.1, bool: true, string: '中文' };
-  for (const [name, value] of Object.entries(expected)) assert.equal(scalarOf(parsed.metadata, `test.${name}`), value, name);
+  const expected = {
+    uint8: 200,
+    int8: -5,
+    uint16: 60000,
+    int16: -300,
+    uint32: 4000000000,
+    int32: -70000,
+    uint64: 2n ** 40n,
+    int64: -(2n ** 40n),
+    float32: 0.5,
+    float64: 0.1,
+    bool: true,
+    string: '中文',
+  };
+  for (const [name, value] of Object.entries(expected))
+    assert.equal(scalarOf(parsed.metadata, `test.${name}`), value, name);
   assert.deepEqual(parsed.metadata.get('test.texts'), gguf.array('string', ['a', '', 'ß']));
-  for (const [name, shape] of [['a', [2, 3]], ['b', [3, 2]]] as const) {
+  for (const [name, shape] of [
+    ['a', [2, 3]],
+    ['b', [3, 2]],
+  ] as const) {
     const info = parsed.tensors.get(name);
     assert.ok(info);
     assert.deepEqual(info.shape, shape);
-    assert.deepEqual([...decodeGguf(info, file.subarray(info.offset, info.offset + info.length)).data], [0, 1, 2, 3, 4, 5]);
+    assert.deepEqual(
+      [...decodeGguf(info, file.subarray(info.offset, info.offset + info.length)).data],
+      [0, 1, 2, 3, 4, 5],
+    );
   }
 });
 
 test('what is written is read back, and a header of more than one reading', () => {
-  const texts = gguf.array('string', Array.from({ length: 20_000 }, (_, i) => `token ${i}`));
-  const { head, sizes } = layoutGguf(new Map([['a', texts], ['b', gguf.bool(true)]]), [{ name: 'x', type: 'q8_0', shape: [3, 32] }, { name: 'y', type: 'f32', shape: [5] }]);
-  assert.deepEqual(sizes, [{ bytes: 102, padding: 26 }, { bytes: 20, padding: 12 }]);
+  const texts = gguf.array(
+    'string',
+    Array.from({ length: 20_000 }, (_, i) => `token ${i}`),
+  );
+  const { head, sizes } = layoutGguf(
+    new Map([
+      ['a', texts],
+      ['b', gguf.bool(true)],
+    ]),
+    [
+      { name: 'x', type: 'q8_0', shape: [3, 32] },
+      { name: 'y', type: 'f32', shape: [5] },
+    ],
+  );
+  assert.deepEqual(sizes, [
+    { bytes: 102, padding: 26 },
+    { bytes: 20, padding: 12 },
+  ]);
   assert.equal(head.length % 32, 0);
   const parsed = parseGgufSync(reader(Buffer.concat([head, new Uint8Array(160)])), 'x.gguf');
   assert.deepEqual(parsed.metadata.get('a'), texts);
-  assert.deepEqual(parsed.tensors.get('y'), { type: 'f32', shape: [5], path: 'x.gguf', offset: head.length + 128, length: 20 });
+  assert.deepEqual(parsed.tensors.get('y'), {
+    type: 'f32',
+    shape: [5],
+    path: 'x.gguf',
+    offset: head.length + 128,
+    length: 20,
+  });
 });
 
 test('the bits of gguf-py: q8_0 written; q8_0, q4_0, q4_1, q4_K, q6_K read', () => {
@@ -65,6 +111,9 @@ for (const [name, bytes, message] of [
   ['too many tensors', damaged((b) => b.fill(255, 8, 15)), /truncated/],
 ] as const) {
   test(`refuses ${name}`, () => {
-    assert.throws(() => parseGgufSync(reader(bytes), 'x.gguf'), (error: unknown) => error instanceof CheckpointError && message.test(error.message));
+    assert.throws(
+      () => parseGgufSync(reader(bytes), 'x.gguf'),
+      (error: unknown) => error instanceof CheckpointError && message.test(error.message),
+    );
   });
 }

@@ -1,12 +1,32 @@
-// The GGUF format, version 3 (and 2, which reads the same): metadata, tensor infos, then aligned tensor data.
-// https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+// The GGUF format, version 3 (and 2, which reads the same): metadata, tensor infos, then aligned
+// tensor data. https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 import { CheckpointError } from '../errors.ts';
-import { ggmlBytes, ggmlTypeById, ggmlTypes, type GgmlType, type GgmlTypeName } from './ggml-types.ts';
+import {
+  ggmlBytes,
+  ggmlTypeById,
+  ggmlTypes,
+  type GgmlType,
+  type GgmlTypeName,
+} from './ggml-types.ts';
 import type { ByteReader, SyncByteReader } from './safetensors.ts';
 import { sizeOf, type Shape, type Tensor } from './tensor.ts';
 
-const valueTypes = ['uint8', 'int8', 'uint16', 'int16', 'uint32', 'int32', 'float32', 'bool', 'string', 'array', 'uint64', 'int64', 'float64'] as const;
+const valueTypes = [
+  'uint8',
+  'int8',
+  'uint16',
+  'int16',
+  'uint32',
+  'int32',
+  'float32',
+  'bool',
+  'string',
+  'array',
+  'uint64',
+  'int64',
+  'float64',
+] as const;
 
 export type GgufScalarType = Exclude<(typeof valueTypes)[number], 'array'>;
 
@@ -15,7 +35,11 @@ type Scalar = number | bigint | boolean | string;
 /** A value of the metadata; uint64 and int64 are bigint. */
 export type GgufValue =
   | { readonly type: GgufScalarType; readonly value: Scalar }
-  | { readonly type: 'array'; readonly of: GgufScalarType | 'array'; readonly values: readonly (Scalar | GgufValue)[] };
+  | {
+      readonly type: 'array';
+      readonly of: GgufScalarType | 'array';
+      readonly values: readonly (Scalar | GgufValue)[];
+    };
 
 export interface GgufTensor {
   readonly type: GgmlTypeName;
@@ -40,12 +64,16 @@ export const gguf = {
   uint32: (value: number): GgufValue => ({ type: 'uint32', value }),
   float32: (value: number): GgufValue => ({ type: 'float32', value }),
   bool: (value: boolean): GgufValue => ({ type: 'bool', value }),
-  array: (of: GgufScalarType, values: readonly Scalar[]): GgufValue => ({ type: 'array', of, values }),
+  array: (of: GgufScalarType, values: readonly Scalar[]): GgufValue => ({
+    type: 'array',
+    of,
+    values,
+  }),
 } as const;
 
 /**
- * Reads the metadata and the places of the tensors; their bytes stay where they are.
- * Throws CheckpointError: not GGUF, another version or byte order, truncated, an unknown element type.
+ * Reads the metadata and the places of the tensors; their bytes stay where they are. Throws
+ * CheckpointError: not GGUF, another version or byte order, truncated, an unknown element type.
  */
 export async function parseGguf(reader: ByteReader, path: string): Promise<GgufFile> {
   for (let size = Math.min(firstRead, reader.size); ; size = Math.min(size * 4, reader.size)) {
@@ -62,10 +90,20 @@ export function parseGgufSync(reader: SyncByteReader, path: string): GgufFile {
   }
 }
 
-/** A tensor's bytes, of any type that is read, as float32. Throws CheckpointError for the others. */
-export function decodeGguf({ type, shape, path }: GgufTensor, bytes: Uint8Array): Tensor<'float32'> {
+/**
+ * A tensor's bytes, of any type that is read, as float32. Throws CheckpointError for the others.
+ */
+export function decodeGguf(
+  { type, shape, path }: GgufTensor,
+  bytes: Uint8Array,
+): Tensor<'float32'> {
   const { decode }: GgmlType = ggmlTypes[type];
-  if (decode === undefined) return fail(path, `tensors of type ${type} are not read`, 'Look for the same model as f16, bf16, q8_0, q6_K, q4_K, q4_1 or q4_0.');
+  if (decode === undefined)
+    return fail(
+      path,
+      `tensors of type ${type} are not read`,
+      'Look for the same model as f16, bf16, q8_0, q6_K, q4_K, q4_1 or q4_0.',
+    );
   return { dtype: 'float32', shape, data: decode(bytes, sizeOf(shape)) };
 }
 
@@ -84,8 +122,14 @@ export interface GgufLayout {
   readonly sizes: readonly { readonly bytes: number; readonly padding: number }[];
 }
 
-/** The beginning of a file of version 3, little-endian, aligned to 32; the tensors' bytes follow in this order. */
-export function layoutGguf(metadata: ReadonlyMap<string, GgufValue>, entries: readonly GgufEntry[]): GgufLayout {
+/**
+ * The beginning of a file of version 3, little-endian, aligned to 32; the tensors' bytes follow in
+ * this order.
+ */
+export function layoutGguf(
+  metadata: ReadonlyMap<string, GgufValue>,
+  entries: readonly GgufEntry[],
+): GgufLayout {
   const out = new Output();
   out.bytes(new TextEncoder().encode('GGUF'));
   out.scalar('uint32', 3);
@@ -136,25 +180,45 @@ function tryParse(bytes: Uint8Array, size: number, path: string): GgufFile | und
 
 function parse(input: Input, size: number, path: string): GgufFile {
   if (size < 24) fail(path, `the file is too short to be GGUF (${size} bytes)`);
-  if (new TextDecoder().decode(input.take(4)) !== 'GGUF') fail(path, 'this is not a GGUF file: it does not begin with "GGUF"', 'Name a .gguf file.');
+  if (new TextDecoder().decode(input.take(4)) !== 'GGUF')
+    fail(path, 'this is not a GGUF file: it does not begin with "GGUF"', 'Name a .gguf file.');
   const version = input.number('uint32');
-  if (version === 0x03000000 || version === 0x02000000) fail(path, 'this GGUF file is big-endian, which is not read', 'Look for the little-endian file of the same model.');
-  if (version !== 2 && version !== 3) fail(path, `GGUF version ${version} is not read (only 2 and 3)`, 'Convert the model again with a current llama.cpp.');
+  if (version === 0x03000000 || version === 0x02000000)
+    fail(
+      path,
+      'this GGUF file is big-endian, which is not read',
+      'Look for the little-endian file of the same model.',
+    );
+  if (version !== 2 && version !== 3)
+    fail(
+      path,
+      `GGUF version ${version} is not read (only 2 and 3)`,
+      'Convert the model again with a current llama.cpp.',
+    );
   const tensorCount = input.number('uint64');
   const metadata = parseMetadata(input, input.number('uint64'));
   const infos = parseInfos(input, tensorCount, path);
   const alignment = Number(scalarOf(metadata, 'general.alignment') ?? defaultAlignment);
   if (!(alignment >= 1)) fail(path, `general.alignment ${alignment} is not a number of bytes`);
   const start = input.at + paddingAfter(input.at, alignment);
-  const tensors = new Map(Array.from(infos, ([name, info]) => [name, { ...info, offset: start + info.offset }]));
+  const tensors = new Map(
+    Array.from(infos, ([name, info]) => [name, { ...info, offset: start + info.offset }]),
+  );
   for (const [name, { offset, length }] of tensors) {
-    if (offset + length > size) fail(path, `the file is truncated: it has ${size} bytes, but ${name} ends at ${offset + length}`);
+    if (offset + length > size)
+      fail(
+        path,
+        `the file is truncated: it has ${size} bytes, but ${name} ends at ${offset + length}`,
+      );
   }
   return { version, metadata, tensors };
 }
 
 /** The scalar under a key, if there is one. */
-export function scalarOf(metadata: ReadonlyMap<string, GgufValue>, key: string): Scalar | undefined {
+export function scalarOf(
+  metadata: ReadonlyMap<string, GgufValue>,
+  key: string,
+): Scalar | undefined {
   const found = metadata.get(key);
   return found === undefined || found.type === 'array' ? undefined : found.value;
 }
@@ -174,9 +238,21 @@ function parseInfos(input: Input, count: number, path: string): Map<string, Gguf
     const shape = Array.from({ length: dims }, () => input.number('uint64')).reverse();
     const id = input.number('uint32');
     const type = ggmlTypeById.get(id);
-    if (type === undefined) return fail(path, `${name}: element type ${id} is not known`, 'Look for the same model as f16, bf16, q8_0, q6_K, q4_K, q4_1 or q4_0.');
-    if ((shape.at(-1) ?? 1) % ggmlTypes[type].block !== 0) fail(path, `${name}: rows of ${shape.at(-1)} are not whole blocks of ${type}`);
-    infos.set(name, { type, shape, path, offset: input.number('uint64'), length: ggmlBytes(type, sizeOf(shape)) });
+    if (type === undefined)
+      return fail(
+        path,
+        `${name}: element type ${id} is not known`,
+        'Look for the same model as f16, bf16, q8_0, q6_K, q4_K, q4_1 or q4_0.',
+      );
+    if ((shape.at(-1) ?? 1) % ggmlTypes[type].block !== 0)
+      fail(path, `${name}: rows of ${shape.at(-1)} are not whole blocks of ${type}`);
+    infos.set(name, {
+      type,
+      shape,
+      path,
+      offset: input.number('uint64'),
+      length: ggmlBytes(type, sizeOf(shape)),
+    });
   }
   return infos;
 }
@@ -207,7 +283,10 @@ class Input {
 
   type(): (typeof valueTypes)[number] {
     const id = this.number('uint32');
-    return valueTypes[id] ?? fail(this.path, `a value of the metadata has the unknown type ${id}: the file is damaged`);
+    return (
+      valueTypes[id] ??
+      fail(this.path, `a value of the metadata has the unknown type ${id}: the file is damaged`)
+    );
   }
 
   value(type: (typeof valueTypes)[number]): GgufValue {
@@ -293,13 +372,49 @@ interface ScalarCodec {
 const scalars: { readonly [T in Exclude<GgufScalarType, 'string'>]: ScalarCodec } = {
   uint8: { bytes: 1, get: (v, at) => v.getUint8(at), set: (v, at, x) => v.setUint8(at, Number(x)) },
   int8: { bytes: 1, get: (v, at) => v.getInt8(at), set: (v, at, x) => v.setInt8(at, Number(x)) },
-  uint16: { bytes: 2, get: (v, at) => v.getUint16(at, true), set: (v, at, x) => v.setUint16(at, Number(x), true) },
-  int16: { bytes: 2, get: (v, at) => v.getInt16(at, true), set: (v, at, x) => v.setInt16(at, Number(x), true) },
-  uint32: { bytes: 4, get: (v, at) => v.getUint32(at, true), set: (v, at, x) => v.setUint32(at, Number(x), true) },
-  int32: { bytes: 4, get: (v, at) => v.getInt32(at, true), set: (v, at, x) => v.setInt32(at, Number(x), true) },
-  float32: { bytes: 4, get: (v, at) => v.getFloat32(at, true), set: (v, at, x) => v.setFloat32(at, Number(x), true) },
-  bool: { bytes: 1, get: (v, at) => v.getUint8(at) !== 0, set: (v, at, x) => v.setUint8(at, x ? 1 : 0) },
-  uint64: { bytes: 8, get: (v, at) => v.getBigUint64(at, true), set: (v, at, x) => v.setBigUint64(at, BigInt(x), true) },
-  int64: { bytes: 8, get: (v, at) => v.getBigInt64(at, true), set: (v, at, x) => v.setBigInt64(at, BigInt(x), true) },
-  float64: { bytes: 8, get: (v, at) => v.getFloat64(at, true), set: (v, at, x) => v.setFloat64(at, Number(x), true) },
+  uint16: {
+    bytes: 2,
+    get: (v, at) => v.getUint16(at, true),
+    set: (v, at, x) => v.setUint16(at, Number(x), true),
+  },
+  int16: {
+    bytes: 2,
+    get: (v, at) => v.getInt16(at, true),
+    set: (v, at, x) => v.setInt16(at, Number(x), true),
+  },
+  uint32: {
+    bytes: 4,
+    get: (v, at) => v.getUint32(at, true),
+    set: (v, at, x) => v.setUint32(at, Number(x), true),
+  },
+  int32: {
+    bytes: 4,
+    get: (v, at) => v.getInt32(at, true),
+    set: (v, at, x) => v.setInt32(at, Number(x), true),
+  },
+  float32: {
+    bytes: 4,
+    get: (v, at) => v.getFloat32(at, true),
+    set: (v, at, x) => v.setFloat32(at, Number(x), true),
+  },
+  bool: {
+    bytes: 1,
+    get: (v, at) => v.getUint8(at) !== 0,
+    set: (v, at, x) => v.setUint8(at, x ? 1 : 0),
+  },
+  uint64: {
+    bytes: 8,
+    get: (v, at) => v.getBigUint64(at, true),
+    set: (v, at, x) => v.setBigUint64(at, BigInt(x), true),
+  },
+  int64: {
+    bytes: 8,
+    get: (v, at) => v.getBigInt64(at, true),
+    set: (v, at, x) => v.setBigInt64(at, BigInt(x), true),
+  },
+  float64: {
+    bytes: 8,
+    get: (v, at) => v.getFloat64(at, true),
+    set: (v, at, x) => v.setFloat64(at, Number(x), true),
+  },
 };

@@ -50,7 +50,11 @@ export function toFloat32(tensor: Tensor): Tensor<'float32'> {
 /** A float32 tensor in another floating type, rounded to nearest even. */
 export function fromFloat32({ shape, data }: Tensor<'float32'>, dtype: FloatDType): Tensor {
   if (dtype === 'float32') return { dtype, shape, data };
-  return { dtype, shape, data: dtype === 'float16' ? float32ToFloat16(data) : float32ToBfloat16(data) };
+  return {
+    dtype,
+    shape,
+    data: dtype === 'float16' ? float32ToFloat16(data) : float32ToBfloat16(data),
+  };
 }
 
 function float32Data(dtype: DType, data: Tensor['data']): Float32Array {
@@ -65,7 +69,8 @@ function float16Bits(u: number): number {
   const sign = (u >>> 16) & 0x8000;
   const a = u & 0x7fffffff;
   if (a >= 0x47800000) return sign | (a > 0x7f800000 ? 0x7e00 : 0x7c00); // NaN; 65,536 and more
-  if (a >= 0x38800000) return sign | roundShift(a - 0x38000000, 13); // normal: the exponent's bias falls from 127 to 15
+  // normal: the exponent's bias falls from 127 to 15
+  if (a >= 0x38800000) return sign | roundShift(a - 0x38000000, 13);
   if (a < 0x33000000) return sign; // below half of the smallest, 2^-25
   return sign | roundShift((a & 0x7fffff) | 0x800000, 126 - (a >>> 23)); // multiples of 2^-24
 }

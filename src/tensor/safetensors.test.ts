@@ -23,7 +23,10 @@ test("reads from a Node Buffer, whose slice() is no copy (every tensor was once 
 test('reads what the Python writer wrote, every element type', () => {
   const { metadata, tensors } = deserialize(golden);
   assert.equal(metadata.note, 'a "quoted" 中文 text');
-  assert.deepEqual(new Set(Array.from(tensors.values(), (t) => t.dtype)), new Set(Object.keys(dtypes)));
+  assert.deepEqual(
+    new Set(Array.from(tensors.values(), (t) => t.dtype)),
+    new Set(Object.keys(dtypes)),
+  );
   assert.deepEqual(get(tensors, 'i16').data, Int16Array.of(-300, 300));
   assert.deepEqual(get(tensors, 'z.i64').data, BigInt64Array.of(-1n, 2n ** 40n));
   assert.deepEqual(get(tensors, 'scalar').shape, []);
@@ -60,18 +63,30 @@ test('every float16 and bfloat16 comes back from float32 as it was', () => {
   }
 });
 
-const sound = () => serialize(new Map<string, Tensor>([['a', float32([2], [1, 2])], ['b', int32([3], [1, 2, 3])]]));
+const sound = () =>
+  serialize(
+    new Map<string, Tensor>([
+      ['a', float32([2], [1, 2])],
+      ['b', int32([3], [1, 2, 3])],
+    ]),
+  );
 
 /** A file with the header given, and `data` bytes of zeros after it. */
 function withHeader(header: unknown, data: number): Uint8Array {
-  const text = new TextEncoder().encode(typeof header === 'string' ? header : JSON.stringify(header));
+  const text = new TextEncoder().encode(
+    typeof header === 'string' ? header : JSON.stringify(header),
+  );
   const out = new Uint8Array(8 + text.length + data);
   new DataView(out.buffer).setBigUint64(0, BigInt(text.length), true);
   out.set(text, 8);
   return out;
 }
 
-const f32 = (from: number, to: number, shape = [(to - from) / 4]) => ({ dtype: 'F32', shape, data_offsets: [from, to] });
+const f32 = (from: number, to: number, shape = [(to - from) / 4]) => ({
+  dtype: 'F32',
+  shape,
+  data_offsets: [from, to],
+});
 const text = (value: string) => new TextEncoder().encode(value);
 const hugeHeader = sound();
 new DataView(hugeHeader.buffer).setBigUint64(0, 1n << 40n, true);
@@ -81,29 +96,61 @@ const damaged: readonly (readonly [string, Uint8Array, RegExp])[] = [
   ['a few bytes', new Uint8Array(5), /too short/],
   ['an oversized header', hugeHeader, /header of 1099511627776 bytes/],
   ['a header cut short', sound().subarray(0, 40), /truncated: its header should have/],
-  ['data cut short', sound().subarray(0, sound().length - 3), /truncated: it has \d+ bytes and should have \d+/],
+  [
+    'data cut short',
+    sound().subarray(0, sound().length - 3),
+    /truncated: it has \d+ bytes and should have \d+/,
+  ],
   ['data with a tail', withHeader({ a: f32(0, 8) }, 12), /4 bytes after the last tensor/],
   ['a header that is not JSON', withHeader('{"a": ', 0), /header is not JSON/],
   ['a header that is not an object', withHeader('[1]', 0), /not a JSON object/],
-  ['a wrong dtype', withHeader({ a: { ...f32(0, 8), dtype: 'F31' } }, 8), /a: element type "F31" is not supported/],
+  [
+    'a wrong dtype',
+    withHeader({ a: { ...f32(0, 8), dtype: 'F31' } }, 8),
+    /a: element type "F31" is not supported/,
+  ],
   ['overlap', withHeader({ a: f32(0, 8), b: f32(4, 12) }, 12), /b: overlaps a by 4 bytes/],
-  ['a hole', withHeader({ a: f32(0, 8), b: f32(12, 16) }, 16), /b: 4 bytes between a and this tensor/],
+  [
+    'a hole',
+    withHeader({ a: f32(0, 8), b: f32(12, 16) }, 16),
+    /b: 4 bytes between a and this tensor/,
+  ],
   ['out of bounds', withHeader({ a: f32(0, 800) }, 16), /truncated/],
-  ['shape against length', withHeader({ a: f32(0, 8, [3]) }, 8), /shape \[3\] of float32 takes 12 bytes, but data_offsets \[0, 8\] hold 8/],
+  [
+    'shape against length',
+    withHeader({ a: f32(0, 8, [3]) }, 8),
+    /shape \[3\] of float32 takes 12 bytes, but data_offsets \[0, 8\] hold 8/,
+  ],
   ['a negative shape', withHeader({ a: f32(0, 8, [-2]) }, 8), /not a list of sizes/],
   ['offsets backwards', withHeader({ a: f32(8, 0, [2]) }, 8), /hold -8/],
-  ['a shape beyond all numbers', withHeader({ a: f32(0, 8, [2 ** 50, 2 ** 50]) }, 8), /takes .* bytes/],
+  [
+    'a shape beyond all numbers',
+    withHeader({ a: f32(0, 8, [2 ** 50, 2 ** 50]) }, 8),
+    /takes .* bytes/,
+  ],
   ['no shape', withHeader({ a: { dtype: 'F32', data_offsets: [0, 8] } }, 8), /its shape undefined/],
-  ['metadata of numbers', withHeader({ __metadata__: { a: 1 } }, 0), /metadata must be a map of texts/],
-  ['a Git LFS pointer', text('version https://git-lfs.github.com/spec/v1\noid sha256:0\n'), /Git LFS pointer/],
+  [
+    'metadata of numbers',
+    withHeader({ __metadata__: { a: 1 } }, 0),
+    /metadata must be a map of texts/,
+  ],
+  [
+    'a Git LFS pointer',
+    text('version https://git-lfs.github.com/spec/v1\noid sha256:0\n'),
+    /Git LFS pointer/,
+  ],
   ['a web page', text('<!DOCTYPE html><html></html>'), /web page/],
   ['a pickle in a zip', text('PK\x03\x04 and so on'), /PyTorch/],
 ];
 
 for (const [name, bytes, message] of damaged) {
   test(`refuses ${name}`, async () => {
-    const reader = { size: bytes.length, read: (offset: number, length: number) => bytes.subarray(offset, offset + length) };
-    const isOurs = (error: unknown) => error instanceof CheckpointError && message.test(error.message);
+    const reader = {
+      size: bytes.length,
+      read: (offset: number, length: number) => bytes.subarray(offset, offset + length),
+    };
+    const isOurs = (error: unknown) =>
+      error instanceof CheckpointError && message.test(error.message);
     assert.throws(() => parseHeaderSync(reader, 'x.safetensors'), isOurs);
     await assert.rejects(parseHeader(reader, 'x.safetensors'), isOurs);
   });
@@ -114,10 +161,21 @@ test('a header as long as the number that a pickle begins with', () => {
   assert.deepEqual([...bytes.subarray(0, 2)], [0x80, 0x02]); // 640
   assert.deepEqual([...deserialize(bytes).tensors.keys()], ['a']);
   assert.throws(() => deserialize(bytes.subarray(0, 300)), /truncated/);
-  assert.throws(() => deserialize(new Uint8Array([0x80, 0x02, ...new TextEncoder().encode('}q\0(X')])), /Python pickle/);
+  assert.throws(
+    () => deserialize(new Uint8Array([0x80, 0x02, ...new TextEncoder().encode('}q\0(X')])),
+    /Python pickle/,
+  );
 });
 
 test('lists several faults at once, and no more than a dozen', () => {
-  const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`t${i}`, f32(0, 8, [3 + i])]));
-  assert.throws(() => deserialize(withHeader(many, 8)), (error: unknown) => error instanceof CheckpointError && error.problems.length === 13 && /and 8 more/.test(error.message));
+  const many = Object.fromEntries(
+    Array.from({ length: 20 }, (_, i) => [`t${i}`, f32(0, 8, [3 + i])]),
+  );
+  assert.throws(
+    () => deserialize(withHeader(many, 8)),
+    (error: unknown) =>
+      error instanceof CheckpointError &&
+      error.problems.length === 13 &&
+      /and 8 more/.test(error.message),
+  );
 });

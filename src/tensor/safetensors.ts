@@ -1,5 +1,5 @@
-// The safetensors format: 8 bytes of header length, a JSON header, then the tensors' bytes without holes.
-// https://github.com/huggingface/safetensors
+// The safetensors format: 8 bytes of header length, a JSON header, then the tensors' bytes without
+// holes. https://github.com/huggingface/safetensors
 
 import { CheckpointError, type Problem } from '../errors.ts';
 import { dtypes, typedArrays, type DType } from './dtype.ts';
@@ -24,8 +24,8 @@ export interface SyncByteReader extends ByteReader {
 const maxHeaderBytes = 100_000_000;
 
 /**
- * Reads and checks the header; the tensors' bytes stay where they are. `path` goes into the tensors and the messages.
- * Throws CheckpointError that lists what is wrong with the file.
+ * Reads and checks the header; the tensors' bytes stay where they are. `path` goes into the tensors
+ * and the messages. Throws CheckpointError that lists what is wrong with the file.
  */
 export async function parseHeader(reader: ByteReader, path: string): Promise<SafetensorsHeader> {
   const length = headerLength(await reader.read(0, Math.min(64, reader.size)), reader.size, path);
@@ -39,8 +39,14 @@ export function parseHeaderSync(reader: SyncByteReader, path: string): Safetenso
 }
 
 /** A whole file in memory; tensors are copies. Throws CheckpointError as parseHeader. */
-export function deserialize(bytes: Uint8Array, path = 'safetensors'): { metadata: Readonly<Record<string, string>>; tensors: Map<string, Tensor> } {
-  const reader = { size: bytes.length, read: (offset: number, length: number) => bytes.subarray(offset, offset + length) };
+export function deserialize(
+  bytes: Uint8Array,
+  path = 'safetensors',
+): { metadata: Readonly<Record<string, string>>; tensors: Map<string, Tensor> } {
+  const reader = {
+    size: bytes.length,
+    read: (offset: number, length: number) => bytes.subarray(offset, offset + length),
+  };
   const { metadata, tensors } = parseHeaderSync(reader, path);
   const read = ([name, { dtype, shape, offset, length }]: [string, ExternalTensor]) =>
     [name, tensorFromBytes(dtype, shape, bytes.subarray(offset, offset + length))] as const;
@@ -53,22 +59,48 @@ export function tensorFromBytes(dtype: DType, shape: Shape, bytes: Uint8Array): 
   return { dtype, shape, data: new typedArrays[dtype](new Uint8Array(bytes).buffer) };
 }
 
-/** Small numbers first in a file need no padding: the widest types come first. The order is that of the format's own writer. */
-const writeOrder: readonly DType[] = ['int64', 'float64', 'float32', 'int32', 'bfloat16', 'float16', 'int16', 'int8', 'uint8', 'bool'];
+/**
+ * Small numbers first in a file need no padding: the widest types come first. The order is that of
+ * the format's own writer.
+ */
+const writeOrder: readonly DType[] = [
+  'int64',
+  'float64',
+  'float32',
+  'int32',
+  'bfloat16',
+  'float16',
+  'int16',
+  'int8',
+  'uint8',
+  'bool',
+];
 
 /** What the header says of a tensor to be written. */
 type Described = Pick<Tensor, 'dtype' | 'shape'>;
 
 /**
- * The beginning of a file, up to the first tensor's bytes, and the names in the order in which these follow without holes;
- * equal to those of the format's own writer: tensors by type, then by name; the header padded with spaces to a multiple of 8.
+ * The beginning of a file, up to the first tensor's bytes, and the names in the order in which
+ * these follow without holes; equal to those of the format's own writer: tensors by type, then by
+ * name; the header padded with spaces to a multiple of 8.
  */
-export function layoutSafetensors(tensors: ReadonlyMap<string, Described>, metadata: Readonly<Record<string, string>> = {}): { head: Uint8Array; order: readonly string[]; dataBytes: number } {
-  const sorted = [...tensors].sort(([nameA, a], [nameB, b]) => writeOrder.indexOf(a.dtype) - writeOrder.indexOf(b.dtype) || (nameA < nameB ? -1 : 1));
-  const header: Record<string, unknown> = Object.keys(metadata).length === 0 ? {} : { __metadata__: metadata };
+export function layoutSafetensors(
+  tensors: ReadonlyMap<string, Described>,
+  metadata: Readonly<Record<string, string>> = {},
+): { head: Uint8Array; order: readonly string[]; dataBytes: number } {
+  const sorted = [...tensors].sort(
+    ([nameA, a], [nameB, b]) =>
+      writeOrder.indexOf(a.dtype) - writeOrder.indexOf(b.dtype) || (nameA < nameB ? -1 : 1),
+  );
+  const header: Record<string, unknown> =
+    Object.keys(metadata).length === 0 ? {} : { __metadata__: metadata };
   let end = 0;
   for (const [name, { dtype, shape }] of sorted) {
-    header[name] = { dtype: dtypes[dtype].safetensors, shape, data_offsets: [end, (end += sizeOf(shape) * dtypes[dtype].bytes)] };
+    header[name] = {
+      dtype: dtypes[dtype].safetensors,
+      shape,
+      data_offsets: [end, (end += sizeOf(shape) * dtypes[dtype].bytes)],
+    };
   }
   const text = new TextEncoder().encode(JSON.stringify(header));
   const head = new Uint8Array(8 + Math.ceil(text.length / 8) * 8).fill(0x20, 8);
@@ -78,7 +110,10 @@ export function layoutSafetensors(tensors: ReadonlyMap<string, Described>, metad
 }
 
 /** The bytes of a whole file. */
-export function serialize(tensors: ReadonlyMap<string, Tensor>, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+export function serialize(
+  tensors: ReadonlyMap<string, Tensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
   const { head, order, dataBytes } = layoutSafetensors(tensors, metadata);
   const out = new Uint8Array(head.length + dataBytes);
   out.set(head);
@@ -97,15 +132,36 @@ export function dataOffset(bytes: Uint8Array): number {
 }
 
 const obtain = 'Download or copy the file again, and compare its size with the original.';
-const convert = 'Only .safetensors files are read: look for the .safetensors file of the same model, or convert this one with a tool that you trust.';
+const convert =
+  'Only .safetensors files are read: look for the .safetensors file of the same model, or convert this one with a tool that you trust.';
 
 /** Beginnings of files that people take for safetensors. */
 const disguises = [
-  { start: 'version https://git-lfs', what: 'this is a Git LFS pointer, a text file that stands for the real one', fix: 'Run `git lfs pull` in its folder, or download the file itself.' },
-  { start: '<!doctype', what: 'this is a web page, not a model', fix: 'Download the file itself (the "download" or "raw" link).' },
-  { start: '<html', what: 'this is a web page, not a model', fix: 'Download the file itself (the "download" or "raw" link).' },
-  { start: 'pk\x03\x04', what: 'this is a PyTorch (.ckpt, .pt, .bin) or zip file, not safetensors', fix: convert },
-  { start: '\x80\x02', what: 'this is a Python pickle (.ckpt, .pt), not safetensors', fix: convert },
+  {
+    start: 'version https://git-lfs',
+    what: 'this is a Git LFS pointer, a text file that stands for the real one',
+    fix: 'Run `git lfs pull` in its folder, or download the file itself.',
+  },
+  {
+    start: '<!doctype',
+    what: 'this is a web page, not a model',
+    fix: 'Download the file itself (the "download" or "raw" link).',
+  },
+  {
+    start: '<html',
+    what: 'this is a web page, not a model',
+    fix: 'Download the file itself (the "download" or "raw" link).',
+  },
+  {
+    start: 'pk\x03\x04',
+    what: 'this is a PyTorch (.ckpt, .pt, .bin) or zip file, not safetensors',
+    fix: convert,
+  },
+  {
+    start: '\x80\x02',
+    what: 'this is a Python pickle (.ckpt, .pt), not safetensors',
+    fix: convert,
+  },
   { start: 'gguf', what: 'this is a GGUF file, not safetensors', fix: convert },
 ] as const;
 
@@ -115,18 +171,29 @@ function fail(path: string, what: string, fix: string = obtain): never {
 
 function headerLength(start: Uint8Array, size: number, path: string): number {
   if (size === 0) fail(path, 'the file is empty (0 bytes)');
-  // A header's length may begin with the very bytes that another kind of file begins with: 640 with a pickle's.
+  // A header's length may begin with the very bytes that another kind of file begins with: 640 with
+  // a pickle's.
   const isHeader = start.length > 8 && start[8] === BRACE && lengthOf(start) <= maxHeaderBytes;
   if (!isHeader) refuseDisguise(start, path);
   if (size < 8) fail(path, `the file is too short to be safetensors (${size} bytes)`);
   const length = lengthOf(start);
-  if (length > maxHeaderBytes) fail(path, `not a safetensors file: its first 8 bytes ask for a header of ${length} bytes (at most ${maxHeaderBytes})`);
-  if (length > size - 8) fail(path, `the file is truncated: its header should have ${length} bytes, but only ${size - 8} follow`);
+  if (length > maxHeaderBytes)
+    fail(
+      path,
+      `not a safetensors file: its first 8 bytes ask for a header of ${length} bytes (at most ${maxHeaderBytes})`,
+    );
+  if (length > size - 8)
+    fail(
+      path,
+      `the file is truncated: its header should have ${length} bytes, but only ${size - 8} follow`,
+    );
   return length;
 }
 
 function refuseDisguise(start: Uint8Array, path: string): void {
-  const text = Array.from(start, (byte) => String.fromCharCode(byte)).join('').toLowerCase();
+  const text = Array.from(start, (byte) => String.fromCharCode(byte))
+    .join('')
+    .toLowerCase();
   const disguise = disguises.find((known) => text.startsWith(known.start));
   if (disguise !== undefined) fail(path, disguise.what, disguise.fix);
 }
@@ -134,7 +201,8 @@ function refuseDisguise(start: Uint8Array, path: string): void {
 /** What a header begins with. */
 const BRACE = 0x7b;
 
-const lengthOf = (start: Uint8Array): number => Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
+const lengthOf = (start: Uint8Array): number =>
+  Number(new DataView(start.buffer, start.byteOffset).getBigUint64(0, true));
 
 function parseHeaderText(bytes: Uint8Array, size: number, path: string): SafetensorsHeader {
   const header = parseJson(bytes, path);
@@ -145,7 +213,8 @@ function parseHeaderText(bytes: Uint8Array, size: number, path: string): Safeten
   for (const [name, entry] of Object.entries(header)) {
     if (name === '__metadata__') continue;
     const result = readEntry(entry, dataStart, path);
-    if (typeof result === 'string') problems.push({ where: `${path} ${name}`, what: result, fix: obtain });
+    if (typeof result === 'string')
+      problems.push({ where: `${path} ${name}`, what: result, fix: obtain });
     else tensors.set(name, result);
   }
   if (problems.length === 0) problems.push(...layoutProblems(tensors, dataStart, size, path));
@@ -158,7 +227,11 @@ function parseJson(bytes: Uint8Array, path: string): Record<string, unknown> {
     const header: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
     if (isRecord(header)) return header;
   } catch (cause) {
-    const problem = { where: path, what: 'not a safetensors file, or a damaged one: its header is not JSON', fix: obtain };
+    const problem = {
+      where: path,
+      what: 'not a safetensors file, or a damaged one: its header is not JSON',
+      fix: obtain,
+    };
     throw new CheckpointError([problem], { cause });
   }
   return fail(path, 'not a safetensors file: its header is not a JSON object');
@@ -172,7 +245,12 @@ function readMetadata(value: unknown, path: string, problems: Problem[]): Record
   if (value === undefined || value === null) return {};
   const entries = isRecord(value) ? Object.entries(value) : [['', value] as const];
   const texts = entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string');
-  if (texts.length < entries.length) problems.push({ where: `${path} __metadata__`, what: 'the metadata must be a map of texts', fix: obtain });
+  if (texts.length < entries.length)
+    problems.push({
+      where: `${path} __metadata__`,
+      what: 'the metadata must be a map of texts',
+      fix: obtain,
+    });
   return Object.fromEntries(texts);
 }
 
@@ -185,13 +263,16 @@ const dtypeBySpelling = new Map<unknown, DType>(
 function readEntry(entry: unknown, dataStart: number, path: string): ExternalTensor | string {
   if (!isRecord(entry)) return 'its entry in the header is not an object';
   const dtype = dtypeBySpelling.get(entry.dtype);
-  if (dtype === undefined) return `element type ${JSON.stringify(entry.dtype)} is not supported (supported: ${[...dtypeBySpelling.keys()].join(', ')})`;
+  if (dtype === undefined)
+    return `element type ${JSON.stringify(entry.dtype)} is not supported (supported: ${[...dtypeBySpelling.keys()].join(', ')})`;
   const { shape, data_offsets: offsets } = entry;
   if (!isSizes(shape)) return `its shape ${JSON.stringify(shape)} is not a list of sizes`;
-  if (!isSizes(offsets) || offsets.length !== 2) return `its data_offsets ${JSON.stringify(offsets)} are not a pair of positions`;
+  if (!isSizes(offsets) || offsets.length !== 2)
+    return `its data_offsets ${JSON.stringify(offsets)} are not a pair of positions`;
   const length = offsets[1] - offsets[0];
   const expected = shape.reduce((product, dim) => product * dim, dtypes[dtype].bytes);
-  if (length !== expected) return `shape [${shape.join(', ')}] of ${dtype} takes ${expected} bytes, but data_offsets [${offsets.join(', ')}] hold ${length}`;
+  if (length !== expected)
+    return `shape [${shape.join(', ')}] of ${dtype} takes ${expected} bytes, but data_offsets [${offsets.join(', ')}] hold ${length}`;
   return { dtype, shape, path, offset: dataStart + offsets[0], length };
 }
 
@@ -200,27 +281,60 @@ function isSizes(value: unknown): value is number[] {
 }
 
 /** The tensors must fill the rest of the file: no overlap, no hole, no end beyond it. */
-function layoutProblems(tensors: ReadonlyMap<string, ExternalTensor>, dataStart: number, size: number, path: string): Problem[] {
+function layoutProblems(
+  tensors: ReadonlyMap<string, ExternalTensor>,
+  dataStart: number,
+  size: number,
+  path: string,
+): Problem[] {
   const sorted = [...tensors].sort(([, a], [, b]) => a.offset - b.offset || a.length - b.length);
   const problems: Problem[] = [];
   let end = dataStart;
   let before = 'the header';
   for (const [name, { offset, length }] of sorted) {
     const gap = offset - end;
-    if (gap < 0) problems.push({ where: `${path} ${name}`, what: `overlaps ${before} by ${-gap} bytes`, fix: obtain });
-    if (gap > 0) problems.push({ where: `${path} ${name}`, what: `${gap} bytes between ${before} and this tensor belong to none`, fix: obtain });
+    if (gap < 0)
+      problems.push({
+        where: `${path} ${name}`,
+        what: `overlaps ${before} by ${-gap} bytes`,
+        fix: obtain,
+      });
+    if (gap > 0)
+      problems.push({
+        where: `${path} ${name}`,
+        what: `${gap} bytes between ${before} and this tensor belong to none`,
+        fix: obtain,
+      });
     end = Math.max(end, offset + length);
     before = name;
   }
-  if (end > size) return [{ where: path, what: `the file is truncated: it has ${size} bytes and should have ${end}`, fix: obtain }];
-  if (end < size) problems.push({ where: path, what: `${size - end} bytes after the last tensor belong to none`, fix: obtain });
+  if (end > size)
+    return [
+      {
+        where: path,
+        what: `the file is truncated: it has ${size} bytes and should have ${end}`,
+        fix: obtain,
+      },
+    ];
+  if (end < size)
+    problems.push({
+      where: path,
+      what: `${size - end} bytes after the last tensor belong to none`,
+      fix: obtain,
+    });
   return problems;
 }
 
 function firstOf(problems: readonly Problem[], path: string): Problem[] {
   const alike = problems.filter(({ what }) => what === problems[0].what);
   if (alike.length === problems.length && alike.length > 1) {
-    return [{ where: path, what: `${alike.length} tensors, the first ${alike[0].where.slice(path.length + 1)}: ${alike[0].what}`, fix: 'Name the float32, float16 or bfloat16 file of the same model.' }];
+    return [
+      {
+        where: path,
+        what: `${alike.length} tensors, the first ${alike[0].where.slice(path.length + 1)}: ${alike[0].what}`,
+        fix: 'Name the float32, float16 or bfloat16 file of the same model.',
+      },
+    ];
   }
   const shown = problems.slice(0, 12);
   const rest = problems.length - shown.length;

@@ -11,7 +11,9 @@ export interface Tensor<D extends DType = DType> {
   readonly data: TypedArrays[D];
 }
 
-/** Row-major little-endian values inside a file, never read into JavaScript: the runtime maps them. */
+/**
+ * Row-major little-endian values inside a file, never read into JavaScript: the runtime maps them.
+ */
 export interface ExternalTensor {
   readonly dtype: DType;
   readonly shape: Shape;

@@ -1,9 +1,10 @@
 // Chat templates by name, in Jinja: how each family of models writes a conversation as one text.
 
 /**
- * Each takes what transformers gives to a template (`messages`, `add_generation_prompt`, `bos_token`, `eos_token`), and
- * `adds_bos`: true where the tokenizer begins a text with bos. A message may carry `instruction` and `input` apart.
- * Where a family has no system turn, the text stands before the first question.
+ * Each takes what transformers gives to a template (`messages`, `add_generation_prompt`,
+ * `bos_token`, `eos_token`), and `adds_bos`: true where the tokenizer begins a text with bos. A
+ * message may carry `instruction` and `input` apart. Where a family has no system turn, the text
+ * stands before the first question.
  */
 export const chatTemplates = {
   chatml: String.raw`{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}`,

@@ -10,16 +10,33 @@ type Rendering = string | { readonly error: string };
 
 interface Golden {
   readonly conversations: Readonly<Record<string, readonly ChatMessage[]>>;
-  readonly templates: Readonly<Record<string, { readonly source: string; readonly cases: Readonly<Record<string, readonly [Rendering, Rendering]>> }>>;
+  readonly templates: Readonly<
+    Record<
+      string,
+      {
+        readonly source: string;
+        readonly cases: Readonly<Record<string, readonly [Rendering, Rendering]>>;
+      }
+    >
+  >;
 }
 
 // From reference/text_tokenizers.py.
-const golden: Golden = JSON.parse(readFileSync(new URL('../../reference/golden/chat_templates.json', import.meta.url), 'utf8'));
-const tokenizer = { marks: { bos_token: '<s>', eos_token: '</s>', unk_token: '<unk>' }, addsBos: true, chatTemplate: undefined };
+const golden: Golden = JSON.parse(
+  readFileSync(new URL('../../reference/golden/chat_templates.json', import.meta.url), 'utf8'),
+);
+const tokenizer = {
+  marks: { bos_token: '<s>', eos_token: '</s>', unk_token: '<unk>' },
+  addsBos: true,
+  chatTemplate: undefined,
+};
 
 test('the golden renderings are of the templates as they are', () => {
   const { wild: _, thinking: __, ...named } = golden.templates;
-  assert.deepEqual(Object.fromEntries(Object.entries(named).map(([name, { source }]) => [name, source])), chatTemplates);
+  assert.deepEqual(
+    Object.fromEntries(Object.entries(named).map(([name, { source }]) => [name, source])),
+    chatTemplates,
+  );
 });
 
 for (const [name, { source, cases }] of Object.entries(golden.templates)) {
@@ -27,7 +44,8 @@ for (const [name, { source, cases }] of Object.entries(golden.templates)) {
     const template = chatTemplate({ ...tokenizer, chatTemplate: source });
     for (const [title, renderings] of Object.entries(cases)) {
       renderings.forEach((expected, i) => {
-        const render = (): string | undefined => template?.render(golden.conversations[title], i === 1);
+        const render = (): string | undefined =>
+          template?.render(golden.conversations[title], i === 1);
         if (typeof expected === 'string') assert.equal(render(), expected, title);
         else assert.throws(render, new RegExp(expected.error.slice(0, 20)), title);
       });
@@ -37,7 +55,10 @@ for (const [name, { source, cases }] of Object.entries(golden.templates)) {
 
 test('a template refuses in its own words', () => {
   const template = chatTemplate({ ...tokenizer, chatTemplate: golden.templates['wild'].source });
-  assert.throws(() => template?.render([{ role: 'assistant', content: 'first' }], false), /Roles must alternate/);
+  assert.throws(
+    () => template?.render([{ role: 'assistant', content: 'first' }], false),
+    /Roles must alternate/,
+  );
 });
 
 test('templates are chosen by name, by another name, as Jinja, or are the tokenizer’s', () => {
@@ -45,20 +66,49 @@ test('templates are chosen by name, by another name, as Jinja, or are the tokeni
   assert.equal(chatTemplate(tokenizer, 'ChatML')?.name, 'chatml');
   assert.equal(chatTemplate(tokenizer, 'qwen2.5')?.name, 'chatml');
   assert.equal(chatTemplate(tokenizer, 'llama3')?.name, 'llama-3');
-  assert.equal(chatTemplate({ ...tokenizer, chatTemplate: 'own' }, 'tokenizer_default')?.name, "the tokenizer's");
-  assert.equal(chatTemplate(tokenizer, '{{ messages[0].content }}!')?.render(question, false), 'Q!');
+  assert.equal(
+    chatTemplate({ ...tokenizer, chatTemplate: 'own' }, 'tokenizer_default')?.name,
+    "the tokenizer's",
+  );
+  assert.equal(
+    chatTemplate(tokenizer, '{{ messages[0].content }}!')?.render(question, false),
+    'Q!',
+  );
   assert.equal(chatTemplate(tokenizer), undefined);
   assert.equal(chatTemplate({ ...tokenizer, chatTemplate: 'own' })?.render(question, false), 'own');
-  assert.throws(() => chatTemplate(tokenizer, 'mistrall'), (error) => error instanceof ConfigError && /Did you mean "mistral"/.test(error.message));
+  assert.throws(
+    () => chatTemplate(tokenizer, 'mistrall'),
+    (error) => error instanceof ConfigError && /Did you mean "mistral"/.test(error.message),
+  );
   assert.throws(() => chatTemplate(tokenizer, '{% for %}'), CheckpointError);
 });
 
 test('strip takes away the signs that it is given, as Python does', () => {
-  const rendered = (source: string): string | undefined => chatTemplate({ ...tokenizer, chatTemplate: source })?.render([{ role: 'user', content: '\n\n  您好 \n' }], false);
-  assert.equal(rendered("{{ messages[0].content.strip('\\n') }}|{{ messages[0].content.lstrip('\\n') }}|{{ messages[0].content.strip() }}"), '  您好 |  您好 \n|您好');
-  assert.equal(rendered("{% set ns = namespace(a='xyx') %}{{ ns.a.strip('x') }}{{ 'aba'.rstrip('ab') }}|{{ ('a' + 'b').lstrip('a').rstrip() }}"), 'y|b');
+  const rendered = (source: string): string | undefined =>
+    chatTemplate({ ...tokenizer, chatTemplate: source })?.render(
+      [{ role: 'user', content: '\n\n  您好 \n' }],
+      false,
+    );
+  assert.equal(
+    rendered(
+      "{{ messages[0].content.strip('\\n') }}|{{ messages[0].content.lstrip('\\n') }}|{{ messages[0].content.strip() }}",
+    ),
+    '  您好 |  您好 \n|您好',
+  );
+  assert.equal(
+    rendered(
+      "{% set ns = namespace(a='xyx') %}{{ ns.a.strip('x') }}{{ 'aba'.rstrip('ab') }}|{{ ('a' + 'b').lstrip('a').rstrip() }}",
+    ),
+    'y|b',
+  );
 });
 
 test('a template by name knows no mark that the tokenizer lacks', () => {
-  assert.equal(chatTemplate({ ...tokenizer, marks: { eos_token: '</s>' } }, 'llama-2')?.render([{ role: 'user', content: 'Q' }], true), '[INST] Q [/INST]');
+  assert.equal(
+    chatTemplate({ ...tokenizer, marks: { eos_token: '</s>' } }, 'llama-2')?.render(
+      [{ role: 'user', content: 'Q' }],
+      true,
+    ),
+    '[INST] Q [/INST]',
+  );
 });

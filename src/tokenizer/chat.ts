@@ -1,4 +1,5 @@
-// A conversation as the text that a model was taught to read: the tokenizer's own template, or one by name.
+// A conversation as the text that a model was taught to read: the tokenizer's own template, or one
+// by name.
 import { closest } from 'fastest-levenshtein';
 import { CheckpointError, ConfigError } from '../errors.ts';
 import { chatTemplates, type ChatTemplateName, otherTemplateNames } from './chat-templates.ts';
@@ -18,22 +19,37 @@ export interface ChatTemplate {
   readonly name: string;
   /** Jinja, as it goes into a model's files. */
   readonly source: string;
-  /** With `addGenerationPrompt` the text ends where the assistant's answer begins. Throws Error with what the template refuses. */
+  /**
+   * With `addGenerationPrompt` the text ends where the assistant's answer begins. Throws Error with
+   * what the template refuses.
+   */
   render(messages: readonly ChatMessage[], addGenerationPrompt: boolean): string;
 }
 
 type Marks = Pick<TextTokenizer, 'marks' | 'addsBos' | 'chatTemplate'>;
 
 /**
- * The template of `name` (a name of the table, Jinja itself, or "tokenizer"); without a name the tokenizer's own;
- * undefined where it has none. Throws ConfigError for an unknown name, CheckpointError for a template that cannot be read;
- * `where` names its place in messages.
+ * The template of `name` (a name of the table, Jinja itself, or "tokenizer"); without a name the
+ * tokenizer's own; undefined where it has none. Throws ConfigError for an unknown name,
+ * CheckpointError for a template that cannot be read; `where` names its place in messages.
  */
-export function chatTemplate(tokenizer: Marks, name?: string, where = 'chat_template'): ChatTemplate | undefined {
-  if (name === undefined || name === 'tokenizer' || name === 'tokenizer_default') return tokenizer.chatTemplate === undefined ? undefined : compiled("the tokenizer's", tokenizer.chatTemplate, tokenizer, where);
+export function chatTemplate(
+  tokenizer: Marks,
+  name?: string,
+  where = 'chat_template',
+): ChatTemplate | undefined {
+  if (name === undefined || name === 'tokenizer' || name === 'tokenizer_default')
+    return tokenizer.chatTemplate === undefined
+      ? undefined
+      : compiled("the tokenizer's", tokenizer.chatTemplate, tokenizer, where);
   if (/\{[{%]/.test(name)) return compiled('of the configuration', name, tokenizer, where);
   const known = knownName(name, where);
-  return compiled(known, chatTemplates[known], { ...tokenizer, marks: { bos_token: '', eos_token: '', ...tokenizer.marks } }, where);
+  return compiled(
+    known,
+    chatTemplates[known],
+    { ...tokenizer, marks: { bos_token: '', eos_token: '', ...tokenizer.marks } },
+    where,
+  );
 }
 
 const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '');
@@ -44,13 +60,32 @@ function knownName(name: string, where: string): ChatTemplateName {
   const found = names.find((one) => bare(one) === bare(name)) ?? otherTemplateNames[bare(name)];
   if (found !== undefined) return found;
   const what = `there is no chat template "${name}"; there are ${names.join(', ')}`;
-  throw new ConfigError([{ where, what, fix: `Did you mean "${closest(name, names)}"? Without the key, the tokenizer's own is used.` }]);
+  throw new ConfigError([
+    {
+      where,
+      what,
+      fix: `Did you mean "${closest(name, names)}"? Without the key, the tokenizer's own is used.`,
+    },
+  ]);
 }
 
-function compiled(name: string, source: string, { marks, addsBos }: Marks, where: string): ChatTemplate {
+function compiled(
+  name: string,
+  source: string,
+  { marks, addsBos }: Marks,
+  where: string,
+): ChatTemplate {
   const template = parsed(name, source, where);
   const render = (messages: readonly ChatMessage[], addGenerationPrompt: boolean): string =>
-    template.render({ ...jinjaFunctions, ...marks, adds_bos: addsBos, messages: messages.map((message) => ({ ...message })), add_generation_prompt: addGenerationPrompt, tools: null, documents: null });
+    template.render({
+      ...jinjaFunctions,
+      ...marks,
+      adds_bos: addsBos,
+      messages: messages.map((message) => ({ ...message })),
+      add_generation_prompt: addGenerationPrompt,
+      tools: null,
+      documents: null,
+    });
   return { name, source, render };
 }
 
@@ -59,6 +94,15 @@ function parsed(name: string, source: string, where: string): ReturnType<typeof 
     return jinjaTemplate(source);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CheckpointError([{ where, what: `the chat template (${name}) cannot be read: ${reason}`, fix: 'Choose one by name, for example chat_template: chatml.' }], { cause });
+    throw new CheckpointError(
+      [
+        {
+          where,
+          what: `the chat template (${name}) cannot be read: ${reason}`,
+          fix: 'Choose one by name, for example chat_template: chatml.',
+        },
+      ],
+      { cause },
+    );
   }
 }

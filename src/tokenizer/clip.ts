@@ -1,13 +1,19 @@
 // CLIP's tokenizer, as transformers' CLIPTokenizerFast (Radford et al., 2021): text → ids, offline.
 
 import { Tokenizer } from '@huggingface/tokenizers';
-import { embeddedClipVocabulary, readClipVocabulary, type ClipVocabulary } from './clip-vocabulary.ts';
+import {
+  embeddedClipVocabulary,
+  readClipVocabulary,
+  type ClipVocabulary,
+} from './clip-vocabulary.ts';
 
 export interface ClipTokenizer {
   readonly bos: number;
   /** Also the padding. */
   readonly eos: number;
-  /** Ids of `<|startoftext|>` text `<|endoftext|>`, cut or padded to maxLength; EOS is never cut. */
+  /**
+   * Ids of `<|startoftext|>` text `<|endoftext|>`, cut or padded to maxLength; EOS is never cut.
+   */
   encode(text: string, maxLength?: number): Int32Array;
   /** Tokens of the text alone, without the two marks: what must stay within maxLength - 2. */
   tokenCount(text: string): number;
@@ -17,8 +23,8 @@ const words = String.raw`'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\p{White_Spa
 const marks = String.raw`<\|startoftext\|>|<\|endoftext\|>`;
 
 /**
- * The tokenizer of SD 1.x. `folder`: the `tokenizer` folder of a diffusers model, whose vocabulary is used
- * when it has one. Throws CheckpointError when that is damaged.
+ * The tokenizer of SD 1.x. `folder`: the `tokenizer` folder of a diffusers model, whose vocabulary
+ * is used when it has one. Throws CheckpointError when that is damaged.
  */
 export async function createClipTokenizer(folder?: string): Promise<ClipTokenizer> {
   const own = folder === undefined ? undefined : readClipVocabulary(folder);
@@ -30,7 +36,11 @@ export function clipTokenizer(vocabulary: ClipVocabulary): ClipTokenizer {
   const bos = vocabulary.tokens['<|startoftext|>'];
   const eos = vocabulary.tokens['<|endoftext|>'];
   const ids = (text: string) =>
-    text.split(markPattern).flatMap((part, i) => (i % 2 === 1 ? [vocabulary.tokens[part]] : tokenizer.encode(normalize(part)).ids));
+    text
+      .split(markPattern)
+      .flatMap((part, i) =>
+        i % 2 === 1 ? [vocabulary.tokens[part]] : tokenizer.encode(normalize(part)).ids,
+      );
   return {
     bos,
     eos,
@@ -43,17 +53,30 @@ export function clipTokenizer(vocabulary: ClipVocabulary): ClipTokenizer {
   };
 }
 
-/** A mark in the text is the mark itself, but only as it is written: checked before the text is made lower case. */
+/**
+ * A mark in the text is the mark itself, but only as it is written: checked before the text is made
+ * lower case.
+ */
 const markPattern = new RegExp(`(${marks})`, 'u');
 
-/** NFC, white space, then lower case letter by letter: in a word's last sigma, too, the letter alone counts. */
+/**
+ * NFC, white space, then lower case letter by letter: in a word's last sigma, too, the letter alone
+ * counts.
+ */
 function normalize(text: string): string {
-  return Array.from(text.normalize('NFC').replace(/\p{White_Space}+/gu, ' '), (letter) => letter.toLowerCase()).join('');
+  return Array.from(text.normalize('NFC').replace(/\p{White_Space}+/gu, ' '), (letter) =>
+    letter.toLowerCase(),
+  ).join('');
 }
 
 /** The parts of a tokenizer.json that say how CLIP cuts text; normalisation is ours. */
 function description({ tokens, merges }: ClipVocabulary): object {
-  const split = (regex: string) => ({ type: 'Split', pattern: { Regex: regex }, behavior: 'Removed', invert: true });
+  const split = (regex: string) => ({
+    type: 'Split',
+    pattern: { Regex: regex },
+    behavior: 'Removed',
+    invert: true,
+  });
   return {
     version: '1.0',
     added_tokens: [],
@@ -61,7 +84,11 @@ function description({ tokens, merges }: ClipVocabulary): object {
     pre_tokenizer: {
       type: 'Sequence',
       // A mark that appears only in lower case is a piece, cut again into its words.
-      pretokenizers: [split(`${marks}|${words}`), split(words), { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false }],
+      pretokenizers: [
+        split(`${marks}|${words}`),
+        split(words),
+        { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
+      ],
     },
     post_processor: null,
     decoder: null,

@@ -1,4 +1,5 @@
-// Jinja as chat templates use it, with Python's strip: the library's forgets which signs are to be taken away.
+// Jinja as chat templates use it, with Python's strip: the library's forgets which signs are to be
+// taken away.
 import { Template } from '@huggingface/jinja';
 
 /** Throws Error where the source is no Jinja. */
@@ -8,7 +9,10 @@ export function jinjaTemplate(source: string): Template {
   return template;
 }
 
-/** Calls `stripSigns(text, 'lstrip', signs)` in place of `text.lstrip(signs)`. Without signs both are alike. */
+/**
+ * Calls `stripSigns(text, 'lstrip', signs)` in place of `text.lstrip(signs)`. Without signs both
+ * are alike.
+ */
 function rewriteStrips(node: unknown): void {
   if (typeof node !== 'object' || node === null) return;
   if (node instanceof Map) return [...node].flat().forEach(rewriteStrips);
@@ -30,13 +34,23 @@ interface Call {
 function stripCall(node: object): { call: Call; text: unknown; method: string } | undefined {
   if (!isCall(node) || node.args.length === 0) return undefined;
   const { callee } = node;
-  if (!isNode(callee, 'MemberExpression') || !('object' in callee) || !('property' in callee) || !isNode(callee.property, 'Identifier')) return undefined;
+  if (
+    !isNode(callee, 'MemberExpression') ||
+    !('object' in callee) ||
+    !('property' in callee) ||
+    !isNode(callee.property, 'Identifier')
+  )
+    return undefined;
   const method = 'value' in callee.property ? String(callee.property.value) : '';
-  return ['strip', 'lstrip', 'rstrip'].includes(method) ? { call: node, text: callee.object, method } : undefined;
+  return ['strip', 'lstrip', 'rstrip'].includes(method)
+    ? { call: node, text: callee.object, method }
+    : undefined;
 }
 
-const isNode = (node: unknown, type: string): node is object => typeof node === 'object' && node !== null && 'type' in node && node.type === type;
-const isCall = (node: object): node is Call => isNode(node, 'CallExpression') && 'callee' in node && 'args' in node && Array.isArray(node.args);
+const isNode = (node: unknown, type: string): node is object =>
+  typeof node === 'object' && node !== null && 'type' in node && node.type === type;
+const isCall = (node: object): node is Call =>
+  isNode(node, 'CallExpression') && 'callee' in node && 'args' in node && Array.isArray(node.args);
 
 /** What templates of `jinjaTemplate` need beside their own variables. */
 export const jinjaFunctions = { [STRIP]: stripSigns };
@@ -44,7 +58,8 @@ export const jinjaFunctions = { [STRIP]: stripSigns };
 /** As Python: takes away signs of the set `signs` at the ends; all white space where it is null. */
 function stripSigns(text: unknown, method: unknown, signs: unknown): string {
   const list = Array.from(String(text));
-  const goes = (sign: string | undefined): boolean => sign !== undefined && (typeof signs === 'string' ? signs.includes(sign) : sign.trim() === '');
+  const goes = (sign: string | undefined): boolean =>
+    sign !== undefined && (typeof signs === 'string' ? signs.includes(sign) : sign.trim() === '');
   let [start, end] = [0, list.length];
   while (method !== 'rstrip' && start < end && goes(list[start])) start++;
   while (method !== 'lstrip' && end > start && goes(list[end - 1])) end--;

@@ -1,4 +1,5 @@
-// The tokenizer of a language model: the files of a Hugging Face folder, text ↔ ids, and text as it is generated.
+// The tokenizer of a language model: the files of a Hugging Face folder, text ↔ ids, and text as it
+// is generated.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
@@ -6,7 +7,9 @@ import { z } from 'zod';
 import { CheckpointError } from '../errors.ts';
 import { asExpressions } from './pre-tokenizer.ts';
 
-/** Text of ids that come one at a time. Nothing is given out before its bytes are a whole character. */
+/**
+ * Text of ids that come one at a time. Nothing is given out before its bytes are a whole character.
+ */
 export interface TextStream {
   /** The text that this id completes; often none. */
   push(id: number): string;
@@ -21,7 +24,10 @@ export interface TextTokenizer {
   readonly eos: number | undefined;
   /** The padding token, or eos where there is none. */
   readonly pad: number | undefined;
-  /** Ids after which generation stops: eos and what generation_config.json adds to it, or config.json where there is none. */
+  /**
+   * Ids after which generation stops: eos and what generation_config.json adds to it, or
+   * config.json where there is none.
+   */
   readonly endIds: readonly number[];
   /** Ids of marks that are not text: begin, end, turns. */
   readonly specialIds: ReadonlySet<number>;
@@ -31,7 +37,10 @@ export interface TextTokenizer {
   readonly marks: Readonly<Record<string, string>>;
   /** The folder's own chat template (Jinja). */
   readonly chatTemplate: string | undefined;
-  /** `special` (default true): with the marks that the tokenizer puts around a text. A chat template writes its own. */
+  /**
+   * `special` (default true): with the marks that the tokenizer puts around a text. A chat template
+   * writes its own.
+   */
   encode(text: string, options?: { readonly special?: boolean }): Int32Array;
   /** `special` (default false): marks such as `<|end|>` appear in the text. */
   decode(ids: ArrayLike<number>, options?: { readonly special?: boolean }): string;
@@ -40,69 +49,117 @@ export interface TextTokenizer {
   tokenOf(id: number): string | undefined;
 }
 
-const mark = z.union([z.string(), z.object({ content: z.string() }).transform(({ content }) => content)]).nullish();
+const mark = z
+  .union([z.string(), z.object({ content: z.string() }).transform(({ content }) => content)])
+  .nullish();
 const marksFile = z.object({ bos_token: mark, eos_token: mark, unk_token: mark, pad_token: mark });
 const configFile = marksFile.extend({
-  chat_template: z.union([z.string(), z.array(z.object({ name: z.string(), template: z.string() }))]).nullish(),
+  chat_template: z
+    .union([z.string(), z.array(z.object({ name: z.string(), template: z.string() }))])
+    .nullish(),
 });
 const generationFile = z.object({ eos_token_id: z.union([z.int(), z.array(z.int())]).nullish() });
 const tokenizerFile = z.looseObject({
-  added_tokens: z.array(z.looseObject({ content: z.string(), single_word: z.boolean().nullish() })).nullish(),
+  added_tokens: z
+    .array(z.looseObject({ content: z.string(), single_word: z.boolean().nullish() }))
+    .nullish(),
   pre_tokenizer: z.unknown(),
   model: z.looseObject({ type: z.string().nullish(), byte_fallback: z.boolean().nullish() }),
 });
 
-/** Reads tokenizer.json and what lies beside it. Throws CheckpointError with each file that is missing or damaged. */
+/**
+ * Reads tokenizer.json and what lies beside it. Throws CheckpointError with each file that is
+ * missing or damaged.
+ */
 export function readTextTokenizer(folder: string): TextTokenizer {
   const path = join(folder, 'tokenizer.json');
   if (!existsSync(path)) throw new CheckpointError([missing(folder)]);
   const data = readJson(path, tokenizerFile);
-  if (data.model.type === 'Unigram' && data.model.byte_fallback === true) throw new CheckpointError([unsupported(path)]);
+  if (data.model.type === 'Unigram' && data.model.byte_fallback === true)
+    throw new CheckpointError([unsupported(path)]);
   const words = (data.added_tokens ?? []).filter(({ single_word }) => single_word === true);
-  if (words.length > 0) throw new CheckpointError([{ where: path, what: `its added token ${JSON.stringify(words[0].content)} counts as a whole word only (single_word), which is not supported` }]);
+  if (words.length > 0)
+    throw new CheckpointError([
+      {
+        where: path,
+        what: `its added token ${JSON.stringify(words[0].content)} counts as a whole word only (single_word), which is not supported`,
+      },
+    ]);
   const config = readJson(join(folder, 'tokenizer_config.json'), configFile, {});
-  const marks = { ...present(readJson(join(folder, 'special_tokens_map.json'), marksFile, {})), ...present(config) };
-  const generation = ['generation_config.json', 'config.json'].map((name) => join(folder, name)).find((file) => existsSync(file)); // as transformers
-  const { eos_token_id: ends } = generation === undefined ? {} : readJson(generation, generationFile, {});
-  const tokenizer = open(path, { ...data, pre_tokenizer: asExpressions(data.pre_tokenizer) }, { clean_up_tokenization_spaces: false, eos_token: marks.eos_token });
-  return textTokenizer(tokenizer, marks, chatTemplateOf(folder, config.chat_template), ends === undefined || ends === null ? [] : [ends].flat());
+  const marks = {
+    ...present(readJson(join(folder, 'special_tokens_map.json'), marksFile, {})),
+    ...present(config),
+  };
+  const generation = ['generation_config.json', 'config.json']
+    .map((name) => join(folder, name))
+    .find((file) => existsSync(file)); // as transformers
+  const { eos_token_id: ends } =
+    generation === undefined ? {} : readJson(generation, generationFile, {});
+  const tokenizer = open(
+    path,
+    { ...data, pre_tokenizer: asExpressions(data.pre_tokenizer) },
+    { clean_up_tokenization_spaces: false, eos_token: marks.eos_token },
+  );
+  return textTokenizer(
+    tokenizer,
+    marks,
+    chatTemplateOf(folder, config.chat_template),
+    ends === undefined || ends === null ? [] : [ends].flat(),
+  );
 }
 
 const missing = (folder: string) => ({
   where: folder,
-  what: existsSync(join(folder, 'tokenizer.model')) ? 'has a tokenizer.model of SentencePiece, but no tokenizer.json' : 'has no tokenizer.json',
+  what: existsSync(join(folder, 'tokenizer.model'))
+    ? 'has a tokenizer.model of SentencePiece, but no tokenizer.json'
+    : 'has no tokenizer.json',
   fix: 'Download tokenizer.json and tokenizer_config.json from the page of the model, into its folder.',
 });
 
-const unsupported = (path: string) => ({ where: path, what: 'is a Unigram tokenizer with byte fallback, which is not supported' });
+const unsupported = (path: string) => ({
+  where: path,
+  what: 'is a Unigram tokenizer with byte fallback, which is not supported',
+});
 
 function open(path: string, data: object, config: object): Tokenizer {
   try {
     return new Tokenizer(data, config);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CheckpointError([{ where: path, what: `this tokenizer cannot be used: ${reason}` }], { cause });
+    throw new CheckpointError([{ where: path, what: `this tokenizer cannot be used: ${reason}` }], {
+      cause,
+    });
   }
 }
 
-function textTokenizer(tokenizer: Tokenizer, marks: Record<string, string>, chatTemplate: string | undefined, ends: readonly number[]): TextTokenizer {
+function textTokenizer(
+  tokenizer: Tokenizer,
+  marks: Record<string, string>,
+  chatTemplate: string | undefined,
+  ends: readonly number[],
+): TextTokenizer {
   const ids = [...tokenizer.get_vocab().values()];
   const added = [...tokenizer.get_added_tokens_decoder().values()];
-  const idOf = (token: string | undefined): number | undefined => (token === undefined ? undefined : tokenizer.token_to_id(token));
+  const idOf = (token: string | undefined): number | undefined =>
+    token === undefined ? undefined : tokenizer.token_to_id(token);
   const [bos, eos] = [idOf(marks['bos_token']), idOf(marks['eos_token'])];
   const known = new Set(ids);
   const decode = (tokens: ArrayLike<number>, { special = false } = {}): string => {
     const list = Array.from(tokens).filter((id) => known.has(id));
     return list.length === 0 ? '' : tokenizer.decode(list, { skip_special_tokens: !special });
   };
-  const encode = (text: string, { special = true } = {}): Int32Array => Int32Array.from(tokenizer.encode(text, { add_special_tokens: special }).ids);
+  const encode = (text: string, { special = true } = {}): Int32Array =>
+    Int32Array.from(tokenizer.encode(text, { add_special_tokens: special }).ids);
   return {
     size: ids.reduce((most, id) => Math.max(most, id), -1) + 1,
     bos,
     eos,
     pad: idOf(marks['pad_token']) ?? eos,
     endIds: [...new Set(eos === undefined ? ends : [eos, ...ends])],
-    specialIds: new Set([...added.filter(({ special }) => special).map(({ id }) => id), ...[bos, eos].filter((id) => id !== undefined)]),
+    specialIds: new Set([
+      ...added.filter(({ special }) => special).map(({ id }) => id),
+      ...[bos, eos].filter((id) => id !== undefined),
+    ]),
     addsBos: bos !== undefined && encode('a')[0] === bos,
     marks,
     chatTemplate,
@@ -115,8 +172,8 @@ function textTokenizer(tokenizer: Tokenizer, marks: Record<string, string>, chat
 }
 
 /**
- * Decodes a window that begins with the ids given out last, because a token's text may depend on the one before it
- * (a space at the beginning is dropped).
+ * Decodes a window that begins with the ids given out last, because a token's text may depend on
+ * the one before it (a space at the beginning is dropped).
  */
 function textStream(decode: (ids: readonly number[]) => string): TextStream {
   let ids: number[] = [];
@@ -133,21 +190,35 @@ function textStream(decode: (ids: readonly number[]) => string): TextStream {
   return { push, end: rest };
 }
 
-// ---- files -----------------------------------------------------------------------------------------------------------
+// ---- files
 
-/** A file of its own goes before the configuration's; of several templates the one named "default". */
-function chatTemplateOf(folder: string, configured: z.output<typeof configFile>['chat_template']): string | undefined {
+/**
+ * A file of its own goes before the configuration's; of several templates the one named "default".
+ */
+function chatTemplateOf(
+  folder: string,
+  configured: z.output<typeof configFile>['chat_template'],
+): string | undefined {
   const own = join(folder, 'chat_template.jinja');
   if (existsSync(own)) return readFileSync(own, 'utf8');
   const old = join(folder, 'chat_template.json');
   if (existsSync(old)) return readJson(old, z.object({ chat_template: z.string() })).chat_template;
   if (configured === undefined || configured === null) return undefined;
-  return typeof configured === 'string' ? configured : configured.find(({ name }) => name === 'default')?.template;
+  return typeof configured === 'string'
+    ? configured
+    : configured.find(({ name }) => name === 'default')?.template;
 }
 
-function present({ bos_token, eos_token, unk_token, pad_token }: z.output<typeof marksFile>): Record<string, string> {
+function present({
+  bos_token,
+  eos_token,
+  unk_token,
+  pad_token,
+}: z.output<typeof marksFile>): Record<string, string> {
   const pairs = Object.entries({ bos_token, eos_token, unk_token, pad_token });
-  return Object.fromEntries(pairs.flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])));
+  return Object.fromEntries(
+    pairs.flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
+  );
 }
 
 /** `absent` is what a missing file reads as. */
@@ -156,6 +227,15 @@ function readJson<T>(path: string, schema: z.ZodType<T>, absent?: T): T {
   try {
     return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (cause) {
-    throw new CheckpointError([{ where: path, what: 'is damaged, or not what its name says', fix: 'Download the file again.' }], { cause });
+    throw new CheckpointError(
+      [
+        {
+          where: path,
+          what: 'is damaged, or not what its name says',
+          fix: 'Download the file again.',
+        },
+      ],
+      { cause },
+    );
   }
 }

@@ -1,5 +1,6 @@
-// The events of a training run: the one interface between the loop and whoever watches it (terminal, log, studio, API).
-// Every event is plain data, so it passes unchanged between threads and processes and into JSON.
+// The events of a training run: the one interface between the loop and whoever watches it
+// (terminal, log, studio, API). Every event is plain data, so it passes unchanged between threads
+// and processes and into JSON.
 
 import type { Problem } from '../errors.ts';
 import type { EvalResult } from '../eval/result.ts';
@@ -15,7 +16,10 @@ export interface PlanEvent {
   readonly samples: number;
   /** What one is called: `picture`, `sequence`. */
   readonly sampleName: string;
-  /** The shapes that batches come in, in words (`64×64`, `up to 128 tokens`), and how many samples (with repeats) have each. */
+  /**
+   * The shapes that batches come in, in words (`64×64`, `up to 128 tokens`), and how many samples
+   * (with repeats) have each.
+   */
   readonly shapes: readonly { readonly label: string; readonly count: number }[];
   readonly batchSize: number;
   readonly gradientAccumulation: number;
@@ -34,13 +38,19 @@ export interface PlanEvent {
   readonly device: string;
 }
 
-/** Work before or after the steps: `loading the base model`, `caching latents`, `drawing the contact sheet`. */
+/**
+ * Work before or after the steps: `loading the base model`, `caching latents`, `drawing the contact
+ * sheet`.
+ */
 export interface PhaseEvent {
   readonly type: 'phase';
   /** Lower-case participle phrase, the same text through the whole phase. */
   readonly name: string;
   readonly done: number;
-  /** 0 when the amount of work is not known. The phase is over when done = total, or when another event type or name comes. */
+  /**
+   * 0 when the amount of work is not known. The phase is over when done = total, or when another
+   * event type or name comes.
+   */
   readonly total: number;
 }
 
@@ -122,7 +132,10 @@ export interface DoneEvent {
   /** `<name>.safetensors`; absent when stopped before anything could be saved. */
   readonly adapter?: string;
   readonly log: string;
-  /** What else was written for people to look at, by what it is: `contact sheet`, `answers`, `evaluation`. */
+  /**
+   * What else was written for people to look at, by what it is: `contact sheet`, `answers`,
+   * `evaluation`.
+   */
   readonly results: Readonly<Record<string, string>>;
   /** Wall seconds of the run, from the plan to the end. */
   readonly seconds: number;

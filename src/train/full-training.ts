@@ -18,7 +18,10 @@ export interface FullTrainingOptions {
   readonly learningRate: number;
   readonly optimiser: OptimiserOptions;
   readonly batchAt: (step: number) => BatchInputs | Promise<BatchInputs>;
-  /** Decay of the moving average of the weights; it warms up as min(decay, (1 + step) / (10 + step)). */
+  /**
+   * Decay of the moving average of the weights; it warms up as min(decay, (1 + step) / (10 +
+   * step)).
+   */
   readonly emaDecay: number;
   /** Where weights, moments and average are kept between processes. */
   readonly stateFile: string;
@@ -29,7 +32,9 @@ export interface FullTrainingOptions {
 }
 
 export interface FullTraining {
-  /** The steps from where the state file stands; saves it every `saveEvery` steps and at the end. */
+  /**
+   * The steps from where the state file stands; saves it every `saveEvery` steps and at the end.
+   */
   steps(): AsyncGenerator<StepResult>;
   readonly weights: ReadonlyMap<string, Tensor<'float32'>>;
   /** The moving average of the weights. */
@@ -39,18 +44,33 @@ export interface FullTraining {
 export async function fullTraining(options: FullTrainingOptions): Promise<FullTraining> {
   const weights = firstWeights(options);
   const average = copyOf(weights);
-  const optimiser = new Optimiser([{ name: 'all', learningRate: options.learningRate, parameters: weights }], options.optimiser);
+  const optimiser = new Optimiser(
+    [{ name: 'all', learningRate: options.learningRate, parameters: weights }],
+    options.optimiser,
+  );
   if (existsSync(options.stateFile)) await restore(options.stateFile, optimiser, average);
   return { weights, average, steps: () => run(options, optimiser, average) };
 }
 
-async function* run(options: FullTrainingOptions, optimiser: Optimiser, average: ReadonlyMap<string, Tensor<'float32'>>): AsyncGenerator<StepResult> {
+async function* run(
+  options: FullTrainingOptions,
+  optimiser: Optimiser,
+  average: ReadonlyMap<string, Tensor<'float32'>>,
+): AsyncGenerator<StepResult> {
   const weights = optimiser.parameters;
-  const program = await compileLoss(options.graph, weights.keys(), { weights: new Map(), threads: options.threads, arena: true });
+  const program = await compileLoss(options.graph, weights.keys(), {
+    weights: new Map(),
+    threads: options.threads,
+    arena: true,
+  });
   try {
     const batchesAt = async (step: number) => [await options.batchAt(step)];
     for await (const result of trainingSteps({ optimiser, batchesAt, lossOf: program.run })) {
-      moveAverage(average, weights, Math.min(options.emaDecay, (1 + result.step) / (10 + result.step)));
+      moveAverage(
+        average,
+        weights,
+        Math.min(options.emaDecay, (1 + result.step) / (10 + result.step)),
+      );
       if (result.step % options.saveEvery === 0) save(options.stateFile, optimiser, average);
       yield result;
     }
@@ -60,22 +80,33 @@ async function* run(options: FullTrainingOptions, optimiser: Optimiser, average:
   }
 }
 
-function firstWeights({ graph, seed, initial }: FullTrainingOptions): Map<string, Tensor<'float32'>> {
+function firstWeights({
+  graph,
+  seed,
+  initial,
+}: FullTrainingOptions): Map<string, Tensor<'float32'>> {
   const drawn = initialWeights(graph.parameters, seed);
   return new Map(
     graph.parameters.map(({ name, shape }) => {
-      const data = new Float32Array((initial?.get(name)?.data ?? drawn.get(name)) as Float32Array); // both are float32 by contract
+      // both are float32 by contract
+      const data = new Float32Array((initial?.get(name)?.data ?? drawn.get(name)) as Float32Array);
       return [name, { dtype: 'float32', shape, data }] as const;
     }),
   );
 }
 
 function copyOf(weights: ReadonlyMap<string, Tensor<'float32'>>): Map<string, Tensor<'float32'>> {
-  return new Map([...weights].map(([name, tensor]) => [name, { ...tensor, data: tensor.data.slice() }] as const));
+  return new Map(
+    [...weights].map(([name, tensor]) => [name, { ...tensor, data: tensor.data.slice() }] as const),
+  );
 }
 
 // a ← d a + (1 − d) w
-function moveAverage(average: ReadonlyMap<string, Tensor<'float32'>>, weights: ReadonlyMap<string, Tensor<'float32'>>, decay: number): void {
+function moveAverage(
+  average: ReadonlyMap<string, Tensor<'float32'>>,
+  weights: ReadonlyMap<string, Tensor<'float32'>>,
+  decay: number,
+): void {
   for (const [name, { data: a }] of average) {
     const w = weights.get(name)?.data;
     if (w !== undefined) for (let i = 0; i < a.length; i++) a[i] += (1 - decay) * (w[i] - a[i]);
@@ -84,18 +115,33 @@ function moveAverage(average: ReadonlyMap<string, Tensor<'float32'>>, weights: R
 
 const AVERAGE = 'average:';
 
-function save(file: string, optimiser: Optimiser, average: ReadonlyMap<string, Tensor<'float32'>>): void {
+function save(
+  file: string,
+  optimiser: Optimiser,
+  average: ReadonlyMap<string, Tensor<'float32'>>,
+): void {
   const averaged = [...average].map(([name, tensor]) => [AVERAGE + name, tensor] as const);
-  const tensors = new Map<string, Tensor>([...optimiser.parameters, ...optimiser.state(), ...averaged]);
+  const tensors = new Map<string, Tensor>([
+    ...optimiser.parameters,
+    ...optimiser.state(),
+    ...averaged,
+  ]);
   writeFileAtomically(file, serialize(tensors, { step: String(optimiser.step) }));
 }
 
-async function restore(file: string, optimiser: Optimiser, average: ReadonlyMap<string, Tensor<'float32'>>): Promise<void> {
+async function restore(
+  file: string,
+  optimiser: Optimiser,
+  average: ReadonlyMap<string, Tensor<'float32'>>,
+): Promise<void> {
   const { metadata, tensors } = openSafetensors(file);
-  const read = new Map([...tensors].map(([name, external]) => [name, readTensor(external)] as const));
+  const read = new Map(
+    [...tensors].map(([name, external]) => [name, readTensor(external)] as const),
+  );
   optimiser.restore(Number(metadata.step), read);
   for (const [name, target] of average) {
     const source = read.get(AVERAGE + name);
-    if (source !== undefined) target.data.set(source.data as Float32Array); // written by us as float32
+    // written by us as float32
+    if (source !== undefined) target.data.set(source.data as Float32Array);
   }
 }

@@ -1,6 +1,15 @@
-// Trains in a process of its own, because the runtime's call blocks its thread: the events arrive by message.
+// Trains in a process of its own, because the runtime's call blocks its thread: the events arrive
+// by message.
 import { fork } from 'node:child_process';
-import { CheckpointError, ConfigError, DataError, InternalError, SystemError, UserError, type Problem } from '../errors.ts';
+import {
+  CheckpointError,
+  ConfigError,
+  DataError,
+  InternalError,
+  SystemError,
+  UserError,
+  type Problem,
+} from '../errors.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { TrainEvent } from './events.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
@@ -13,14 +22,24 @@ const errorClasses: Readonly<Record<string, new (problems: readonly Problem[]) =
 };
 
 /** In the bundle the entry lies beside this file as .js. */
-const entry = new URL(import.meta.url.endsWith('.ts') ? './train-worker.ts' : './train-worker.js', import.meta.url);
+const entry = new URL(
+  import.meta.url.endsWith('.ts') ? './train-worker.ts' : './train-worker.js',
+  import.meta.url,
+);
 
 /**
- * The events of the run that `job` describes. Aborting `signal` finishes the running step, saves, and ends with a
- * `done` event; leaving the loop early kills the process. Throws what the training threw.
+ * The events of the run that `job` describes. Aborting `signal` finishes the running step, saves,
+ * and ends with a `done` event; leaving the loop early kills the process. Throws what the training
+ * threw.
  */
-export async function* trainInProcess(job: LoadedConfig, { signal, worker = entry }: { signal: AbortSignal; worker?: URL }): AsyncGenerator<TrainEvent> {
-  const child = fork(worker, { serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+export async function* trainInProcess(
+  job: LoadedConfig,
+  { signal, worker = entry }: { signal: AbortSignal; worker?: URL },
+): AsyncGenerator<TrainEvent> {
+  const child = fork(worker, {
+    serialization: 'advanced',
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
   const tell = (message: ToWorker) => child.connected && child.send(message);
   const stop = () => tell({ type: 'stop' });
   signal.addEventListener('abort', stop);
@@ -32,7 +51,9 @@ export async function* trainInProcess(job: LoadedConfig, { signal, worker = entr
   };
   child.on('message', (message: FromWorker) => post(message));
   child.on('error', ({ message }) => post({ type: 'gone', how: message }));
-  child.on('close', (code, killed) => post({ type: 'gone', how: killed === null ? `exit code ${code}` : `signal ${killed}` }));
+  child.on('close', (code, killed) =>
+    post({ type: 'gone', how: killed === null ? `exit code ${code}` : `signal ${killed}` }),
+  );
   tell({ type: 'start', job });
   if (signal.aborted) stop();
   try {
@@ -49,8 +70,11 @@ export async function* trainInProcess(job: LoadedConfig, { signal, worker = entr
   }
 }
 
-function toError(message: Exclude<FromWorker, { type: 'event' | 'end' }> | { type: 'gone'; how: string }): Error {
-  if (message.type === 'user-error') return new (errorClasses[message.name] ?? UserError)(message.problems);
+function toError(
+  message: Exclude<FromWorker, { type: 'event' | 'end' }> | { type: 'gone'; how: string },
+): Error {
+  if (message.type === 'user-error')
+    return new (errorClasses[message.name] ?? UserError)(message.problems);
   if (message.type === 'crash') return withStack(message.stack);
   if (message.how.includes('SIGKILL')) {
     return new SystemError([

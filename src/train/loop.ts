@@ -1,17 +1,24 @@
-// The training loop: batches in, one update a step, what happened out. It knows of no model and no file.
+// The training loop: batches in, one update a step, what happened out. It knows of no model and no
+// file.
 
 import type { Tensor } from '../tensor/tensor.ts';
 import type { LossAndGradients } from './loss-program.ts';
 import type { Optimiser, Update } from './optimiser.ts';
 
-/** What one micro-batch feeds to the loss graph. Its loss is already divided for the whole accumulated batch. */
+/**
+ * What one micro-batch feeds to the loss graph. Its loss is already divided for the whole
+ * accumulated batch.
+ */
 export type BatchInputs = Readonly<Record<string, Tensor>>;
 
 export interface LoopOptions<Batch> {
   readonly optimiser: Optimiser;
   /** The micro-batches of a step (0 for the first): a pure function of the step. */
   readonly batchesAt: (step: number) => readonly Batch[] | Promise<readonly Batch[]>;
-  readonly lossOf: (batch: Batch, parameters: ReadonlyMap<string, Tensor>) => Promise<LossAndGradients>;
+  readonly lossOf: (
+    batch: Batch,
+    parameters: ReadonlyMap<string, Tensor>,
+  ) => Promise<LossAndGradients>;
   /** Asked for after each step: true ends the loop. */
   readonly stop?: () => boolean;
 }
@@ -24,7 +31,12 @@ export interface StepResult extends Update {
 }
 
 /** Runs from the optimiser's step to its last one, yielding after each update. */
-export async function* trainingSteps<Batch>({ optimiser, batchesAt, lossOf, stop }: LoopOptions<Batch>): AsyncGenerator<StepResult> {
+export async function* trainingSteps<Batch>({
+  optimiser,
+  batchesAt,
+  lossOf,
+  stop,
+}: LoopOptions<Batch>): AsyncGenerator<StepResult> {
   const parameters = optimiser.parameters;
   while (optimiser.step < optimiser.options.totalSteps) {
     const batches = await batchesAt(optimiser.step);
@@ -35,16 +47,25 @@ export async function* trainingSteps<Batch>({ optimiser, batchesAt, lossOf, stop
   }
 }
 
-async function accumulate<Batch>(batches: readonly Batch[], lossOf: (batch: Batch) => Promise<LossAndGradients>): Promise<LossAndGradients> {
+async function accumulate<Batch>(
+  batches: readonly Batch[],
+  lossOf: (batch: Batch) => Promise<LossAndGradients>,
+): Promise<LossAndGradients> {
   let total: LossAndGradients | undefined;
   for (const batch of batches) {
     const part = await lossOf(batch);
-    total = total === undefined ? part : { loss: total.loss + part.loss, gradients: addInto(total.gradients, part.gradients) };
+    total =
+      total === undefined
+        ? part
+        : { loss: total.loss + part.loss, gradients: addInto(total.gradients, part.gradients) };
   }
   return total ?? { loss: 0, gradients: new Map() };
 }
 
-function addInto(sum: Map<string, Float32Array>, part: ReadonlyMap<string, Float32Array>): Map<string, Float32Array> {
+function addInto(
+  sum: Map<string, Float32Array>,
+  part: ReadonlyMap<string, Float32Array>,
+): Map<string, Float32Array> {
   for (const [name, values] of part) {
     const target = sum.get(name);
     if (target === undefined) sum.set(name, values);

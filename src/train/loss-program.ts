@@ -16,33 +16,60 @@ export interface LossAndGradients {
 
 export interface LossProgram {
   /** `inputs`: the batch; `parameters`: the trainable weights by name. */
-  run(inputs: Readonly<Record<string, Tensor>>, parameters: ReadonlyMap<string, Tensor>): Promise<LossAndGradients>;
+  run(
+    inputs: Readonly<Record<string, Tensor>>,
+    parameters: ReadonlyMap<string, Tensor>,
+  ): Promise<LossAndGradients>;
   release(): Promise<void>;
 }
 
 type SegmentOf = (node: Node) => string | undefined;
 
-/** Differentiates `graph`, whose output `loss` has one element, with respect to the parameters named in `trainable`; `segmentOf` as `differentiate` takes it. */
-export async function compileLoss(graph: Graph, trainable: Iterable<string>, options: CompileOptions, segmentOf?: SegmentOf): Promise<LossProgram> {
+/**
+ * Differentiates `graph`, whose output `loss` has one element, with respect to the parameters named
+ * in `trainable`; `segmentOf` as `differentiate` takes it.
+ */
+export async function compileLoss(
+  graph: Graph,
+  trainable: Iterable<string>,
+  options: CompileOptions,
+  segmentOf?: SegmentOf,
+): Promise<LossProgram> {
   const { gradients, wrt } = withGradients(graph, trainable, segmentOf);
   const program = await compile(gradients, options);
   return {
     async run(inputs, parameters) {
-      const results = await program.run({ ...inputs, ...Object.fromEntries(wrt.map(({ name }) => [name, needed(parameters, name)])) });
-      const values = new Map(wrt.map(({ name }) => [name, results[`grad:${name}`].data as Float32Array])); // gradients are float32 as the parameters are
+      const results = await program.run({
+        ...inputs,
+        ...Object.fromEntries(wrt.map(({ name }) => [name, needed(parameters, name)])),
+      });
+      const values = new Map(
+        wrt.map(({ name }) => [name, results[`grad:${name}`].data as Float32Array]),
+      ); // gradients are float32 as the parameters are
       return { loss: Number(results.loss.data[0]), gradients: values };
     },
     release: () => program.release(),
   };
 }
 
-/** The most bytes of computed tensors that one run of the loss and its gradients holds at a time. */
-export function activationBytes(graph: Graph, trainable: Iterable<string>, weights: Weights, segmentOf?: SegmentOf): number {
+/**
+ * The most bytes of computed tensors that one run of the loss and its gradients holds at a time.
+ */
+export function activationBytes(
+  graph: Graph,
+  trainable: Iterable<string>,
+  weights: Weights,
+  segmentOf?: SegmentOf,
+): number {
   const lowered = lower(withGradients(graph, trainable, segmentOf).gradients, weights);
   return liveBytes(lowered.nodes, lowered).reduce((most, bytes) => Math.max(most, bytes), 0);
 }
 
-function withGradients(graph: Graph, trainable: Iterable<string>, segmentOf?: SegmentOf): { readonly gradients: Graph; readonly wrt: readonly Value[] } {
+function withGradients(
+  graph: Graph,
+  trainable: Iterable<string>,
+  segmentOf?: SegmentOf,
+): { readonly gradients: Graph; readonly wrt: readonly Value[] } {
   const names = new Set(trainable);
   const wrt = graph.parameters.filter(({ name }) => names.has(name));
   return { gradients: differentiate(graph, { loss: 'loss', wrt, segmentOf }), wrt };

@@ -4,9 +4,13 @@ import type { Problem } from '../errors.ts';
 import type { TrainEvent } from './events.ts';
 
 /** A training run as a function: the form of `train`, and of the stand-ins in tests. */
-export type Trainer = (job: LoadedConfig, options: { readonly signal: AbortSignal }) => AsyncIterable<TrainEvent>;
+export type Trainer = (
+  job: LoadedConfig,
+  options: { readonly signal: AbortSignal },
+) => AsyncIterable<TrainEvent>;
 
-export type ToWorker = { readonly type: 'start'; readonly job: LoadedConfig } | { readonly type: 'stop' };
+export type ToWorker =
+  { readonly type: 'start'; readonly job: LoadedConfig } | { readonly type: 'stop' };
 
 export type FromWorker =
   | { readonly type: 'event'; readonly event: TrainEvent }

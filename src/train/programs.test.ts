@@ -7,15 +7,28 @@ import { LossPrograms } from './programs.ts';
 /** Σ w x for as many numbers as the key says. */
 function lossGraph(key: string) {
   const g = new Builder('loss');
-  g.output('loss', g.reduceSum(g.mul(g.input('x', 'float32', [Number(key)]), g.parameter('w', [1])), [0]));
+  g.output(
+    'loss',
+    g.reduceSum(g.mul(g.input('x', 'float32', [Number(key)]), g.parameter('w', [1])), [0]),
+  );
   return g.finish();
 }
 
 test('every shape is computed right, whichever packs its weights', async () => {
-  const programs = new LossPrograms({ lossGraph, trainable: ['w'], weights: new Map(), threads: 1, packWeightsOf: '2', alive: 1 });
+  const programs = new LossPrograms({
+    lossGraph,
+    trainable: ['w'],
+    weights: new Map(),
+    threads: 1,
+    packWeightsOf: '2',
+    alive: 1,
+  });
   const parameters = new Map([['w', float32([1], [3])]]);
   for (const size of [2, 2, 5, 2, 5, 5]) {
-    const { loss, gradients } = await programs.run({ shapeKey: String(size), inputs: { x: float32([size], new Float32Array(size).fill(0.5)) } }, parameters);
+    const { loss, gradients } = await programs.run(
+      { shapeKey: String(size), inputs: { x: float32([size], new Float32Array(size).fill(0.5)) } },
+      parameters,
+    );
     assert.equal(loss, 1.5 * size);
     assert.deepEqual([...(gradients.get('w') ?? [])], [0.5 * size]);
   }
@@ -24,10 +37,20 @@ test('every shape is computed right, whichever packs its weights', async () => {
 
 test('the program that packs its weights stays, whatever other shapes come', async () => {
   const opened: string[] = [];
-  const programs = new LossPrograms({ lossGraph: (key) => (opened.push(key), lossGraph(key)), trainable: ['w'], weights: new Map(), threads: 1, packWeightsOf: '2', alive: 2 });
+  const programs = new LossPrograms({
+    lossGraph: (key) => (opened.push(key), lossGraph(key)),
+    trainable: ['w'],
+    weights: new Map(),
+    threads: 1,
+    packWeightsOf: '2',
+    alive: 2,
+  });
   const parameters = new Map([['w', float32([1], [3])]]);
   for (const size of [2, 5, 7, 5, 2]) {
-    const { loss } = await programs.run({ shapeKey: String(size), inputs: { x: float32([size], new Float32Array(size).fill(0.5)) } }, parameters);
+    const { loss } = await programs.run(
+      { shapeKey: String(size), inputs: { x: float32([size], new Float32Array(size).fill(0.5)) } },
+      parameters,
+    );
     assert.equal(loss, 1.5 * size);
   }
   await programs.release();

@@ -1,4 +1,5 @@
-// The loss programs of a run: one for each shape of its batches, few of them alive, because each holds a session.
+// The loss programs of a run: one for each shape of its batches, few of them alive, because each
+// holds a session.
 
 import type { Graph, Node } from '../graph/graph.ts';
 import type { CompileOptions } from '../runtime/program.ts';
@@ -11,9 +12,15 @@ export interface ProgramsOptions extends Omit<CompileOptions, 'packWeights'> {
   readonly trainable: readonly string[];
   /** As `differentiate` takes it: what is computed a second time in the backward pass. */
   readonly segmentOf?: (node: Node) => string | undefined;
-  /** Batches with this key have a program that packs its weights, as a session does it, and stays alive. */
+  /**
+   * Batches with this key have a program that packs its weights, as a session does it, and stays
+   * alive.
+   */
   readonly packWeightsOf?: string;
-  /** Programs kept; default 2: the present shape and the one before, as batches of one shape come in runs. */
+  /**
+   * Programs kept; default 2: the present shape and the one before, as batches of one shape come in
+   * runs.
+   */
   readonly alive?: number;
 }
 
@@ -26,7 +33,10 @@ export class LossPrograms {
     this.#options = options;
   }
 
-  async run({ shapeKey, inputs }: MicroBatch, parameters: ReadonlyMap<string, Tensor>): Promise<LossAndGradients> {
+  async run(
+    { shapeKey, inputs }: MicroBatch,
+    parameters: ReadonlyMap<string, Tensor>,
+  ): Promise<LossAndGradients> {
     const program = await this.#programFor(shapeKey);
     return program.run(inputs, parameters);
   }

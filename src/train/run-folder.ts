@@ -1,6 +1,14 @@
-// The folder of a run: nothing in it but this run's files; those of an earlier run are moved to runs/<id> first.
+// The folder of a run: nothing in it but this run's files; those of an earlier run are moved to
+// runs/<id> first.
 
-import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { makeFolders, writeError, writeFileAtomically } from '../checkpoints/write-file.ts';
@@ -23,7 +31,9 @@ const RUN_FILE = 'run.json';
 /** Bytes of the probe: more than what fits beside a file's name on any disk. */
 const probeBytes = 1 << 16;
 
-/** Throws SystemError when the folder cannot be made or written to, and leaves everything as it was. */
+/**
+ * Throws SystemError when the folder cannot be made or written to, and leaves everything as it was.
+ */
 export function requireWritable(dir: string): void {
   let made: string | undefined;
   try {
@@ -75,7 +85,9 @@ export class RunFolder {
     this.#writeFacts();
   }
 
-  /** Before a file is first written: a foreign one of that name goes aside, and run.json names it. */
+  /**
+   * Before a file is first written: a foreign one of that name goes aside, and run.json names it.
+   */
   #announce(name: string): void {
     const entry = name.split('/')[0];
     if (this.#facts.files.includes(entry)) return;
@@ -95,7 +107,10 @@ export function runId(date: Date): string {
   return `${date.getFullYear()}${two(date.getMonth() + 1)}${two(date.getDate())}-${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
 }
 
-const earlierFacts = z.object({ id: z.string().regex(/^[\w-]+$/), files: z.array(z.string().regex(/^[^/\\]+$/)) });
+const earlierFacts = z.object({
+  id: z.string().regex(/^[\w-]+$/),
+  files: z.array(z.string().regex(/^[^/\\]+$/)),
+});
 
 function moveEarlierRun(dir: string): void {
   const path = join(dir, RUN_FILE);
@@ -108,7 +123,8 @@ function readFacts(path: string): z.output<typeof earlierFacts> {
   try {
     return earlierFacts.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch {
-    return { id: 'unknown', files: [RUN_FILE] }; // not ours, or damaged: it goes aside, the rest when its name is wanted
+    // not ours, or damaged: it goes aside, the rest when its name is wanted
+    return { id: 'unknown', files: [RUN_FILE] };
   }
 }
 
@@ -120,7 +136,11 @@ function moveAside(dir: string, entries: readonly string[], id: string): void {
   refusing(target, () => {
     makeFolders(target);
     // run.json last: when the move is cut short, the next run finishes it
-    for (const entry of [...present.filter((name) => name !== RUN_FILE), ...present.filter((name) => name === RUN_FILE)]) renameSync(join(dir, entry), join(target, entry));
+    for (const entry of [
+      ...present.filter((name) => name !== RUN_FILE),
+      ...present.filter((name) => name === RUN_FILE),
+    ])
+      renameSync(join(dir, entry), join(target, entry));
   });
 }
 

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -16,12 +24,30 @@ after(() => rmSync(root, { recursive: true, force: true }));
 process.env.LORA_SCRIPTS_CACHE = join(root, 'cache');
 writeSmallBase(join(root, 'base'));
 writeSmallBase(join(root, 'half'), { dtype: 'float16' });
-await writePictures(join(root, 'data'), [[64, 64], [64, 64], [64, 64], [32, 128]]);
+await writePictures(join(root, 'data'), [
+  [64, 64],
+  [64, 64],
+  [64, 64],
+  [32, 128],
+]);
 
-const common = { base_model: join(root, 'base'), train_data_dir: join(root, 'data'), lora_rank: 2, bucket_reso_steps: 32, num_threads: 1, learning_rate: 1e-3 };
-const jobOf = (name: string, settings: object) => parseConfig({ ...common, output_dir: join(root, name), ...settings });
+const common = {
+  base_model: join(root, 'base'),
+  train_data_dir: join(root, 'data'),
+  lora_rank: 2,
+  bucket_reso_steps: 32,
+  num_threads: 1,
+  learning_rate: 1e-3,
+};
+const jobOf = (name: string, settings: object) =>
+  parseConfig({ ...common, output_dir: join(root, name), ...settings });
 
-async function run(name: string, settings: object, signal = new AbortController().signal, each: (event: TrainEvent) => void = () => {}): Promise<TrainEvent[]> {
+async function run(
+  name: string,
+  settings: object,
+  signal = new AbortController().signal,
+  each: (event: TrainEvent) => void = () => {},
+): Promise<TrainEvent[]> {
   const events: TrainEvent[] = [];
   for await (const event of train(jobOf(name, settings), { signal })) {
     events.push(event);
@@ -30,7 +56,8 @@ async function run(name: string, settings: object, signal = new AbortController(
   return events;
 }
 
-const ofType = <K extends TrainEvent['type']>(events: readonly TrainEvent[], type: K) => events.filter((event): event is Extract<TrainEvent, { type: K }> => event.type === type);
+const ofType = <K extends TrainEvent['type']>(events: readonly TrainEvent[], type: K) =>
+  events.filter((event): event is Extract<TrainEvent, { type: K }> => event.type === type);
 const losses = (events: readonly TrainEvent[]) => ofType(events, 'step').map(({ loss }) => loss);
 const dataOf = (path: string) => {
   const bytes = readFileSync(path);
@@ -41,19 +68,55 @@ let first: TrainEvent[];
 test('a run plans, trains, saves and leaves its records', async () => {
   first = await run('a', { batch_size: 2, epochs: 2, save_steps: 4 });
   const [plan] = ofType(first, 'plan');
-  assert.deepEqual({ steps: plan.totalSteps, epochs: plan.epochs, samples: plan.samples, shapes: plan.shapes }, {
-    steps: 6, epochs: 2, samples: 4, shapes: [{ label: '32×128', count: 1 }, { label: '64×64', count: 3 }],
-  });
+  assert.deepEqual(
+    { steps: plan.totalSteps, epochs: plan.epochs, samples: plan.samples, shapes: plan.shapes },
+    {
+      steps: 6,
+      epochs: 2,
+      samples: 4,
+      shapes: [
+        { label: '32×128', count: 1 },
+        { label: '64×64', count: 3 },
+      ],
+    },
+  );
   assert.equal(losses(first).length, 6);
-  assert.deepEqual(readdirSync(join(root, 'a')).sort(), ['a-step00000004.safetensors', 'a.safetensors', 'config.yaml', 'logs', 'pytorch_lora_weights.safetensors', 'run.json']);
+  assert.deepEqual(readdirSync(join(root, 'a')).sort(), [
+    'a-step00000004.safetensors',
+    'a.safetensors',
+    'config.yaml',
+    'logs',
+    'pytorch_lora_weights.safetensors',
+    'run.json',
+  ]);
   const { metadata, tensors } = openSafetensors(join(root, 'a', 'a.safetensors'));
   assert.equal(tensors.size, 3 * plan.adaptedModules);
-  assert.deepEqual([metadata.ss_output_name, metadata.ss_steps, metadata.ss_epoch, metadata.ss_num_train_images, metadata.ss_dataset_dirs], ['a', '6', '2', '4', '{"data": {"n_repeats": 1, "img_count": 4}}']);
-  assert.deepEqual(JSON.parse(metadata.ss_tag_frequency), { data: { cat: 4, 'hat a': 1, 'hat b': 1, 'hat c': 1, 'hat d': 1 } });
-  const metrics = readFileSync(join(root, 'a/logs/metrics.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line).loss);
+  assert.deepEqual(
+    [
+      metadata.ss_output_name,
+      metadata.ss_steps,
+      metadata.ss_epoch,
+      metadata.ss_num_train_images,
+      metadata.ss_dataset_dirs,
+    ],
+    ['a', '6', '2', '4', '{"data": {"n_repeats": 1, "img_count": 4}}'],
+  );
+  assert.deepEqual(JSON.parse(metadata.ss_tag_frequency), {
+    data: { cat: 4, 'hat a': 1, 'hat b': 1, 'hat c': 1, 'hat d': 1 },
+  });
+  const metrics = readFileSync(join(root, 'a/logs/metrics.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line).loss);
   assert.deepEqual(metrics, losses(first));
-  assert.match(readFileSync(join(root, 'a/logs/train.log'), 'utf8'), /loading the base model[^]*step 6\/6 [^]*done after step 6 of 6/);
-  assert.deepEqual(loadConfig(join(root, 'a/config.yaml')).config, jobOf('a', { batch_size: 2, epochs: 2, save_steps: 4 }).config);
+  assert.match(
+    readFileSync(join(root, 'a/logs/train.log'), 'utf8'),
+    /loading the base model[^]*step 6\/6 [^]*done after step 6 of 6/,
+  );
+  assert.deepEqual(
+    loadConfig(join(root, 'a/config.yaml')).config,
+    jobOf('a', { batch_size: 2, epochs: 2, save_steps: 4 }).config,
+  );
 });
 
 test('the same run again gives the same adapter, and the earlier one is kept in runs/', async () => {
@@ -62,26 +125,52 @@ test('the same run again gives the same adapter, and the earlier one is kept in 
   assert.deepEqual(losses(again), losses(first));
   assert.equal(dataOf(join(root, 'a/a.safetensors')), before);
   const [id] = readdirSync(join(root, 'a/runs'));
-  assert.deepEqual(readdirSync(join(root, 'a/runs', id)).sort(), ['a-step00000004.safetensors', 'a.safetensors', 'config.yaml', 'logs', 'pytorch_lora_weights.safetensors', 'run.json']);
+  assert.deepEqual(readdirSync(join(root, 'a/runs', id)).sort(), [
+    'a-step00000004.safetensors',
+    'a.safetensors',
+    'config.yaml',
+    'logs',
+    'pytorch_lora_weights.safetensors',
+    'run.json',
+  ]);
   assert.ok(!existsSync(join(root, 'a/a-step00000004.safetensors')));
 });
 
 test('a frozen text encoder: its states are cached, the UNet alone is trained', async () => {
-  const events = await run('unet-only', { max_train_steps: 2, train_text_encoder: false, gradient_accumulation_steps: 3, tensorboard: false });
+  const events = await run('unet-only', {
+    max_train_steps: 2,
+    train_text_encoder: false,
+    gradient_accumulation_steps: 3,
+    tensorboard: false,
+  });
   assert.ok(ofType(events, 'phase').some(({ name }) => name === 'caching text states'));
   assert.deepEqual(Object.keys(ofType(events, 'step')[0].learningRates), ['unet']);
-  assert.ok([...openSafetensors(join(root, 'unet-only/unet-only.safetensors')).tensors.keys()].every((name) => name.startsWith('lora_unet_')));
-  assert.deepEqual(readdirSync(join(root, 'unet-only/logs')).sort(), ['metrics.jsonl', 'train.log']);
+  assert.ok(
+    [...openSafetensors(join(root, 'unet-only/unet-only.safetensors')).tensors.keys()].every(
+      (name) => name.startsWith('lora_unet_'),
+    ),
+  );
+  assert.deepEqual(readdirSync(join(root, 'unet-only/logs')).sort(), [
+    'metrics.jsonl',
+    'train.log',
+  ]);
 });
 
 test('a base in half precision trains too', async () => {
-  const [loss] = losses(await run('half-run', { base_model: join(root, 'half'), max_train_steps: 1, batch_size: 2 }));
+  const [loss] = losses(
+    await run('half-run', { base_model: join(root, 'half'), max_train_steps: 1, batch_size: 2 }),
+  );
   assert.ok(Math.abs(loss - losses(first)[0]) < 0.01, `${loss}`);
 });
 
 test('aborting ends after the running step and saves', async () => {
   const stopping = new AbortController();
-  const events = await run('stopped', { max_train_steps: 1000 }, stopping.signal, (event) => event.type === 'step' && event.step === 2 && stopping.abort());
+  const events = await run(
+    'stopped',
+    { max_train_steps: 1000 },
+    stopping.signal,
+    (event) => event.type === 'step' && event.step === 2 && stopping.abort(),
+  );
   const [done] = ofType(events, 'done');
   assert.ok(done.stopped && done.step === 2 && existsSync(done.adapter ?? ''));
 });
@@ -91,9 +180,13 @@ test('bad data or an unwritable folder leaves nothing behind', async () => {
   await assert.rejects(run('no-data', { train_data_dir: join(root, 'empty') }), DataError);
   assert.ok(!existsSync(join(root, 'no-data')));
   writeFileSync(join(root, 'file'), '');
-  await assert.rejects(run('file/out', {}), (error) => error instanceof SystemError && /part of the path is a file/.test(error.message));
+  await assert.rejects(
+    run('file/out', {}),
+    (error) => error instanceof SystemError && /part of the path is a file/.test(error.message),
+  );
   // Node's recursive mkdir never returned here
-  if (process.platform === 'linux') assert.throws(() => requireWritable('/proc/none/of/this'), SystemError);
+  if (process.platform === 'linux')
+    assert.throws(() => requireWritable('/proc/none/of/this'), SystemError);
 });
 
 test('a file of the same name that no run wrote is moved aside, not overwritten', async () => {
@@ -101,9 +194,21 @@ test('a file of the same name that no run wrote is moved aside, not overwritten'
   writeFileSync(join(root, 'mine/mine.safetensors'), 'precious');
   await run('mine', { max_train_steps: 1 });
   const [folder] = readdirSync(join(root, 'mine/runs'));
-  assert.equal(readFileSync(join(root, 'mine/runs', folder, 'mine.safetensors'), 'utf8'), 'precious');
+  assert.equal(
+    readFileSync(join(root, 'mine/runs', folder, 'mine.safetensors'), 'utf8'),
+    'precious',
+  );
 });
 
 test('a loss that is not a number ends the run with advice', async () => {
-  await assert.rejects(run('nan', { max_train_steps: 20, learning_rate: 10, max_grad_norm: 0, weight_decay: 1, lora_alpha: 1e30 }), /training broke off at step \d+[^]*learning_rate/);
+  await assert.rejects(
+    run('nan', {
+      max_train_steps: 20,
+      learning_rate: 10,
+      max_grad_norm: 0,
+      weight_decay: 1,
+      lora_alpha: 1e30,
+    }),
+    /training broke off at step \d+[^]*learning_rate/,
+  );
 });

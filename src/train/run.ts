@@ -1,4 +1,5 @@
-// A training run from its configuration to its files, as a generator of events. It knows of no kind of model.
+// A training run from its configuration to its files, as a generator of events. It knows of no kind
+// of model.
 
 import { availableParallelism } from 'node:os';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -33,11 +34,15 @@ interface RunLength {
 }
 
 /**
- * Trains as `job` says. Everything written lies in `output_dir`: the adapters, logs/, config.yaml, run.json.
- * Aborting `signal` finishes the running step, saves what was learnt and ends with `done` { stopped: true }.
- * Throws DataError, CheckpointError, ConfigError or SystemError for what the user can mend.
+ * Trains as `job` says. Everything written lies in `output_dir`: the adapters, logs/, config.yaml,
+ * run.json. Aborting `signal` finishes the running step, saves what was learnt and ends with `done`
+ * { stopped: true }. Throws DataError, CheckpointError, ConfigError or SystemError for what the
+ * user can mend.
  */
-export async function* train(job: LoadedConfig, { signal }: { readonly signal: AbortSignal }): AsyncGenerator<TrainEvent> {
+export async function* train(
+  job: LoadedConfig,
+  { signal }: { readonly signal: AbortSignal },
+): AsyncGenerator<TrainEvent> {
   const { config } = job;
   requireWritable(config.output_dir);
   const started = new Date();
@@ -52,20 +57,40 @@ export async function* train(job: LoadedConfig, { signal }: { readonly signal: A
 }
 
 function factsOf({ config }: LoadedConfig, started: Date, threads: number) {
-  const versions = { 'lora-scripts': packageJson.version, node: process.versions.node, onnxruntime: runtimeVersion, platform: `${process.platform} ${process.arch}` };
-  return { id: runId(started), started: started.toISOString(), seed: config.seed, device: 'cpu', threads, versions };
+  const versions = {
+    'lora-scripts': packageJson.version,
+    node: process.versions.node,
+    onnxruntime: runtimeVersion,
+    platform: `${process.platform} ${process.arch}`,
+  };
+  return {
+    id: runId(started),
+    started: started.toISOString(),
+    seed: config.seed,
+    device: 'cpu',
+    threads,
+    versions,
+  };
 }
 
-async function* runEvents(job: LoadedConfig, context: Pick<Run, 'signal' | 'started' | 'threads' | 'folder'>): AsyncGenerator<TrainEvent> {
+async function* runEvents(
+  job: LoadedConfig,
+  context: Pick<Run, 'signal' | 'started' | 'threads' | 'folder'>,
+): AsyncGenerator<TrainEvent> {
   for (const problem of job.warnings) yield { type: 'warning', problem };
   const task = yield* tasks[job.config.task_type].open(job, context);
   const run: Run = { ...context, job, task, length: lengthOf(job, task) };
   yield planOf(run);
   yield* task.prepare();
-  const optimiser = new Optimiser(task.groups, { ...job.config, totalSteps: run.length.totalSteps });
+  const optimiser = new Optimiser(task.groups, {
+    ...job.config,
+    totalSteps: run.length.totalSteps,
+  });
   if (!run.signal.aborted) yield* steps(run, optimiser);
   const adapter = optimiser.step > 0 ? yield* save(run, optimiser.step, true) : undefined;
-  const results = run.signal.aborted ? new Map<string, string>() : yield* task.finish((name, content) => run.folder().write(name, content));
+  const results = run.signal.aborted
+    ? new Map<string, string>()
+    : yield* task.finish((name, content) => run.folder().write(name, content));
   run.folder().finish(new Date());
   yield doneOf(run, { step: optimiser.step, adapter, results: Object.fromEntries(results) });
 }
@@ -93,11 +118,22 @@ function planOf({ job: { config }, task, length, threads }: Run): PlanEvent {
 async function* steps(run: Run, optimiser: Optimiser): AsyncGenerator<TrainEvent> {
   const { job, task, length, signal, threads } = run;
   const trainable = [...optimiser.parameters.keys()];
-  const programs = new LossPrograms({ lossGraph: task.lossGraph, trainable, weights: task.frozen, threads, ...task.programs });
+  const programs = new LossPrograms({
+    lossGraph: task.lossGraph,
+    trainable,
+    weights: task.frozen,
+    threads,
+    ...task.programs,
+  });
   const statisticsOf = statistics(length.totalSteps);
   try {
     yield* watch(run, 0);
-    const results = trainingSteps({ optimiser, batchesAt: task.batchesAt, lossOf: (batch, parameters) => programs.run(batch, parameters), stop: () => signal.aborted });
+    const results = trainingSteps({
+      optimiser,
+      batchesAt: task.batchesAt,
+      lossOf: (batch, parameters) => programs.run(batch, parameters),
+      stop: () => signal.aborted,
+    });
     for await (const result of results) {
       requireFinite(result, job);
       yield stepOf(run, result, statisticsOf(result.step, result.loss));
@@ -112,17 +148,35 @@ async function* steps(run: Run, optimiser: Optimiser): AsyncGenerator<TrainEvent
 
 /** What the task wants to see between the steps. */
 async function* watch({ task, length, signal }: Run, step: number): AsyncGenerator<TrainEvent> {
-  if (task.watch !== undefined && !signal.aborted) yield* task.watch(step, step === length.totalSteps);
+  if (task.watch !== undefined && !signal.aborted)
+    yield* task.watch(step, step === length.totalSteps);
 }
 
-function stepOf({ task, length }: Run, { step, loss, learningRates, gradNorm }: StepResult, more: ReturnType<ReturnType<typeof statistics>>): StepEvent {
-  return { type: 'step', step, ...length, epoch: epochOf(step, task), loss, learningRates, gradNorm, ...more };
+function stepOf(
+  { task, length }: Run,
+  { step, loss, learningRates, gradNorm }: StepResult,
+  more: ReturnType<ReturnType<typeof statistics>>,
+): StepEvent {
+  return {
+    type: 'step',
+    step,
+    ...length,
+    epoch: epochOf(step, task),
+    loss,
+    learningRates,
+    gradNorm,
+    ...more,
+  };
 }
 
-const epochOf = (step: number, { stepsPerEpoch }: OpenTask): number => Math.max(1, Math.ceil(step / stepsPerEpoch));
+const epochOf = (step: number, { stepsPerEpoch }: OpenTask): number =>
+  Math.max(1, Math.ceil(step / stepsPerEpoch));
 
 /** Stops a run that has gone astray: its weights would all be NaN after the next update. */
-function requireFinite({ step, loss, gradNorm }: StepResult, { config, source }: LoadedConfig): void {
+function requireFinite(
+  { step, loss, gradNorm }: StepResult,
+  { config, source }: LoadedConfig,
+): void {
   if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
   const where = placeOf('learning_rate', source);
   const what = `training broke off at step ${step}: the loss became ${loss} and the gradient ${gradNorm}`;
@@ -142,7 +196,10 @@ async function* save(run: Run, step: number, final: boolean): AsyncGenerator<Tra
   return files[0];
 }
 
-function doneOf({ length, started, folder }: Run, { step, adapter, results }: Pick<DoneEvent, 'step' | 'adapter' | 'results'>): DoneEvent {
+function doneOf(
+  { length, started, folder }: Run,
+  { step, adapter, results }: Pick<DoneEvent, 'step' | 'adapter' | 'results'>,
+): DoneEvent {
   return {
     type: 'done',
     stopped: step < length.totalSteps,

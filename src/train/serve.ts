@@ -2,25 +2,39 @@
 import { UserError } from '../errors.ts';
 import type { FromWorker, ToWorker, Trainer } from './messages.ts';
 
-/** Serves the process that forked this one, then ends. To be called by a worker entry with its trainer. */
+/**
+ * Serves the process that forked this one, then ends. To be called by a worker entry with its
+ * trainer.
+ */
 export function serveTraining(train: Trainer): void {
   const stopping = new AbortController();
-  // Ctrl+C, a closed terminal, `timeout` and service managers reach the whole group; the parent decides
+  // Ctrl+C, a closed terminal, `timeout` and service managers reach the whole group; the parent
+  // decides
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
   process.on('disconnect', () => stopping.abort());
   process.on('message', (message: ToWorker) => {
     if (message.type === 'stop') return stopping.abort();
-    void run(train, message, stopping.signal).then(send).then(() => process.connected && process.disconnect()); // the parent may have been killed
+    void run(train, message, stopping.signal)
+      .then(send)
+      .then(() => process.connected && process.disconnect()); // the parent may have been killed
   });
 }
 
-async function run(train: Trainer, { job }: ToWorker & { type: 'start' }, signal: AbortSignal): Promise<FromWorker> {
+async function run(
+  train: Trainer,
+  { job }: ToWorker & { type: 'start' },
+  signal: AbortSignal,
+): Promise<FromWorker> {
   try {
     for await (const event of train(job, { signal })) await send({ type: 'event', event });
     return { type: 'end' };
   } catch (error) {
-    if (error instanceof UserError) return { type: 'user-error', name: error.name, problems: error.problems };
-    return { type: 'crash', stack: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    if (error instanceof UserError)
+      return { type: 'user-error', name: error.name, problems: error.problems };
+    return {
+      type: 'crash',
+      stack: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    };
   }
 }
 

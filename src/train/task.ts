@@ -1,9 +1,17 @@
-// What a kind of training must provide. The trainer knows nothing else of pictures, texts or models.
+// What a kind of training must provide. The trainer knows nothing else of pictures, texts or
+// models.
 
 import type { LoadedConfig } from '../config/load.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Weights } from '../runtime/lowering.ts';
-import type { EvaluatedEvent, PhaseEvent, PlanEvent, SampleEvent, ValidationEvent, WarningEvent } from './events.ts';
+import type {
+  EvaluatedEvent,
+  PhaseEvent,
+  PlanEvent,
+  SampleEvent,
+  ValidationEvent,
+  WarningEvent,
+} from './events.ts';
 import type { BatchInputs } from './loop.ts';
 import type { ParameterGroup } from './optimiser.ts';
 import type { ProgramsOptions } from './programs.ts';
@@ -41,7 +49,10 @@ export interface SavePoint {
   readonly started: Date;
 }
 
-export type TaskPlan = Pick<PlanEvent, 'samples' | 'sampleName' | 'shapes' | 'adaptedModules' | 'memoryEstimate'>;
+export type TaskPlan = Pick<
+  PlanEvent,
+  'samples' | 'sampleName' | 'shapes' | 'adaptedModules' | 'memoryEstimate'
+>;
 
 export interface OpenTask {
   readonly plan: TaskPlan;
@@ -57,18 +68,38 @@ export interface OpenTask {
   readonly programs?: Pick<ProgramsOptions, 'segmentOf' | 'alive' | 'packWeightsOf'>;
   /** Work before the first step. Returns early when the signal is aborted. */
   prepare(): AsyncGenerator<TaskEvent, void>;
-  /** The micro-batches of step `step` (0 for the first): a pure function of the seed and the step. To be called after `prepare`. */
+  /**
+   * The micro-batches of step `step` (0 for the first): a pure function of the seed and the step.
+   * To be called after `prepare`.
+   */
   batchesAt(step: number): readonly MicroBatch[] | Promise<readonly MicroBatch[]>;
   /** The files to write, by name relative to the run folder; the first is the adapter. */
   files(at: SavePoint): ReadonlyMap<string, Uint8Array>;
-  /** Looks at the weights as they are before the first step (0) and after each; `final` after the last. */
+  /**
+   * Looks at the weights as they are before the first step (0) and after each; `final` after the
+   * last.
+   */
   watch?(step: number, final: boolean): AsyncGenerator<TaskEvent, void>;
-  /** Work after the last step, its files given to `write`, which returns where they are; returns those for people to look at, by what they are. */
-  finish(write: (name: string, content: Uint8Array) => string): AsyncGenerator<TaskEvent, ReadonlyMap<string, string>>;
+  /**
+   * Work after the last step, its files given to `write`, which returns where they are; returns
+   * those for people to look at, by what they are.
+   */
+  finish(
+    write: (name: string, content: Uint8Array) => string,
+  ): AsyncGenerator<TaskEvent, ReadonlyMap<string, string>>;
 }
 
 /** A `phase` event. */
-export const phase = (name: string, done = 0, total = 0): PhaseEvent => ({ type: 'phase', name, done, total });
+export const phase = (name: string, done = 0, total = 0): PhaseEvent => ({
+  type: 'phase',
+  name,
+  done,
+  total,
+});
 
 export const parameterCount = (groups: readonly ParameterGroup[]): number =>
-  groups.reduce((sum, { parameters }) => [...parameters.values()].reduce((part, { data }) => part + data.length, sum), 0);
+  groups.reduce(
+    (sum, { parameters }) =>
+      [...parameters.values()].reduce((part, { data }) => part + data.length, sum),
+    0,
+  );

@@ -10,6 +10,8 @@ export const integer = (min: number, max = Number.MAX_SAFE_INTEGER) => z.int().m
 /** Text of at least one character that is not a space. */
 export const text = () => z.string().min(1).regex(/\S/, 'text');
 
-/** Marks an option that means something to one kind of training only; it goes into the JSON Schema. */
+/**
+ * Marks an option that means something to one kind of training only; it goes into the JSON Schema.
+ */
 export const forImages = { task: 'image' } as const;
 export const forTexts = { task: 'text-generation' } as const;

@@ -36,17 +36,21 @@ test('equals the BigInt rounds on 500 seeds and counters', () => {
   for (let i = 0; i < 500; i++) {
     const [lo, hi, a, b, c, d] = [word(), word(), word(), word(), word(), word()];
     philox({ lo, hi }, a, b, c, d, out);
-    assert.deepEqual([...out], philoxBigInt([BigInt(lo), BigInt(hi)], [BigInt(a), BigInt(b), BigInt(c), BigInt(d)]));
+    assert.deepEqual(
+      [...out],
+      philoxBigInt([BigInt(lo), BigInt(hi)], [BigInt(a), BigInt(b), BigInt(c), BigInt(d)]),
+    );
   }
 });
 
-test('normals are the WebUI\'s NV noise: seed 0, shape (3, 4)', () => {
+test("normals are the WebUI's NV noise: seed 0, shape (3, 4)", () => {
   const expected = [
-    -0.92466259, -0.42534415, -2.6438457, 0.14518388, -0.12086647, -0.57972564, -0.62285122, -0.32838709,
-    -1.07454231, -0.36314407, -1.67105067, 2.26550497,
+    -0.92466259, -0.42534415, -2.6438457, 0.14518388, -0.12086647, -0.57972564, -0.62285122,
+    -0.32838709, -1.07454231, -0.36314407, -1.67105067, 2.26550497,
   ];
   const found = normals(0, 0, new Float32Array(12));
-  expected.forEach((value, i) => assert.ok(Math.abs(value / (found[i] ?? NaN) - 1) < 1e-7)); // one unit of float32's last place
+  // one unit of float32's last place
+  expected.forEach((value, i) => assert.ok(Math.abs(value / (found[i] ?? NaN) - 1) < 1e-7));
 });
 
 test('normals have mean 0 and variance 1, and another offset gives other numbers', () => {
@@ -74,12 +78,19 @@ test('uniforms, sequence and random are one stream', () => {
   });
   assert.notEqual(random(5, 3, 0), random(5, 4, 0));
   assert.notEqual(random(5, 3, 0), random(5 + 2 ** 32, 3, 0), 'the upper half of the seed counts');
-  assert.notEqual(random(5, 3, 1), random(5, 3, 1 + 2 ** 34), 'the upper half of the counter counts');
+  assert.notEqual(
+    random(5, 3, 1),
+    random(5, 3, 1 + 2 ** 34),
+    'the upper half of the counter counts',
+  );
 });
 
 test('a permutation holds every number once and depends on seed and stream', () => {
   const order = permutation(9, 1, 100);
-  assert.deepEqual([...order].sort((a, b) => a - b), [...Array(100).keys()]);
+  assert.deepEqual(
+    [...order].sort((a, b) => a - b),
+    [...Array(100).keys()],
+  );
   assert.deepEqual(order, permutation(9, 1, 100));
   assert.notDeepEqual(order, permutation(9, 2, 100));
   assert.notDeepEqual(order, permutation(8, 1, 100));

@@ -1,4 +1,5 @@
-// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror & Shaw, "Parallel random
+// numbers: as easy as 1, 2, 3", SC 2011).
 
 /** A seed of up to 64 bits: a non-negative safe integer, or its two halves. */
 export type Seed = number | { readonly lo: number; readonly hi: number };
@@ -59,10 +60,10 @@ function block(
 }
 
 /**
- * Standard normals in the layout of CUDA's generator, which Stable Diffusion WebUI calls "NV" noise:
- * counter [offset, 0, element, 0], Box-Muller's sine branch in float64, rounded to float32
- * (the published vector is met to one unit in the last place).
- * `offset` counts the calls made with one seed.
+ * Standard normals in the layout of CUDA's generator, which Stable Diffusion WebUI calls "NV"
+ * noise: counter [offset, 0, element, 0], Box-Muller's sine branch in float64, rounded to float32
+ * (the published vector is met to one unit in the last place). `offset` counts the calls made with
+ * one seed.
  */
 export function normals(seed: Seed, offset: number, out: Float32Array): Float32Array {
   const { lo, hi } = halves(seed);
@@ -78,7 +79,8 @@ export function normals(seed: Seed, offset: number, out: Float32Array): Float32A
 
 /**
  * Draw number `counter` of `stream`: uniform in [0, 1), a pure function of its three arguments.
- * Streams are independent of each other and of `normals` (the fourth counter word is 1 here, 0 there).
+ * Streams are independent of each other and of `normals` (the fourth counter word is 1 here, 0
+ * there).
  */
 export function random(seed: Seed, stream: number, counter: number): number {
   const word = new Uint32Array(4);
@@ -87,8 +89,16 @@ export function random(seed: Seed, stream: number, counter: number): number {
   return (word[counter % 4] ?? 0) * TWO_POW_MINUS_32;
 }
 
-/** The first `out.length` draws of `stream` from number `start` on: `out[i] = random(seed, stream, start + i)`. */
-export function uniforms(seed: Seed, stream: number, out: Float32Array | Float64Array, start = 0): typeof out {
+/**
+ * The first `out.length` draws of `stream` from number `start` on: `out[i] = random(seed, stream,
+ * start + i)`.
+ */
+export function uniforms(
+  seed: Seed,
+  stream: number,
+  out: Float32Array | Float64Array,
+  start = 0,
+): typeof out {
   const next = sequence(seed, stream, start);
   for (let i = 0; i < out.length; i++) out[i] = next();
   return out;

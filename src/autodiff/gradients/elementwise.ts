@@ -9,7 +9,8 @@ type Term = (g: Builder, dy: Value, x: Value, y: Value) => Value;
 
 /** dx as a formula of dy, x and y. */
 function unary<K extends OpName>(term: Term): GradientRule<K> {
-  return (g, node, [dy]) => [term(g, dy as Value, node.inputs[0] as Value, node.outputs[0])]; // one input, one output
+  // one input, one output
+  return (g, node, [dy]) => [term(g, dy as Value, node.inputs[0] as Value, node.outputs[0])];
 }
 
 type BinaryTerm = (g: Builder, dy: Value, a: Value, b: Value, y: Value) => Value;
@@ -18,7 +19,8 @@ type BinaryTerm = (g: Builder, dy: Value, a: Value, b: Value, y: Value) => Value
 function binary<K extends OpName>(da: BinaryTerm, db: BinaryTerm): GradientRule<K> {
   return (g, node, [dy], needs) => {
     const [a, b] = node.inputs as [Value, Value]; // two inputs, one output
-    const term = (f: BinaryTerm, wanted: boolean) => (wanted ? f(g, dy as Value, a, b, node.outputs[0]) : undefined);
+    const term = (f: BinaryTerm, wanted: boolean) =>
+      wanted ? f(g, dy as Value, a, b, node.outputs[0]) : undefined;
     return [term(da, needs[0]), term(db, needs[1])];
   };
 }
@@ -74,8 +76,10 @@ export const elementwise = {
     (g, dy, a, b) => g.where(g.less(a, b), dy, 0),
     (g, dy, a, b) => g.where(g.less(a, b), 0, dy),
   ),
-  Gelu: ((g, node, [dy]) => g.emit('GeluGrad', [node.inputs[0], dy], node.attributes)) satisfies GradientRule<'Gelu'>,
-  Swish: ((g, node, [dy]) => g.emit('SwishGrad', [node.inputs[0], dy], node.attributes)) satisfies GradientRule<'Swish'>,
+  Gelu: ((g, node, [dy]) =>
+    g.emit('GeluGrad', [node.inputs[0], dy], node.attributes)) satisfies GradientRule<'Gelu'>,
+  Swish: ((g, node, [dy]) =>
+    g.emit('SwishGrad', [node.inputs[0], dy], node.attributes)) satisfies GradientRule<'Swish'>,
   Where: ((g, node, [dy], needs) => {
     const [condition] = node.inputs as [Value]; // arity of the operator table
     return [

@@ -24,14 +24,17 @@ export const gemm: GradientRule<'Gemm'> = (g, node, [dyGiven], needs) => {
   const [a, b] = node.inputs as [Value, Value]; // arity of the operator table
   const dy = dyGiven as Value;
   const { transA, transB } = node.attributes;
-  const da = () => (transA ? g.gemm(b, dy, { transA: transB, transB: true }) : g.gemm(dy, b, { transB: !transB }));
-  const db = () => (transB ? g.gemm(dy, a, { transA: true, transB: transA }) : g.gemm(a, dy, { transA: !transA }));
+  const da = () =>
+    transA ? g.gemm(b, dy, { transA: transB, transB: true }) : g.gemm(dy, b, { transB: !transB });
+  const db = () =>
+    transB ? g.gemm(dy, a, { transA: true, transB: transA }) : g.gemm(a, dy, { transA: !transA });
   return [needs[0] ? da() : undefined, needs[1] ? db() : undefined, needs[2] ? dy : undefined];
 };
 
 /** The derivative by x is there already. The weight is frozen: its gradient would need all of z. */
 export const linearLogSumExp: GradientRule<'LinearLogSumExp'> = (g, node, [dy, again]) => {
-  if (again !== undefined) throw new InternalError('a derivative of LinearLogSumExp is not differentiable');
+  if (again !== undefined)
+    throw new InternalError('a derivative of LinearLogSumExp is not differentiable');
   return [g.mul(node.outputs[1], dy as Value), undefined];
 };
 
@@ -49,8 +52,12 @@ export const linear: GradientRule<'Linear'> = (g, node, [dyGiven], needs) => {
 export const conv: GradientRule<'Conv'> = (g, node, [dy], needs) => {
   const [x, weight] = node.inputs as [Value, Value]; // arity of the operator table
   return [
-    needs[0] ? g.add1('ConvGradInput', [dy, weight], { ...node.attributes, shape: x.shape }) : undefined,
-    needs[1] ? g.add1('ConvGradWeight', [dy, x], { ...node.attributes, shape: weight.shape }) : undefined,
+    needs[0]
+      ? g.add1('ConvGradInput', [dy, weight], { ...node.attributes, shape: x.shape })
+      : undefined,
+    needs[1]
+      ? g.add1('ConvGradWeight', [dy, x], { ...node.attributes, shape: weight.shape })
+      : undefined,
     needs[2] ? g.reduceSum(dy as Value, [0, 2, 3]) : undefined,
   ];
 };

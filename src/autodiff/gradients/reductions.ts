@@ -9,7 +9,12 @@ type Reduction = 'ReduceSum' | 'ReduceMean' | 'ReduceMax';
 /** `value`, of the reduced shape, with the reduced axes back as ones. */
 function keepdims(g: Builder, node: NodeOf<Reduction>, value: Value): Value {
   const { shape } = node.inputs[0] as Value;
-  return node.attributes.keepdims ? value : g.reshape(value, shape.map((dim, axis) => (node.attributes.axes.includes(axis) ? 1 : dim)));
+  return node.attributes.keepdims
+    ? value
+    : g.reshape(
+        value,
+        shape.map((dim, axis) => (node.attributes.axes.includes(axis) ? 1 : dim)),
+      );
 }
 
 // Reductions have one input and one output.

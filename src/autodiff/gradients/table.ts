@@ -1,7 +1,13 @@
 // The gradient of every operator; one without is written down as such.
 
 import type { OpName } from '../../graph/ops.ts';
-import { attention, groupNormalization, layerNormalization, rmsNormalization, rotaryEmbedding } from './composites.ts';
+import {
+  attention,
+  groupNormalization,
+  layerNormalization,
+  rmsNormalization,
+  rotaryEmbedding,
+} from './composites.ts';
 import { elementwise } from './elementwise.ts';
 import { concat, expand, gather, pad, reshape, resize, slice, transpose } from './form.ts';
 import { conv, gemm, linear, linearLogSumExp, matMul } from './products.ts';

@@ -55,11 +55,19 @@ function goldenCase(stored: StoredCase): GoldenCase {
   };
 }
 
-function build(g: Builder, { op, attributes }: StoredCase, inputs: Readonly<Record<string, Value>>): Value {
+function build(
+  g: Builder,
+  { op, attributes }: StoredCase,
+  inputs: Readonly<Record<string, Value>>,
+): Value {
   if (op === 'GEGLU') return geglu(g, inputs);
   const known = opNames.find((name) => name === op);
   if (known === undefined) throw new Error(`no operator ${op}`);
-  return g.add1(known, ops[known].inputs.map((name) => inputs[name.replace('?', '')]), attributes);
+  return g.add1(
+    known,
+    ops[known].inputs.map((name) => inputs[name.replace('?', '')]),
+    attributes,
+  );
 }
 
 /** hidden ∘ gelu(gate), where [hidden, gate] = x Wᵀ + b (Shazeer, arXiv 2002.05202). */
@@ -72,6 +80,9 @@ function geglu(g: Builder, { x, weight, bias }: Readonly<Record<string, Value>>)
 
 const tensorOf = ({ shape, data }: Stored): F64Tensor => f64(shape, Float64Array.from(data));
 
-function mapValues<T, U>(record: Readonly<Record<string, T>>, f: (value: T, key: string) => U): Record<string, U> {
+function mapValues<T, U>(
+  record: Readonly<Record<string, T>>,
+  f: (value: T, key: string) => U,
+): Record<string, U> {
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value, key)]));
 }

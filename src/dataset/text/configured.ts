@@ -1,4 +1,5 @@
-// The text data that a configuration names: its files, folders as the files in them, read as it says.
+// The text data that a configuration names: its files, folders as the files in them, read as it
+// says.
 import { readdirSync, statSync } from 'node:fs';
 import { extname, join, relative, resolve } from 'node:path';
 import type { TrainConfig } from '../../config/schema.ts';
@@ -14,8 +15,14 @@ export interface TextReader {
   readonly template: ChatTemplate | undefined;
 }
 
-/** Reads, writes out as tokens and checks what a run of `config` trains and validates on. Throws DataError with every fault. */
-export async function configuredTextData(config: TrainConfig, { tokenizer, template }: TextReader): Promise<TextData> {
+/**
+ * Reads, writes out as tokens and checks what a run of `config` trains and validates on. Throws
+ * DataError with every fault.
+ */
+export async function configuredTextData(
+  config: TrainConfig,
+  { tokenizer, template }: TextReader,
+): Promise<TextData> {
   const { sources, validationSources, warnings } = textSources(config);
   const data = await prepareTextData({
     sources,
@@ -31,7 +38,8 @@ export async function configuredTextData(config: TrainConfig, { tokenizer, templ
   return { ...data, warnings: [...warnings, ...data.warnings] };
 }
 
-type Named = Pick<TrainConfig, 'train_data' | 'validation_data'> & Partial<Pick<TrainConfig, 'validation_split' | 'eval_path' | 'eval_general_path'>>;
+type Named = Pick<TrainConfig, 'train_data' | 'validation_data'> &
+  Partial<Pick<TrainConfig, 'validation_split' | 'eval_path' | 'eval_general_path'>>;
 
 export interface NamedSources {
   readonly sources: TextSource[];
@@ -41,30 +49,70 @@ export interface NamedSources {
 }
 
 /**
- * The files, those of a folder in the order of their names. What is named to validate or to judge is not trained because
- * it lies in the same folder; nor are files called valid, test and the like beside one called train: the former are
- * validated on where nothing else is.
+ * The files, those of a folder in the order of their names. What is named to validate or to judge
+ * is not trained because it lies in the same folder; nor are files called valid, test and the like
+ * beside one called train: the former are validated on where nothing else is.
  */
-export function textSources({ train_data, validation_data, validation_split = 0, eval_path, eval_general_path }: Named): NamedSources {
-  const named = validation_data.map((path) => filesIn(path)).flatMap(({ trained, validated }) => (validated.length > 0 ? validated : trained));
-  const kept = new Set([...named, eval_path, eval_general_path].flatMap((path) => (path === undefined ? [] : [resolve(path)])));
+export function textSources({
+  train_data,
+  validation_data,
+  validation_split = 0,
+  eval_path,
+  eval_general_path,
+}: Named): NamedSources {
+  const named = validation_data
+    .map((path) => filesIn(path))
+    .flatMap(({ trained, validated }) => (validated.length > 0 ? validated : trained));
+  const kept = new Set(
+    [...named, eval_path, eval_general_path].flatMap((path) =>
+      path === undefined ? [] : [resolve(path)],
+    ),
+  );
   const folders = train_data.map(({ path, weight }) => ({ ...filesIn(path), path, weight }));
   const told = new Set([...kept, ...train_data.map(({ path }) => resolve(path))]);
-  const beside = folders.flatMap(({ validated }) => validated).filter((path) => !told.has(resolve(path)));
+  const beside = folders
+    .flatMap(({ validated }) => validated)
+    .filter((path) => !told.has(resolve(path)));
   const validates = named.length === 0 && validation_split === 0 ? beside : [];
-  const left = folders.flatMap(({ validated, tested }) => [...validated, ...tested]).filter((path) => !told.has(resolve(path)) && !validates.includes(path));
+  const left = folders
+    .flatMap(({ validated, tested }) => [...validated, ...tested])
+    .filter((path) => !told.has(resolve(path)) && !validates.includes(path));
   return {
-    sources: folders.flatMap(({ trained, path, weight }) => trained.filter((file) => file === path || !kept.has(resolve(file))).map((file) => ({ path: file, weight }))),
+    sources: folders.flatMap(({ trained, path, weight }) =>
+      trained
+        .filter((file) => file === path || !kept.has(resolve(file)))
+        .map((file) => ({ path: file, weight })),
+    ),
     validationSources: [...named, ...validates].map((path) => ({ path })),
-    warnings: [...validates.map((path) => notTrained(path, 'is validated on, not trained')), ...left.map((path) => notTrained(path, 'is not trained')), ...folders.flatMap(({ unread }) => unread.map(notRead))],
+    warnings: [
+      ...validates.map((path) => notTrained(path, 'is validated on, not trained')),
+      ...left.map((path) => notTrained(path, 'is not trained')),
+      ...folders.flatMap(({ unread }) => unread.map(notRead)),
+    ],
   };
 }
 
-const shown = (path: string): string => (resolve(path).startsWith(resolve('.')) ? relative('.', path) : path);
-const notRead = (path: string): Problem => ({ where: shown(path), what: `is not read: files end with ${[...formats].join(', ')}`, fix: 'Convert it, or take it out of the folder.' });
-const notTrained = (path: string, what: string): Problem => ({ where: shown(path), what: `${what}, because of its name`, fix: 'To train it, name it in train_data.' });
+const shown = (path: string): string =>
+  resolve(path).startsWith(resolve('.')) ? relative('.', path) : path;
+const notRead = (path: string): Problem => ({
+  where: shown(path),
+  what: `is not read: files end with ${[...formats].join(', ')}`,
+  fix: 'Convert it, or take it out of the folder.',
+});
+const notTrained = (path: string, what: string): Problem => ({
+  where: shown(path),
+  what: `${what}, because of its name`,
+  fix: 'To train it, name it in train_data.',
+});
 
-const formats: ReadonlySet<string> = new Set(['.jsonl', '.ndjson', '.json', '.csv', '.tsv', '.txt']);
+const formats: ReadonlySet<string> = new Set([
+  '.jsonl',
+  '.ndjson',
+  '.json',
+  '.csv',
+  '.tsv',
+  '.txt',
+]);
 /** In a folder these are about the data. */
 const about = /^(\.|readme|licen[cs]e|dataset_infos?\.json)/i;
 /** These are data, too, as others write them. */
@@ -81,12 +129,22 @@ interface FilesOf {
 function filesIn(path: string): FilesOf {
   const alone = { trained: [path], validated: [], tested: [], unread: [] };
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return alone;
-  const all = readdirSync(path).filter((name) => !about.test(name)).sort();
+  const all = readdirSync(path)
+    .filter((name) => !about.test(name))
+    .sort();
   const names = all.filter((name) => formats.has(extname(name).toLowerCase()));
   if (names.length === 0) return alone;
   const divided = names.some((name) => partOf(name) === 'train');
-  const those = (...parts: readonly Part[]): string[] => names.filter((name) => parts.includes(divided ? partOf(name) : 'train')).map((name) => join(path, name));
-  return { trained: those('train', 'other'), validated: those('valid'), tested: those('test'), unread: all.filter((name) => otherData.test(name)).map((name) => join(path, name)) };
+  const those = (...parts: readonly Part[]): string[] =>
+    names
+      .filter((name) => parts.includes(divided ? partOf(name) : 'train'))
+      .map((name) => join(path, name));
+  return {
+    trained: those('train', 'other'),
+    validated: those('valid'),
+    tested: those('test'),
+    unread: all.filter((name) => otherData.test(name)).map((name) => join(path, name)),
+  };
 }
 
 type Part = 'train' | 'valid' | 'test' | 'other';

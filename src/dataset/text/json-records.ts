@@ -1,4 +1,5 @@
-// Records of a JSON file: one on each line, an array of them, objects over several lines, or an object that holds the list.
+// Records of a JSON file: one on each line, an array of them, objects over several lines, or an
+// object that holds the list.
 import type { Problem } from '../../errors.ts';
 import { hasKnownField } from './forms.ts';
 import type { FoundRecords, TextRecord } from './records.ts';
@@ -21,19 +22,32 @@ export function parses(text: string): boolean {
   }
 }
 
-/** Whether each line is a value of its own: one that begins with `sign` at the left margin is, or the first at least closes its braces; lists must all begin so. */
+/**
+ * Whether each line is a value of its own: one that begins with `sign` at the left margin is, or
+ * the first at least closes its braces; lists must all begin so.
+ */
 export function isLines(text: string, sign: '{' | '['): boolean {
   const lines = linesOf(text.trimStart());
-  if (sign === '[') return parses(lines[0]) && lines.every((line) => line.trim() === '' || line.startsWith(sign));
-  return piecesOf(lines[0], 0).pieces[0]?.content.endsWith('}') === true || lines.some((line) => line.startsWith(sign) && parses(line));
+  if (sign === '[')
+    return parses(lines[0]) && lines.every((line) => line.trim() === '' || line.startsWith(sign));
+  return (
+    piecesOf(lines[0], 0).pieces[0]?.content.endsWith('}') === true ||
+    lines.some((line) => line.startsWith(sign) && parses(line))
+  );
 }
 
-// ---- the forms of a file -------------------------------------------------------------------------------------------------
+// ---- the forms of a file
 
 /** Files that were joined may have a byte order mark in the middle. */
 export function readLines(text: string, shown: string): FoundRecords {
-  const pieces = linesOf(text).map((content, i): Piece => ({ content: content.replace(/^\ufeff/, ''), line: i + 1 })).filter(({ content }) => content.trim() !== '');
-  return parsed(pieces, shown, 'Each line must be one JSON object in double quotes, without a comma after it.');
+  const pieces = linesOf(text)
+    .map((content, i): Piece => ({ content: content.replace(/^\ufeff/, ''), line: i + 1 }))
+    .filter(({ content }) => content.trim() !== '');
+  return parsed(
+    pieces,
+    shown,
+    'Each line must be one JSON object in double quotes, without a comma after it.',
+  );
 }
 
 /** An array of records; an array of messages is one conversation. */
@@ -41,42 +55,99 @@ export function readArray(text: string, shown: string): FoundRecords {
   const { pieces, end } = piecesOf(text, 1);
   const { records, problems } = parsed(pieces, shown, 'Correct this element of the array.');
   const last = linesOf(text.trimEnd()).length;
-  if (end === undefined && problems.length === 0) return { records, problems: [{ where: `${shown}:${last}`, what: 'the array does not end; the file seems cut off', fix: 'End it with ], or copy the file again.' }] };
+  if (end === undefined && problems.length === 0)
+    return {
+      records,
+      problems: [
+        {
+          where: `${shown}:${last}`,
+          what: 'the array does not end; the file seems cut off',
+          fix: 'End it with ], or copy the file again.',
+        },
+      ],
+    };
   const rest = end === undefined ? '' : text.slice(end);
   if (rest.trim() === '') return { records: asConversation(records), problems };
-  const line = linesOf(text.slice(0, end)).length + linesOf(rest.slice(0, rest.search(/\S/))).length - 1;
-  return { records, problems: [...problems, { where: `${shown}:${line}`, what: 'there is something after the end of the array', fix: 'Write all samples into one array, or each on a line of its own.' }] };
+  const line =
+    linesOf(text.slice(0, end)).length + linesOf(rest.slice(0, rest.search(/\S/))).length - 1;
+  return {
+    records,
+    problems: [
+      ...problems,
+      {
+        where: `${shown}:${line}`,
+        what: 'there is something after the end of the array',
+        fix: 'Write all samples into one array, or each on a line of its own.',
+      },
+    ],
+  };
 }
 
-/** Objects over several lines, one after the other. A single one may hold the list of records: `{"data": […]}`. */
+/**
+ * Objects over several lines, one after the other. A single one may hold the list of records:
+ * `{"data": […]}`.
+ */
 export function readObjects(text: string, shown: string): FoundRecords {
   const { pieces } = piecesOf(text, 0);
-  const found = parsed(pieces, shown, 'Correct this object; it needs double quotes, and no comma after its last field.');
+  const found = parsed(
+    pieces,
+    shown,
+    'Correct this object; it needs double quotes, and no comma after its last field.',
+  );
   if (found.problems.length > 0 || found.records.length !== 1) return found;
   const lists = listsOf(found.records[0].value);
   if (lists.length === 0) return found;
-  if (lists.length > 1) return { records: [], problems: [{ where: `${shown}:${found.records[0].line}`, what: `holds several lists of samples: ${lists.map((name) => `"${name}"`).join(', ')}`, fix: 'Write each into a file of its own, and name those to train.' }] };
-  const start = text.indexOf('[', text.search(new RegExp(`"${lists[0].replaceAll(/[^\w]/g, '.')}"\\s*:\\s*\\[`)));
-  const inside = parsed(piecesOf(text.slice(start), 1).pieces, shown, '', linesOf(text.slice(0, start)).length - 1);
+  if (lists.length > 1)
+    return {
+      records: [],
+      problems: [
+        {
+          where: `${shown}:${found.records[0].line}`,
+          what: `holds several lists of samples: ${lists.map((name) => `"${name}"`).join(', ')}`,
+          fix: 'Write each into a file of its own, and name those to train.',
+        },
+      ],
+    };
+  const start = text.indexOf(
+    '[',
+    text.search(new RegExp(`"${lists[0].replaceAll(/[^\w]/g, '.')}"\\s*:\\s*\\[`)),
+  );
+  const inside = parsed(
+    piecesOf(text.slice(start), 1).pieces,
+    shown,
+    '',
+    linesOf(text.slice(0, start)).length - 1,
+  );
   return { ...inside, records: asConversation(inside.records) };
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null && !Array.isArray(value);
-const isMessage = (value: unknown): boolean => isObject(value) && ('role' in value || 'from' in value);
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isMessage = (value: unknown): boolean =>
+  isObject(value) && ('role' in value || 'from' in value);
 
 /** Fields that hold records, where the object is no sample itself. */
 function listsOf(value: unknown): string[] {
   if (!isObject(value) || hasKnownField(value)) return [];
-  return Object.entries(value).flatMap(([name, list]) => (Array.isArray(list) && list.some((item) => isObject(item) || Array.isArray(item)) ? [name] : []));
+  return Object.entries(value).flatMap(([name, list]) =>
+    Array.isArray(list) && list.some((item) => isObject(item) || Array.isArray(item)) ? [name] : [],
+  );
 }
 
 function asConversation(records: readonly TextRecord[]): readonly TextRecord[] {
-  return records.length > 0 && records.every(({ value }) => isMessage(value)) ? [{ line: records[0].line, value: { messages: records.map(({ value }) => value) } }] : records;
+  return records.length > 0 && records.every(({ value }) => isMessage(value))
+    ? [{ line: records[0].line, value: { messages: records.map(({ value }) => value) } }]
+    : records;
 }
 
-// ---- pieces ----------------------------------------------------------------------------------------------------------------
+// ---- pieces
 
-function parsed(pieces: readonly Piece[], shown: string, fix: string, linesBefore = 0): FoundRecords {
+function parsed(
+  pieces: readonly Piece[],
+  shown: string,
+  fix: string,
+  linesBefore = 0,
+): FoundRecords {
   const records: TextRecord[] = [];
   const problems: Problem[] = [];
   for (const { content, line } of pieces) {
@@ -94,13 +165,21 @@ function broken(error: unknown, { content, line }: Piece, shown: string, fix: st
   const reason = error instanceof Error ? error.message : String(error);
   const at = Number(/ at position (\d+)/.exec(reason)?.[1] ?? 0);
   const cut = /unterminated|unexpected end/i.test(reason) || at >= content.trimEnd().length;
-  const near = cut ? 'it ends too early' : reason.replace(/ (in|after) JSON at position \d+.*/s, '').replace(/, (\.\.\.)?"[^]*"(\.\.\.)? is not valid JSON$/, '');
-  return { where: `${shown}:${line + linesOf(content.slice(0, at)).length - 1}`, what: `broken JSON: ${near}${cut || at === 0 ? '' : ` before ${content.slice(at, at + 20).replace(/\s+/g, ' ')}`}`, fix };
+  const near = cut
+    ? 'it ends too early'
+    : reason
+        .replace(/ (in|after) JSON at position \d+.*/s, '')
+        .replace(/, (\.\.\.)?"[^]*"(\.\.\.)? is not valid JSON$/, '');
+  return {
+    where: `${shown}:${line + linesOf(content.slice(0, at)).length - 1}`,
+    what: `broken JSON: ${near}${cut || at === 0 ? '' : ` before ${content.slice(at, at + 20).replace(/\s+/g, ' ')}`}`,
+    fix,
+  };
 }
 
 /**
- * The values `depth` brackets deep as text, so that one broken value does not hide the others. `end`: where the
- * outermost bracket closes, when depth is 1 and it does.
+ * The values `depth` brackets deep as text, so that one broken value does not hide the others.
+ * `end`: where the outermost bracket closes, when depth is 1 and it does.
  */
 function piecesOf(text: string, wanted: 0 | 1): { pieces: Piece[]; end: number | undefined } {
   const pieces: Piece[] = [];
@@ -118,7 +197,8 @@ function piecesOf(text: string, wanted: 0 | 1): { pieces: Piece[]; end: number |
       finish(i);
       return { pieces, end: i + 1 };
     } else {
-      if (depth >= wanted && start < 0 && sign.trim() !== '' && sign !== '\ufeff') [start, startedOn] = [i, line];
+      if (depth >= wanted && start < 0 && sign.trim() !== '' && sign !== '\ufeff')
+        [start, startedOn] = [i, line];
       quoted = sign === '"';
       depth += sign === '[' || sign === '{' ? 1 : sign === ']' || sign === '}' ? -1 : 0;
       if (wanted === 0 && depth <= 0 && (sign === '}' || sign === ']')) {

@@ -18,137 +18,345 @@ before(async () => {
 
 type Options = Partial<Omit<TextDataOptions, 'template'>> & { readonly template?: string };
 
-function prepare(records: readonly unknown[], { template, ...options }: Options = {}): Promise<TextData> {
+function prepare(
+  records: readonly unknown[],
+  { template, ...options }: Options = {},
+): Promise<TextData> {
   const tokenizer = options.tokenizer ?? gpt2;
-  return withFolder({ 'a.jsonl': records.map((record) => JSON.stringify(record)).join('\n') }, (folder) =>
-    prepareTextData({ sources: [{ path: join(folder, 'a.jsonl') }], maxSeqLength: 512, seed: 1, ...options, tokenizer, template: chatTemplate(tokenizer, template) }));
+  return withFolder(
+    { 'a.jsonl': records.map((record) => JSON.stringify(record)).join('\n') },
+    (folder) =>
+      prepareTextData({
+        sources: [{ path: join(folder, 'a.jsonl') }],
+        maxSeqLength: 512,
+        seed: 1,
+        ...options,
+        tokenizer,
+        template: chatTemplate(tokenizer, template),
+      }),
+  );
 }
 
-const chat = (...texts: readonly string[]): unknown => ({ messages: texts.map((content, i) => ({ role: i % 2 === 0 ? 'user' : 'assistant', content })) });
-const shown = ({ train }: TextData, tokenizer = gpt2): string[] => train.map((sequence) => showSample(sequence, tokenizer).split('\n').slice(1).join('\n'));
+const chat = (...texts: readonly string[]): unknown => ({
+  messages: texts.map((content, i) => ({ role: i % 2 === 0 ? 'user' : 'assistant', content })),
+});
+const shown = ({ train }: TextData, tokenizer = gpt2): string[] =>
+  train.map((sequence) => showSample(sequence, tokenizer).split('\n').slice(1).join('\n'));
 
 async function problems(records: readonly unknown[], options: Options): Promise<string[]> {
-  const error: unknown = await prepare(records, options).then(() => assert.fail('no fault found'), (reason: unknown) => reason);
+  const error: unknown = await prepare(records, options).then(
+    () => assert.fail('no fault found'),
+    (reason: unknown) => reason,
+  );
   assert.ok(error instanceof DataError, String(error));
   return error.problems.map(({ where, what }) => `${where.replace(/.*:/, '')}: ${what}`);
 }
 
 test('answers are trained with their end mark, questions are not', async () => {
   const data = await prepare([chat('Hello', '您好 😀', 'And now?', 'Bye')], { template: 'chatml' });
-  assert.deepEqual(shown(data), ['<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n⟦您好 😀<|im_end|>\n⟧<|im_start|>user\nAnd now?<|im_end|>\n<|im_start|>assistant\n⟦Bye<|im_end|>\n⟧']);
+  assert.deepEqual(shown(data), [
+    '<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n⟦您好 😀<|im_end|>\n⟧<|im_start|>user\nAnd now?<|im_end|>\n<|im_start|>assistant\n⟦Bye<|im_end|>\n⟧',
+  ]);
   const all = await prepare([chat('Hello', 'Bye')], { template: 'chatml', trainOn: 'all' });
-  assert.deepEqual(shown(all), ['<|im_start|>⟦user\nHello<|im_end|>\n<|im_start|>assistant\nBye<|im_end|>\n⟧']);
+  assert.deepEqual(shown(all), [
+    '<|im_start|>⟦user\nHello<|im_end|>\n<|im_start|>assistant\nBye<|im_end|>\n⟧',
+  ]);
 });
 
 test('a message may be left out of the loss', async () => {
-  const messages = [{ role: 'user', content: 'a' }, { role: 'assistant', content: 'b', train: false }, { role: 'user', content: 'c' }, { role: 'assistant', content: 'd' }];
+  const messages = [
+    { role: 'user', content: 'a' },
+    { role: 'assistant', content: 'b', train: false },
+    { role: 'user', content: 'c' },
+    { role: 'assistant', content: 'd' },
+  ];
   const data = await prepare([{ messages }], { template: 'phi-3' });
-  assert.match(shown(data)[0], /assistant\|>\nb<\|end\|>\n<\|user\|>\nc<\|end\|>\n<\|assistant\|>\n⟦d<\|end\|>\n⟧$/);
+  assert.match(
+    shown(data)[0],
+    /assistant\|>\nb<\|end\|>\n<\|user\|>\nc<\|end\|>\n<\|assistant\|>\n⟦d<\|end\|>\n⟧$/,
+  );
 });
 
 test('without a template, prompts are continued and texts are trained whole; each begins and ends once', async () => {
-  const data = await prepare([{ prompt: 'Question:', completion: ' yes' }, { text: 'free text' }], { tokenizer: llama3 });
+  const data = await prepare([{ prompt: 'Question:', completion: ' yes' }, { text: 'free text' }], {
+    tokenizer: llama3,
+  });
   assert.deepEqual(shown(data, llama3), ['<s>Question:⟦ yes</s>⟧', '<s>⟦free text</s>⟧']);
-  const metaspace = await prepare([{ prompt: 'Question: ', completion: 'yes' }], { tokenizer: llama2 });
-  assert.deepEqual(shown(metaspace, llama2).map((text) => text.replace(/[⟦⟧]/g, '')), ['<s> Question: yes</s>']);
+  const metaspace = await prepare([{ prompt: 'Question: ', completion: 'yes' }], {
+    tokenizer: llama2,
+  });
+  assert.deepEqual(
+    shown(metaspace, llama2).map((text) => text.replace(/[⟦⟧]/g, '')),
+    ['<s> Question: yes</s>'],
+  );
 });
 
 test('with a template, prompts become conversations; Alpaca has its own', async () => {
-  const own = await prepare([{ prompt: 'Q', completion: 'A' }], { tokenizer: llama3, template: 'alpaca' });
-  assert.match(shown(own, llama3)[0], /^<s>Below is an instruction[^]*### Instruction:\nQ\n\n### Response:\n⟦A<\/s>⟧$/);
-  const withInput = await prepare([{ instruction: 'Sort', input: '2 1', output: '1 2' }], { template: 'alpaca' });
-  assert.match(shown(withInput)[0], /### Instruction:\nSort\n\n### Input:\n2 1\n\n### Response:\n⟦1 2<\/s>⟧$/);
+  const own = await prepare([{ prompt: 'Q', completion: 'A' }], {
+    tokenizer: llama3,
+    template: 'alpaca',
+  });
+  assert.match(
+    shown(own, llama3)[0],
+    /^<s>Below is an instruction[^]*### Instruction:\nQ\n\n### Response:\n⟦A<\/s>⟧$/,
+  );
+  const withInput = await prepare([{ instruction: 'Sort', input: '2 1', output: '1 2' }], {
+    template: 'alpaca',
+  });
+  assert.match(
+    shown(withInput)[0],
+    /### Instruction:\nSort\n\n### Input:\n2 1\n\n### Response:\n⟦1 2<\/s>⟧$/,
+  );
 });
 
 test('a template that writes earlier answers differently gives a sequence for each answer', async () => {
-  const forgetful = "{% for m in messages %}<|{{ m.role }}|>{{ m.content if loop.last or m.role == 'user' else m.content.split('</think>')[-1] }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}";
-  const data = await prepare([chat('a', '<think>x</think>b', 'c', '<think>y</think>d')], { template: forgetful });
-  assert.deepEqual(shown(data), ['<|user|>a<|end|><|assistant|>⟦<think>x</think>b<|end|>⟧', '<|user|>a<|end|><|assistant|>b<|end|><|user|>c<|end|><|assistant|>⟦<think>y</think>d<|end|>⟧']);
+  const forgetful =
+    "{% for m in messages %}<|{{ m.role }}|>{{ m.content if loop.last or m.role == 'user' else m.content.split('</think>')[-1] }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}";
+  const data = await prepare([chat('a', '<think>x</think>b', 'c', '<think>y</think>d')], {
+    template: forgetful,
+  });
+  assert.deepEqual(shown(data), [
+    '<|user|>a<|end|><|assistant|>⟦<think>x</think>b<|end|>⟧',
+    '<|user|>a<|end|><|assistant|>b<|end|><|user|>c<|end|><|assistant|>⟦<think>y</think>d<|end|>⟧',
+  ]);
 });
 
 test('too long: whole answers are kept, else the end is cut and said; drop and raise', async () => {
   const long = 'many words here '.repeat(20);
   const turns = await prepare([chat('a', 'b', 'c', long)], { template: 'phi-3', maxSeqLength: 40 });
   assert.match(shown(turns)[0], /^<\|user\|>\na<\|end\|>\n<\|assistant\|>\n⟦b<\|end\|>\n⟧$/);
-  assert.match(formatProblem(turns.warnings[0]), /a\.jsonl:1: has \d+ tokens, more than max_seq_length 40: only the first 1 of its 2 answers fit/);
-  const cut = await prepare([chat('a', long), chat('a', 'b')], { template: 'phi-3', maxSeqLength: 40 });
+  assert.match(
+    formatProblem(turns.warnings[0]),
+    /a\.jsonl:1: has \d+ tokens, more than max_seq_length 40: only the first 1 of its 2 answers fit/,
+  );
+  const cut = await prepare([chat('a', long), chat('a', 'b')], {
+    template: 'phi-3',
+    maxSeqLength: 40,
+  });
   assert.equal(cut.train[0].ids.length, 40);
   assert.match(formatProblem(cut.warnings[0]), /its answer is cut off/);
-  const dropped = await prepare([chat('a', long), chat('a', 'b')], { template: 'phi-3', maxSeqLength: 40, excessLength: 'drop' });
+  const dropped = await prepare([chat('a', long), chat('a', 'b')], {
+    template: 'phi-3',
+    maxSeqLength: 40,
+    excessLength: 'drop',
+  });
   assert.equal(dropped.train.length, 1);
   assert.match(formatProblem(dropped.warnings[0]), /a\.jsonl:1: .* left out/);
-  assert.match((await problems([chat('a', long)], { template: 'phi-3', maxSeqLength: 40, excessLength: 'raise' }))[0], /^1: has \d+ tokens, more than/);
+  assert.match(
+    (
+      await problems([chat('a', long)], {
+        template: 'phi-3',
+        maxSeqLength: 40,
+        excessLength: 'raise',
+      })
+    )[0],
+    /^1: has \d+ tokens, more than/,
+  );
   const text = await prepare([{ text: long }], { maxSeqLength: 40 });
   assert.equal(text.train.map((part) => gpt2.decode(part.ids)).join(''), long);
 });
 
 test('faults that training would not show', async () => {
   const long = 'many words here '.repeat(20);
-  assert.match((await problems([chat('a', 'b'), chat(long, 'b')], { template: 'phi-3', maxSeqLength: 40 }))[0], /^2: has \d+ tokens, and its answer begins after the first 40/);
-  assert.match((await problems([chat('a', 'b')], { template: '{% for m in messages %}{{ m.content }}{% endfor %}' }))[0], /^1: no token after the answer says that it ends/);
-  assert.match((await problems([chat('a', 'b')], { template: "{% for m in messages if m.role == 'user' %}{{ m.content }}</s>{% endfor %}" }))[0], /^1: .* does not write the assistant's answer \(message 2\)/);
-  assert.match((await problems([{ text: 'fine' }, { text: '<s>begun' }], { tokenizer: llama3 }))[0], /^2: begins with <s> twice/);
-  assert.match((await problems([chat('a', 'b')], {}))[0], /^1: is a conversation, but the tokenizer has no chat template/);
-  assert.match((await problems([chat('a', 'b')], { template: "{{ raise_exception('No!') }}" }))[0], /^1: .* refuses it: No!/);
+  assert.match(
+    (await problems([chat('a', 'b'), chat(long, 'b')], { template: 'phi-3', maxSeqLength: 40 }))[0],
+    /^2: has \d+ tokens, and its answer begins after the first 40/,
+  );
+  assert.match(
+    (
+      await problems([chat('a', 'b')], {
+        template: '{% for m in messages %}{{ m.content }}{% endfor %}',
+      })
+    )[0],
+    /^1: no token after the answer says that it ends/,
+  );
+  assert.match(
+    (
+      await problems([chat('a', 'b')], {
+        template: "{% for m in messages if m.role == 'user' %}{{ m.content }}</s>{% endfor %}",
+      })
+    )[0],
+    /^1: .* does not write the assistant's answer \(message 2\)/,
+  );
+  assert.match(
+    (await problems([{ text: 'fine' }, { text: '<s>begun' }], { tokenizer: llama3 }))[0],
+    /^2: begins with <s> twice/,
+  );
+  assert.match(
+    (await problems([chat('a', 'b')], {}))[0],
+    /^1: is a conversation, but the tokenizer has no chat template/,
+  );
+  assert.match(
+    (await problems([chat('a', 'b')], { template: "{{ raise_exception('No!') }}" }))[0],
+    /^1: .* refuses it: No!/,
+  );
   const deaf = "{% for m in messages if m.role == 'user' %}{{ m.content }}</s>{% endfor %}";
-  assert.match((await problems([chat('a word', 'a')], { template: deaf }))[0], /^1: .* does not write the assistant's answer/); // though the question has the answer's words
-  assert.match((await problems([chat('a', long), chat('b', long)], { template: 'phi-3', maxSeqLength: 40 }))[1], /^2: .*: its answer is cut off/); // no answer would end
-  const many = await problems(Array.from({ length: 20 }, (_, i) => chat(`${i} ${long}`, 'b')), { template: 'phi-3', maxSeqLength: 40 });
+  assert.match(
+    (await problems([chat('a word', 'a')], { template: deaf }))[0],
+    /^1: .* does not write the assistant's answer/,
+  ); // though the question has the answer's words
+  assert.match(
+    (
+      await problems([chat('a', long), chat('b', long)], { template: 'phi-3', maxSeqLength: 40 })
+    )[1],
+    /^2: .*: its answer is cut off/,
+  ); // no answer would end
+  const many = await problems(
+    Array.from({ length: 20 }, (_, i) => chat(`${i} ${long}`, 'b')),
+    { template: 'phi-3', maxSeqLength: 40 },
+  );
   assert.equal(many.length, 6);
   assert.match(many[5], /15 more samples: nothing trained/);
 });
 
 test('a template that leaves out the system message, or writes the question otherwise once it is answered', async () => {
   const system = { role: 'system', content: 'S' };
-  const [q, a, q2, a2] = ['Q', 'A', 'Q2', 'A2'].map((content, i) => ({ role: i % 2 === 0 ? 'user' : 'assistant', content }));
-  const late = "{% for m in messages %}{% if m.role == 'user' %}[INST]{{ messages[0].content + ' ' if loop.last and messages[0].role == 'system' }}{{ m.content }}[/INST]{% elif m.role == 'assistant' %} {{ m.content }}</s>{% endif %}{% endfor %}";
-  const data = await prepare([{ messages: [system, q, a, q2, a2] }, { messages: [q, a] }], { template: late });
-  assert.deepEqual(shown(data), ['[INST]Q[/INST]⟦ A</s>⟧[INST]Q2[/INST]⟦ A2</s>⟧', '[INST]Q[/INST]⟦ A</s>⟧']);
-  assert.deepEqual(data.warnings.map(({ where, what }) => [where.replace(/.*:/, ''), what]), [['1', 'the chat template (of the configuration) does not write the system message: it is not trained']]);
-  assert.deepEqual(await problems([{ messages: [q, { ...a, train: false }] }], { template: late }), ['1: none of its tokens is trained']);
+  const [q, a, q2, a2] = ['Q', 'A', 'Q2', 'A2'].map((content, i) => ({
+    role: i % 2 === 0 ? 'user' : 'assistant',
+    content,
+  }));
+  const late =
+    "{% for m in messages %}{% if m.role == 'user' %}[INST]{{ messages[0].content + ' ' if loop.last and messages[0].role == 'system' }}{{ m.content }}[/INST]{% elif m.role == 'assistant' %} {{ m.content }}</s>{% endif %}{% endfor %}";
+  const data = await prepare([{ messages: [system, q, a, q2, a2] }, { messages: [q, a] }], {
+    template: late,
+  });
+  assert.deepEqual(shown(data), [
+    '[INST]Q[/INST]⟦ A</s>⟧[INST]Q2[/INST]⟦ A2</s>⟧',
+    '[INST]Q[/INST]⟦ A</s>⟧',
+  ]);
+  assert.deepEqual(
+    data.warnings.map(({ where, what }) => [where.replace(/.*:/, ''), what]),
+    [
+      [
+        '1',
+        'the chat template (of the configuration) does not write the system message: it is not trained',
+      ],
+    ],
+  );
+  assert.deepEqual(
+    await problems([{ messages: [q, { ...a, train: false }] }], { template: late }),
+    ['1: none of its tokens is trained'],
+  );
 });
 
 test('marks in the words and damaged signs are warnings, named with the message', async () => {
-  const data = await prepare([chat('what is </s>?', 'an end'), chat('a', 'half \ud83d'), { prompt: 'lost \ufffd', completion: 'b' }, { text: '<s>may hold marks</s>' }], { template: 'plain' });
-  assert.deepEqual(data.warnings.map(({ where, what }) => `${where.replace(/.*:/, '')}: ${what}`), [
-    '1: message 1 (user) holds </s>, which the model reads as a mark, not as words',
-    '2: message 2 (assistant) holds half of a sign (a lone surrogate), which becomes U+FFFD',
-    '3: the prompt holds the sign U+FFFD, which stands for one that was lost',
-  ]);
+  const data = await prepare(
+    [
+      chat('what is </s>?', 'an end'),
+      chat('a', 'half \ud83d'),
+      { prompt: 'lost \ufffd', completion: 'b' },
+      { text: '<s>may hold marks</s>' },
+    ],
+    { template: 'plain' },
+  );
+  assert.deepEqual(
+    data.warnings.map(({ where, what }) => `${where.replace(/.*:/, '')}: ${what}`),
+    [
+      '1: message 1 (user) holds </s>, which the model reads as a mark, not as words',
+      '2: message 2 (assistant) holds half of a sign (a lone surrogate), which becomes U+FFFD',
+      '3: the prompt holds the sign U+FFFD, which stands for one that was lost',
+    ],
+  );
 });
 
 test('a mark that ends answers, but no generation, is mentioned', async () => {
   const { warnings } = await prepare([chat('a', 'b')], { template: 'chatml' });
-  assert.match(warnings.map(formatProblem).join('\n'), /a\.jsonl:1: answers end with <\|im_end\|>, but generation stops at <\/s>\n {4}Add 7 to eos_token_id/);
+  assert.match(
+    warnings.map(formatProblem).join('\n'),
+    /a\.jsonl:1: answers end with <\|im_end\|>, but generation stops at <\/s>\n {4}Add 7 to eos_token_id/,
+  );
   assert.deepEqual((await prepare([chat('a', 'b')], { template: 'plain' })).warnings, []);
 });
 
 test('validation: a share drawn by the seed, whole samples, or files of its own', async () => {
   const records = Array.from({ length: 10 }, (_, i) => chat(`q${i}`, `a${i}`));
-  const where = (sequences: TextData['train']): string[] => sequences.map(({ sample }) => sample.where.replace(/.*:/, ''));
+  const where = (sequences: TextData['train']): string[] =>
+    sequences.map(({ sample }) => sample.where.replace(/.*:/, ''));
   const first = await prepare(records, { template: 'phi-3', validationShare: 0.3, seed: 5 });
   const again = await prepare(records, { template: 'phi-3', validationShare: 0.3, seed: 5 });
   assert.equal(first.validation.length, 3);
   assert.deepEqual(where(first.validation), where(again.validation));
-  assert.deepEqual([...where(first.train), ...where(first.validation)].map(Number).sort((a, b) => a - b), records.map((_, i) => i + 1));
-  assert.match(formatProblem((await prepare([chat('a', 'b')], { template: 'plain', validationShare: 0.3 })).warnings[0]), /validation_split: holds nothing back/);
-  const twins = await prepare([chat('a', 'b'), chat('c', 'd'), chat('a', ' b'), chat('a', 'b ')], { template: 'phi-3', validationShare: 0.5, seed: 5 });
-  assert.ok([1, 3].includes(twins.validation.length), String(twins.validation.length)); // never the same on both sides
-  const files = { 't.jsonl': JSON.stringify(records[0]), 'v.jsonl': records.slice(0, 2).map((record) => JSON.stringify(record)).join('\n') };
+  assert.deepEqual(
+    [...where(first.train), ...where(first.validation)].map(Number).sort((a, b) => a - b),
+    records.map((_, i) => i + 1),
+  );
+  assert.match(
+    formatProblem(
+      (await prepare([chat('a', 'b')], { template: 'plain', validationShare: 0.3 })).warnings[0],
+    ),
+    /validation_split: holds nothing back/,
+  );
+  const twins = await prepare([chat('a', 'b'), chat('c', 'd'), chat('a', ' b'), chat('a', 'b ')], {
+    template: 'phi-3',
+    validationShare: 0.5,
+    seed: 5,
+  });
+  // never the same on both sides
+  assert.ok([1, 3].includes(twins.validation.length), String(twins.validation.length));
+  const files = {
+    't.jsonl': JSON.stringify(records[0]),
+    'v.jsonl': records
+      .slice(0, 2)
+      .map((record) => JSON.stringify(record))
+      .join('\n'),
+  };
   const broken = { 't.jsonl': '{}', 'v.jsonl': 'x' };
-  await assert.rejects(withFolder(broken, (folder) => prepareTextData({ sources: [{ path: join(folder, 't.jsonl') }], validationSources: [{ path: join(folder, 'v.jsonl') }], tokenizer: gpt2, maxSeqLength: 64, seed: 1 })), (error) => error instanceof DataError && error.problems.length === 2);
+  await assert.rejects(
+    withFolder(broken, (folder) =>
+      prepareTextData({
+        sources: [{ path: join(folder, 't.jsonl') }],
+        validationSources: [{ path: join(folder, 'v.jsonl') }],
+        tokenizer: gpt2,
+        maxSeqLength: 64,
+        seed: 1,
+      }),
+    ),
+    (error) => error instanceof DataError && error.problems.length === 2,
+  );
   const own = await withFolder(files, (folder) =>
-    prepareTextData({ sources: [{ path: join(folder, 't.jsonl'), weight: 2 }], validationSources: [{ path: join(folder, 'v.jsonl') }], tokenizer: gpt2, template: chatTemplate(gpt2, 'phi-3'), maxSeqLength: 64, seed: 1 }));
+    prepareTextData({
+      sources: [{ path: join(folder, 't.jsonl'), weight: 2 }],
+      validationSources: [{ path: join(folder, 'v.jsonl') }],
+      tokenizer: gpt2,
+      template: chatTemplate(gpt2, 'phi-3'),
+      maxSeqLength: 64,
+      seed: 1,
+    }),
+  );
   assert.deepEqual([own.train.length, own.validation.length, own.weights], [1, 2, [2]]);
-  await assert.rejects(withFolder(files, (folder) => prepareTextData({ sources: [{ path: join(folder, 't.jsonl'), weight: 0.2 }], tokenizer: gpt2, template: chatTemplate(gpt2, 'phi-3'), maxSeqLength: 64, seed: 1 })), /weight 0.2 shows none of 1 sequence[^]*at least 0.5/);
-  assert.match(formatProblem(own.warnings[0]), /v\.jsonl:1: is in the training data too \(.*t\.jsonl:1\)/);
+  await assert.rejects(
+    withFolder(files, (folder) =>
+      prepareTextData({
+        sources: [{ path: join(folder, 't.jsonl'), weight: 0.2 }],
+        tokenizer: gpt2,
+        template: chatTemplate(gpt2, 'phi-3'),
+        maxSeqLength: 64,
+        seed: 1,
+      }),
+    ),
+    /weight 0.2 shows none of 1 sequence[^]*at least 0.5/,
+  );
+  assert.match(
+    formatProblem(own.warnings[0]),
+    /v\.jsonl:1: is in the training data too \(.*t\.jsonl:1\)/,
+  );
 });
 
 test('a writing that the tokenizer spells out in bytes is told of once', async () => {
   const chinese = chat('请问快递要多久才能送到', '您好，通常需要三到五个工作日');
-  const told = async (...records: readonly unknown[]) => (await prepare(records, { template: 'chatml' })).warnings.filter(({ what }) => what.includes('writing'));
-  assert.deepEqual(await told(chat('How long does delivery take?', 'Three to five days.'), chat('Yes?', 'No.')), []);
-  const [one, ...more] = await told(chat('How long does delivery take?', 'Three to five days.'), chinese, chat('还有别的问题吗', '没有了谢谢'));
+  const told = async (...records: readonly unknown[]) =>
+    (await prepare(records, { template: 'chatml' })).warnings.filter(({ what }) =>
+      what.includes('writing'),
+    );
+  assert.deepEqual(
+    await told(chat('How long does delivery take?', 'Three to five days.'), chat('Yes?', 'No.')),
+    [],
+  );
+  const [one, ...more] = await told(
+    chat('How long does delivery take?', 'Three to five days.'),
+    chinese,
+    chat('还有别的问题吗', '没有了谢谢'),
+  );
   assert.deepEqual(more, []);
   assert.match(one.where, /a\.jsonl:2$/);
   assert.match(one.what, /no words of \(\d\.\d tokens for a sign; in all 2 of 3 samples\)/);

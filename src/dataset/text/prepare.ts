@@ -1,11 +1,18 @@
-// Files of samples as sequences to train and to validate on; what would fail silently is found here and named.
+// Files of samples as sequences to train and to validate on; what would fail silently is found here
+// and named.
 import { DataError, type Problem } from '../../errors.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { permutation, type Seed } from '../../util/philox.ts';
 import { contentFindings, unknownWriting } from './content-findings.ts';
 import { NAMED, readTextFiles, repeated, type ReadText, type TextSource } from './read.ts';
 import { contentKey, type TextSample } from './sample.ts';
-import { type Finding, type FindingKind, type Sequence, type SequenceOptions, sequencesOf } from './sequences.ts';
+import {
+  type Finding,
+  type FindingKind,
+  type Sequence,
+  type SequenceOptions,
+  sequencesOf,
+} from './sequences.ts';
 
 export interface TextDataOptions extends SequenceOptions {
   readonly sources: readonly TextSource[];
@@ -27,31 +34,54 @@ export interface TextData {
 }
 
 /**
- * Reads, writes out as tokens and checks all samples. Throws one DataError with every fault: of the files, and those of
- * `Finding` that are errors. An end mark that is never trained is an error, one that some samples lack a warning.
+ * Reads, writes out as tokens and checks all samples. Throws one DataError with every fault: of the
+ * files, and those of `Finding` that are errors. An end mark that is never trained is an error, one
+ * that some samples lack a warning.
  */
 export async function prepareTextData(options: TextDataOptions): Promise<TextData> {
   const { sources, validationSources = [], validationShare = 0, seed } = options;
-  const [read, held] = await bothRead(readTextFiles(sources), validationSources.length > 0 ? readTextFiles(validationSources) : { samples: [], notices: [], warnings: [] });
+  const [read, held] = await bothRead(
+    readTextFiles(sources),
+    validationSources.length > 0
+      ? readTextFiles(validationSources)
+      : { samples: [], notices: [], warnings: [] },
+  );
   const train = tokenized(read.samples, options);
   const validation = tokenized(held.samples, options);
   const findings = [...train.findings, ...validation.findings];
   const problems = [...errorsOf(findings, train), ...nothingLeft(train.sequences, findings)];
   if (problems.length > 0) throw new DataError(problems);
-  const [kept, drawn] = split(train.sequences, validationSources.length > 0 ? 0 : validationShare, seed);
+  const [kept, drawn] = split(
+    train.sequences,
+    validationSources.length > 0 ? 0 : validationShare,
+    seed,
+  );
   const weights = kept.map(({ sample }) => sources[sample.source].weight ?? 1);
   requireShown(weights);
   return {
     train: kept,
     weights,
     validation: [...drawn, ...validation.sequences],
-    notices: [...read.notices, ...held.notices, countNotice(kept, [...drawn, ...validation.sequences])],
-    warnings: [...read.warnings, ...leaked(read.samples, held.samples), ...warningsOf(findings), ...otherEnd(train.sequences, options.tokenizer), ...unknownWriting(train.sequences, options.tokenizer), ...nothingHeld(drawn, validationSources.length > 0 ? 0 : validationShare)],
+    notices: [
+      ...read.notices,
+      ...held.notices,
+      countNotice(kept, [...drawn, ...validation.sequences]),
+    ],
+    warnings: [
+      ...read.warnings,
+      ...leaked(read.samples, held.samples),
+      ...warningsOf(findings),
+      ...otherEnd(train.sequences, options.tokenizer),
+      ...unknownWriting(train.sequences, options.tokenizer),
+      ...nothingHeld(drawn, validationSources.length > 0 ? 0 : validationShare),
+    ],
   };
 }
 
 /** The faults of both in one error. */
-async function bothRead(...files: readonly (ReadText | Promise<ReadText>)[]): Promise<readonly [ReadText, ReadText]> {
+async function bothRead(
+  ...files: readonly (ReadText | Promise<ReadText>)[]
+): Promise<readonly [ReadText, ReadText]> {
   const problems: Problem[] = [];
   const read: ReadText[] = [];
   for (const outcome of await Promise.allSettled(files)) {
@@ -66,7 +96,10 @@ async function bothRead(...files: readonly (ReadText | Promise<ReadText>)[]): Pr
 interface Tokenized {
   readonly sequences: readonly Sequence[];
   readonly findings: readonly Finding[];
-  /** Whether there are answers, and none ends with a mark that is trained: the model would never learn to stop. */
+  /**
+   * Whether there are answers, and none ends with a mark that is trained: the model would never
+   * learn to stop.
+   */
   readonly endless: boolean;
 }
 
@@ -77,16 +110,38 @@ function tokenized(samples: readonly TextSample[], options: SequenceOptions): To
   const findings = all.flatMap((one, i) => [...one.findings, ...inWords(samples[i])]);
   const ends = new Set([...options.tokenizer.specialIds, ...options.tokenizer.endIds]);
   const answers = sequences.filter(({ sample }) => sample.content.kind !== 'text');
-  return { sequences, findings, endless: answers.length > 0 && !answers.some(({ ids, trained }) => ids.some((id, i) => trained[i] === 1 && ends.has(id))) };
+  return {
+    sequences,
+    findings,
+    endless:
+      answers.length > 0 &&
+      !answers.some(({ ids, trained }) => ids.some((id, i) => trained[i] === 1 && ends.has(id))),
+  };
 }
 
-// ---- what the findings become --------------------------------------------------------------------------------------------
+// ---- what the findings become
 
-/** Where no answer at all ends with a mark that is trained, what is a warning for one sample is an error. */
+/**
+ * Where no answer at all ends with a mark that is trained, what is a warning for one sample is an
+ * error.
+ */
 function errorsOf(findings: readonly Finding[], { endless }: Tokenized): Problem[] {
-  const errors = byKind(findings.filter(({ kind, severity }) => severity === 'error' || (endless && (kind === 'no end token' || kind === 'cut off'))));
+  const errors = byKind(
+    findings.filter(
+      ({ kind, severity }) =>
+        severity === 'error' || (endless && (kind === 'no end token' || kind === 'cut off')),
+    ),
+  );
   const cut = endless ? findings.find(({ kind }) => kind === 'cut off') : undefined;
-  return cut === undefined ? errors : [...errors, { where: cut.where, what: 'nor does any other answer of the data end within max_seq_length: the model would not learn to stop' }];
+  return cut === undefined
+    ? errors
+    : [
+        ...errors,
+        {
+          where: cut.where,
+          what: 'nor does any other answer of the data end within max_seq_length: the model would not learn to stop',
+        },
+      ];
 }
 
 function byKind(findings: readonly Finding[]): Problem[] {
@@ -98,15 +153,31 @@ function byKind(findings: readonly Finding[]): Problem[] {
   }
   return [...kinds.values()].flatMap((group) => {
     const rest = group.length - NAMED;
-    return rest <= 1 ? group : [...group.slice(0, NAMED), { where: group[NAMED].where, what: `and ${rest} more samples: ${group[NAMED].kind}` }];
+    return rest <= 1
+      ? group
+      : [
+          ...group.slice(0, NAMED),
+          { where: group[NAMED].where, what: `and ${rest} more samples: ${group[NAMED].kind}` },
+        ];
   });
 }
 
-const warningsOf = (findings: readonly Finding[]): Problem[] => byKind(findings.filter(({ severity }) => severity === 'warning')).map(({ where, what, fix }) => ({ where, what, ...(fix !== undefined && { fix }) }));
+const warningsOf = (findings: readonly Finding[]): Problem[] =>
+  byKind(findings.filter(({ severity }) => severity === 'warning')).map(({ where, what, fix }) => ({
+    where,
+    what,
+    ...(fix !== undefined && { fix }),
+  }));
 
 function nothingLeft(sequences: readonly Sequence[], findings: readonly Finding[]): Problem[] {
   if (sequences.length > 0 || findings.some(({ severity }) => severity === 'error')) return [];
-  return [{ where: 'train_data', what: 'no sample is left to train on: all are longer than max_seq_length', fix: 'Raise max_seq_length.' }];
+  return [
+    {
+      where: 'train_data',
+      what: 'no sample is left to train on: all are longer than max_seq_length',
+      fix: 'Raise max_seq_length.',
+    },
+  ];
 }
 
 /** A weight that is too small for the number of sequences would show none of them, in any epoch. */
@@ -114,27 +185,64 @@ function requireShown(weights: readonly number[]): void {
   const counts = new Map<number, number>();
   for (const weight of weights) counts.set(weight, (counts.get(weight) ?? 0) + 1);
   const never = [...counts].filter(([weight, count]) => Math.round(weight * count) === 0);
-  if (never.length > 0) throw new DataError(never.map(([weight, count]) => ({ where: 'train_data', what: `weight ${weight} shows none of ${plural(count, 'sequence')} in an epoch`, fix: `Raise it to at least ${Math.ceil(50 / count) / 100}.` })));
+  if (never.length > 0)
+    throw new DataError(
+      never.map(([weight, count]) => ({
+        where: 'train_data',
+        what: `weight ${weight} shows none of ${plural(count, 'sequence')} in an epoch`,
+        fix: `Raise it to at least ${Math.ceil(50 / count) / 100}.`,
+      })),
+    );
 }
 
 function leaked(train: readonly TextSample[], held: readonly TextSample[]): Problem[] {
   const known = new Map(train.map(({ content, where }) => [contentKey(content), where]));
   const found = held.filter(({ content }) => known.has(contentKey(content)));
-  const named = found.slice(0, NAMED).map(({ where, content }) => ({ where, what: `is in the training data too (${known.get(contentKey(content))}); it does not show what was learned` }));
-  return [...repeated(held), ...named, ...(found.length > NAMED ? [{ where: found[NAMED].where, what: `and ${found.length - NAMED} more samples to validate on are in the training data too` }] : [])];
+  const named = found.slice(0, NAMED).map(({ where, content }) => ({
+    where,
+    what: `is in the training data too (${known.get(contentKey(content))}); it does not show what was learned`,
+  }));
+  return [
+    ...repeated(held),
+    ...named,
+    ...(found.length > NAMED
+      ? [
+          {
+            where: found[NAMED].where,
+            what: `and ${found.length - NAMED} more samples to validate on are in the training data too`,
+          },
+        ]
+      : []),
+  ];
 }
 
 const nothingHeld = (drawn: readonly Sequence[], share: number): Problem[] =>
-  drawn.length > 0 || !(share > 0) ? [] : [{ where: 'validation_split', what: 'holds nothing back: there is a single sample' }];
+  drawn.length > 0 || !(share > 0)
+    ? []
+    : [{ where: 'validation_split', what: 'holds nothing back: there is a single sample' }];
 
-/** Answers may end with a mark at which programs do not stop: base models with the template of their chat model. */
-function otherEnd(sequences: readonly Sequence[], { specialIds, endIds, tokenOf, idOf }: TextTokenizer): Problem[] {
-  const one = sequences.find(({ sample, ids, trained }) => sample.content.kind === 'chat' && trained[ids.length - 1] === 1);
+/**
+ * Answers may end with a mark at which programs do not stop: base models with the template of their
+ * chat model.
+ */
+function otherEnd(
+  sequences: readonly Sequence[],
+  { specialIds, endIds, tokenOf, idOf }: TextTokenizer,
+): Problem[] {
+  const one = sequences.find(
+    ({ sample, ids, trained }) => sample.content.kind === 'chat' && trained[ids.length - 1] === 1,
+  );
   const end = one?.ids.findLast((id, i) => one.trained[i] === 1 && specialIds.has(id));
   if (one === undefined || end === undefined || endIds.includes(end)) return [];
   const stops = endIds.map((id) => tokenOf(id)).join(', ');
   const mark = tokenOf(end) ?? '';
-  return [{ where: one.sample.where, what: `answers end with ${mark}, but generation stops at ${stops === '' ? 'no token' : stops}`, fix: `Add ${idOf(mark) ?? end} to eos_token_id in the model's generation_config.json.` }];
+  return [
+    {
+      where: one.sample.where,
+      what: `answers end with ${mark}, but generation stops at ${stops === '' ? 'no token' : stops}`,
+      fix: `Add ${idOf(mark) ?? end} to eos_token_id in the model's generation_config.json.`,
+    },
+  ];
 }
 
 const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
@@ -142,25 +250,37 @@ const plural = (count: number, word: string): string => `${count} ${word}${count
 function countNotice(train: readonly Sequence[], validation: readonly Sequence[]): string {
   const tokens = train.reduce((sum, { ids }) => sum + ids.length, 0);
   const trained = train.reduce((sum, one) => sum + one.trained.reduce((n, flag) => n + flag, 0), 0);
-  const held = validation.length === 0 ? '' : `; ${plural(validation.length, 'sequence')} to validate on`;
+  const held =
+    validation.length === 0 ? '' : `; ${plural(validation.length, 'sequence')} to validate on`;
   return `${plural(train.length, 'sequence')} with ${tokens} tokens, ${trained} of them trained${held}`;
 }
 
-// ---- validation ----------------------------------------------------------------------------------------------------------
+// ---- validation
 
 /** Stream of the seed's generator that draws what is held back. */
 const SPLIT_STREAM = 0x60000000;
 
 /**
- * Holds back round(share × samples), at least one and never all; the rest keeps its order. All sequences of a conversation
- * stay on one side, and its twins with it; a long text's are divided, since it may be the only one.
+ * Holds back round(share × samples), at least one and never all; the rest keeps its order. All
+ * sequences of a conversation stay on one side, and its twins with it; a long text's are divided,
+ * since it may be the only one.
  */
-function split(sequences: readonly Sequence[], share: number, seed: Seed): [Sequence[], Sequence[]] {
+function split(
+  sequences: readonly Sequence[],
+  share: number,
+  seed: Seed,
+): [Sequence[], Sequence[]] {
   const units = [...new Set(sequences.map(unitOf))];
   if (!(share > 0) || units.length < 2) return [[...sequences], []];
   const count = Math.min(units.length - 1, Math.max(1, Math.round(share * units.length)));
-  const drawn = new Set([...permutation(seed, SPLIT_STREAM, units.length)].slice(0, count).map((i) => units[i]));
-  return [sequences.filter((one) => !drawn.has(unitOf(one))), sequences.filter((one) => drawn.has(unitOf(one)))];
+  const drawn = new Set(
+    [...permutation(seed, SPLIT_STREAM, units.length)].slice(0, count).map((i) => units[i]),
+  );
+  return [
+    sequences.filter((one) => !drawn.has(unitOf(one))),
+    sequences.filter((one) => drawn.has(unitOf(one))),
+  ];
 }
 
-const unitOf = (one: Sequence): Sequence | string => (one.sample.content.kind === 'text' ? one : contentKey(one.sample.content));
+const unitOf = (one: Sequence): Sequence | string =>
+  one.sample.content.kind === 'text' ? one : contentKey(one.sample.content);

@@ -26,11 +26,22 @@ export const NAMED = 5;
 /** Reads all files. Throws one DataError with every fault, each at its `file:line`. */
 export async function readTextFiles(sources: readonly TextSource[]): Promise<ReadText> {
   const files = await Promise.all(sources.map(({ path }, source) => readFile(path, source)));
-  const problems = files.flatMap((file) => grouped(file.problems, shownPath(sources[file.source].path)));
+  const problems = files.flatMap((file) =>
+    grouped(file.problems, shownPath(sources[file.source].path)),
+  );
   const samples = files.flatMap((file) => file.samples);
-  if (samples.length === 0 && problems.length === 0) problems.push({ where: 'train_data', what: 'there are no samples', fix: 'Name a file of samples.' });
+  if (samples.length === 0 && problems.length === 0)
+    problems.push({
+      where: 'train_data',
+      what: 'there are no samples',
+      fix: 'Name a file of samples.',
+    });
   if (problems.length > 0) throw new DataError(problems);
-  return { samples, notices: files.map(({ notice }) => notice), warnings: [...files.flatMap((file) => file.warnings), ...repeated(samples)] };
+  return {
+    samples,
+    notices: files.map(({ notice }) => notice),
+    warnings: [...files.flatMap((file) => file.warnings), ...repeated(samples)],
+  };
 }
 
 const shownPath = (path: string): string => {
@@ -49,13 +60,38 @@ interface FileSamples {
 async function readFile(path: string, source: number): Promise<FileSamples> {
   const shown = shownPath(path);
   const folder = (await stat(path).catch(() => undefined))?.isDirectory() === true;
-  if (folder) return { source, samples: [], problems: [{ where: shown, what: 'there is no file of samples in this folder', fix: 'Put .jsonl, .json, .csv or .txt files into it, or name one.' }], warnings: [], notice: '' };
+  if (folder)
+    return {
+      source,
+      samples: [],
+      problems: [
+        {
+          where: shown,
+          what: 'there is no file of samples in this folder',
+          fix: 'Put .jsonl, .json, .csv or .txt files into it, or name one.',
+        },
+      ],
+      warnings: [],
+      notice: '',
+    };
   return { source, ...samplesOf(await readRecords(path, shown), shown, source) };
 }
 
-function samplesOf({ format, records, problems, warnings, columns }: RecordFile, shown: string, source: number): Omit<FileSamples, 'source'> {
-  const headed = columns === undefined || hasKnownField(Object.fromEntries(columns.names.map((name) => [name, ''])));
-  if (!headed) return { samples: [], problems: [{ where: `${shown}:${columns.line}`, ...unknownColumns(columns.names) }], warnings, notice: '' };
+function samplesOf(
+  { format, records, problems, warnings, columns }: RecordFile,
+  shown: string,
+  source: number,
+): Omit<FileSamples, 'source'> {
+  const headed =
+    columns === undefined ||
+    hasKnownField(Object.fromEntries(columns.names.map((name) => [name, ''])));
+  if (!headed)
+    return {
+      samples: [],
+      problems: [{ where: `${shown}:${columns.line}`, ...unknownColumns(columns.names) }],
+      warnings,
+      notice: '',
+    };
   const forms = new Map<TextForm, number>();
   const samples: TextSample[] = [];
   const found: Problem[] = [...problems];
@@ -68,16 +104,26 @@ function samplesOf({ format, records, problems, warnings, columns }: RecordFile,
       samples.push({ where, source, content: read.content });
     }
   }
-  const counts = [...forms].map(([form, count]) => `${count} ${count === 1 ? 'sample' : 'samples'} of ${form}`);
-  return { samples, problems: found, warnings, notice: `${shown}: ${format}, ${counts.join(', ')}` };
+  const counts = [...forms].map(
+    ([form, count]) => `${count} ${count === 1 ? 'sample' : 'samples'} of ${form}`,
+  );
+  return {
+    samples,
+    problems: found,
+    warnings,
+    notice: `${shown}: ${format}, ${counts.join(', ')}`,
+  };
 }
 
 function unknownColumns(names: readonly string[]): Fault {
   const { what } = unknownFields(Object.fromEntries(names.map((name) => [name, ''])));
-  return { what: `the first line ${what}`, fix: 'Name the columns in the first line: prompt,completion or instruction,input,output or text.' };
+  return {
+    what: `the first line ${what}`,
+    fix: 'Name the columns in the first line: prompt,completion or instruction,input,output or text.',
+  };
 }
 
-// ---- many faults -----------------------------------------------------------------------------------------------------------
+// ---- many faults
 
 /** Faults in the order of the lines; those of one kind are named a few times and then counted. */
 function grouped(problems: readonly Problem[], shown: string): Problem[] {
@@ -90,14 +136,21 @@ function grouped(problems: readonly Problem[], shown: string): Problem[] {
   return [...kinds.values()].flatMap((members) => {
     const more = members.length - NAMED;
     if (more <= 1) return members;
-    return [...members.slice(0, NAMED), { where: `${shown}:${lineOf(members[NAMED])}`, what: `and ${more} more faults of this kind, to line ${lineOf(members[members.length - 1])}` }];
+    return [
+      ...members.slice(0, NAMED),
+      {
+        where: `${shown}:${lineOf(members[NAMED])}`,
+        what: `and ${more} more faults of this kind, to line ${lineOf(members[members.length - 1])}`,
+      },
+    ];
   });
 }
 
 const lineOf = ({ where }: Problem): number => Number(/:(\d+)$/.exec(where)?.[1] ?? 0);
 
 /** Without the words and numbers of the sample. */
-const kindOf = ({ what }: Problem): string => (what.startsWith('broken JSON') ? 'broken JSON' : what.replace(/"(?:[^"\\]|\\.)*"|\d+/g, ''));
+const kindOf = ({ what }: Problem): string =>
+  what.startsWith('broken JSON') ? 'broken JSON' : what.replace(/"(?:[^"\\]|\\.)*"|\d+/g, '');
 
 /** A warning for each sample that has the words of one before it; after five, a number. */
 export function repeated(samples: readonly TextSample[]): Problem[] {
@@ -109,5 +162,13 @@ export function repeated(samples: readonly TextSample[]): Problem[] {
     if (twin === undefined) before.set(key, where);
     else twins.push({ where, what: `the same sample as ${twin}` });
   }
-  return twins.length <= NAMED + 1 ? twins : [...twins.slice(0, NAMED), { where: twins[NAMED].where, what: `and ${twins.length - NAMED} more samples are the same as ones before them` }];
+  return twins.length <= NAMED + 1
+    ? twins
+    : [
+        ...twins.slice(0, NAMED),
+        {
+          where: twins[NAMED].where,
+          what: `and ${twins.length - NAMED} more samples are the same as ones before them`,
+        },
+      ];
 }

@@ -26,20 +26,46 @@ export interface RecordFile extends FoundRecords {
   readonly warnings: readonly Problem[];
 }
 
-/** Reads a file whose form is found by looking. `shown` is the path in messages. Whatever is wrong is listed, not thrown. */
+/**
+ * Reads a file whose form is found by looking. `shown` is the path in messages. Whatever is wrong
+ * is listed, not thrown.
+ */
 export async function readRecords(path: string, shown: string): Promise<RecordFile> {
-  const bytes = await readFile(path).catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
-  const decoded = typeof bytes === 'string' ? { what: `cannot be read: ${bytes}`, fix: 'Correct the path.' } : decodeData(bytes);
-  if ('what' in decoded) return { format: 'plain text', records: [], problems: [{ where: place(shown, decoded.line), what: decoded.what, fix: decoded.fix }], warnings: [] };
+  const bytes = await readFile(path).catch((error: unknown) =>
+    error instanceof Error ? error.message : String(error),
+  );
+  const decoded =
+    typeof bytes === 'string'
+      ? { what: `cannot be read: ${bytes}`, fix: 'Correct the path.' }
+      : decodeData(bytes);
+  if ('what' in decoded)
+    return {
+      format: 'plain text',
+      records: [],
+      problems: [{ where: place(shown, decoded.line), what: decoded.what, fix: decoded.fix }],
+      warnings: [],
+    };
   const { text, doubt } = decoded;
   const format = formatOf(text, extname(path).toLowerCase());
   const found = readers[format](text, shown);
   const warnings = doubt === undefined ? [] : [{ where: shown, ...doubt }];
   if (found.records.length > 0 || found.problems.length > 0) return { format, ...found, warnings };
-  return { format, records: [], problems: [{ where: shown, what: 'holds no samples', fix: 'Write samples into it, or take it out of the list of files.' }], warnings };
+  return {
+    format,
+    records: [],
+    problems: [
+      {
+        where: shown,
+        what: 'holds no samples',
+        fix: 'Write samples into it, or take it out of the list of files.',
+      },
+    ],
+    warnings,
+  };
 }
 
-const place = (shown: string, line: number | undefined): string => (line === undefined ? shown : `${shown}:${line}`);
+const place = (shown: string, line: number | undefined): string =>
+  line === undefined ? shown : `${shown}:${line}`;
 
 const readers: Readonly<Record<RecordFormat, (text: string, shown: string) => FoundRecords>> = {
   'JSON lines': readLines,
@@ -53,8 +79,12 @@ const readers: Readonly<Record<RecordFormat, (text: string, shown: string) => Fo
 function formatOf(text: string, ending: string): RecordFormat {
   const json = ending === '.jsonl' || ending === '.json' || ending === '.ndjson';
   const first = text.trimStart().slice(0, 1);
-  if (first === '[' && (json || parses(text))) return isLines(text, '[') && !parses(text) ? 'JSON lines' : 'a JSON array';
-  if (first === '{' && (json || isLines(text, '{') || parses(text))) return isLines(text, '{') && (ending !== '.json' || !parses(text)) ? 'JSON lines' : 'JSON objects';
+  if (first === '[' && (json || parses(text)))
+    return isLines(text, '[') && !parses(text) ? 'JSON lines' : 'a JSON array';
+  if (first === '{' && (json || isLines(text, '{') || parses(text)))
+    return isLines(text, '{') && (ending !== '.json' || !parses(text))
+      ? 'JSON lines'
+      : 'JSON objects';
   if (json) return 'JSON lines';
   return ending === '.csv' || ending === '.tsv' ? 'CSV' : 'plain text';
 }
@@ -67,10 +97,12 @@ function readPlain(text: string): FoundRecords {
   const end = (at: number): void => {
     const part = lines.slice(start, at);
     const empty = part.findIndex((line) => line.trim() !== '');
-    if (empty >= 0) records.push({ line: start + empty + 1, value: { text: part.join('\n').trim() } });
+    if (empty >= 0)
+      records.push({ line: start + empty + 1, value: { text: part.join('\n').trim() } });
     start = at;
   };
-  for (let i = 1; i < lines.length; i++) if (lines[i].trim() === '' && lines[i - 1].trim() === '') end(i);
+  for (let i = 1; i < lines.length; i++)
+    if (lines[i].trim() === '' && lines[i - 1].trim() === '') end(i);
   end(lines.length);
   return { records, problems: [] };
 }

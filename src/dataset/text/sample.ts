@@ -21,8 +21,11 @@ export interface TextSample {
 
 /** The same for two samples of the same words; spaces do not count. */
 export function contentKey(content: TextContent): string {
-  if (content.kind === 'chat') return JSON.stringify(content.messages.map(({ role, content: text }) => [role, words(text)]));
-  return content.kind === 'text' ? words(content.text) : JSON.stringify([words(content.prompt), words(content.completion)]);
+  if (content.kind === 'chat')
+    return JSON.stringify(content.messages.map(({ role, content: text }) => [role, words(text)]));
+  return content.kind === 'text'
+    ? words(content.text)
+    : JSON.stringify([words(content.prompt), words(content.completion)]);
 }
 
 const words = (text: string): string => text.replace(/\s+/g, '');

@@ -1,4 +1,5 @@
-// A sample as tokens of which some are trained: the answers by the prefix-length method, cut to the model's window.
+// A sample as tokens of which some are trained: the answers by the prefix-length method, cut to the
+// model's window.
 import type { Problem } from '../../errors.ts';
 import type { ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
@@ -12,9 +13,21 @@ export interface Sequence {
   readonly trained: Uint8Array;
 }
 
-export type FindingKind = 'template fails' | 'template ignores answers' | 'template ignores the system message' | 'nothing trained' | 'cut off' | 'no end token' | 'begin token twice' | 'dropped' | 'marks in the words' | 'damaged signs';
+export type FindingKind =
+  | 'template fails'
+  | 'template ignores answers'
+  | 'template ignores the system message'
+  | 'nothing trained'
+  | 'cut off'
+  | 'no end token'
+  | 'begin token twice'
+  | 'dropped'
+  | 'marks in the words'
+  | 'damaged signs';
 
-/** A fault that would go unnoticed in training. A warning leaves the sample in, or out, as it says. */
+/**
+ * A fault that would go unnoticed in training. A warning leaves the sample in, or out, as it says.
+ */
 export interface Finding extends Problem {
   readonly kind: FindingKind;
   readonly severity: 'error' | 'warning';
@@ -27,7 +40,10 @@ export interface SequenceOptions {
   readonly maxSeqLength: number;
   /** `answers` (default): the loss counts what the assistant says, its end mark included. */
   readonly trainOn?: 'answers' | 'all';
-  /** What happens to a conversation or completion longer than the window. Default `truncate`: whole answers are kept where one fits, else the end is cut. */
+  /**
+   * What happens to a conversation or completion longer than the window. Default `truncate`: whole
+   * answers are kept where one fits, else the end is cut.
+   */
   readonly excessLength?: 'truncate' | 'drop' | 'raise';
 }
 
@@ -51,8 +67,9 @@ interface Written {
 const nothing: Sequences = { sequences: [], findings: [] };
 
 /**
- * A conversation gives one sequence; where the template writes earlier answers differently from the last (thinking left
- * out), one for each answer, as the model will read them. A text longer than the window gives several, nothing lost.
+ * A conversation gives one sequence; where the template writes earlier answers differently from the
+ * last (thinking left out), one for each answer, as the model will read them. A text longer than
+ * the window gives several, nothing lost.
  */
 export function sequencesOf(sample: TextSample, options: SequenceOptions): Sequences {
   const { content } = sample;
@@ -69,21 +86,45 @@ export function sequencesOf(sample: TextSample, options: SequenceOptions): Seque
 function written(sample: TextSample, options: SequenceOptions): Sequences {
   const { content } = sample;
   if (content.kind === 'text') return pieces(sample, content.text, options);
-  const messages = content.kind === 'chat' ? content.messages : asMessages(content.prompt, content.completion);
-  if (content.kind === 'completion' && options.template === undefined) return fitted(sample, completion(content.prompt, content.completion, options.tokenizer), options);
-  return options.template === undefined ? { sequences: [], findings: [withoutTemplate(sample)] } : conversation(sample, messages, options.template, options);
+  const messages =
+    content.kind === 'chat' ? content.messages : asMessages(content.prompt, content.completion);
+  if (content.kind === 'completion' && options.template === undefined)
+    return fitted(
+      sample,
+      completion(content.prompt, content.completion, options.tokenizer),
+      options,
+    );
+  return options.template === undefined
+    ? { sequences: [], findings: [withoutTemplate(sample)] }
+    : conversation(sample, messages, options.template, options);
 }
 
-const asMessages = (prompt: string, answer: string): SampleMessage[] => [{ role: 'user', content: prompt }, { role: 'assistant', content: answer }];
+const asMessages = (prompt: string, answer: string): SampleMessage[] => [
+  { role: 'user', content: prompt },
+  { role: 'assistant', content: answer },
+];
 
-// ---- texts and completions ---------------------------------------------------------------------------------------------
+// ---- texts and completions
 
-function pieces(sample: TextSample, text: string, { tokenizer, maxSeqLength }: SequenceOptions): Sequences {
+function pieces(
+  sample: TextSample,
+  text: string,
+  { tokenizer, maxSeqLength }: SequenceOptions,
+): Sequences {
   const ids = ended(tokenizer.encode(text), tokenizer);
-  const starts = Array.from({ length: Math.ceil(ids.length / maxSeqLength) }, (_, i) => i * maxSeqLength);
-  const parts = starts.map((start) => ids.slice(start, start + maxSeqLength)).filter((part) => part.length > 1);
-  if (parts.length === 0) return { sequences: [], findings: [nothingTrained(sample, ids.length, maxSeqLength)] };
-  return { sequences: parts.map((part) => sequence(sample, part, [{ start: 0, end: part.length }])), findings: doubleBegin(sample, ids, tokenizer) };
+  const starts = Array.from(
+    { length: Math.ceil(ids.length / maxSeqLength) },
+    (_, i) => i * maxSeqLength,
+  );
+  const parts = starts
+    .map((start) => ids.slice(start, start + maxSeqLength))
+    .filter((part) => part.length > 1);
+  if (parts.length === 0)
+    return { sequences: [], findings: [nothingTrained(sample, ids.length, maxSeqLength)] };
+  return {
+    sequences: parts.map((part) => sequence(sample, part, [{ start: 0, end: part.length }])),
+    findings: doubleBegin(sample, ids, tokenizer),
+  };
 }
 
 function completion(prompt: string, answer: string, tokenizer: TextTokenizer): Written {
@@ -95,20 +136,30 @@ function ended(ids: Int32Array, { eos }: TextTokenizer): Int32Array {
   return eos === undefined || ids.at(-1) === eos ? ids : Int32Array.from([...ids, eos]);
 }
 
-// ---- conversations -----------------------------------------------------------------------------------------------------
+// ---- conversations
 
-function conversation(sample: TextSample, messages: readonly SampleMessage[], template: ChatTemplate, options: SequenceOptions): Sequences {
+function conversation(
+  sample: TextSample,
+  messages: readonly SampleMessage[],
+  template: ChatTemplate,
+  options: SequenceOptions,
+): Sequences {
   const text = template.render(messages, false);
   const answers = messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []));
-  const ends = answers.map((i) => (i === messages.length - 1 ? text : template.render(messages.slice(0, i + 1), false)));
+  const ends = answers.map((i) =>
+    i === messages.length - 1 ? text : template.render(messages.slice(0, i + 1), false),
+  );
   const unwritten = firstUnwritten(messages, template);
-  if (unwritten !== undefined && messages[unwritten].role === 'assistant') return { sequences: [], findings: [ignoresAnswers(sample, template, unwritten)] };
+  if (unwritten !== undefined && messages[unwritten].role === 'assistant')
+    return { sequences: [], findings: [ignoresAnswers(sample, template, unwritten)] };
   const trained = answers.filter((i) => messages[i].train !== false);
   const found = ends.every((end) => text.startsWith(end))
     ? fitted(sample, spansOf(messages, { text, answers, ends }, template, options), options)
     : joined(trained.map((i) => oneAnswer(sample, messages.slice(0, i + 1), template, options)));
   if (trained.length === 0) return { sequences: [], findings: [nothingTrained(sample, 2, 2)] };
-  return unwritten === undefined ? found : { ...found, findings: [...found.findings, ignoresSystem(sample, template)] };
+  return unwritten === undefined
+    ? found
+    : { ...found, findings: [...found.findings, ignoresSystem(sample, template)] };
 }
 
 interface Rendered {
@@ -119,7 +170,12 @@ interface Rendered {
   readonly ends: readonly string[];
 }
 
-function spansOf(messages: readonly SampleMessage[], { text, answers, ends }: Rendered, template: ChatTemplate, { tokenizer }: SequenceOptions): Written {
+function spansOf(
+  messages: readonly SampleMessage[],
+  { text, answers, ends }: Rendered,
+  template: ChatTemplate,
+  { tokenizer }: SequenceOptions,
+): Written {
   const encode = (part: string): Int32Array => tokenizer.encode(part, { special: false });
   const ids = encode(text);
   const spans = answers.map((i, n): Span => ({
@@ -130,15 +186,26 @@ function spansOf(messages: readonly SampleMessage[], { text, answers, ends }: Re
 }
 
 /**
- * What the model reads before it answers. A template may write the last question otherwise once it is answered (with the
- * system message, or without): then `text` to the end of the question and of what follows it.
+ * What the model reads before it answers. A template may write the last question otherwise once it
+ * is answered (with the system message, or without): then `text` to the end of the question and of
+ * what follows it.
  */
-function untilAnswer(asked: readonly SampleMessage[], text: string, template: ChatTemplate): string {
+function untilAnswer(
+  asked: readonly SampleMessage[],
+  text: string,
+  template: ChatTemplate,
+): string {
   const prompt = template.render(asked, true);
   const question = asked[asked.length - 1]?.content.trim() ?? '';
   const common = sameSigns(prompt, text);
   const at = prompt.lastIndexOf(question);
-  if (question === '' || at < common - question.length || common === prompt.length || !prompt.slice(common).includes(question)) return prompt;
+  if (
+    question === '' ||
+    at < common - question.length ||
+    common === prompt.length ||
+    !prompt.slice(common).includes(question)
+  )
+    return prompt;
   const found = text.indexOf(prompt.slice(at), common);
   return found < 0 ? prompt : text.slice(0, found + prompt.length - at);
 }
@@ -149,43 +216,81 @@ function sameSigns(a: string, b: string): number {
   return same;
 }
 
-/** The first answer, or the system message, in whose place another text changes nothing: it stands nowhere. */
-function firstUnwritten(messages: readonly SampleMessage[], template: ChatTemplate): number | undefined {
+/**
+ * The first answer, or the system message, in whose place another text changes nothing: it stands
+ * nowhere.
+ */
+function firstUnwritten(
+  messages: readonly SampleMessage[],
+  template: ChatTemplate,
+): number | undefined {
   const other = (index: number): string => `31.41.${index}.59`;
-  const replaced = messages.map((message, i) => (message.role === 'user' ? message : { ...message, content: other(i) }));
+  const replaced = messages.map((message, i) =>
+    message.role === 'user' ? message : { ...message, content: other(i) },
+  );
   const text = template.render(replaced, false);
-  const unwritten = (i: number): boolean => messages[i].role !== 'user' && !text.includes(other(i)) && !template.render(replaced.slice(0, i === 0 ? 3 : i + 1), false).includes(other(i));
+  const unwritten = (i: number): boolean =>
+    messages[i].role !== 'user' &&
+    !text.includes(other(i)) &&
+    !template.render(replaced.slice(0, i === 0 ? 3 : i + 1), false).includes(other(i));
   const found = messages.flatMap((_, i) => (unwritten(i) ? [i] : []));
   return found.find((i) => messages[i].role === 'assistant') ?? found[0];
 }
 
 /** Only the last answer is trained; the earlier ones are read as the template writes them now. */
-function oneAnswer(sample: TextSample, messages: readonly SampleMessage[], template: ChatTemplate, options: SequenceOptions): Sequences {
+function oneAnswer(
+  sample: TextSample,
+  messages: readonly SampleMessage[],
+  template: ChatTemplate,
+  options: SequenceOptions,
+): Sequences {
   const text = template.render(messages, false);
   const last = messages.length - 1;
-  return fitted(sample, spansOf(messages.with(last, { ...messages[last], train: true }), { text, answers: [last], ends: [text] }, template, options), options);
+  return fitted(
+    sample,
+    spansOf(
+      messages.with(last, { ...messages[last], train: true }),
+      { text, answers: [last], ends: [text] },
+      template,
+      options,
+    ),
+    options,
+  );
 }
 
-const joined = (parts: readonly Sequences[]): Sequences => ({ sequences: parts.flatMap(({ sequences }) => sequences), findings: parts.flatMap(({ findings }) => findings) });
+const joined = (parts: readonly Sequences[]): Sequences => ({
+  sequences: parts.flatMap(({ sequences }) => sequences),
+  findings: parts.flatMap(({ findings }) => findings),
+});
 
-/** Number of tokens in which both begin alike. A token that spans the border of question and answer belongs to the answer. */
+/**
+ * Number of tokens in which both begin alike. A token that spans the border of question and answer
+ * belongs to the answer.
+ */
 function commonPrefix(prefix: Int32Array, ids: Int32Array): number {
   const end = prefix.findIndex((id, i) => id !== ids[i]);
   return end < 0 ? prefix.length : end;
 }
 
-// ---- cutting -----------------------------------------------------------------------------------------------------------
+// ---- cutting
 
 function fitted(sample: TextSample, written: Written, options: SequenceOptions): Sequences {
   const { tokenizer, maxSeqLength, excessLength = 'truncate' } = options;
   const doubled = doubleBegin(sample, written.ids, tokenizer);
   const tooLong = written.ids.length > maxSeqLength;
-  if (tooLong && excessLength !== 'truncate') return { sequences: [], findings: [...doubled, outside(sample, written.ids.length, options)] };
+  if (tooLong && excessLength !== 'truncate')
+    return { sequences: [], findings: [...doubled, outside(sample, written.ids.length, options)] };
   const kept = tooLong ? cut(written, maxSeqLength) : written;
   const all = options.trainOn === 'all' ? [{ start: 0, end: kept.ids.length }] : kept.spans;
   const result = sequence(sample, kept.ids, all);
-  if (!result.trained.includes(1)) return { ...nothing, findings: [...doubled, nothingTrained(sample, written.ids.length, maxSeqLength)] };
-  const findings = tooLong ? [cutOff(sample, written, kept, maxSeqLength)] : endFindings(sample, kept, tokenizer);
+  if (!result.trained.includes(1))
+    return {
+      ...nothing,
+      findings: [...doubled, nothingTrained(sample, written.ids.length, maxSeqLength)],
+    };
+  const findings = tooLong
+    ? [cutOff(sample, written, kept, maxSeqLength)]
+    : endFindings(sample, kept, tokenizer);
   return { sequences: [result], findings: [...doubled, ...findings] };
 }
 
@@ -193,7 +298,13 @@ function fitted(sample: TextSample, written: Written, options: SequenceOptions):
 function cut({ ids, spans }: Written, limit: number): Written {
   const whole = spans.filter(({ end }) => end <= limit);
   const end = whole.at(-1)?.end ?? limit;
-  const kept = whole.length > 0 ? whole : spans.map((span) => ({ start: Math.min(span.start, limit), end: Math.min(span.end, limit) }));
+  const kept =
+    whole.length > 0
+      ? whole
+      : spans.map((span) => ({
+          start: Math.min(span.start, limit),
+          end: Math.min(span.end, limit),
+        }));
   return { ids: ids.slice(0, end), spans: kept };
 }
 
@@ -204,61 +315,157 @@ function sequence(sample: TextSample, ids: Int32Array, spans: readonly Span[]): 
   return { sample, ids, trained };
 }
 
-// ---- findings ----------------------------------------------------------------------------------------------------------
+// ---- findings
 
 /** An answer ends with a mark and at most this many tokens after it, such as a line break. */
 const AFTER_END = 4;
 
-function endFindings({ where }: TextSample, { ids, spans }: Written, { specialIds, endIds }: TextTokenizer): Finding[] {
+function endFindings(
+  { where }: TextSample,
+  { ids, spans }: Written,
+  { specialIds, endIds }: TextTokenizer,
+): Finding[] {
   const ends = new Set([...specialIds, ...endIds]);
-  const without = spans.filter(({ start, end }) => !ids.subarray(Math.max(start, end - 1 - AFTER_END), end).some((id) => ends.has(id)));
+  const without = spans.filter(
+    ({ start, end }) =>
+      !ids.subarray(Math.max(start, end - 1 - AFTER_END), end).some((id) => ends.has(id)),
+  );
   if (without.length === 0) return [];
-  return [{ kind: 'no end token', severity: 'warning', where, what: 'no token after the answer says that it ends: the model would not learn to stop', fix: 'Choose a chat_template whose end mark is one token of this tokenizer, such as plain or alpaca, which end with its eos_token.' }];
+  return [
+    {
+      kind: 'no end token',
+      severity: 'warning',
+      where,
+      what: 'no token after the answer says that it ends: the model would not learn to stop',
+      fix: 'Choose a chat_template whose end mark is one token of this tokenizer, such as plain or alpaca, which end with its eos_token.',
+    },
+  ];
 }
 
-function doubleBegin({ where }: TextSample, ids: Int32Array, { bos, marks }: TextTokenizer): Finding[] {
+function doubleBegin(
+  { where }: TextSample,
+  ids: Int32Array,
+  { bos, marks }: TextTokenizer,
+): Finding[] {
   if (bos === undefined || ids[0] !== bos || ids[1] !== bos) return [];
   const what = `begins with ${marks['bos_token']} twice`;
-  return [{ kind: 'begin token twice', severity: 'error', where, what, fix: `Take ${marks['bos_token']} out of the data; it is put before each sample.` }];
+  return [
+    {
+      kind: 'begin token twice',
+      severity: 'error',
+      where,
+      what,
+      fix: `Take ${marks['bos_token']} out of the data; it is put before each sample.`,
+    },
+  ];
 }
 
 const withoutTemplate = ({ where }: TextSample): Finding => ({
-  kind: 'template fails', severity: 'error', where, what: 'is a conversation, but the tokenizer has no chat template', fix: 'Choose one by name, for example chat_template: chatml.',
+  kind: 'template fails',
+  severity: 'error',
+  where,
+  what: 'is a conversation, but the tokenizer has no chat template',
+  fix: 'Choose one by name, for example chat_template: chatml.',
 });
 
 const tooMuch = ({ where }: TextSample): Finding => ({
-  kind: 'nothing trained', severity: 'error', where, what: 'is too long for this tokenizer', fix: 'Divide it: in a .txt file, two empty lines begin another sample.',
+  kind: 'nothing trained',
+  severity: 'error',
+  where,
+  what: 'is too long for this tokenizer',
+  fix: 'Divide it: in a .txt file, two empty lines begin another sample.',
 });
 
 function refused({ where }: TextSample, { name }: ChatTemplate, error: unknown): Finding {
   const reason = error instanceof Error ? error.message : String(error);
-  return { kind: 'template fails', severity: 'error', where, what: `the chat template (${name}) refuses it: ${reason}`, fix: 'Change the sample, or choose another chat_template.' };
+  return {
+    kind: 'template fails',
+    severity: 'error',
+    where,
+    what: `the chat template (${name}) refuses it: ${reason}`,
+    fix: 'Change the sample, or choose another chat_template.',
+  };
 }
 
 const ignoresAnswers = ({ where }: TextSample, { name }: ChatTemplate, index: number): Finding => ({
-  kind: 'template ignores answers', severity: 'error', where, what: `the chat template (${name}) does not write the assistant's answer (message ${index + 1})`, fix: 'Choose a chat_template with a turn of the assistant, for example chatml.',
+  kind: 'template ignores answers',
+  severity: 'error',
+  where,
+  what: `the chat template (${name}) does not write the assistant's answer (message ${index + 1})`,
+  fix: 'Choose a chat_template with a turn of the assistant, for example chatml.',
 });
 
 const ignoresSystem = ({ where }: TextSample, { name }: ChatTemplate): Finding => ({
-  kind: 'template ignores the system message', severity: 'warning', where, what: `the chat template (${name}) does not write the system message: it is not trained`, fix: 'Write it into the question, or choose another chat_template.',
+  kind: 'template ignores the system message',
+  severity: 'warning',
+  where,
+  what: `the chat template (${name}) does not write the system message: it is not trained`,
+  fix: 'Write it into the question, or choose another chat_template.',
 });
 
 function nothingTrained({ where, content }: TextSample, length: number, limit: number): Finding {
-  if (length < 2) return { kind: 'nothing trained', severity: 'error', where, what: `is ${length === 0 ? 'no' : 'a single'} token, which nothing comes before`, fix: 'Delete the sample, or write more.' };
+  if (length < 2)
+    return {
+      kind: 'nothing trained',
+      severity: 'error',
+      where,
+      what: `is ${length === 0 ? 'no' : 'a single'} token, which nothing comes before`,
+      fix: 'Delete the sample, or write more.',
+    };
   const marked = content.kind === 'chat' && content.messages.some(({ train }) => train === false);
-  const reason = marked ? 'Every answer is marked train: false; delete the sample, or train one.' : 'The tokenizer makes no token of its answer; write another.';
-  if (length <= limit) return { kind: 'nothing trained', severity: 'error', where, what: 'none of its tokens is trained', fix: reason };
+  const reason = marked
+    ? 'Every answer is marked train: false; delete the sample, or train one.'
+    : 'The tokenizer makes no token of its answer; write another.';
+  if (length <= limit)
+    return {
+      kind: 'nothing trained',
+      severity: 'error',
+      where,
+      what: 'none of its tokens is trained',
+      fix: reason,
+    };
   const what = `has ${length} tokens, and its answer begins after the first ${limit}: nothing of it would be trained`;
-  return { kind: 'nothing trained', severity: 'error', where, what, fix: 'Raise max_seq_length, shorten the question, or set excess_length: drop.' };
+  return {
+    kind: 'nothing trained',
+    severity: 'error',
+    where,
+    what,
+    fix: 'Raise max_seq_length, shorten the question, or set excess_length: drop.',
+  };
 }
 
-function outside({ where }: TextSample, length: number, { maxSeqLength, excessLength }: SequenceOptions): Finding {
+function outside(
+  { where }: TextSample,
+  length: number,
+  { maxSeqLength, excessLength }: SequenceOptions,
+): Finding {
   const what = `has ${length} tokens, more than max_seq_length ${maxSeqLength}`;
-  if (excessLength === 'drop') return { kind: 'dropped', severity: 'warning', where, what: `${what}: it is left out` };
-  return { kind: 'dropped', severity: 'error', where, what, fix: 'Raise max_seq_length, shorten the sample, or set excess_length: truncate.' };
+  if (excessLength === 'drop')
+    return { kind: 'dropped', severity: 'warning', where, what: `${what}: it is left out` };
+  return {
+    kind: 'dropped',
+    severity: 'error',
+    where,
+    what,
+    fix: 'Raise max_seq_length, shorten the sample, or set excess_length: truncate.',
+  };
 }
 
-function cutOff({ where }: TextSample, { ids, spans }: Written, kept: Written, limit: number): Finding {
-  const whole = kept.spans.length < spans.length ? `only the first ${kept.spans.length} of its ${spans.length} answers fit` : 'its answer is cut off, and its end is not learned';
-  return { kind: 'cut off', severity: 'warning', where, what: `has ${ids.length} tokens, more than max_seq_length ${limit}: ${whole}`, fix: 'Raise max_seq_length, or shorten the sample.' };
+function cutOff(
+  { where }: TextSample,
+  { ids, spans }: Written,
+  kept: Written,
+  limit: number,
+): Finding {
+  const whole =
+    kept.spans.length < spans.length
+      ? `only the first ${kept.spans.length} of its ${spans.length} answers fit`
+      : 'its answer is cut off, and its end is not learned';
+  return {
+    kind: 'cut off',
+    severity: 'warning',
+    where,
+    what: `has ${ids.length} tokens, more than max_seq_length ${limit}: ${whole}`,
+    fix: 'Raise max_seq_length, or shorten the sample.',
+  };
 }

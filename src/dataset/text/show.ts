@@ -8,8 +8,15 @@ export interface TrainedMarks {
   readonly close: string;
 }
 
-/** Where the sample is, how many of its tokens are trained, and its text with `⟦ ⟧` around what is trained, marks of the model included. */
-export function showSample({ sample, ids, trained }: Sequence, tokenizer: TextTokenizer, { open, close }: TrainedMarks = { open: '⟦', close: '⟧' }): string {
+/**
+ * Where the sample is, how many of its tokens are trained, and its text with `⟦ ⟧` around what is
+ * trained, marks of the model included.
+ */
+export function showSample(
+  { sample, ids, trained }: Sequence,
+  tokenizer: TextTokenizer,
+  { open, close }: TrainedMarks = { open: '⟦', close: '⟧' },
+): string {
   const count = trained.reduce((sum, one) => sum + one, 0);
   const stream = tokenizer.stream({ special: true });
   let text = '';

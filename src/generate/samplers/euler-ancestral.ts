@@ -1,4 +1,5 @@
-// Euler's method that goes below the next noise level and comes back with fresh noise ("Euler a" of k-diffusion).
+// Euler's method that goes below the next noise level and comes back with fresh noise ("Euler a" of
+// k-diffusion).
 
 import { combine, type SamplerRun, type SamplerStep } from './sampler.ts';
 import { denoiser, startAt, towards, uniformSigmas } from './sigmas.ts';

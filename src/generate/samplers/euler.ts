@@ -1,4 +1,5 @@
-// Euler's method along the straight line from noise to picture (Karras et al., arXiv 2206.00364, algorithm 2 without churn).
+// Euler's method along the straight line from noise to picture (Karras et al., arXiv 2206.00364,
+// algorithm 2 without churn).
 
 import type { SamplerRun, SamplerStep } from './sampler.ts';
 import { denoiser, startAt, towards, uniformSigmas } from './sigmas.ts';

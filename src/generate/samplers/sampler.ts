@@ -3,8 +3,10 @@
 import type { NoiseSchedule } from '../../models/noise-schedule.ts';
 
 /**
- * The model: xₜ = √ᾱ x₀ + √(1 - ᾱ) noise, scaled as in training, and t, which may lie between two timesteps
- * -> its prediction, noise or v as the schedule says. Several pictures may lie behind one another in x.
+ * The model: xₜ = √ᾱ x₀ + √(1 - ᾱ) noise, scaled as in training, and t, which may lie between two
+ * timesteps
+ * -> its prediction, noise or v as the schedule says. Several pictures may lie behind one another
+ * in x.
  */
 export type Predict = (x: Float32Array, t: number) => Promise<Float32Array>;
 
@@ -15,7 +17,10 @@ export interface SamplerRun {
   /** Standard normal numbers to start from; left as they are. */
   readonly noise: Float32Array;
   readonly predict: Predict;
-  /** As many fresh standard normal numbers, for the samplers that add noise on the way; `draw` counts from 1. */
+  /**
+   * As many fresh standard normal numbers, for the samplers that add noise on the way; `draw`
+   * counts from 1.
+   */
   readonly freshNoise: (draw: number) => Float32Array;
 }
 
@@ -39,5 +44,7 @@ export function combine(a: number, x: Float32Array, b: number, y: Float32Array):
 
 /** Numbers at equal distances, both ends included; the first alone where there is only one. */
 export function evenly(first: number, last: number, count: number): number[] {
-  return Array.from({ length: count }, (_, i) => (count === 1 ? first : first + ((last - first) * i) / (count - 1)));
+  return Array.from({ length: count }, (_, i) =>
+    count === 1 ? first : first + ((last - first) * i) / (count - 1),
+  );
 }

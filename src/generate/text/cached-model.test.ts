@@ -1,4 +1,5 @@
-// Greedy answers of every family against transformers' generate (reference/text_generation.py); kept keys against none kept; adapters.
+// Greedy answers of every family against transformers' generate (reference/text_generation.py);
+// kept keys against none kept; adapters.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -15,16 +16,24 @@ interface Answer {
   readonly logits: readonly number[];
 }
 
-const golden: { cases: Record<string, Answer[]> } = JSON.parse(readFileSync(new URL('../../../reference/golden/text_generation.json', import.meta.url), 'utf8'));
+const golden: { cases: Record<string, Answer[]> } = JSON.parse(
+  readFileSync(new URL('../../../reference/golden/text_generation.json', import.meta.url), 'utf8'),
+);
 
 /** Both sides compute in float32, in other orders. Measured: 2e-7 to 1.7e-6. */
 const TOLERANCE = 5e-6;
 const greedy: SamplingOptions = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
-/** A prompt of 13 takes three runs, one of 5 a run of 6 that is filled up; the room of 8 is doubled twice. */
+/**
+ * A prompt of 13 takes three runs, one of 5 a run of 6 that is filled up; the room of 8 is doubled
+ * twice.
+ */
 const small = { chunks: [6, 4], capacity: 8, threads: 1 };
 
 async function continued(model: CachedModel, { prompt, settings, answer }: Answer) {
-  const [options, ids] = [{ ...greedy, repetitionPenalty: settings.repetition_penalty ?? 1 }, [...prompt]];
+  const [options, ids] = [
+    { ...greedy, repetitionPenalty: settings.repetition_penalty ?? 1 },
+    [...prompt],
+  ];
   model.reset();
   let logits = await model.feed(ids);
   for (let i = 0; ; i++) {
@@ -35,7 +44,8 @@ async function continued(model: CachedModel, { prompt, settings, answer }: Answe
   }
 }
 
-test('every tiny model has answers', () => assert.deepEqual(Object.keys(golden.cases), tinyModelNames));
+test('every tiny model has answers', () =>
+  assert.deepEqual(Object.keys(golden.cases), tinyModelNames));
 
 for (const [name, answers] of Object.entries(golden.cases)) {
   test(`${name}: greedy answers are those of transformers`, async (t) => {
@@ -55,10 +65,15 @@ for (const [name, answers] of Object.entries(golden.cases)) {
 const text = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4];
 
 /** Logits behind `text`, fed in pieces that end at `ends`. */
-async function logitsOf(model: CachedModel, ends: readonly number[], ...rest: [Parameters<CachedModel['feed']>[1]?]): Promise<Float32Array> {
+async function logitsOf(
+  model: CachedModel,
+  ends: readonly number[],
+  ...rest: [Parameters<CachedModel['feed']>[1]?]
+): Promise<Float32Array> {
   model.reset();
   let logits: Float32Array = new Float32Array();
-  for (const [i, end] of ends.entries()) logits = await model.feed(text.slice(i === 0 ? 0 : ends[i - 1], end), ...rest);
+  for (const [i, end] of ends.entries())
+    logits = await model.feed(text.slice(i === 0 ? 0 : ends[i - 1], end), ...rest);
   return logits;
 }
 
@@ -66,9 +81,12 @@ const oneByOne = text.map((_, i) => i + 1);
 
 test('logits behind kept keys are those of the whole text at once', async (t) => {
   for (const name of tinyModelNames) {
-    if (name === 'llama, rope dynamic') continue; // each kept key has the frequencies of the length at which it came
+    // each kept key has the frequencies of the length at which it came
+    if (name === 'llama, rope dynamic') continue;
     const { config, weights } = tinyModel(name);
-    const [whole, parts] = [{ chunks: [32], capacity: 32 }, small].map((size) => new CachedModel(config, new Map(), { weights, threads: 1, ...size }));
+    const [whole, parts] = [{ chunks: [32], capacity: 32 }, small].map(
+      (size) => new CachedModel(config, new Map(), { weights, threads: 1, ...size }),
+    );
     const expected = await logitsOf(whole, [text.length]);
     for (const ends of [oneByOne, [7, 8, 20], [20]]) {
       const error = errorOf(await logitsOf(parts, ends), expected);
@@ -83,9 +101,16 @@ for (const name of ['llama, tied, biases', 'gemma3_text', 'phi3, window, partial
   test(`${name}: an adapter of strength 0 is none, bit for bit; of strength 1 it is something`, async () => {
     const { config, weights } = tinyModel(name);
     const { modules, loraWeights } = tinyAdapter(config);
-    const [bare, adapted] = [[], modules].map((list) => new CachedModel(config, new Map(list.map((module) => [module.path, module])), { weights, ...small }));
+    const [bare, adapted] = [[], modules].map(
+      (list) =>
+        new CachedModel(config, new Map(list.map((module) => [module.path, module])), {
+          weights,
+          ...small,
+        }),
+    );
     const expected = await logitsOf(bare, [15, 16, 20]);
-    const at = (multiplier: number) => logitsOf(adapted, [15, 16, 20], { weights: loraWeights, multiplier });
+    const at = (multiplier: number) =>
+      logitsOf(adapted, [15, 16, 20], { weights: loraWeights, multiplier });
     assert.deepEqual(await at(0), expected);
     assert.deepEqual(await logitsOf(adapted, [15, 16, 20]), expected, 'no weights');
     const [half, one] = [await at(0.5), await at(1)];
@@ -97,23 +122,37 @@ for (const name of ['llama, tied, biases', 'gemma3_text', 'phi3, window, partial
 test('an adapter equals the same added to the weights', async () => {
   const { config, weights } = tinyModel('gemma2', { tie_word_embeddings: false });
   const { modules, loraWeights, merged } = tinyAdapter(config);
-  const adapted = new CachedModel(config, new Map(modules.map((module) => [module.path, module])), { weights, ...small });
+  const adapted = new CachedModel(config, new Map(modules.map((module) => [module.path, module])), {
+    weights,
+    ...small,
+  });
   const whole = new CachedModel(config, new Map(), { weights: merged(weights), ...small });
-  const error = errorOf(await logitsOf(adapted, [15, 20], { weights: loraWeights, multiplier: 1 }), await logitsOf(whole, [15, 20]));
+  const error = errorOf(
+    await logitsOf(adapted, [15, 20], { weights: loraWeights, multiplier: 1 }),
+    await logitsOf(whole, [15, 20]),
+  );
   assert.ok(error <= TOLERANCE, `${error}`);
   for (const model of [adapted, whole]) await model.release();
 });
 
 test('half-precision weights give the same bits from their place as from float32 copies', async () => {
-  for (const [name, dtype] of [['llama, tied, biases', 'bfloat16'], ['phi3', 'float16']] as const) {
+  for (const [name, dtype] of [
+    ['llama, tied, biases', 'bfloat16'],
+    ['phi3', 'float16'],
+  ] as const) {
     const { config, weights } = tinyModel(name);
     const halves = new Map([...weights].map(([key, tensor]) => [key, fromFloat32(tensor, dtype)]));
     const { modules, loraWeights } = tinyAdapter(config);
     const sizes = new Map(modules.map((module) => [module.path, module]));
-    const [copied, placed] = [2 ** 30, 0].map((mostCopies) => new CachedModel(config, sizes, { weights: halves, ...small, mostCopies }));
+    const [copied, placed] = [2 ** 30, 0].map(
+      (mostCopies) => new CachedModel(config, sizes, { weights: halves, ...small, mostCopies }),
+    );
     for (const multiplier of [0, 1]) {
       const logits = await logitsOf(copied, [15, 16], { weights: loraWeights, multiplier });
-      assert.deepEqual(await logitsOf(placed, [15, 16], { weights: loraWeights, multiplier }), logits);
+      assert.deepEqual(
+        await logitsOf(placed, [15, 16], { weights: loraWeights, multiplier }),
+        logits,
+      );
     }
     for (const model of [copied, placed]) await model.release();
   }

@@ -1,4 +1,5 @@
-// A language model that remembers: each token's keys and values are computed once and kept, of one text or of several at a time.
+// A language model that remembers: each token's keys and values are computed once and kept, of one
+// text or of several at a time.
 
 import { applyLora, type LoraModule } from '../../adapters/lora.ts';
 import type { Graph } from '../../graph/graph.ts';
@@ -12,25 +13,40 @@ import { MOST_COPIES, splitWeights, type SplitWeights } from './float32-copies.t
 import { keyWidth, names, sightKinds, stepGraph, type SightKinds } from './step-graph.ts';
 
 export interface CachedModelOptions extends CompileOptions {
-  /** Texts that grow beside each other: reading the weights is most of the cost of a token, and serves them all. Default 1. */
+  /**
+   * Texts that grow beside each other: reading the weights is most of the cost of a token, and
+   * serves them all. Default 1.
+   */
   readonly rows?: number;
-  /** Tokens of each text that may go through the model at once, beside one. Default 256 and 64; for several texts 64. */
+  /**
+   * Tokens of each text that may go through the model at once, beside one. Default 256 and 64; for
+   * several texts 64.
+   */
   readonly chunks?: readonly number[];
-  /** Tokens there is room for at first; doubled whenever they are too few. Default 256; for several texts 128. */
+  /**
+   * Tokens there is room for at first; doubled whenever they are too few. Default 256; for several
+   * texts 128.
+   */
   readonly capacity?: number;
   /**
-   * Half-precision weights are held as float32 too, 4 bytes each, where that takes at most so many bytes; a token then takes a half
-   * or a third of the time. Default 1 GiB.
+   * Half-precision weights are held as float32 too, 4 bytes each, where that takes at most so many
+   * bytes; a token then takes a half or a third of the time. Default 1 GiB.
    */
   readonly mostCopies?: number;
 }
 
-/** Given the hidden states [n, C] of the tokens that a text has got, in order; they may come in several parts. */
+/**
+ * Given the hidden states [n, C] of the tokens that a text has got, in order; they may come in
+ * several parts.
+ */
 export type Seen = (row: number, hidden: Float32Array) => void;
 
 /** Exp of it is 0, and it stays finite when two are added. */
 const HIDDEN = -1e9;
-/** The attention of more scores than this is computed in several blocks, for which the graph of a chunk would not be that of one token. */
+/**
+ * The attention of more scores than this is computed in several blocks, for which the graph of a
+ * chunk would not be that of one token.
+ */
 const MOST_SCORES = 2 ** 24;
 
 interface Loaded {
@@ -48,8 +64,8 @@ interface Text {
 }
 
 /**
- * Texts that grow. Programs are compiled when they are first needed, one without the adapter and one with it; both map the same
- * weights. When the room grows they are compiled anew.
+ * Texts that grow. Programs are compiled when they are first needed, one without the adapter and
+ * one with it; both map the same weights. When the room grows they are compiled anew.
  */
 export class CachedModel {
   readonly #config: LanguageModelConfig;
@@ -63,7 +79,11 @@ export class CachedModel {
   /** Keys and values of each layer, [rows, capacity, kvHeads · d]. */
   #kept: Float32Array[];
 
-  constructor(config: LanguageModelConfig, sizes: ReadonlyMap<string, AdapterSize>, options: CachedModelOptions) {
+  constructor(
+    config: LanguageModelConfig,
+    sizes: ReadonlyMap<string, AdapterSize>,
+    options: CachedModelOptions,
+  ) {
     const { rows = 1, capacity = rows === 1 ? 256 : 128 } = options;
     this.#config = config;
     this.#sizes = sizes;
@@ -89,10 +109,14 @@ export class CachedModel {
   }
 
   /**
-   * Appends tokens to each text, to some none -> the logits [V] of what comes after the last of each; of a text that got none, none.
-   * Until the next `reset` the adaptation must stay the same.
+   * Appends tokens to each text, to some none -> the logits [V] of what comes after the last of
+   * each; of a text that got none, none. Until the next `reset` the adaptation must stay the same.
    */
-  async feedRows(parts: readonly (readonly number[])[], adaptation?: Adaptation, seen?: Seen): Promise<Float32Array[]> {
+  async feedRows(
+    parts: readonly (readonly number[])[],
+    adaptation?: Adaptation,
+    seen?: Seen,
+  ): Promise<Float32Array[]> {
     const fed = this.#texts.map((_, row) => this.#begun(row, parts[row] ?? []));
     const longest = Math.max(...fed.map(({ length }) => length));
     await this.#makeRoom(Math.max(...this.#texts.map(({ total }) => total)));
@@ -105,7 +129,10 @@ export class CachedModel {
       step.forEach(({ length }, row) => {
         if (length === 0) return;
         logits[row] = part(results.logits, this.rows, row);
-        seen?.(row, part(results.hidden, this.rows, row).subarray(0, length * this.#config.hidden_size));
+        seen?.(
+          row,
+          part(results.hidden, this.rows, row).subarray(0, length * this.#config.hidden_size),
+        );
       });
     }
     return logits;
@@ -126,16 +153,33 @@ export class CachedModel {
   #begun(row: number, ids: readonly number[]): readonly number[] {
     const text = this.#texts[row];
     text.total = text.ids.length + ids.length;
-    if (text.ids.length === 0 || !this.#kinds.ropes.some((rope) => switchesBetween(rope, text.ids.length, text.total))) return ids;
+    if (
+      text.ids.length === 0 ||
+      !this.#kinds.ropes.some((rope) => switchesBetween(rope, text.ids.length, text.total))
+    )
+      return ids;
     const all = [...text.ids, ...ids];
     text.ids = [];
     return all;
   }
 
   /** The next tokens of each text, filled up to `tokens`. */
-  async #step({ program, modules, copies }: Loaded, step: readonly (readonly number[])[], tokens: number, adaptation: Adaptation | undefined): Promise<Readonly<Record<string, Tensor>>> {
-    const given = { ...this.#tokenInputs(step, tokens), ...this.#sightInputs(tokens), ...this.#cacheInputs() };
-    const results = await program.run({ ...given, ...copies, ...adapterInputs(modules, adaptation) });
+  async #step(
+    { program, modules, copies }: Loaded,
+    step: readonly (readonly number[])[],
+    tokens: number,
+    adaptation: Adaptation | undefined,
+  ): Promise<Readonly<Record<string, Tensor>>> {
+    const given = {
+      ...this.#tokenInputs(step, tokens),
+      ...this.#sightInputs(tokens),
+      ...this.#cacheInputs(),
+    };
+    const results = await program.run({
+      ...given,
+      ...copies,
+      ...adapterInputs(modules, adaptation),
+    });
     this.#keep(results, step, tokens);
     step.forEach((ids, row) => this.#texts[row].ids.push(...ids));
     return results;
@@ -151,27 +195,47 @@ export class CachedModel {
   #sightInputs(tokens: number): Record<string, Tensor> {
     const counts = this.#texts.map(({ ids }) => ids.length);
     const turns = this.#kinds.ropes.flatMap((rope, i): [string, Tensor][] => {
-      const tables = this.#texts.map(({ ids, total }) => rotaryRows(rope, Math.max(1, total), ids.length, tokens));
+      const tables = this.#texts.map(({ ids, total }) =>
+        rotaryRows(rope, Math.max(1, total), ids.length, tokens),
+      );
       const shape = [this.rows, tokens, rope.dims / 2];
-      return [[names.cos(i), tensor('float32', shape, joined(tables.map(({ cos }) => cos)))], [names.sin(i), tensor('float32', shape, joined(tables.map(({ sin }) => sin)))]];
+      return [
+        [names.cos(i), tensor('float32', shape, joined(tables.map(({ cos }) => cos)))],
+        [names.sin(i), tensor('float32', shape, joined(tables.map(({ sin }) => sin)))],
+      ];
     });
-    const masks = this.#kinds.windows.map((window, i): [string, Tensor] => [names.mask(i), stepMask(tokens, this.#capacity, counts, window)]);
+    const masks = this.#kinds.windows.map((window, i): [string, Tensor] => [
+      names.mask(i),
+      stepMask(tokens, this.#capacity, counts, window),
+    ]);
     return Object.fromEntries([...turns, ...masks]);
   }
 
   #cacheInputs(): Record<string, Tensor> {
     const shape = [this.rows, this.#capacity, keyWidth(this.#config)];
-    return Object.fromEntries(this.#cacheNames(names.keys, names.values).map((name, i) => [name, tensor('float32', shape, this.#kept[i])]));
+    return Object.fromEntries(
+      this.#cacheNames(names.keys, names.values).map((name, i) => [
+        name,
+        tensor('float32', shape, this.#kept[i]),
+      ]),
+    );
   }
 
   /** Copies the new tokens' keys and values behind those kept; those of filling are left. */
-  #keep(results: Readonly<Record<string, Tensor>>, step: readonly (readonly number[])[], tokens: number): void {
+  #keep(
+    results: Readonly<Record<string, Tensor>>,
+    step: readonly (readonly number[])[],
+    tokens: number,
+  ): void {
     const width = keyWidth(this.#config);
     this.#cacheNames(names.newKeys, names.newValues).forEach((name, i) => {
       const fresh = floats(results[name]);
       step.forEach(({ length }, row) => {
         const at = (row * this.#capacity + this.#texts[row].ids.length) * width;
-        this.#kept[i].set(fresh.subarray(row * tokens * width, (row * tokens + length) * width), at);
+        this.#kept[i].set(
+          fresh.subarray(row * tokens * width, (row * tokens + length) * width),
+          at,
+        );
       });
     });
   }
@@ -185,12 +249,22 @@ export class CachedModel {
     const [old, before] = [this.#kept, this.#capacity];
     while (this.#capacity < total) this.#capacity *= 2;
     this.#kept = this.#emptyCaches(this.#capacity);
-    old.forEach((kept, i) => this.#texts.forEach((_, row) => this.#kept[i].set(part(kept, this.rows, row), (row * this.#capacity * kept.length) / (this.rows * before))));
+    old.forEach((kept, i) =>
+      this.#texts.forEach((_, row) =>
+        this.#kept[i].set(
+          part(kept, this.rows, row),
+          (row * this.#capacity * kept.length) / (this.rows * before),
+        ),
+      ),
+    );
     await this.#releasePrograms();
   }
 
   #emptyCaches(capacity: number): Float32Array[] {
-    return Array.from({ length: 2 * this.#config.layers.length }, () => new Float32Array(this.rows * capacity * keyWidth(this.#config)));
+    return Array.from(
+      { length: 2 * this.#config.layers.length },
+      () => new Float32Array(this.rows * capacity * keyWidth(this.#config)),
+    );
   }
 
   /** Without its adapters where they would add nothing. */
@@ -204,13 +278,23 @@ export class CachedModel {
 
   async #compile(sizes: ReadonlyMap<string, AdapterSize>): Promise<Loaded> {
     const [rows, capacity] = [this.rows, this.#capacity];
-    const { chunks: wanted = rows === 1 ? [256, 64] : [64], weights, mostCopies = MOST_COPIES } = this.#options;
+    const {
+      chunks: wanted = rows === 1 ? [256, 64] : [64],
+      weights,
+      mostCopies = MOST_COPIES,
+    } = this.#options;
     const { heads } = this.#config.layer.attention;
-    const chunks = [...wanted.filter((tokens) => rows * tokens * heads * (capacity + tokens) <= MOST_SCORES), 1];
+    const chunks = [
+      ...wanted.filter((tokens) => rows * tokens * heads * (capacity + tokens) <= MOST_SCORES),
+      1,
+    ];
     const graphs = chunks.map((tokens) => stepGraph(this.#config, { rows, tokens, capacity }));
     const { bound, copies } = (this.#split ??= splitWeights(graphs[0], weights, mostCopies));
     const adapted = graphs.map((graph) => withAdapters(graph, sizes));
-    const program = await compileShared(adapted.map(({ graph }) => graph), { ...this.#options, weights: bound });
+    const program = await compileShared(
+      adapted.map(({ graph }) => graph),
+      { ...this.#options, weights: bound },
+    );
     return { program, modules: adapted[0].modules, chunks, copies };
   }
 }
@@ -220,7 +304,10 @@ export function isOn(adaptation: Adaptation | undefined): boolean {
   return adaptation?.weights !== undefined && adaptation.multiplier !== 0;
 }
 
-/** A run costs as much as this many tokens, and those that go through it: measured, most of it is reading the weights. */
+/**
+ * A run costs as much as this many tokens, and those that go through it: measured, most of it is
+ * reading the weights.
+ */
 const RUN_COST = 16;
 
 /** The chunk that costs least for each of `count` tokens that it can take. */
@@ -234,8 +321,16 @@ export function withAdapters(graph: Graph, sizes: ReadonlyMap<string, AdapterSiz
   return applyLora(graph, ({ path }) => sizes.get(path), { multiplier: MULTIPLIER });
 }
 
-/** [rows, 1, tokens, capacity + tokens]: row i of a text is token count + i; columns are the kept tokens, room, and the new tokens. */
-function stepMask(tokens: number, capacity: number, counts: readonly number[], window = Infinity): Tensor {
+/**
+ * [rows, 1, tokens, capacity + tokens]: row i of a text is token count + i; columns are the kept
+ * tokens, room, and the new tokens.
+ */
+function stepMask(
+  tokens: number,
+  capacity: number,
+  counts: readonly number[],
+  window = Infinity,
+): Tensor {
   const width = capacity + tokens;
   const data = new Float32Array(counts.length * tokens * width).fill(HIDDEN);
   counts.forEach((count, row) => {
@@ -250,11 +345,16 @@ function stepMask(tokens: number, capacity: number, counts: readonly number[], w
 }
 
 /**
- * Whether what is kept of `before` tokens is wrong for a text of `after`: LongRoPE has other frequencies for long texts. (Those of
- * "dynamic" change with every token; there each token keeps the frequencies of the length at which it came, as in transformers.)
+ * Whether what is kept of `before` tokens is wrong for a text of `after`: LongRoPE has other
+ * frequencies for long texts. (Those of "dynamic" change with every token; there each token keeps
+ * the frequencies of the length at which it came, as in transformers.)
  */
 function switchesBetween({ scaling }: Rope, before: number, after: number): boolean {
-  return scaling.rope_type === 'longrope' && before <= scaling.original_max_position_embeddings && after > scaling.original_max_position_embeddings;
+  return (
+    scaling.rope_type === 'longrope' &&
+    before <= scaling.original_max_position_embeddings &&
+    after > scaling.original_max_position_embeddings
+  );
 }
 
 function floats({ data }: Tensor): Float32Array {

@@ -8,7 +8,10 @@ import type { CompleteTextRequest } from './text-request.ts';
 /** A token that ends texts; a stop string; maxNewTokens, or the end of what the model can read. */
 export type EndReason = 'end' | 'stop' | 'length';
 
-/** A token with the text that it makes certain; the last with all that was held back, and why it is the last. */
+/**
+ * A token with the text that it makes certain; the last with all that was held back, and why it is
+ * the last.
+ */
 export interface Written {
   readonly id: number;
   readonly text: string;
@@ -61,6 +64,10 @@ export class Draft {
     if (stopped) return { id, text, ended: 'stop' };
     if (!isEnd && this.#count < maxNewTokens) return { id, text };
     const rest = this.#held.push(this.#stream.end());
-    return { id, text: text + rest.text + this.#held.end(), ended: rest.stopped ? 'stop' : isEnd ? 'end' : 'length' };
+    return {
+      id,
+      text: text + rest.text + this.#held.end(),
+      ended: rest.stopped ? 'stop' : isEnd ? 'end' : 'length',
+    };
   }
 }

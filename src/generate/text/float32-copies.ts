@@ -1,4 +1,5 @@
-// Half-precision weights as float32 in memory: the runtime multiplies in float32, and would cast each weight anew for every token.
+// Half-precision weights as float32 in memory: the runtime multiplies in float32, and would cast
+// each weight anew for every token.
 
 import { adaptableLayers } from '../../adapters/lora.ts';
 import { readFloat32 } from '../../checkpoints/safetensors-file.ts';
@@ -17,11 +18,22 @@ export interface SplitWeights {
 /** Bytes that all copies may take, where nothing else is said. */
 export const MOST_COPIES = 2 ** 30;
 
-/** Copies the weights of the graph's linear layers that are not float32, if all copies take at most `mostBytes`. */
+/**
+ * Copies the weights of the graph's linear layers that are not float32, if all copies take at most
+ * `mostBytes`.
+ */
 export function splitWeights(graph: Graph, weights: Weights, mostBytes: number): SplitWeights {
-  const halves = halvesOf(adaptableLayers(graph).map(({ path }) => path), weights);
+  const halves = halvesOf(
+    adaptableLayers(graph).map(({ path }) => path),
+    weights,
+  );
   if (bytesOf(halves) > mostBytes) return { bound: weights, copies: {} };
-  const copies = Object.fromEntries(halves.map(([name, weight]) => [name, isExternal(weight) ? readFloat32(weight) : toFloat32(weight)]));
+  const copies = Object.fromEntries(
+    halves.map(([name, weight]) => [
+      name,
+      isExternal(weight) ? readFloat32(weight) : toFloat32(weight),
+    ]),
+  );
   return { bound: new Map([...weights].filter(([name]) => !Object.hasOwn(copies, name))), copies };
 }
 
@@ -34,7 +46,10 @@ export function float32CopyBytes(paths: readonly string[], weights: Weights): nu
 const halvesOf = (paths: readonly string[], weights: Weights) =>
   paths.flatMap((path) => {
     const weight = weights.get(`${path}.weight`);
-    return weight === undefined || weight.dtype === 'float32' ? [] : [[`${path}.weight`, weight] as const];
+    return weight === undefined || weight.dtype === 'float32'
+      ? []
+      : [[`${path}.weight`, weight] as const];
   });
 
-const bytesOf = (halves: ReturnType<typeof halvesOf>): number => halves.reduce((sum, [, { shape }]) => sum + byteLength('float32', shape), 0);
+const bytesOf = (halves: ReturnType<typeof halvesOf>): number =>
+  halves.reduce((sum, [, { shape }]) => sum + byteLength('float32', shape), 0);

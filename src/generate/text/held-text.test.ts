@@ -7,17 +7,31 @@ import { holdText } from './held-text.ts';
 function read(stops: readonly string[], pieces: readonly string[]) {
   const held = holdText(stops);
   const given = pieces.map((piece) => held.push(piece));
-  return { texts: given.map(({ text }) => text), stopped: given.some(({ stopped }) => stopped), rest: held.end() };
+  return {
+    texts: given.map(({ text }) => text),
+    stopped: given.some(({ stopped }) => stopped),
+    rest: held.end(),
+  };
 }
 
-test('without stop strings all is given at once', () => assert.deepEqual(read([], ['a', 'b']), { texts: ['a', 'b'], stopped: false, rest: '' }));
+test('without stop strings all is given at once', () =>
+  assert.deepEqual(read([], ['a', 'b']), { texts: ['a', 'b'], stopped: false, rest: '' }));
 
 test('a beginning waits until it is none', () => {
-  assert.deepEqual(read(['###'], ['a#', '#', 'b##']), { texts: ['a', '', '##b'], stopped: false, rest: '##' });
+  assert.deepEqual(read(['###'], ['a#', '#', 'b##']), {
+    texts: ['a', '', '##b'],
+    stopped: false,
+    rest: '##',
+  });
 });
 
 test('the first of several ends the text, over pieces too', () => {
-  assert.deepEqual(read(['User:', 'END'], ['yes\nUs', 'er: END']), { texts: ['yes\n', ''], stopped: true, rest: '' });
+  assert.deepEqual(read(['User:', 'END'], ['yes\nUs', 'er: END']), {
+    texts: ['yes\n', ''],
+    stopped: true,
+    rest: '',
+  });
 });
 
-test('a beginning within a beginning', () => assert.deepEqual(read(['aab'], ['aa', 'ab']), { texts: ['', 'a'], stopped: true, rest: '' }));
+test('a beginning within a beginning', () =>
+  assert.deepEqual(read(['aab'], ['aa', 'ab']), { texts: ['', 'a'], stopped: true, rest: '' }));

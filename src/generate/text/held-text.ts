@@ -1,7 +1,11 @@
-// Text on its way to the reader: what may be the beginning of a stop string waits until it is known.
+// Text on its way to the reader: what may be the beginning of a stop string waits until it is
+// known.
 
 export interface HeldText {
-  /** Text that can be given out now, and whether a stop string has come; it and what follows it are not given out. */
+  /**
+   * Text that can be given out now, and whether a stop string has come; it and what follows it are
+   * not given out.
+   */
   push(text: string): { readonly text: string; readonly stopped: boolean };
   /** What still waits: no more text comes. */
   end(): string;
@@ -12,7 +16,8 @@ export function holdText(stops: readonly string[]): HeldText {
   const push = (text: string) => {
     waiting += text;
     const found = stops.map((stop) => waiting.indexOf(stop)).filter((at) => at >= 0);
-    const until = found.length > 0 ? Math.min(...found) : waiting.length - longestBeginning(waiting, stops);
+    const until =
+      found.length > 0 ? Math.min(...found) : waiting.length - longestBeginning(waiting, stops);
     const given = waiting.slice(0, until);
     waiting = found.length > 0 ? '' : waiting.slice(until);
     return { text: given, stopped: found.length > 0 };

@@ -11,7 +11,9 @@ interface Processed {
   readonly scores: readonly (number | null)[];
 }
 
-const golden: { processors: Processed[] } = JSON.parse(readFileSync(new URL('../../../reference/golden/text_generation.json', import.meta.url), 'utf8'));
+const golden: { processors: Processed[] } = JSON.parse(
+  readFileSync(new URL('../../../reference/golden/text_generation.json', import.meta.url), 'utf8'),
+);
 const plain: SamplingOptions = { temperature: 1, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
 const vocabulary = 24;
 const logits = hashedUniforms('scores', vocabulary).map((u) => 4 * u);
@@ -20,8 +22,15 @@ const before = [...hashedUniforms('ids', 6)].map((u) => Math.floor(((u + 1) / 2)
 for (const { request, scores } of golden.processors) {
   test(`scores after ${JSON.stringify(request)}`, () => {
     const found = processed(logits, before, { ...plain, ...request });
-    assert.deepEqual([...found].map((x) => x === -Infinity), scores.map((x) => x === null), 'which tokens are left');
-    for (const [i, score] of scores.entries()) if (score !== null) assert.ok(Math.abs(found[i] - score) <= 1e-6 * Math.abs(score), `${found[i]} ${score}`); // golden numbers have 7 digits
+    assert.deepEqual(
+      [...found].map((x) => x === -Infinity),
+      scores.map((x) => x === null),
+      'which tokens are left',
+    );
+    for (const [i, score] of scores.entries())
+      if (score !== null)
+        // golden numbers have 7 digits
+        assert.ok(Math.abs(found[i] - score) <= 1e-6 * Math.abs(score), `${found[i]} ${score}`);
   });
 }
 
@@ -33,12 +42,16 @@ test('a draw takes each token as often as its probability', () => {
   const total = scores.reduce((sum, score) => sum + Math.exp(score), 0);
   for (const [id, score] of scores.entries()) {
     const p = Math.exp(score) / total;
-    assert.ok(Math.abs(counts[id] / draws - p) <= 4 * Math.sqrt((p * (1 - p)) / draws) + 1e-12, `token ${id}: ${counts[id]} of ${draws}, p ${p}`);
+    assert.ok(
+      Math.abs(counts[id] / draws - p) <= 4 * Math.sqrt((p * (1 - p)) / draws) + 1e-12,
+      `token ${id}: ${counts[id]} of ${draws}, p ${p}`,
+    );
   }
 });
 
 test('a draw is a function of seed and position', () => {
-  const answer = (seed: number) => Array.from({ length: 30 }, (_, i) => nextToken(logits, [], plain, seed, i));
+  const answer = (seed: number) =>
+    Array.from({ length: 30 }, (_, i) => nextToken(logits, [], plain, seed, i));
   assert.deepEqual(answer(1), answer(1));
   assert.notDeepEqual(answer(1), answer(2));
 });

@@ -1,4 +1,5 @@
-// The next token out of logits: transformers' processors of scores in its order, and a draw that depends on seed and position alone.
+// The next token out of logits: transformers' processors of scores in its order, and a draw that
+// depends on seed and position alone.
 
 import { random, type Seed } from '../../util/philox.ts';
 
@@ -19,13 +20,26 @@ export interface SamplingOptions {
 const STREAM = 0x60000000;
 
 /** Token number `index` of an answer, behind the tokens `before`. Does not change `logits` [V]. */
-export function nextToken(logits: Float32Array, before: Iterable<number>, options: SamplingOptions, seed: Seed, index: number): number {
+export function nextToken(
+  logits: Float32Array,
+  before: Iterable<number>,
+  options: SamplingOptions,
+  seed: Seed,
+  index: number,
+): number {
   const scores = processed(logits, before, options);
   return options.temperature === 0 ? likeliest(scores) : drawn(scores, random(seed, STREAM, index));
 }
 
-/** Scores [V] after all processors; -Infinity for tokens that are out. At temperature 0 only repetitions count. */
-export function processed(logits: Float32Array, before: Iterable<number>, { temperature, topK, topP, minP, repetitionPenalty }: SamplingOptions): Float32Array {
+/**
+ * Scores [V] after all processors; -Infinity for tokens that are out. At temperature 0 only
+ * repetitions count.
+ */
+export function processed(
+  logits: Float32Array,
+  before: Iterable<number>,
+  { temperature, topK, topP, minP, repetitionPenalty }: SamplingOptions,
+): Float32Array {
   const scores = logits.slice();
   if (repetitionPenalty !== 1) penalize(scores, new Set(before), repetitionPenalty);
   if (temperature === 0) return scores;
@@ -72,7 +86,10 @@ function lowestOfTop(scores: Float32Array, count: number): number {
   return scores.slice().sort()[scores.length - count];
 }
 
-/** The lowest score of those left when tokens are taken away from the unlikeliest on, while all taken make up at most 1 − share; the likeliest stays. */
+/**
+ * The lowest score of those left when tokens are taken away from the unlikeliest on, while all
+ * taken make up at most 1 − share; the likeliest stays.
+ */
 function lowestOfNucleus(scores: Float32Array, share: number): number {
   const ascending = scores.filter((score) => score > -Infinity).sort();
   const top = ascending[ascending.length - 1];

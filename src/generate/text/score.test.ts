@@ -15,25 +15,37 @@ function logProbability(logits: Float32Array, id: number): number {
   return logits[id] - top - Math.log(logits.reduce((sum, x) => sum + Math.exp(x - top), 0));
 }
 
-const idsOf = (count: number) => [...hashedUniforms('text', count)].map((u) => Math.floor(12 * (u + 1)));
+const idsOf = (count: number) =>
+  [...hashedUniforms('text', count)].map((u) => Math.floor(12 * (u + 1)));
 
-for (const [name, count] of [['gemma2', 40], ['phi3, longrope, short', 12], ['llama, tied, biases', 70]] as const) {
+for (const [name, count] of [
+  ['gemma2', 40],
+  ['phi3, longrope, short', 12],
+  ['llama, tied, biases', 70],
+] as const) {
   test(`${name}: scores of ${count} tokens are those of one token after the other, with the adapter and without`, async () => {
     const { config, weights } = tinyModel(name);
     const { modules, loraWeights } = tinyAdapter(config);
     const sizes = new Map(modules.map((module) => [module.path, module]));
-    const [model, reader] = [1, 2].map(() => new CachedModel(config, sizes, { weights, capacity: 128, threads: 1 }));
+    const [model, reader] = [1, 2].map(
+      () => new CachedModel(config, sizes, { weights, capacity: 128, threads: 1 }),
+    );
     const scorer = new TokenScorer(config, sizes, { weights, threads: 1 });
     const [ids, from] = [idsOf(count), 3];
     const sums: number[] = [];
-    for (const adaptation of [undefined, { weights: loraWeights, multiplier: 1 }] satisfies (Adaptation | undefined)[]) {
+    for (const adaptation of [undefined, { weights: loraWeights, multiplier: 1 }] satisfies (
+      Adaptation | undefined
+    )[]) {
       model.reset();
       let logits = await model.feed(ids.slice(0, from), adaptation);
       const [{ sum, tokens }] = await scorer.score(reader, [{ ids, from }], adaptation);
       assert.equal(tokens.length, count - from);
       for (const [i, id] of ids.slice(from).entries()) {
         const expected = logProbability(logits, id);
-        assert.ok(Math.abs(tokens[i] - expected) < 2e-5, `token ${from + i}: ${tokens[i]}, not ${expected}`); // float32 sums in another order
+        assert.ok(
+          Math.abs(tokens[i] - expected) < 2e-5,
+          `token ${from + i}: ${tokens[i]}, not ${expected}`,
+        ); // float32 sums in another order
         logits = await model.feed([id], adaptation);
       }
       assert.ok(Math.abs(sum - tokens.reduce((a, b) => a + b)) < 1e-6);
@@ -46,21 +58,39 @@ for (const [name, count] of [['gemma2', 40], ['phi3, longrope, short', 12], ['ll
 
 test('several texts at a time, whatever room there is, score as each alone', async () => {
   const { config, weights } = tinyModel('gemma3_text');
-  const [alone, several] = [1, 3].map((rows) => new CachedModel(config, new Map(), { weights, threads: 1, rows, capacity: 64 }));
+  const [alone, several] = [1, 3].map(
+    (rows) => new CachedModel(config, new Map(), { weights, threads: 1, rows, capacity: 64 }),
+  );
   const scorer = new TokenScorer(config, new Map(), { weights, threads: 1 });
   const ids = idsOf(130);
-  const texts = [{ ids: ids.slice(0, 50), from: 1 }, { ids, from: 1 }, { ids: ids.slice(7, 20), from: 12 }];
+  const texts = [
+    { ids: ids.slice(0, 50), from: 1 },
+    { ids, from: 1 },
+    { ids: ids.slice(7, 20), from: 12 },
+  ];
   const together = await scorer.score(several, texts);
-  assert.deepEqual(together.map(({ tokens }) => tokens.length), [49, 129, 1]);
+  assert.deepEqual(
+    together.map(({ tokens }) => tokens.length),
+    [49, 129, 1],
+  );
   for (const [i, text] of texts.entries()) {
     const [{ tokens }] = await scorer.score(alone, [text]);
-    for (const [n, x] of tokens.entries()) assert.ok(Math.abs(x - together[i].tokens[n]) < 1e-5); // float32 sums in another order
+    // float32 sums in another order
+    for (const [n, x] of tokens.entries()) assert.ok(Math.abs(x - together[i].tokens[n]) < 1e-5);
   }
   for (const each of [alone, several, scorer]) await each.release();
 });
 
 test('what cannot be scored is named', async () => {
   const { config, weights } = tinyModel('llama');
-  const [model, scorer] = [new CachedModel(config, new Map(), { weights }), new TokenScorer(config, new Map(), { weights })];
-  for (const text of [{ ids: [1, 2], from: 0 }, { ids: [1, 2], from: 2 }, { ids: [1, 24], from: 1 }]) await assert.rejects(scorer.score(model, [text]), ConfigError);
+  const [model, scorer] = [
+    new CachedModel(config, new Map(), { weights }),
+    new TokenScorer(config, new Map(), { weights }),
+  ];
+  for (const text of [
+    { ids: [1, 2], from: 0 },
+    { ids: [1, 2], from: 2 },
+    { ids: [1, 24], from: 1 },
+  ])
+    await assert.rejects(scorer.score(model, [text]), ConfigError);
 });

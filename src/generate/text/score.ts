@@ -20,7 +20,10 @@ export interface ScoredText {
 }
 
 export interface TokenScores {
-  /** Σ log p(idᵢ | all before it) over i ≥ from, in nats. exp(-sum / tokens.length) is the perplexity. */
+  /**
+   * Σ log p(idᵢ | all before it) over i ≥ from, in nats. exp(-sum / tokens.length) is the
+   * perplexity.
+   */
   readonly sum: number;
   /** The addends, in order. */
   readonly tokens: Float32Array;
@@ -34,24 +37,42 @@ interface Loaded {
 /** Positions whose logits exist at a time. */
 const HEAD_ROWS = 64;
 
-/** Scores texts with the hidden states of a model that reads them. The output head is compiled when it is first needed. */
+/**
+ * Scores texts with the hidden states of a model that reads them. The output head is compiled when
+ * it is first needed.
+ */
 export class TokenScorer {
   readonly #config: LanguageModelConfig;
   readonly #headSizes: ReadonlyMap<string, AdapterSize>;
   readonly #options: CompileOptions;
   readonly #loaded = new Map<boolean, Promise<Loaded>>();
 
-  constructor(config: LanguageModelConfig, sizes: ReadonlyMap<string, AdapterSize>, options: CompileOptions) {
+  constructor(
+    config: LanguageModelConfig,
+    sizes: ReadonlyMap<string, AdapterSize>,
+    options: CompileOptions,
+  ) {
     this.#config = config;
-    this.#headSizes = sizes.size === 0 ? sizes : new Map(adaptableLayers(headGraph(config)).flatMap(({ path }) => [...sizes].filter(([key]) => key === path)));
+    this.#headSizes =
+      sizes.size === 0
+        ? sizes
+        : new Map(
+            adaptableLayers(headGraph(config)).flatMap(({ path }) =>
+              [...sizes].filter(([key]) => key === path),
+            ),
+          );
     this.#options = options;
   }
 
   /**
-   * At most as many texts as the model has rows; it has read them then. Throws ConfigError where `from` is not within `ids`, or
-   * an id is unknown.
+   * At most as many texts as the model has rows; it has read them then. Throws ConfigError where
+   * `from` is not within `ids`, or an id is unknown.
    */
-  async score(model: CachedModel, texts: readonly ScoredText[], adaptation?: Adaptation): Promise<TokenScores[]> {
+  async score(
+    model: CachedModel,
+    texts: readonly ScoredText[],
+    adaptation?: Adaptation,
+  ): Promise<TokenScores[]> {
     for (const { ids, from } of texts) checkText(ids, from, this.#config.vocab_size);
     const hidden = await this.#hidden(model, texts, adaptation);
     const scores: TokenScores[] = [];
@@ -68,19 +89,37 @@ export class TokenScorer {
     for (const loaded of all) await (await loaded).program.release();
   }
 
-  /** For each text the states [n, C] from the token on behind which the first one that counts is foreseen. */
-  async #hidden(model: CachedModel, texts: readonly ScoredText[], adaptation: Adaptation | undefined): Promise<Float32Array[]> {
+  /**
+   * For each text the states [n, C] from the token on behind which the first one that counts is
+   * foreseen.
+   */
+  async #hidden(
+    model: CachedModel,
+    texts: readonly ScoredText[],
+    adaptation: Adaptation | undefined,
+  ): Promise<Float32Array[]> {
     const width = this.#config.hidden_size;
-    const all = texts.map(({ ids }) => ({ states: new Float32Array(ids.length * width), count: 0 }));
+    const all = texts.map(({ ids }) => ({
+      states: new Float32Array(ids.length * width),
+      count: 0,
+    }));
     model.reset();
-    await model.feedRows(texts.map(({ ids }) => Array.from(ids)), adaptation, (row, states) => {
-      all[row].states.set(states, all[row].count);
-      all[row].count += states.length;
-    });
+    await model.feedRows(
+      texts.map(({ ids }) => Array.from(ids)),
+      adaptation,
+      (row, states) => {
+        all[row].states.set(states, all[row].count);
+        all[row].count += states.length;
+      },
+    );
     return all.map(({ states }, row) => states.subarray((texts[row].from - 1) * width));
   }
 
-  async #likelihoods(hidden: Float32Array, labels: readonly number[], adaptation: Adaptation | undefined): Promise<Float32Array> {
+  async #likelihoods(
+    hidden: Float32Array,
+    labels: readonly number[],
+    adaptation: Adaptation | undefined,
+  ): Promise<Float32Array> {
     const width = this.#config.hidden_size;
     const { program, modules } = await this.#load(isOn(adaptation) && this.#headSizes.size > 0);
     const found = new Float32Array(labels.length);
@@ -88,9 +127,16 @@ export class TokenScorer {
       const rows = new Float32Array(HEAD_ROWS * width);
       rows.set(hidden.subarray(at * width, (at + HEAD_ROWS) * width));
       const wanted = Int32Array.from({ length: HEAD_ROWS }, (_, i) => labels[at + i] ?? 0);
-      const inputs = { hidden: tensor('float32', [HEAD_ROWS, width], rows), labels: tensor('int32', [HEAD_ROWS], wanted) };
-      const { likelihoods } = await program.run({ ...inputs, ...adapterInputs(modules, adaptation) });
-      found.set((likelihoods.data as Float32Array).subarray(0, labels.length - at), at); // the head gives float32
+      const inputs = {
+        hidden: tensor('float32', [HEAD_ROWS, width], rows),
+        labels: tensor('int32', [HEAD_ROWS], wanted),
+      };
+      const { likelihoods } = await program.run({
+        ...inputs,
+        ...adapterInputs(modules, adaptation),
+      });
+      // the head gives float32
+      found.set((likelihoods.data as Float32Array).subarray(0, labels.length - at), at);
     }
     return found;
   }
@@ -109,20 +155,55 @@ export class TokenScorer {
   }
 }
 
-/** `hidden` [R, C] and `labels` [R] int32 -> `likelihoods` [R]: the logarithm of each label's probability. */
+/**
+ * `hidden` [R, C] and `labels` [R] int32 -> `likelihoods` [R]: the logarithm of each label's
+ * probability.
+ */
 function headGraph(config: LanguageModelConfig): Graph {
   const { hidden_size, final_logit_softcapping: softcap } = config;
   const g = new Builder('score-head');
-  const positions = g.constant(tensor('int32', [HEAD_ROWS], Int32Array.from({ length: HEAD_ROWS }, (_, i) => i)), 'rows');
-  const [hidden, labels] = [g.input('hidden', 'float32', [HEAD_ROWS, hidden_size]), g.input('labels', 'int32', [HEAD_ROWS])];
-  g.output('likelihoods', g.neg(tokenLosses(g, { hidden, weight: headWeight(g, config), softcap, positions, labels, head: 'adapted' })));
+  const positions = g.constant(
+    tensor(
+      'int32',
+      [HEAD_ROWS],
+      Int32Array.from({ length: HEAD_ROWS }, (_, i) => i),
+    ),
+    'rows',
+  );
+  const [hidden, labels] = [
+    g.input('hidden', 'float32', [HEAD_ROWS, hidden_size]),
+    g.input('labels', 'int32', [HEAD_ROWS]),
+  ];
+  g.output(
+    'likelihoods',
+    g.neg(
+      tokenLosses(g, {
+        hidden,
+        weight: headWeight(g, config),
+        softcap,
+        positions,
+        labels,
+        head: 'adapted',
+      }),
+    ),
+  );
   return g.finish();
 }
 
 function checkText(ids: ArrayLike<number>, from: number, vocabulary: number): void {
   if (!(Number.isInteger(from) && from >= 1 && from < ids.length)) {
-    throw new ConfigError([{ where: 'from', what: `is ${from}, not a position from 1 to ${ids.length - 1} of ${ids.length} tokens` }]);
+    throw new ConfigError([
+      {
+        where: 'from',
+        what: `is ${from}, not a position from 1 to ${ids.length - 1} of ${ids.length} tokens`,
+      },
+    ]);
   }
-  const unknown = Array.from(ids).find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabulary));
-  if (unknown !== undefined) throw new ConfigError([{ where: 'ids', what: `have the token ${unknown}; the model knows 0 to ${vocabulary - 1}` }]);
+  const unknown = Array.from(ids).find(
+    (id) => !(Number.isInteger(id) && id >= 0 && id < vocabulary),
+  );
+  if (unknown !== undefined)
+    throw new ConfigError([
+      { where: 'ids', what: `have the token ${unknown}; the model knows 0 to ${vocabulary - 1}` },
+    ]);
 }

@@ -1,4 +1,5 @@
-// Texts from prompts: a language model with its keys and values kept, a draw for each token, and the text as it comes.
+// Texts from prompts: a language model with its keys and values kept, a draw for each token, and
+// the text as it comes.
 
 import { InternalError } from '../../errors.ts';
 import { adaptableLayers } from '../../adapters/lora.ts';
@@ -32,7 +33,10 @@ export type TextEvent =
   | {
       readonly type: 'token';
       readonly id: number;
-      /** Text that became certain with this token, often none: only whole characters, nothing that may begin a stop string. */
+      /**
+       * Text that became certain with this token, often none: only whole characters, nothing that
+       * may begin a stop string.
+       */
       readonly text: string;
     }
   | {
@@ -49,15 +53,17 @@ export type ScoreRequest = ScoredText & AdapterChoice;
 
 export interface TextGenerator {
   /**
-   * Writes one text. The same request gives the same tokens at one number of threads. One call at a time, of all methods.
-   * Throws ConfigError with everything that is wrong with the request. Blocks the thread while a token is computed.
+   * Writes one text. The same request gives the same tokens at one number of threads. One call at a
+   * time, of all methods. Throws ConfigError with everything that is wrong with the request. Blocks
+   * the thread while a token is computed.
    */
   generate(request: TextRequest): AsyncGenerator<TextEvent>;
   /** The text alone. */
   answer(request: TextRequest): Promise<string>;
   /**
-   * The texts of several requests, written beside each other: a few times as fast as one after the other, and the same but for the
-   * rounding of sums. The adapter is that of the second argument for all.
+   * The texts of several requests, written beside each other: a few times as fast as one after the
+   * other, and the same but for the rounding of sums. The adapter is that of the second argument
+   * for all.
    */
   answers(requests: readonly TextRequest[], adapter?: AdapterChoice): Promise<string[]>;
   /** Log-probabilities of the tokens from `from` on, each behind all tokens before it. */
@@ -69,7 +75,10 @@ export interface TextGenerator {
   release(): Promise<void>;
 }
 
-/** Loads nothing yet: programs are compiled when they are first needed. Throws ConfigError for a chat template that is unknown. */
+/**
+ * Loads nothing yet: programs are compiled when they are first needed. Throws ConfigError for a
+ * chat template that is unknown.
+ */
 export function createTextGenerator(options: TextGeneratorOptions): TextGenerator {
   return new Generator(options);
 }
@@ -83,7 +92,11 @@ class Generator implements TextGenerator {
   #model: CachedModel | undefined;
 
   constructor(options: TextGeneratorOptions) {
-    const { model: { config, weights }, modules = [], threads } = options;
+    const {
+      model: { config, weights },
+      modules = [],
+      threads,
+    } = options;
     this.#sizes = new Map(modules.map((module) => [module.path, module]));
     checkAdapter(config, this.#sizes);
     this.#options = options;
@@ -112,18 +125,30 @@ class Generator implements TextGenerator {
 
   async answers(requests: readonly TextRequest[], adapter: AdapterChoice = {}): Promise<string[]> {
     const drafts = requests.map((request) => this.#draft(request));
-    for (const group of chunks(drafts, this.together)) await this.#write(group, this.#adaptationOf(adapter));
+    for (const group of chunks(drafts, this.together))
+      await this.#write(group, this.#adaptationOf(adapter));
     return drafts.map(({ text }) => text);
   }
 
   async scoreTokens(request: ScoreRequest): Promise<TokenScores> {
-    const [scores] = await this.#scorer.score(await this.#modelOf(1), [request], this.#adaptationOf(request));
+    const [scores] = await this.#scorer.score(
+      await this.#modelOf(1),
+      [request],
+      this.#adaptationOf(request),
+    );
     return scores;
   }
 
   async scores(texts: readonly ScoredText[], adapter: AdapterChoice = {}): Promise<TokenScores[]> {
     const all: TokenScores[] = [];
-    for (const group of chunks(texts, this.together)) all.push(...(await this.#scorer.score(await this.#modelFor(group.length), group, this.#adaptationOf(adapter))));
+    for (const group of chunks(texts, this.together))
+      all.push(
+        ...(await this.#scorer.score(
+          await this.#modelFor(group.length),
+          group,
+          this.#adaptationOf(adapter),
+        )),
+      );
     return all;
   }
 
@@ -134,8 +159,14 @@ class Generator implements TextGenerator {
   }
 
   #draft(request: TextRequest): Draft {
-    const { tokenizer, model: { config } } = this.#options;
-    return new Draft(completeTextRequest(request, { tokenizer, template: this.#template, config }), tokenizer.stream());
+    const {
+      tokenizer,
+      model: { config },
+    } = this.#options;
+    return new Draft(
+      completeTextRequest(request, { tokenizer, template: this.#template, config }),
+      tokenizer.stream(),
+    );
   }
 
   async #write(drafts: readonly Draft[], adaptation: Adaptation): Promise<void> {
@@ -143,7 +174,10 @@ class Generator implements TextGenerator {
     model.reset();
     while (drafts.some(({ next }) => next.length > 0)) {
       const open = drafts.map(({ next }) => next.length > 0);
-      const logits = await model.feedRows(drafts.map(({ next }) => next), adaptation);
+      const logits = await model.feedRows(
+        drafts.map(({ next }) => next),
+        adaptation,
+      );
       for (const [row, draft] of drafts.entries()) if (open[row]) draft.write(logits[row]);
     }
   }
@@ -151,23 +185,34 @@ class Generator implements TextGenerator {
   /** With room for `count` texts or more: the last of many groups has fewer. */
   async #modelFor(count: number): Promise<CachedModel> {
     const rows = Math.min(this.together, 2 ** Math.ceil(Math.log2(count)));
-    return this.#model !== undefined && this.#model.rows >= rows ? this.#model : this.#modelOf(rows);
+    return this.#model !== undefined && this.#model.rows >= rows
+      ? this.#model
+      : this.#modelOf(rows);
   }
 
   /** One at a time: another number of texts takes other programs. */
   async #modelOf(rows: number): Promise<CachedModel> {
     if (this.#model?.rows === rows) return this.#model;
-    const { model: { config, weights }, threads } = this.#options;
+    const {
+      model: { config, weights },
+      threads,
+    } = this.#options;
     await this.#model?.release();
     return (this.#model = new CachedModel(config, this.#sizes, { weights, threads, rows }));
   }
 
-  #adaptationOf({ loraWeights = this.#options.loraWeights, multiplier = 1 }: AdapterChoice): Adaptation {
+  #adaptationOf({
+    loraWeights = this.#options.loraWeights,
+    multiplier = 1,
+  }: AdapterChoice): Adaptation {
     return { weights: loraWeights, multiplier };
   }
 }
 
-/** Texts that gain from being written beside each other; with more, computing takes longer than reading the weights. */
+/**
+ * Texts that gain from being written beside each other; with more, computing takes longer than
+ * reading the weights.
+ */
 const MOST_TOGETHER = 8;
 /** Bytes of keys and values that all texts together may take, at so many tokens each. */
 const [CACHE_BYTES, CACHE_TOKENS] = [2 ** 28, 512];
@@ -180,7 +225,9 @@ function mostTogether(config: LanguageModelConfig): number {
 /** Throws InternalError when an adapter belongs to no layer of the model. */
 function checkAdapter(config: LanguageModelConfig, sizes: ReadonlyMap<string, AdapterSize>): void {
   if (sizes.size === 0) return;
-  const known = new Set(adaptableLayers(stepGraph(config, { tokens: 1, capacity: 1 })).map(({ path }) => path));
+  const known = new Set(
+    adaptableLayers(stepGraph(config, { tokens: 1, capacity: 1 })).map(({ path }) => path),
+  );
   const unknown = [...sizes.keys()].filter((path) => !known.has(path));
   if (unknown.length > 0) throw new InternalError(`the model has no layers ${unknown.join(', ')}`);
 }

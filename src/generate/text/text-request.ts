@@ -8,14 +8,20 @@ import type { Seed } from '../../util/philox.ts';
 import type { AdapterWeights } from '../adapter.ts';
 import type { SamplingOptions } from './sampling.ts';
 
-/** Token ids as they are; or a text, with the marks that the tokenizer puts around one; or a conversation, which the chat template writes up to the answer. */
+/**
+ * Token ids as they are; or a text, with the marks that the tokenizer puts around one; or a
+ * conversation, which the chat template writes up to the answer.
+ */
 export type TextPrompt = Int32Array | readonly number[] | string | readonly ChatMessage[];
 
 export interface TextRequest extends Partial<SamplingOptions> {
   readonly prompt: TextPrompt;
   /** Default 128; fewer where prompt and answer would be more than the model can read. */
   readonly maxNewTokens?: number;
-  /** The answer ends before the first of these. A mark of the tokenizer, such as `<|im_end|>`, ends it as a token. */
+  /**
+   * The answer ends before the first of these. A mark of the tokenizer, such as `<|im_end|>`, ends
+   * it as a token.
+   */
   readonly stop?: readonly string[];
   /** Of the draws; default 0. */
   readonly seed?: Seed;
@@ -42,37 +48,69 @@ export interface TextSurroundings {
   readonly config: Pick<LanguageModelConfig, 'vocab_size' | 'max_position_embeddings' | 'layers'>;
 }
 
-/** Tokens that the model can read: as many as its config.json says, or as its rotations are stretched to. */
+/**
+ * Tokens that the model can read: as many as its config.json says, or as its rotations are
+ * stretched to.
+ */
 export function windowOf({ max_position_embeddings, layers }: TextSurroundings['config']): number {
   const stretched = layers.map(({ rope: { scaling } }) => {
     if (scaling.rope_type === 'dynamic') return scaling.factor * scaling.max_position_embeddings;
-    return scaling.rope_type === 'yarn' ? scaling.factor * scaling.original_max_position_embeddings : 0;
+    return scaling.rope_type === 'yarn'
+      ? scaling.factor * scaling.original_max_position_embeddings
+      : 0;
   });
   return Math.floor(Math.max(max_position_embeddings, ...stretched));
 }
 
 /** Throws ConfigError with everything that is wrong. */
-export function completeTextRequest(request: TextRequest, around: TextSurroundings): CompleteTextRequest {
+export function completeTextRequest(
+  request: TextRequest,
+  around: TextSurroundings,
+): CompleteTextRequest {
   const { maxNewTokens = 128, stop = [], seed = 0 } = request;
   const sampling = samplingOf(request);
-  const problems = [...numberProblems({ ...sampling, maxNewTokens, multiplier: request.multiplier ?? 1 }), ...stopProblems(stop)];
+  const problems = [
+    ...numberProblems({ ...sampling, maxNewTokens, multiplier: request.multiplier ?? 1 }),
+    ...stopProblems(stop),
+  ];
   const ids = promptIds(request.prompt, around, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   const { tokenizer } = around;
   const room = Math.min(maxNewTokens, windowOf(around.config) - ids.length);
-  const mark = (text: string): number[] => [tokenizer.idOf(text)].filter((id) => id !== undefined && tokenizer.specialIds.has(id)).map(Number);
-  return { ids, maxNewTokens: room, sampling, seed, stop: stop.filter((text) => mark(text).length === 0), endIds: new Set([...tokenizer.endIds, ...stop.flatMap(mark)]) };
+  const mark = (text: string): number[] =>
+    [tokenizer.idOf(text)]
+      .filter((id) => id !== undefined && tokenizer.specialIds.has(id))
+      .map(Number);
+  return {
+    ids,
+    maxNewTokens: room,
+    sampling,
+    seed,
+    stop: stop.filter((text) => mark(text).length === 0),
+    endIds: new Set([...tokenizer.endIds, ...stop.flatMap(mark)]),
+  };
 }
 
-function samplingOf({ temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 }: TextRequest): SamplingOptions {
+function samplingOf({
+  temperature = 0,
+  topK = 0,
+  topP = 1,
+  minP = 0,
+  repetitionPenalty = 1,
+}: TextRequest): SamplingOptions {
   return { temperature, topK, topP, minP, repetitionPenalty };
 }
 
 type Numbers = SamplingOptions & { readonly maxNewTokens: number; readonly multiplier: number };
 
-const limits: { readonly [K in keyof Numbers]: readonly [holds: (x: number) => boolean, wanted: string] } = {
+const limits: {
+  readonly [K in keyof Numbers]: readonly [holds: (x: number) => boolean, wanted: string];
+} = {
   maxNewTokens: [(x) => Number.isInteger(x) && x >= 1, 'a whole number from 1 on'],
-  temperature: [(x) => x >= 0 && x < Infinity, 'a number from 0 on; 0 always takes the likeliest token'],
+  temperature: [
+    (x) => x >= 0 && x < Infinity,
+    'a number from 0 on; 0 always takes the likeliest token',
+  ],
   topK: [(x) => Number.isInteger(x) && x >= 0, 'a whole number from 0 on; 0 keeps all tokens'],
   topP: [(x) => x > 0 && x <= 1, 'above 0 and at most 1; 1 keeps all tokens'],
   minP: [(x) => x >= 0 && x <= 1, 'from 0 to 1; 0 keeps all tokens'],
@@ -88,15 +126,37 @@ function numberProblems(numbers: Numbers): Problem[] {
   });
 }
 
-const stopProblems = (stop: readonly string[]): Problem[] => (stop.includes('') ? [{ where: 'stop', what: 'has an empty text, with which every answer would begin' }] : []);
+const stopProblems = (stop: readonly string[]): Problem[] =>
+  stop.includes('')
+    ? [{ where: 'stop', what: 'has an empty text, with which every answer would begin' }]
+    : [];
 
-function promptIds(prompt: TextPrompt, { tokenizer, template, config }: TextSurroundings, problems: Problem[]): number[] {
+function promptIds(
+  prompt: TextPrompt,
+  { tokenizer, template, config }: TextSurroundings,
+  problems: Problem[],
+): number[] {
   const [vocabulary, window] = [config.vocab_size, windowOf(config)];
-  const ids = typeof prompt === 'string' ? [...tokenizer.encode(prompt)] : isConversation(prompt) ? conversationIds(prompt, tokenizer, template, problems) : Array.from(prompt);
+  const ids =
+    typeof prompt === 'string'
+      ? [...tokenizer.encode(prompt)]
+      : isConversation(prompt)
+        ? conversationIds(prompt, tokenizer, template, problems)
+        : Array.from(prompt);
   const unknown = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabulary));
-  if (unknown !== undefined) problems.push({ where: 'prompt', what: `has the token ${unknown}; the model knows 0 to ${vocabulary - 1}` });
-  if (ids.length >= window) problems.push({ where: 'prompt', what: `has ${ids.length} tokens; the model reads at most ${window}, its answer included`, fix: 'Shorten it.' });
-  if (ids.length === 0 && problems.length === 0) problems.push({ where: 'prompt', what: 'is empty' });
+  if (unknown !== undefined)
+    problems.push({
+      where: 'prompt',
+      what: `has the token ${unknown}; the model knows 0 to ${vocabulary - 1}`,
+    });
+  if (ids.length >= window)
+    problems.push({
+      where: 'prompt',
+      what: `has ${ids.length} tokens; the model reads at most ${window}, its answer included`,
+      fix: 'Shorten it.',
+    });
+  if (ids.length === 0 && problems.length === 0)
+    problems.push({ where: 'prompt', what: 'is empty' });
   return ids;
 }
 
@@ -104,15 +164,28 @@ function isConversation(prompt: Exclude<TextPrompt, string>): prompt is readonly
   return typeof prompt[0] === 'object';
 }
 
-function conversationIds(messages: readonly ChatMessage[], tokenizer: TextTokenizer, template: ChatTemplate | undefined, problems: Problem[]): number[] {
+function conversationIds(
+  messages: readonly ChatMessage[],
+  tokenizer: TextTokenizer,
+  template: ChatTemplate | undefined,
+  problems: Problem[],
+): number[] {
   if (template === undefined) {
-    problems.push({ where: 'prompt', what: 'is a conversation, but the tokenizer has no chat template', fix: 'Name one as chatTemplate, for example chatml or plain.' });
+    problems.push({
+      where: 'prompt',
+      what: 'is a conversation, but the tokenizer has no chat template',
+      fix: 'Name one as chatTemplate, for example chatml or plain.',
+    });
     return [];
   }
   try {
     return [...tokenizer.encode(template.render(messages, true), { special: false })];
   } catch (error) {
-    problems.push({ where: 'prompt', what: `the chat template (${template.name}) refuses it: ${error instanceof Error ? error.message : String(error)}`, fix: 'Change the prompt, or choose another chat template.' });
+    problems.push({
+      where: 'prompt',
+      what: `the chat template (${template.name}) refuses it: ${error instanceof Error ? error.message : String(error)}`,
+      fix: 'Change the prompt, or choose another chat template.',
+    });
     return [];
   }
 }

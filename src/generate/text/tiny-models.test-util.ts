@@ -1,4 +1,5 @@
-// The tiny language models of reference/language_models.py, with weights in memory, for tests of generation.
+// The tiny language models of reference/language_models.py, with weights in memory, for tests of
+// generation.
 
 import { readFileSync } from 'node:fs';
 import { adaptableLayers } from '../../adapters/lora.ts';
@@ -14,7 +15,9 @@ export interface TinyModel {
   readonly weights: ReadonlyMap<string, Tensor<'float32'>>;
 }
 
-const { cases }: { cases: Record<string, { options: { model_type: string } }> } = JSON.parse(readFileSync(new URL('../../../reference/golden/language_models.json', import.meta.url), 'utf8'));
+const { cases }: { cases: Record<string, { options: { model_type: string } }> } = JSON.parse(
+  readFileSync(new URL('../../../reference/golden/language_models.json', import.meta.url), 'utf8'),
+);
 
 export const tinyModelNames: readonly string[] = Object.keys(cases);
 
@@ -22,21 +25,47 @@ export const tinyModelNames: readonly string[] = Object.keys(cases);
 export function tinyModel(name: string, more: Readonly<Record<string, unknown>> = {}): TinyModel {
   const { options } = cases[name];
   const config = languageFamilies[options.model_type].parse({ ...options, ...more });
-  const weights = [...languageModelParameters(config)].map(([key, shape]): [string, Tensor<'float32'>] => [key, float32(shape, hashedWeight(key, shape))]);
+  const weights = [...languageModelParameters(config)].map(
+    ([key, shape]): [string, Tensor<'float32'>] => [key, float32(shape, hashedWeight(key, shape))],
+  );
   return { config, weights: new Map(weights) };
 }
 
 /** An adapter of rank 2 on every linear layer, and what it makes of the weights. */
 export function tinyAdapter(config: LanguageModelConfig) {
-  const modules = adaptableLayers(stepGraph(config, { tokens: 1, capacity: 1 })).map(({ path, weightShape: [out, width] }) => ({ path, rank: 2, alpha: 1, out, width }));
-  const weight = (name: string, shape: readonly number[]): [string, Tensor<'float32'>] => [name, float32(shape, hashedUniforms(name, shape[0] * shape[1]).map((u) => u / 4))];
-  const loraWeights = new Map(modules.flatMap(({ path, out, width }) => [weight(`${path}.lora_down.weight`, [2, width]), weight(`${path}.lora_up.weight`, [out, 2])]));
+  const modules = adaptableLayers(stepGraph(config, { tokens: 1, capacity: 1 })).map(
+    ({ path, weightShape: [out, width] }) => ({ path, rank: 2, alpha: 1, out, width }),
+  );
+  const weight = (name: string, shape: readonly number[]): [string, Tensor<'float32'>] => [
+    name,
+    float32(
+      shape,
+      hashedUniforms(name, shape[0] * shape[1]).map((u) => u / 4),
+    ),
+  ];
+  const loraWeights = new Map(
+    modules.flatMap(({ path, out, width }) => [
+      weight(`${path}.lora_down.weight`, [2, width]),
+      weight(`${path}.lora_up.weight`, [out, 2]),
+    ]),
+  );
   const merged = (weights: TinyModel['weights']): Map<string, Tensor> => {
     const all = new Map(weights);
     for (const { path, out, width } of modules) {
-      const [down, up, base] = [loraWeights.get(`${path}.lora_down.weight`)?.data ?? [], loraWeights.get(`${path}.lora_up.weight`)?.data ?? [], weights.get(`${path}.weight`)?.data ?? []];
+      const [down, up, base] = [
+        loraWeights.get(`${path}.lora_down.weight`)?.data ?? [],
+        loraWeights.get(`${path}.lora_up.weight`)?.data ?? [],
+        weights.get(`${path}.weight`)?.data ?? [],
+      ];
       // W + (alpha / rank) B A
-      const sum = Float32Array.from({ length: out * width }, (_, i) => Number(base[i]) + (up[2 * Math.floor(i / width)] * down[i % width] + up[2 * Math.floor(i / width) + 1] * down[width + (i % width)]) / 2);
+      const sum = Float32Array.from(
+        { length: out * width },
+        (_, i) =>
+          Number(base[i]) +
+          (up[2 * Math.floor(i / width)] * down[i % width] +
+            up[2 * Math.floor(i / width) + 1] * down[width + (i % width)]) /
+            2,
+      );
       all.set(`${path}.weight`, float32([out, width], sum));
     }
     return all;

@@ -1,17 +1,33 @@
-// Scaled-dot-product attention and its gradient, in blocks of query rows so that the score matrix is
-// never whole in memory (after FlashAttention, arXiv 2205.14135: P is recomputed, D = rowsum(dO ∘ O)).
+// Scaled-dot-product attention and its gradient, in blocks of query rows so that the score matrix
+// is never whole in memory (after FlashAttention, arXiv 2205.14135: P is recomputed, D = rowsum(dO
+// ∘ O)).
 
 import { float32 } from '../../tensor/tensor.ts';
 import type { Builder } from '../builder.ts';
 import type { NodeOf, Value } from '../graph.ts';
 import type { AttentionAttributes } from '../ops.ts';
-import { halves, headRows, joined, joinedRows, sharedConstant, sumOfHalves, unfolded, whole, type Heads } from './attention-rows.ts';
+import {
+  halves,
+  headRows,
+  joined,
+  joinedRows,
+  sharedConstant,
+  sumOfHalves,
+  unfolded,
+  whole,
+  type Heads,
+} from './attention-rows.ts';
 
 /** Elements of one block of scores: 64 MiB in float32. */
 const BLOCK_ELEMENTS = 1 << 24;
-/** Rows of a block where a row sees no keys behind it: a block then leaves out those behind its last row. */
+/**
+ * Rows of a block where a row sees no keys behind it: a block then leaves out those behind its last
+ * row.
+ */
 const CAUSAL_ROWS = 128;
-/** Added to scores that must not be seen; exp of it is 0 in every float type, and it stays finite. */
+/**
+ * Added to scores that must not be seen; exp of it is 0 in every float type, and it stays finite.
+ */
 const HIDDEN = -1e9;
 
 const headsOf = ({ q_num_heads, kv_num_heads }: AttentionAttributes): Heads => ({
@@ -33,9 +49,17 @@ interface Block {
 }
 
 /** Equal blocks of query rows, each with at most `elements` scores if one row has no more. */
-function blocksOf(q: Value, k: Value, { q_num_heads, is_causal }: AttentionAttributes, elements: number): Block[] {
+function blocksOf(
+  q: Value,
+  k: Value,
+  { q_num_heads, is_causal }: AttentionAttributes,
+  elements: number,
+): Block[] {
   const [rows, columns] = [q.shape[1], k.shape[1]];
-  const wanted = Math.max(Math.ceil((q.shape[0] * q_num_heads * rows * columns) / elements), is_causal ? Math.floor(rows / CAUSAL_ROWS) : 1);
+  const wanted = Math.max(
+    Math.ceil((q.shape[0] * q_num_heads * rows * columns) / elements),
+    is_causal ? Math.floor(rows / CAUSAL_ROWS) : 1,
+  );
   const size = Math.ceil(rows / Math.min(rows, wanted));
   return Array.from({ length: Math.ceil(rows / size) }, (_, i) => {
     const end = Math.min(rows, (i + 1) * size);
@@ -44,7 +68,12 @@ function blocksOf(q: Value, k: Value, { q_num_heads, is_causal }: AttentionAttri
 }
 
 /** What is added to a block's scores: the given mask, reshaped to meet them, and the causal one. */
-function maskOf(g: Builder, mask: Value | undefined, attributes: AttentionAttributes, { start, end, keys }: Block): Value | undefined {
+function maskOf(
+  g: Builder,
+  mask: Value | undefined,
+  attributes: AttentionAttributes,
+  { start, end, keys }: Block,
+): Value | undefined {
   const given = mask && maskPart(g, fitMask(g, mask, headsOf(attributes)), { start, end, keys });
   if (!attributes.is_causal) return given;
   const causal = causalMask(g, { start, end, keys });
@@ -62,17 +91,27 @@ function fitMask(g: Builder, mask: Value, { groups, repeat }: Heads): Value {
   if (repeat === 1 || mask.shape.length < 3) return mask;
   const heads = mask.shape[mask.shape.length - 3];
   const batch = mask.shape.length === 4 ? [mask.shape[0]] : [];
-  return g.reshape(mask, [...batch, ...(heads === 1 ? [1, 1] : [groups, repeat]), ...mask.shape.slice(-2)]);
+  return g.reshape(mask, [
+    ...batch,
+    ...(heads === 1 ? [1, 1] : [groups, repeat]),
+    ...mask.shape.slice(-2),
+  ]);
 }
 
-/** Row i sees columns 0 … i, also where there are more columns than rows, or fewer (ONNX Attention-23: upper left alignment). */
+/**
+ * Row i sees columns 0 … i, also where there are more columns than rows, or fewer (ONNX
+ * Attention-23: upper left alignment).
+ */
 function causalMask(g: Builder, { start, end, keys }: Block): Value {
-  return sharedConstant(g, `causal_mask ${start} ${end} ${keys}`, () => float32([end - start, keys], causalRows({ start, end, keys })));
+  return sharedConstant(g, `causal_mask ${start} ${end} ${keys}`, () =>
+    float32([end - start, keys], causalRows({ start, end, keys })),
+  );
 }
 
 function causalRows({ start, end, keys }: Block): Float32Array {
   const data = new Float32Array((end - start) * keys);
-  for (let i = start; i < end; i++) data.fill(HIDDEN, (i - start) * keys + Math.min(i + 1, keys), (i - start + 1) * keys);
+  for (let i = start; i < end; i++)
+    data.fill(HIDDEN, (i - start) * keys + Math.min(i + 1, keys), (i - start + 1) * keys);
   return data;
 }
 
@@ -82,12 +121,29 @@ interface Probabilities {
   readonly bent?: Value;
 }
 
-/** softmax(cap(scale · q kᵀ) + mask) for a block: its rows of q, and the keys it sees, as `halves` lays them. */
-function probabilities(g: Builder, q: Value, k: Value, mask: Value | undefined, { softcap, scale, ...attributes }: AttentionAttributes): Probabilities {
-  const product = g.fusedMatMul(q, k, { transB: true, alpha: softcap === undefined ? scale : scale / softcap });
+/**
+ * softmax(cap(scale · q kᵀ) + mask) for a block: its rows of q, and the keys it sees, as `halves`
+ * lays them.
+ */
+function probabilities(
+  g: Builder,
+  q: Value,
+  k: Value,
+  mask: Value | undefined,
+  { softcap, scale, ...attributes }: AttentionAttributes,
+): Probabilities {
+  const product = g.fusedMatMul(q, k, {
+    transB: true,
+    alpha: softcap === undefined ? scale : scale / softcap,
+  });
   const bent = softcap === undefined ? undefined : g.tanh(product);
   const scores = softcap === undefined || bent === undefined ? product : g.mul(bent, softcap);
-  return { p: g.softmax(mask === undefined ? scores : masked(g, scores, mask, headsOf({ scale, ...attributes }))), bent };
+  return {
+    p: g.softmax(
+      mask === undefined ? scores : masked(g, scores, mask, headsOf({ scale, ...attributes })),
+    ),
+    bent,
+  };
 }
 
 function masked(g: Builder, scores: Value, mask: Value, heads: Heads): Value {
@@ -96,21 +152,43 @@ function masked(g: Builder, scores: Value, mask: Value, heads: Heads): Value {
   return byHead === scores ? sum : g.reshape(sum, scores.shape);
 }
 
-export function attention(g: Builder, node: NodeOf<'Attention'>, blockElements = BLOCK_ELEMENTS): Value[] {
-  const [q3, k3, v3, mask] = node.inputs as [Value, Value, Value, Value | undefined]; // arity of the operator table
+export function attention(
+  g: Builder,
+  node: NodeOf<'Attention'>,
+  blockElements = BLOCK_ELEMENTS,
+): Value[] {
+  // arity of the operator table
+  const [q3, k3, v3, mask] = node.inputs as [Value, Value, Value, Value | undefined];
   const heads = headsOf(node.attributes);
   const [k, v] = [k3, v3].map((x) => keyRows(g, x, heads));
   const blocks = blocksOf(q3, k3, node.attributes, blockElements).map((block) => {
     const { rows, seen } = halves(q3, heads, block, node.attributes);
     const [keys, values] = [k, v].map((x) => x(block.keys, seen));
-    const { p } = probabilities(g, headRows(g, q3, heads, { ...block, form: rows }), keys, maskOf(g, mask, node.attributes, block), node.attributes);
+    const { p } = probabilities(
+      g,
+      headRows(g, q3, heads, { ...block, form: rows }),
+      keys,
+      maskOf(g, mask, node.attributes, block),
+      node.attributes,
+    );
     return whole(g, g.matMul(p, values));
   });
   return [joinedRows(g, blocks, heads)];
 }
 
-export function attentionGrad(g: Builder, node: NodeOf<'AttentionGrad'>, blockElements = BLOCK_ELEMENTS): Value[] {
-  const [q3, k3, v3, mask, y3, dy3] = node.inputs as [Value, Value, Value, Value | undefined, Value, Value]; // arity of the operator table
+export function attentionGrad(
+  g: Builder,
+  node: NodeOf<'AttentionGrad'>,
+  blockElements = BLOCK_ELEMENTS,
+): Value[] {
+  const [q3, k3, v3, mask, y3, dy3] = node.inputs as [
+    Value,
+    Value,
+    Value,
+    Value | undefined,
+    Value,
+    Value,
+  ]; // arity of the operator table
   const { scale: alpha } = node.attributes;
   const heads = headsOf(node.attributes);
   const [k, v] = [k3, v3].map((x) => keyRows(g, x, heads));
@@ -119,7 +197,13 @@ export function attentionGrad(g: Builder, node: NodeOf<'AttentionGrad'>, blockEl
     const { rows, seen } = halves(q3, heads, block, node.attributes);
     const [q, dy, d] = [q3, dy3, dot3].map((x) => headRows(g, x, heads, { ...block, form: rows }));
     const [keys, values] = [k, v].map((x) => x(block.keys, seen));
-    const { p, bent } = probabilities(g, q, keys, maskOf(g, mask, node.attributes, block), node.attributes);
+    const { p, bent } = probabilities(
+      g,
+      q,
+      keys,
+      maskOf(g, mask, node.attributes, block),
+      node.attributes,
+    );
     // dS = P ∘ (dO Vᵀ − D), and d cap(s) / ds = 1 − tanh²(s / softcap)
     const dCapped = g.mul(p, g.sub(g.fusedMatMul(dy, values, { transB: true }), d));
     const dS = bent === undefined ? dCapped : g.mul(dCapped, g.sub(1, g.mul(bent, bent)));
@@ -130,9 +214,27 @@ export function attentionGrad(g: Builder, node: NodeOf<'AttentionGrad'>, blockEl
     };
   });
   return [
-    joinedRows(g, blocks.map(({ dq }) => dq), heads),
-    joined(g, sumOfRows(g, blocks.map(({ dk }) => dk), k3.shape[1])),
-    joined(g, sumOfRows(g, blocks.map(({ dv }) => dv), k3.shape[1])),
+    joinedRows(
+      g,
+      blocks.map(({ dq }) => dq),
+      heads,
+    ),
+    joined(
+      g,
+      sumOfRows(
+        g,
+        blocks.map(({ dk }) => dk),
+        k3.shape[1],
+      ),
+    ),
+    joined(
+      g,
+      sumOfRows(
+        g,
+        blocks.map(({ dv }) => dv),
+        k3.shape[1],
+      ),
+    ),
   ];
 }
 
@@ -143,17 +245,24 @@ function rowDots(g: Builder, dy: Value, y: Value, { q_num_heads }: AttentionAttr
 }
 
 /** So many of the first rows of k or v, [B, groups, rows, d] or of another form, each once. */
-function keyRows(g: Builder, x: Value, { groups }: Heads): (count: number, form: readonly number[] | undefined) => Value {
+function keyRows(
+  g: Builder,
+  x: Value,
+  { groups }: Heads,
+): (count: number, form: readonly number[] | undefined) => Value {
   const known = new Map<string, Value>();
   return (count, form) => {
     const key = `${count} ${form}`;
-    const rows = known.get(key) ?? headRows(g, x, { groups, repeat: 1 }, { start: 0, end: count, form });
+    const rows =
+      known.get(key) ?? headRows(g, x, { groups, repeat: 1 }, { start: 0, end: count, form });
     known.set(key, rows);
     return rows;
   };
 }
 
-/** Σ of tensors [B, groups, so many rows, d], each from the first row on -> [B, groups, rows, d]. */
+/**
+ * Σ of tensors [B, groups, so many rows, d], each from the first row on -> [B, groups, rows, d].
+ */
 function sumOfRows(g: Builder, parts: readonly Value[], rows: number): Value {
   const filled = parts.map((part) => {
     const missing = rows - part.shape[2];

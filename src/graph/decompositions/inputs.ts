@@ -7,7 +7,8 @@ import type { OpName } from '../ops.ts';
 /** All inputs, none of them absent. */
 export function inputsOf<K extends OpName>(node: NodeOf<K> | Node): Value[] {
   return node.inputs.map((value, index) => {
-    if (value === undefined) throw new InternalError(`${node.op} in '${node.scope}' lacks input ${index}`);
+    if (value === undefined)
+      throw new InternalError(`${node.op} in '${node.scope}' lacks input ${index}`);
     return value;
   });
 }

@@ -10,27 +10,39 @@ interface Running {
   readonly largest: Value;
   /** Σᵥ exp(zᵥ − largest): [n, 1]. */
   readonly sum: Value;
-  /** Σᵥ exp(zᵥ − largest) · zᵥ′ · Wᵥ / sum, where z′ is the derivative by the uncapped z: [n, in]. */
+  /**
+   * Σᵥ exp(zᵥ − largest) · zᵥ′ · Wᵥ / sum, where z′ is the derivative by the uncapped z: [n, in].
+   */
   readonly derivative: Value;
 }
 
 /**
- * Nodes stand in the order in which `lateOrder` walks, and ONNX Runtime with it: of what a node reads, that which stands first is
- * computed first. A piece's first reader of what is known is `kept`, before its exponentials, so that no two pieces are in memory.
+ * Nodes stand in the order in which `lateOrder` walks, and ONNX Runtime with it: of what a node
+ * reads, that which stands first is computed first. A piece's first reader of what is known is
+ * `kept`, before its exponentials, so that no two pieces are in memory.
  */
 export function linearLogSumExp(g: Builder, node: NodeOf<'LinearLogSumExp'>): Value[] {
   const [x, weight] = inputsOf(node);
   const { piece, softcap } = node.attributes;
   const [out] = weight.shape;
-  const part = (start: number) => (piece >= out ? weight : g.slice(weight, 0, start, Math.min(out, start + piece)));
+  const part = (start: number) =>
+    piece >= out ? weight : g.slice(weight, 0, start, Math.min(out, start + piece));
   let known = withPiece(g, x, part(0), softcap);
-  for (let start = piece; start < out; start += piece) known = withPiece(g, x, part(start), softcap, known);
+  for (let start = piece; start < out; start += piece)
+    known = withPiece(g, x, part(start), softcap, known);
   const { largest, sum, derivative } = known;
   const log = g.log(sum);
-  return [g.sub(log, g.neg(largest)), derivative]; // neg stands behind the sum, where `largest` would be walked to first
+  // neg stands behind the sum, where `largest` would be walked to first
+  return [g.sub(log, g.neg(largest)), derivative];
 }
 
-function withPiece(g: Builder, x: Value, weight: Value, cap: number | undefined, before?: Running): Running {
+function withPiece(
+  g: Builder,
+  x: Value,
+  weight: Value,
+  cap: number | undefined,
+  before?: Running,
+): Running {
   const raw = g.gemm(x, weight, { transB: true }); // [n, piece]
   const turned = cap === undefined ? undefined : g.tanh(g.div(raw, cap));
   const z = cap === undefined || turned === undefined ? raw : g.mul(turned, cap);

@@ -48,7 +48,10 @@ export function layerNormalization(g: Builder, node: NodeOf<'LayerNormalization'
   return [g.add(g.mul(standardized(g, x, node.attributes.epsilon).xhat, scale), bias)];
 }
 
-export function layerNormalizationGrad(g: Builder, node: NodeOf<'LayerNormalizationGrad'>): Value[] {
+export function layerNormalizationGrad(
+  g: Builder,
+  node: NodeOf<'LayerNormalizationGrad'>,
+): Value[] {
   const [x, scale, dy] = inputsOf(node);
   const s = standardized(g, x, node.attributes.epsilon);
   const dx = standardizeGrad(g, s, g.mul(dy, scale));
@@ -64,7 +67,8 @@ export function rmsNormalizationGrad(g: Builder, node: NodeOf<'RMSNormalizationG
   const [x, scale, dy] = inputsOf(node);
   const { xhat, rstd } = scaleToUnit(g, x, node.attributes.epsilon);
   const dyhat = g.mul(dy, scale);
-  // dx = rstd · (dŷ − x · (rstd² · mean(dŷ · x))): x̂ itself is needed for the scale's gradient alone
+  // dx = rstd · (dŷ − x · (rstd² · mean(dŷ · x))): x̂ itself is needed for the scale's gradient
+  // alone
   const along = g.mul(g.mul(rstd, rstd), g.reduceMean(g.mul(dyhat, x), [x.shape.length - 1], true));
   const dx = g.mul(rstd, g.sub(dyhat, g.mul(x, along)));
   return [dx, g.reduceSum(g.mul(dy, xhat), leadingAxes(x))];
@@ -82,7 +86,11 @@ function perChannel(g: Builder, scale: Value, x: Value): Value {
 
 export function groupNormalization(g: Builder, node: NodeOf<'GroupNormalization'>): Value[] {
   const [x, scale, bias] = inputsOf(node);
-  const { xhat } = standardized(g, grouped(g, x, node.attributes.num_groups), node.attributes.epsilon);
+  const { xhat } = standardized(
+    g,
+    grouped(g, x, node.attributes.num_groups),
+    node.attributes.epsilon,
+  );
   const scaled = g.mul(g.reshape(xhat, x.shape), perChannel(g, scale, x));
   return [g.add(scaled, perChannel(g, bias, x))];
 }
@@ -92,7 +100,10 @@ export function groupNormalization(g: Builder, node: NodeOf<'GroupNormalization'
  * are as large as x:
  *   dx = dy · (rstd · scale) − x̂ · (rstd · mean(scale · Σ dy x̂)) − rstd · mean(scale · Σ dy)
  */
-export function groupNormalizationGrad(g: Builder, node: NodeOf<'GroupNormalizationGrad'>): Value[] {
+export function groupNormalizationGrad(
+  g: Builder,
+  node: NodeOf<'GroupNormalizationGrad'>,
+): Value[] {
   const [x, scale, dy3] = inputsOf(node);
   const { num_groups, epsilon } = node.attributes;
   const [n, channels] = x.shape;
@@ -104,10 +115,16 @@ export function groupNormalizationGrad(g: Builder, node: NodeOf<'GroupNormalizat
   const width = channels / num_groups;
   // mean over a group, times rstd, again for each of its channels: [n, channels, 1]
   const perGroup = (sums: Value) => {
-    const mean = g.div(g.reduceSum(g.reshape(g.mul(sums, scale), [n, num_groups, width]), [2], true), width * pixels);
+    const mean = g.div(
+      g.reduceSum(g.reshape(g.mul(sums, scale), [n, num_groups, width]), [2], true),
+      width * pixels,
+    );
     return g.reshape(g.expand(g.mul(mean, s.rstd), [n, num_groups, width]), [n, channels, 1]);
   };
-  const factor = g.mul(g.reshape(g.expand(s.rstd, [n, num_groups, width]), [n, channels, 1]), g.reshape(scale, [channels, 1]));
+  const factor = g.mul(
+    g.reshape(g.expand(s.rstd, [n, num_groups, width]), [n, channels, 1]),
+    g.reshape(scale, [channels, 1]),
+  );
   const dx = g.sub(g.sub(g.mul(dy, factor), g.mul(xhat, perGroup(sumAlong))), perGroup(sumDy));
   return [g.reshape(dx, x.shape), g.reduceSum(sumAlong, [0]), g.reduceSum(sumDy, [0])];
 }

@@ -1,4 +1,5 @@
-// Linear layers, and the gradients of linear layers and convolutions, in terms of GEMM, Conv and slices.
+// Linear layers, and the gradients of linear layers and convolutions, in terms of GEMM, Conv and
+// slices.
 
 import { sizeOf, type Tensor } from '../../tensor/tensor.ts';
 import type { Builder } from '../builder.ts';
@@ -7,12 +8,16 @@ import { inputsOf } from './inputs.ts';
 
 /** [..., n] as [rows, n]. */
 const rows = (g: Builder, x: Value) =>
-  x.shape.length === 2 ? x : g.reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape[x.shape.length - 1]]);
+  x.shape.length === 2
+    ? x
+    : g.reshape(x, [sizeOf(x.shape.slice(0, -1)), x.shape[x.shape.length - 1]]);
 
-const reshaped = (g: Builder, x: Value, shape: readonly number[]) => (x.shape.length === shape.length ? x : g.reshape(x, shape));
+const reshaped = (g: Builder, x: Value, shape: readonly number[]) =>
+  x.shape.length === shape.length ? x : g.reshape(x, shape);
 
 export function linear(g: Builder, node: NodeOf<'Linear'>): Value[] {
-  const [x, weight, bias] = node.inputs as [Value, Value, Value | undefined]; // arity of the operator table
+  // arity of the operator table
+  const [x, weight, bias] = node.inputs as [Value, Value, Value | undefined];
   return [reshaped(g, g.gemm(rows(g, x), weight, { transB: true }, bias), node.outputs[0].shape)];
 }
 
@@ -26,21 +31,33 @@ export function linearGradWeight(g: Builder, node: NodeOf<'LinearGradWeight'>): 
   return [g.gemm(rows(g, dy), rows(g, x), { transA: true })];
 }
 
-/** Channels from which turning a kernel costs more than the transposed convolution does: such layers see few pixels (docs/experiments.md). */
+/**
+ * Channels from which turning a kernel costs more than the transposed convolution does: such layers
+ * see few pixels (docs/experiments.md).
+ */
 const WIDE = 1024;
 
 /**
- * dx = dy convolved with the kernel turned by 180° and its channel axes exchanged; strided or wide: the transposed
- * convolution. Which one does not depend on the size of the picture, so that buckets can share a session.
+ * dx = dy convolved with the kernel turned by 180° and its channel axes exchanged; strided or wide:
+ * the transposed convolution. Which one does not depend on the size of the picture, so that buckets
+ * can share a session.
  */
 export function convGradInput(g: Builder, node: NodeOf<'ConvGradInput'>, wide = WIDE): Value[] {
   const [dy, weight] = inputsOf(node);
   const { strides, pads, shape } = node.attributes;
   const kernel = weight.shape.slice(2);
-  const fullPads = [0, 1, 2, 3].map((i) => kernel[i % 2] - 1 - pads[i]) as [number, number, number, number];
+  const fullPads = [0, 1, 2, 3].map((i) => kernel[i % 2] - 1 - pads[i]) as [
+    number,
+    number,
+    number,
+    number,
+  ];
   const asConv = strides.every((s) => s === 1) && fullPads.every((p) => p >= 0);
-  if (asConv && (sizeOf(kernel) === 1 || weight.shape[0] < wide)) return [g.conv(dy, turned(g, weight), undefined, { strides: [1, 1], pads: fullPads })];
-  const reach = [0, 1].map((i) => (dy.shape[2 + i] - 1) * strides[i] + kernel[i] - pads[i] - pads[2 + i]);
+  if (asConv && (sizeOf(kernel) === 1 || weight.shape[0] < wide))
+    return [g.conv(dy, turned(g, weight), undefined, { strides: [1, 1], pads: fullPads })];
+  const reach = [0, 1].map(
+    (i) => (dy.shape[2 + i] - 1) * strides[i] + kernel[i] - pads[i] - pads[2 + i],
+  );
   const output_padding = [shape[2] - reach[0], shape[3] - reach[1]] as const;
   return g.emit('ConvTranspose', [dy, weight], { strides, pads, output_padding });
 }
@@ -50,7 +67,12 @@ function turned(g: Builder, weight: Value): Value {
   const [, , kh, kw] = weight.shape;
   if (kh === 1 && kw === 1) return exchanged;
   const before = -(2 ** 31);
-  return g.add1('Slice', [exchanged], { axes: [2, 3], starts: [kh - 1, kw - 1], ends: [before, before], steps: [-1, -1] });
+  return g.add1('Slice', [exchanged], {
+    axes: [2, 3],
+    starts: [kh - 1, kw - 1],
+    ends: [before, before],
+    steps: [-1, -1],
+  });
 }
 
 export function fusedMatMul(g: Builder, node: NodeOf<'FusedMatMul'>): Value[] {
@@ -66,17 +88,20 @@ function swapLast(g: Builder, x: Value): Value {
 }
 
 /**
- * dW[o, c, i, j] = Σ dy[n, o, h, w] · x[n, c, h·stride + i − top, w·stride + j − left], as one product
- * over pixels. Whichever of dy and x has fewer channels is repeated for each element of the kernel.
+ * dW[o, c, i, j] = Σ dy[n, o, h, w] · x[n, c, h·stride + i − top, w·stride + j − left], as one
+ * product over pixels. Whichever of dy and x has fewer channels is repeated for each element of the
+ * kernel.
  */
 export function convGradWeight(g: Builder, node: NodeOf<'ConvGradWeight'>): Value[] {
   const [dy, x] = inputsOf(node);
   const [out, channels, kh, kw] = node.attributes.shape;
   if (out < channels) {
-    const all = g.gemm(pixelRows(g, x), neighbours(g, dy, gradientPixels(node)), { transA: true }); // [channels, kh·kw·out]
+    // [channels, kh·kw·out]
+    const all = g.gemm(pixelRows(g, x), neighbours(g, dy, gradientPixels(node)), { transA: true });
     return [g.transpose(g.reshape(all, [channels, kh, kw, out]), [3, 0, 1, 2])];
   }
-  const all = g.gemm(pixelRows(g, dy), neighbours(g, x, inputPixels(node)), { transA: true }); // [out, kh·kw·channels]
+  // [out, kh·kw·channels]
+  const all = g.gemm(pixelRows(g, dy), neighbours(g, x, inputPixels(node)), { transA: true });
   return [g.transpose(g.reshape(all, [out, kh, kw, channels]), [0, 3, 1, 2])];
 }
 
@@ -86,11 +111,19 @@ function pixelRows(g: Builder, x: Value): Value {
   return g.reshape(g.transpose(x, [0, 2, 3, 1]), [n * h * w, channels]);
 }
 
-/** Which pixel of `from` each kernel element meets at each pixel of `to`; undefined: none, for it lies in the padding. */
+/**
+ * Which pixel of `from` each kernel element meets at each pixel of `to`; undefined: none, for it
+ * lies in the padding.
+ */
 interface Meeting {
   readonly to: readonly [number, number];
   readonly kernel: readonly [number, number];
-  readonly at: (y: number, x: number, i: number, j: number) => readonly [number, number] | undefined;
+  readonly at: (
+    y: number,
+    x: number,
+    i: number,
+    j: number,
+  ) => readonly [number, number] | undefined;
 }
 
 /** The rows of `from` that meet each pixel, side by side: [pixels of `to`, kh·kw·channels]. */
@@ -99,21 +132,36 @@ function neighbours(g: Builder, from: Value, meeting: Meeting): Value {
   const taps = meeting.kernel[0] * meeting.kernel[1];
   const pixels = n * meeting.to[0] * meeting.to[1];
   if (taps === 1 && pixels === n * from.shape[2] * from.shape[3]) return pixelRows(g, from);
-  const zero = g.constant({ dtype: 'float32', shape: [1, channels], data: new Float32Array(channels) }, 'zero_row');
+  const zero = g.constant(
+    { dtype: 'float32', shape: [1, channels], data: new Float32Array(channels) },
+    'zero_row',
+  );
   const rows = g.concat([pixelRows(g, from), zero], 0);
-  return g.reshape(g.gather(rows, g.constant(meetingTable(from.shape, meeting), 'neighbours')), [pixels, taps * channels]);
+  return g.reshape(g.gather(rows, g.constant(meetingTable(from.shape, meeting), 'neighbours')), [
+    pixels,
+    taps * channels,
+  ]);
 }
 
 /** Row numbers [n·pixels, taps]; the row behind the last is the zero one. */
-function meetingTable([n, , h, w]: readonly number[], { to, kernel, at }: Meeting): Tensor<'int32'> {
+function meetingTable(
+  [n, , h, w]: readonly number[],
+  { to, kernel, at }: Meeting,
+): Tensor<'int32'> {
   const taps = kernel[0] * kernel[1];
   const data = new Int32Array(n * to[0] * to[1] * taps);
   let next = 0;
   for (let picture = 0; picture < n; picture++) {
     for (let pixel = 0; pixel < to[0] * to[1]; pixel++) {
       for (let tap = 0; tap < taps; tap++) {
-        const place = at(Math.floor(pixel / to[1]), pixel % to[1], Math.floor(tap / kernel[1]), tap % kernel[1]);
-        const inside = place !== undefined && place[0] >= 0 && place[1] >= 0 && place[0] < h && place[1] < w;
+        const place = at(
+          Math.floor(pixel / to[1]),
+          pixel % to[1],
+          Math.floor(tap / kernel[1]),
+          tap % kernel[1],
+        );
+        const inside =
+          place !== undefined && place[0] >= 0 && place[1] >= 0 && place[0] < h && place[1] < w;
         data[next++] = inside ? (picture * h + place[0]) * w + place[1] : n * h * w;
       }
     }

@@ -13,7 +13,12 @@ export function rotaryEmbedding(g: Builder, node: NodeOf<'RotaryEmbedding'>): Va
   const heads = g.reshape(x, [b, s, num_heads, d]);
   const angle = (t: Value) => g.reshape(t, [...t.shape.slice(0, -1), 1, half]); // [(b,) s, 1, half]
   const turn = interleaved ? turnPairs : turnHalves;
-  const turned = turn(g, half * 2 === d ? heads : g.slice(heads, 3, 0, 2 * half), angle(cos), angle(sin));
+  const turned = turn(
+    g,
+    half * 2 === d ? heads : g.slice(heads, 3, 0, 2 * half),
+    angle(cos),
+    angle(sin),
+  );
   const all = half * 2 === d ? turned : g.concat([turned, g.slice(heads, 3, 2 * half, d)], 3);
   return [g.reshape(all, x.shape)];
 }

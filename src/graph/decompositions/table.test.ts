@@ -5,7 +5,13 @@ import { opNames, ops, type OpName } from '../ops.ts';
 import { lowerComposites } from '../passes/lower-composites.ts';
 import { replaceNodes } from '../passes/rewrite.ts';
 import { perturbations } from '../testing/perturb.ts';
-import { allCases, assertClose, bindingsOf, relativeError, type Case } from '../testing/sample-graph.ts';
+import {
+  allCases,
+  assertClose,
+  bindingsOf,
+  relativeError,
+  type Case,
+} from '../testing/sample-graph.ts';
 import { verify } from '../verify.ts';
 import { attention, attentionGrad } from './attention.ts';
 import { convGradInput } from './products.ts';
@@ -15,13 +21,19 @@ const SEED = 20;
 const isComposite = (op: OpName) => ops[op].composite === true;
 const lowered = (graph: Case['graph']) => lowerComposites(graph, new Set()).graph;
 
-/** Decompositions that hold a constant in float32 which is not exact there: 1/√2, √(2/π), 0.044715; 1/n of a mean. */
+/**
+ * Decompositions that hold a constant in float32 which is not exact there: 1/√2, √(2/π), 0.044715;
+ * 1/n of a mean.
+ */
 const rounded: readonly OpName[] = ['Gelu', 'GeluGrad', 'GroupNormalizationGrad'];
 /** The others differ from the definition in the order of their float64 sums alone. */
 const toleranceOf = (op: OpName) => (rounded.includes(op) ? 1e-7 : 1e-13);
 
 test('exactly the composite operators have a decomposition', () => {
-  assert.deepEqual(opNames.filter((op) => decompositions[op] !== 'primitive'), opNames.filter(isComposite));
+  assert.deepEqual(
+    opNames.filter((op) => decompositions[op] !== 'primitive'),
+    opNames.filter(isComposite),
+  );
 });
 
 for (const op of opNames.filter(isComposite)) {
@@ -31,7 +43,12 @@ for (const op of opNames.filter(isComposite)) {
       verify(graph);
       assert.ok(!graph.nodes.some((node) => isComposite(node.op)), sample.title);
       const bindings = bindingsOf(sample, SEED);
-      assertClose(evaluate(graph, bindings), evaluate(sample.graph, bindings), toleranceOf(op), sample.title);
+      assertClose(
+        evaluate(graph, bindings),
+        evaluate(sample.graph, bindings),
+        toleranceOf(op),
+        sample.title,
+      );
     }
   });
 }
@@ -45,14 +62,21 @@ test('attention in blocks of query rows equals attention in one', () => {
       });
       verify(graph);
       const bindings = bindingsOf(sample, SEED);
-      assertClose(evaluate(graph, bindings), evaluate(sample.graph, bindings), 1e-13, `${sample.title}, ${elements} scores a block`); // float64
+      assertClose(
+        evaluate(graph, bindings),
+        evaluate(sample.graph, bindings),
+        1e-13,
+        `${sample.title}, ${elements} scores a block`,
+      ); // float64
     }
   }
 });
 
 test('the gradient of wide convolutions equals that of narrow ones', () => {
   for (const sample of allCases((op) => op === 'ConvGradInput')) {
-    const { graph } = replaceNodes(sample.graph, (g, node) => (node.op === 'ConvGradInput' ? convGradInput(g, node, 1) : undefined));
+    const { graph } = replaceNodes(sample.graph, (g, node) =>
+      node.op === 'ConvGradInput' ? convGradInput(g, node, 1) : undefined,
+    );
     verify(graph);
     const bindings = bindingsOf(sample, SEED);
     assertClose(evaluate(graph, bindings), evaluate(sample.graph, bindings), 1e-13, sample.title);
@@ -67,13 +91,18 @@ test('an error of 0.1 % in any value of any decomposition is noticed', () => {
     const sample = allCases((name) => name === op)[0];
     const bindings = bindingsOf(sample, SEED);
     const expected = evaluate(sample.graph, bindings);
-    return perturbations(lowered(sample.graph)).filter(({ graph }) => {
-      const actual = evaluate(graph, bindings);
-      const caught = Object.keys(expected).some((key) => relativeError(actual[key].data, expected[key].data) > toleranceOf(op));
-      return !caught;
-    }).filter(({ name }) => {
-      return !immaterial[op]?.test(name);
-    }).map(({ name }) => `${op}: ${name}`);
+    return perturbations(lowered(sample.graph))
+      .filter(({ graph }) => {
+        const actual = evaluate(graph, bindings);
+        const caught = Object.keys(expected).some(
+          (key) => relativeError(actual[key].data, expected[key].data) > toleranceOf(op),
+        );
+        return !caught;
+      })
+      .filter(({ name }) => {
+        return !immaterial[op]?.test(name);
+      })
+      .map(({ name }) => `${op}: ${name}`);
   });
   assert.deepEqual(missed, []);
 });

@@ -1,4 +1,5 @@
-// How each composite operator is made of simpler ones; `primitive` for those that are not composite.
+// How each composite operator is made of simpler ones; `primitive` for those that are not
+// composite.
 
 import type { Builder } from '../builder.ts';
 import type { NodeOf, Value } from '../graph.ts';
@@ -15,7 +16,14 @@ import {
   rmsNormalizationGrad,
   standardize,
 } from './norms.ts';
-import { convGradInput, convGradWeight, fusedMatMul, linear, linearGradInput, linearGradWeight } from './products.ts';
+import {
+  convGradInput,
+  convGradWeight,
+  fusedMatMul,
+  linear,
+  linearGradInput,
+  linearGradWeight,
+} from './products.ts';
 import { rotaryEmbedding } from './rotary.ts';
 
 /** Emits nodes that compute the outputs of `node`, in order. */

@@ -36,15 +36,35 @@ const dot = (a: F64Tensor, i: number, b: F64Tensor, j: number, length: number): 
   return total;
 };
 
-/** Query `s` of head `h` of sample `b`: p = softmax(cap(scale · q·k) + mask), causal ones see keys 0 … s. */
-function queryAt([b, h, s]: readonly number[], [q, k, v, mask]: readonly F64Tensor[], sizes: Sizes): Query {
-  const { width, valueWidth, q_num_heads, kv_num_heads, scale, is_causal, softcap = Infinity } = sizes;
-  const kvHead = Math.floor(h / (q_num_heads / kv_num_heads)); // groups of neighbouring heads share keys and values
+/**
+ * Query `s` of head `h` of sample `b`: p = softmax(cap(scale · q·k) + mask), causal ones see keys 0
+ * … s.
+ */
+function queryAt(
+  [b, h, s]: readonly number[],
+  [q, k, v, mask]: readonly F64Tensor[],
+  sizes: Sizes,
+): Query {
+  const {
+    width,
+    valueWidth,
+    q_num_heads,
+    kv_num_heads,
+    scale,
+    is_causal,
+    softcap = Infinity,
+  } = sizes;
+  // groups of neighbouring heads share keys and values
+  const kvHead = Math.floor(h / (q_num_heads / kv_num_heads));
   const first = ravel([b, s, h * width], q.shape);
-  const seen = Array.from({ length: is_causal ? Math.min(s + 1, k.shape[1]) : k.shape[1] }, (_, t) => t);
+  const seen = Array.from(
+    { length: is_causal ? Math.min(s + 1, k.shape[1]) : k.shape[1] },
+    (_, t) => t,
+  );
   const keys = seen.map((t) => ravel([b, t, kvHead * width], k.shape));
   const products = keys.map((key) => scale * dot(q, first, k, key, width));
-  const capped = softcap === Infinity ? products : products.map((x) => softcap * Math.tanh(x / softcap));
+  const capped =
+    softcap === Infinity ? products : products.map((x) => softcap * Math.tanh(x / softcap));
   const scores = capped.map((x, t) => x + (mask === undefined ? 0 : at(mask, [b, h, s, t])));
   return {
     q: first,
@@ -56,7 +76,11 @@ function queryAt([b, h, s]: readonly number[], [q, k, v, mask]: readonly F64Tens
   };
 }
 
-function eachQuery(inputs: readonly F64Tensor[], sizes: Sizes, visit: (query: Query) => void): void {
+function eachQuery(
+  inputs: readonly F64Tensor[],
+  sizes: Sizes,
+  visit: (query: Query) => void,
+): void {
   const [batch, tokens] = inputs[0].shape;
   for (let b = 0; b < batch; b++) {
     for (let h = 0; h < sizes.q_num_heads; h++) {
@@ -66,7 +90,11 @@ function eachQuery(inputs: readonly F64Tensor[], sizes: Sizes, visit: (query: Qu
 }
 
 /** y = Σ_t p_t v_t */
-function attention(inputs: readonly F64Tensor[], attributes: AttentionAttributes, shape: readonly number[]): F64Tensor {
+function attention(
+  inputs: readonly F64Tensor[],
+  attributes: AttentionAttributes,
+  shape: readonly number[],
+): F64Tensor {
   const [q, , v] = inputs;
   const sizes = sizesOf(q, v, attributes);
   const y = f64(shape);
@@ -79,9 +107,13 @@ function attention(inputs: readonly F64Tensor[], attributes: AttentionAttributes
 }
 
 /**
- * dv_t += p_t dy;  dp_t = dy · v_t;  ds_t = p_t (dp_t − Σ p dp) slope_t;  dq += scale ds_t k_t;  dk_t += scale ds_t q.
+ * dv_t += p_t dy; dp_t = dy · v_t; ds_t = p_t (dp_t − Σ p dp) slope_t; dq += scale ds_t k_t; dk_t
+ * += scale ds_t q.
  */
-function attentionGrad([q, k, v, mask, , dy]: readonly F64Tensor[], attributes: AttentionAttributes): F64Tensor[] {
+function attentionGrad(
+  [q, k, v, mask, , dy]: readonly F64Tensor[],
+  attributes: AttentionAttributes,
+): F64Tensor[] {
   const sizes = sizesOf(q, v, attributes);
   const [dq, dk, dv] = [q, k, v].map((x) => f64(x.shape));
   eachQuery([q, k, v, mask], sizes, (query) => {
@@ -89,7 +121,8 @@ function attentionGrad([q, k, v, mask, , dy]: readonly F64Tensor[], attributes: 
     const centre = dp.reduce((sum, d, t) => sum + d * query.p[t], 0);
     query.p.forEach((p, t) => {
       const ds = sizes.scale * p * (dp[t] - centre) * query.slopes[t];
-      for (let c = 0; c < sizes.valueWidth; c++) dv.data[query.v[t] + c] += p * dy.data[query.y + c];
+      for (let c = 0; c < sizes.valueWidth; c++)
+        dv.data[query.v[t] + c] += p * dy.data[query.y + c];
       for (let c = 0; c < sizes.width; c++) {
         dq.data[query.q + c] += ds * k.data[query.k[t] + c];
         dk.data[query.k[t] + c] += ds * q.data[query.q + c];
@@ -99,8 +132,16 @@ function attentionGrad([q, k, v, mask, , dy]: readonly F64Tensor[], attributes: 
   return [dq, dk, dv];
 }
 
-/** (a, b) → (a cos − b sin, a sin + b cos) for the channel pairs (2i, 2i+1) or (i, i + r/2) of each head. */
-function rotary(x: F64Tensor, cos: F64Tensor, sin: F64Tensor, { num_heads, interleaved }: OpAttributes['RotaryEmbedding']): F64Tensor {
+/**
+ * (a, b) → (a cos − b sin, a sin + b cos) for the channel pairs (2i, 2i+1) or (i, i + r/2) of each
+ * head.
+ */
+function rotary(
+  x: F64Tensor,
+  cos: F64Tensor,
+  sin: F64Tensor,
+  { num_heads, interleaved }: OpAttributes['RotaryEmbedding'],
+): F64Tensor {
   const [batch, tokens, channels] = x.shape;
   const half = cos.shape[cos.shape.length - 1];
   const y = f64(x.shape, x.data.slice());

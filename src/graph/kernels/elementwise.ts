@@ -6,7 +6,9 @@ import { sameShape } from '../../tensor/tensor.ts';
 import type { OpName } from '../ops.ts';
 import { at, f64, generate, map, type F64Tensor, type Kernel, type Kernels } from './f64.ts';
 
-/** erf x = 2/√π · e^(−x²) · Σ 2ⁿ x^(2n+1) / (2n+1)!!: all terms have one sign, so nothing cancels. */
+/**
+ * erf x = 2/√π · e^(−x²) · Σ 2ⁿ x^(2n+1) / (2n+1)!!: all terms have one sign, so nothing cancels.
+ */
 export function erf(x: number): number {
   if (Math.abs(x) > 6) return Math.sign(x); // 1 − erf 6 < 2⁻⁵³
   let term = x;
@@ -30,8 +32,17 @@ const unary =
   <K extends OpName>(f: (x: number) => number): Kernel<K> =>
   ([x]) => [map(x, (value) => f(value))];
 
-function zip(a: F64Tensor, b: F64Tensor, shape: readonly number[], f: (a: number, b: number) => number): F64Tensor {
-  if (sameShape(a.shape, b.shape)) return f64(shape, a.data.map((value, i) => f(value, b.data[i])));
+function zip(
+  a: F64Tensor,
+  b: F64Tensor,
+  shape: readonly number[],
+  f: (a: number, b: number) => number,
+): F64Tensor {
+  if (sameShape(a.shape, b.shape))
+    return f64(
+      shape,
+      a.data.map((value, i) => f(value, b.data[i])),
+    );
   return generate(shape, (index) => f(at(a, index), at(b, index)));
 }
 
@@ -67,5 +78,7 @@ export const elementwise: Kernels<Elementwise> = {
   Equal: binary((a, b) => Number(a === b)),
   Less: binary((a, b) => Number(a < b)),
   Greater: binary((a, b) => Number(a > b)),
-  Where: ([c, a, b], _, [{ shape }]) => [generate(shape, (index) => (at(c, index) === 0 ? at(b, index) : at(a, index)))],
+  Where: ([c, a, b], _, [{ shape }]) => [
+    generate(shape, (index) => (at(c, index) === 0 ? at(b, index) : at(a, index))),
+  ],
 };

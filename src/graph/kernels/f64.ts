@@ -4,12 +4,14 @@ import { sizeOf, tensor, type Shape, type Tensor } from '../../tensor/tensor.ts'
 import type { ValueType } from '../graph.ts';
 import type { OpAttributes, OpName } from '../ops.ts';
 
-/** Every value of the evaluator, whatever the dtype of the graph's value; false is 0 and true is 1. */
+/**
+ * Every value of the evaluator, whatever the dtype of the graph's value; false is 0 and true is 1.
+ */
 export type F64Tensor = Tensor<'float64'>;
 
 /**
- * Computes one operator. `inputs` are those of the operator table, `undefined` where an optional one
- * is absent; `types` are the inferred types of the outputs.
+ * Computes one operator. `inputs` are those of the operator table, `undefined` where an optional
+ * one is absent; `types` are the inferred types of the outputs.
  */
 export type Kernel<K extends OpName> = (
   inputs: readonly F64Tensor[],
@@ -34,7 +36,10 @@ export function unravel(at: number, shape: Shape): number[] {
   return stridesOf(shape).map((stride, axis) => Math.floor(at / stride) % shape[axis]);
 }
 
-/** The element number of a multi-index; an axis of length 1 is broadcast, and so are leading axes that `shape` lacks. */
+/**
+ * The element number of a multi-index; an axis of length 1 is broadcast, and so are leading axes
+ * that `shape` lacks.
+ */
 export function ravel(index: readonly number[], shape: Shape): number {
   const own = index.slice(index.length - shape.length);
   return own.reduce((sum, i, axis) => sum * shape[axis] + (shape[axis] === 1 ? 0 : i), 0);
@@ -55,6 +60,13 @@ export function map(x: F64Tensor, f: (x: number, i: number) => number): F64Tenso
 }
 
 /** x split at `axis`: element (o, a, i) stands at (o · length + a) · inner + i. */
-export function around(shape: Shape, axis: number): { outer: number; length: number; inner: number } {
-  return { outer: sizeOf(shape.slice(0, axis)), length: shape[axis], inner: sizeOf(shape.slice(axis + 1)) };
+export function around(
+  shape: Shape,
+  axis: number,
+): { outer: number; length: number; inner: number } {
+  return {
+    outer: sizeOf(shape.slice(0, axis)),
+    length: shape[axis],
+    inner: sizeOf(shape.slice(axis + 1)),
+  };
 }

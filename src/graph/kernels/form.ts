@@ -3,17 +3,36 @@
 import { sliceRange } from '../shapes.ts';
 import { around, at, f64, generate, ravel, unravel, type F64Tensor, type Kernels } from './f64.ts';
 
-type Form = 'Reshape' | 'Expand' | 'Transpose' | 'Concat' | 'Slice' | 'Pad' | 'Gather' | 'ScatterND' | 'Resize';
+type Form =
+  | 'Reshape'
+  | 'Expand'
+  | 'Transpose'
+  | 'Concat'
+  | 'Slice'
+  | 'Pad'
+  | 'Gather'
+  | 'ScatterND'
+  | 'Resize';
 
 export const form: Kernels<Form> = {
   Reshape: ([x], { shape }) => [f64(shape, x.data)],
   Expand: ([x], { shape }) => [generate(shape, (index) => at(x, index))],
   // y[…, index[i], …] = x[…], where axis i of y is axis perm[i] of x
-  Transpose: ([x], { perm }, [{ shape }]) => [generate(shape, (index) => at(x, x.shape.map((_, axis) => index[perm.indexOf(axis)])))],
+  Transpose: ([x], { perm }, [{ shape }]) => [
+    generate(shape, (index) =>
+      at(
+        x,
+        x.shape.map((_, axis) => index[perm.indexOf(axis)]),
+      ),
+    ),
+  ],
   Concat: (xs, { axis }, [{ shape }]) => [concat(xs, axis, shape)],
   Slice: ([x], { axes, starts, ends, steps }, [{ shape }]) => {
-    const first = axes.map((axis, i) => sliceRange(x.shape[axis], starts[i], ends[i], steps[i]).first);
-    const source = (i: number, axis: number) => (axes.includes(axis) ? first[axes.indexOf(axis)] + i * steps[axes.indexOf(axis)] : i);
+    const first = axes.map(
+      (axis, i) => sliceRange(x.shape[axis], starts[i], ends[i], steps[i]).first,
+    );
+    const source = (i: number, axis: number) =>
+      axes.includes(axis) ? first[axes.indexOf(axis)] + i * steps[axes.indexOf(axis)] : i;
     return [generate(shape, (index) => at(x, index.map(source)))];
   },
   Pad: ([x], { pads }, [{ shape }]) => {
@@ -30,7 +49,11 @@ export const form: Kernels<Form> = {
     return [
       generate(shape, (index) => {
         const row = at(indices, index.slice(axis, axis + rank));
-        return at(data, [...index.slice(0, axis), wrap(row, data.shape[axis]), ...index.slice(axis + rank)]);
+        return at(data, [
+          ...index.slice(0, axis),
+          wrap(row, data.shape[axis]),
+          ...index.slice(axis + rank),
+        ]);
       }),
     ];
   },
@@ -38,11 +61,14 @@ export const form: Kernels<Form> = {
     const y = f64(data.shape, data.data.slice());
     const { inner } = around(data.shape, 0);
     indices.data.forEach((row, n) => {
-      for (let i = 0; i < inner; i++) y.data[wrap(row, data.shape[0]) * inner + i] += updates.data[n * inner + i];
+      for (let i = 0; i < inner; i++)
+        y.data[wrap(row, data.shape[0]) * inner + i] += updates.data[n * inner + i];
     });
     return [y];
   },
-  Resize: ([x], { scale }, [{ shape }]) => [generate(shape, ([n, c, h, w]) => at(x, [n, c, Math.floor(h / scale), Math.floor(w / scale)]))],
+  Resize: ([x], { scale }, [{ shape }]) => [
+    generate(shape, ([n, c, h, w]) => at(x, [n, c, Math.floor(h / scale), Math.floor(w / scale)])),
+  ],
 };
 
 /** A negative index counts from the end. */

@@ -24,13 +24,24 @@ const lastAxis = (shape: Shape, epsilon: number, centred: boolean): Layout => {
 
 const groups = ([, channels, ...rest]: Shape, count: number, epsilon: number): Layout => {
   const area = sizeOf(rest);
-  return { row: (channels / count) * area, channel: (i) => Math.floor(i / area) % channels, centred: true, epsilon };
+  return {
+    row: (channels / count) * area,
+    channel: (i) => Math.floor(i / area) % channels,
+    centred: true,
+    epsilon,
+  };
 };
 
 const mean = (xs: Float64Array): number => xs.reduce((sum, x) => sum + x, 0) / xs.length;
 
-/** x̂ = (x − mean) · r with r = 1/√(mean of (x − mean)² + ε), row by row; `r` holds each row's factor. */
-function standardise(x: F64Tensor, { row, centred, epsilon }: Layout): { xhat: Float64Array; r: Float64Array } {
+/**
+ * x̂ = (x − mean) · r with r = 1/√(mean of (x − mean)² + ε), row by row; `r` holds each row's
+ * factor.
+ */
+function standardise(
+  x: F64Tensor,
+  { row, centred, epsilon }: Layout,
+): { xhat: Float64Array; r: Float64Array } {
   const xhat = new Float64Array(x.data.length);
   const r = new Float64Array(x.data.length / row);
   r.forEach((_, n) => {
@@ -38,19 +49,34 @@ function standardise(x: F64Tensor, { row, centred, epsilon }: Layout): { xhat: F
     const centre = centred ? mean(own) : 0;
     const deviation = own.map((value) => value - centre);
     r[n] = 1 / Math.sqrt(mean(deviation.map((d) => d * d)) + epsilon);
-    xhat.set(deviation.map((d) => d * r[n]), n * row);
+    xhat.set(
+      deviation.map((d) => d * r[n]),
+      n * row,
+    );
   });
   return { xhat, r };
 }
 
 /** y = x̂ · scale + bias */
-function normalise(x: F64Tensor, scale: F64Tensor, bias: F64Tensor | undefined, layout: Layout): F64Tensor {
+function normalise(
+  x: F64Tensor,
+  scale: F64Tensor,
+  bias: F64Tensor | undefined,
+  layout: Layout,
+): F64Tensor {
   const { xhat } = standardise(x, layout);
-  const y = xhat.map((value, i) => value * scale.data[layout.channel(i)] + (bias === undefined ? 0 : bias.data[layout.channel(i)]));
+  const y = xhat.map(
+    (value, i) =>
+      value * scale.data[layout.channel(i)] +
+      (bias === undefined ? 0 : bias.data[layout.channel(i)]),
+  );
   return f64(x.shape, y);
 }
 
-/** dx = r (g − mean g − x̂ · mean(g x̂)) with g = dy · scale; mean g falls away where x is not centred. */
+/**
+ * dx = r (g − mean g − x̂ · mean(g x̂)) with g = dy · scale; mean g falls away where x is not
+ * centred.
+ */
 function gradInput(x: F64Tensor, scale: F64Tensor, dy: F64Tensor, layout: Layout): F64Tensor {
   const { xhat, r } = standardise(x, layout);
   const { row, channel, centred } = layout;
@@ -60,13 +86,21 @@ function gradInput(x: F64Tensor, scale: F64Tensor, dy: F64Tensor, layout: Layout
     const g = own.map((_, i) => dy.data[n * row + i] * scale.data[channel(n * row + i)]);
     const shift = centred ? mean(g) : 0;
     const tilt = mean(g.map((value, i) => value * own[i]));
-    dx.data.set(g.map((value, i) => factor * (value - shift - own[i] * tilt)), n * row);
+    dx.data.set(
+      g.map((value, i) => factor * (value - shift - own[i] * tilt)),
+      n * row,
+    );
   });
   return dx;
 }
 
 /** dscale = Σ dy x̂ and dbias = Σ dy, over all elements of a channel. */
-function gradScale(x: F64Tensor, scale: F64Tensor, dy: F64Tensor, layout: Layout): [F64Tensor, F64Tensor] {
+function gradScale(
+  x: F64Tensor,
+  scale: F64Tensor,
+  dy: F64Tensor,
+  layout: Layout,
+): [F64Tensor, F64Tensor] {
   const { xhat } = standardise(x, layout);
   const [dscale, dbias] = [f64(scale.shape), f64(scale.shape)];
   dy.data.forEach((value, i) => {
@@ -86,10 +120,19 @@ export const norm: Kernels<Norm> = {
     const { xhat, r } = standardise(x, lastAxis(x.shape, epsilon, true));
     return [f64(x.shape, xhat), f64(rstd.shape, r)];
   },
-  LayerNormalization: ([x, scale, bias], { epsilon }) => [normalise(x, scale, bias, lastAxis(x.shape, epsilon, true))],
-  LayerNormalizationGrad: ([x, scale, dy], { epsilon }) => gradient(x, scale, dy, lastAxis(x.shape, epsilon, true)),
-  GroupNormalization: ([x, scale, bias], { epsilon, num_groups }) => [normalise(x, scale, bias, groups(x.shape, num_groups, epsilon))],
-  GroupNormalizationGrad: ([x, scale, dy], { epsilon, num_groups }) => gradient(x, scale, dy, groups(x.shape, num_groups, epsilon)),
-  RMSNormalization: ([x, scale], { epsilon }) => [normalise(x, scale, undefined, lastAxis(x.shape, epsilon, false))],
-  RMSNormalizationGrad: ([x, scale, dy], { epsilon }) => gradient(x, scale, dy, lastAxis(x.shape, epsilon, false)).slice(0, 2),
+  LayerNormalization: ([x, scale, bias], { epsilon }) => [
+    normalise(x, scale, bias, lastAxis(x.shape, epsilon, true)),
+  ],
+  LayerNormalizationGrad: ([x, scale, dy], { epsilon }) =>
+    gradient(x, scale, dy, lastAxis(x.shape, epsilon, true)),
+  GroupNormalization: ([x, scale, bias], { epsilon, num_groups }) => [
+    normalise(x, scale, bias, groups(x.shape, num_groups, epsilon)),
+  ],
+  GroupNormalizationGrad: ([x, scale, dy], { epsilon, num_groups }) =>
+    gradient(x, scale, dy, groups(x.shape, num_groups, epsilon)),
+  RMSNormalization: ([x, scale], { epsilon }) => [
+    normalise(x, scale, undefined, lastAxis(x.shape, epsilon, false)),
+  ],
+  RMSNormalizationGrad: ([x, scale, dy], { epsilon }) =>
+    gradient(x, scale, dy, lastAxis(x.shape, epsilon, false)).slice(0, 2),
 };

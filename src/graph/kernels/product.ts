@@ -26,7 +26,10 @@ function linear(x: F64Tensor, w: F64Tensor, b: F64Tensor | undefined, shape: Sha
   return generate(shape, (index) => {
     const o = index[index.length - 1];
     const row = index.slice(0, -1);
-    return sum(width, (i) => at(x, [...row, i]) * w.data[o * width + i]) + (b === undefined ? 0 : b.data[o]);
+    return (
+      sum(width, (i) => at(x, [...row, i]) * w.data[o * width + i]) +
+      (b === undefined ? 0 : b.data[o])
+    );
   });
 }
 
@@ -46,7 +49,9 @@ function linearGradInput(dy: F64Tensor, w: F64Tensor, shape: Shape): F64Tensor {
 function linearGradWeight(dy: F64Tensor, x: F64Tensor, shape: Shape): F64Tensor {
   const { rows, width } = rowsOf(x);
   const out = rowsOf(dy).width;
-  return generate(shape, ([o, i]) => sum(rows, (r) => dy.data[r * out + o] * x.data[r * width + i]));
+  return generate(shape, ([o, i]) =>
+    sum(rows, (r) => dy.data[r * out + o] * x.data[r * width + i]),
+  );
 }
 
 /** y = log Σᵥ exp zᵥ, and Σᵥ exp(zᵥ − y) · dzᵥ/d(xWᵀ)ᵥ · Wᵥ */
@@ -58,7 +63,10 @@ function linearLogSumExp(x: F64Tensor, w: F64Tensor, cap: number | undefined): F
     const largest = Math.max(...z.subarray(r * out, (r + 1) * out));
     return largest + Math.log(sum(out, (v) => Math.exp(z[r * out + v] - largest)));
   });
-  const dz = z.map((value, i) => Math.exp(value - y[Math.floor(i / out)]) * (cap === undefined ? 1 : 1 - (value / cap) ** 2));
+  const dz = z.map(
+    (value, i) =>
+      Math.exp(value - y[Math.floor(i / out)]) * (cap === undefined ? 1 : 1 - (value / cap) ** 2),
+  );
   return [f64([n, 1], y), linearGradInput(f64(raw.shape, dz), w, x.shape)];
 }
 
@@ -69,10 +77,14 @@ interface Taps {
 }
 
 /**
- * Calls `tap` with the element numbers of each product x·w that a convolution adds to an element of y.
- * The convolution and its two gradients are the same set of taps, read in three directions.
+ * Calls `tap` with the element numbers of each product x·w that a convolution adds to an element of
+ * y. The convolution and its two gradients are the same set of taps, read in three directions.
  */
-function eachTap({ x, w, y }: Taps, { strides, pads }: ConvAttributes, tap: (x: number, w: number, y: number) => void): void {
+function eachTap(
+  { x, w, y }: Taps,
+  { strides, pads }: ConvAttributes,
+  tap: (x: number, w: number, y: number) => void,
+): void {
   const [, channels, height, width] = x;
   const [, , kh, kw] = w;
   for (let j = 0; j < sizeOf(y); j++) {
@@ -88,23 +100,51 @@ function eachTap({ x, w, y }: Taps, { strides, pads }: ConvAttributes, tap: (x: 
 }
 
 /** y[n, o] = b[o] + Σ x[n, c, h, w] · W[o, c, …] */
-function conv(x: F64Tensor, w: F64Tensor, b: F64Tensor | undefined, attributes: ConvAttributes, shape: Shape): F64Tensor {
+function conv(
+  x: F64Tensor,
+  w: F64Tensor,
+  b: F64Tensor | undefined,
+  attributes: ConvAttributes,
+  shape: Shape,
+): F64Tensor {
   const y = generate(shape, ([, o]) => (b === undefined ? 0 : b.data[o]));
-  eachTap({ x: x.shape, w: w.shape, y: shape }, attributes, (i, k, j) => (y.data[j] += x.data[i] * w.data[k]));
+  eachTap(
+    { x: x.shape, w: w.shape, y: shape },
+    attributes,
+    (i, k, j) => (y.data[j] += x.data[i] * w.data[k]),
+  );
   return y;
 }
 
 /** dx += dy · W over the taps. */
-function convGradInput(dy: F64Tensor, w: F64Tensor, attributes: ConvAttributes, shape: Shape): F64Tensor {
+function convGradInput(
+  dy: F64Tensor,
+  w: F64Tensor,
+  attributes: ConvAttributes,
+  shape: Shape,
+): F64Tensor {
   const dx = f64(shape);
-  eachTap({ x: shape, w: w.shape, y: dy.shape }, attributes, (i, k, j) => (dx.data[i] += dy.data[j] * w.data[k]));
+  eachTap(
+    { x: shape, w: w.shape, y: dy.shape },
+    attributes,
+    (i, k, j) => (dx.data[i] += dy.data[j] * w.data[k]),
+  );
   return dx;
 }
 
 /** dW += dy · x over the taps. */
-function convGradWeight(dy: F64Tensor, x: F64Tensor, attributes: ConvAttributes, shape: Shape): F64Tensor {
+function convGradWeight(
+  dy: F64Tensor,
+  x: F64Tensor,
+  attributes: ConvAttributes,
+  shape: Shape,
+): F64Tensor {
   const dw = f64(shape);
-  eachTap({ x: x.shape, w: shape, y: dy.shape }, attributes, (i, k, j) => (dw.data[k] += dy.data[j] * x.data[i]));
+  eachTap(
+    { x: x.shape, w: shape, y: dy.shape },
+    attributes,
+    (i, k, j) => (dw.data[k] += dy.data[j] * x.data[i]),
+  );
   return dw;
 }
 
@@ -113,16 +153,28 @@ export const product: Kernels<Product> = {
     generate(shape, (index) => {
       const batch = index.slice(0, -2);
       const [row, column] = index.slice(-2);
-      return sum(a.shape[a.shape.length - 1], (k) => at(a, [...batch, row, k]) * at(b, [...batch, k, column]));
+      return sum(
+        a.shape[a.shape.length - 1],
+        (k) => at(a, [...batch, row, k]) * at(b, [...batch, k, column]),
+      );
     }),
   ],
   FusedMatMul: ([a, b], { transA, transB, alpha }, [{ shape }]) => {
     const depth = a.shape[a.shape.length - (transA ? 2 : 1)];
-    const turned = (batch: readonly number[], i: number, j: number, swap: boolean) => [...batch, ...(swap ? [j, i] : [i, j])];
+    const turned = (batch: readonly number[], i: number, j: number, swap: boolean) => [
+      ...batch,
+      ...(swap ? [j, i] : [i, j]),
+    ];
     return [
       generate(shape, (index) => {
         const [batch, [row, column]] = [index.slice(0, -2), index.slice(-2)];
-        return alpha * sum(depth, (k) => at(a, turned(batch, row, k, transA)) * at(b, turned(batch, k, column, transB)));
+        return (
+          alpha *
+          sum(
+            depth,
+            (k) => at(a, turned(batch, row, k, transA)) * at(b, turned(batch, k, column, transB)),
+          )
+        );
       }),
     ];
   },
@@ -130,13 +182,17 @@ export const product: Kernels<Product> = {
     const depth = a.shape[transA ? 0 : 1];
     return [
       generate(shape, ([row, column]) => {
-        const product = sum(depth, (k) => at(a, transA ? [k, row] : [row, k]) * at(b, transB ? [column, k] : [k, column]));
+        const product = sum(
+          depth,
+          (k) => at(a, transA ? [k, row] : [row, k]) * at(b, transB ? [column, k] : [k, column]),
+        );
         return product + (c === undefined ? 0 : at(c, [row, column]));
       }),
     ];
   },
   Conv: ([x, w, b], attributes, [{ shape }]) => [conv(x, w, b, attributes, shape)],
-  // its weight [in, out, …] is that of the convolution it transposes: y plays that one's x, and x its y
+  // its weight [in, out, …] is that of the convolution it transposes: y plays that one's x, and x
+  // its y
   ConvTranspose: ([x, w], attributes, [{ shape }]) => [convGradInput(x, w, attributes, shape)],
   Linear: ([x, w, b], _, [{ shape }]) => [linear(x, w, b, shape)],
   LinearGradInput: ([dy, w], _, [{ shape }]) => [linearGradInput(dy, w, shape)],

@@ -7,14 +7,24 @@ import { around, f64, ravel, unravel, type F64Tensor, type Kernels } from './f64
 type Reduce = 'ReduceSum' | 'ReduceMean' | 'ReduceMax' | 'Softmax' | 'LogSoftmax';
 
 /** Folds x over `axes`, from `start`. */
-function fold(x: F64Tensor, { axes, keepdims }: OpAttributes['ReduceSum'], start: number, f: (a: number, b: number) => number): F64Tensor {
+function fold(
+  x: F64Tensor,
+  { axes, keepdims }: OpAttributes['ReduceSum'],
+  start: number,
+  f: (a: number, b: number) => number,
+): F64Tensor {
   const kept = x.shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim));
   const y = f64(kept, new Float64Array(sizeOf(kept)).fill(start));
   x.data.forEach((value, i) => {
     const j = ravel(unravel(i, x.shape), kept); // the reduced axes have length 1 there
     y.data[j] = f(y.data[j], value);
   });
-  return keepdims ? y : f64(kept.filter((_, axis) => !axes.includes(axis)), y.data);
+  return keepdims
+    ? y
+    : f64(
+        kept.filter((_, axis) => !axes.includes(axis)),
+        y.data,
+      );
 }
 
 /** Applies `f` to each line of x along `axis`. */
@@ -53,7 +63,12 @@ export const reduce: Kernels<Reduce> = {
   ReduceMean: ([x], attributes) => {
     const count = sizeOf(attributes.axes.map((axis) => x.shape[axis]));
     const sum = fold(x, attributes, 0, (a, b) => a + b);
-    return [f64(sum.shape, sum.data.map((value) => value / count))];
+    return [
+      f64(
+        sum.shape,
+        sum.data.map((value) => value / count),
+      ),
+    ];
   },
   ReduceMax: ([x], attributes) => [fold(x, attributes, -Infinity, Math.max)],
   Softmax: ([x], { axis }) => [alongAxis(x, axis, softmax)],

@@ -14,14 +14,24 @@ type Rows = (g: Builder, p: Value, f: Value) => Value;
 /** y = rows(p, f) W, p [2, 3, 8], f [2, 3, 1]. */
 function product(rows: Rows, width = 4) {
   const g = new Builder('test');
-  const [p, f, w] = [g.input('p', 'float32', [2, 3, 8]), g.input('f', 'float32', [2, 3, 1]), g.input('w', 'float32', [8, width])];
+  const [p, f, w] = [
+    g.input('p', 'float32', [2, 3, 8]),
+    g.input('f', 'float32', [2, 3, 1]),
+    g.input('w', 'float32', [8, width]),
+  ];
   g.output('y', g.add1('LinearGradInput', [rows(g, p, f), w], {}));
   return g.finish();
 }
 
-const numbers = (count: number, step: number) => Float64Array.from({ length: count }, (_, i) => Math.sin(step * i));
-const bindings = (width: number) => ({ p: f64([2, 3, 8], numbers(48, 1)), f: f64([2, 3, 1], numbers(6, 2)), w: f64([8, width], numbers(8 * width, 3)) });
-const sizes = (graph: ReturnType<typeof product>) => graph.nodes.filter(({ op }) => op === 'Mul').map(({ outputs: [{ shape }] }) => shape.at(-1));
+const numbers = (count: number, step: number) =>
+  Float64Array.from({ length: count }, (_, i) => Math.sin(step * i));
+const bindings = (width: number) => ({
+  p: f64([2, 3, 8], numbers(48, 1)),
+  f: f64([2, 3, 1], numbers(6, 2)),
+  w: f64([8, width], numbers(8 * width, 3)),
+});
+const sizes = (graph: ReturnType<typeof product>) =>
+  graph.nodes.filter(({ op }) => op === 'Mul').map(({ outputs: [{ shape }] }) => shape.at(-1));
 
 const moved: Record<string, Rows> = {
   'behind the rows': (g, p, f) => g.mul(p, f),
@@ -35,7 +45,8 @@ for (const [name, rows] of Object.entries(moved)) {
     verify(cleaned);
     assert.deepEqual(sizes(cleaned), [4]);
     assert.ok(!cleaned.nodes.some(({ op }) => op === 'Expand'));
-    assertClose(evaluate(cleaned, bindings(4)), evaluate(product(rows), bindings(4)), 1e-13, name); // another order of products
+    // another order of products
+    assertClose(evaluate(cleaned, bindings(4)), evaluate(product(rows), bindings(4)), 1e-13, name);
   });
 }
 
@@ -50,12 +61,21 @@ for (const [name, [rows, width]] of Object.entries(kept)) {
 
 test('two products in a row', () => {
   const g = new Builder('test');
-  const [p, f, w] = [g.input('p', 'float32', [2, 8]), g.input('f', 'float32', [2, 1]), g.input('w', 'float32', [8, 8])];
+  const [p, f, w] = [
+    g.input('p', 'float32', [2, 8]),
+    g.input('f', 'float32', [2, 1]),
+    g.input('w', 'float32', [8, 8]),
+  ];
   const once = g.add1('LinearGradInput', [g.mul(p, f), w], {});
   g.output('y', g.add1('LinearGradInput', [g.mul(once, f), w], {}));
   const graph = g.finish();
   const result = removeDeadNodes(factorsLast(graph).graph).graph;
   verify(result);
-  const given = { p: f64([2, 8], numbers(16, 1)), f: f64([2, 1], numbers(2, 2)), w: f64([8, 8], numbers(64, 3)) };
-  assertClose(evaluate(result, given), evaluate(graph, given), 1e-13, 'y'); // another order of products
+  const given = {
+    p: f64([2, 8], numbers(16, 1)),
+    f: f64([2, 1], numbers(2, 2)),
+    w: f64([8, 8], numbers(64, 3)),
+  };
+  // another order of products
+  assertClose(evaluate(result, given), evaluate(graph, given), 1e-13, 'y');
 });

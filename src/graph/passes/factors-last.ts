@@ -5,8 +5,9 @@ import type { Graph, Node, Value } from '../graph.ts';
 import { replaceNodes, type Rewritten } from './rewrite.ts';
 
 /**
- * (f ∘ p) W becomes f ∘ (p W) for a factor f of each row, where the product has the shorter rows: the gradient of a loss's
- * logits is the probabilities [tokens, vocabulary] times one number a token. Leaves the first product dead if no one else reads it.
+ * (f ∘ p) W becomes f ∘ (p W) for a factor f of each row, where the product has the shorter rows:
+ * the gradient of a loss's logits is the probabilities [tokens, vocabulary] times one number a
+ * token. Leaves the first product dead if no one else reads it.
  */
 export function factorsLast(graph: Graph): Rewritten {
   const makers = new Map<Value, Node>(); // with the inputs that nodes have now
@@ -27,11 +28,20 @@ interface Parts {
   readonly rows: Value;
 }
 
-function factorAndRows(product: Node | undefined, makers: ReadonlyMap<Value, Node>): Parts | undefined {
+function factorAndRows(
+  product: Node | undefined,
+  makers: ReadonlyMap<Value, Node>,
+): Parts | undefined {
   if (product?.op !== 'Mul') return undefined;
-  const [a, b] = product.inputs.map((value) => value && unexpanded(value, makers)) as [Value, Value]; // arity of the operator table
+  const [a, b] = product.inputs.map((value) => value && unexpanded(value, makers)) as [
+    Value,
+    Value,
+  ]; // arity of the operator table
   const { shape } = product.outputs[0];
-  const is = (factor: Value, rows: Value) => factor.shape.length === shape.length && factor.shape.at(-1) === 1 && rows.shape.join() === shape.join();
+  const is = (factor: Value, rows: Value) =>
+    factor.shape.length === shape.length &&
+    factor.shape.at(-1) === 1 &&
+    rows.shape.join() === shape.join();
   if (is(a, b)) return { factor: a, rows: b };
   return is(b, a) ? { factor: b, rows: a } : undefined;
 }
@@ -41,4 +51,5 @@ function unexpanded(value: Value, makers: ReadonlyMap<Value, Node>): Value {
   return maker?.op === 'Expand' ? (maker.inputs[0] ?? value) : value;
 }
 
-const scaled = (g: Builder, { factor, rows }: Parts, weight: Value): Value => g.mul(g.add1('LinearGradInput', [rows, weight], {}), factor);
+const scaled = (g: Builder, { factor, rows }: Parts, weight: Value): Value =>
+  g.mul(g.add1('LinearGradInput', [rows, weight], {}), factor);

@@ -3,24 +3,40 @@
 import type { Graph, Node, Value } from '../graph.ts';
 
 /**
- * Nodes in the order of a depth-first walk: the outputs one after the other, each with all that it still needs before it;
- * of a node's inputs the one that the graph computes first comes first. `outputs` named in `last` are walked to at the end.
- * Drops what no output needs. ONNX Runtime walks in the same way (see `fileOrder`), so this is the order it executes.
+ * Nodes in the order of a depth-first walk: the outputs one after the other, each with all that it
+ * still needs before it; of a node's inputs the one that the graph computes first comes first.
+ * `outputs` named in `last` are walked to at the end. Drops what no output needs. ONNX Runtime
+ * walks in the same way (see `fileOrder`), so this is the order it executes.
  */
 export function lateOrder(graph: Graph, last: ReadonlySet<string> = new Set()): Graph {
-  const producers = new Map<Value, number>(graph.nodes.flatMap((node, at) => node.outputs.map((value) => [value, at] as const)));
-  const ends = (wanted: boolean) => [...graph.outputs].filter(([name]) => last.has(name) === wanted).map(([, value]) => value);
+  const producers = new Map<Value, number>(
+    graph.nodes.flatMap((node, at) => node.outputs.map((value) => [value, at] as const)),
+  );
+  const ends = (wanted: boolean) =>
+    [...graph.outputs].filter(([name]) => last.has(name) === wanted).map(([, value]) => value);
   const nodes: Node[] = [];
   const done = new Set<number>();
-  for (const values of [ends(false), ends(true)]) for (const at of producing(values, producers)) walk(at, graph, producers, done, nodes);
+  for (const values of [ends(false), ends(true)])
+    for (const at of producing(values, producers)) walk(at, graph, producers, done, nodes);
   return { ...graph, nodes };
 }
 
-const producing = (values: readonly (Value | undefined)[], producers: ReadonlyMap<Value, number>): number[] =>
-  values.flatMap((value) => (value === undefined ? [] : (producers.get(value) ?? []))).sort((a, b) => a - b);
+const producing = (
+  values: readonly (Value | undefined)[],
+  producers: ReadonlyMap<Value, number>,
+): number[] =>
+  values
+    .flatMap((value) => (value === undefined ? [] : (producers.get(value) ?? [])))
+    .sort((a, b) => a - b);
 
 /** Without recursion: a graph may be deeper than the stack. */
-function walk(start: number, graph: Graph, producers: ReadonlyMap<Value, number>, done: Set<number>, nodes: Node[]): void {
+function walk(
+  start: number,
+  graph: Graph,
+  producers: ReadonlyMap<Value, number>,
+  done: Set<number>,
+  nodes: Node[],
+): void {
   const open = [{ at: start, needs: producing(graph.nodes[start].inputs, producers) }];
   while (open.length > 0) {
     const { at, needs } = open[open.length - 1];
@@ -29,6 +45,7 @@ function walk(start: number, graph: Graph, producers: ReadonlyMap<Value, number>
       if (!done.has(at)) nodes.push(graph.nodes[at]);
       done.add(at);
       open.pop();
-    } else if (!done.has(next)) open.push({ at: next, needs: producing(graph.nodes[next].inputs, producers) });
+    } else if (!done.has(next))
+      open.push({ at: next, needs: producing(graph.nodes[next].inputs, producers) });
   }
 }

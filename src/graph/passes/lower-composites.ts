@@ -8,7 +8,10 @@ import { removeDeadNodes } from './remove-dead-nodes.ts';
 import { replaceNodes, type Rewritten } from './rewrite.ts';
 
 /** Ensures that the only composite operators left are those in `keep`, and that no node is dead. */
-export function lowerComposites(graph: Graph, keep: ReadonlySet<OpName> | ((node: Node) => boolean)): Rewritten {
+export function lowerComposites(
+  graph: Graph,
+  keep: ReadonlySet<OpName> | ((node: Node) => boolean),
+): Rewritten {
   const kept = typeof keep === 'function' ? keep : (node: Node) => keep.has(node.op);
   const lowered = lowerAll(graph, kept);
   const cleaned = removeDeadNodes(lowered.graph);
@@ -21,8 +24,12 @@ function lowerAll(graph: Graph, kept: (node: Node) => boolean): Rewritten {
   return once.changed ? { graph: lowerAll(once.graph, kept).graph, changed: true } : once;
 }
 
-export function decompose<K extends OpName>(g: Builder, node: NodeOf<K> | Node): readonly Value[] | undefined {
-  // The entry at `node.op` takes nodes of that operator; TypeScript cannot correlate them in the union.
+export function decompose<K extends OpName>(
+  g: Builder,
+  node: NodeOf<K> | Node,
+): readonly Value[] | undefined {
+  // The entry at `node.op` takes nodes of that operator; TypeScript cannot correlate them in the
+  // union.
   const rule = decompositions[node.op] as Decomposition<OpName> | 'primitive';
   return rule === 'primitive' ? undefined : rule(g, node as NodeOf<OpName>); // as above
 }

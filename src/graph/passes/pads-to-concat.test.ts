@@ -17,7 +17,13 @@ function graphOf(parts: (g: Builder, x: Value, z: Value) => Value): Graph {
   return g.finish();
 }
 
-const bindings = { x: f64([2, 3], Float64Array.of(1, 2, 3, 4, 5, 6)), z: f64([2, 5], Float64Array.from({ length: 10 }, (_, i) => 10 * i)) };
+const bindings = {
+  x: f64([2, 3], Float64Array.of(1, 2, 3, 4, 5, 6)),
+  z: f64(
+    [2, 5],
+    Float64Array.from({ length: 10 }, (_, i) => 10 * i),
+  ),
+};
 const after = (g: Builder, value: Value, count: number) => g.pad(value, [0, 0, 0, count]);
 const before = (g: Builder, value: Value, count: number) => g.pad(value, [0, count, 0, 0]);
 const opsOf = ({ nodes }: Graph) => nodes.map(({ op }) => op);
@@ -32,7 +38,8 @@ for (const [name, parts] of Object.entries(joined)) {
     const graph = removeDeadNodes(padsToConcat(graphOf(parts)).graph).graph;
     verify(graph);
     assert.deepEqual(opsOf(graph), ['Concat']);
-    assertClose(evaluate(graph, bindings), evaluate(graphOf(parts), bindings), 0, name); // nothing is computed
+    // nothing is computed
+    assertClose(evaluate(graph, bindings), evaluate(graphOf(parts), bindings), 0, name);
   });
 }
 
@@ -50,7 +57,13 @@ for (const [name, parts] of Object.entries(kept)) {
 test('the gradient of a value that was cut up is put together', () => {
   const g = new Builder('test');
   const x = g.input('x', 'float32', [2, 6]);
-  const cut = ([[0, 1], [1, 3], [3, 6]] as const).map(([start, end], i) => g.mul(g.slice(x, 1, start, end), i + 2));
+  const cut = (
+    [
+      [0, 1],
+      [1, 3],
+      [3, 6],
+    ] as const
+  ).map(([start, end], i) => g.mul(g.slice(x, 1, start, end), i + 2));
   g.output('loss', g.reduceSum(g.concat(cut, 1), [0, 1]));
   const { graph } = padsToConcat(differentiate(g.finish(), { loss: 'loss', wrt: [x] }));
   const { 'grad:x': gradient } = evaluate(graph, { x: f64([2, 6]) });

@@ -1,9 +1,13 @@
-// A sum of parts, each padded with zeros to its place, is the parts one after the other: what the gradients of slices add up to.
+// A sum of parts, each padded with zeros to its place, is the parts one after the other: what the
+// gradients of slices add up to.
 
 import type { Graph, Node, Value } from '../graph.ts';
 import { replaceNodes, type Rewritten } from './rewrite.ts';
 
-/** Makes Concat of sums of Pad in which every number comes from exactly one of them. Leaves the paddings dead if no one else reads them. */
+/**
+ * Makes Concat of sums of Pad in which every number comes from exactly one of them. Leaves the
+ * paddings dead if no one else reads them.
+ */
 export function padsToConcat(graph: Graph): Rewritten {
   const makers = new Map<Value, Node>(); // with the inputs that nodes have now
   return replaceNodes(graph, (g, node) => {
@@ -12,7 +16,14 @@ export function padsToConcat(graph: Graph): Rewritten {
     if (parts === undefined) return undefined;
     const { axis } = parts[0];
     const inOrder = [...parts].sort((a, b) => a.start - b.start);
-    return tiles(inOrder, node.outputs[0].shape[axis]) ? [g.concat(inOrder.map(({ value }) => value), axis)] : undefined;
+    return tiles(inOrder, node.outputs[0].shape[axis])
+      ? [
+          g.concat(
+            inOrder.map(({ value }) => value),
+            axis,
+          ),
+        ]
+      : undefined;
   });
 }
 
@@ -34,14 +45,22 @@ function partsOf(sum: Value, makers: ReadonlyMap<Value, Node>): Part[] | undefin
 }
 
 /** Undefined where it is padded along several axes. */
-function partOf({ inputs: [value], attributes, outputs }: Node & { readonly op: 'Pad' }): Part[] | undefined {
+function partOf({
+  inputs: [value],
+  attributes,
+  outputs,
+}: Node & { readonly op: 'Pad' }): Part[] | undefined {
   const { pads } = attributes;
   const rank = outputs[0].shape.length;
-  const axes = outputs[0].shape.flatMap((_, axis) => (pads[axis] + pads[axis + rank] > 0 ? [axis] : []));
+  const axes = outputs[0].shape.flatMap((_, axis) =>
+    pads[axis] + pads[axis + rank] > 0 ? [axis] : [],
+  );
   if (value === undefined || axes.length !== 1) return undefined;
   const [axis] = axes;
   return [{ value, axis, start: pads[axis], end: pads[axis] + value.shape[axis] }];
 }
 
 const tiles = (parts: readonly Part[], length: number): boolean =>
-  parts.every(({ axis, start }, i) => axis === parts[0].axis && start === (parts[i - 1]?.end ?? 0)) && parts.at(-1)?.end === length;
+  parts.every(
+    ({ axis, start }, i) => axis === parts[0].axis && start === (parts[i - 1]?.end ?? 0),
+  ) && parts.at(-1)?.end === length;

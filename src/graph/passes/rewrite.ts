@@ -13,7 +13,10 @@ export interface Rewritten {
  * nodes and return values for the node's outputs, or return undefined to keep the node.
  * Requires a legal graph; ensures one, with outputs of the same names and types.
  */
-export function replaceNodes(graph: Graph, replace: (g: Builder, node: Node) => readonly Value[] | undefined): Rewritten {
+export function replaceNodes(
+  graph: Graph,
+  replace: (g: Builder, node: Node) => readonly Value[] | undefined,
+): Rewritten {
   const g = Builder.from(graph, { keepNodes: false, keepOutputs: false });
   const replaced = new Map<Value, Value>();
   const current = (value: Value) => replaced.get(value) ?? value;

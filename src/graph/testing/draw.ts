@@ -19,19 +19,29 @@ export interface Draw {
   readonly below?: number;
 }
 
-/** Numbers of one input; `stream` is its number among the inputs. A pure function of its arguments. */
+/**
+ * Numbers of one input; `stream` is its number among the inputs. A pure function of its arguments.
+ */
 export function draw({ kind, shape, below = 1 }: Draw, seed: number, stream: number): F64Tensor {
   const next = sequence(seed, stream);
   const size = sizeOf(shape);
   if (kind === 'distinct') {
     // even sixteenths for even streams, odd ones for odd streams
     const order = permutation(seed, stream, size);
-    return f64(shape, Float64Array.from(order, (place) => (2 * (place - Math.floor(size / 2)) + (stream % 2)) / 16));
+    return f64(
+      shape,
+      Float64Array.from(order, (place) => (2 * (place - Math.floor(size / 2)) + (stream % 2)) / 16),
+    );
   }
-  return f64(shape, Float64Array.from({ length: size }, () => Math.fround(numbers[kind](next, below))));
+  return f64(
+    shape,
+    Float64Array.from({ length: size }, () => Math.fround(numbers[kind](next, below))),
+  );
 }
 
-const numbers: { readonly [K in Exclude<Kind, 'distinct'>]: (next: () => number, below: number) => number } = {
+const numbers: {
+  readonly [K in Exclude<Kind, 'distinct'>]: (next: () => number, below: number) => number;
+} = {
   smooth: (next) => 3 * next() - 1.5,
   positive: (next) => 0.5 + 1.5 * next(),
   nonzero: (next) => (next() < 0.5 ? -1 : 1) * (0.5 + 1.5 * next()),

@@ -10,10 +10,15 @@ export interface Perturbed {
   readonly graph: Graph;
 }
 
-/** One graph for each float value that a node of `nodes` computes, in which that value is 0.1 % too large. */
+/**
+ * One graph for each float value that a node of `nodes` computes, in which that value is 0.1 % too
+ * large.
+ */
 export function perturbations(graph: Graph, nodes: readonly Node[] = graph.nodes): Perturbed[] {
   return nodes.flatMap((node) =>
-    node.outputs.flatMap((value, i) => (isFloat(value.dtype) ? [{ name: value.name, graph: enlarged(graph, node, i) }] : [])),
+    node.outputs.flatMap((value, i) =>
+      isFloat(value.dtype) ? [{ name: value.name, graph: enlarged(graph, node, i) }] : [],
+    ),
   );
 }
 

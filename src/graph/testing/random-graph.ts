@@ -49,7 +49,11 @@ class World {
   /** A new input. */
   leaf(shape: readonly number[], kind: Kind = 'smooth', below = 1): Value {
     const name = `leaf${Object.keys(this.#bindings).length}`;
-    this.#bindings[name] = draw({ kind, shape, below }, this.seed, 100 + Object.keys(this.#bindings).length);
+    this.#bindings[name] = draw(
+      { kind, shape, below },
+      this.seed,
+      100 + Object.keys(this.#bindings).length,
+    );
     const dtype = kind === 'flag' ? 'bool' : kind === 'index' ? 'int32' : 'float32';
     const value = this.g.input(name, dtype, shape);
     if (dtype === 'float32') this.#values.push(value);
@@ -62,12 +66,16 @@ class World {
     const fitting = moves.filter(({ when }) => when(shape));
     const y = this.pick(fitting).make(this, x);
     // large values go on smaller
-    this.#values.push(sizeOf(y.shape) > 64 ? this.g.reduceMean(y, [this.int(0, y.shape.length - 1)], true) : y);
+    this.#values.push(
+      sizeOf(y.shape) > 64 ? this.g.reduceMean(y, [this.int(0, y.shape.length - 1)], true) : y,
+    );
   }
 
   finish(): RandomGraph {
     const read = new Set(this.g.finish().nodes.flatMap(({ inputs }) => inputs));
-    const unread = this.#values.filter((value) => !read.has(value) && !(value.name in this.#bindings));
+    const unread = this.#values.filter(
+      (value) => !read.has(value) && !(value.name in this.#bindings),
+    );
     unread.forEach((value, i) => this.g.output(`y${i}`, value));
     const graph = this.g.finish();
     const wrt = graph.inputs.filter((value) => value.dtype === 'float32' && read.has(value));
@@ -89,7 +97,9 @@ const anyAxis = (world: World, x: Value) => world.int(0, x.shape.length - 1);
 
 /** A shape that broadcasts with that of x: axes missing in front or of length 1. */
 function broadcastable(world: World, { shape }: Value): number[] {
-  return shape.map((dim) => (world.int(0, 2) === 0 ? 1 : dim)).slice(world.int(0, shape.length - 1));
+  return shape
+    .map((dim) => (world.int(0, 2) === 0 ? 1 : dim))
+    .slice(world.int(0, shape.length - 1));
 }
 
 const onePlusSquare = ({ g }: World, x: Value) => g.add(g.mul(x, x), 1);
@@ -124,14 +134,28 @@ const form: readonly Move[] = [
     const axes = x.shape.map((_, axis) => axis);
     return world.g.transpose(x, [...axes.slice(turn), ...axes.slice(0, turn)].reverse());
   }),
-  move(({ g }, x) => g.reshape(x, [x.shape.slice(0, -1).reduce((a, b) => a * b, 1), width(x)]), atLeast(2)),
-  move(({ g }, x) => g.reshape(x, [1, ...x.shape]), (shape) => shape.length < 4),
-  move(({ g }, x) => g.expand(x, [2, ...x.shape]), (shape) => shape.length < 4),
+  move(
+    ({ g }, x) => g.reshape(x, [x.shape.slice(0, -1).reduce((a, b) => a * b, 1), width(x)]),
+    atLeast(2),
+  ),
+  move(
+    ({ g }, x) => g.reshape(x, [1, ...x.shape]),
+    (shape) => shape.length < 4,
+  ),
+  move(
+    ({ g }, x) => g.expand(x, [2, ...x.shape]),
+    (shape) => shape.length < 4,
+  ),
   move((world, x) => {
     const axis = anyAxis(world, x);
     return world.g.slice(x, axis, -1, -(2 ** 31), -world.int(1, 2));
   }),
-  move((world, x) => world.g.pad(x, [...x.shape, ...x.shape].map(() => world.int(0, 1)))),
+  move((world, x) =>
+    world.g.pad(
+      x,
+      [...x.shape, ...x.shape].map(() => world.int(0, 1)),
+    ),
+  ),
   move((world, x) => world.g.concat([x, world.g.neg(x), world.leaf(x.shape)], anyAxis(world, x))),
   move((world, x) => {
     const axis = anyAxis(world, x);
@@ -145,9 +169,16 @@ const rows: readonly Move[] = [
   move((world, x) => world.g.mul(world.g.reduceSum(x, [anyAxis(world, x)], true), 0.5)),
   move((world, x) => world.g.softmax(x, anyAxis(world, x))),
   move((world, x) => world.g.logSoftmax(x, anyAxis(world, x))),
-  move((world, x) => world.g.layerNorm(x, world.leaf([width(x)]), world.leaf([width(x)]), EPSILON), atLeast(2)),
+  move(
+    (world, x) => world.g.layerNorm(x, world.leaf([width(x)]), world.leaf([width(x)]), EPSILON),
+    atLeast(2),
+  ),
   move((world, x) => world.g.rmsNorm(x, world.leaf([width(x)]), EPSILON), atLeast(2)),
-  move((world, x) => world.g.groupNorm(x, world.leaf([x.shape[1]]), world.leaf([x.shape[1]]), 1, EPSILON), atLeast(3)),
+  move(
+    (world, x) =>
+      world.g.groupNorm(x, world.leaf([x.shape[1]]), world.leaf([x.shape[1]]), 1, EPSILON),
+    atLeast(3),
+  ),
 ];
 
 const products: readonly Move[] = [
@@ -155,14 +186,28 @@ const products: readonly Move[] = [
     const out = world.int(1, 4);
     return world.g.mul(world.g.linear(x, world.leaf([out, width(x)]), world.leaf([out])), 0.5);
   }, atLeast(2)),
-  move((world, x) => world.g.mul(world.g.matMul(x, world.leaf([width(x), world.int(1, 4)])), 0.5), atLeast(2)),
+  move(
+    (world, x) => world.g.mul(world.g.matMul(x, world.leaf([width(x), world.int(1, 4)])), 0.5),
+    atLeast(2),
+  ),
   move((world, x) => {
     const weight = world.leaf([world.int(1, 3), x.shape[1], world.int(1, 2), world.int(1, 2)]);
-    return world.g.mul(world.g.conv(x, weight, undefined, { strides: [1, world.int(1, 2)], pads: [1, 1, world.int(0, 1), 1] }), 0.5);
+    return world.g.mul(
+      world.g.conv(x, weight, undefined, {
+        strides: [1, world.int(1, 2)],
+        pads: [1, 1, world.int(0, 1), 1],
+      }),
+      0.5,
+    );
   }, ofRank(4)),
   move((world, x) => {
     const keys = world.leaf([x.shape[0], world.int(1, 4), width(x)]);
-    return world.g.attention(x, keys, keys, { q_num_heads: 1, kv_num_heads: 1, scale: 0.5, is_causal: world.int(0, 1) === 0 });
+    return world.g.attention(x, keys, keys, {
+      q_num_heads: 1,
+      kv_num_heads: 1,
+      scale: 0.5,
+      is_causal: world.int(0, 1) === 0,
+    });
   }, ofRank(3)),
 ];
 

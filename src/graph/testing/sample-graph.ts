@@ -18,28 +18,49 @@ export interface Case {
 
 /** Every sample of every operator (of those for which `wanted` holds). */
 export function allCases(wanted: (op: OpName) => boolean = () => true): Case[] {
-  return opNames.filter(wanted).flatMap((op) => samples[op].map((sample: Sample<OpName>) => caseOf(op, sample)));
+  return opNames
+    .filter(wanted)
+    .flatMap((op) => samples[op].map((sample: Sample<OpName>) => caseOf(op, sample)));
 }
 
 function caseOf(op: OpName, sample: Sample<OpName>): Case {
   const g = new Builder(op);
-  const inputs = sample.inputs.map((input, i) => input && g.input(inputName(op, i), input.dtype, input.shape));
+  const inputs = sample.inputs.map(
+    (input, i) => input && g.input(inputName(op, i), input.dtype, input.shape),
+  );
   const outputs = g.emit(op, inputs, sample.attributes);
   outputs.forEach((value, i) => g.output(ops[op].outputs[i], value));
-  const shapes = sample.inputs.map((input) => (input === undefined ? '-' : `[${input.shape}]`)).join(' ');
-  return { title: `${op} ${shapes} ${JSON.stringify(sample.attributes)}`, op, sample, graph: g.finish() };
+  const shapes = sample.inputs
+    .map((input) => (input === undefined ? '-' : `[${input.shape}]`))
+    .join(' ');
+  return {
+    title: `${op} ${shapes} ${JSON.stringify(sample.attributes)}`,
+    op,
+    sample,
+    graph: g.finish(),
+  };
 }
 
-const inputName = (op: OpName, i: number): string => (ops[op].inputs[0] === 'x...' ? `x${i}` : ops[op].inputs[i].replace('?', ''));
+const inputName = (op: OpName, i: number): string =>
+  ops[op].inputs[0] === 'x...' ? `x${i}` : ops[op].inputs[i].replace('?', '');
 
 /** Random inputs of a case by name. */
 export function bindingsOf({ op, sample }: Case, seed: number): Record<string, F64Tensor> {
   const tensors = drawInputs(sample.inputs, seed);
-  return Object.fromEntries(tensors.flatMap((tensor, i) => (tensor === undefined ? [] : [[inputName(op, i), tensor]])));
+  return Object.fromEntries(
+    tensors.flatMap((tensor, i) => (tensor === undefined ? [] : [[inputName(op, i), tensor]])),
+  );
 }
 
-/** max |actual − expected| / max |expected|, over all elements; the divisor is at least `floor`, and 1 where both are 0. */
-export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, floor = 0): number {
+/**
+ * max |actual − expected| / max |expected|, over all elements; the divisor is at least `floor`, and
+ * 1 where both are 0.
+ */
+export function relativeError(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  floor = 0,
+): number {
   let error = 0;
   let largest = floor;
   for (let i = 0; i < expected.length; i++) {
@@ -52,12 +73,27 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
 
 type Tensors = Readonly<Record<string, F64Tensor>>;
 
-/** Fails where a result differs from the expected one by more than `tolerance` of the largest expected element (or of `floor`). */
-export function assertClose(actual: Tensors, expected: Tensors, tolerance: number, title: string, floor = 0): void {
+/**
+ * Fails where a result differs from the expected one by more than `tolerance` of the largest
+ * expected element (or of `floor`).
+ */
+export function assertClose(
+  actual: Tensors,
+  expected: Tensors,
+  tolerance: number,
+  title: string,
+  floor = 0,
+): void {
   assert.deepEqual(Object.keys(actual), Object.keys(expected), title);
   for (const [name, wanted] of Object.entries(expected)) {
-    assert.ok(sameShape(actual[name].shape, wanted.shape), `${title}: ${name} is [${actual[name].shape}], not [${wanted.shape}]`);
+    assert.ok(
+      sameShape(actual[name].shape, wanted.shape),
+      `${title}: ${name} is [${actual[name].shape}], not [${wanted.shape}]`,
+    );
     const error = relativeError(actual[name].data, wanted.data, floor);
-    assert.ok(error <= tolerance, `${title}: ${name} differs by ${error.toExponential(2)} of its largest element, more than ${tolerance}`);
+    assert.ok(
+      error <= tolerance,
+      `${title}: ${name} differs by ${error.toExponential(2)} of its largest element, more than ${tolerance}`,
+    );
   }
 }

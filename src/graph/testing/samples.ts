@@ -1,4 +1,5 @@
-// Samples of every operator: the inputs and attributes that all suites run, whatever implementation they test.
+// Samples of every operator: the inputs and attributes that all suites run, whatever implementation
+// they test.
 
 import type { DType } from '../../tensor/dtype.ts';
 import type { Shape } from '../../tensor/tensor.ts';
@@ -18,7 +19,9 @@ export interface SampleInput {
   readonly computed?: (inputs: readonly F64Tensor[]) => F64Tensor;
 }
 
-/** One use of an operator. Attributes are float32 numbers, so that no implementation rounds them. */
+/**
+ * One use of an operator. Attributes are float32 numbers, so that no implementation rounds them.
+ */
 export interface SampleOf<Attributes> {
   readonly inputs: readonly (SampleInput | undefined)[];
   readonly attributes: Attributes;
@@ -29,19 +32,36 @@ export type Sample<K extends OpName> = SampleOf<OpAttributes[K]>;
 export type Samples = { readonly [K in OpName]: readonly Sample<K>[] };
 
 /** The tensors of a sample's inputs, by position. */
-export function drawInputs(inputs: readonly (SampleInput | undefined)[], seed: number): (F64Tensor | undefined)[] {
+export function drawInputs(
+  inputs: readonly (SampleInput | undefined)[],
+  seed: number,
+): (F64Tensor | undefined)[] {
   const tensors: (F64Tensor | undefined)[] = [];
   inputs.forEach((input, i) => {
     if (input === undefined) return tensors.push(undefined);
     // required inputs come before the computed one
-    tensors.push(input.computed === undefined ? draw(input, seed, i) : input.computed(tensors as F64Tensor[]));
+    tensors.push(
+      input.computed === undefined ? draw(input, seed, i) : input.computed(tensors as F64Tensor[]),
+    );
   });
   return tensors;
 }
 
-export const x = (shape: Shape, kind: Kind = 'smooth', dtype: DType = 'float32'): SampleInput => ({ shape, kind, dtype });
-const indices = (shape: Shape, below: number): SampleInput => ({ shape, kind: 'index', dtype: 'int32', below });
-const of = <A>(attributes: A, ...inputs: readonly (SampleInput | undefined)[]): SampleOf<A> => ({ inputs, attributes });
+export const x = (shape: Shape, kind: Kind = 'smooth', dtype: DType = 'float32'): SampleInput => ({
+  shape,
+  kind,
+  dtype,
+});
+const indices = (shape: Shape, below: number): SampleInput => ({
+  shape,
+  kind: 'index',
+  dtype: 'int32',
+  below,
+});
+const of = <A>(attributes: A, ...inputs: readonly (SampleInput | undefined)[]): SampleOf<A> => ({
+  inputs,
+  attributes,
+});
 
 const unary = (kind: Kind = 'smooth') => [of({}, x([2, 3, 4], kind)), of({}, x([], kind))];
 const binary = (kind: Kind = 'smooth', second = kind) => [
@@ -57,11 +77,16 @@ const axes = (kind: Kind = 'smooth') => [
   of({ axes: [0, 1], keepdims: true }, x([2, 4], kind)),
   of({ axes: [0, 1], keepdims: false }, x([4, 2], kind)),
 ];
-const axis = [of({ axis: 2 }, x([2, 3, 4])), of({ axis: 1 }, x([2, 3, 4])), of({ axis: 0 }, x([5]))];
+const axis = [
+  of({ axis: 2 }, x([2, 3, 4])),
+  of({ axis: 1 }, x([2, 3, 4])),
+  of({ axis: 0 }, x([5])),
+];
 const shapes: Shape[] = [[2, 3, 4], [6], [2, 2, 1, 3]];
 
 const EPSILON = 2 ** -10;
-const norms = (...shapes: Shape[]) => shapes.map((shape) => ({ shape, channels: [shape[shape.length - 1]] }));
+const norms = (...shapes: Shape[]) =>
+  shapes.map((shape) => ({ shape, channels: [shape[shape.length - 1]] }));
 const lastAxis = norms([2, 3, 8], [1, 6], [2, 2, 2, 5]);
 const groups: readonly { shape: Shape; num_groups: number }[] = [
   { shape: [2, 6, 3, 2], num_groups: 3 },
@@ -75,11 +100,23 @@ const rotary: Samples['RotaryEmbedding'] = [true, false].flatMap((interleaved) =
   of({ num_heads: 3, interleaved }, x([1, 2, 24]), x([2, 2]), x([2, 2])), // half of each head turns
 ]);
 
-type AttentionSample = { q: Shape; k: Shape; v: Shape; mask?: Shape; attributes: OpAttributes['Attention'] };
-const heads = (q_num_heads: number, kv_num_heads = q_num_heads, is_causal = false, scale = 0.5) => ({ q_num_heads, kv_num_heads, scale, is_causal });
+type AttentionSample = {
+  q: Shape;
+  k: Shape;
+  v: Shape;
+  mask?: Shape;
+  attributes: OpAttributes['Attention'];
+};
+const heads = (
+  q_num_heads: number,
+  kv_num_heads = q_num_heads,
+  is_causal = false,
+  scale = 0.5,
+) => ({ q_num_heads, kv_num_heads, scale, is_causal });
 const attentions: readonly AttentionSample[] = [
   { q: [2, 3, 8], k: [2, 3, 8], v: [2, 3, 8], attributes: heads(2) },
-  { q: [2, 4, 8], k: [2, 7, 8], v: [2, 7, 8], attributes: heads(2, 2, false, 0.375) }, // cross-attention
+  // cross-attention
+  { q: [2, 4, 8], k: [2, 7, 8], v: [2, 7, 8], attributes: heads(2, 2, false, 0.375) },
   { q: [1, 3, 4], k: [1, 5, 4], v: [1, 5, 6], attributes: heads(1) }, // values of another width
   { q: [2, 4, 8], k: [2, 4, 8], v: [2, 4, 8], attributes: heads(2, 2, true) },
   { q: [1, 3, 4], k: [1, 5, 4], v: [1, 5, 4], attributes: heads(1, 1, true) },
@@ -91,7 +128,13 @@ const attentions: readonly AttentionSample[] = [
   { q: [2, 3, 8], k: [2, 3, 4], v: [2, 3, 4], mask: [2, 4, 3, 3], attributes: heads(4, 2) },
   { q: [2, 3, 8], k: [2, 3, 4], v: [2, 3, 4], mask: [1, 3, 3], attributes: heads(4, 2, true) },
   { q: [2, 3, 8], k: [2, 4, 8], v: [2, 4, 8], attributes: { ...heads(2), softcap: 2 } },
-  { q: [2, 3, 8], k: [2, 3, 4], v: [2, 3, 4], mask: [2, 4, 3, 3], attributes: { ...heads(4, 2, true), softcap: 0.5 } },
+  {
+    q: [2, 3, 8],
+    k: [2, 3, 4],
+    v: [2, 3, 4],
+    mask: [2, 4, 3, 3],
+    attributes: { ...heads(4, 2, true), softcap: 0.5 },
+  },
 ];
 const attentionInputs = ({ q, k, v, mask }: AttentionSample) => [x(q), x(k), x(v), mask && x(mask)];
 
@@ -99,7 +142,10 @@ function attentionGrad(sample: AttentionSample): Sample<'AttentionGrad'> {
   const { attributes } = sample;
   const inputs = attentionInputs(sample);
   const types = inferTypes('Attention', inputs, attributes);
-  const y = { ...x(types[0].shape), computed: (drawn: readonly F64Tensor[]) => kernels.Attention(drawn, attributes, types)[0] };
+  const y = {
+    ...x(types[0].shape),
+    computed: (drawn: readonly F64Tensor[]) => kernels.Attention(drawn, attributes, types)[0],
+  };
   return { inputs: [...inputs, y, x(types[0].shape)], attributes };
 }
 
@@ -139,10 +185,26 @@ export const samples: Samples = {
     of({}, x([3], 'flag', 'bool'), x([2, 1]), x([])),
     of({}, x([2, 3], 'flag', 'bool'), x([]), x([3])),
   ],
-  Reshape: [of({ shape: [3, 8] }, x([2, 3, 4])), of({ shape: [] }, x([1, 1])), of({ shape: [2, 1, 3] }, x([6]))],
-  Expand: [of({ shape: [2, 3, 4] }, x([3, 1])), of({ shape: [2, 2] }, x([])), of({ shape: [2, 3] }, x([2, 3]))],
-  Transpose: [of({ perm: [1, 0] }, x([2, 3])), of({ perm: [2, 0, 1] }, x([2, 3, 4])), of({ perm: [0, 3, 1, 2] }, x([2, 3, 1, 4]))],
-  Concat: [of({ axis: 1 }, x([2, 3]), x([2, 1]), x([2, 2])), of({ axis: 0 }, x([2]), x([3])), of({ axis: 2 }, x([1, 2, 3]))],
+  Reshape: [
+    of({ shape: [3, 8] }, x([2, 3, 4])),
+    of({ shape: [] }, x([1, 1])),
+    of({ shape: [2, 1, 3] }, x([6])),
+  ],
+  Expand: [
+    of({ shape: [2, 3, 4] }, x([3, 1])),
+    of({ shape: [2, 2] }, x([])),
+    of({ shape: [2, 3] }, x([2, 3])),
+  ],
+  Transpose: [
+    of({ perm: [1, 0] }, x([2, 3])),
+    of({ perm: [2, 0, 1] }, x([2, 3, 4])),
+    of({ perm: [0, 3, 1, 2] }, x([2, 3, 1, 4])),
+  ],
+  Concat: [
+    of({ axis: 1 }, x([2, 3]), x([2, 1]), x([2, 2])),
+    of({ axis: 0 }, x([2]), x([3])),
+    of({ axis: 2 }, x([1, 2, 3])),
+  ],
   Slice: [
     of({ axes: [1], starts: [1], ends: [3], steps: [1] }, x([2, 4])),
     of({ axes: [0, 2], starts: [0, 1], ends: [1, 7], steps: [1, 3] }, x([2, 2, 8])),
@@ -150,14 +212,20 @@ export const samples: Samples = {
     of({ axes: [0, 1], starts: [5, -2], ends: [0, -(2 ** 31)], steps: [-2, -2] }, x([6, 7])),
     of({ axes: [0], starts: [-3], ends: [100], steps: [2] }, x([5, 2])),
   ],
-  Pad: [of({ pads: [1, 0, 2, 3] }, x([2, 3])), of({ pads: [0, 0, 1, 2, 0, 0, 0, 1] }, x([1, 2, 2, 2]))],
+  Pad: [
+    of({ pads: [1, 0, 2, 3] }, x([2, 3])),
+    of({ pads: [0, 0, 1, 2, 0, 0, 0, 1] }, x([1, 2, 2, 2])),
+  ],
   Gather: [
     of({ axis: 0 }, x([5, 3]), indices([2, 4], 5)),
     of({ axis: 1 }, x([2, 4, 3]), indices([3], 4)),
     of({ axis: 2 }, x([2, 3, 4]), indices([2, 2], 4)),
     of({ axis: 0 }, x([4]), indices([], 4)),
   ],
-  ScatterND: [of({}, x([4, 3]), indices([6, 1], 4), x([6, 3])), of({}, x([3, 2, 2]), indices([2, 2, 1], 3), x([2, 2, 2, 2]))],
+  ScatterND: [
+    of({}, x([4, 3]), indices([6, 1], 4), x([6, 3])),
+    of({}, x([3, 2, 2]), indices([2, 2, 1], 3), x([2, 2, 2, 2])),
+  ],
   Resize: [of({ scale: 2 }, x([2, 3, 2, 3])), of({ scale: 3 }, x([1, 1, 1, 2]))],
   ReduceSum: axes('positive'), // so that no sum cancels
   ReduceMean: axes('positive'),
@@ -178,30 +246,66 @@ export const samples: Samples = {
   ],
   Gemm: [false, true].flatMap((transA) =>
     [false, true].flatMap((transB) =>
-      [undefined, x([2, 4]), x([4]), x([2, 1])].map((c) => of({ transA, transB }, x(transA ? [3, 2] : [2, 3]), x(transB ? [4, 3] : [3, 4]), c)),
+      [undefined, x([2, 4]), x([4]), x([2, 1])].map((c) =>
+        of({ transA, transB }, x(transA ? [3, 2] : [2, 3]), x(transB ? [4, 3] : [3, 4]), c),
+      ),
     ),
   ),
   ...convSamples,
-  Linear: [of({}, x([2, 3]), x([4, 3]), x([4])), of({}, x([2, 3, 5]), x([2, 5])), of({}, x([2, 1, 3, 2]), x([3, 2]), x([3]))],
-  LinearGradInput: shapes.slice(0, 1).concat([[3, 6]]).map((shape) => of({}, x(shape), x([shape[shape.length - 1], 5]))),
-  LinearGradWeight: [of({}, x([2, 3]), x([2, 4])), of({}, x([2, 3, 4]), x([2, 3, 5])), of({}, x([2, 1, 2, 3]), x([2, 1, 2, 2]))],
+  Linear: [
+    of({}, x([2, 3]), x([4, 3]), x([4])),
+    of({}, x([2, 3, 5]), x([2, 5])),
+    of({}, x([2, 1, 3, 2]), x([3, 2]), x([3])),
+  ],
+  LinearGradInput: shapes
+    .slice(0, 1)
+    .concat([[3, 6]])
+    .map((shape) => of({}, x(shape), x([shape[shape.length - 1], 5]))),
+  LinearGradWeight: [
+    of({}, x([2, 3]), x([2, 4])),
+    of({}, x([2, 3, 4]), x([2, 3, 5])),
+    of({}, x([2, 1, 2, 3]), x([2, 1, 2, 2])),
+  ],
   LinearLogSumExp: [
     of<OpAttributes['LinearLogSumExp']>({ piece: 2, softcap: 2 }, x([3, 4]), x([5, 4])),
     of<OpAttributes['LinearLogSumExp']>({ piece: 3 }, x([2, 3]), x([6, 3])),
     of<OpAttributes['LinearLogSumExp']>({ piece: 8 }, x([1, 3]), x([7, 3])),
   ],
-  Gelu: shapes.flatMap((shape) => [of<OpAttributes['Gelu']>({ approximate: 'none' }, x(shape)), of<OpAttributes['Gelu']>({ approximate: 'tanh' }, x(shape))]),
-  GeluGrad: shapes.flatMap((s) => [of<OpAttributes['GeluGrad']>({ approximate: 'none' }, x(s), x(s)), of<OpAttributes['GeluGrad']>({ approximate: 'tanh' }, x(s), x(s))]),
+  Gelu: shapes.flatMap((shape) => [
+    of<OpAttributes['Gelu']>({ approximate: 'none' }, x(shape)),
+    of<OpAttributes['Gelu']>({ approximate: 'tanh' }, x(shape)),
+  ]),
+  GeluGrad: shapes.flatMap((s) => [
+    of<OpAttributes['GeluGrad']>({ approximate: 'none' }, x(s), x(s)),
+    of<OpAttributes['GeluGrad']>({ approximate: 'tanh' }, x(s), x(s)),
+  ]),
   Swish: shapes.flatMap((shape) => [1, Math.fround(1.702)].map((alpha) => of({ alpha }, x(shape)))),
-  SwishGrad: shapes.flatMap((shape) => [1, Math.fround(1.702)].map((alpha) => of({ alpha }, x(shape), x(shape)))),
+  SwishGrad: shapes.flatMap((shape) =>
+    [1, Math.fround(1.702)].map((alpha) => of({ alpha }, x(shape), x(shape))),
+  ),
   Standardize: lastAxis.map(({ shape }) => of({ epsilon: EPSILON }, x(shape))),
-  LayerNormalization: lastAxis.map(({ shape, channels }) => of({ epsilon: EPSILON }, x(shape), x(channels), x(channels))),
-  LayerNormalizationGrad: lastAxis.map(({ shape, channels }) => of({ epsilon: EPSILON }, x(shape), x(channels), x(shape))),
-  GroupNormalization: groups.map(({ shape, num_groups }) => of({ num_groups, epsilon: EPSILON }, x(shape), x([shape[1]]), x([shape[1]]))),
-  GroupNormalizationGrad: groups.map(({ shape, num_groups }) => of({ num_groups, epsilon: EPSILON }, x(shape), x([shape[1]]), x(shape))),
-  RMSNormalization: lastAxis.map(({ shape, channels }) => of({ epsilon: EPSILON }, x(shape), x(channels))),
-  RMSNormalizationGrad: lastAxis.map(({ shape, channels }) => of({ epsilon: EPSILON }, x(shape), x(channels), x(shape))),
+  LayerNormalization: lastAxis.map(({ shape, channels }) =>
+    of({ epsilon: EPSILON }, x(shape), x(channels), x(channels)),
+  ),
+  LayerNormalizationGrad: lastAxis.map(({ shape, channels }) =>
+    of({ epsilon: EPSILON }, x(shape), x(channels), x(shape)),
+  ),
+  GroupNormalization: groups.map(({ shape, num_groups }) =>
+    of({ num_groups, epsilon: EPSILON }, x(shape), x([shape[1]]), x([shape[1]])),
+  ),
+  GroupNormalizationGrad: groups.map(({ shape, num_groups }) =>
+    of({ num_groups, epsilon: EPSILON }, x(shape), x([shape[1]]), x(shape)),
+  ),
+  RMSNormalization: lastAxis.map(({ shape, channels }) =>
+    of({ epsilon: EPSILON }, x(shape), x(channels)),
+  ),
+  RMSNormalizationGrad: lastAxis.map(({ shape, channels }) =>
+    of({ epsilon: EPSILON }, x(shape), x(channels), x(shape)),
+  ),
   RotaryEmbedding: rotary,
-  Attention: attentions.map((sample) => ({ inputs: attentionInputs(sample), attributes: sample.attributes })),
+  Attention: attentions.map((sample) => ({
+    inputs: attentionInputs(sample),
+    attributes: sample.attributes,
+  })),
   AttentionGrad: attentions.map(attentionGrad),
 };

@@ -1,4 +1,5 @@
-// Seeds of random tests: new ones in every run, or the one that TEST_SEED names. Tests print theirs in their titles.
+// Seeds of random tests: new ones in every run, or the one that TEST_SEED names. Tests print theirs
+// in their titles.
 
 export function seeds(count: number): number[] {
   const { TEST_SEED } = process.env;

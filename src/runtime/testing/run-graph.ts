@@ -14,10 +14,17 @@ export function toDType({ shape, data }: F64Tensor, dtype: DType): Tensor {
 }
 
 /** What `evaluate` returns, computed by ONNX Runtime in the dtypes of the graph. */
-export async function runGraph(graph: Graph, bindings: Readonly<Record<string, F64Tensor>>): Promise<Record<string, F64Tensor>> {
+export async function runGraph(
+  graph: Graph,
+  bindings: Readonly<Record<string, F64Tensor>>,
+): Promise<Record<string, F64Tensor>> {
   const program = await compile(graph, { weights: new Map(), threads: 1 });
-  const inputs = [...graph.inputs, ...graph.parameters].map(({ name, dtype }) => [name, toDType(bindings[name], dtype)] as const);
+  const inputs = [...graph.inputs, ...graph.parameters].map(
+    ({ name, dtype }) => [name, toDType(bindings[name], dtype)] as const,
+  );
   const results = await program.run(Object.fromEntries(inputs));
   await program.release();
-  return Object.fromEntries(Object.entries(results).map(([name, result]) => [name, toFloat64(result)]));
+  return Object.fromEntries(
+    Object.entries(results).map(([name, result]) => [name, toFloat64(result)]),
+  );
 }

@@ -2,7 +2,10 @@
 
 import { initialLora } from '../../adapters/init.ts';
 import { applyLora, type LoraModule } from '../../adapters/lora.ts';
-import { stableDiffusionTargets, type TargetOptions } from '../../adapters/stable-diffusion-targets.ts';
+import {
+  stableDiffusionTargets,
+  type TargetOptions,
+} from '../../adapters/stable-diffusion-targets.ts';
 import type { TrainConfig } from '../../config/schema.ts';
 import type { LoraWeights } from '../../export/lora.ts';
 import { Builder } from '../../graph/builder.ts';
@@ -22,12 +25,15 @@ export interface BatchShape {
   readonly tokens: number;
 }
 
-export type AdapterConfig = TargetOptions & Pick<TrainConfig, 'seed' | 'clip_skip' | 'unet_lr' | 'text_encoder_lr'>;
+export type AdapterConfig = TargetOptions &
+  Pick<TrainConfig, 'seed' | 'clip_skip' | 'unet_lr' | 'text_encoder_lr'>;
 
 export interface AdaptOptions {
   /** Weights by parameter name to begin with; those that are absent are drawn from the seed. */
   readonly initial?: ReadonlyMap<string, Tensor<'float32'>>;
-  /** Whether text states are computed in the graph; by default where the text encoder is trained. */
+  /**
+   * Whether text states are computed in the graph; by default where the text encoder is trained.
+   */
   readonly computeStates?: boolean;
 }
 
@@ -37,29 +43,53 @@ export interface AdaptedModel {
   readonly weights: ReadonlyMap<string, Tensor<'float32'>>;
   /** `unet` and `text_encoder`, those of them that have adapters. */
   readonly groups: readonly ParameterGroup[];
-  /** Inputs noisy_latents, target, timesteps, sample_weights, and input_ids or, where states are not computed, text_states. */
+  /**
+   * Inputs noisy_latents, target, timesteps, sample_weights, and input_ids or, where states are not
+   * computed, text_states.
+   */
   lossGraph(shape: BatchShape): Graph;
 }
 
 /** Puts adapters on the text encoder and the UNet of a model. */
-export function adaptModel(model: StableDiffusionConfig, config: AdapterConfig, { initial = new Map(), computeStates = config.train_text_encoder }: AdaptOptions = {}): AdaptedModel {
+export function adaptModel(
+  model: StableDiffusionConfig,
+  config: AdapterConfig,
+  { initial = new Map(), computeStates = config.train_text_encoder }: AdaptOptions = {},
+): AdaptedModel {
   const options = { clipSkip: config.clip_skip, computeStates };
-  const adapt = (shape: BatchShape) => applyLora(lossGraph(model, options, shape), stableDiffusionTargets(config));
+  const adapt = (shape: BatchShape) =>
+    applyLora(lossGraph(model, options, shape), stableDiffusionTargets(config));
   const { modules } = adapt({ size: 1, height: 1, width: 1, tokens: 1 });
   const drawn = initialLora(modules, config.seed);
-  const weights = new Map([...drawn].map(([name, tensor]) => [name, copy(initial.get(name) ?? tensor)] as const));
-  return { modules, weights, groups: groupsOf(weights, config), lossGraph: (shape) => adapt(shape).graph };
+  const weights = new Map(
+    [...drawn].map(([name, tensor]) => [name, copy(initial.get(name) ?? tensor)] as const),
+  );
+  return {
+    modules,
+    weights,
+    groups: groupsOf(weights, config),
+    lossGraph: (shape) => adapt(shape).graph,
+  };
 }
 
-const copy = ({ shape, data }: Tensor<'float32'>): Tensor<'float32'> => ({ dtype: 'float32', shape, data: data.slice() });
+const copy = ({ shape, data }: Tensor<'float32'>): Tensor<'float32'> => ({
+  dtype: 'float32',
+  shape,
+  data: data.slice(),
+});
 
-function groupsOf(weights: ReadonlyMap<string, Tensor<'float32'>>, config: AdapterConfig): ParameterGroup[] {
+function groupsOf(
+  weights: ReadonlyMap<string, Tensor<'float32'>>,
+  config: AdapterConfig,
+): ParameterGroup[] {
   const of = (component: string, learningRate: number): ParameterGroup => ({
     name: component,
     learningRate,
     parameters: new Map([...weights].filter(([name]) => name.startsWith(`${component}.`))),
   });
-  return [of('unet', config.unet_lr), of('text_encoder', config.text_encoder_lr)].filter(({ parameters }) => parameters.size > 0);
+  return [of('unet', config.unet_lr), of('text_encoder', config.text_encoder_lr)].filter(
+    ({ parameters }) => parameters.size > 0,
+  );
 }
 
 interface TextOptions {
@@ -71,22 +101,47 @@ function lossGraph(model: StableDiffusionConfig, text: TextOptions, shape: Batch
   const { size, height, width } = shape;
   const g = new Builder('noise-prediction');
   const context = textStates(g, model, text, shape);
-  const latents = g.input('noisy_latents', 'float32', [size, model.unet.in_channels, height, width]);
-  const prediction = unet(g, model.unet, { latents, timesteps: g.input('timesteps', 'float32', [size]), context });
+  const latents = g.input('noisy_latents', 'float32', [
+    size,
+    model.unet.in_channels,
+    height,
+    width,
+  ]);
+  const prediction = unet(g, model.unet, {
+    latents,
+    timesteps: g.input('timesteps', 'float32', [size]),
+    context,
+  });
   const target = g.input('target', 'float32', prediction.shape);
-  g.output('loss', noisePredictionLoss(g, prediction, target, g.input('sample_weights', 'float32', [size])));
+  g.output(
+    'loss',
+    noisePredictionLoss(g, prediction, target, g.input('sample_weights', 'float32', [size])),
+  );
   return g.finish();
 }
 
 /** [size, tokens, width]: computed from ids, or given. */
-function textStates(g: Builder, { textEncoder }: StableDiffusionConfig, { clipSkip, computeStates }: TextOptions, { size, tokens }: BatchShape): Value {
-  if (!computeStates) return g.input('text_states', 'float32', [size, tokens, textEncoder.hidden_size]);
-  return clipTextEncoder(g, textEncoder, g.input('input_ids', 'int32', [size, tokens]), { clipSkip });
+function textStates(
+  g: Builder,
+  { textEncoder }: StableDiffusionConfig,
+  { clipSkip, computeStates }: TextOptions,
+  { size, tokens }: BatchShape,
+): Value {
+  if (!computeStates)
+    return g.input('text_states', 'float32', [size, tokens, textEncoder.hidden_size]);
+  return clipTextEncoder(g, textEncoder, g.input('input_ids', 'int32', [size, tokens]), {
+    clipSkip,
+  });
 }
 
 /** The adapters as the writers of LoRA files take them. */
 export function loraWeights({ modules, weights }: AdaptedModel): LoraWeights[] {
-  return modules.map(({ path, alpha, down, up }) => ({ path, alpha, down: weightOf(weights, down), up: weightOf(weights, up) }));
+  return modules.map(({ path, alpha, down, up }) => ({
+    path,
+    alpha,
+    down: weightOf(weights, down),
+    up: weightOf(weights, up),
+  }));
 }
 
 function weightOf(weights: ReadonlyMap<string, Tensor<'float32'>>, { name, shape }: Value): Tensor {

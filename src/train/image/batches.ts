@@ -7,7 +7,14 @@ import { chunks } from '../../util/chunks.ts';
 import type { BatchInputs } from '../loop.ts';
 import type { MicroBatch } from '../task.ts';
 import type { BatchShape } from './adapted-model.ts';
-import { drawSample, noisyInputs, stack, type DrawOptions, type LatentMoments, type NoisySample } from './noisy-batch.ts';
+import {
+  drawSample,
+  noisyInputs,
+  stack,
+  type DrawOptions,
+  type LatentMoments,
+  type NoisySample,
+} from './noisy-batch.ts';
 import type { SizedConfig, TrainingPicture } from './samples.ts';
 
 /** What is known of each picture once it is encoded, by its position. */
@@ -22,11 +29,17 @@ export interface EncodedPictures {
 export interface StepPlan {
   readonly batchesPerEpoch: number;
   readonly stepsPerEpoch: number;
-  /** The batches that step `step` accumulates: positions of pictures, at most `batch_size` each, one bucket each. */
+  /**
+   * The batches that step `step` accumulates: positions of pictures, at most `batch_size` each, one
+   * bucket each.
+   */
   batchesOf(step: number): readonly (readonly number[])[];
 }
 
-/** Groups batches into optimiser steps; the last step of an epoch accumulates fewer when they do not divide. */
+/**
+ * Groups batches into optimiser steps; the last step of an epoch accumulates fewer when they do not
+ * divide.
+ */
 export function stepPlan(config: SizedConfig, pictures: readonly TrainingPicture[]): StepPlan {
   const { batch_size: batchSize, gradient_accumulation_steps: accumulation, seed } = config;
   const plan: BatchPlan = batchPlan({ samples: pictures, batchSize, seed });
@@ -35,7 +48,10 @@ export function stepPlan(config: SizedConfig, pictures: readonly TrainingPicture
     const [epoch, inEpoch] = [Math.floor(step / stepsPerEpoch), step % stepsPerEpoch];
     const first = inEpoch * accumulation;
     const count = Math.min(accumulation, plan.stepsPerEpoch - first);
-    return Array.from({ length: count }, (_, i) => plan.batchAt(epoch * plan.stepsPerEpoch + first + i).indices);
+    return Array.from(
+      { length: count },
+      (_, i) => plan.batchAt(epoch * plan.stepsPerEpoch + first + i).indices,
+    );
   };
   return { batchesPerEpoch: plan.stepsPerEpoch, stepsPerEpoch, batchesOf };
 }
@@ -50,12 +66,22 @@ export interface MicroBatchOptions extends DrawOptions {
 }
 
 /** The micro-batches of one step, with all that chance adds. */
-export function microBatches(step: number, batches: readonly (readonly number[])[], encoded: EncodedPictures, options: MicroBatchOptions): MicroBatch[] {
+export function microBatches(
+  step: number,
+  batches: readonly (readonly number[])[],
+  encoded: EncodedPictures,
+  options: MicroBatchOptions,
+): MicroBatch[] {
   const weight = 1 / batches.reduce((sum, indices) => sum + indices.length, 0);
   let slot = step * options.samplesPerStep;
   return batches.flatMap((indices) => {
-    const samples = indices.map((index) => ({ index, noisy: drawSample(encoded.moments[index], slot++, options) }));
-    return chunks(samples, options.microBatch).map((part) => microBatch(part, encoded, weight, options));
+    const samples = indices.map((index) => ({
+      index,
+      noisy: drawSample(encoded.moments[index], slot++, options),
+    }));
+    return chunks(samples, options.microBatch).map((part) =>
+      microBatch(part, encoded, weight, options),
+    );
   });
 }
 
@@ -64,25 +90,53 @@ interface Drawn {
   readonly noisy: NoisySample;
 }
 
-function microBatch(part: readonly Drawn[], encoded: EncodedPictures, weight: number, { schedule, minSnrGamma, microBatch: size }: MicroBatchOptions): MicroBatch {
+function microBatch(
+  part: readonly Drawn[],
+  encoded: EncodedPictures,
+  weight: number,
+  { schedule, minSnrGamma, microBatch: size }: MicroBatchOptions,
+): MicroBatch {
   const { shape } = encoded.moments[part[0].index];
   const filled = Array.from({ length: size }, (_, i) => part[Math.min(i, part.length - 1)].index);
   const tokens = encoded.ids[0].length;
   return {
     shapeKey: shapeKey({ size, height: shape[1], width: shape[2], tokens }),
-    inputs: { ...noisyInputs(part.map(({ noisy }) => noisy), shape, { schedule, weight, size, minSnrGamma }), ...textInputs(filled, encoded) },
+    inputs: {
+      ...noisyInputs(
+        part.map(({ noisy }) => noisy),
+        shape,
+        { schedule, weight, size, minSnrGamma },
+      ),
+      ...textInputs(filled, encoded),
+    },
   };
 }
 
 function textInputs(indices: readonly number[], { ids, states }: EncodedPictures): BatchInputs {
   const tokens = ids[0].length;
-  if (states !== undefined) return { text_states: stack(indices.map((i) => states[i]), [tokens, states[0].length / tokens]) };
-  return { input_ids: stackIds(indices.map((i) => ids[i]), [indices.length, tokens]) };
+  if (states !== undefined)
+    return {
+      text_states: stack(
+        indices.map((i) => states[i]),
+        [tokens, states[0].length / tokens],
+      ),
+    };
+  return {
+    input_ids: stackIds(
+      indices.map((i) => ids[i]),
+      [indices.length, tokens],
+    ),
+  };
 }
 
-const stackIds = (ids: readonly Int32Array[], shape: Shape): Tensor => int32(shape, ids.flatMap((row) => [...row]));
+const stackIds = (ids: readonly Int32Array[], shape: Shape): Tensor =>
+  int32(
+    shape,
+    ids.flatMap((row) => [...row]),
+  );
 
-export const shapeKey = ({ size, height, width, tokens }: BatchShape): string => [size, height, width, tokens].join('x');
+export const shapeKey = ({ size, height, width, tokens }: BatchShape): string =>
+  [size, height, width, tokens].join('x');
 
 export function shapeOf(key: string): BatchShape {
   const [size, height, width, tokens] = key.split('x').map(Number);

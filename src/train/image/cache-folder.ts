@@ -1,4 +1,5 @@
-// Where latents and text states are kept between runs, and what the entries of one model are called.
+// Where latents and text states are kept between runs, and what the entries of one model are
+// called.
 
 import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
@@ -6,23 +7,36 @@ import { join } from 'node:path';
 import { readTensor } from '../../checkpoints/safetensors-file.ts';
 import type { ExternalTensor } from '../../tensor/tensor.ts';
 
-/** To be raised whenever pictures are read, or the models computed, in another way: older entries are then not found. */
+/**
+ * To be raised whenever pictures are read, or the models computed, in another way: older entries
+ * are then not found.
+ */
 export const CACHE_VERSION = 1;
 
 /** The user's cache folder by the custom of the system; LORA_SCRIPTS_CACHE names another. */
 export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   if (env.LORA_SCRIPTS_CACHE) return env.LORA_SCRIPTS_CACHE;
-  const base = env.XDG_CACHE_HOME || (process.platform === 'win32' ? env.LOCALAPPDATA : undefined) || join(homedir(), '.cache');
+  const base =
+    env.XDG_CACHE_HOME ||
+    (process.platform === 'win32' ? env.LOCALAPPDATA : undefined) ||
+    join(homedir(), '.cache');
   return join(base, 'lora-scripts');
 }
 
-/** SHA-256 over names, types, shapes and bytes of all weights under `prefix`: the same for every layout of the file. */
+/**
+ * SHA-256 over names, types, shapes and bytes of all weights under `prefix`: the same for every
+ * layout of the file.
+ */
 export function weightsHash(weights: ReadonlyMap<string, ExternalTensor>, prefix: string): string {
   const hash = createHash('sha256');
-  const chosen = [...weights].filter(([name]) => name.startsWith(prefix)).sort(([a], [b]) => (a < b ? -1 : 1));
+  const chosen = [...weights]
+    .filter(([name]) => name.startsWith(prefix))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [name, external] of chosen) {
     const { data } = readTensor(external);
-    hash.update(JSON.stringify([name, external.dtype, external.shape])).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    hash
+      .update(JSON.stringify([name, external.dtype, external.shape]))
+      .update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
   return hash.digest('hex');
 }

@@ -26,12 +26,18 @@ export interface StatesOptions {
 const NAME = 'caching text states';
 
 /** The states [tokens, width] of each list of ids, by `idsKey`; equal captions once. */
-export async function* encodeCaptions(captions: Iterable<Int32Array>, options: StatesOptions): AsyncGenerator<PhaseEvent, ReadonlyMap<string, Float32Array>> {
+export async function* encodeCaptions(
+  captions: Iterable<Int32Array>,
+  options: StatesOptions,
+): AsyncGenerator<PhaseEvent, ReadonlyMap<string, Float32Array>> {
   const distinct = new Map([...captions].map((ids) => [idsKey(ids), ids] as const));
   const states = new Map<string, Float32Array>();
   let program: Program | undefined;
   const compute = async (ids: Int32Array) => {
-    program ??= await compile(textEncoderGraph(options.textEncoder, [1, ids.length], options.clipSkip), options);
+    program ??= await compile(
+      textEncoderGraph(options.textEncoder, [1, ids.length], options.clipSkip),
+      options,
+    );
     const { text_states } = await program.run({ input_ids: int32([1, ids.length], ids) });
     return new Map([['text_states', text_states]]);
   };
@@ -48,8 +54,19 @@ export async function* encodeCaptions(captions: Iterable<Int32Array>, options: S
   return states;
 }
 
-async function statesOf(key: string, compute: () => Promise<Map<string, Tensor>>, { cache, identity, clipSkip, textEncoder }: StatesOptions): Promise<Float32Array> {
-  const entryKey = cacheKey('text states', CACHE_VERSION, identity, JSON.stringify(textEncoder), clipSkip, key);
+async function statesOf(
+  key: string,
+  compute: () => Promise<Map<string, Tensor>>,
+  { cache, identity, clipSkip, textEncoder }: StatesOptions,
+): Promise<Float32Array> {
+  const entryKey = cacheKey(
+    'text states',
+    CACHE_VERSION,
+    identity,
+    JSON.stringify(textEncoder),
+    clipSkip,
+    key,
+  );
   const entry = cache === undefined ? await compute() : await cache.getOrCompute(entryKey, compute);
   const [tensor] = entry.values();
   return toFloat32(tensor).data;

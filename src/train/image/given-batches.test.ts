@@ -18,16 +18,32 @@ const base = join(folder, 'base');
 writeSmallBase(base, { tokens: 77 });
 
 /** Made by reference/train_lora.py, which holds the same numbers. */
-const golden: { losses: number[]; gradient_norms: number[]; modules: Record<string, number> } = JSON.parse(readFileSync('reference/golden/train_lora.json', 'utf8'));
-const sizes = [[16, 16], [8, 24]];
+const golden: { losses: number[]; gradient_norms: number[]; modules: Record<string, number> } =
+  JSON.parse(readFileSync('reference/golden/train_lora.json', 'utf8'));
+const sizes = [
+  [16, 16],
+  [8, 24],
+];
 
 const settings = {
-  base_model: base, max_train_steps: 50, num_threads: 1, lora_rank: 4, lora_alpha: 2,
-  unet_lr: 2e-3, text_encoder_lr: 1e-3, lr_scheduler: 'cosine', lr_warmup_steps: 5,
+  base_model: base,
+  max_train_steps: 50,
+  num_threads: 1,
+  lora_rank: 4,
+  lora_alpha: 2,
+  unet_lr: 2e-3,
+  text_encoder_lr: 1e-3,
+  lr_scheduler: 'cosine',
+  lr_warmup_steps: 5,
 } as const;
 
-const scaled = (name: string, shape: readonly number[]) => float32(shape, hashedUniforms(name, sizeOf(shape)).map((u) => u * Math.fround(1.7)));
-const below = (name: string, limit: number, count: number) => Array.from(hashedUniforms(name, count), (u) => Math.floor(((u + 1) / 2) * limit));
+const scaled = (name: string, shape: readonly number[]) =>
+  float32(
+    shape,
+    hashedUniforms(name, sizeOf(shape)).map((u) => u * Math.fround(1.7)),
+  );
+const below = (name: string, limit: number, count: number) =>
+  Array.from(hashedUniforms(name, count), (u) => Math.floor(((u + 1) / 2) * limit));
 
 function batchAt(step: number): GivenBatch {
   const [height, width] = sizes[Math.floor(step / 3) % 2];
@@ -42,11 +58,19 @@ function batchAt(step: number): GivenBatch {
 /** down by hash, up zero. */
 function hashedAdapters(): Map<string, Tensor> {
   const { lora } = trainWithBatches(settings, { batchesAt: batchAt });
-  return new Map(lora().map(({ path, down: { shape } }) => {
-    const name = `${path}.lora_down.weight`;
-    const bound = Math.fround(1 / Math.sqrt(sizeOf(shape.slice(1))));
-    return [name, float32(shape, hashedUniforms(name, sizeOf(shape)).map((u) => u * bound))] as const;
-  }));
+  return new Map(
+    lora().map(({ path, down: { shape } }) => {
+      const name = `${path}.lora_down.weight`;
+      const bound = Math.fround(1 / Math.sqrt(sizeOf(shape.slice(1))));
+      return [
+        name,
+        float32(
+          shape,
+          hashedUniforms(name, sizeOf(shape)).map((u) => u * bound),
+        ),
+      ] as const;
+    }),
+  );
 }
 
 test('fifty steps have the losses of PyTorch', async () => {
@@ -56,10 +80,14 @@ test('fifty steps have the losses of PyTorch', async () => {
   let worst = { loss: 0, norm: 0 };
   for await (const { step, loss, gradNorm } of training.steps()) {
     const relative = (found: number, wanted: number) => Math.abs(found - wanted) / wanted;
-    worst = { loss: Math.max(worst.loss, relative(loss, golden.losses[step - 1])), norm: Math.max(worst.norm, relative(gradNorm, golden.gradient_norms[step - 1])) };
+    worst = {
+      loss: Math.max(worst.loss, relative(loss, golden.losses[step - 1])),
+      norm: Math.max(worst.norm, relative(gradNorm, golden.gradient_norms[step - 1])),
+    };
   }
   if (process.env.SHOW_ERRORS) console.log(worst);
-  // measured: 1.7e-7 for the losses, 5.8e-7 for the norms (float32 here, float64 there; PyTorch's own float32 is 1.1e-7 off)
+  // measured: 1.7e-7 for the losses, 5.8e-7 for the norms (float32 here, float64 there; PyTorch's
+  // own float32 is 1.1e-7 off)
   assert.ok(worst.loss < 2e-6, `worst relative error of a loss: ${worst.loss}`);
   assert.ok(worst.norm < 6e-6, `worst relative error of a gradient's norm: ${worst.norm}`);
 });
@@ -68,23 +96,47 @@ test('two batches accumulated are one batch of their samples', async () => {
   const short = { ...settings, max_train_steps: 1 };
   const whole = batchAt(0);
   const halves = [0, 1].map((i): GivenBatch => ({
-    latents: part(whole.latents, i), noise: part(whole.noise, i), timesteps: [whole.timesteps[i]], input_ids: int32([1, 12], whole.input_ids.data.subarray(12 * i, 12 * i + 12)),
+    latents: part(whole.latents, i),
+    noise: part(whole.noise, i),
+    timesteps: [whole.timesteps[i]],
+    input_ids: int32([1, 12], whole.input_ids.data.subarray(12 * i, 12 * i + 12)),
   }));
-  const first = async (batchesAt: () => GivenBatch | GivenBatch[]) => (await trainWithBatches(short, { batchesAt }).steps().next()).value as { loss: number; gradNorm: number };
+  const first = async (batchesAt: () => GivenBatch | GivenBatch[]) =>
+    (await trainWithBatches(short, { batchesAt }).steps().next()).value as {
+      loss: number;
+      gradNorm: number;
+    };
   const [one, two] = [await first(() => whole), await first(() => halves)];
-  assert.ok(Math.abs(one.loss - two.loss) < 1e-6 * one.loss && Math.abs(one.gradNorm - two.gradNorm) < 1e-5 * one.gradNorm);
+  assert.ok(
+    Math.abs(one.loss - two.loss) < 1e-6 * one.loss &&
+      Math.abs(one.gradNorm - two.gradNorm) < 1e-5 * one.gradNorm,
+  );
 });
 
-const part = ({ data, shape: [, ...shape] }: Tensor<'float32'>, i: number) => float32([1, ...shape], data.subarray(i * sizeOf(shape), (i + 1) * sizeOf(shape)));
+const part = ({ data, shape: [, ...shape] }: Tensor<'float32'>, i: number) =>
+  float32([1, ...shape], data.subarray(i * sizeOf(shape), (i + 1) * sizeOf(shape)));
 
 test('a LoRA file with another alpha keeps its effect', () => {
   const path = join(folder, 'alpha.safetensors');
-  const modules = trainWithBatches(settings, { batchesAt: batchAt, initial: hashedAdapters() }).lora();
-  writeFileAtomically(path, writeKohyaLora({ modules: modules.map((module) => ({ ...module, alpha: module.alpha * 2 })), metadata: {}, dtype: 'float32' }));
+  const modules = trainWithBatches(settings, {
+    batchesAt: batchAt,
+    initial: hashedAdapters(),
+  }).lora();
+  writeFileAtomically(
+    path,
+    writeKohyaLora({
+      modules: modules.map((module) => ({ ...module, alpha: module.alpha * 2 })),
+      metadata: {},
+      dtype: 'float32',
+    }),
+  );
   const again = trainWithBatches(settings, { batchesAt: batchAt, initial: path }).lora();
   again.forEach(({ up, alpha }, i) => {
     assert.equal(alpha, modules[i].alpha);
-    assert.deepEqual(up.data, (modules[i].up.data as Float32Array).map((value) => value * 2)); // adapters are float32 here
+    assert.deepEqual(
+      up.data,
+      (modules[i].up.data as Float32Array).map((value) => value * 2),
+    ); // adapters are float32 here
   });
 });
 
@@ -93,6 +145,12 @@ test('begins from a LoRA file, and refuses one of another rank', () => {
   const { lora } = trainWithBatches({ ...settings, seed: 5 }, { batchesAt: batchAt });
   writeFileAtomically(path, writeKohyaLora({ modules: lora(), metadata: {}, dtype: 'float32' }));
   const again = trainWithBatches(settings, { batchesAt: batchAt, initial: path }).lora();
-  assert.deepEqual(again.map(({ down }) => down.data), lora().map(({ down }) => down.data));
-  assert.throws(() => trainWithBatches({ ...settings, lora_rank: 3 }, { batchesAt: batchAt, initial: path }), (error) => error instanceof CheckpointError && /should be \[3,/.test(error.message));
+  assert.deepEqual(
+    again.map(({ down }) => down.data),
+    lora().map(({ down }) => down.data),
+  );
+  assert.throws(
+    () => trainWithBatches({ ...settings, lora_rank: 3 }, { batchesAt: batchAt, initial: path }),
+    (error) => error instanceof CheckpointError && /should be \[3,/.test(error.message),
+  );
 });

@@ -27,10 +27,15 @@ export interface EncodeOptions {
 const NAME = 'caching latents';
 
 /** The moments of every picture, in order; fewer when the signal is aborted. */
-export async function* encodePictures(pictures: readonly TrainingPicture[], options: EncodeOptions): AsyncGenerator<PhaseEvent, readonly LatentMoments[]> {
+export async function* encodePictures(
+  pictures: readonly TrainingPicture[],
+  options: EncodeOptions,
+): AsyncGenerator<PhaseEvent, readonly LatentMoments[]> {
   const results: LatentMoments[] = [];
   const encoder = new BucketEncoder(options);
-  const order = pictures.map((_, i) => i).sort((a, b) => compareText(bucketName(pictures[a].bucket), bucketName(pictures[b].bucket)));
+  const order = pictures
+    .map((_, i) => i)
+    .sort((a, b) => compareText(bucketName(pictures[a].bucket), bucketName(pictures[b].bucket)));
   try {
     yield phase(NAME, 0, pictures.length);
     for (const [done, index] of order.entries()) {
@@ -46,16 +51,36 @@ export async function* encodePictures(pictures: readonly TrainingPicture[], opti
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-async function momentsOf(picture: TrainingPicture, encoder: BucketEncoder, { cache, identity, vae }: EncodeOptions): Promise<LatentMoments> {
+async function momentsOf(
+  picture: TrainingPicture,
+  encoder: BucketEncoder,
+  { cache, identity, vae }: EncodeOptions,
+): Promise<LatentMoments> {
   const compute = () => encoder.encode(picture);
-  const key = cacheKey('latents', CACHE_VERSION, identity, JSON.stringify(vae), picture.hash, ...picture.resized, ...picture.crop);
+  const key = cacheKey(
+    'latents',
+    CACHE_VERSION,
+    identity,
+    JSON.stringify(vae),
+    picture.hash,
+    ...picture.resized,
+    ...picture.crop,
+  );
   return toMoments(cache === undefined ? await compute() : await cache.getOrCompute(key, compute));
 }
 
 function toMoments(tensors: Tensors): LatentMoments {
-  const [mean, logvar] = ['mean', 'logvar'].map((name) => toFloat32(tensors.get(name) ?? { dtype: 'float32', shape: [0, 0, 0], data: new Float32Array() }));
+  const [mean, logvar] = ['mean', 'logvar'].map((name) =>
+    toFloat32(
+      tensors.get(name) ?? { dtype: 'float32', shape: [0, 0, 0], data: new Float32Array() },
+    ),
+  );
   const [channels, height, width] = mean.shape;
-  return { mean: mean.data, deviation: logvar.data.map((value) => Math.exp(value / 2)), shape: [channels, height, width] };
+  return {
+    mean: mean.data,
+    deviation: logvar.data.map((value) => Math.exp(value / 2)),
+    shape: [channels, height, width],
+  };
 }
 
 /** The encoder for one bucket at a time, opened when a picture needs it. */
@@ -69,8 +94,14 @@ class BucketEncoder {
     const [width, height] = picture.bucket;
     const program = await this.#open(picture);
     const pixels = await loadPixels(picture.path, picture);
-    const moments = await program.run({ pixels: { dtype: 'float32', shape: [1, 3, height, width], data: pixels } });
-    return new Map(Object.entries(moments).map(([name, tensor]) => [name, { ...tensor, shape: tensor.shape.slice(1) }] as const));
+    const moments = await program.run({
+      pixels: { dtype: 'float32', shape: [1, 3, height, width], data: pixels },
+    });
+    return new Map(
+      Object.entries(moments).map(
+        ([name, tensor]) => [name, { ...tensor, shape: tensor.shape.slice(1) }] as const,
+      ),
+    );
   }
 
   async release(): Promise<void> {
@@ -83,7 +114,10 @@ class BucketEncoder {
     if (this.#program !== undefined && this.#bucket === name) return this.#program;
     await this.release();
     const { vae, weights, threads } = this.options;
-    this.#program = await compile(encoderGraph(vae, [1, 3, bucket[1], bucket[0]]), { weights, threads });
+    this.#program = await compile(encoderGraph(vae, [1, 3, bucket[1], bucket[0]]), {
+      weights,
+      threads,
+    });
     this.#bucket = name;
     return this.#program;
   }

@@ -5,7 +5,12 @@ import { basename, dirname, resolve } from 'node:path';
 import packageJson from '../../../package.json' with { type: 'json' };
 import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
 import { legacyHashOfFile, sha256OfFile } from '../../export/hashes.ts';
-import { modelspecMetadata, pythonFloat, trainingMetadata, type TrainingFacts } from '../../export/metadata.ts';
+import {
+  modelspecMetadata,
+  pythonFloat,
+  trainingMetadata,
+  type TrainingFacts,
+} from '../../export/metadata.ts';
 import { warmupSteps } from '../../optim/schedule.ts';
 import type { SavePoint } from '../task.ts';
 import { bucketCounts, type SizedConfig, type TrainingPicture } from './samples.ts';
@@ -39,7 +44,11 @@ export function imageMetadata(source: MetadataSource, at: SavePoint): Record<str
   const now = new Date();
   const isV = base.config.scheduler.prediction_type === 'v_prediction';
   return {
-    ...trainingMetadata({ ...trainerFacts(source, at), ...datasetFacts(source), training_finished_at: now.getTime() / 1000 }),
+    ...trainingMetadata({
+      ...trainerFacts(source, at),
+      ...datasetFacts(source),
+      training_finished_at: now.getTime() / 1000,
+    }),
     ...modelspecMetadata({
       title: config.output_name,
       resolution: config.resolution,
@@ -75,7 +84,9 @@ function trainerFacts({ config, base, hashes, batchesPerEpoch }: MetadataSource,
     min_snr_gamma: config.min_snr_gamma > 0 ? config.min_snr_gamma : null,
     optimizer: `AdamW(betas=(${pythonFloat(beta1)}, ${pythonFloat(beta2)}),eps=${pythonFloat(config.eps)},weight_decay=${pythonFloat(config.weight_decay)})`,
     max_grad_norm: config.max_grad_norm,
-    ...(config.conv_rank > 0 && { network_args: { conv_dim: String(config.conv_rank), conv_alpha: String(config.conv_alpha) } }),
+    ...(config.conv_rank > 0 && {
+      network_args: { conv_dim: String(config.conv_rank), conv_alpha: String(config.conv_alpha) },
+    }),
     sd_model_name: basename(base.path),
     ...hashes,
     steps: at.step,
@@ -93,37 +104,59 @@ function datasetFacts({ config, pictures }: MetadataSource) {
     enable_bucket: config.enable_bucket,
     bucket_no_upscale: config.bucket_no_upscale,
     // As in sd-scripts, these are None or null without buckets.
-    ...(config.enable_bucket && { min_bucket_reso: config.min_bucket_reso, max_bucket_reso: config.max_bucket_reso, bucket_info: bucketInfo(pictures) }),
+    ...(config.enable_bucket && {
+      min_bucket_reso: config.min_bucket_reso,
+      max_bucket_reso: config.max_bucket_reso,
+      bucket_info: bucketInfo(pictures),
+    }),
     dataset_dirs: datasetDirs(config, pictures),
     tag_frequency: tagFrequency(config, pictures),
   };
 }
 
 /** The last part of a picture's folder: `10_cat`, or the data folder's own name. */
-const folderOf = (config: SizedConfig, { name }: TrainingPicture): string => basename(name.includes('/') ? dirname(name) : resolve(config.train_data_dir));
+const folderOf = (config: SizedConfig, { name }: TrainingPicture): string =>
+  basename(name.includes('/') ? dirname(name) : resolve(config.train_data_dir));
 
-function datasetDirs(config: SizedConfig, pictures: readonly TrainingPicture[]): Record<string, { n_repeats: number; img_count: number }> {
+function datasetDirs(
+  config: SizedConfig,
+  pictures: readonly TrainingPicture[],
+): Record<string, { n_repeats: number; img_count: number }> {
   const dirs: Record<string, { n_repeats: number; img_count: number }> = {};
   for (const picture of pictures) {
-    const entry = (dirs[folderOf(config, picture)] ??= { n_repeats: picture.repeats, img_count: 0 });
+    const entry = (dirs[folderOf(config, picture)] ??= {
+      n_repeats: picture.repeats,
+      img_count: 0,
+    });
     entry.img_count++;
   }
   return dirs;
 }
 
 /** How often each tag (a part of a caption between commas) occurs, by folder. */
-function tagFrequency(config: SizedConfig, pictures: readonly TrainingPicture[]): Record<string, Record<string, number>> {
+function tagFrequency(
+  config: SizedConfig,
+  pictures: readonly TrainingPicture[],
+): Record<string, Record<string, number>> {
   const byFolder: Record<string, Record<string, number>> = {};
   for (const picture of pictures) {
     const tags = (byFolder[folderOf(config, picture)] ??= {});
     const found = picture.caption.split(',').map((tag) => tag.trim().toLowerCase());
-    for (const tag of found.filter((text) => text !== '')) tags[tag] = (Object.hasOwn(tags, tag) ? tags[tag] : 0) + 1;
+    for (const tag of found.filter((text) => text !== ''))
+      tags[tag] = (Object.hasOwn(tags, tag) ? tags[tag] : 0) + 1;
   }
   return byFolder;
 }
 
 function bucketInfo(pictures: readonly TrainingPicture[]): object {
-  const buckets = bucketCounts(pictures).map(({ width, height, count }, i) => [i, { resolution: [width, height], count }] as const);
-  const errors = pictures.map(({ width, height, bucket }) => Math.abs(bucket[0] / bucket[1] - width / height));
-  return { buckets: Object.fromEntries(buckets), mean_img_ar_error: errors.reduce((sum, error) => sum + error, 0) / errors.length };
+  const buckets = bucketCounts(pictures).map(
+    ({ width, height, count }, i) => [i, { resolution: [width, height], count }] as const,
+  );
+  const errors = pictures.map(({ width, height, bucket }) =>
+    Math.abs(bucket[0] / bucket[1] - width / height),
+  );
+  return {
+    buckets: Object.fromEntries(buckets),
+    mean_img_ar_error: errors.reduce((sum, error) => sum + error, 0) / errors.length,
+  };
 }

@@ -1,7 +1,13 @@
-// What a diffusion model is shown in training, computed on the host: noisy latents, timesteps and what is to be predicted.
+// What a diffusion model is shown in training, computed on the host: noisy latents, timesteps and
+// what is to be predicted.
 
 import type { TrainConfig } from '../../config/schema.ts';
-import { addNoise, minSnrWeight, predictionTarget, type NoiseSchedule } from '../../models/noise-schedule.ts';
+import {
+  addNoise,
+  minSnrWeight,
+  predictionTarget,
+  type NoiseSchedule,
+} from '../../models/noise-schedule.ts';
 import { float32, type Tensor } from '../../tensor/tensor.ts';
 import { normals, random } from '../../util/philox.ts';
 import type { BatchInputs } from '../loop.ts';
@@ -32,15 +38,28 @@ export interface DrawOptions {
   readonly timesteps: number;
 }
 
-/** Draws for the sample number `index` of the run (counted through all steps): a pure function of (seed, index). */
-export function drawSample({ mean, deviation, shape: [channels] }: LatentMoments, index: number, options: DrawOptions): NoisySample {
+/**
+ * Draws for the sample number `index` of the run (counted through all steps): a pure function of
+ * (seed, index).
+ */
+export function drawSample(
+  { mean, deviation, shape: [channels] }: LatentMoments,
+  index: number,
+  options: DrawOptions,
+): NoisySample {
   const { seed, noise_offset, scalingFactor, timesteps } = options;
   const seedOf = (purpose: keyof typeof purposes) => ({ lo: seed, hi: purposes[purpose] });
   // latents = scaling_factor · (mean + exp(logvar / 2) · ε)
   const latents = normals(seedOf('latents'), index, new Float32Array(mean.length));
-  for (let i = 0; i < latents.length; i++) latents[i] = scalingFactor * (mean[i] + deviation[i] * latents[i]);
+  for (let i = 0; i < latents.length; i++)
+    latents[i] = scalingFactor * (mean[i] + deviation[i] * latents[i]);
   const noise = normals(seedOf('noise'), index, new Float32Array(mean.length));
-  if (noise_offset > 0) shiftChannels(noise, normals(seedOf('offset'), index, new Float32Array(channels)), noise_offset);
+  if (noise_offset > 0)
+    shiftChannels(
+      noise,
+      normals(seedOf('offset'), index, new Float32Array(channels)),
+      noise_offset,
+    );
   return { latents, noise, timestep: Math.floor(random(seedOf('timestep'), 0, index) * timesteps) };
 }
 
@@ -60,16 +79,34 @@ export interface NoisyInputOptions {
   readonly minSnrGamma?: number;
 }
 
-/** The inputs of the loss graph for `size` samples of one shape; where there are fewer, the last is repeated with weight 0. */
-export function noisyInputs(samples: readonly NoisySample[], shape: LatentMoments['shape'], { schedule, weight, size, minSnrGamma = 0 }: NoisyInputOptions): BatchInputs {
-  const weightOf = ({ timestep }: NoisySample) => weight * (minSnrGamma > 0 ? minSnrWeight(schedule, timestep, minSnrGamma) : 1);
+/**
+ * The inputs of the loss graph for `size` samples of one shape; where there are fewer, the last is
+ * repeated with weight 0.
+ */
+export function noisyInputs(
+  samples: readonly NoisySample[],
+  shape: LatentMoments['shape'],
+  { schedule, weight, size, minSnrGamma = 0 }: NoisyInputOptions,
+): BatchInputs {
+  const weightOf = ({ timestep }: NoisySample) =>
+    weight * (minSnrGamma > 0 ? minSnrWeight(schedule, timestep, minSnrGamma) : 1);
   const filled = Array.from({ length: size }, (_, i) => samples[Math.min(i, samples.length - 1)]);
   const batched = (of: (sample: NoisySample) => Float32Array) => stack(filled.map(of), shape);
   return {
-    noisy_latents: batched(({ latents, noise, timestep }) => addNoise(schedule, latents, noise, timestep)),
-    target: batched(({ latents, noise, timestep }) => predictionTarget(schedule, latents, noise, timestep)),
-    timesteps: float32([size], filled.map(({ timestep }) => timestep)),
-    sample_weights: float32([size], filled.map((sample, i) => (i < samples.length ? weightOf(sample) : 0))),
+    noisy_latents: batched(({ latents, noise, timestep }) =>
+      addNoise(schedule, latents, noise, timestep),
+    ),
+    target: batched(({ latents, noise, timestep }) =>
+      predictionTarget(schedule, latents, noise, timestep),
+    ),
+    timesteps: float32(
+      [size],
+      filled.map(({ timestep }) => timestep),
+    ),
+    sample_weights: float32(
+      [size],
+      filled.map((sample, i) => (i < samples.length ? weightOf(sample) : 0)),
+    ),
   };
 }
 

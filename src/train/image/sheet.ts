@@ -20,9 +20,21 @@ export interface SheetSource {
 const NAME = 'drawing the contact sheet';
 
 /** The bytes of a PNG; undefined where there are no sample prompts. */
-export async function* drawSheet({ base, config, adapted, tokenizer, threads }: SheetSource): AsyncGenerator<PhaseEvent, Uint8Array | undefined> {
+export async function* drawSheet({
+  base,
+  config,
+  adapted,
+  tokenizer,
+  threads,
+}: SheetSource): AsyncGenerator<PhaseEvent, Uint8Array | undefined> {
   if (config.sample_prompts.length === 0) return undefined;
-  const generator = createImageGenerator({ checkpoint: base, tokenizer, modules: adapted.modules, threads, clipSkip: config.clip_skip });
+  const generator = createImageGenerator({
+    checkpoint: base,
+    tokenizer,
+    modules: adapted.modules,
+    threads,
+    clipSkip: config.clip_skip,
+  });
   const options = {
     generator,
     prompts: config.sample_prompts,
@@ -41,7 +53,9 @@ export async function* drawSheet({ base, config, adapted, tokenizer, threads }: 
 }
 
 /** Work that reports by callback, as phase events. */
-async function* reported<T>(work: (onProgress: (done: number, total: number) => void) => Promise<T>): AsyncGenerator<PhaseEvent, T> {
+async function* reported<T>(
+  work: (onProgress: (done: number, total: number) => void) => Promise<T>,
+): AsyncGenerator<PhaseEvent, T> {
   const events: PhaseEvent[] = [];
   let [isOver, wake] = [false, () => {}];
   const over = () => {

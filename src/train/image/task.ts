@@ -2,7 +2,10 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadStableDiffusion, type StableDiffusionWeights } from '../../checkpoints/stable-diffusion.ts';
+import {
+  loadStableDiffusion,
+  type StableDiffusionWeights,
+} from '../../checkpoints/stable-diffusion.ts';
 import type { LoadedConfig } from '../../config/load.ts';
 import { openCache, type TensorCache } from '../../dataset/cache.ts';
 import { CheckpointError, InternalError, SystemError } from '../../errors.ts';
@@ -10,7 +13,14 @@ import { writeKohyaLora } from '../../export/kohya.ts';
 import { noiseSchedule } from '../../models/noise-schedule.ts';
 import { createClipTokenizer, type ClipTokenizer } from '../../tokenizer/clip.ts';
 import type { WarningEvent } from '../events.ts';
-import { phase, type OpenTask, type SavePoint, type Task, type TaskContext, type TaskEvent } from '../task.ts';
+import {
+  phase,
+  type OpenTask,
+  type SavePoint,
+  type Task,
+  type TaskContext,
+  type TaskEvent,
+} from '../task.ts';
 import { adaptModel, loraWeights, type AdaptedModel } from './adapted-model.ts';
 import { microBatches, shapeOf, stepPlan, type EncodedPictures, type StepPlan } from './batches.ts';
 import { cacheFolder, weightsHash } from './cache-folder.ts';
@@ -46,21 +56,50 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   yield phase('planning');
   const adapted = adaptModel(base.config, set.config);
   const memory = memoryPlan(adapted, base, set, tokens);
-  return taskOf({ ...set, base, context, adapted, memory, tokenizer, tokens, steps: stepPlan(set.config, set.pictures) });
+  return taskOf({
+    ...set,
+    base,
+    context,
+    adapted,
+    memory,
+    tokenizer,
+    tokens,
+    steps: stepPlan(set.config, set.pictures),
+  });
 }
 
-/** The base's own tokenizer where its folder has one. Throws CheckpointError where its text encoder has too few tokens for the vocabulary. */
-async function tokenizerOf({ layout, path, config }: StableDiffusionWeights): Promise<ClipTokenizer> {
+/**
+ * The base's own tokenizer where its folder has one. Throws CheckpointError where its text encoder
+ * has too few tokens for the vocabulary.
+ */
+async function tokenizerOf({
+  layout,
+  path,
+  config,
+}: StableDiffusionWeights): Promise<ClipTokenizer> {
   const folder = join(path, 'tokenizer');
-  const tokenizer = await createClipTokenizer(layout === 'diffusers' && existsSync(folder) ? folder : undefined);
+  const tokenizer = await createClipTokenizer(
+    layout === 'diffusers' && existsSync(folder) ? folder : undefined,
+  );
   const { vocab_size } = config.textEncoder;
   if (Math.max(tokenizer.bos, tokenizer.eos) < vocab_size) return tokenizer;
   const what = `the text encoder knows ${vocab_size} tokens, fewer than its tokenizer's vocabulary has`;
-  throw new CheckpointError([{ where: path, what, fix: "Put the model's own tokenizer folder beside its text_encoder folder." }]);
+  throw new CheckpointError([
+    {
+      where: path,
+      what,
+      fix: "Put the model's own tokenizer folder beside its text_encoder folder.",
+    },
+  ]);
 }
 
-function* warnings({ config, pictures, warnings: texts }: PictureSet, tokenizer: ClipTokenizer, tokens: number): Generator<WarningEvent> {
-  for (const what of texts) yield { type: 'warning', problem: { where: config.train_data_dir, what } };
+function* warnings(
+  { config, pictures, warnings: texts }: PictureSet,
+  tokenizer: ClipTokenizer,
+  tokens: number,
+): Generator<WarningEvent> {
+  for (const what of texts)
+    yield { type: 'warning', problem: { where: config.train_data_dir, what } };
   const room = tokens - 2;
   const long = pictures.filter(({ caption }) => tokenizer.tokenCount(caption) > room);
   if (long.length === 0) return;
@@ -79,7 +118,16 @@ function taskOf(opened: Opened): OpenTask {
     return encoded;
   };
   return {
-    plan: { samples: pictures.length, sampleName: 'picture', shapes: bucketCounts(pictures).map(({ width, height, count }) => ({ label: `${width}×${height}`, count })), adaptedModules: adapted.modules.length, memoryEstimate: memory.bytes },
+    plan: {
+      samples: pictures.length,
+      sampleName: 'picture',
+      shapes: bucketCounts(pictures).map(({ width, height, count }) => ({
+        label: `${width}×${height}`,
+        count,
+      })),
+      adaptedModules: adapted.modules.length,
+      memoryEstimate: memory.bytes,
+    },
     stepsPerEpoch: steps.stepsPerEpoch,
     groups: adapted.groups,
     frozen: base.weights,
@@ -99,25 +147,51 @@ function taskOf(opened: Opened): OpenTask {
 }
 
 /** Latents and, where they do not change, text states. */
-async function* encode({ base, config, pictures, context, tokenizer, tokens }: Opened): AsyncGenerator<TaskEvent, EncodedPictures> {
+async function* encode({
+  base,
+  config,
+  pictures,
+  context,
+  tokenizer,
+  tokens,
+}: Opened): AsyncGenerator<TaskEvent, EncodedPictures> {
   const { vae, textEncoder } = base.config;
   const common = { ...context, weights: base.weights, cache: yield* cacheOrWarning() };
-  const vaeOptions = { ...common, vae, identity: weightsHash(base.weights, 'vae.'), cache: config.cache_latents ? common.cache : undefined };
+  const vaeOptions = {
+    ...common,
+    vae,
+    identity: weightsHash(base.weights, 'vae.'),
+    cache: config.cache_latents ? common.cache : undefined,
+  };
   const moments = yield* encodePictures(pictures, vaeOptions);
   const ids = pictures.map(({ caption }) => tokenizer.encode(caption, tokens));
   if (config.train_text_encoder) return { moments, ids };
-  const states = yield* encodeCaptions(ids, { ...common, textEncoder, clipSkip: config.clip_skip, identity: weightsHash(base.weights, 'text_encoder.') });
+  const states = yield* encodeCaptions(ids, {
+    ...common,
+    textEncoder,
+    clipSkip: config.clip_skip,
+    identity: weightsHash(base.weights, 'text_encoder.'),
+  });
   return { moments, ids, states: ids.map((row) => states.get(idsKey(row)) ?? new Float32Array()) };
 }
 
-/** The cache, or, where its folder cannot be written, a warning: then everything is computed for this run alone. */
+/**
+ * The cache, or, where its folder cannot be written, a warning: then everything is computed for
+ * this run alone.
+ */
 async function* cacheOrWarning(): AsyncGenerator<WarningEvent, TensorCache | undefined> {
   try {
     return await openCache(cacheFolder());
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const [problem] = error.problems;
-    yield { type: 'warning', problem: { ...problem, fix: 'Latents are computed anew in each run. The environment variable LORA_SCRIPTS_CACHE names another folder.' } };
+    yield {
+      type: 'warning',
+      problem: {
+        ...problem,
+        fix: 'Latents are computed anew in each run. The environment variable LORA_SCRIPTS_CACHE names another folder.',
+      },
+    };
     return undefined;
   }
 }
@@ -135,10 +209,24 @@ function drawOptions({ base, config, memory }: Opened) {
   };
 }
 
-function adapterFiles({ config, pictures, base, adapted, steps }: Opened, hashes: ModelHashes, at: SavePoint): Map<string, Uint8Array> {
-  const metadata = imageMetadata({ config, pictures, base, hashes, batchesPerEpoch: steps.batchesPerEpoch }, at);
-  const bytes = writeKohyaLora({ modules: loraWeights(adapted), metadata, dtype: config.save_precision });
-  if (!at.final) return new Map([[`${config.output_name}-step${String(at.step).padStart(8, '0')}.safetensors`, bytes]]);
+function adapterFiles(
+  { config, pictures, base, adapted, steps }: Opened,
+  hashes: ModelHashes,
+  at: SavePoint,
+): Map<string, Uint8Array> {
+  const metadata = imageMetadata(
+    { config, pictures, base, hashes, batchesPerEpoch: steps.batchesPerEpoch },
+    at,
+  );
+  const bytes = writeKohyaLora({
+    modules: loraWeights(adapted),
+    metadata,
+    dtype: config.save_precision,
+  });
+  if (!at.final)
+    return new Map([
+      [`${config.output_name}-step${String(at.step).padStart(8, '0')}.safetensors`, bytes],
+    ]);
   return new Map([
     [`${config.output_name}.safetensors`, bytes],
     ['pytorch_lora_weights.safetensors', bytes],

@@ -9,7 +9,9 @@ export function logLines(event: TrainEvent): string[] {
     case 'plan':
       return planLines(event);
     case 'phase':
-      return event.done > 0 && event.done < event.total ? [] : [`${event.name}${event.total > 0 ? ` ${event.done}/${event.total}` : ''}`];
+      return event.done > 0 && event.done < event.total
+        ? []
+        : [`${event.name}${event.total > 0 ? ` ${event.done}/${event.total}` : ''}`];
     case 'warning':
       return [`warning: ${formatProblem(event.problem).replace(/\s*\n\s*/g, ' ')}`];
     case 'step':
@@ -19,23 +21,32 @@ export function logLines(event: TrainEvent): string[] {
     case 'sample':
       return sampleLines(event);
     case 'validation':
-      return [`validation after step ${event.step}: loss ${event.loss.toPrecision(5)}, perplexity ${event.perplexity.toPrecision(5)}, ${event.tokens} tokens`];
+      return [
+        `validation after step ${event.step}: loss ${event.loss.toPrecision(5)}, perplexity ${event.perplexity.toPrecision(5)}, ${event.tokens} tokens`,
+      ];
     case 'evaluated':
-      return [event.result.verdict.headline, ...event.result.verdict.reasons].map((line) => `evaluation: ${line}`);
+      return [event.result.verdict.headline, ...event.result.verdict.reasons].map(
+        (line) => `evaluation: ${line}`,
+      );
     case 'done':
-      return [`${event.stopped ? 'stopped' : 'done'} after step ${event.step} of ${event.totalSteps}, ${event.seconds.toFixed(1)} s`];
+      return [
+        `${event.stopped ? 'stopped' : 'done'} after step ${event.step} of ${event.totalSteps}, ${event.seconds.toFixed(1)} s`,
+      ];
   }
 }
 
 function sampleLines({ step, prompt, file, answer, baseAnswer }: SampleEvent): string[] {
   if (file !== undefined) return [`drawn after step ${step}: ${file} (${prompt})`];
   const answers = { 'without the adapter': baseAnswer, answer };
-  return Object.entries({ [`prompt after step ${step}`]: prompt, ...answers }).flatMap(([name, text]) => (text === undefined ? [] : [`${name}: ${JSON.stringify(text)}`]));
+  return Object.entries({ [`prompt after step ${step}`]: prompt, ...answers }).flatMap(
+    ([name, text]) => (text === undefined ? [] : [`${name}: ${JSON.stringify(text)}`]),
+  );
 }
 
 function planLines(plan: PlanEvent): string[] {
   const shapes = plan.shapes.map(({ label, count }) => `${label}: ${count}`).join(', ');
-  const memory = plan.memoryEstimate === undefined ? '' : `, about ${mebibytes(plan.memoryEstimate)}`;
+  const memory =
+    plan.memoryEstimate === undefined ? '' : `, about ${mebibytes(plan.memoryEstimate)}`;
   return [
     `run folder ${plan.outputDir}`,
     `base model ${plan.baseModel}`,
@@ -47,7 +58,9 @@ function planLines(plan: PlanEvent): string[] {
 }
 
 function stepLine(step: StepEvent): string {
-  const rates = Object.entries(step.learningRates).map(([group, rate]) => `${group} ${rate.toExponential(2)}`);
+  const rates = Object.entries(step.learningRates).map(
+    ([group, rate]) => `${group} ${rate.toExponential(2)}`,
+  );
   return [
     `step ${step.step}/${step.totalSteps}`,
     `epoch ${step.epoch}/${step.epochs}`,

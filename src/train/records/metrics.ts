@@ -1,4 +1,5 @@
-// logs/metrics.jsonl: one JSON object a step or validation, for programs; keys in the spelling of files.
+// logs/metrics.jsonl: one JSON object a step or validation, for programs; keys in the spelling of
+// files.
 
 import type { StepEvent, ValidationEvent } from '../events.ts';
 
@@ -17,6 +18,9 @@ export function metricsLine(step: StepEvent, at: Date): string {
   return `${JSON.stringify(fields)}\n`;
 }
 
-export function validationLine({ step, loss, perplexity, tokens }: ValidationEvent, at: Date): string {
+export function validationLine(
+  { step, loss, perplexity, tokens }: ValidationEvent,
+  at: Date,
+): string {
   return `${JSON.stringify({ step, validation_loss: loss, perplexity, tokens, time: at.getTime() / 1000 })}\n`;
 }

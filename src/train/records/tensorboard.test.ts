@@ -14,11 +14,15 @@ test('a record frames its bytes; the event in it reads back', () => {
   const framed = record(event);
   assert.equal(new DataView(framed.buffer).getBigUint64(0, true), BigInt(event.length));
   const seen: unknown[] = [];
-  const value = (_tag: number, _: unknown, p: PbfReader) => seen.push(_tag === 1 ? p.readString() : p.readFloat());
+  const value = (_tag: number, _: unknown, p: PbfReader) =>
+    seen.push(_tag === 1 ? p.readString() : p.readFloat());
   const summary = (_tag: number, _: unknown, p: PbfReader) => p.readMessage(value, undefined);
-  new PbfReader(framed.subarray(12, framed.length - 4)).readFields((tag: number, _: unknown, p: PbfReader) => {
-    if (tag === 5) p.readMessage(summary, undefined);
-    else seen.push(tag === 1 ? p.readDouble() : p.readVarint());
-  }, undefined);
+  new PbfReader(framed.subarray(12, framed.length - 4)).readFields(
+    (tag: number, _: unknown, p: PbfReader) => {
+      if (tag === 5) p.readMessage(summary, undefined);
+      else seen.push(tag === 1 ? p.readDouble() : p.readVarint());
+    },
+    undefined,
+  );
   assert.deepEqual(seen, [12.5, 300, 'loss', 0.25, 'lr/unet', Math.fround(0.001)]);
 });

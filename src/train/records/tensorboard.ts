@@ -1,4 +1,5 @@
-// A TensorBoard event file: records of protobuf messages, after tensorflow's event.proto and its TFRecord format.
+// A TensorBoard event file: records of protobuf messages, after tensorflow's event.proto and its
+// TFRecord format.
 
 import { hostname } from 'node:os';
 import { PbfWriter } from 'pbf';
@@ -29,19 +30,38 @@ export class EventFile {
 
   readonly record = (event: TrainEvent, at: Date): void => {
     const values = scalarsOf(event);
-    if (values !== undefined) this.folder.append(this.#name, record(scalarEvent({ time: at.getTime() / 1000, step: values.step, values: values.scalars })));
+    if (values !== undefined)
+      this.folder.append(
+        this.#name,
+        record(
+          scalarEvent({ time: at.getTime() / 1000, step: values.step, values: values.scalars }),
+        ),
+      );
   };
 }
 
 /** The numbers of an event that has some. */
-function scalarsOf(event: TrainEvent): { readonly step: number; readonly scalars: Readonly<Record<string, number>> } | undefined {
-  if (event.type === 'validation') return { step: event.step, scalars: { validation_loss: event.loss, perplexity: event.perplexity } };
+function scalarsOf(
+  event: TrainEvent,
+): { readonly step: number; readonly scalars: Readonly<Record<string, number>> } | undefined {
+  if (event.type === 'validation')
+    return {
+      step: event.step,
+      scalars: { validation_loss: event.loss, perplexity: event.perplexity },
+    };
   return event.type === 'step' ? { step: event.step, scalars: stepScalars(event) } : undefined;
 }
 
 function stepScalars(event: StepEvent): Record<string, number> {
-  const rates = Object.entries(event.learningRates).map(([group, rate]) => [`lr/${group}`, rate] as const);
-  return { loss: event.loss, loss_average: event.lossAverage, ...Object.fromEntries(rates), grad_norm: event.gradNorm };
+  const rates = Object.entries(event.learningRates).map(
+    ([group, rate]) => [`lr/${group}`, rate] as const,
+  );
+  return {
+    loss: event.loss,
+    loss_average: event.lossAverage,
+    ...Object.fromEntries(rates),
+    grad_norm: event.gradNorm,
+  };
 }
 
 /** The first message of every event file. */

@@ -32,8 +32,14 @@ export interface AdaptedLanguageModel {
   dropoutInputs(shape: TextShape, index: number): Readonly<Record<string, Tensor>>;
 }
 
-/** Puts adapters, drawn from the seed, on the layers that the configuration names. Throws ConfigError. */
-export function adaptLanguageModel(model: LanguageModelConfig, config: TextAdapterConfig): AdaptedLanguageModel {
+/**
+ * Puts adapters, drawn from the seed, on the layers that the configuration names. Throws
+ * ConfigError.
+ */
+export function adaptLanguageModel(
+  model: LanguageModelConfig,
+  config: TextAdapterConfig,
+): AdaptedLanguageModel {
   const plain = languageLoss(model, { rows: 1, length: 1, trained: 1, packed: false });
   const layers = adaptableLayers(plain);
   const sizes = languageTargets(layers, config);
@@ -42,8 +48,14 @@ export function adaptLanguageModel(model: LanguageModelConfig, config: TextAdapt
   const targets = layers.filter(({ path }) => sizes.has(path));
   const lossGraph = (shape: TextShape, { dropout = false } = {}) => {
     const graph = languageLoss(model, shape, { head: adaptedHead ? 'adapted' : 'frozen' });
-    const reads = dropout && config.lora_dropout > 0 ? loraDropout(graph, targets, config.lora_dropout) : undefined;
-    return applyLora(graph, ({ path }) => sizes.get(path), { together: true, ...(reads && { reads }) });
+    const reads =
+      dropout && config.lora_dropout > 0
+        ? loraDropout(graph, targets, config.lora_dropout)
+        : undefined;
+    return applyLora(graph, ({ path }) => sizes.get(path), {
+      together: true,
+      ...(reads && { reads }),
+    });
   };
   const { modules } = lossGraph({ rows: 1, length: 1, trained: 1, packed: false });
   const weights = initialLora(modules, config.seed);
@@ -53,16 +65,35 @@ export function adaptLanguageModel(model: LanguageModelConfig, config: TextAdapt
     groups: [{ name: 'model', learningRate: config.learning_rate, parameters: weights }],
     adaptable: layers.map(({ path }) => path),
     lossGraph: (shape, options) => lossGraph(shape, options).graph,
-    dropoutInputs: ({ rows, length }, index) => (config.lora_dropout > 0 ? dropoutInputs({ layers: targets, tokens: rows * length }, config.seed, index) : {}),
+    dropoutInputs: ({ rows, length }, index) =>
+      config.lora_dropout > 0
+        ? dropoutInputs({ layers: targets, tokens: rows * length }, config.seed, index)
+        : {},
   };
 }
 
-const dropoutAtHead = { where: 'lora_dropout', what: 'works on the layers, but target_modules also names lm_head', fix: 'Leave lm_head out of target_modules, or set lora_dropout: 0.' };
+const dropoutAtHead = {
+  where: 'lora_dropout',
+  what: 'works on the layers, but target_modules also names lm_head',
+  fix: 'Leave lm_head out of target_modules, or set lora_dropout: 0.',
+};
 
-/** The adapters as writers of LoRA files take them: with rsLoRA the alpha is the configuration's, which the file's `use_rslora` goes with. */
-export function languageLoraWeights({ modules, weights }: AdaptedLanguageModel, rslora: boolean): LoraWeights[] {
-  const of = (name: string, shape: readonly number[]): Tensor => weights.get(name) ?? { dtype: 'float32', shape, data: new Float32Array() };
-  return modules.map(({ path, rank, alpha, down, up }) => ({ path, alpha: rslora ? rounded(alpha / Math.sqrt(rank)) : alpha, down: of(down.name, down.shape), up: of(up.name, up.shape) }));
+/**
+ * The adapters as writers of LoRA files take them: with rsLoRA the alpha is the configuration's,
+ * which the file's `use_rslora` goes with.
+ */
+export function languageLoraWeights(
+  { modules, weights }: AdaptedLanguageModel,
+  rslora: boolean,
+): LoraWeights[] {
+  const of = (name: string, shape: readonly number[]): Tensor =>
+    weights.get(name) ?? { dtype: 'float32', shape, data: new Float32Array() };
+  return modules.map(({ path, rank, alpha, down, up }) => ({
+    path,
+    alpha: rslora ? rounded(alpha / Math.sqrt(rank)) : alpha,
+    down: of(down.name, down.shape),
+    up: of(up.name, up.shape),
+  }));
 }
 
 /** Undoes the error of √rank times and divided: 16, not 15.999999999999998. */

@@ -1,6 +1,12 @@
 // The micro-batches of each step: a pure function of the sequences, the configuration and the step.
 
-import { NO_LABEL, textTensors, type TextBatch, type TextBatchPlan, type TextTensors } from '../../dataset/text/batches.ts';
+import {
+  NO_LABEL,
+  textTensors,
+  type TextBatch,
+  type TextBatchPlan,
+  type TextTensors,
+} from '../../dataset/text/batches.ts';
 import type { Sequence } from '../../dataset/text/sequences.ts';
 import { float32, int32, type Tensor } from '../../tensor/tensor.ts';
 import { chunks } from '../../util/chunks.ts';
@@ -10,15 +16,25 @@ import type { TextShape } from './language-loss.ts';
 /** Room for trained tokens comes in so many parts of all tokens, so that few shapes occur. */
 const ROOM_PARTS = 4;
 
-/** The batches that an optimiser step accumulates; the last step of an epoch has fewer where they do not divide. */
-export function batchesOfStep(plan: TextBatchPlan, accumulation: number, step: number): TextBatch[] {
+/**
+ * The batches that an optimiser step accumulates; the last step of an epoch has fewer where they do
+ * not divide.
+ */
+export function batchesOfStep(
+  plan: TextBatchPlan,
+  accumulation: number,
+  step: number,
+): TextBatch[] {
   const perEpoch = stepsPerEpoch(plan, accumulation);
   const [epoch, inEpoch] = [Math.floor(step / perEpoch), step % perEpoch];
   const first = inEpoch * accumulation;
-  return Array.from({ length: Math.min(accumulation, plan.stepsPerEpoch - first) }, (_, i) => plan.batchAt(epoch * plan.stepsPerEpoch + first + i));
+  return Array.from({ length: Math.min(accumulation, plan.stepsPerEpoch - first) }, (_, i) =>
+    plan.batchAt(epoch * plan.stepsPerEpoch + first + i),
+  );
 }
 
-export const stepsPerEpoch = (plan: TextBatchPlan, accumulation: number): number => Math.ceil(plan.stepsPerEpoch / accumulation);
+export const stepsPerEpoch = (plan: TextBatchPlan, accumulation: number): number =>
+  Math.ceil(plan.stepsPerEpoch / accumulation);
 
 export interface MicroBatchOptions {
   readonly pad: number;
@@ -27,11 +43,20 @@ export interface MicroBatchOptions {
   readonly packed: boolean;
 }
 
-/** Rows of the batches in runs of at most `microBatch`, each token weighted by 1 / (trained tokens of all of them). */
-export function textMicroBatches(sequences: readonly Sequence[], batches: readonly TextBatch[], { pad, microBatch, packed }: MicroBatchOptions): MicroBatch[] {
+/**
+ * Rows of the batches in runs of at most `microBatch`, each token weighted by 1 / (trained tokens
+ * of all of them).
+ */
+export function textMicroBatches(
+  sequences: readonly Sequence[],
+  batches: readonly TextBatch[],
+  { pad, microBatch, packed }: MicroBatchOptions,
+): MicroBatch[] {
   const parts = batches.flatMap((batch) => {
     const size = Math.min(microBatch, batch.rows.length);
-    return chunks(batch.rows, size).map((rows) => textTensors(sequences, { ...batch, rows }, pad, size));
+    return chunks(batch.rows, size).map((rows) =>
+      textTensors(sequences, { ...batch, rows }, pad, size),
+    );
   });
   return weighted(parts, packed);
 }
@@ -50,8 +75,20 @@ export function textMicroBatch(tensors: TextTensors, weight: number, packed: boo
   const inputs: Record<string, Tensor> = {
     input_ids: fixed(ids),
     trained: int32([shape.trained], filled(places, shape.trained)),
-    labels: int32([shape.trained], filled(places.map((i) => targets[i]), shape.trained)),
-    label_weights: float32([shape.trained], filled(places.map(() => 1), shape.trained).map((one) => one * weight)),
+    labels: int32(
+      [shape.trained],
+      filled(
+        places.map((i) => targets[i]),
+        shape.trained,
+      ),
+    ),
+    label_weights: float32(
+      [shape.trained],
+      filled(
+        places.map(() => 1),
+        shape.trained,
+      ).map((one) => one * weight),
+    ),
     ...(packed && { position_ids: fixed(positions), segments: fixed(segments) }),
   };
   return { shapeKey: textShapeKey(shape), inputs };
@@ -63,7 +100,8 @@ function roomFor(count: number, tokens: number): number {
   return Math.max(1, Math.min(tokens, Math.ceil(count / part) * part));
 }
 
-const filled = (values: ArrayLike<number>, size: number): number[] => Array.from({ length: size }, (_, i) => values[i] ?? 0);
+const filled = (values: ArrayLike<number>, size: number): number[] =>
+  Array.from({ length: size }, (_, i) => values[i] ?? 0);
 
 export const textShapeKey = (shape: TextShape): string => JSON.stringify(shape);
 // Written by the function above.

@@ -12,17 +12,33 @@ export interface TextRunData extends TextData {
   readonly template: ChatTemplate | undefined;
 }
 
-/** Throws DataError with every fault of the data, ConfigError for the template, CheckpointError for a tokenizer of another model. */
-export async function readTextData({ config, source }: LoadedConfig, tokenizer: TextTokenizer, model: LanguageModelConfig): Promise<TextRunData> {
+/**
+ * Throws DataError with every fault of the data, ConfigError for the template, CheckpointError for
+ * a tokenizer of another model.
+ */
+export async function readTextData(
+  { config, source }: LoadedConfig,
+  tokenizer: TextTokenizer,
+  model: LanguageModelConfig,
+): Promise<TextRunData> {
   const template = chatTemplate(tokenizer, config.chat_template, placeOf('chat_template', source));
   const data = await configuredTextData(config, { tokenizer, template });
   requireKnownTokens(data, model);
   return { ...data, template };
 }
 
-function requireKnownTokens({ train, validation }: TextData, { vocab_size }: LanguageModelConfig): void {
+function requireKnownTokens(
+  { train, validation }: TextData,
+  { vocab_size }: LanguageModelConfig,
+): void {
   const foreign = [...train, ...validation].find(({ ids }) => ids.some((id) => id >= vocab_size));
   if (foreign === undefined) return;
   const what = `the tokenizer gives ids from ${vocab_size} on, which the model's ${vocab_size} embeddings do not have`;
-  throw new CheckpointError([{ where: foreign.sample.where, what, fix: "Put the model's own tokenizer.json into its folder." }]);
+  throw new CheckpointError([
+    {
+      where: foreign.sample.where,
+      what,
+      fix: "Put the model's own tokenizer.json into its folder.",
+    },
+  ]);
 }

@@ -9,12 +9,23 @@ import { hashedUniforms } from '../../models/hashed-weights.test-util.ts';
 import { float32, int32, sizeOf, type Tensor } from '../../tensor/tensor.ts';
 import { writeSmallLanguageModel } from '../testing/small-language-model.ts';
 import type { StepResult } from '../loop.ts';
-import { trainTextWithBatches, type GivenTextBatch, type GivenTextSettings } from './given-batches.ts';
+import {
+  trainTextWithBatches,
+  type GivenTextBatch,
+  type GivenTextSettings,
+} from './given-batches.ts';
 
 interface Case {
   readonly name: string;
   readonly model: { readonly model_type: string };
-  readonly lora: { readonly r: number; readonly lora_alpha: number; readonly target_modules: string | string[]; readonly use_rslora?: boolean; readonly rank_pattern?: Record<string, number>; readonly alpha_pattern?: Record<string, number> };
+  readonly lora: {
+    readonly r: number;
+    readonly lora_alpha: number;
+    readonly target_modules: string | string[];
+    readonly use_rslora?: boolean;
+    readonly rank_pattern?: Record<string, number>;
+    readonly alpha_pattern?: Record<string, number>;
+  };
   readonly accumulation: number;
   readonly modules: number;
   readonly losses: readonly number[];
@@ -38,13 +49,20 @@ const golden: Golden = JSON.parse(readFileSync('reference/golden/train_text_lora
 const folder = mkdtempSync(join(tmpdir(), 'given-text-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-const below = (name: string, limit: number, count: number) => Int32Array.from(hashedUniforms(name, count), (u) => Math.floor(((u + 1) / 2) * limit));
+const below = (name: string, limit: number, count: number) =>
+  Int32Array.from(hashedUniforms(name, count), (u) => Math.floor(((u + 1) / 2) * limit));
 
 function batch(index: number): GivenTextBatch {
   const shape = [golden.rows, golden.lengths[Math.floor(index / 3) % golden.lengths.length]];
   const ids = below(`text.ids.${index}`, golden.vocabulary, sizeOf(shape));
   const trained = below(`text.trained.${index}`, 3, sizeOf(shape));
-  return { input_ids: int32(shape, ids), labels: int32(shape, ids.map((id, i) => (trained[i] > 0 ? id : -100))) };
+  return {
+    input_ids: int32(shape, ids),
+    labels: int32(
+      shape,
+      ids.map((id, i) => (trained[i] > 0 ? id : -100)),
+    ),
+  };
 }
 
 function baseOf(one: Case): string {
@@ -54,25 +72,53 @@ function baseOf(one: Case): string {
 }
 
 const settingsOf = ({ lora, ...one }: Case, base_model = ''): GivenTextSettings => ({
-  base_model: base_model || baseOf({ lora, ...one }), max_train_steps: golden.steps, num_threads: 1, learning_rate: golden.rate, lr_scheduler: 'cosine', lr_warmup_steps: golden.warmup,
-  lora_rank: lora.r, lora_alpha: lora.lora_alpha, target_modules: lora.target_modules, use_rslora: lora.use_rslora ?? false, rank_pattern: lora.rank_pattern ?? {}, alpha_pattern: lora.alpha_pattern ?? {},
+  base_model: base_model || baseOf({ lora, ...one }),
+  max_train_steps: golden.steps,
+  num_threads: 1,
+  learning_rate: golden.rate,
+  lr_scheduler: 'cosine',
+  lr_warmup_steps: golden.warmup,
+  lora_rank: lora.r,
+  lora_alpha: lora.lora_alpha,
+  target_modules: lora.target_modules,
+  use_rslora: lora.use_rslora ?? false,
+  rank_pattern: lora.rank_pattern ?? {},
+  alpha_pattern: lora.alpha_pattern ?? {},
 });
 
-const batchesOf = ({ accumulation }: Case) => (step: number) => Array.from({ length: accumulation }, (_, i) => batch(step * accumulation + i));
+const batchesOf =
+  ({ accumulation }: Case) =>
+  (step: number) =>
+    Array.from({ length: accumulation }, (_, i) => batch(step * accumulation + i));
 
 /** A by hash, B zero. */
 function hashedAdapters(settings: GivenTextSettings): Map<string, Tensor> {
   const lora = trainTextWithBatches(settings, { batchesAt: batch }).lora();
-  return new Map(lora.map(({ path, down: { shape } }) => {
-    const name = `${path}.lora_down.weight`;
-    const bound = Math.fround(1 / Math.sqrt(shape[1]));
-    return [name, float32(shape, hashedUniforms(name, sizeOf(shape)).map((u) => u * bound))] as const;
-  }));
+  return new Map(
+    lora.map(({ path, down: { shape } }) => {
+      const name = `${path}.lora_down.weight`;
+      const bound = Math.fround(1 / Math.sqrt(shape[1]));
+      return [
+        name,
+        float32(
+          shape,
+          hashedUniforms(name, sizeOf(shape)).map((u) => u * bound),
+        ),
+      ] as const;
+    }),
+  );
 }
 
-async function stepsOf(settings: GivenTextSettings, batchesAt: (step: number) => readonly GivenTextBatch[] | GivenTextBatch): Promise<StepResult[]> {
+async function stepsOf(
+  settings: GivenTextSettings,
+  batchesAt: (step: number) => readonly GivenTextBatch[] | GivenTextBatch,
+): Promise<StepResult[]> {
   const results: StepResult[] = [];
-  for await (const result of trainTextWithBatches(settings, { batchesAt, initial: hashedAdapters(settings) }).steps()) results.push(result);
+  for await (const result of trainTextWithBatches(settings, {
+    batchesAt,
+    initial: hashedAdapters(settings),
+  }).steps())
+    results.push(result);
   return results;
 }
 
@@ -85,10 +131,13 @@ for (const one of golden.cases) {
     const results = await stepsOf(settings, batchesOf(one));
     const worst = {
       loss: Math.max(...results.map(({ loss }, i) => relative(loss, one.losses[i]))),
-      norm: Math.max(...results.map(({ gradNorm }, i) => relative(gradNorm, one.gradient_norms[i]))),
+      norm: Math.max(
+        ...results.map(({ gradNorm }, i) => relative(gradNorm, one.gradient_norms[i])),
+      ),
     };
     if (process.env.SHOW_ERRORS) console.log(worst);
-    // measured: 1.3e-7 and 1.8e-7 for the losses, 5e-7 and 1.3e-5 for the norms (float32 here, float64 there)
+    // measured: 1.3e-7 and 1.8e-7 for the losses, 5e-7 and 1.3e-5 for the norms (float32 here,
+    // float64 there)
     assert.ok(worst.loss < 3e-6, `worst relative error of a loss: ${worst.loss}`);
     assert.ok(worst.norm < 3e-5, `worst relative error of a gradient's norm: ${worst.norm}`);
   });
@@ -99,8 +148,14 @@ const short = (one: Case): GivenTextSettings => ({ ...settingsOf(one), max_train
 
 test('four batches of one row accumulated are one batch of four rows', async () => {
   const rows = Array.from({ length: 4 }, (_, i) => row(batch(Math.floor(i / 2)), i % 2));
-  const whole = { input_ids: stacked(rows.map(({ input_ids }) => input_ids)), labels: stacked(rows.map(({ labels }) => labels)) };
-  const [one, four] = [await stepsOf(short(llama), () => whole), await stepsOf(short(llama), () => rows)];
+  const whole = {
+    input_ids: stacked(rows.map(({ input_ids }) => input_ids)),
+    labels: stacked(rows.map(({ labels }) => labels)),
+  };
+  const [one, four] = [
+    await stepsOf(short(llama), () => whole),
+    await stepsOf(short(llama), () => rows),
+  ];
   one.forEach(({ loss, gradNorm }, i) => {
     assert.ok(relative(four[i].loss, loss) < 1e-6, `${four[i].loss} and ${loss}`);
     assert.ok(relative(four[i].gradNorm, gradNorm) < 1e-5, `${four[i].gradNorm} and ${gradNorm}`);
@@ -108,24 +163,44 @@ test('four batches of one row accumulated are one batch of four rows', async () 
 });
 
 test('checkpointing of layers changes no bit', async () => {
-  const [plain, again] = [await stepsOf(short(llama), batchesOf(llama)), await stepsOf({ ...short(llama), gradient_checkpointing: true }, batchesOf(llama))];
+  const [plain, again] = [
+    await stepsOf(short(llama), batchesOf(llama)),
+    await stepsOf({ ...short(llama), gradient_checkpointing: true }, batchesOf(llama)),
+  ];
   assert.deepEqual(again, plain);
 });
 
 test('begins from a PEFT folder, and refuses one of another rank', () => {
   const path = join(folder, 'peft');
-  const modules = trainTextWithBatches({ ...settingsOf(llama), seed: 5 }, { batchesAt: batch }).lora();
+  const modules = trainTextWithBatches(
+    { ...settingsOf(llama), seed: 5 },
+    { batchesAt: batch },
+  ).lora();
   writePeftFolder(path, { modules, rslora: false, dtype: 'float32' });
   const again = trainTextWithBatches(settingsOf(llama), { batchesAt: batch, initial: path }).lora();
-  assert.deepEqual(again.map(({ down }) => down.data), modules.map(({ down }) => down.data));
-  assert.throws(() => trainTextWithBatches({ ...settingsOf(llama), lora_rank: 3 }, { batchesAt: batch, initial: path }), (error) => error instanceof CheckpointError && /should be \[3,/.test(error.message));
+  assert.deepEqual(
+    again.map(({ down }) => down.data),
+    modules.map(({ down }) => down.data),
+  );
+  assert.throws(
+    () =>
+      trainTextWithBatches(
+        { ...settingsOf(llama), lora_rank: 3 },
+        { batchesAt: batch, initial: path },
+      ),
+    (error) => error instanceof CheckpointError && /should be \[3,/.test(error.message),
+  );
 });
 
 function row({ input_ids, labels }: GivenTextBatch, i: number): GivenTextBatch {
-  const of = ({ data, shape: [, length] }: Tensor<'int32'>) => int32([1, length], data.subarray(i * length, (i + 1) * length));
+  const of = ({ data, shape: [, length] }: Tensor<'int32'>) =>
+    int32([1, length], data.subarray(i * length, (i + 1) * length));
   return { input_ids: of(input_ids), labels: of(labels) };
 }
 
 function stacked(rows: readonly Tensor<'int32'>[]): Tensor<'int32'> {
-  return int32([rows.length, rows[0].shape[1]], rows.flatMap(({ data }) => [...data]));
+  return int32(
+    [rows.length, rows[0].shape[1]],
+    rows.flatMap(({ data }) => [...data]),
+  );
 }

@@ -1,4 +1,5 @@
-// Training of a language model on batches that the caller gives, token for token: nothing is left to chance.
+// Training of a language model on batches that the caller gives, token for token: nothing is left
+// to chance.
 
 import { loadLanguageModel } from '../../checkpoints/hf-folder.ts';
 import { parseConfig } from '../../config/load.ts';
@@ -14,7 +15,11 @@ import { trainingSteps, type StepResult } from '../loop.ts';
 import { Optimiser } from '../optimiser.ts';
 import { LossPrograms } from '../programs.ts';
 import type { MicroBatch } from '../task.ts';
-import { adaptLanguageModel, languageLoraWeights, type AdaptedLanguageModel } from './adapted-model.ts';
+import {
+  adaptLanguageModel,
+  languageLoraWeights,
+  type AdaptedLanguageModel,
+} from './adapted-model.ts';
 import { textShapeOf, weighted } from './batches.ts';
 import { recomputed } from './language-loss.ts';
 import { packsWeights, textMemoryPlan } from './memory-plan.ts';
@@ -27,15 +32,24 @@ export interface GivenTextBatch {
   readonly labels: Tensor<'int32'>;
 }
 
-/** The keys of the YAML file; those that say where data and results lie are not needed. `max_train_steps` is the length. */
-export type GivenTextSettings = Partial<TrainConfigInput> & { readonly base_model: string; readonly max_train_steps: number };
+/**
+ * The keys of the YAML file; those that say where data and results lie are not needed.
+ * `max_train_steps` is the length.
+ */
+export type GivenTextSettings = Partial<TrainConfigInput> & {
+  readonly base_model: string;
+  readonly max_train_steps: number;
+};
 
 export interface GivenTextOptions {
-  /** The batch of a step, 0 for the first; several are accumulated, each trained token with the same weight. */
+  /**
+   * The batch of a step, 0 for the first; several are accumulated, each trained token with the same
+   * weight.
+   */
   readonly batchesAt: (step: number) => GivenTextBatch | readonly GivenTextBatch[];
   /**
-   * Adapter weights to begin with: a PEFT folder, or tensors named `<module path>.lora_down.weight` (PEFT's A) and
-   * `<module path>.lora_up.weight` (B). Those it lacks are drawn from the seed.
+   * Adapter weights to begin with: a PEFT folder, or tensors named `<module path>.lora_down.weight`
+   * (PEFT's A) and `<module path>.lora_up.weight` (B). Those it lacks are drawn from the seed.
    */
   readonly initial?: string | ReadonlyMap<string, Tensor>;
 }
@@ -47,17 +61,32 @@ export interface GivenTextTraining {
   lora(): LoraWeights[];
 }
 
-/** Prepares adapters of `settings.base_model` for training on given batches; no dropout. Throws ConfigError or CheckpointError. */
-export function trainTextWithBatches(settings: GivenTextSettings, { batchesAt, initial }: GivenTextOptions): GivenTextTraining {
+/**
+ * Prepares adapters of `settings.base_model` for training on given batches; no dropout. Throws
+ * ConfigError or CheckpointError.
+ */
+export function trainTextWithBatches(
+  settings: GivenTextSettings,
+  { batchesAt, initial }: GivenTextOptions,
+): GivenTextTraining {
   // No data is read and no file written; the two keys only have to be there.
-  const { config } = parseConfig({ task_type: 'text-generation', train_data_dir: '.', output_dir: 'output', ...settings });
+  const { config } = parseConfig({
+    task_type: 'text-generation',
+    train_data_dir: '.',
+    output_dir: 'output',
+    ...settings,
+  });
   const base = loadLanguageModel(config.base_model);
   const adapted = adaptLanguageModel(base.config, config);
   if (typeof initial === 'string') begin(adapted, fromFolder(initial, adapted), initial);
   else if (initial !== undefined) begin(adapted, initial, 'initial');
   const programsFor = (first: readonly MicroBatch[]) => {
     const [{ shapeKey: shape }] = first;
-    const packs = first.every(({ shapeKey }) => shapeKey === shape) && packsWeights(textMemoryPlan(adapted, base, textShapeOf(shape), config), { runs: settings.max_train_steps * first.length });
+    const packs =
+      first.every(({ shapeKey }) => shapeKey === shape) &&
+      packsWeights(textMemoryPlan(adapted, base, textShapeOf(shape), config), {
+        runs: settings.max_train_steps * first.length,
+      });
     return new LossPrograms({
       weights: base.weights,
       threads: config.num_threads,
@@ -70,11 +99,18 @@ export function trainTextWithBatches(settings: GivenTextSettings, { batchesAt, i
   return {
     lora: () => languageLoraWeights(adapted, config.use_rslora),
     async *steps() {
-      const optimiser = new Optimiser(adapted.groups, { ...config, totalSteps: settings.max_train_steps });
+      const optimiser = new Optimiser(adapted.groups, {
+        ...config,
+        totalSteps: settings.max_train_steps,
+      });
       const first = toMicroBatches(batchesAt(0));
       const programs = programsFor(first);
       try {
-        yield* trainingSteps({ optimiser, batchesAt: (step) => (step === 0 ? first : toMicroBatches(batchesAt(step))), lossOf: (batch, parameters) => programs.run(batch, parameters) });
+        yield* trainingSteps({
+          optimiser,
+          batchesAt: (step) => (step === 0 ? first : toMicroBatches(batchesAt(step))),
+          lossOf: (batch, parameters) => programs.run(batch, parameters),
+        });
       } finally {
         await programs.release();
       }
@@ -82,35 +118,82 @@ export function trainTextWithBatches(settings: GivenTextSettings, { batchesAt, i
   };
 }
 
-const toMicroBatches = (given: GivenTextBatch | readonly GivenTextBatch[]) => weighted(('labels' in given ? [given] : given).map(toTensors), false);
+const toMicroBatches = (given: GivenTextBatch | readonly GivenTextBatch[]) =>
+  weighted(('labels' in given ? [given] : given).map(toTensors), false);
 
 function toTensors({ input_ids, labels }: GivenTextBatch): TextTensors {
   const [rows, length] = input_ids.shape;
-  if (!sameShape(input_ids.shape, labels.shape)) throw new InternalError(`a batch of input_ids [${input_ids.shape}] and labels [${labels.shape}]`);
+  if (!sameShape(input_ids.shape, labels.shape))
+    throw new InternalError(
+      `a batch of input_ids [${input_ids.shape}] and labels [${labels.shape}]`,
+    );
   // the label of a row's first token is foreseen by nothing
-  const targets = labels.data.map((_, i) => (i % length === length - 1 ? NO_LABEL : labels.data[i + 1]));
+  const targets = labels.data.map((_, i) =>
+    i % length === length - 1 ? NO_LABEL : labels.data[i + 1],
+  );
   const targetCount = targets.reduce((sum, target) => sum + Number(target !== NO_LABEL), 0);
-  return { rows, length, ids: input_ids.data, targets, positions: new Int32Array(), segments: new Int32Array(), targetCount };
+  return {
+    rows,
+    length,
+    ids: input_ids.data,
+    targets,
+    positions: new Int32Array(),
+    segments: new Int32Array(),
+    targetCount,
+  };
 }
 
-/** The folder's adapters with the effect they had: where its scale is not this run's, up is multiplied. */
-function fromFolder(folder: string, { modules }: AdaptedLanguageModel): ReadonlyMap<string, Tensor> {
+/**
+ * The folder's adapters with the effect they had: where its scale is not this run's, up is
+ * multiplied.
+ */
+function fromFolder(
+  folder: string,
+  { modules }: AdaptedLanguageModel,
+): ReadonlyMap<string, Tensor> {
   const file = readPeftFolder(folder);
   const scales = new Map(modules.map(({ path, alpha, rank }) => [path, alpha / rank]));
-  return new Map(file.modules.flatMap((module) => {
-    const scale = loraScale(module, file.rslora);
-    const { shape, data } = toFloat32(module.up);
-    const up = float32(shape, data.map((value) => (value * scale) / (scales.get(module.path) ?? scale)));
-    return [[`${module.path}.lora_down.weight`, module.down], [`${module.path}.lora_up.weight`, up]] as const;
-  }));
+  return new Map(
+    file.modules.flatMap((module) => {
+      const scale = loraScale(module, file.rslora);
+      const { shape, data } = toFloat32(module.up);
+      const up = float32(
+        shape,
+        data.map((value) => (value * scale) / (scales.get(module.path) ?? scale)),
+      );
+      return [
+        [`${module.path}.lora_down.weight`, module.down],
+        [`${module.path}.lora_up.weight`, up],
+      ] as const;
+    }),
+  );
 }
 
 /** Throws CheckpointError for weights that no adapter of this run has, or of another shape. */
-function begin({ weights }: AdaptedLanguageModel, given: ReadonlyMap<string, Tensor>, where: string): void {
+function begin(
+  { weights }: AdaptedLanguageModel,
+  given: ReadonlyMap<string, Tensor>,
+  where: string,
+): void {
   const problems = [...given].flatMap(([name, { shape }]): Problem[] => {
     const wanted = weights.get(name)?.shape;
-    if (wanted === undefined) return [{ where: `${where} ${name}`, what: 'no adapter of this run has this weight', fix: 'Name its layer in target_modules.' }];
-    return sameShape(shape, wanted) ? [] : [{ where: `${where} ${name}`, what: `is [${shape}], but should be [${wanted}]`, fix: 'Set lora_rank to the rank it was trained with.' }];
+    if (wanted === undefined)
+      return [
+        {
+          where: `${where} ${name}`,
+          what: 'no adapter of this run has this weight',
+          fix: 'Name its layer in target_modules.',
+        },
+      ];
+    return sameShape(shape, wanted)
+      ? []
+      : [
+          {
+            where: `${where} ${name}`,
+            what: `is [${shape}], but should be [${wanted}]`,
+            fix: 'Set lora_rank to the rank it was trained with.',
+          },
+        ];
   });
   if (problems.length > 0) throw new CheckpointError(problems);
   for (const [name, tensor] of given) weights.get(name)?.data.set(toFloat32(tensor).data);

@@ -1,4 +1,5 @@
-// The loss of a language model as one graph: from token ids to the mean loss of the tokens that are trained.
+// The loss of a language model as one graph: from token ids to the mean loss of the tokens that are
+// trained.
 
 import { Builder } from '../../graph/builder.ts';
 import type { Graph, Node, Value } from '../../graph/graph.ts';
@@ -24,27 +25,50 @@ export interface LanguageLossOptions {
 }
 
 /**
- * Output `loss` []: the sum of trained tokens' losses, each times its weight. Parameters have the checkpoint's names. Inputs:
- * `input_ids` [rows, length] int32;
- * `trained` [trained] int32: at which places, counted through all rows, the token that follows is trained;
- * `labels` [trained] int32: that token;
- * `label_weights` [trained] float32: 1 / (trained tokens of the whole accumulated batch), 0 where the room is not used;
- * packed also `position_ids` and `segments` [rows, length] int32: a token sees earlier ones of its own segment.
+ * Output `loss` []: the sum of trained tokens' losses, each times its weight. Parameters have the
+ * checkpoint's names. Inputs: `input_ids` [rows, length] int32; `trained` [trained] int32: at which
+ * places, counted through all rows, the token that follows is trained; `labels` [trained] int32:
+ * that token; `label_weights` [trained] float32: 1 / (trained tokens of the whole accumulated
+ * batch), 0 where the room is not used; packed also `position_ids` and `segments` [rows, length]
+ * int32: a token sees earlier ones of its own segment.
  */
-export function languageLoss(config: LanguageModelConfig, shape: TextShape, options: LanguageLossOptions = {}): Graph {
+export function languageLoss(
+  config: LanguageModelConfig,
+  shape: TextShape,
+  options: LanguageLossOptions = {},
+): Graph {
   const g = new Builder('language-loss');
-  g.output('loss', crossEntropy(g, headInputs(g, config, shape, options), g.input('label_weights', 'float32', [shape.trained])));
+  g.output(
+    'loss',
+    crossEntropy(
+      g,
+      headInputs(g, config, shape, options),
+      g.input('label_weights', 'float32', [shape.trained]),
+    ),
+  );
   return g.finish();
 }
 
-/** The same model; output `token_losses` [trained]: the loss of each in nats. There is no input `label_weights`. */
-export function tokenLossGraph(config: LanguageModelConfig, shape: TextShape, options: LanguageLossOptions = {}): Graph {
+/**
+ * The same model; output `token_losses` [trained]: the loss of each in nats. There is no input
+ * `label_weights`.
+ */
+export function tokenLossGraph(
+  config: LanguageModelConfig,
+  shape: TextShape,
+  options: LanguageLossOptions = {},
+): Graph {
   const g = new Builder('token-losses');
   g.output('token_losses', tokenLosses(g, headInputs(g, config, shape, options)));
   return g.finish();
 }
 
-function headInputs(g: Builder, config: LanguageModelConfig, shape: TextShape, { head = 'trained' }: LanguageLossOptions) {
+function headInputs(
+  g: Builder,
+  config: LanguageModelConfig,
+  shape: TextShape,
+  { head = 'trained' }: LanguageLossOptions,
+) {
   const hidden = decoder(g, config, decoderInputs(g, shape));
   return {
     hidden,
@@ -63,30 +87,44 @@ function decoderInputs(g: Builder, { rows, length, packed }: TextShape): Decoder
   const ids = g.input('input_ids', 'int32', [rows, length]);
   if (!packed) return { ids };
   const segments = g.input('segments', 'int32', [rows, length]);
-  return { ids, positions: g.input('position_ids', 'int32', [rows, length]), mask: g.scoped('packing', () => segmentMask(g, segments)) };
+  return {
+    ids,
+    positions: g.input('position_ids', 'int32', [rows, length]),
+    mask: g.scoped('packing', () => segmentMask(g, segments)),
+  };
 }
 
 /** [B, S] -> [B, 1, S, S]: 0 within a segment. */
 function segmentMask(g: Builder, segments: Value): Value {
   const [rows, length] = segments.shape;
-  const same = g.equal(g.reshape(segments, [rows, 1, length, 1]), g.reshape(segments, [rows, 1, 1, length]));
+  const same = g.equal(
+    g.reshape(segments, [rows, 1, length, 1]),
+    g.reshape(segments, [rows, 1, 1, length]),
+  );
   return g.where(same, 0, HIDDEN);
 }
 
 /**
- * What the backward pass computes a second time, for `differentiate`'s `segmentOf`. With checkpointing each whole layer, so that
- * only what goes from layer to layer is kept; without it norms, activations and their products, which cost little to compute.
+ * What the backward pass computes a second time, for `differentiate`'s `segmentOf`. With
+ * checkpointing each whole layer, so that only what goes from layer to layer is kept; without it
+ * norms, activations and their products, which cost little to compute.
  */
-export const recomputed = (checkpointing: boolean): ((node: Node) => string | undefined) => (checkpointing ? layerOf : cheapPartOf);
+export const recomputed = (checkpointing: boolean): ((node: Node) => string | undefined) =>
+  checkpointing ? layerOf : cheapPartOf;
 
 const layerOf = ({ scope }: Node): string | undefined => /^model\.layers\.\d+/.exec(scope)?.[0];
 
 const cheap: ReadonlySet<OpName> = new Set<OpName>(['RMSNormalization', 'Swish', 'Gelu']);
 
-/** With the adapters' first products, alone or together: what these read is to be the copy; their own copies nobody needs. */
+/**
+ * With the adapters' first products, alone or together: what these read is to be the copy; their
+ * own copies nobody needs.
+ */
 function cheapPartOf(node: Node): string | undefined {
   const layer = layerOf(node);
   const isProduct = node.op === 'Mul' && node.scope === `${layer}.mlp`;
-  const isDown = node.scope.endsWith('.lora_down') || (node.op === 'Linear' && node.inputs[1]?.name.endsWith('.lora_down.weight') === true);
+  const isDown =
+    node.scope.endsWith('.lora_down') ||
+    (node.op === 'Linear' && node.inputs[1]?.name.endsWith('.lora_down.weight') === true);
   return cheap.has(node.op) || isProduct || isDown ? layer : undefined;
 }

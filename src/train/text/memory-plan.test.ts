@@ -17,17 +17,29 @@ function planOf(dtype: FloatDType = 'float32') {
   const path = join(folder, dtype);
   writeSmallLanguageModel(path, { dtype });
   const base = loadLanguageModel(path);
-  const { config } = parseConfig({ task_type: 'text-generation', train_data_dir: '.', output_dir: 'output', base_model: path });
+  const { config } = parseConfig({
+    task_type: 'text-generation',
+    train_data_dir: '.',
+    output_dir: 'output',
+    base_model: path,
+  });
   const shape = { rows: 2, length: 16, trained: 32, packed: false };
   return textMemoryPlan(adaptLanguageModel(base.config, config), base, shape, config);
 }
 
 /** Numbers in the matrices: q and o, k and v, the gated layer and its way back, the output head. */
-const { hidden_size: c, intermediate_size: i, num_hidden_layers: layers, vocab_size: v } = smallLlama as Readonly<Record<string, number>> & typeof smallLlama;
+const {
+  hidden_size: c,
+  intermediate_size: i,
+  num_hidden_layers: layers,
+  vocab_size: v,
+} = smallLlama as Readonly<Record<string, number>> & typeof smallLlama;
 const matrices = layers * (2 * c * c + 2 * c * (c / 2) + 3 * c * i) + v * c;
 
-test('packed weights take the matrices once more', () => assert.equal(planOf().packable, 4 * matrices));
-test('matrices of half precision are not packed', () => assert.equal(planOf('bfloat16').packable, 0));
+test('packed weights take the matrices once more', () =>
+  assert.equal(planOf().packable, 4 * matrices));
+test('matrices of half precision are not packed', () =>
+  assert.equal(planOf('bfloat16').packable, 0));
 
 test('a long run packs its weights where the machine has twice the memory', () => {
   const plan = planOf();

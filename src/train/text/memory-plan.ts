@@ -10,7 +10,9 @@ import type { AdaptedLanguageModel } from './adapted-model.ts';
 import { recomputed, type TextShape } from './language-loss.ts';
 
 export interface TextMemoryPlan {
-  /** Rows in one run of the loss graph: the batch size, or less where that needs too much memory. */
+  /**
+   * Rows in one run of the loss graph: the batch size, or less where that needs too much memory.
+   */
   readonly microBatch: number;
   /** Expected need of the process. */
   readonly bytes: number;
@@ -18,25 +20,46 @@ export interface TextMemoryPlan {
   readonly packable: number;
 }
 
-/** Activations of one micro-batch stay below this where they can; the same on every machine, so that results are too. */
+/**
+ * Activations of one micro-batch stay below this where they can; the same on every machine, so that
+ * results are too.
+ */
 const activationLimit = 4 * 2 ** 30;
 /** What Node and ONNX Runtime hold before any model, and the programs of a few shapes. */
 const processBytes = 250 * 2 ** 20;
 /**
- * Bytes held for each byte of live activations. Both figures were fitted to peaks measured with 1.5, 135 and 494 million parameters
- * in float32, one and four rows of 512 tokens, with gradient checkpointing and without: estimates are 12 % below to 15 % above.
+ * Bytes held for each byte of live activations. Both figures were fitted to peaks measured with
+ * 1.5, 135 and 494 million parameters in float32, one and four rows of 512 tokens, with gradient
+ * checkpointing and without: estimates are 12 % below to 15 % above.
  */
 const heldPerLive = 1.25;
 /** Weight, gradient and two moments of each trained number. */
 const bytesPerParameter = 16;
-/** Runs after which packing has given back the time that it took: 8 to 10 (docs/experiments.md), and some to gain by. */
+/**
+ * Runs after which packing has given back the time that it took: 8 to 10 (docs/experiments.md), and
+ * some to gain by.
+ */
 const runsToPackFor = 32;
 
-/** `shape`: the largest of the run, for as many rows as the batch has. Halves the rows until their activations fit. */
-export function textMemoryPlan(adapted: AdaptedLanguageModel, base: LanguageModelWeights, shape: TextShape, config: TrainConfig): TextMemoryPlan {
+/**
+ * `shape`: the largest of the run, for as many rows as the batch has. Halves the rows until their
+ * activations fit.
+ */
+export function textMemoryPlan(
+  adapted: AdaptedLanguageModel,
+  base: LanguageModelWeights,
+  shape: TextShape,
+  config: TrainConfig,
+): TextMemoryPlan {
   const trainable = [...adapted.weights.keys()];
   const segmentOf = recomputed(config.gradient_checkpointing);
-  const activations = (rows: number) => activationBytes(adapted.lossGraph({ ...shape, rows, trained: rows * shape.length }, { dropout: true }), trainable, base.weights, segmentOf);
+  const activations = (rows: number) =>
+    activationBytes(
+      adapted.lossGraph({ ...shape, rows, trained: rows * shape.length }, { dropout: true }),
+      trainable,
+      base.weights,
+      segmentOf,
+    );
   let microBatch = shape.rows;
   let live = activations(microBatch);
   while (live > activationLimit && microBatch > 1) {
@@ -44,8 +67,15 @@ export function textMemoryPlan(adapted: AdaptedLanguageModel, base: LanguageMode
     live = activations(microBatch);
   }
   const frozen = [...base.weights.values()].reduce((sum, { length }) => sum + length, 0);
-  const working = Math.max(heldPerLive * live, answers(config) ? float32CopyBytes(adapted.adaptable, base.weights) : 0);
-  return { microBatch, bytes: processBytes + frozen + working + bytesPerParameter * parameterCount(adapted.groups), packable: packableBytes(adapted.adaptable, base.weights) };
+  const working = Math.max(
+    heldPerLive * live,
+    answers(config) ? float32CopyBytes(adapted.adaptable, base.weights) : 0,
+  );
+  return {
+    microBatch,
+    bytes: processBytes + frozen + working + bytesPerParameter * parameterCount(adapted.groups),
+    packable: packableBytes(adapted.adaptable, base.weights),
+  };
 }
 
 export interface PackingOptions {
@@ -56,17 +86,26 @@ export interface PackingOptions {
 }
 
 /**
- * Whether a run with one program is to pack its weights, which makes it about a tenth faster, or whether it is too short, or
- * the machine too small. The same on one machine at any time: packed weights round sums otherwise.
+ * Whether a run with one program is to pack its weights, which makes it about a tenth faster, or
+ * whether it is too short, or the machine too small. The same on one machine at any time: packed
+ * weights round sums otherwise.
  */
-export function packsWeights({ bytes, packable }: TextMemoryPlan, { runs, machine = machineBytes() }: PackingOptions): boolean {
+export function packsWeights(
+  { bytes, packable }: TextMemoryPlan,
+  { runs, machine = machineBytes() }: PackingOptions,
+): boolean {
   return packable > 0 && runs >= runsToPackFor && bytes + packable <= machine / 2;
 }
 
-/** Of the layers' float32 matrices; 0 where some are of half precision, which are cast in every run. Packed twice, once forward and once backward, they leave their file. */
+/**
+ * Of the layers' float32 matrices; 0 where some are of half precision, which are cast in every run.
+ * Packed twice, once forward and once backward, they leave their file.
+ */
 function packableBytes(paths: readonly string[], weights: LanguageModelWeights['weights']): number {
   const matrices = paths.flatMap((path) => weights.get(`${path}.weight`) ?? []);
-  return matrices.every(({ dtype }) => dtype === 'float32') ? matrices.reduce((sum, { length }) => sum + length, 0) : 0;
+  return matrices.every(({ dtype }) => dtype === 'float32')
+    ? matrices.reduce((sum, { length }) => sum + length, 0)
+    : 0;
 }
 
 /** The machine's, or what a container may have of it. */
@@ -76,4 +115,5 @@ function machineBytes(): number {
 }
 
 /** The activations are gone when the model answers. */
-const answers = ({ sample_prompts, eval_path }: TrainConfig): boolean => sample_prompts.length > 0 || eval_path !== undefined;
+const answers = ({ sample_prompts, eval_path }: TrainConfig): boolean =>
+  sample_prompts.length > 0 || eval_path !== undefined;

@@ -1,4 +1,5 @@
-// The text task: adapters for a language model from files of conversations, questions with answers, or texts.
+// The text task: adapters for a language model from files of conversations, questions with answers,
+// or texts.
 
 import { loadLanguageModel, type LanguageModelWeights } from '../../checkpoints/hf-folder.ts';
 import { placeOf, type LoadedConfig } from '../../config/load.ts';
@@ -10,8 +11,20 @@ import { ggufLoraProblems } from '../../export/gguf-lora.ts';
 import { peftConfig, writePeftWeights } from '../../export/peft.ts';
 import { readTextTokenizer, type TextTokenizer } from '../../tokenizer/text.ts';
 import type { PlanEvent, WarningEvent } from '../events.ts';
-import { phase, type MicroBatch, type OpenTask, type SavePoint, type Task, type TaskContext, type TaskEvent } from '../task.ts';
-import { adaptLanguageModel, languageLoraWeights, type AdaptedLanguageModel } from './adapted-model.ts';
+import {
+  phase,
+  type MicroBatch,
+  type OpenTask,
+  type SavePoint,
+  type Task,
+  type TaskContext,
+  type TaskEvent,
+} from '../task.ts';
+import {
+  adaptLanguageModel,
+  languageLoraWeights,
+  type AdaptedLanguageModel,
+} from './adapted-model.ts';
 import { lastAnswers, previews, questionsOf, requireAskable } from './answers.ts';
 import { batchesOfStep, stepsPerEpoch, textMicroBatches, textShapeOf } from './batches.ts';
 import { readTextData, type TextRunData } from './data.ts';
@@ -51,14 +64,29 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   requireAskable({ base, config, tokenizer, template: data.template, questions });
   yield* warnings(job, base, data);
   yield phase('planning');
-  const batches = textBatchPlan({ ...batchOptions(config), lengths: data.train.map(({ ids }) => ids.length), weights: data.weights });
+  const batches = textBatchPlan({
+    ...batchOptions(config),
+    lengths: data.train.map(({ ids }) => ids.length),
+    weights: data.weights,
+  });
   const memory = textMemoryPlan(adapted, base, largestShape(config, data), config);
   const opened = { ...data, config, context, base, tokenizer, adapted, batches, memory, questions };
   return taskOf({ ...opened, packWeightsOf: shapeToPackFor(opened) });
 }
 
-const batchOptions = ({ batch_size, max_seq_length, seed, packing, group_by_length }: TrainConfig) => ({
-  batchSize: batch_size, maxSeqLength: max_seq_length, seed, packing, groupByLength: group_by_length, lengthStep: lengthStep(max_seq_length),
+const batchOptions = ({
+  batch_size,
+  max_seq_length,
+  seed,
+  packing,
+  group_by_length,
+}: TrainConfig) => ({
+  batchSize: batch_size,
+  maxSeqLength: max_seq_length,
+  seed,
+  packing,
+  groupByLength: group_by_length,
+  lengthStep: lengthStep(max_seq_length),
 });
 
 /** Rows come in eight lengths. */
@@ -66,23 +94,55 @@ const lengthStep = (maxSeqLength: number): number => Math.ceil(maxSeqLength / 8)
 
 /** Tokens of a row with a sequence of this length. */
 const rowLength = (length: number, { packing, max_seq_length }: TrainConfig): number =>
-  packing ? max_seq_length : Math.min(max_seq_length, Math.ceil(length / lengthStep(max_seq_length)) * lengthStep(max_seq_length));
+  packing
+    ? max_seq_length
+    : Math.min(
+        max_seq_length,
+        Math.ceil(length / lengthStep(max_seq_length)) * lengthStep(max_seq_length),
+      );
 
 function largestShape(config: TrainConfig, { train }: TextRunData) {
   const length = Math.max(...train.map(({ ids }) => rowLength(ids.length, config)));
-  return { rows: Math.min(config.batch_size, train.length), length, trained: length, packed: config.packing };
+  return {
+    rows: Math.min(config.batch_size, train.length),
+    length,
+    trained: length,
+    packed: config.packing,
+  };
 }
 
 /** Every layer must have a place in the files that the adapter is exported to. */
-function requireExportable({ source }: LoadedConfig, { config: { model_type, tie_word_embeddings } }: LanguageModelWeights, { modules }: AdaptedLanguageModel): void {
-  const problems = ggufLoraProblems(modules.map(({ path }) => path), { model_type, tie_word_embeddings, num_attention_heads: 1, num_key_value_heads: 1 });
-  if (problems.length > 0) throw new ConfigError(problems.map(({ where, what }) => ({ where: placeOf('target_modules', source), what: `${where}: ${what}`, fix: 'Leave it out of target_modules.' })));
+function requireExportable(
+  { source }: LoadedConfig,
+  { config: { model_type, tie_word_embeddings } }: LanguageModelWeights,
+  { modules }: AdaptedLanguageModel,
+): void {
+  const problems = ggufLoraProblems(
+    modules.map(({ path }) => path),
+    { model_type, tie_word_embeddings, num_attention_heads: 1, num_key_value_heads: 1 },
+  );
+  if (problems.length > 0)
+    throw new ConfigError(
+      problems.map(({ where, what }) => ({
+        where: placeOf('target_modules', source),
+        what: `${where}: ${what}`,
+        fix: 'Leave it out of target_modules.',
+      })),
+    );
 }
 
-function* warnings({ config, source }: LoadedConfig, { config: model }: LanguageModelWeights, { warnings: found }: TextRunData): Generator<WarningEvent> {
+function* warnings(
+  { config, source }: LoadedConfig,
+  { config: model }: LanguageModelWeights,
+  { warnings: found }: TextRunData,
+): Generator<WarningEvent> {
   const tell = (problem: Problem): WarningEvent => ({ type: 'warning', problem });
   const { max_position_embeddings: most } = model;
-  if (config.max_seq_length > most) yield tell({ where: placeOf('max_seq_length', source), what: `${config.max_seq_length} is more than the ${most} tokens that the model was made for` });
+  if (config.max_seq_length > most)
+    yield tell({
+      where: placeOf('max_seq_length', source),
+      what: `${config.max_seq_length} is more than the ${most} tokens that the model was made for`,
+    });
   yield* found.map(tell);
 }
 
@@ -91,11 +151,21 @@ function taskOf(opened: Opened): OpenTask {
   const perEpoch = stepsPerEpoch(batches, config.gradient_accumulation_steps);
   let lastStep = 0;
   return {
-    plan: { samples: train.length, sampleName: 'sequence', shapes: shapesOf(config, opened), adaptedModules: adapted.modules.length, memoryEstimate: memory.bytes + (packWeightsOf === undefined ? 0 : memory.packable) },
+    plan: {
+      samples: train.length,
+      sampleName: 'sequence',
+      shapes: shapesOf(config, opened),
+      adaptedModules: adapted.modules.length,
+      memoryEstimate: memory.bytes + (packWeightsOf === undefined ? 0 : memory.packable),
+    },
     stepsPerEpoch: perEpoch,
     groups: adapted.groups,
     frozen: base.weights,
-    programs: { alive: PROGRAMS, segmentOf: recomputed(config.gradient_checkpointing), packWeightsOf },
+    programs: {
+      alive: PROGRAMS,
+      segmentOf: recomputed(config.gradient_checkpointing),
+      packWeightsOf,
+    },
     lossGraph: (key) => adapted.lossGraph(textShapeOf(key), { dropout: true }),
     async *prepare() {},
     batchesAt: (step) => microBatchesAt(opened, step),
@@ -103,26 +173,37 @@ function taskOf(opened: Opened): OpenTask {
     async *watch(step, final) {
       lastStep = step;
       const isDue = step === 0 || final || step % (config.validation_steps || perEpoch) === 0;
-      if (isDue && opened.validation.length > 0) yield yield* validate(opened.validation, step, validationOptions(opened));
-      if (config.sample_every > 0 && step > 0 && !final && step % config.sample_every === 0) yield* previews(opened, step);
+      if (isDue && opened.validation.length > 0)
+        yield yield* validate(opened.validation, step, validationOptions(opened));
+      if (config.sample_every > 0 && step > 0 && !final && step % config.sample_every === 0)
+        yield* previews(opened, step);
     },
     finish: (write) => lastAnswers(opened, lastStep, opened.questions, write),
   };
 }
 
 /** Whether all rows have one length, and nothing else is computed between steps. */
-const hasMemoryAlone = (config: TrainConfig, data: TextRunData): boolean => shapesOf(config, data).length === 1 && data.validation.length === 0 && config.sample_every === 0;
+const hasMemoryAlone = (config: TrainConfig, data: TextRunData): boolean =>
+  shapesOf(config, data).length === 1 && data.validation.length === 0 && config.sample_every === 0;
 
 /** Steps that are looked at for their shapes. */
 const LOOKED_AT = 64;
 
-/** The shape of all micro-batches of the first steps, if they have one and packing is worth it. A pure function of data, configuration and machine. */
+/**
+ * The shape of all micro-batches of the first steps, if they have one and packing is worth it. A
+ * pure function of data, configuration and machine.
+ */
 function shapeToPackFor(opened: Opened): string | undefined {
   const { config, batches, memory } = opened;
   const accumulation = config.gradient_accumulation_steps;
   const steps = config.max_train_steps ?? config.epochs * stepsPerEpoch(batches, accumulation);
-  if (!hasMemoryAlone(config, opened) || !packsWeights(memory, { runs: steps * accumulation })) return undefined;
-  const shapes = new Set(Array.from({ length: Math.min(steps, LOOKED_AT) }, (_, step) => partsAt(opened, step).map(({ shapeKey }) => shapeKey)).flat());
+  if (!hasMemoryAlone(config, opened) || !packsWeights(memory, { runs: steps * accumulation }))
+    return undefined;
+  const shapes = new Set(
+    Array.from({ length: Math.min(steps, LOOKED_AT) }, (_, step) =>
+      partsAt(opened, step).map(({ shapeKey }) => shapeKey),
+    ).flat(),
+  );
   return shapes.size === 1 ? [...shapes][0] : undefined;
 }
 
@@ -133,22 +214,45 @@ function shapesOf(config: TrainConfig, { train }: TextRunData): PlanEvent['shape
     const length = rowLength(ids.length, config);
     counts.set(length, (counts.get(length) ?? 0) + 1);
   }
-  return [...counts].sort(([a], [b]) => a - b).map(([length, count]) => ({ label: `${config.packing ? '' : 'up to '}${length} tokens`, count }));
+  return [...counts]
+    .sort(([a], [b]) => a - b)
+    .map(([length, count]) => ({
+      label: `${config.packing ? '' : 'up to '}${length} tokens`,
+      count,
+    }));
 }
 
-function partsAt({ config, train, batches, memory, tokenizer }: Opened, step: number): MicroBatch[] {
-  return textMicroBatches(train, batchesOfStep(batches, config.gradient_accumulation_steps, step), { pad: tokenizer.pad ?? 0, microBatch: memory.microBatch, packed: config.packing });
+function partsAt(
+  { config, train, batches, memory, tokenizer }: Opened,
+  step: number,
+): MicroBatch[] {
+  return textMicroBatches(train, batchesOfStep(batches, config.gradient_accumulation_steps, step), {
+    pad: tokenizer.pad ?? 0,
+    microBatch: memory.microBatch,
+    packed: config.packing,
+  });
 }
 
 function microBatchesAt(opened: Opened, step: number): MicroBatch[] {
   const { config, adapted } = opened;
   const mostParts = config.gradient_accumulation_steps * config.batch_size;
-  return partsAt(opened, step).map(({ shapeKey, inputs }, i) => ({ shapeKey, inputs: { ...inputs, ...adapted.dropoutInputs(textShapeOf(shapeKey), step * mostParts + i) } }));
+  return partsAt(opened, step).map(({ shapeKey, inputs }, i) => ({
+    shapeKey,
+    inputs: { ...inputs, ...adapted.dropoutInputs(textShapeOf(shapeKey), step * mostParts + i) },
+  }));
 }
 
 function validationOptions({ config, adapted, base, context, tokenizer, memory }: Opened) {
   const { max_seq_length: maxSeqLength } = config;
-  return { adapted, weights: base.weights, threads: context.threads, pad: tokenizer.pad ?? 0, rows: memory.microBatch, lengthStep: lengthStep(maxSeqLength), maxSeqLength };
+  return {
+    adapted,
+    weights: base.weights,
+    threads: context.threads,
+    pad: tokenizer.pad ?? 0,
+    rows: memory.microBatch,
+    lengthStep: lengthStep(maxSeqLength),
+    maxSeqLength,
+  };
 }
 
 /** A PEFT folder: the run folder itself at the end, `checkpoint-<step>` before. */
@@ -164,6 +268,9 @@ function adapterFiles({ config, adapted }: Opened, at: SavePoint): ReadonlyMap<s
   const folder = at.final ? '' : `checkpoint-${at.step}/`;
   return new Map([
     [`${folder}adapter_model.safetensors`, writePeftWeights(lora)],
-    [`${folder}adapter_config.json`, new TextEncoder().encode(`${JSON.stringify(peftConfig(lora), null, 2)}\n`)],
+    [
+      `${folder}adapter_config.json`,
+      new TextEncoder().encode(`${JSON.stringify(peftConfig(lora), null, 2)}\n`),
+    ],
   ]);
 }

@@ -21,13 +21,29 @@ export interface ValidationOptions {
   readonly maxSeqLength: number;
 }
 
-/** Batches of neighbours in length; each token has the weight 1 / (all trained tokens). The order does not matter to the loss. */
-export function validationBatches(sequences: readonly Sequence[], { pad, rows, lengthStep, maxSeqLength }: Pick<ValidationOptions, 'pad' | 'rows' | 'lengthStep' | 'maxSeqLength'>): MicroBatch[] {
-  const byLength = Array.from(sequences.keys()).sort((a, b) => sequences[b].ids.length - sequences[a].ids.length);
+/**
+ * Batches of neighbours in length; each token has the weight 1 / (all trained tokens). The order
+ * does not matter to the loss.
+ */
+export function validationBatches(
+  sequences: readonly Sequence[],
+  {
+    pad,
+    rows,
+    lengthStep,
+    maxSeqLength,
+  }: Pick<ValidationOptions, 'pad' | 'rows' | 'lengthStep' | 'maxSeqLength'>,
+): MicroBatch[] {
+  const byLength = Array.from(sequences.keys()).sort(
+    (a, b) => sequences[b].ids.length - sequences[a].ids.length,
+  );
   const batches = chunks(byLength, rows).map((part) => ({
     epoch: 0,
     rows: part.map((index) => [index]),
-    length: Math.min(maxSeqLength, Math.ceil(sequences[part[0]].ids.length / lengthStep) * lengthStep),
+    length: Math.min(
+      maxSeqLength,
+      Math.ceil(sequences[part[0]].ids.length / lengthStep) * lengthStep,
+    ),
   }));
   return textMicroBatches(sequences, batches, { pad, microBatch: rows, packed: false });
 }
@@ -36,7 +52,11 @@ export function validationBatches(sequences: readonly Sequence[], { pad, rows, l
 const UNTOLD = 8;
 
 /** One session at a time, for batches of one shape; no gradients, no dropout. */
-export async function* validate(sequences: readonly Sequence[], step: number, options: ValidationOptions): AsyncGenerator<PhaseEvent, ValidationEvent> {
+export async function* validate(
+  sequences: readonly Sequence[],
+  step: number,
+  options: ValidationOptions,
+): AsyncGenerator<PhaseEvent, ValidationEvent> {
   const batches = validationBatches(sequences, options);
   const { adapted, weights, threads } = options;
   let [loss, done] = [0, 0];
@@ -45,12 +65,17 @@ export async function* validate(sequences: readonly Sequence[], step: number, op
     try {
       for (const { inputs } of batches.filter(({ shapeKey }) => shapeKey === key)) {
         if (batches.length > UNTOLD) yield phase('validating', done++, batches.length);
-        loss += Number((await program.run({ ...inputs, ...Object.fromEntries(adapted.weights) })).loss.data[0]);
+        loss += Number(
+          (await program.run({ ...inputs, ...Object.fromEntries(adapted.weights) })).loss.data[0],
+        );
       }
     } finally {
       await program.release();
     }
   }
-  const tokens = sequences.reduce((sum, { trained }) => sum + trained.reduce((n, one) => n + one, 0), 0);
+  const tokens = sequences.reduce(
+    (sum, { trained }) => sum + trained.reduce((n, one) => n + one, 0),
+    0,
+  );
   return { type: 'validation', step, loss, perplexity: Math.exp(loss), tokens };
 }
