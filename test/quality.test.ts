@@ -29,6 +29,12 @@ const checks = {
     '--tsBuildInfoFile',
     '.cache/tsc.json',
   ]),
+  'format (prettier)': run.bind(null, 'prettier/bin/prettier.cjs', [
+    '--check',
+    '--cache',
+    '--cache-location=.cache/prettier',
+    '.',
+  ]),
   'lint (eslint)': run.bind(null, 'eslint/bin/eslint.js', [
     '.',
     '--cache',
