@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { problemsByKind } from './problems-by-kind.ts';
+
+test('sixty warnings of one kind are one, with the first three places and the count', () => {
+  const lines = Array.from({ length: 60 }, (_, i) => ({
+    where: `${i + 1}.txt`,
+    what: 'the caption has several lines, which are joined into one',
+  }));
+  assert.deepEqual(problemsByKind(lines), [
+    {
+      where: '1.txt, 2.txt, 3.txt and 57 more (60 in all)',
+      what: 'the caption has several lines, which are joined into one',
+    },
+  ]);
+});
+
+test('kinds keep the order in which they are found, and a single problem its words', () => {
+  const one = { where: 'a.png', what: 'is small', fix: 'Use a larger one.' };
+  const found = [
+    one,
+    { where: 'b.png', what: 'is long', detail: '10x900' },
+    { where: 'c.png', what: 'is long', detail: '900x10' },
+  ];
+  assert.deepEqual(problemsByKind(found), [
+    one,
+    { where: 'b.png (10x900), c.png (900x10)', what: 'is long' },
+  ]);
+  assert.deepEqual(problemsByKind([]), []);
+});
+
+test('problems with other words are of one kind where they say so', () => {
+  const found = ['<s>', '</s>'].map((token, i) => ({
+    where: `data.jsonl:${i + 1}`,
+    what: `the prompt holds ${token}`,
+    kind: 'special tokens',
+  }));
+  assert.deepEqual(problemsByKind(found), [
+    {
+      where: 'data.jsonl:1, data.jsonl:2',
+      what: 'the prompt holds <s> (the first place), and the like',
+    },
+  ]);
+});
