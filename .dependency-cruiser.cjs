@@ -3,7 +3,7 @@
 
 /** From left to right; folders of one group may import one another where that makes no circle. */
 const chain = [
-  ['errors', 'util'],
+  ['errors', 'events', 'util'],
   ['tensor'],
   ['graph'],
   ['nn'],
@@ -44,7 +44,7 @@ module.exports = {
       name: 'no-cycles',
       severity: 'error',
       from: { pathNot: test },
-      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+      to: { circular: true },
     },
     {
       name: 'portable',

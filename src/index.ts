@@ -17,6 +17,7 @@ export {
   type TrainConfigInput,
 } from './config/schema.ts';
 export { train } from './train/run.ts';
+export type * from './events.ts';
 export type * from './train/events.ts';
 
 // Training on batches of one's own

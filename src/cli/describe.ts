@@ -2,15 +2,15 @@
 // and for a file.
 import { basename } from 'node:path';
 import { formatProblem } from '../errors.ts';
+import type { EvaluatedEvent } from '../eval/result.ts';
 import type {
   DoneEvent,
-  EvaluatedEvent,
   PlanEvent,
   SampleEvent,
   SavedEvent,
   ValidationEvent,
   WarningEvent,
-} from '../train/events.ts';
+} from '../events.ts';
 import { visible } from '../util/decode-text.ts';
 import { colours } from './colours.ts';
 import { evalLines } from './eval-lines.ts';

@@ -1,7 +1,7 @@
 // Base beside adapter over questions that neither was trained on: asks, judges, and gives a
 // verdict.
 import { DataError, InternalError, type Problem } from '../errors.ts';
-import type { PhaseEvent, WarningEvent } from '../train/events.ts';
+import { phase, type PhaseEvent, type WarningEvent } from '../events.ts';
 import { chunks } from '../util/chunks.ts';
 import type { Answerer, CheckFinding } from './answerer.ts';
 import { type EvalSet, readEvalFile } from './eval-file.ts';
@@ -63,8 +63,7 @@ export async function* evaluate(
   const { questions, general, signal } = options;
   // The file first: its faults are found in no time.
   const read = typeof questions === 'string' ? await readEvalFile(questions, general) : questions;
-  if (!('answerer' in options.model))
-    yield { type: 'phase', name: 'loading the model', done: 0, total: 0 };
+  if (!('answerer' in options.model)) yield phase('loading the model');
   const model: Answering = 'answerer' in options.model ? options.model : openModel(options.model);
   try {
     const set =
@@ -164,21 +163,18 @@ async function* judgeSets(
   };
 }
 
+const asking = ({ done, total }: Work['progress']): PhaseEvent =>
+  phase('asking without and with the adapter', done, total);
+
 async function* judgeAll(
   set: JudgedEvent['set'],
   questions: readonly Question[],
   { answerer, signal, progress }: Work,
 ): AsyncGenerator<EvalEvent, JudgedQuestion[]> {
   const all: JudgedQuestion[] = [];
-  const phase = (): PhaseEvent => ({
-    type: 'phase',
-    name: 'asking without and with the adapter',
-    done: progress.done,
-    total: progress.total,
-  });
   for (const group of chunks(questions, answerer.together ?? 1)) {
     if (signal?.aborted === true) break;
-    yield phase();
+    yield asking(progress);
     const [base, adapter] = [
       await judge(answerer, group, false),
       await judge(answerer, group, true),
@@ -188,7 +184,7 @@ async function* judgeAll(
     progress.done += group.length;
     for (const one of judged) yield { type: 'judged', set, judged: one };
   }
-  if (progress.done === progress.total) yield phase();
+  if (progress.done === progress.total) yield asking(progress);
   return all;
 }
 

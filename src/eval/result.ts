@@ -79,3 +79,9 @@ export interface EvalResult {
   readonly questions: SetResult;
   readonly general?: SetResult;
 }
+
+/** The adapter was compared with its base on questions. */
+export interface EvaluatedEvent {
+  readonly type: 'evaluated';
+  readonly result: EvalResult;
+}

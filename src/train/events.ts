@@ -1,145 +1,16 @@
-// The events of a training run: the one interface between the loop and whoever watches it
-// (terminal, log, studio, API). Every event is plain data, so it passes unchanged between threads
-// and processes and into JSON.
+// The events of a training run.
 
-import type { Problem } from '../errors.ts';
-import type { EvalResult } from '../eval/result.ts';
-
-/** What the run is going to do, once, before any work. */
-export interface PlanEvent {
-  readonly type: 'plan';
-  /** The run folder. */
-  readonly outputDir: string;
-  /** The base model as the user named it. */
-  readonly baseModel: string;
-  /** Distinct samples in the data set, before repeats. */
-  readonly samples: number;
-  /** What one is called: `picture`, `sequence`. */
-  readonly sampleName: string;
-  /**
-   * The shapes that batches come in, in words (`64×64`, `up to 128 tokens`), and how many samples
-   * (with repeats) have each.
-   */
-  readonly shapes: readonly { readonly label: string; readonly count: number }[];
-  readonly batchSize: number;
-  readonly gradientAccumulation: number;
-  readonly epochs: number;
-  /** Optimiser steps of the whole run, and the step it starts from (more than 0 when resumed). */
-  readonly totalSteps: number;
-  readonly firstStep: number;
-  readonly trainableParameters: number;
-  /** Number of layers that carry an adapter. */
-  readonly adaptedModules: number;
-  /** Bytes the run is expected to need, when known. */
-  readonly memoryEstimate?: number;
-  /** Seconds the run is expected to take, when known. */
-  readonly secondsEstimate?: number;
-  /** What computes: `cpu, 2 threads`. */
-  readonly device: string;
-}
-
-/**
- * Work before or after the steps: `loading the base model`, `caching latents`, `drawing the contact
- * sheet`.
- */
-export interface PhaseEvent {
-  readonly type: 'phase';
-  /** Lower-case participle phrase, the same text through the whole phase. */
-  readonly name: string;
-  readonly done: number;
-  /**
-   * 0 when the amount of work is not known. The phase is over when done = total, or when another
-   * event type or name comes.
-   */
-  readonly total: number;
-}
-
-/** Something the user should know but that does not stop the run. */
-export interface WarningEvent {
-  readonly type: 'warning';
-  readonly problem: Problem;
-}
-
-/** One optimiser step is done. */
-export interface StepEvent {
-  readonly type: 'step';
-  /** 1 after the first step. */
-  readonly step: number;
-  readonly totalSteps: number;
-  /** 1 in the first epoch. */
-  readonly epoch: number;
-  readonly epochs: number;
-  /** Loss of this step, averaged over its accumulated batches. */
-  readonly loss: number;
-  /** Moving mean of the losses up to this step. */
-  readonly lossAverage: number;
-  /** By group of parameters: `unet`, `text_encoder`. */
-  readonly learningRates: Readonly<Record<string, number>>;
-  /** L2 norm of all gradients before clipping. */
-  readonly gradNorm: number;
-  /** Wall seconds of recent steps (moving mean), and seconds until the last step is done. */
-  readonly secondsPerStep: number;
-  readonly secondsLeft: number;
-  /** Resident bytes of the training process now. */
-  readonly memoryBytes: number;
-}
-
-/** An adapter was written, whole and in place. */
-export interface SavedEvent {
-  readonly type: 'saved';
-  readonly step: number;
-  readonly files: readonly string[];
-}
-
-/** A preview was made: a picture was drawn, or a prompt answered. */
-export interface SampleEvent {
-  readonly type: 'sample';
-  readonly step: number;
-  readonly prompt: string;
-  /** Of a picture. */
-  readonly file?: string;
-  /** Of a text: what the model answers with the adapter, and, at the end, without it. */
-  readonly answer?: string;
-  readonly baseAnswer?: string;
-}
-
-/** The loss on what is held back. */
-export interface ValidationEvent {
-  readonly type: 'validation';
-  /** Steps done; 0 before the first. */
-  readonly step: number;
-  /** Mean over all trained tokens, in nats. */
-  readonly loss: number;
-  /** e^loss. */
-  readonly perplexity: number;
-  /** Tokens that count. */
-  readonly tokens: number;
-}
-
-/** The adapter was compared with its base on questions. */
-export interface EvaluatedEvent {
-  readonly type: 'evaluated';
-  readonly result: EvalResult;
-}
-
-/** The run ended: all steps done, or stopped by its AbortSignal after the running step. */
-export interface DoneEvent {
-  readonly type: 'done';
-  /** True when stopped before the last step; what was learnt so far is saved all the same. */
-  readonly stopped: boolean;
-  readonly step: number;
-  readonly totalSteps: number;
-  /** `<name>.safetensors`; absent when stopped before anything could be saved. */
-  readonly adapter?: string;
-  readonly log: string;
-  /**
-   * What else was written for people to look at, by what it is: `contact sheet`, `answers`,
-   * `evaluation`.
-   */
-  readonly results: Readonly<Record<string, string>>;
-  /** Wall seconds of the run, from the plan to the end. */
-  readonly seconds: number;
-}
+import type { EvaluatedEvent } from '../eval/result.ts';
+import type {
+  DoneEvent,
+  PhaseEvent,
+  PlanEvent,
+  SampleEvent,
+  SavedEvent,
+  StepEvent,
+  ValidationEvent,
+  WarningEvent,
+} from '../events.ts';
 
 export type TrainEvent =
   | PlanEvent

@@ -4,8 +4,15 @@
 import type { Graph, Node } from '../graph/graph.ts';
 import type { CompileOptions } from '../runtime/program.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import type { BatchInputs } from './loop.ts';
 import { compileLoss, type LossAndGradients, type LossProgram } from './loss-program.ts';
-import type { MicroBatch } from './task.ts';
+
+/** One run of the loss graph. */
+export interface MicroBatch {
+  /** Batches with the same key have the same graph. */
+  readonly shapeKey: string;
+  readonly inputs: BatchInputs;
+}
 
 export interface ProgramsOptions extends Omit<CompileOptions, 'packWeights'> {
   readonly lossGraph: (shapeKey: string) => Graph;

@@ -1,7 +1,7 @@
 // What a step's event tells beside its loss: the moving mean, the speed, the time left, the memory.
 
 import { processMemory } from '../runtime/memory.ts';
-import type { StepEvent } from './events.ts';
+import type { StepEvent } from '../events.ts';
 
 /** Weight of the newest value in the moving means, once there are enough. */
 const newest = { loss: 0.02, seconds: 0.1 };

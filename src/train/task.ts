@@ -4,17 +4,16 @@
 import type { LoadedConfig } from '../config/load.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Weights } from '../runtime/lowering.ts';
+import type { EvaluatedEvent } from '../eval/result.ts';
 import type {
-  EvaluatedEvent,
   PhaseEvent,
   PlanEvent,
   SampleEvent,
   ValidationEvent,
   WarningEvent,
-} from './events.ts';
-import type { BatchInputs } from './loop.ts';
+} from '../events.ts';
 import type { ParameterGroup } from './optimiser.ts';
-import type { ProgramsOptions } from './programs.ts';
+import type { MicroBatch, ProgramsOptions } from './programs.ts';
 
 /** What a task says while it works. */
 export type TaskEvent = PhaseEvent | WarningEvent | SampleEvent | ValidationEvent | EvaluatedEvent;
@@ -28,13 +27,6 @@ export interface TaskContext {
 export interface Task {
   /** Reads the base model and looks at the data; computes nothing that takes long. */
   open(job: LoadedConfig, context: TaskContext): AsyncGenerator<TaskEvent, OpenTask>;
-}
-
-/** One run of the loss graph. */
-export interface MicroBatch {
-  /** Batches with the same key have the same graph. */
-  readonly shapeKey: string;
-  readonly inputs: BatchInputs;
 }
 
 /** Where a run stands when its weights are written. */
@@ -88,14 +80,6 @@ export interface OpenTask {
     write: (name: string, content: Uint8Array) => string,
   ): AsyncGenerator<TaskEvent, ReadonlyMap<string, string>>;
 }
-
-/** A `phase` event. */
-export const phase = (name: string, done = 0, total = 0): PhaseEvent => ({
-  type: 'phase',
-  name,
-  done,
-  total,
-});
 
 export const parameterCount = (groups: readonly ParameterGroup[]): number =>
   groups.reduce(

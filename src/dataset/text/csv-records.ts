@@ -1,7 +1,7 @@
 // Records of a CSV file: the first line names the columns, commas, semicolons or tabs divide them.
 import { CsvError, parse } from 'csv-parse/sync';
 import type { Problem } from '../../errors.ts';
-import type { FoundRecords } from './records.ts';
+import type { FoundRecords } from './found-records.ts';
 
 interface Row {
   readonly record: readonly string[];

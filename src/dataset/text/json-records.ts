@@ -2,7 +2,7 @@
 // object that holds the list.
 import type { Problem } from '../../errors.ts';
 import { hasKnownField } from './forms.ts';
-import type { FoundRecords, TextRecord } from './records.ts';
+import type { FoundRecords, TextRecord } from './found-records.ts';
 
 /** A piece of a file that should be one JSON value. */
 interface Piece {

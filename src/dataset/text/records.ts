@@ -4,22 +4,10 @@ import { extname } from 'node:path';
 import type { Problem } from '../../errors.ts';
 import { readCsv } from './csv-records.ts';
 import { decodeData } from './encodings.ts';
+import type { FoundRecords, TextRecord } from './found-records.ts';
 import { isLines, linesOf, parses, readArray, readLines, readObjects } from './json-records.ts';
 
 export type RecordFormat = 'JSON lines' | 'a JSON array' | 'JSON objects' | 'CSV' | 'plain text';
-
-export interface TextRecord {
-  /** From 1. */
-  readonly line: number;
-  readonly value: unknown;
-}
-
-export interface FoundRecords {
-  readonly records: readonly TextRecord[];
-  readonly problems: readonly Problem[];
-  /** Of a CSV file: the names in its first line, in lower case. */
-  readonly columns?: { readonly line: number; readonly names: readonly string[] };
-}
 
 export interface RecordFile extends FoundRecords {
   readonly format: RecordFormat;

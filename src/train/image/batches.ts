@@ -5,7 +5,7 @@ import type { NoiseSchedule } from '../../models/noise-schedule.ts';
 import { int32, type Shape, type Tensor } from '../../tensor/tensor.ts';
 import { chunks } from '../../util/chunks.ts';
 import type { BatchInputs } from '../loop.ts';
-import type { MicroBatch } from '../task.ts';
+import type { MicroBatch } from '../programs.ts';
 import type { BatchShape } from './adapted-model.ts';
 import {
   drawSample,

@@ -7,8 +7,7 @@ import type { Weights } from '../../runtime/lowering.ts';
 import { compile, type Program } from '../../runtime/program.ts';
 import { toFloat32 } from '../../tensor/half.ts';
 import { int32, type Tensor } from '../../tensor/tensor.ts';
-import type { PhaseEvent } from '../events.ts';
-import { phase } from '../task.ts';
+import { type PhaseEvent, phase } from '../../events.ts';
 import { CACHE_VERSION } from './cache-folder.ts';
 
 export interface StatesOptions {

@@ -16,7 +16,7 @@ import { sameShape, sizeOf, type Tensor } from '../../tensor/tensor.ts';
 import { trainingSteps, type StepResult } from '../loop.ts';
 import { Optimiser } from '../optimiser.ts';
 import { LossPrograms } from '../programs.ts';
-import type { MicroBatch } from '../task.ts';
+import type { MicroBatch } from '../programs.ts';
 import { adaptModel, loraWeights } from './adapted-model.ts';
 import { shapeKey, shapeOf } from './batches.ts';
 import { noisyInputs } from './noisy-batch.ts';

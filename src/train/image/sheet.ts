@@ -4,8 +4,7 @@ import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
 import { drawContactSheet } from '../../generate/contact-sheet.ts';
 import { createImageGenerator } from '../../generate/text-to-image.ts';
 import type { ClipTokenizer } from '../../tokenizer/clip.ts';
-import type { PhaseEvent } from '../events.ts';
-import { phase } from '../task.ts';
+import { type PhaseEvent, phase } from '../../events.ts';
 import type { AdaptedModel } from './adapted-model.ts';
 import type { SizedConfig } from './samples.ts';
 

@@ -12,15 +12,8 @@ import { CheckpointError, InternalError, SystemError } from '../../errors.ts';
 import { writeKohyaLora } from '../../export/kohya.ts';
 import { noiseSchedule } from '../../models/noise-schedule.ts';
 import { createClipTokenizer, type ClipTokenizer } from '../../tokenizer/clip.ts';
-import type { WarningEvent } from '../events.ts';
-import {
-  phase,
-  type OpenTask,
-  type SavePoint,
-  type Task,
-  type TaskContext,
-  type TaskEvent,
-} from '../task.ts';
+import { type WarningEvent, phase } from '../../events.ts';
+import type { OpenTask, SavePoint, Task, TaskContext, TaskEvent } from '../task.ts';
 import { adaptModel, loraWeights, type AdaptedModel } from './adapted-model.ts';
 import { microBatches, shapeOf, stepPlan, type EncodedPictures, type StepPlan } from './batches.ts';
 import { cacheFolder, weightsHash } from './cache-folder.ts';

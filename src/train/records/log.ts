@@ -1,7 +1,8 @@
 // logs/train.log: the events of a run as lines of text for people.
 
 import { formatProblem } from '../../errors.ts';
-import type { PlanEvent, SampleEvent, StepEvent, TrainEvent } from '../events.ts';
+import type { PlanEvent, SampleEvent, StepEvent } from '../../events.ts';
+import type { TrainEvent } from '../events.ts';
 
 /** The lines for one event; none for the repeated sayings of one phase. */
 export function logLines(event: TrainEvent): string[] {

@@ -1,7 +1,7 @@
 // logs/metrics.jsonl: one JSON object a step or validation, for programs; keys in the spelling of
 // files.
 
-import type { StepEvent, ValidationEvent } from '../events.ts';
+import type { StepEvent, ValidationEvent } from '../../events.ts';
 
 export function metricsLine(step: StepEvent, at: Date): string {
   const fields = {

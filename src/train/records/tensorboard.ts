@@ -4,7 +4,8 @@
 import { hostname } from 'node:os';
 import { PbfWriter } from 'pbf';
 import { crc32c } from '../../util/crc32c.ts';
-import type { StepEvent, TrainEvent } from '../events.ts';
+import type { StepEvent } from '../../events.ts';
+import type { TrainEvent } from '../events.ts';
 import type { RunFolder } from '../run-folder.ts';
 
 export interface Scalars {

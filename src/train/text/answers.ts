@@ -17,8 +17,8 @@ import {
 } from '../../generate/text/text-request.ts';
 import type { ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
-import type { SampleEvent } from '../events.ts';
-import { phase, type TaskContext, type TaskEvent } from '../task.ts';
+import { type SampleEvent, phase } from '../../events.ts';
+import type { TaskContext, TaskEvent } from '../task.ts';
 import type { AdaptedLanguageModel } from './adapted-model.ts';
 
 /** What is needed to write down a question. */

@@ -10,7 +10,7 @@ import {
 import type { Sequence } from '../../dataset/text/sequences.ts';
 import { float32, int32, type Tensor } from '../../tensor/tensor.ts';
 import { chunks } from '../../util/chunks.ts';
-import type { MicroBatch } from '../task.ts';
+import type { MicroBatch } from '../programs.ts';
 import type { TextShape } from './language-loss.ts';
 
 /** Room for trained tokens comes in so many parts of all tokens, so that few shapes occur. */

@@ -14,7 +14,7 @@ import { float32, sameShape, type Tensor } from '../../tensor/tensor.ts';
 import { trainingSteps, type StepResult } from '../loop.ts';
 import { Optimiser } from '../optimiser.ts';
 import { LossPrograms } from '../programs.ts';
-import type { MicroBatch } from '../task.ts';
+import type { MicroBatch } from '../programs.ts';
 import {
   adaptLanguageModel,
   languageLoraWeights,

@@ -10,16 +10,9 @@ import type { EvalSet } from '../../eval/eval-file.ts';
 import { ggufLoraProblems } from '../../export/gguf-lora.ts';
 import { peftConfig, writePeftWeights } from '../../export/peft.ts';
 import { readTextTokenizer, type TextTokenizer } from '../../tokenizer/text.ts';
-import type { PlanEvent, WarningEvent } from '../events.ts';
-import {
-  phase,
-  type MicroBatch,
-  type OpenTask,
-  type SavePoint,
-  type Task,
-  type TaskContext,
-  type TaskEvent,
-} from '../task.ts';
+import { type PlanEvent, type WarningEvent, phase } from '../../events.ts';
+import type { MicroBatch } from '../programs.ts';
+import type { OpenTask, SavePoint, Task, TaskContext, TaskEvent } from '../task.ts';
 import {
   adaptLanguageModel,
   languageLoraWeights,

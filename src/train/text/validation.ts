@@ -4,8 +4,8 @@ import type { Sequence } from '../../dataset/text/sequences.ts';
 import { compile } from '../../runtime/program.ts';
 import type { Weights } from '../../runtime/lowering.ts';
 import { chunks } from '../../util/chunks.ts';
-import type { PhaseEvent, ValidationEvent } from '../events.ts';
-import { phase, type MicroBatch } from '../task.ts';
+import { type PhaseEvent, type ValidationEvent, phase } from '../../events.ts';
+import type { MicroBatch } from '../programs.ts';
 import type { AdaptedLanguageModel } from './adapted-model.ts';
 import { textMicroBatches, textShapeOf } from './batches.ts';
 
