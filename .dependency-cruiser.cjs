@@ -54,6 +54,13 @@ module.exports = {
       to: { dependencyTypes: ['core'] },
     },
     {
+      name: 'command-line-is-a-user',
+      comment: 'the command line uses nothing but the library, as any other program would',
+      severity: 'error',
+      from: { path: '^src/cli/', pathNot: test },
+      to: { path: '^src/', pathNot: '^src/(cli/|index\\.ts$)' },
+    },
+    {
       name: 'product-only',
       comment:
         'src/ imports neither tests nor scripts nor benchmarks, and no package that is not installed with it',

@@ -16,7 +16,9 @@ export {
   type TrainConfig,
   type TrainConfigInput,
 } from './config/schema.ts';
+export { configFlags, flagName, type ConfigFlag } from './config/flags.ts';
 export { train } from './train/run.ts';
+export { trainInProcess } from './train/in-process.ts';
 export type * from './events.ts';
 export type * from './train/events.ts';
 
@@ -47,7 +49,24 @@ export {
 export { createClipTokenizer, type ClipTokenizer } from './tokenizer/clip.ts';
 export type * from './models/stable-diffusion-config.ts';
 
-// A language model that writes
+// Pictures from prompts
+export {
+  createImageGenerator,
+  type GenerationEvent,
+  type ImageGenerator,
+  type ImageGeneratorOptions,
+} from './generate/text-to-image.ts';
+export type { PictureRequest } from './generate/picture-request.ts';
+export { drawContactSheet, type ContactSheetOptions } from './generate/contact-sheet.ts';
+export { parsePrompt, type LoraMention, type ParsedPrompt } from './generate/prompt.ts';
+
+// The training data of a language model
+export { configuredTextData } from './dataset/text/configured.ts';
+export type { TextData } from './dataset/text/prepare.ts';
+export { showSample } from './dataset/text/show.ts';
+export { chatTemplate } from './tokenizer/chat.ts';
+
+// A language model that answers
 export {
   createTextGenerator,
   type ScoreRequest,
@@ -59,7 +78,11 @@ export type { TextPrompt, TextRequest } from './generate/text/text-request.ts';
 export type { SamplingOptions } from './generate/text/sampling.ts';
 export type { TokenScores } from './generate/text/score.ts';
 export type { AdapterSize, AdapterWeights } from './generate/adapter.ts';
-export { loadLanguageModel, type LanguageModelWeights } from './checkpoints/hf-folder.ts';
+export {
+  languageModelFolder,
+  loadLanguageModel,
+  type LanguageModelWeights,
+} from './checkpoints/hf-folder.ts';
 export { readTextTokenizer, type TextStream, type TextTokenizer } from './tokenizer/text.ts';
 export type { ChatMessage } from './tokenizer/chat.ts';
 export type { LanguageModelConfig } from './models/language-config.ts';
@@ -91,14 +114,24 @@ export {
 export type { DType } from './tensor/dtype.ts';
 export { openSafetensors, readFloat32, readTensor } from './checkpoints/safetensors-file.ts';
 export { serialize } from './tensor/safetensors.ts';
+export type { FloatDType } from './tensor/half.ts';
+export { writeFileAtomically } from './checkpoints/write-file.ts';
 export { readKohyaLora, writeKohyaLora, type KohyaLora } from './export/kohya.ts';
 export { readDiffusersLora, writeDiffusersLora } from './export/diffusers.ts';
 export type { LoraWeights } from './export/lora.ts';
 export { readPeftFolder, writePeftFolder, type PeftFolder, type PeftLora } from './export/peft.ts';
+export { baseFolder } from './export/base-folder.ts';
+export { exportSource } from './export/source.ts';
 export { mergeLora, type MergeOptions } from './export/merge.ts';
 export { exportGguf, type GgufExport, type GgufExportOptions } from './export/export-gguf.ts';
 
 // Questions to a language model without and with its adapter
 export { evaluate, type EvalEvent, type EvaluateOptions } from './eval/evaluate.ts';
 export { evaluationFiles } from './eval/page.ts';
+export { figureRows, type FigureRow } from './eval/figures.ts';
+export { spoken } from './eval/marks.ts';
+export { askedText } from './eval/questions.ts';
 export type * from './eval/result.ts';
+
+// Text for a terminal
+export { visible } from './util/decode-text.ts';

@@ -1,5 +1,5 @@
 // The form of a command: what it is called, what it takes, what it does.
-import { UserError } from '../errors.ts';
+import { UserError } from '../index.ts';
 
 /** One option of a command; its value arrives under `key`. */
 export interface CommandFlag {

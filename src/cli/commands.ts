@@ -1,5 +1,5 @@
 // The table of commands.
-import { configJsonSchema } from '../config/schema.ts';
+import { configJsonSchema } from '../index.ts';
 import type { Command } from './command.ts';
 import { dataShowCommand } from './data-show.ts';
 import { evalCommand } from './eval.ts';

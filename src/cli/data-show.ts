@@ -1,14 +1,20 @@
 // lora data show: samples as their model reads them, the trained tokens marked, and what was found
 // in the data.
-import { languageModelFolder } from '../checkpoints/hf-folder.ts';
-import { loadConfig, placeOf } from '../config/load.ts';
-import { configuredTextData } from '../dataset/text/configured.ts';
-import type { TextData } from '../dataset/text/prepare.ts';
-import { showSample } from '../dataset/text/show.ts';
-import { ConfigError, formatProblem, type Problem } from '../errors.ts';
-import { chatTemplate } from '../tokenizer/chat.ts';
-import { readTextTokenizer, type TextTokenizer } from '../tokenizer/text.ts';
-import { visible } from '../util/decode-text.ts';
+import {
+  chatTemplate,
+  ConfigError,
+  configuredTextData,
+  formatProblem,
+  languageModelFolder,
+  loadConfig,
+  placeOf,
+  type Problem,
+  readTextTokenizer,
+  showSample,
+  type TextData,
+  type TextTokenizer,
+  visible,
+} from '../index.ts';
 import { colours } from './colours.ts';
 import type { Command } from './command.ts';
 import { amount } from './format.ts';

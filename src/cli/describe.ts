@@ -1,17 +1,17 @@
 // The events of a training run in words: the lines that stay on the screen, the same for a terminal
 // and for a file.
 import { basename } from 'node:path';
-import { formatProblem } from '../errors.ts';
-import type { EvaluatedEvent } from '../eval/result.ts';
-import type {
-  DoneEvent,
-  PlanEvent,
-  SampleEvent,
-  SavedEvent,
-  ValidationEvent,
-  WarningEvent,
-} from '../events.ts';
-import { visible } from '../util/decode-text.ts';
+import {
+  type DoneEvent,
+  type EvaluatedEvent,
+  formatProblem,
+  type PlanEvent,
+  type SampleEvent,
+  type SavedEvent,
+  type ValidationEvent,
+  visible,
+  type WarningEvent,
+} from '../index.ts';
 import { colours } from './colours.ts';
 import { evalLines } from './eval-lines.ts';
 import { amount, bytes, duration } from './format.ts';

@@ -1,9 +1,16 @@
 // An evaluation in a terminal: the verdict, the figures, and answers side by side.
-import { figureRows, type FigureRow } from '../eval/figures.ts';
-import { spoken } from '../eval/marks.ts';
-import { askedText } from '../eval/questions.ts';
-import type { EvalResult, Judged, JudgedQuestion, SetResult, VerdictKind } from '../eval/result.ts';
-import { visible } from '../util/decode-text.ts';
+import {
+  askedText,
+  type EvalResult,
+  type FigureRow,
+  figureRows,
+  type Judged,
+  type JudgedQuestion,
+  type SetResult,
+  spoken,
+  type VerdictKind,
+  visible,
+} from '../index.ts';
 import { colours } from './colours.ts';
 import { cut, displayWidth } from './format.ts';
 

@@ -1,13 +1,17 @@
 // lora eval: questions to a language model without and with its adapter, and whether it has become
 // better.
 import { join } from 'node:path';
-import { writeFileAtomically } from '../checkpoints/write-file.ts';
-import { loadConfig, placeOf } from '../config/load.ts';
-import { ConfigError } from '../errors.ts';
-import { evaluate, type EvaluateOptions } from '../eval/evaluate.ts';
-import { evaluationFiles } from '../eval/page.ts';
-import type { EvalResult } from '../eval/result.ts';
-import { exportSource } from '../export/source.ts';
+import {
+  ConfigError,
+  type EvalResult,
+  evaluate,
+  type EvaluateOptions,
+  evaluationFiles,
+  exportSource,
+  loadConfig,
+  placeOf,
+  writeFileAtomically,
+} from '../index.ts';
 import { colours } from './colours.ts';
 import type { Command } from './command.ts';
 import { evalLines } from './eval-lines.ts';

@@ -1,6 +1,5 @@
 // lora export: an adapter or a merged model in the form that another program reads.
-import { UserError } from '../errors.ts';
-import { exportGguf, type GgufExport, type GgufExportOptions } from '../export/export-gguf.ts';
+import { exportGguf, type GgufExport, type GgufExportOptions, UserError } from '../index.ts';
 import { colours } from './colours.ts';
 import { choice, type Command } from './command.ts';
 import { amount, bytes } from './format.ts';

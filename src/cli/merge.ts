@@ -1,12 +1,14 @@
 // lora merge: an adapter in the weights of its base model, as a new model folder.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { UserError } from '../errors.ts';
-import { baseFolder } from '../export/base-folder.ts';
-import { mergeLora } from '../export/merge.ts';
-import { readPeftFolder } from '../export/peft.ts';
-import { exportSource } from '../export/source.ts';
-import type { FloatDType } from '../tensor/half.ts';
+import {
+  baseFolder,
+  exportSource,
+  type FloatDType,
+  mergeLora,
+  readPeftFolder,
+  UserError,
+} from '../index.ts';
 import { colours } from './colours.ts';
 import { choice, type Command } from './command.ts';
 import { amount } from './format.ts';

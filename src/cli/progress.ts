@@ -1,8 +1,7 @@
 // Shows the events of a training run: a live display in a terminal, plain lines elsewhere. Knows
 // the run from its events alone.
 import { createLogUpdate } from 'log-update';
-import type { StepEvent } from '../events.ts';
-import type { TrainEvent } from '../train/events.ts';
+import type { StepEvent, TrainEvent } from '../index.ts';
 import { bar, sparkline, thin } from './bars.ts';
 import { colours } from './colours.ts';
 import {

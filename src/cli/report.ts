@@ -1,6 +1,5 @@
 // What the user sees when something goes wrong, and the exit code that says so.
-import { UserError, type Problem } from '../errors.ts';
-import { visible } from '../util/decode-text.ts';
+import { type Problem, UserError, visible } from '../index.ts';
 import { colours } from './colours.ts';
 
 const headlines: Readonly<Record<string, string>> = {

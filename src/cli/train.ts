@@ -1,7 +1,5 @@
 // lora train: reads the configuration, trains in a process of its own, shows the events.
-import { flagName, configFlags } from '../config/flags.ts';
-import { loadConfig } from '../config/load.ts';
-import { trainInProcess } from '../train/in-process.ts';
+import { configFlags, flagName, loadConfig, trainInProcess } from '../index.ts';
 import type { Command, CommandFlag } from './command.ts';
 import { createProgress } from './progress.ts';
 
