@@ -129,7 +129,7 @@ export { exportGguf, type GgufExport, type GgufExportOptions } from './export/ex
 export { evaluate, type EvalEvent, type EvaluateOptions } from './eval/evaluate.ts';
 export { evaluationFiles } from './eval/page.ts';
 export { figureRows, type FigureRow } from './eval/figures.ts';
-export { spoken } from './eval/marks.ts';
+export { spoken } from './eval/score.ts';
 export { askedText } from './eval/questions.ts';
 export type * from './eval/result.ts';
 

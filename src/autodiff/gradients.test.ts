@@ -132,8 +132,8 @@ test('an input without a gradient is refused, not taken for a constant', () => {
 });
 
 /**
- * Values whose size does not matter: the mark of a maximum, by whose sum it is divided; zeros to
- * add to.
+ * Values whose size does not matter: the indicator of a maximum, by whose sum it is divided; zeros
+ * to add to.
  */
 const immaterial: Partial<Record<OpName, RegExp>> = { ReduceMax: /^Cast/, Gather: /^Expand/ };
 

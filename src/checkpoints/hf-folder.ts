@@ -43,15 +43,15 @@ export function loadLanguageModel(path: string): LanguageModelWeights {
 
 /** Tensors that only quantized weights have, where config.json does not tell. */
 function refuseQuantized(tensors: ReadonlyMap<string, ExternalTensor>, folder: string): void {
-  const marks = [...tensors.keys()].filter((name) =>
+  const quantized = [...tensors.keys()].filter((name) =>
     /\.(qweight|qzeros|SCB|weight_scale(_inv)?|weight\.(absmax|quant_map|quant_state\..*))$/.test(
       name,
     ),
   );
-  if (marks.length > 0)
+  if (quantized.length > 0)
     fail(
       folder,
-      `its weights are quantized: it has ${marks[0]}`,
+      `its weights are quantized: it has ${quantized[0]}`,
       'Take the version of this model with float32, float16 or bfloat16 weights.',
     );
 }

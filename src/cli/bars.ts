@@ -14,7 +14,8 @@ export function bar(
 const levels = '▁▂▃▄▅▆▇█';
 
 /**
- * The course of `values`, in at most `columns` signs; heights from the least to the greatest value.
+ * The course of `values`, in at most `columns` characters; heights from the least to the greatest
+ * value.
  */
 export function sparkline(values: readonly number[], columns: number): string {
   const shown = thin(values.filter(Number.isFinite), columns);

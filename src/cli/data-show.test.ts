@@ -41,7 +41,7 @@ function show(
   return runCommand([dataShowCommand], ['data', 'show', '--config', config, ...words]);
 }
 
-test('samples with what is trained marked, and what was found', async (t) => {
+test('samples with the trained part highlighted, and what was found', async (t) => {
   const { text, code } = await show(
     newFolder(t),
     [dialogue('Hi', 'Hello.'), dialogue('你好', '您好 😀\u001b[31m'), dialogue('Hi', 'Hello.')],

@@ -1,5 +1,5 @@
-// lora data show: samples as their model reads them, the trained tokens marked, and what was found
-// in the data.
+// lora data show: samples as their model reads them, with the trained tokens delimited, and what
+// was found in the data.
 import {
   chatTemplate,
   ConfigError,
@@ -22,7 +22,7 @@ import { amount } from './format.ts';
 export const dataShowCommand: Command = {
   name: 'data show',
   summary:
-    'Print samples as a language model reads them, what is trained marked, and what is wrong with the data',
+    'Print samples as a language model reads them, with the trained part highlighted, and what is wrong with the data',
   flags: [
     {
       flags: '-c, --config <file>',
@@ -87,14 +87,16 @@ const legend = (): string[] => [
     : 'What stands in ⟦ ⟧ is trained, the rest is only read.',
 ];
 
-/** Signs that no text has: what acts on a terminal is made visible before they become colours. */
-const marks = { open: '\ue000', close: '\ue001' };
+/**
+ * Delimiters that no text has: what acts on a terminal is made visible before they become colours.
+ */
+const delimiters = { open: '\ue000', close: '\ue001' };
 
 function sampleLines({ train }: TextData, index: number, tokenizer: TextTokenizer): string[] {
   const [open, close] = colours.isColorSupported ? colours.green('|').split('|') : ['⟦', '⟧'];
-  const [head, ...text] = visible(showSample(train[index], tokenizer, marks))
-    .replaceAll(marks.open, open)
-    .replaceAll(marks.close, close)
+  const [head, ...text] = visible(showSample(train[index], tokenizer, delimiters))
+    .replaceAll(delimiters.open, open)
+    .replaceAll(delimiters.close, close)
     .split('\n');
   return [colours.bold(`${index + 1} of ${amount(train.length)} · ${head}`), ...text];
 }

@@ -2,7 +2,7 @@
 // it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { mark } from '../eval/marks.ts';
+import { scoreAnswer } from '../eval/score.ts';
 import type { Question } from '../eval/questions.ts';
 import type { EvalResult } from '../eval/result.ts';
 import { setResult } from '../eval/totals.ts';
@@ -19,7 +19,7 @@ const question: Question = {
 };
 const said = (answer: string) => ({
   answer,
-  ...mark(answer, question),
+  ...scoreAnswer(answer, question),
   likelihood: { logProbability: -3, tokens: 3 },
 });
 

@@ -171,8 +171,8 @@ function cell(
 // ---- lines of a width
 
 /**
- * Broken at spaces, and between signs that need none; a word longer than a line is divided. Control
- * characters are shown, not sent.
+ * Broken at spaces, and between characters that need none; a word longer than a line is divided.
+ * Control characters are shown, not sent.
  */
 export function wrapped(text: string, columns: number): string[] {
   return visible(text)

@@ -48,10 +48,10 @@ const none = /\p{Mark}|\p{Cf}|\p{Cc}/u;
 /** Columns that `text` (without colours) takes in a terminal. */
 export function displayWidth(text: string): number {
   let columns = 0;
-  for (const sign of text)
-    columns += none.test(sign)
+  for (const character of text)
+    columns += none.test(character)
       ? 0
-      : wide.test(sign) || (sign.codePointAt(0) ?? 0) >= 0x20000
+      : wide.test(character) || (character.codePointAt(0) ?? 0) >= 0x20000
         ? 2
         : 1;
   return columns;
@@ -61,9 +61,9 @@ export function displayWidth(text: string): number {
 export function cut(text: string, columns: number): string {
   if (displayWidth(text) <= columns) return text;
   let kept = '';
-  for (const sign of text) {
-    if (displayWidth(kept + sign) > columns - 1) break;
-    kept += sign;
+  for (const character of text) {
+    if (displayWidth(kept + character) > columns - 1) break;
+    kept += character;
   }
   return columns > 0 ? `${kept}…` : '';
 }

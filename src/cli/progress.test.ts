@@ -46,7 +46,7 @@ test('durations and sizes', () => {
   assert.deepEqual([820 * 2 ** 20, 1.25 * 2 ** 30].map(bytes), ['820 MiB', '1.3 GiB']);
 });
 
-test('Chinese takes two columns, marks none', () => {
+test('Chinese takes two columns, combining marks none', () => {
   assert.equal(displayWidth('品牌 a é'), 8);
   assert.equal(displayWidth('e\u0301'), 1);
   assert.equal(cut('品牌风格', 5), '品牌…');
@@ -139,7 +139,7 @@ test('the plain display writes a line every five seconds, the first and the last
   assert.match(steps[steps.length - 1], /^step 300\/300 \(100 %\)/);
   for (const name of ['brand_lora.safetensors', 'train.log', 'contact-sheet.png'])
     assert.ok(text.includes(`output/品牌风格/`) && text.includes(name));
-  assert.ok(text.split('').every((sign) => sign !== '\r'));
+  assert.ok(text.split('').every((character) => character !== '\r'));
 });
 
 test('the live display leaves its last words on the screen', async () => {

@@ -143,9 +143,9 @@ export function draw(view: View, columns: number, now: number): string[] {
 }
 
 function phaseLine({ name, done, total, since }: Phase, columns: number, now: number): string {
-  const sign = spinner[Math.floor(now / 100) % spinner.length];
+  const frame = spinner[Math.floor(now / 100) % spinner.length];
   const elapsed = (now - since) / 1000;
-  const title: Piece = [`${sign} ${name}`];
+  const title: Piece = [`${frame} ${name}`];
   if (total <= 0)
     return line([title, [elapsed < 2 ? '' : duration(elapsed), colours.dim]], columns);
   const left = done > 0 && elapsed > 2 ? `${duration((elapsed / done) * (total - done))} left` : '';

@@ -173,8 +173,8 @@ function likelihoodOf(scores: readonly TokenScores[]): Likelihood | undefined {
 }
 
 /**
- * Written and marked as in training, so that what is scored is what training makes likely; earlier
- * answers do not count.
+ * Rendered and selected as in training, so that what is scored is what training makes likely;
+ * earlier answers do not count.
  */
 function expectedOf(
   question: Question,
@@ -200,7 +200,7 @@ function contentOf({ prompt, expected }: Question): TextContent | undefined {
 }
 
 /**
- * A missing end mark matters in training only; a question that cannot be written is named once, as
+ * A missing end token matters in training only; a question that cannot be written is named once, as
  * a question.
  */
 const matters = ({ kind }: Finding): boolean =>

@@ -6,7 +6,7 @@ import { chunks } from '../util/chunks.ts';
 import type { Answerer, CheckFinding } from './answerer.ts';
 import { type EvalSet, readEvalFile } from './eval-file.ts';
 import { type HeldOut, heldOutSet } from './held-out.ts';
-import { mark } from './marks.ts';
+import { scoreAnswer } from './score.ts';
 import { type ModelFiles, openModel, type OpenModel } from './open-model.ts';
 import type { Question } from './questions.ts';
 import type { EvalResult, Judged, JudgedQuestion } from './result.ts';
@@ -200,7 +200,7 @@ async function judge(
   return questions.map((question, i) => {
     const [answer, likelihood] = [answers.get(question), likelihoods[i]];
     return {
-      ...(answer === undefined ? {} : { answer, ...mark(answer, question) }),
+      ...(answer === undefined ? {} : { answer, ...scoreAnswer(answer, question) }),
       ...(likelihood === undefined ? {} : { likelihood }),
     };
   });

@@ -59,7 +59,7 @@ const figures: readonly Figure[] = [
   },
   {
     name: 'words shared',
-    meaning: 'overlap with the expected answers (F1; signs in Chinese)',
+    meaning: 'overlap with the expected answers (F1; characters in Chinese)',
     text: ({ overlap }) => optional(overlap, share),
     height: ({ overlap = 0 }) => overlap,
   },

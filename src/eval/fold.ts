@@ -1,9 +1,9 @@
-// Text as it is compared: without regard to case, width of signs, kinds of spaces and quotation
-// marks; each sign knows where it came from.
+// Text as it is compared: without regard to case, width of characters, kinds of spaces and
+// quotation marks; each character knows where it came from.
 
 export interface Folded {
   readonly text: string;
-  /** For each unit of `text`, where in `source` its sign begins; one more for the end. */
+  /** For each unit of `text`, where in `source` its character begins; one more for the end. */
   readonly at: readonly number[];
   /** The text given, in Unicode's composed form (NFC). */
   readonly source: string;
@@ -15,7 +15,7 @@ export interface Place {
   readonly end: number;
 }
 
-/** Signs of scripts that write no spaces between words. */
+/** Characters of scripts that write no spaces between words. */
 const spaceless =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\u30fc]/u;
 const east = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\u30fc\u3001-\u303f]/u;
@@ -40,32 +40,34 @@ const alike: Readonly<Record<string, string>> = {
 };
 
 /**
- * One sign: compatibility form (full width becomes half width), small letters, one kind of
+ * One character: compatibility form (full width becomes half width), small letters, one kind of
  * quotation mark, dash and space; '' for what cannot be seen.
  */
-function foldSign(sign: string): string {
-  const same = alike[sign] ?? sign.normalize('NFKC').toLowerCase();
+function foldCharacter(character: string): string {
+  const same = alike[character] ?? character.normalize('NFKC').toLowerCase();
   if (/^\s+$/u.test(same)) return ' ';
   return /^[\p{Cf}\p{Cc}]$/u.test(same) ? '' : same;
 }
 
 /**
- * `１，０００ ㎝ von` as `1000 cm von`. Spaces beside Chinese and Japanese signs, and commas that group
- * digits, are left out.
+ * `１，０００ ㎝ von` as `1000 cm von`. Spaces beside Chinese and Japanese characters, and commas that
+ * group digits, are left out.
  */
 export function fold(text: string): Folded {
   const source = text.normalize('NFC');
-  const units: { sign: string; at: number }[] = [];
+  const units: { character: string; at: number }[] = [];
   let at = 0;
-  for (const sign of source) {
-    for (const unit of foldSign(sign)) units.push({ sign: unit, at });
-    at += sign.length;
+  for (const character of source) {
+    for (const unit of foldCharacter(character)) units.push({ character: unit, at });
+    at += character.length;
   }
   const kept = withoutGroups(withoutSpaces(units));
   return {
-    text: kept.map(({ sign }) => sign).join(''),
+    text: kept.map(({ character }) => character).join(''),
     at: [
-      ...kept.flatMap(({ sign, at: from }) => Array.from({ length: sign.length }, () => from)),
+      ...kept.flatMap(({ character, at: from }) =>
+        Array.from({ length: character.length }, () => from),
+      ),
       at,
     ],
     source,
@@ -73,16 +75,16 @@ export function fold(text: string): Folded {
 }
 
 interface Unit {
-  readonly sign: string;
+  readonly character: string;
   readonly at: number;
 }
 
 function withoutSpaces(units: readonly Unit[]): Unit[] {
   const kept: Unit[] = [];
   units.forEach((unit, i) => {
-    const [before, after] = [kept.at(-1)?.sign, units[i + 1]?.sign];
+    const [before, after] = [kept.at(-1)?.character, units[i + 1]?.character];
     const idle =
-      unit.sign === ' ' &&
+      unit.character === ' ' &&
       (before === undefined ||
         after === undefined ||
         after === ' ' ||
@@ -90,22 +92,23 @@ function withoutSpaces(units: readonly Unit[]): Unit[] {
         endsEast(kept));
     if (!idle) kept.push(unit);
   });
-  while (kept.at(-1)?.sign === ' ') kept.pop();
+  while (kept.at(-1)?.character === ' ') kept.pop();
   return kept;
 }
 
-/** Ends with an Eastern sign, or with one and a punctuation mark. */
+/** Ends with an Eastern character, or with one and a punctuation mark. */
 const endsEast = (units: readonly Unit[]): boolean =>
-  east.test(units.at(-1)?.sign ?? '') ||
-  (/^[,;:!?)]$/.test(units.at(-1)?.sign ?? '') && east.test(units.at(-2)?.sign ?? ''));
+  east.test(units.at(-1)?.character ?? '') ||
+  (/^[,;:!?)]$/.test(units.at(-1)?.character ?? '') && east.test(units.at(-2)?.character ?? ''));
 
 const digit = /^\p{Nd}$/u;
-const isDigit = (unit: Unit | undefined): boolean => unit !== undefined && digit.test(unit.sign);
+const isDigit = (unit: Unit | undefined): boolean =>
+  unit !== undefined && digit.test(unit.character);
 
 /** Without the comma of 1,000. */
 function withoutGroups(units: readonly Unit[]): Unit[] {
   const groups = (i: number): boolean =>
-    units[i].sign === ',' &&
+    units[i].character === ',' &&
     isDigit(units[i - 1]) &&
     [1, 2, 3].every((n) => isDigit(units[i + n])) &&
     !isDigit(units[i + 4]);
@@ -129,14 +132,15 @@ export function find({ text, at }: Folded, phrase: string): Place[] {
   return places;
 }
 
-/** A sign that folds into several ends with the last of them. */
+/** A character that folds into several ends with the last of them. */
 function endOf(at: readonly number[], end: number): number {
   const last = at[end - 1];
   return at.slice(end).find((from) => from > last) ?? at[at.length - 1];
 }
 
 const letter = /^\p{L}$/u;
-const plainLetter = (sign: string): boolean => letter.test(sign) && !spaceless.test(sign);
+const plainLetter = (character: string): boolean =>
+  letter.test(character) && !spaceless.test(character);
 
 const numeral = /^[〇零一二两三四五六七八九十百千万亿]$/u;
 const unit = /^[十百千万亿]$/u;
@@ -162,8 +166,8 @@ function endsWell(text: string, end: number): boolean {
 }
 
 /**
- * Words in small letters, numbers, and single signs of scripts without spaces; punctuation is left
- * out.
+ * Words in small letters, numbers, and single characters of scripts without spaces; punctuation is
+ * left out.
  */
 export function tokensOf(text: string): string[] {
   const runs = fold(text).text.match(/[\p{L}\p{M}\p{N}]+(?:['.][\p{L}\p{N}]+)*/gu) ?? [];
@@ -174,10 +178,10 @@ export function tokensOf(text: string): string[] {
 function divided(run: string): string[] {
   const parts: string[] = [];
   let joinable = false;
-  for (const sign of run) {
-    const single = spaceless.test(sign);
-    if (joinable && !single) parts[parts.length - 1] += sign;
-    else parts.push(sign);
+  for (const character of run) {
+    const single = spaceless.test(character);
+    if (joinable && !single) parts[parts.length - 1] += character;
+    else parts.push(character);
     joinable = !single;
   }
   return parts;

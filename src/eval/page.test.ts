@@ -2,7 +2,7 @@
 // question asks for.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { mark } from './marks.ts';
+import { scoreAnswer } from './score.ts';
 import { evaluationPage } from './page.ts';
 import type { Question } from './questions.ts';
 import type { EvalResult, JudgedQuestion } from './result.ts';
@@ -15,8 +15,8 @@ function judged(question: Question, base: string, adapter: string): JudgedQuesti
   const likelihood = { logProbability: -3, tokens: 3 };
   return {
     question,
-    base: { answer: base, ...mark(base, question), likelihood },
-    adapter: { answer: adapter, ...mark(adapter, question), likelihood },
+    base: { answer: base, ...scoreAnswer(base, question), likelihood },
+    adapter: { answer: adapter, ...scoreAnswer(adapter, question), likelihood },
   };
 }
 
@@ -51,7 +51,7 @@ test('what is said cannot become markup, turn the line, or reach a terminal', ()
   assert.match(page, /default-src 'none'/);
 });
 
-test('facts and forbidden phrases are marked, what lacks is listed', () => {
+test('facts and forbidden phrases are highlighted, missing ones listed', () => {
   const page = evaluationPage(
     resultOf([
       judged({ ...question, facts: [['24个月'], ['发票']] }, '保修期１２个月', '<b>保修期 24 个月'),

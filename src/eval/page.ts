@@ -1,12 +1,12 @@
 // The evaluation as one HTML page that needs nothing else: verdict, figures, answers side by side.
 import { figureRows, perplexityText } from './figures.ts';
-import { highlights } from './marks.ts';
+import { highlights } from './score.ts';
 import { filterRules, pageStyle } from './page-style.ts';
 import { askedText, type Question } from './questions.ts';
 import type { EvalResult, Judged, JudgedQuestion, SetResult, VerdictKind } from './result.ts';
 import { perToken } from './totals.ts';
 
-const signs: Readonly<Record<string, string>> = {
+const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',
   '>': '&gt;',
@@ -14,12 +14,12 @@ const signs: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 /**
- * Text as HTML shows it. Signs that would turn the direction of what follows, or cannot be seen,
- * are shown as � .
+ * Text as HTML shows it. Characters that would turn the direction of what follows, or cannot be
+ * seen, are shown as � .
  */
 export const escapeHtml = (text: string): string =>
   text
-    .replace(/[&<>"']/g, (sign) => signs[sign])
+    .replace(/[&<>"']/g, (character) => entities[character])
     .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 
 const colours: Readonly<Record<VerdictKind, string>> = {
@@ -115,7 +115,7 @@ function card(judged: JudgedQuestion, kind: CardKind): string {
   const topic = question.topic === undefined ? '' : `${escapeHtml(question.topic)} · `;
   const expected =
     asks && question.expected !== undefined
-      ? `<p class="label">Expected</p>${marked(question.expected, question)}`
+      ? `<p class="label">Expected</p>${highlighted(question.expected, question)}`
       : '';
   return `<article class="card is-${kind}">
 <header><span class="where">${topic}${escapeHtml(question.where)}</span><span class="badge ${kind}">${kind}</span></header>
@@ -157,11 +157,11 @@ function answer(
       ? ''
       : said.trim() === ''
         ? '<p class="text nothing">(no answer)</p>'
-        : marked(said, question);
+        : highlighted(said, question);
   return `${text}<ul class="notes">${notes.join('')}</ul>`;
 }
 
-function marked(text: string, question: Question): string {
+function highlighted(text: string, question: Question): string {
   const { text: source, places } = highlights(text, question);
   let html = '';
   let at = 0;

@@ -1,16 +1,18 @@
 // What an evaluation finds: plain data, as it goes into eval.json.
-import type { Marks } from './marks.ts';
+import type { AnswerScore } from './score.ts';
 import type { Question } from './questions.ts';
 import type { Comparison, Trend } from './statistics.ts';
 
-/** How probable the expected answer is to a model: Σ log p of its tokens, its end mark included. */
+/**
+ * How probable the expected answer is to a model: Σ log p of its tokens, its end token included.
+ */
 export interface Likelihood {
   readonly logProbability: number;
   readonly tokens: number;
 }
 
 /** What a model made of a question. */
-export interface Judged extends Partial<Marks> {
+export interface Judged extends Partial<AnswerScore> {
   /** Absent for a text that asks nothing. */
   readonly answer?: string;
   readonly likelihood?: Likelihood;

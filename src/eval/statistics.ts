@@ -46,7 +46,7 @@ export function trendOf({ count, mean, interval, chance }: Comparison, margin: n
 
 const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
 
-/** Fewer pairs have too few patterns of signs: where one of seven is a draw, none would tell. */
+/** Fewer pairs have too few sign patterns: where one of seven is a draw, none would tell. */
 const PATTERNS = 15;
 const DRAWS = 20000;
 const STREAM = 0x65766c;

@@ -88,7 +88,7 @@ export function tokenizerEntries(
   ];
 }
 
-const marks = z.looseObject({
+const addedTokens = z.looseObject({
   added_tokens: z
     .array(z.looseObject({ content: z.string(), rstrip: z.boolean().nullish() }))
     .default([]),
@@ -103,10 +103,9 @@ const phi3Tokens = ['</s>', '<unk>', '<s>', '<|endoftext|>'];
  */
 export function ggufModelName(folder: string, name: string): string {
   const added = new Map(
-    parseFile(join(folder, 'tokenizer.json'), marks).added_tokens.map(({ content, rstrip }) => [
-      content,
-      rstrip ?? false,
-    ]),
+    parseFile(join(folder, 'tokenizer.json'), addedTokens).added_tokens.map(
+      ({ content, rstrip }) => [content, rstrip ?? false],
+    ),
   );
   if (!(added.get('</s>') === true && phi3Tokens.every((token) => added.has(token))))
     return name.replace(/phi-?3/gi, 'Phi 3');

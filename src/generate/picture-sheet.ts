@@ -109,7 +109,7 @@ const svg = (width: number, height: number, content: string): string =>
 const escape = (text: string): string =>
   text
     .replace(/[\u0000-\u001f\ufffe\uffff]|\p{Surrogate}/gu, '')
-    .replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+    .replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 
 /**
  * A guess that errs on the wide side: Chinese letters are square, others about 0.57 as wide on

@@ -37,7 +37,7 @@ export function parsePrompt(prompt: string): ParsedPrompt {
 function parseMention(content: string): LoraMention | undefined {
   const parts = content.split(':').map((part) => part.trim());
   const named = new Map(
-    // two parts, since there is a sign
+    // two parts, since there is an equals sign
     parts.flatMap((part) => (part.includes('=') ? [part.split('=', 2) as [string, string]] : [])),
   );
   const [name = '', first, second] = parts.filter((part) => !part.includes('='));

@@ -146,14 +146,14 @@ test('the seed decides; batches, and sparing memory, change nothing but the last
     height: 16,
     sampler: 'euler_a',
   }));
-  const [generator, frugal] = [
+  const [generator, saving] = [
     createImageGenerator(small),
-    createImageGenerator({ ...small, frugal: true }),
+    createImageGenerator({ ...small, savesMemory: true }),
   ];
   const { images, steps } = await draw(generator, requests);
   const again = await draw(generator, requests);
-  const oneByOne = await draw(frugal, requests);
-  await Promise.all([generator.release(), frugal.release()]);
+  const oneByOne = await draw(saving, requests);
+  await Promise.all([generator.release(), saving.release()]);
   assert.deepEqual([steps, oneByOne.steps], [2, 6]);
   assert.deepEqual(again.images, images);
   assert.deepEqual(images[2], { ...images[0], index: 2 });

@@ -32,7 +32,7 @@ export interface ImageGeneratorOptions {
   /** Pictures that go through the models at once; by default 8, and 1 where memory is spared. */
   readonly batch?: number;
   /** One model in memory at a time; by default where the weights take more than 1 GiB. */
-  readonly frugal?: boolean;
+  readonly savesMemory?: boolean;
 }
 
 export type GenerationEvent =
@@ -80,7 +80,7 @@ type Sampled = { readonly batch: PictureBatch; readonly latents: Float32Array };
 class Generator implements ImageGenerator {
   readonly #options: ImageGeneratorOptions;
   readonly #config: StableDiffusionConfig;
-  readonly #frugal: boolean;
+  readonly #savesMemory: boolean;
   readonly #text: Stage<[]>;
   readonly #noise: Stage<[batch: number, height: number, width: number]>;
   readonly #pixels: Stage<[height: number, width: number]>;
@@ -96,10 +96,10 @@ class Generator implements ImageGenerator {
     checkAdapter(config, sizes);
     this.#options = options;
     this.#config = config;
-    this.#frugal = options.frugal ?? bytesOf(weights) > GIB;
+    this.#savesMemory = options.savesMemory ?? bytesOf(weights) > GIB;
     const { unet, vae, textEncoder } = config;
     const tokens = textEncoder.max_position_embeddings;
-    const compiling = { weights, threads, arena: !this.#frugal };
+    const compiling = { weights, threads, arena: !this.#savesMemory };
     this.#text = new Stage(
       () => textEncoderGraph(textEncoder, [1, tokens], clipSkip),
       sizes,
@@ -125,11 +125,11 @@ class Generator implements ImageGenerator {
   async *generate(requests: readonly PictureRequest[]): AsyncGenerator<GenerationEvent> {
     const batches = batchesOf(
       completeRequests(requests, this.#config),
-      this.#options.batch ?? (this.#frugal ? 1 : 8),
+      this.#options.batch ?? (this.#savesMemory ? 1 : 8),
     );
     const total = batches.reduce((sum, { pictures }) => sum + pictures[0].steps, 0);
     let done = 0;
-    for (const group of this.#frugal ? [batches] : batches.map((batch) => [batch])) {
+    for (const group of this.#savesMemory ? [batches] : batches.map((batch) => [batch])) {
       for await (const event of this.#draw(group))
         yield event.type === 'step' ? { ...event, done: ++done, total } : event;
     }
@@ -153,7 +153,7 @@ class Generator implements ImageGenerator {
   }
 
   async #finished(stage: { release(): Promise<void> }): Promise<void> {
-    if (this.#frugal) await stage.release();
+    if (this.#savesMemory) await stage.release();
   }
 
   /**

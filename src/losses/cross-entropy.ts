@@ -104,7 +104,7 @@ function rowsInChunks(g: Builder, rows: Value, inputs: HeadInputs): Value {
 function chunkLosses(g: Builder, rows: Value, inputs: HeadInputs): Value {
   const logits = capped(g, g.linear(rows, inputs.weight), inputs.softcap); // [n, V]
   const wanted =
-    inputs.head === 'adapted' ? picked(g, logits, inputs.labels) : computed(g, rows, inputs);
+    inputs.head === 'adapted' ? logitsOf(g, logits, inputs.labels) : computed(g, rows, inputs);
   return g.sub(logSumExp(g, logits), wanted);
 }
 
@@ -128,7 +128,7 @@ function computed(g: Builder, rows: Value, { weight, labels, softcap }: HeadInpu
 }
 
 /** The same numbers, out of all logits: an adapter beside the head has its part in them. */
-function picked(g: Builder, logits: Value, labels: Value): Value {
+function logitsOf(g: Builder, logits: Value, labels: Value): Value {
   const [n, vocabulary] = logits.shape;
   const starts = g.constant(
     { dtype: 'int32', shape: [n], data: Int32Array.from({ length: n }, (_, i) => i * vocabulary) },

@@ -6,7 +6,7 @@ import { float32, int32 } from '../tensor/tensor.ts';
 import { lower } from './lowering.ts';
 import { compile } from './program.ts';
 
-test('rows of an embedding in half precision are picked before they are cast', async () => {
+test('rows of an embedding in half precision are gathered before they are cast', async () => {
   for (const dtype of ['float16', 'bfloat16'] as const) {
     const g = new Builder('embedding');
     const table = g.parameter('table', [5, 3]);

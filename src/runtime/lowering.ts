@@ -90,20 +90,20 @@ function bindWeights(graph: Graph, weights: Weights): Bound {
 }
 
 /**
- * Operators that only pick from their first input: from one in half precision they pick before the
- * cast, which for an embedding is a few rows of many.
+ * Operators that only select from their first input: from one in half precision they select before
+ * the cast, which for an embedding is a few rows of many.
  */
-const picks: ReadonlySet<OpName> = new Set<OpName>(['Gather']);
+const selecting: ReadonlySet<OpName> = new Set<OpName>(['Gather']);
 
 function emitBound(e: Emitter, node: Node, stored: Bound['stored']): void {
   const [source, ...others] = node.inputs;
   const held = source && stored.get(source);
-  if (held === undefined || !picks.has(node.op))
+  if (held === undefined || !selecting.has(node.op))
     return emitNode(e, castStoredInputs(e, node, stored));
   const [output] = node.outputs;
-  const picked = { ...output, name: `${output.name}<0`, dtype: held.dtype };
-  emitNode(e, { ...node, inputs: [held, ...others], outputs: [picked] });
-  e.node('Cast', [picked.name], [output], { to: { int: dtypes[output.dtype].onnx } });
+  const selected = { ...output, name: `${output.name}<0`, dtype: held.dtype };
+  emitNode(e, { ...node, inputs: [held, ...others], outputs: [selected] });
+  e.node('Cast', [selected.name], [output], { to: { int: dtypes[output.dtype].onnx } });
 }
 
 function castStoredInputs(e: Emitter, node: Node, stored: Bound['stored']): Node {

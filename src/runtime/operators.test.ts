@@ -9,7 +9,7 @@ const SEED = 40;
 const ULP = 2 ** -23;
 
 // Tolerances are parts of the largest element of a result; inputs are exact in float32.
-/** Only moves, compares or picks numbers. */
+/** Only moves, compares or selects numbers. */
 const EXACT = 0;
 /** One operation, rounded once; the library's functions are good to two units. */
 const ONE = 2 * ULP;

@@ -30,7 +30,7 @@ export const chatTemplates = {
 
 export type ChatTemplateName = keyof typeof chatTemplates;
 
-/** Other names of the same, without signs and in lower case. */
+/** Other names of the same, without punctuation and in lower case. */
 export const otherTemplateNames: Readonly<Record<string, ChatTemplateName>> = {
   qwen: 'chatml',
   qwen2: 'chatml',

@@ -83,7 +83,7 @@ test('templates are chosen by name, by another name, as Jinja, or are the tokeni
   assert.throws(() => chatTemplate(tokenizer, '{% for %}'), CheckpointError);
 });
 
-test('strip takes away the signs that it is given, as Python does', () => {
+test('strip removes the characters that it is given, as Python does', () => {
   const rendered = (source: string): string | undefined =>
     chatTemplate({ ...tokenizer, chatTemplate: source })?.render(
       [{ role: 'user', content: '\n\n  您好 \n' }],

@@ -14,7 +14,7 @@ export interface ClipVocabulary {
 
 /**
  * 49,152 entries were trained; CLIP keeps those that fill a vocabulary of 49,408 with bytes and
- * marks.
+ * special tokens.
  */
 const mergeCount = 49152 - 256 - 2;
 
@@ -86,7 +86,7 @@ function parseJson<T>(path: string, schema: z.ZodType<T>): T {
 
 function checked(path: string, vocabulary: ClipVocabulary): ClipVocabulary {
   const missing = ['<|startoftext|>', '<|endoftext|>'].filter(
-    (mark) => !(mark in vocabulary.tokens),
+    (token) => !(token in vocabulary.tokens),
   );
   if (missing.length > 0)
     throw new CheckpointError([
@@ -105,7 +105,7 @@ function pairOf(line: string): [string, string] {
   return [left, right];
 }
 
-/** Ids in CLIP's order: bytes, bytes that end a word, merges, marks. */
+/** Ids in CLIP's order: bytes, bytes that end a word, merges, special tokens. */
 function tokensOf(merges: readonly (readonly [string, string])[]): Record<string, number> {
   const tokens: Record<string, number> = {};
   let next = 0;

@@ -15,12 +15,14 @@ export interface ClipTokenizer {
    * Ids of `<|startoftext|>` text `<|endoftext|>`, cut or padded to maxLength; EOS is never cut.
    */
   encode(text: string, maxLength?: number): Int32Array;
-  /** Tokens of the text alone, without the two marks: what must stay within maxLength - 2. */
+  /**
+   * Tokens of the text alone, without the two special tokens: what must stay within maxLength - 2.
+   */
   tokenCount(text: string): number;
 }
 
 const words = String.raw`'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\p{White_Space}\p{L}\p{N}]+`;
-const marks = String.raw`<\|startoftext\|>|<\|endoftext\|>`;
+const specialTokens = String.raw`<\|startoftext\|>|<\|endoftext\|>`;
 
 /**
  * The tokenizer of SD 1.x. `folder`: the `tokenizer` folder of a diffusers model, whose vocabulary
@@ -37,7 +39,7 @@ export function clipTokenizer(vocabulary: ClipVocabulary): ClipTokenizer {
   const eos = vocabulary.tokens['<|endoftext|>'];
   const ids = (text: string) =>
     text
-      .split(markPattern)
+      .split(specialTokenPattern)
       .flatMap((part, i) =>
         i % 2 === 1 ? [vocabulary.tokens[part]] : tokenizer.encode(normalize(part)).ids,
       );
@@ -54,10 +56,10 @@ export function clipTokenizer(vocabulary: ClipVocabulary): ClipTokenizer {
 }
 
 /**
- * A mark in the text is the mark itself, but only as it is written: checked before the text is made
- * lower case.
+ * A special token in the text is the token itself, but only as it is written: checked before the
+ * text is made lower case.
  */
-const markPattern = new RegExp(`(${marks})`, 'u');
+const specialTokenPattern = new RegExp(`(${specialTokens})`, 'u');
 
 /**
  * NFC, white space, then lower case letter by letter: in a word's last sigma, too, the letter alone
@@ -83,9 +85,9 @@ function description({ tokens, merges }: ClipVocabulary): object {
     normalizer: null,
     pre_tokenizer: {
       type: 'Sequence',
-      // A mark that appears only in lower case is a piece, cut again into its words.
+      // A special token that appears only in lower case is a piece, cut again into its words.
       pretokenizers: [
-        split(`${marks}|${words}`),
+        split(`${specialTokens}|${words}`),
         split(words),
         { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
       ],

@@ -1,5 +1,5 @@
-// Jinja as chat templates use it, with Python's strip: the library's forgets which signs are to be
-// taken away.
+// Jinja as chat templates use it, with Python's strip: the library's forgets which characters are
+// to be taken away.
 import { Template } from '@huggingface/jinja';
 
 /** Throws Error where the source is no Jinja. */
@@ -10,8 +10,8 @@ export function jinjaTemplate(source: string): Template {
 }
 
 /**
- * Calls `stripSigns(text, 'lstrip', signs)` in place of `text.lstrip(signs)`. Without signs both
- * are alike.
+ * Calls `stripCharacters(text, 'lstrip', characters)` in place of `text.lstrip(characters)`.
+ * Without characters both are alike.
  */
 function rewriteStrips(node: unknown): void {
   if (typeof node !== 'object' || node === null) return;
@@ -24,7 +24,7 @@ function rewriteStrips(node: unknown): void {
   call.args = [text, { type: 'StringLiteral', value: method }, ...call.args];
 }
 
-const STRIP = 'stripSigns';
+const STRIP = 'stripCharacters';
 
 interface Call {
   callee: unknown;
@@ -53,13 +53,17 @@ const isCall = (node: object): node is Call =>
   isNode(node, 'CallExpression') && 'callee' in node && 'args' in node && Array.isArray(node.args);
 
 /** What templates of `jinjaTemplate` need beside their own variables. */
-export const jinjaFunctions = { [STRIP]: stripSigns };
+export const jinjaFunctions = { [STRIP]: stripCharacters };
 
-/** As Python: takes away signs of the set `signs` at the ends; all white space where it is null. */
-function stripSigns(text: unknown, method: unknown, signs: unknown): string {
+/**
+ * As Python: takes away characters of the set `characters` at the ends; all white space where it is
+ * null.
+ */
+function stripCharacters(text: unknown, method: unknown, characters: unknown): string {
   const list = Array.from(String(text));
-  const goes = (sign: string | undefined): boolean =>
-    sign !== undefined && (typeof signs === 'string' ? signs.includes(sign) : sign.trim() === '');
+  const goes = (character: string | undefined): boolean =>
+    character !== undefined &&
+    (typeof characters === 'string' ? characters.includes(character) : character.trim() === '');
   let [start, end] = [0, list.length];
   while (method !== 'rstrip' && start < end && goes(list[start])) start++;
   while (method !== 'lstrip' && end > start && goes(list[end - 1])) end--;

@@ -91,7 +91,7 @@ export class TokenScorer {
 
   /**
    * For each text the states [n, C] from the token on behind which the first one that counts is
-   * foreseen.
+   * predicted.
    */
   async #hidden(
     model: CachedModel,

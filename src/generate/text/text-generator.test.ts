@@ -102,7 +102,7 @@ test('a stop string ends the text before it, and never shows', () =>
     assert.ok(texts.every((each) => !each.includes(stop)));
   }));
 
-test('the end token, and a mark among the stop strings, end the text', () =>
+test('the end token, and a special token among the stop strings, end the text', () =>
   withGenerator(async (generator) => {
     const whole = await written(generator, lively);
     const end = whole.ids[10];
@@ -112,16 +112,16 @@ test('the end token, and a mark among the stop strings, end the text', () =>
     });
     assert.deepEqual([ids, reason], [whole.ids.slice(0, whole.ids.indexOf(end) + 1), 'end']);
     assert.equal(text, tokenizer.decode(ids.slice(0, -1)));
-    const marked = {
+    const withStop = {
       ...tokenizer,
       endIds: [],
       specialIds: new Set([end]),
-      idOf: (token: string) => (token === '<|mark|>' ? end : undefined),
+      idOf: (token: string) => (token === '<|stop|>' ? end : undefined),
     };
     assert.deepEqual(
       (
-        await withGenerator((other) => written(other, { ...lively, stop: ['<|mark|>'] }), {
-          tokenizer: marked,
+        await withGenerator((other) => written(other, { ...lively, stop: ['<|stop|>'] }), {
+          tokenizer: withStop,
         })
       ).ids,
       ids,

@@ -43,7 +43,7 @@ export type TextEvent =
       readonly type: 'done';
       /** All tokens of the events, with the one that ended the text. */
       readonly ids: readonly number[];
-      /** All text of the events; without marks of the model, without a stop string. */
+      /** All text of the events; without special tokens, without a stop string. */
       readonly text: string;
       readonly reason: EndReason;
     };

@@ -9,8 +9,8 @@ import type { AdapterWeights } from '../adapter.ts';
 import type { SamplingOptions } from './sampling.ts';
 
 /**
- * Token ids as they are; or a text, with the marks that the tokenizer puts around one; or a
- * conversation, which the chat template writes up to the answer.
+ * Token ids as they are; or a text, with the special tokens that the tokenizer puts around one; or
+ * a conversation, which the chat template writes up to the answer.
  */
 export type TextPrompt = Int32Array | readonly number[] | string | readonly ChatMessage[];
 
@@ -19,8 +19,8 @@ export interface TextRequest extends Partial<SamplingOptions> {
   /** Default 128; fewer where prompt and answer would be more than the model can read. */
   readonly maxNewTokens?: number;
   /**
-   * The answer ends before the first of these. A mark of the tokenizer, such as `<|im_end|>`, ends
-   * it as a token.
+   * The answer ends before the first of these. A special token of the tokenizer, such as
+   * `<|im_end|>`, ends it as a token.
    */
   readonly stop?: readonly string[];
   /** Of the draws; default 0. */
@@ -77,7 +77,7 @@ export function completeTextRequest(
   if (problems.length > 0) throw new ConfigError(problems);
   const { tokenizer } = around;
   const room = Math.min(maxNewTokens, windowOf(around.config) - ids.length);
-  const mark = (text: string): number[] =>
+  const specialIds = (text: string): number[] =>
     [tokenizer.idOf(text)]
       .filter((id) => id !== undefined && tokenizer.specialIds.has(id))
       .map(Number);
@@ -86,8 +86,8 @@ export function completeTextRequest(
     maxNewTokens: room,
     sampling,
     seed,
-    stop: stop.filter((text) => mark(text).length === 0),
-    endIds: new Set([...tokenizer.endIds, ...stop.flatMap(mark)]),
+    stop: stop.filter((text) => specialIds(text).length === 0),
+    endIds: new Set([...tokenizer.endIds, ...stop.flatMap(specialIds)]),
   };
 }
 

@@ -127,7 +127,7 @@ function toTensors({ input_ids, labels }: GivenTextBatch): TextTensors {
     throw new InternalError(
       `a batch of input_ids [${input_ids.shape}] and labels [${labels.shape}]`,
     );
-  // the label of a row's first token is foreseen by nothing
+  // the label of a row's first token is predicted by nothing
   const targets = labels.data.map((_, i) =>
     i % length === length - 1 ? NO_LABEL : labels.data[i + 1],
   );

@@ -3,14 +3,15 @@
 import { find, fold, type Place, tokensOf } from './fold.ts';
 import type { Question } from './questions.ts';
 
-export interface Marks {
+export interface AnswerScore {
   /**
    * Same words in the same order; case, width, spaces and punctuation do not count. Absent without
    * an expected answer.
    */
   readonly exact?: boolean;
   /**
-   * F1 of the words (in Chinese the signs) that the answer shares with the expected one, 0 to 1.
+   * F1 of the words (in Chinese the characters) that the answer shares with the expected one, 0 to
+   * 1.
    */
   readonly overlap?: number;
   /** One for each required fact, in their order. */
@@ -29,7 +30,7 @@ export interface Marks {
 /** What a model thinks aloud before it answers is no part of the answer. */
 export const spoken = (text: string): string => text.replace(/^[\s\S]*<\/think>/, '').trim();
 
-export function mark(answer: string, { expected, facts, forbidden }: Question): Marks {
+export function scoreAnswer(answer: string, { expected, facts, forbidden }: Question): AnswerScore {
   const folded = fold(spoken(answer));
   const present = facts.map((ways) => ways.some((way) => find(folded, way).length > 0));
   const found = forbidden.filter((phrase) => find(folded, phrase).length > 0);
@@ -51,7 +52,7 @@ const shareOf = (flags: readonly boolean[]): number => mean(flags.map(Number));
 
 function compare(answer: string, expected: string): { exact: boolean; overlap: number } {
   const [given, wanted] = [tokensOf(answer), tokensOf(expected)];
-  // Without any word, such as a smiley: compared sign by sign.
+  // Without any word, such as a smiley: compared character by character.
   if (wanted.length === 0)
     return fold(answer).text === fold(expected).text
       ? { exact: true, overlap: 1 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { find, fold, tokensOf } from './fold.ts';
-import { highlights, mark } from './marks.ts';
+import { highlights, scoreAnswer } from './score.ts';
 import type { Question } from './questions.ts';
 
 const question = (fields: Partial<Question>): Question => ({
@@ -33,7 +33,7 @@ test('a number is the whole number, a word begins where it begins', () => {
   assert.ok(has('24h', '24'));
 });
 
-test('Chinese: full-width signs, spaces anywhere, no borders of words', () => {
+test('Chinese: full-width characters, spaces anywhere, no word boundaries', () => {
   assert.ok(has('保修期为２４ 个月。', '24个月'));
   assert.ok(has('您好，欢迎光临明灯', '您好, 欢迎'));
   assert.ok(has('iPhone 手机壳', 'iphone手机'));
@@ -60,13 +60,13 @@ test('Chinese numbers are whole numbers', () => {
     assert.ok(has(text, phrase), `${phrase} in ${text}`);
 });
 
-test('marks: exact, overlap, facts in one of several wordings, forbidden phrases', () => {
+test('scores: exact, overlap, facts in one of several wordings, forbidden phrases', () => {
   const asked = question({
     expected: 'You have 30 days.',
     facts: [['30 days', 'a month'], ['free']],
     forbidden: ['sorry'],
   });
-  assert.deepEqual(mark('you have  30 DAYS', asked), {
+  assert.deepEqual(scoreAnswer('you have  30 DAYS', asked), {
     exact: true,
     overlap: 1,
     facts: [true, false],
@@ -74,7 +74,7 @@ test('marks: exact, overlap, facts in one of several wordings, forbidden phrases
     guarded: true,
     score: 0.75,
   });
-  assert.deepEqual(mark('<think>sorry?</think>A month, free.', asked), {
+  assert.deepEqual(scoreAnswer('<think>sorry?</think>A month, free.', asked), {
     exact: false,
     overlap: 0,
     facts: [true, true],
@@ -82,15 +82,22 @@ test('marks: exact, overlap, facts in one of several wordings, forbidden phrases
     guarded: true,
     score: 0.5,
   });
-  assert.equal(mark('Sorry, you have 30 days, free.', asked).score, 0);
-  assert.deepEqual(mark('Nothing', question({})), { facts: [], forbidden: [], guarded: false });
-  assert.equal(mark('', asked).score, 0);
+  assert.equal(scoreAnswer('Sorry, you have 30 days, free.', asked).score, 0);
+  assert.deepEqual(scoreAnswer('Nothing', question({})), {
+    facts: [],
+    forbidden: [],
+    guarded: false,
+  });
+  assert.equal(scoreAnswer('', asked).score, 0);
 });
 
 test('overlap by signs in Chinese', () => {
   // 7 signs each, 5 shared: 2 · 5 / 14
-  assert.equal(mark('三十天内可退货', question({ expected: '三十天内能换货' })).overlap, 10 / 14);
-  assert.equal(mark('😀', question({ expected: '😀' })).exact, true);
+  assert.equal(
+    scoreAnswer('三十天内可退货', question({ expected: '三十天内能换货' })).overlap,
+    10 / 14,
+  );
+  assert.equal(scoreAnswer('😀', question({ expected: '😀' })).exact, true);
 });
 
 test('highlights are places in the answer itself', () => {
