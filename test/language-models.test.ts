@@ -41,7 +41,7 @@ const shape = [golden.batch, golden.length];
 const tolerance = { logits: 4e-6, gradients: 5e-6 };
 
 const configOf = ({ options }: Case): LanguageModelConfig =>
-  languageFamilies[options.model_type].parse(options);
+  languageFamilies[options.model_type].config.parse(options);
 const tokenIds = (vocabulary: number) =>
   int32(
     shape,
@@ -88,7 +88,7 @@ for (const [name, stored] of Object.entries(golden.cases)) {
   test(name, (t) => {
     const config = configOf(stored);
     assert.deepEqual(
-      languageFamilies[stored.config.model_type].parse(stored.config),
+      languageFamilies[stored.config.model_type].config.parse(stored.config),
       config,
       'config.json as transformers 5 writes it',
     );

@@ -43,7 +43,8 @@ export const configFile = {
   use_cache: true,
 } as const;
 
-export const tinyLanguageModel: LanguageModelConfig = languageFamilies['llama'].parse(configFile);
+export const tinyLanguageModel: LanguageModelConfig =
+  languageFamilies['llama'].config.parse(configFile);
 
 /** tokenizer_config.json. The template is Phi-3's, which many programs know by its marks. */
 export const tokenizerConfig = {

@@ -30,7 +30,7 @@ export interface LanguageModelWeights {
  */
 export function loadLanguageModel(path: string): LanguageModelWeights {
   const folder = languageModelFolder(path);
-  const config = readConfig(join(folder, 'config.json'));
+  const config = readLanguageConfig(folder);
   const expected = languageModelParameters(config);
   const tensors = folderTensors(folder);
   refuseQuantized(tensors, folder);
@@ -126,10 +126,15 @@ export function languageModelFolder(path: string): string {
   );
 }
 
-function readConfig(path: string): LanguageModelConfig {
+/**
+ * The configuration of a folder's model, read by its family. Throws CheckpointError with every
+ * fault, each at its key.
+ */
+export function readLanguageConfig(folder: string): LanguageModelConfig {
+  const path = join(folder, 'config.json');
   const { model_type } = parseFile(path, z.object({ model_type: z.string().default('') }));
   if (Object.hasOwn(languageFamilies, model_type))
-    return parseFile(path, languageFamilies[model_type]);
+    return parseFile(path, languageFamilies[model_type].config);
   const what =
     model_type === '' ? 'it has no model_type' : `models of type ${model_type} are not implemented`;
   const hint =

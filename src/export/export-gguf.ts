@@ -2,21 +2,20 @@
 // all, then writes.
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { loadLanguageModel } from '../checkpoints/hf-folder.ts';
+import { loadLanguageModel, readLanguageConfig } from '../checkpoints/hf-folder.ts';
 import { writeFileAtomically } from '../checkpoints/write-file.ts';
-import { UserError } from '../errors.ts';
+import { UserError, type Problem } from '../errors.ts';
 import { languageModelParameters } from '../models/decoder.ts';
-import { languageFamilies } from '../models/language-families.ts';
+import type { LanguageModelConfig } from '../models/language-config.ts';
+import { familyOf } from '../models/language-families.ts';
 import type { GgmlWritable } from '../tensor/ggml-types.ts';
 import { baseFolder } from './base-folder.ts';
 import { ggufNotes } from './gguf-config.ts';
-import { ggufFamily } from './gguf-families.ts';
 import { ggufLoraProblems, writeGgufLora } from './gguf-lora.ts';
 import { writeGgufModel } from './gguf-model.ts';
 import type { LanguageLora } from './language-lora.ts';
 import { throwProblems } from './lora.ts';
 import { fitProblems } from './merge.ts';
-import { readLanguageConfig } from './model-files.ts';
 import { readPeftFolder } from './peft.ts';
 import { exportSource } from './source.ts';
 
@@ -81,9 +80,8 @@ function exportModel(folder: string, { base, output, type = 'f16' }: GgufExportO
         fix: 'Leave --base out, or name an adapter.',
       },
     ]);
-  const config = readLanguageConfig(folder);
-  const { architecture } = ggufFamily(config.model_type);
-  loadLanguageModel(folder); // throws where its weights are not those of its configuration
+  const { config } = loadLanguageModel(folder);
+  const { architecture } = familyOf(config).gguf;
   const file = outputFile(output, folder, `${nameOf(folder)}-${type}.gguf`);
   writeGgufModel({ folder, output: file, type, name: nameOf(folder) });
   return { kind: 'model', file, architecture, type, notes: ggufNotes(config) };
@@ -101,13 +99,13 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
   const lora = readPeftFolder(folder);
   const path = baseFolder({ folder, named: lora.baseModel, given: base });
   const config = readLanguageConfig(path);
-  const { architecture } = ggufFamily(config.model_type);
+  const { architecture } = familyOf(config).gguf;
   const unreachable = ggufLoraProblems(
     lora.modules.map((module) => module.path),
     config,
   );
   if (unreachable.length > 0) throw new UserError(unreachable);
-  throwProblems(configProblems(path, lora), folder);
+  throwProblems(configProblems(path, config, lora), folder);
   const type = wanted ?? ggmlTypeOf(lora);
   const file = outputFile(output, folder, `${nameOf(folder)}-lora.gguf`);
   writeFileAtomically(file, writeGgufLora({ ...lora, config, type, name: nameOf(folder) }));
@@ -115,14 +113,9 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
 }
 
 /** Layers and sizes that the base, by its configuration, does not have. */
-function configProblems(base: string, lora: LanguageLora) {
-  const config = readLanguageConfig(base);
-  const family = Object.hasOwn(languageFamilies, config.model_type)
-    ? languageFamilies[config.model_type].safeParse(config)
-    : undefined;
-  if (family?.success !== true) return [];
+function configProblems(base: string, config: LanguageModelConfig, lora: LanguageLora): Problem[] {
   const tensors = new Map(
-    Array.from(languageModelParameters(family.data), ([name, shape]) => [name, { shape }] as const),
+    Array.from(languageModelParameters(config), ([name, shape]) => [name, { shape }] as const),
   );
   return fitProblems({ tensors, path: base, config }, lora);
 }

@@ -1,10 +1,13 @@
-// What a config.json becomes in GGUF: the keys that llama.cpp reads for each family, and the
-// factors of long contexts.
+// What a model's configuration becomes in GGUF: the keys that llama.cpp reads for each family, and
+// the factors of long contexts.
 
 import { UserError, type Problem } from '../errors.ts';
+import type { GgufFamily } from '../models/gguf-family.ts';
+import type { LanguageModelConfig, LayerSight } from '../models/language-config.ts';
+import { familyOf } from '../models/language-families.ts';
+import { yarnAttention } from '../models/rope-config.ts';
+import type { Llama3Scaling, Rope, YarnScaling } from '../nn/rotary.ts';
 import { gguf, type GgufValue } from '../tensor/gguf.ts';
-import type { GgufFamily } from './gguf-families.ts';
-import { headDim, kvHeads, ropeOf, type LanguageConfig } from './model-files.ts';
 
 type Entries = readonly (readonly [string, GgufValue])[];
 
@@ -12,188 +15,180 @@ type Entries = readonly (readonly [string, GgufValue])[];
  * The keys under the architecture's name. Throws UserError for settings that llama.cpp does not
  * have.
  */
-export function configEntries(
-  config: LanguageConfig,
-  family: GgufFamily,
-  vocabularySize: number,
-): Entries {
+export function configEntries(config: LanguageModelConfig, vocabularySize: number): Entries {
+  const { gguf: family } = familyOf(config);
   const problems = [...familyProblems(config, family), ...ropeProblems(config, family)];
   if (problems.length > 0) throw new UserError(problems);
   const entries = [
-    ...common(config, vocabularySize),
-    ...own[family.architecture](config),
-    ...ropeScaling(config),
+    ...common(config, family, vocabularySize),
+    ...own(config, family),
+    ...ropeScaling(mainRope(config)),
   ];
   return entries.map(([key, value]) => [`${family.architecture}.${key}`, value]);
 }
 
-function common(config: LanguageConfig, vocabularySize: number): Entries {
-  const context = Math.min(config.max_position_embeddings, unseenWindow(config) ?? Infinity);
+function common(config: LanguageModelConfig, family: GgufFamily, vocabularySize: number): Entries {
+  const { attention, mlp, norm } = config.layer;
+  const context = Math.min(
+    config.max_position_embeddings,
+    unseenWindow(config, family) ?? Infinity,
+  );
   return [
-    ['block_count', gguf.uint32(config.num_hidden_layers)],
+    ['block_count', gguf.uint32(config.layers.length)],
     ['context_length', gguf.uint32(context)],
     ['embedding_length', gguf.uint32(config.hidden_size)],
-    ['feed_forward_length', gguf.uint32(config.intermediate_size)],
-    ['attention.head_count', gguf.uint32(config.num_attention_heads)],
-    ['attention.head_count_kv', gguf.uint32(kvHeads(config))],
-    ['attention.key_length', gguf.uint32(headDim(config))],
-    ['attention.value_length', gguf.uint32(headDim(config))],
-    ['attention.layer_norm_rms_epsilon', gguf.float32(config.rms_norm_eps)],
-    ['rope.freq_base', gguf.float32(ropeOf(config).theta)],
+    ['feed_forward_length', gguf.uint32(mlp.width)],
+    ['attention.head_count', gguf.uint32(attention.heads)],
+    ['attention.head_count_kv', gguf.uint32(attention.kvHeads)],
+    ['attention.key_length', gguf.uint32(attention.headDim)],
+    ['attention.value_length', gguf.uint32(attention.headDim)],
+    ['attention.layer_norm_rms_epsilon', gguf.float32(norm.epsilon)],
+    ['rope.freq_base', gguf.float32(mainRope(config).theta)],
     ['vocab_size', gguf.uint32(vocabularySize)],
   ];
 }
 
+const windowed = ({ layers }: LanguageModelConfig): LayerSight | undefined =>
+  layers.find(({ window }) => window !== undefined);
+
+/** Of the layers that see all; of those with a window, where all have one. */
+const mainRope = ({ layers }: LanguageModelConfig): Rope =>
+  (layers.find(({ window }) => window === undefined) ?? layers[0]).rope;
+
 /** The window of a family that has none in llama.cpp; within it both compute the same. */
-function unseenWindow({ model_type, sliding_window }: LanguageConfig): number | undefined {
-  return (model_type === 'mistral' || model_type === 'phi3') && typeof sliding_window === 'number'
-    ? sliding_window
-    : undefined;
-}
+const unseenWindow = (config: LanguageModelConfig, { windows }: GgufFamily): number | undefined =>
+  windows.kind === 'unseen' ? windowed(config)?.window : undefined;
 
 /** What whoever runs the file must know. */
-export function ggufNotes(config: LanguageConfig): string[] {
-  const [window, once] = [unseenWindow(config), originalContext(config)];
+export function ggufNotes(config: LanguageModelConfig): string[] {
+  const window = unseenWindow(config, familyOf(config).gguf);
+  const { scaling } = mainRope(config);
   return [
     ...(window === undefined || window >= config.max_position_embeddings
       ? []
       : [
           `llama.cpp has no sliding window for ${config.model_type}: it computes the same up to ${window} tokens`,
         ]),
-    ...(ropeOf(config).type === 'longrope'
+    ...(scaling.rope_type === 'longrope'
       ? [
-          `LongRoPE: open it with at most ${once} tokens of context unless texts are longer; llama.cpp chooses by the size of the context`,
+          `LongRoPE: open it with at most ${scaling.original_max_position_embeddings} tokens of context unless texts are longer; llama.cpp chooses by the size of the context`,
         ]
       : []),
   ];
 }
 
-const rotated = (config: LanguageConfig) =>
-  Math.floor(
-    headDim(config) *
-      (ropeOf(config).parameters.partial_rotary_factor ?? config.partial_rotary_factor ?? 1),
-  );
-const rotaryWidth = (config: LanguageConfig) =>
-  ['rope.dimension_count', gguf.uint32(rotated(config))] as const;
-const window = (config: LanguageConfig) =>
-  ['attention.sliding_window', gguf.uint32(config.sliding_window ?? 0)] as const;
+/** What the family alone has. */
+function own(config: LanguageModelConfig, family: GgufFamily): Entries {
+  const { windows, partialRotary, capped } = family;
+  const rope = mainRope(config);
+  const window = ['attention.sliding_window', gguf.uint32(windowed(config)?.window ?? 0)] as const;
+  return [
+    ...(partialRotary ? [['rope.dimension_count', gguf.uint32(rope.dims)] as const] : []),
+    ...(windows.kind === 'periodic' ? [window, ...pattern(config, windows.period)] : []),
+    ...localTheta(config, family),
+    ...(capped ? caps(config) : []),
+    ...(windows.kind === 'unseen' && windows.told
+      ? [
+          window,
+          ['rope.scaling.original_context_length', gguf.uint32(originalContext(config))] as const,
+        ]
+      : []),
+  ];
+}
 
 /**
  * llama.cpp's gemma2 always caps. A cap far above all numbers changes none: 2^16 is exact to divide
  * by.
  */
-const capOf = (cap: number | null | undefined, usual: number): number =>
-  cap === null ? 65_536 : (cap ?? usual);
+const NO_CAP = 65_536;
+
+const caps = ({ layer, final_logit_softcapping: logits }: LanguageModelConfig): Entries => [
+  ['attn_logit_softcapping', gguf.float32(layer.attention.softcap ?? NO_CAP)],
+  ['final_logit_softcapping', gguf.float32(logits ?? NO_CAP)],
+];
 
 /**
  * Every `period`th layer has full attention, the others a window; nothing where the layers have no
  * such period.
  */
-function periodOf(
-  { layer_types: types, sliding_window_pattern: told, num_hidden_layers: layers }: LanguageConfig,
-  usual: number,
-): number | undefined {
-  if (!types) return told ?? usual;
+function periodOf({ layers }: LanguageModelConfig, usual: number): number | undefined {
   const fits = (period: number) =>
-    types.every((type, i) => (type === 'full_attention') === ((i + 1) % period === 0));
-  return [usual, ...Array.from({ length: layers + 1 }, (_, i) => i + 1)].find(fits);
+    layers.every(({ window }, i) => (window === undefined) === ((i + 1) % period === 0));
+  return [usual, ...Array.from({ length: layers.length + 1 }, (_, i) => i + 1)].find(fits);
 }
 
 /** Written only where it is not llama.cpp's own: older versions read no such key. */
-function pattern(config: LanguageConfig, usual: number): Entries {
+function pattern(config: LanguageModelConfig, usual: number): Entries {
   const period = periodOf(config, usual);
   return period === undefined || period === usual
     ? []
     : [['attention.sliding_window_pattern', gguf.uint32(period)]];
 }
 
-const LOCAL_BASE = 10_000;
-
 /** Of the layers with a window. */
-function localBase(config: LanguageConfig): Entries {
-  const { local = LOCAL_BASE } = ropeOf(config);
-  return local === LOCAL_BASE ? [] : [['rope.freq_base_swa', gguf.float32(local)]];
+function localTheta(config: LanguageModelConfig, family: GgufFamily): Entries {
+  const theta = windowed(config)?.rope.theta;
+  return family.localTheta === undefined || theta === undefined || theta === family.localTheta
+    ? []
+    : [['rope.freq_base_swa', gguf.float32(theta)]];
 }
 
-const own: { readonly [A in GgufFamily['architecture']]: (config: LanguageConfig) => Entries } = {
-  llama: (config) => [rotaryWidth(config)],
-  qwen2: () => [],
-  qwen3: () => [],
-  gemma2: (config) => [
-    window(config),
-    ...pattern(config, 2),
-    ['attn_logit_softcapping', gguf.float32(capOf(config.attn_logit_softcapping, 50))],
-    ['final_logit_softcapping', gguf.float32(capOf(config.final_logit_softcapping, 30))],
-  ],
-  gemma3: (config) => [window(config), ...pattern(config, 6), ...localBase(config)],
-  phi3: (config) => [
-    rotaryWidth(config),
-    window(config),
-    ['rope.scaling.original_context_length', gguf.uint32(originalContext(config))],
-  ],
-};
-
-function originalContext(config: LanguageConfig): number {
-  return (
-    config.original_max_position_embeddings ??
-    ropeOf(config).parameters.original_max_position_embeddings ??
-    config.max_position_embeddings
-  );
+function originalContext(config: LanguageModelConfig): number {
+  const { scaling } = mainRope(config);
+  return 'original_max_position_embeddings' in scaling
+    ? scaling.original_max_position_embeddings
+    : config.max_position_embeddings;
 }
 
-function ropeScaling(config: LanguageConfig): Entries {
-  const { type, parameters } = ropeOf(config);
-  const factor = ['rope.scaling.factor', gguf.float32(parameters.factor ?? 1)] as const;
-  if (type === 'linear') return [['rope.scaling.type', gguf.text('linear')], factor];
-  if (type === 'yarn')
-    return [
-      ['rope.scaling.type', gguf.text('yarn')],
-      factor,
-      ['rope.scaling.original_context_length', gguf.uint32(originalContext(config))],
-    ];
-  return type === 'longrope'
-    ? [['rope.scaling.attn_factor', gguf.float32(longRopeAttention(config))]]
-    : [];
-}
-
-/** √(1 + ln(max / original) / ln(original)), unless the file says it. */
-function longRopeAttention(config: LanguageConfig): number {
-  const { factor, attention_factor: given } = ropeOf(config).parameters;
-  const ratio = factor ?? config.max_position_embeddings / originalContext(config);
-  return (
-    given ?? (ratio > 1 ? Math.sqrt(1 + Math.log(ratio) / Math.log(originalContext(config))) : 1)
-  );
+function ropeScaling({ scaling }: Rope): Entries {
+  switch (scaling.rope_type) {
+    case 'linear':
+    case 'yarn':
+      return [
+        ['rope.scaling.type', gguf.text(scaling.rope_type)],
+        ['rope.scaling.factor', gguf.float32(scaling.factor)],
+        ...(scaling.rope_type === 'linear'
+          ? []
+          : [
+              [
+                'rope.scaling.original_context_length',
+                gguf.uint32(scaling.original_max_position_embeddings),
+              ] as const,
+            ]),
+      ];
+    case 'longrope':
+      return [['rope.scaling.attn_factor', gguf.float32(scaling.attention_factor)]];
+    default:
+      return [];
+  }
 }
 
 /**
  * Tensors that stand for the scaling of rotary frequencies: each frequency is divided by its
  * factor.
  */
-export function ropeTensors(config: LanguageConfig): { name: string; data: Float32Array }[] {
-  const { type, theta, parameters } = ropeOf(config);
-  if (type === 'llama3')
-    return [{ name: 'rope_freqs.weight', data: llama3Factors(theta, headDim(config), parameters) }];
-  if (type !== 'longrope') return [];
+export function ropeTensors(config: LanguageModelConfig): { name: string; data: Float32Array }[] {
+  const rope = mainRope(config);
+  const { scaling } = rope;
+  if (scaling.rope_type === 'llama3')
+    return [{ name: 'rope_freqs.weight', data: llama3Factors(rope, scaling) }];
+  if (scaling.rope_type !== 'longrope') return [];
   return [
-    { name: 'rope_factors_long.weight', data: Float32Array.from(parameters.long_factor ?? []) },
-    { name: 'rope_factors_short.weight', data: Float32Array.from(parameters.short_factor ?? []) },
+    { name: 'rope_factors_long.weight', data: Float32Array.from(scaling.long_factor) },
+    { name: 'rope_factors_short.weight', data: Float32Array.from(scaling.short_factor) },
   ];
 }
 
 /** Llama 3.1: long waves are slowed by `factor`, short ones stay, between them a ramp. */
-function llama3Factors(
-  theta: number,
-  dim: number,
-  rope: ReturnType<typeof ropeOf>['parameters'],
-): Float32Array {
+function llama3Factors({ theta, dims }: Rope, scaling: Llama3Scaling): Float32Array {
   const {
-    factor = 8,
-    low_freq_factor: low = 1,
-    high_freq_factor: high = 4,
-    original_max_position_embeddings: original = 8192,
-  } = rope;
-  return Float32Array.from({ length: dim / 2 }, (_, i) => {
-    const wave = 2 * Math.PI * theta ** ((2 * i) / dim);
+    factor,
+    low_freq_factor: low,
+    high_freq_factor: high,
+    original_max_position_embeddings: original,
+  } = scaling;
+  return Float32Array.from({ length: dims / 2 }, (_, i) => {
+    const wave = 2 * Math.PI * theta ** ((2 * i) / dims);
     if (wave < original / high) return 1;
     if (wave > original / low) return factor;
     const smooth = (original / wave - low) / (high - low);
@@ -201,40 +196,19 @@ function llama3Factors(
   });
 }
 
-/** Kinds of scaling that only one architecture reads. */
-const onlyIn: Readonly<Record<string, GgufFamily['architecture']>> = {
-  llama3: 'llama',
-  longrope: 'phi3',
-};
-
-function ropeProblems(config: LanguageConfig, { architecture }: GgufFamily): Problem[] {
-  const { type, parameters } = ropeOf(config);
-  const known = ['default', 'linear', 'llama3', 'yarn', 'longrope'];
-  if (!known.includes(type))
+function ropeProblems(
+  config: LanguageModelConfig,
+  { architecture, scalings }: GgufFamily,
+): Problem[] {
+  const { scaling } = mainRope(config);
+  if (!scalings.includes(scaling.rope_type))
     return [
       problem(
         'rope_scaling',
-        `rotary scaling "${type}" does not exist in llama.cpp (it has ${known.join(', ')})`,
+        `llama.cpp's ${architecture} has no rotary scaling "${scaling.rope_type}" (it has ${scalings.join(', ')})`,
       ),
     ];
-  if ((onlyIn[type] ?? architecture) !== architecture)
-    return [problem('rope_scaling', `llama.cpp's ${architecture} has no rotary scaling "${type}"`)];
-  const {
-    attention_factor: attention,
-    beta_fast: fast,
-    beta_slow: slow,
-    mscale,
-    mscale_all_dim: all,
-    truncate,
-  } = parameters;
-  const isOwn =
-    type === 'yarn' &&
-    ((attention ?? null) !== null ||
-      (fast ?? 32) !== 32 ||
-      (slow ?? 1) !== 1 ||
-      Boolean(mscale && all) ||
-      truncate === false);
-  return isOwn
+  return scaling.rope_type === 'yarn' && !isUsualYarn(scaling)
     ? [
         problem(
           'rope_scaling',
@@ -244,76 +218,64 @@ function ropeProblems(config: LanguageConfig, { architecture }: GgufFamily): Pro
     : [];
 }
 
-const withoutBias = new Set<string>(['qwen3', 'gemma2', 'gemma3']);
+const isUsualYarn = ({ factor, beta_fast, beta_slow, truncate, attention_factor }: YarnScaling) =>
+  beta_fast === 32 && beta_slow === 1 && truncate && attention_factor === yarnAttention(factor, {});
 
-function familyProblems(config: LanguageConfig, family: GgufFamily): Problem[] {
-  const problems: Problem[] = [];
-  const act = config.hidden_activation ?? config.hidden_act ?? family.activation;
-  if (act !== family.activation)
-    problems.push(
-      problem(
-        'hidden_act',
-        `llama.cpp computes ${config.model_type} with ${family.activation}, not ${act}`,
-      ),
-    );
-  if (config.use_sliding_window === true)
-    problems.push(
-      problem('use_sliding_window', `llama.cpp's ${family.architecture} has no sliding window`),
-    );
-  if (config.attention_bias === true && withoutBias.has(family.architecture))
-    problems.push(
-      problem('attention_bias', `llama.cpp's ${family.architecture} has no bias of o_proj`),
-    );
-  if (family.normShift === 1) problems.push(...gemmaProblems(config, family));
-  return problems;
+function familyProblems(config: LanguageModelConfig, family: GgufFamily): Problem[] {
+  const { activation } = config.layer.mlp;
+  const { architecture, windows } = family;
+  const checks: readonly (readonly [holds: boolean, key: string, what: string])[] = [
+    [
+      activation === family.activation,
+      'hidden_act',
+      `llama.cpp computes ${config.model_type} with ${family.activation}, not ${activation}`,
+    ],
+    [
+      windows.kind !== 'refused' || windowed(config) === undefined,
+      'sliding_window',
+      `llama.cpp's ${architecture} has no sliding window`,
+    ],
+    [
+      windows.kind !== 'periodic' || periodOf(config, windows.period) !== undefined,
+      'layer_types',
+      'llama.cpp has full attention in every n-th layer, and a window in the others',
+    ],
+    [
+      family.outputBias || !config.layer.attention.bias.out,
+      'attention_bias',
+      `llama.cpp's ${architecture} has no bias of o_proj`,
+    ],
+    [
+      family.ownHead || config.tie_word_embeddings,
+      'tie_word_embeddings',
+      `llama.cpp's ${architecture} has no output layer of its own`,
+    ],
+    [
+      family.capped || !isCapped(config),
+      'attn_logit_softcapping',
+      `llama.cpp's ${architecture} has no caps`,
+    ],
+  ];
+  return checks.filter(([holds]) => !holds).map(([, key, what]) => problem(key, what));
 }
 
-function gemmaProblems(config: LanguageConfig, { architecture }: GgufFamily): Problem[] {
-  const problems: Problem[] = [];
-  const usual = architecture === 'gemma2' ? 2 : 6;
-  if (periodOf(config, usual) === undefined)
-    problems.push(
-      problem(
-        'layer_types',
-        'llama.cpp has full attention in every n-th layer, and a window in the others',
-      ),
-    );
-  if (architecture === 'gemma2' && config.tie_word_embeddings === false)
-    problems.push(
-      problem('tie_word_embeddings', "llama.cpp's gemma2 has no output layer of its own"),
-    );
-  if (
-    architecture === 'gemma3' &&
-    (config.attn_logit_softcapping || config.final_logit_softcapping)
-  )
-    problems.push(problem('attn_logit_softcapping', "llama.cpp's gemma3 has no caps"));
-  return problems;
-}
+const isCapped = ({ layer, final_logit_softcapping: logits }: LanguageModelConfig): boolean =>
+  layer.attention.softcap !== undefined || logits !== undefined;
 
 /**
- * What queries are multiplied with in Gemma's files: llama.cpp divides scores by √(channels of a
+ * What the queries' layer is multiplied with: llama.cpp divides Gemma's scores by √(channels of a
  * head), in the largest models by √(channels / heads), not by √query_pre_attn_scalar. 1 for models
- * that Google published.
+ * that Google published, and for other families.
  */
-export function queryFactor(config: QueryConfig): number {
-  const largest = { gemma2: 46, gemma3: 62, gemma3_text: 62 }[config.model_type];
-  if (largest === undefined) return 1;
+export function queryFactor(config: LanguageModelConfig): number {
+  const { queryScale } = familyOf(config).gguf;
+  if (queryScale === undefined) return 1;
+  const { heads, headDim, scale } = config.layer.attention;
   const channels =
-    config.num_hidden_layers === largest
-      ? config.hidden_size / config.num_attention_heads
-      : headDim(config);
-  return Math.sqrt(channels / (config.query_pre_attn_scalar ?? 256));
+    config.layers.length === queryScale.largest ? config.hidden_size / heads : headDim;
+  const scalar = Number((scale ** -2).toPrecision(12)); // query_pre_attn_scalar, exactly
+  return Math.sqrt(channels / scalar);
 }
-
-export type QueryConfig = Pick<
-  LanguageConfig,
-  | 'model_type'
-  | 'num_hidden_layers'
-  | 'hidden_size'
-  | 'num_attention_heads'
-  | 'head_dim'
-  | 'query_pre_attn_scalar'
->;
 
 function problem(key: string, what: string): Problem {
   return {

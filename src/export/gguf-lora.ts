@@ -2,25 +2,21 @@
 // [rank, in] and `.lora_b` [out, rank]. llama.cpp applies W + (adapter.lora.alpha / rank) B A.
 
 import { UserError, type Problem } from '../errors.ts';
+import type { LanguageModelConfig } from '../models/language-config.ts';
+import { familyOf } from '../models/language-families.ts';
 import { encodeGgml, type GgmlWritable } from '../tensor/ggml-types.ts';
 import { gguf, layoutGguf, type GgufValue } from '../tensor/gguf.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import type { Shape } from '../tensor/tensor.ts';
-import { queryFactor, type QueryConfig } from './gguf-config.ts';
-import { ggufFamily, ggufModuleName, permutedHeads, permuteRows } from './gguf-families.ts';
-import type { LanguageConfig } from './model-files.ts';
+import { queryFactor } from './gguf-config.ts';
+import { ggufModuleName, permutedHeads, permuteRows, takesQueryScale } from './gguf-names.ts';
 import { requireFloat16Range } from './half-range.ts';
 import { loraScale, mostCommon, type LanguageLora } from './language-lora.ts';
 import { assertShapes, type LoraWeights } from './lora.ts';
 
-export type GgufLoraConfig = Pick<
-  LanguageConfig,
-  'model_type' | 'num_attention_heads' | 'num_key_value_heads' | 'tie_word_embeddings'
->;
-
 export interface GgufLora extends LanguageLora {
   /** The base model's configuration: names and the order of rows follow from it. */
-  readonly config: GgufLoraConfig & QueryConfig;
+  readonly config: LanguageModelConfig;
   readonly type: Exclude<GgmlWritable, 'q8_0'>;
   readonly name?: string;
 }
@@ -32,12 +28,11 @@ export const fileTypes = { f32: 0, f16: 1, q8_0: 7, bf16: 32 } as const;
  * The layers that an adapter of llama.cpp cannot reach, each with the reason; empty when all are
  * fine. Ask before training.
  */
-export function ggufLoraProblems(paths: Iterable<string>, config: GgufLoraConfig): Problem[] {
-  const family = ggufFamily(config.model_type);
-  const tied = config.tie_word_embeddings ?? family.normShift === 1;
+export function ggufLoraProblems(paths: Iterable<string>, config: LanguageModelConfig): Problem[] {
+  const { gguf: family } = familyOf(config);
   return Array.from(paths).flatMap((path): Problem[] => {
     const fix = 'Leave it out of the targets, or merge the adapter into its model and export that.';
-    if (path === 'lm_head' && tied)
+    if (path === 'lm_head' && config.tie_word_embeddings)
       return [
         {
           where: path,
@@ -89,7 +84,7 @@ export function writeGgufLora(lora: GgufLora): Uint8Array {
 
 function metadata({ config, type, name }: GgufLora, alpha: number): Map<string, GgufValue> {
   return new Map([
-    ['general.architecture', gguf.text(ggufFamily(config.model_type).architecture)],
+    ['general.architecture', gguf.text(familyOf(config).gguf.architecture)],
     ['general.type', gguf.text('adapter')],
     ['adapter.type', gguf.text('lora')],
     ...(name === undefined ? [] : [['general.name', gguf.text(name)] as const]),
@@ -110,20 +105,15 @@ function moduleTensors(
   config: GgufLora['config'],
 ): NamedValues[] {
   assertShapes(module);
-  const family = ggufFamily(config.model_type);
+  const { gguf: family } = familyOf(config);
   const name = ggufModuleName(family, module.path);
   const { path, down, up } = module;
-  const factor = path.endsWith(family.queryScale ?? ' ') ? rest * queryFactor(config) : rest;
+  const factor = takesQueryScale(family, path) ? rest * queryFactor(config) : rest;
   const b =
     Math.abs(factor - 1) < 1e-6
       ? toFloat32(up).data
       : toFloat32(up).data.map((value) => value * factor);
-  const heads = permutedHeads(
-    family,
-    path,
-    config.num_attention_heads,
-    config.num_key_value_heads ?? config.num_attention_heads,
-  );
+  const heads = permutedHeads(family, path, config.layer.attention);
   return [
     { name: `${name}.weight.lora_a`, shape: down.shape, data: toFloat32(down).data },
     {

@@ -2,24 +2,22 @@
 // tensor.
 
 import { basename } from 'node:path';
+import { loadLanguageModel, type LanguageModelWeights } from '../checkpoints/hf-folder.ts';
 import { readFloat32 } from '../checkpoints/safetensors-file.ts';
 import { UserError, type Problem } from '../errors.ts';
+import type { GgufFamily } from '../models/gguf-family.ts';
+import type { LanguageModelConfig } from '../models/language-config.ts';
+import { familyOf } from '../models/language-families.ts';
 import { encodeGgml, ggmlTypes, type GgmlWritable } from '../tensor/ggml-types.ts';
 import { gguf, layoutGguf, type GgufEntry, type GgufValue } from '../tensor/gguf.ts';
 import { dtypes, isFloat } from '../tensor/dtype.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
 import { configEntries, queryFactor, ropeTensors } from './gguf-config.ts';
-import {
-  ggufFamily,
-  ggufModuleName,
-  permutedHeads,
-  permuteRows,
-  type GgufFamily,
-} from './gguf-families.ts';
+import { ggufModuleName, permutedHeads, permuteRows, takesQueryScale } from './gguf-names.ts';
 import { fileTypes } from './gguf-lora.ts';
 import { ggufModelName, tokenizerEntries } from './gguf-tokenizer.ts';
 import { requireFloat16Range } from './half-range.ts';
-import { kvHeads, openModelFiles, type ModelFiles, type LanguageConfig } from './model-files.ts';
+
 import { throwProblems } from './lora.ts';
 import { writeInPieces } from './write-pieces.ts';
 
@@ -42,8 +40,8 @@ export interface GgufModelOptions {
  * CheckpointError, SystemError.
  */
 export function writeGgufModel({ folder, output, type, name }: GgufModelOptions): void {
-  const model = openModelFiles(folder);
-  const family = ggufFamily(model.config.model_type);
+  const model = loadLanguageModel(folder);
+  const { gguf: family } = familyOf(model.config);
   const tensors = plan(model, family, type);
   const { head, sizes } = layoutGguf(
     metadata(model, family, type, name ?? basename(model.path)),
@@ -63,20 +61,20 @@ export function writeGgufModel({ folder, output, type, name }: GgufModelOptions)
 }
 
 function metadata(
-  model: ModelFiles,
+  model: LanguageModelWeights,
   family: GgufFamily,
   type: GgmlWritable,
   name: string,
 ): Map<string, GgufValue> {
-  const rows = model.tensors.get('model.embed_tokens.weight')?.shape[0] ?? model.config.vocab_size;
+  const rows = model.config.vocab_size;
   return new Map([
     ['general.architecture', gguf.text(family.architecture)],
     ['general.type', gguf.text('model')],
     ['general.name', gguf.text(ggufModelName(model.path, name))],
     ['general.file_type', gguf.uint32(fileTypes[type])],
     ['general.quantization_version', gguf.uint32(2)],
-    ...configEntries(model.config, family, rows),
-    ...tokenizerEntries(model.path, model.config, rows),
+    ...configEntries(model.config, rows),
+    ...tokenizerEntries(model.path, rows),
   ]);
 }
 
@@ -87,7 +85,7 @@ interface PlannedTensor extends GgufEntry {
 }
 
 function plan(
-  { tensors, config, path }: ModelFiles,
+  { weights, config, path }: LanguageModelWeights,
   family: GgufFamily,
   type: GgmlWritable,
 ): PlannedTensor[] {
@@ -98,9 +96,8 @@ function plan(
     type: 'f32',
     pieces: () => [data],
   }));
-  const isTied = config.tie_word_embeddings ?? family.normShift === 1;
-  for (const [key, tensor] of tensors) {
-    if (isIgnored(key) || (key === 'lm_head.weight' && isTied)) continue;
+  for (const [key, tensor] of weights) {
+    if (isIgnored(key) || (key === 'lm_head.weight' && config.tie_word_embeddings)) continue;
     const found = planTensor(key, tensor, family, config, type);
     if (typeof found === 'string') problems.push({ where: `${path} ${key}`, what: found });
     else planned.push(found);
@@ -125,10 +122,10 @@ function isIgnored(key: string): boolean {
 
 function missingNames(
   family: GgufFamily,
-  config: LanguageConfig,
+  config: LanguageModelConfig,
   present: ReadonlySet<string>,
 ): string[] {
-  const layers = Array.from({ length: config.num_hidden_layers }, (_, i) =>
+  const layers = Array.from({ length: config.layers.length }, (_, i) =>
     Object.values(family.layer).map((name) => `blk.${i}.${name}.weight`),
   ).flat();
   return ['token_embd.weight', 'output_norm.weight', ...layers].filter(
@@ -144,7 +141,7 @@ function planTensor(
   key: string,
   tensor: ExternalTensor,
   family: GgufFamily,
-  config: LanguageConfig,
+  config: LanguageModelConfig,
   wanted: GgmlWritable,
 ): PlannedTensor | string {
   const [, path, part] = /^(.*)\.(weight|bias)$/.exec(key) ?? [];
@@ -155,7 +152,7 @@ function planTensor(
   const name = `${module}.${part}`;
   const { shape } = tensor;
   const type = typeFor(shape, wanted);
-  const heads = permutedHeads(family, path, config.num_attention_heads, kvHeads(config));
+  const heads = permutedHeads(family, path, config.layer.attention);
   if (heads !== undefined)
     return {
       name,
@@ -164,7 +161,7 @@ function planTensor(
       pieces: () => [permuteRows(readFloat32(tensor).data, shape[0], heads)],
     };
   const shift = part === 'weight' && /norm$/.test(path) ? family.normShift : 0;
-  const factor = path.endsWith(family.queryScale ?? ' ') ? queryFactor(config) : 1;
+  const factor = takesQueryScale(family, path) ? queryFactor(config) : 1;
   return { name, shape, type, pieces: () => rowPieces(tensor, shift, factor) };
 }
 

@@ -7,7 +7,6 @@ import { z } from 'zod';
 import { parseFile } from '../checkpoints/model-folder.ts';
 import { UserError } from '../errors.ts';
 import { gguf, type GgufValue } from '../tensor/gguf.ts';
-import type { LanguageConfig } from './model-files.ts';
 
 const part = z.looseObject({ type: z.string() });
 
@@ -46,15 +45,17 @@ const settingsSchema = z.looseObject({
 
 type Settings = z.infer<typeof settingsSchema>;
 
+const tokenId = z.union([z.int(), z.array(z.int())]).nullish();
+/** The special tokens that config.json, of whatever family, names by their ids. */
+const idsSchema = z.object({ bos_token_id: tokenId, eos_token_id: tokenId, pad_token_id: tokenId });
+
+type NamedIds = z.infer<typeof idsSchema>;
+
 /**
  * The `tokenizer.…` entries for a model whose embeddings have `rows` rows. Throws CheckpointError
  * (files missing or damaged) and UserError (a tokenizer that llama.cpp does not have).
  */
-export function tokenizerEntries(
-  folder: string,
-  config: LanguageConfig,
-  rows: number,
-): (readonly [string, GgufValue])[] {
+export function tokenizerEntries(folder: string, rows: number): (readonly [string, GgufValue])[] {
   const tokenizer = parseFile(join(folder, 'tokenizer.json'), tokenizerSchema);
   const settings = existsSync(join(folder, 'tokenizer_config.json'))
     ? parseFile(join(folder, 'tokenizer_config.json'), settingsSchema)
@@ -69,7 +70,7 @@ export function tokenizerEntries(
     ...Object.entries(vocab),
     ...tokenizer.added_tokens.map(({ content, id }) => [content, id] as const),
   ]);
-  const special = specialIds(settings, config, ids);
+  const special = specialIds(settings, parseFile(join(folder, 'config.json'), idsSchema), ids);
   const template = chatTemplate(folder, settings);
   return [
     ...vocabularyEntries(folder, tokenizer, ids, rows),
@@ -318,10 +319,10 @@ function surrounds({ post_processor: post }: Tokenizer, end: 'first' | 'last'): 
 /** The text of a special token in tokenizer_config.json, else the id in config.json. */
 function specialIds(
   settings: Settings,
-  config: LanguageConfig,
+  config: NamedIds,
   ids: ReadonlyMap<string, number>,
 ): Readonly<Record<string, number>> {
-  const fromConfig: Readonly<Record<string, LanguageConfig['bos_token_id']>> = {
+  const fromConfig: Readonly<Record<string, NamedIds['bos_token_id']>> = {
     bos: config.bos_token_id,
     eos: config.eos_token_id,
     padding: config.pad_token_id,

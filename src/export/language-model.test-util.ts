@@ -4,12 +4,32 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { write } from '../checkpoints/small-model.test-util.ts';
+import type { LanguageModelConfig } from '../models/language-config.ts';
+import { languageFamilies } from '../models/language-families.ts';
 import { hashedWeight } from '../models/hashed-weights.test-util.ts';
 import { fromFloat32, type FloatDType } from '../tensor/half.ts';
 import { deserialize, serialize } from '../tensor/safetensors.ts';
 import { float32, type Shape, type Tensor } from '../tensor/tensor.ts';
-import { kvHeads, headDim, type LanguageConfig } from './model-files.ts';
 import type { LanguageLora } from './language-lora.ts';
+
+/** A config.json, with the keys that these tests use. */
+export interface ConfigFile {
+  readonly model_type: string;
+  readonly vocab_size: number;
+  readonly hidden_size: number;
+  readonly intermediate_size: number;
+  readonly num_hidden_layers: number;
+  readonly num_attention_heads: number;
+  readonly num_key_value_heads: number;
+  readonly head_dim?: number;
+  readonly tie_word_embeddings?: boolean;
+}
+
+export const readConfig = (config: ConfigFile): LanguageModelConfig =>
+  languageFamilies[config.model_type].config.parse(config);
+
+const headDim = ({ head_dim, hidden_size, num_attention_heads }: ConfigFile): number =>
+  head_dim ?? hidden_size / num_attention_heads;
 
 interface Golden {
   readonly prompt: readonly number[];
@@ -17,7 +37,7 @@ interface Golden {
     Record<
       string,
       {
-        readonly config: LanguageConfig;
+        readonly config: ConfigFile;
         readonly base: readonly number[];
         readonly lora: readonly number[];
       }
@@ -50,7 +70,7 @@ const linears = [
 ];
 const fused = ['self_attn.qkv_proj', 'self_attn.o_proj', 'mlp.gate_up_proj', 'mlp.down_proj'];
 
-export function linearPaths(config: LanguageConfig): string[] {
+export function linearPaths(config: ConfigFile): string[] {
   const names = config.model_type === 'phi3' ? fused : linears;
   return Array.from({ length: config.num_hidden_layers }, (_, i) =>
     names.map((name) => `model.layers.${i}.${name}`),
@@ -58,10 +78,10 @@ export function linearPaths(config: LanguageConfig): string[] {
 }
 
 /** [out, in] of a linear layer. */
-export function linearShape(config: LanguageConfig, path: string): readonly [number, number] {
+export function linearShape(config: ConfigFile, path: string): readonly [number, number] {
   const { hidden_size: hidden, intermediate_size: inner } = config;
   const q = config.num_attention_heads * headDim(config);
-  const kv = kvHeads(config) * headDim(config);
+  const kv = config.num_key_value_heads * headDim(config);
   const shapes: Readonly<Record<string, readonly [number, number]>> = {
     q_proj: [q, hidden],
     k_proj: [kv, hidden],
@@ -76,7 +96,7 @@ export function linearShape(config: LanguageConfig, path: string): readonly [num
   return shapes[path.slice(path.lastIndexOf('.') + 1)];
 }
 
-export function tinyWeights(config: LanguageConfig): Map<string, Shape> {
+export function tinyWeights(config: ConfigFile): Map<string, Shape> {
   const { hidden_size: hidden, model_type: type } = config;
   const shapes = new Map<string, Shape>([
     ['model.embed_tokens.weight', [config.vocab_size, hidden]],
@@ -110,7 +130,7 @@ export function writeTinyModel(
   folder: string,
   name: string,
   dtype: FloatDType = 'float32',
-): LanguageConfig {
+): ConfigFile {
   const { config } = golden.cases[name];
   const all = Array.from(
     tinyWeights(config),
@@ -144,7 +164,7 @@ export function writeTinyModel(
 }
 
 /** The adapter of a golden case: rank 4, alpha 2, rsLoRA, on every linear layer. */
-export function tinyLora(config: LanguageConfig): LanguageLora {
+export function tinyLora(config: ConfigFile): LanguageLora {
   const factor = (path: string, part: string, shape: Shape) =>
     float32(shape, hashedWeight(`${path}.${part}.weight`, shape));
   const modules = linearPaths(config).map((path) => {

@@ -97,7 +97,7 @@ export function mergeProblems(model: ModelFiles, lora: LanguageLora): Problem[] 
 interface Base {
   /** The base's folder, for messages. */
   readonly path: string;
-  readonly config: Pick<ModelFiles['config'], 'model_type' | 'num_hidden_layers'>;
+  readonly config: Pick<ModelFiles['config'], 'model_type'>;
   readonly tensors: ReadonlyMap<string, { readonly shape: Shape }>;
 }
 
@@ -119,7 +119,7 @@ export function fitProblems({ tensors, path, config }: Base, { modules }: Langua
         {
           where,
           what: 'the base model has no such layer',
-          fix: `The base is ${config.model_type} with ${config.num_hidden_layers} layers: name the model that the adapter was trained on.`,
+          fix: `The base is ${config.model_type} with ${layerCount(tensors)} layers: name the model that the adapter was trained on.`,
         },
       ];
     const problem = shapeProblem(module.down, module.up) ?? sizesProblem(weight.shape, module);
@@ -127,6 +127,11 @@ export function fitProblems({ tensors, path, config }: Base, { modules }: Langua
       ? []
       : [{ where, what: problem, fix: 'Name the model that the adapter was trained on.' }];
   });
+}
+
+function layerCount(tensors: Base['tensors']): number {
+  const indices = [...tensors.keys()].flatMap((name) => /\.layers\.(\d+)\./.exec(name)?.[1] ?? []);
+  return new Set(indices).size;
 }
 
 function sizesProblem(shape: Shape, { down, up }: LoraWeights): string | undefined {

@@ -3,6 +3,7 @@
 
 import type { z } from 'zod';
 import { sandwichNorms } from '../nn/decoder-layer.ts';
+import { ggufNames } from './gguf-family.ts';
 import {
   activation,
   asGiven,
@@ -17,9 +18,10 @@ import {
   withDefault,
   type LanguageModelConfig,
 } from './language-config.ts';
+import type { LanguageFamily } from './language-family.ts';
 import { ropeOf } from './rope-config.ts';
 
-export const gemma2: z.ZodType<LanguageModelConfig> = sizes
+const config: z.ZodType<LanguageModelConfig> = sizes
   .extend({
     hidden_activation: withDefault(activation, 'gelu_pytorch_tanh'),
     max_position_embeddings: whole(8192),
@@ -64,3 +66,21 @@ export const gemma2: z.ZodType<LanguageModelConfig> = sizes
       layers: layersOf(c, (layer) => layer % 2 === 0, { rope }, { rope, window: c.sliding_window }),
     };
   });
+
+export const gemma2: LanguageFamily = {
+  config,
+  gguf: {
+    architecture: 'gemma2',
+    layer: { ...ggufNames.attention, ...ggufNames.mlp, ...ggufNames.fourNorms },
+    activation: 'gelu_pytorch_tanh',
+    permuted: false,
+    normShift: 1,
+    scalings: ['default', 'linear', 'yarn'],
+    partialRotary: false,
+    windows: { kind: 'periodic', period: 2 },
+    outputBias: false,
+    capped: true,
+    ownHead: false,
+    queryScale: { layer: 'self_attn.q_proj', largest: 46 },
+  },
+};

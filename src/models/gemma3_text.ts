@@ -3,6 +3,8 @@
 
 import type { z } from 'zod';
 import { sandwichNorms } from '../nn/decoder-layer.ts';
+import { gemma2 } from './gemma2.ts';
+import { ggufNames } from './gguf-family.ts';
 import {
   activation,
   asGiven,
@@ -20,9 +22,10 @@ import {
   type RopeFields,
   type Sizes,
 } from './language-config.ts';
+import type { LanguageFamily } from './language-family.ts';
 import { ropeOf } from './rope-config.ts';
 
-export const gemma3_text: z.ZodType<LanguageModelConfig> = sizes
+const config: z.ZodType<LanguageModelConfig> = sizes
   .extend({
     hidden_activation: withDefault(activation, 'gelu_pytorch_tanh'),
     max_position_embeddings: whole(131_072),
@@ -86,3 +89,17 @@ function ropeFields(c: Sizes): { full?: RopeFields; sliding?: RopeFields } {
 
 const isFields = (value: unknown): value is RopeFields =>
   typeof value === 'object' && value !== null;
+
+export const gemma3_text: LanguageFamily = {
+  config,
+  gguf: {
+    ...gemma2.gguf,
+    architecture: 'gemma3',
+    layer: { ...gemma2.gguf.layer, ...ggufNames.headNorms },
+    windows: { kind: 'periodic', period: 6 },
+    localTheta: 10_000,
+    capped: false,
+    ownHead: true,
+    queryScale: { layer: 'self_attn.q_norm', largest: 62 },
+  },
+};

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import type { DecoderLayerOptions } from '../nn/decoder-layer.ts';
-import { activations } from '../nn/gated-mlp.ts';
+import { activations, type Activation } from '../nn/gated-mlp.ts';
 import type { Rope } from '../nn/rotary.ts';
 
 /** A family's properties, with sizes; nothing that reads it needs to know the family. */
@@ -48,7 +48,7 @@ export const flag = (value: boolean) => withDefault(z.boolean(), value);
 export const whole = (value: number) => withDefault(count, value);
 export const number = (value: number) => withDefault(positive, value);
 // Object.keys forgets the keys' type
-export const activation = z.enum(Object.keys(activations) as (keyof typeof activations)[], {
+export const activation = z.enum(Object.keys(activations) as Activation[], {
   error: ({ input }) =>
     `is ${JSON.stringify(input)}; implemented are ${Object.keys(activations).join(', ')}`,
 });

@@ -1,17 +1,18 @@
 // The families of language models, by the `model_type` of their config.json.
 
-import type { z } from 'zod';
+import { InternalError } from '../errors.ts';
 import { gemma2 } from './gemma2.ts';
 import { gemma3_text } from './gemma3_text.ts';
 import type { LanguageModelConfig } from './language-config.ts';
+import type { LanguageFamily } from './language-family.ts';
 import { llama } from './llama.ts';
 import { mistral } from './mistral.ts';
 import { phi3 } from './phi3.ts';
 import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
 
-/** Each is the schema of its config.json, and gives what a decoder is built from. */
-export const languageFamilies: Readonly<Record<string, z.ZodType<LanguageModelConfig>>> = {
+/** The record of each. */
+export const languageFamilies: Readonly<Record<string, LanguageFamily>> = {
   llama,
   mistral,
   qwen2,
@@ -20,3 +21,9 @@ export const languageFamilies: Readonly<Record<string, z.ZodType<LanguageModelCo
   gemma3_text,
   phi3,
 };
+
+/** The record of a configuration's family. */
+export function familyOf({ model_type }: Pick<LanguageModelConfig, 'model_type'>): LanguageFamily {
+  if (Object.hasOwn(languageFamilies, model_type)) return languageFamilies[model_type];
+  throw new InternalError(`there is no family ${model_type}`);
+}

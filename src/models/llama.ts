@@ -3,6 +3,7 @@
 
 import type { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
+import { ggufLlama } from './gguf-family.ts';
 import {
   activation,
   asGiven,
@@ -16,9 +17,10 @@ import {
   withDefault,
   type LanguageModelConfig,
 } from './language-config.ts';
+import type { LanguageFamily } from './language-family.ts';
 import { ropeOf } from './rope-config.ts';
 
-export const llama: z.ZodType<LanguageModelConfig> = sizes
+const config: z.ZodType<LanguageModelConfig> = sizes
   .extend({
     hidden_act: withDefault(activation, 'silu'),
     max_position_embeddings: whole(2048),
@@ -58,3 +60,5 @@ export const llama: z.ZodType<LanguageModelConfig> = sizes
       layers: layersOf(c, () => false, { rope }, { rope }),
     };
   });
+
+export const llama: LanguageFamily = { config, gguf: ggufLlama };

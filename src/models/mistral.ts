@@ -3,6 +3,7 @@
 
 import type { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
+import { ggufLlama } from './gguf-family.ts';
 import {
   activation,
   asGiven,
@@ -17,9 +18,10 @@ import {
   withDefault,
   type LanguageModelConfig,
 } from './language-config.ts';
+import type { LanguageFamily } from './language-family.ts';
 import { ropeOf } from './rope-config.ts';
 
-export const mistral: z.ZodType<LanguageModelConfig> = sizes
+const config: z.ZodType<LanguageModelConfig> = sizes
   .extend({
     hidden_act: withDefault(activation, 'silu'),
     max_position_embeddings: whole(131_072),
@@ -54,3 +56,8 @@ export const mistral: z.ZodType<LanguageModelConfig> = sizes
       layers: layersOf({ ...c, layer_types: undefined }, () => true, sight, sight),
     };
   });
+
+export const mistral: LanguageFamily = {
+  config,
+  gguf: { ...ggufLlama, windows: { kind: 'unseen', told: false } },
+};

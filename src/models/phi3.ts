@@ -3,6 +3,7 @@
 
 import type { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
+import { ggufLlama, ggufNames } from './gguf-family.ts';
 import {
   activation,
   asGiven,
@@ -17,12 +18,13 @@ import {
   withDefault,
   type LanguageModelConfig,
 } from './language-config.ts';
+import type { LanguageFamily } from './language-family.ts';
 import { ropeOf } from './rope-config.ts';
 
 /** Names of LongRoPE in older files. */
 const aliases = { su: 'longrope', yarn: 'longrope' };
 
-export const phi3: z.ZodType<LanguageModelConfig> = sizes
+const config: z.ZodType<LanguageModelConfig> = sizes
   .extend({
     hidden_act: withDefault(activation, 'silu'),
     max_position_embeddings: whole(4096),
@@ -58,3 +60,15 @@ export const phi3: z.ZodType<LanguageModelConfig> = sizes
       layers: layersOf({ ...c, layer_types: undefined }, () => true, sight, sight),
     };
   });
+
+export const phi3: LanguageFamily = {
+  config,
+  gguf: {
+    ...ggufLlama,
+    architecture: 'phi3',
+    layer: { ...ggufNames.fused, ...ggufNames.twoNorms },
+    permuted: false,
+    scalings: ['default', 'linear', 'yarn', 'longrope'],
+    windows: { kind: 'unseen', told: true },
+  },
+};

@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
+import { ggufLlama } from './gguf-family.ts';
 import {
   activation,
   asGiven,
@@ -17,9 +18,10 @@ import {
   withDefault,
   type LanguageModelConfig,
 } from './language-config.ts';
+import type { LanguageFamily } from './language-family.ts';
 import { ropeOf } from './rope-config.ts';
 
-export const qwen2: z.ZodType<LanguageModelConfig> = sizes
+const config: z.ZodType<LanguageModelConfig> = sizes
   .extend({
     hidden_act: withDefault(activation, 'silu'),
     max_position_embeddings: whole(32_768),
@@ -57,3 +59,14 @@ export const qwen2: z.ZodType<LanguageModelConfig> = sizes
       layers: layersOf(c, (layer) => layer >= c.max_window_layers, { rope }, { rope, window }),
     };
   });
+
+export const qwen2: LanguageFamily = {
+  config,
+  gguf: {
+    ...ggufLlama,
+    architecture: 'qwen2',
+    permuted: false,
+    partialRotary: false,
+    scalings: ['default', 'linear', 'yarn'],
+  },
+};

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
+import { ggufLlama, ggufNames } from './gguf-family.ts';
 import {
   activation,
   asGiven,
@@ -16,9 +17,10 @@ import {
   withDefault,
   type LanguageModelConfig,
 } from './language-config.ts';
+import type { LanguageFamily } from './language-family.ts';
 import { ropeOf } from './rope-config.ts';
 
-export const qwen3: z.ZodType<LanguageModelConfig> = sizes
+const config: z.ZodType<LanguageModelConfig> = sizes
   .extend({
     hidden_act: withDefault(activation, 'silu'),
     max_position_embeddings: whole(32_768),
@@ -58,3 +60,16 @@ export const qwen3: z.ZodType<LanguageModelConfig> = sizes
       layers: layersOf(c, (layer) => layer >= c.max_window_layers, { rope }, { rope, window }),
     };
   });
+
+export const qwen3: LanguageFamily = {
+  config,
+  gguf: {
+    ...ggufLlama,
+    architecture: 'qwen3',
+    layer: { ...ggufLlama.layer, ...ggufNames.headNorms },
+    permuted: false,
+    partialRotary: false,
+    scalings: ['default', 'linear', 'yarn'],
+    outputBias: false,
+  },
+};

@@ -143,7 +143,7 @@ const stretch = ({
 }: Stretched): number => factor ?? now / once;
 
 /** 0.1 ln(factor) + 1, or the quotient of two such numbers. */
-function yarnAttention(
+export function yarnAttention(
   factor: number,
   { mscale, mscale_all_dim }: { mscale?: number | null; mscale_all_dim?: number | null },
 ): number {

@@ -11,10 +11,12 @@ export const activations = {
   gelu_pytorch_tanh: (g: Builder, x: Value) => g.gelu(x, 'tanh'),
 } as const;
 
+export type Activation = keyof typeof activations;
+
 export interface GatedMlpOptions {
   /** Hidden width. */
   readonly width: number;
-  readonly activation: keyof typeof activations;
+  readonly activation: Activation;
   readonly bias: boolean;
   /** One layer `gate_up_proj` of rows [gate | up] in place of two. */
   readonly fused: boolean;

@@ -14,6 +14,7 @@ import { writeGgufLora } from '../../src/export/gguf-lora.ts';
 import { writeGgufModel } from '../../src/export/gguf-model.ts';
 import {
   golden,
+  readConfig,
   goldenTensor,
   tinyLora,
   tinySentencePiece,
@@ -77,7 +78,10 @@ describe('llama.cpp', { skip: missing }, () => {
       const config = writeTinyModel(join(folder, name), name);
       const [model, adapter] = [join(folder, `${name}.gguf`), join(folder, `${name}-lora.gguf`)];
       writeGgufModel({ folder: join(folder, name), output: model, type: 'f32' });
-      write(adapter, writeGgufLora({ ...tinyLora(config), config, type: 'f32' }));
+      write(
+        adapter,
+        writeGgufLora({ ...tinyLora(config), config: readConfig(config), type: 'f32' }),
+      );
       for (const [kind, tokens, file] of [
         ['base', base, undefined],
         ['lora', lora, adapter],

@@ -24,7 +24,7 @@ export const tinyModelNames: readonly string[] = Object.keys(cases);
 /** `more`: other values of its config.json. */
 export function tinyModel(name: string, more: Readonly<Record<string, unknown>> = {}): TinyModel {
   const { options } = cases[name];
-  const config = languageFamilies[options.model_type].parse({ ...options, ...more });
+  const config = languageFamilies[options.model_type].config.parse({ ...options, ...more });
   const weights = [...languageModelParameters(config)].map(
     ([key, shape]): [string, Tensor<'float32'>] => [key, float32(shape, hashedWeight(key, shape))],
   );

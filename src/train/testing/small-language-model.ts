@@ -73,7 +73,7 @@ export function writeSmallLanguageModel(
 ): void {
   mkdirSync(folder, { recursive: true });
   const parameters = [
-    ...languageModelParameters(languageFamilies[config.model_type].parse(config)),
+    ...languageModelParameters(languageFamilies[config.model_type].config.parse(config)),
   ];
   const tensors = new Map(
     parameters.map(([name, shape]) => [

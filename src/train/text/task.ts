@@ -107,12 +107,12 @@ function largestShape(config: TrainConfig, { train }: TextRunData) {
 /** Every layer must have a place in the files that the adapter is exported to. */
 function requireExportable(
   { source }: LoadedConfig,
-  { config: { model_type, tie_word_embeddings } }: LanguageModelWeights,
+  { config }: LanguageModelWeights,
   { modules }: AdaptedLanguageModel,
 ): void {
   const problems = ggufLoraProblems(
     modules.map(({ path }) => path),
-    { model_type, tie_word_embeddings, num_attention_heads: 1, num_key_value_heads: 1 },
+    config,
   );
   if (problems.length > 0)
     throw new ConfigError(
