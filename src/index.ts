@@ -10,13 +10,9 @@ export {
   type ConfigSource,
   type LoadedConfig,
 } from './config/load.ts';
-export {
-  configJsonSchema,
-  withResolution,
-  type TrainConfig,
-  type TrainConfigInput,
-} from './config/schema.ts';
+export { configJsonSchema, type TrainConfig, type TrainConfigInput } from './config/schema.ts';
 export { configFlags, flagName, type ConfigFlag } from './config/flags.ts';
+export { withResolution } from './train/image/sizes.ts';
 export { train } from './train/run.ts';
 export { trainInProcess } from './train/in-process.ts';
 export type * from './events.ts';

@@ -44,24 +44,26 @@ export const datasetOptions = {
     .boolean()
     .default(true)
     .describe(
-      'Keeps the proportions of each picture, sorting pictures into buckets of about the same area. false: all are cropped to resolution.',
+      'Keeps the proportions of each picture, sorting pictures into buckets of about the same area; where more than a tenth of a picture is cut off, it is named. false: all are cropped to resolution.',
     )
     .meta(forImages),
   min_bucket_reso: side
     .optional()
     .describe(
-      'Shortest side of a bucket. When absent: 256; at resolutions below 512, half the resolution.',
+      'Shortest side of a bucket, rounded down to bucket_reso_steps. When absent: 256; at resolutions below 512, half the resolution.',
     )
     .meta(forImages),
   max_bucket_reso: side
     .optional()
     .describe(
-      'Longest side of a bucket. When absent: 1024; at resolutions below 512, twice the resolution, from 1024 on 2048.',
+      'Longest side of a bucket, rounded up to bucket_reso_steps. When absent: 1024; at resolutions below 512 and from 1024 on, twice the resolution.',
     )
     .meta(forImages),
-  bucket_reso_steps: integer(8, 1024)
-    .default(64)
-    .describe('The sides of buckets are multiples of this.')
+  bucket_reso_steps: integer(1, 1024)
+    .optional()
+    .describe(
+      'The sides of buckets are multiples of this, which is a multiple of what the autoencoder of the base model takes (8 in Stable Diffusion 1.x). When absent: 64; at resolutions below 512, the largest power of two in a tenth of the resolution.',
+    )
     .meta(forImages),
   bucket_no_upscale: z
     .boolean()

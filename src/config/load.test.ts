@@ -6,7 +6,6 @@ import { test } from 'node:test';
 import { ConfigError } from '../errors.ts';
 import { flagName } from './flags.ts';
 import { loadConfig, parseConfig } from './load.ts';
-import { withResolution } from './schema.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'lora-config-'));
 mkdirSync(join(folder, 'pictures'));
@@ -535,18 +534,4 @@ special_tokens: { pad_token: "<pad>" }
     [peft.config.task_type, peft.config.lora_rank, peft.config.target_modules],
     ['text-generation', 4, '.*\\.layers\\.(0|1)\\.(.*\\.)?(q_proj|v_proj)'],
   );
-});
-
-test('resolution and bucket limits follow the base model when the file says nothing', () => {
-  const limits = (values: object, native?: number) => {
-    const { resolution, min_bucket_reso, max_bucket_reso } = withResolution(
-      loadConfig(file(yaml({ ...good, ...values }))).config,
-      native,
-    );
-    return [...resolution, min_bucket_reso, max_bucket_reso];
-  };
-  assert.deepEqual(limits({}), [512, 512, 256, 1024]);
-  assert.deepEqual(limits({}, 128), [128, 128, 64, 256]);
-  assert.deepEqual(limits({ resolution: 768 }, 128), [768, 768, 256, 1024]);
-  assert.deepEqual(limits({ min_bucket_reso: 320 }), [512, 512, 320, 1024]);
 });

@@ -270,20 +270,3 @@ export const configJsonSchema = makeJsonSchema();
 
 // The object is made of exactly these keys; Object.keys only promises strings.
 export const configKeys = Object.keys(configJsonSchema.properties) as readonly ConfigKey[];
-
-/**
- * `config` with `resolution` and the bucket limits filled in; `native` is the size in pixels that
- * the base was made for.
- */
-export function withResolution(config: TrainConfig, native = 512) {
-  const resolution = config.resolution ?? ([native, native] as const);
-  const side = Math.round(Math.sqrt(resolution[0] * resolution[1]));
-  const [min, max] =
-    side < 512 ? [Math.floor(side / 2), 2 * side] : [256, side < 1024 ? 1024 : 2048];
-  return {
-    ...config,
-    resolution,
-    min_bucket_reso: config.min_bucket_reso ?? min,
-    max_bucket_reso: config.max_bucket_reso ?? max,
-  };
-}

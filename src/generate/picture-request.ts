@@ -1,7 +1,11 @@
 // What one asks the generator for, checked before anything is computed.
 
 import { ConfigError, type Problem } from '../errors.ts';
-import { latentFactor, type StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
+import {
+  nativeSide,
+  pictureUnit,
+  type StableDiffusionConfig,
+} from '../models/stable-diffusion-config.ts';
 import type { AdapterWeights } from './adapter.ts';
 import { samplers, type SamplerName } from './samplers/samplers.ts';
 
@@ -46,7 +50,7 @@ export function completeRequests(
   requests: readonly PictureRequest[],
   config: StableDiffusionConfig,
 ): CompleteRequest[] {
-  const side = config.unet.sample_size * latentFactor(config.vae);
+  const side = nativeSide(config);
   const complete = requests.map((request): CompleteRequest => ({
     negativePrompt: '',
     seed: 0,
@@ -80,7 +84,7 @@ function problemsOf(
   { seed, steps, guidance, width, height, sampler, multiplier }: CompleteRequest,
   config: StableDiffusionConfig,
 ): Problem[] {
-  const factor = latentFactor(config.vae);
+  const factor = pictureUnit(config);
   const most = config.scheduler.num_train_timesteps;
   const isSide = (n: number) => Number.isInteger(n) && n > 0 && n % factor === 0;
   const sideFix = `Give a multiple of ${factor}.`;

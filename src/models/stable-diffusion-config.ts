@@ -83,6 +83,17 @@ export function latentFactor(vae: VaeConfig): number {
   return 2 ** (vae.block_out_channels.length - 1);
 }
 
+/**
+ * Pixels of which the sides of a picture must be multiples. The autoencoder halves whole sizes
+ * only; the UNet takes latents of any size, because its up path takes each size from its down path.
+ */
+export const pictureUnit = ({ vae }: Pick<StableDiffusionConfig, 'vae'>): number =>
+  latentFactor(vae);
+
+/** The side in pixels of the pictures that the UNet was made for: 512 in SD 1.5. */
+export const nativeSide = ({ unet, vae }: Pick<StableDiffusionConfig, 'unet' | 'vae'>): number =>
+  unet.sample_size * latentFactor(vae);
+
 /** The configuration of Stable Diffusion 1.5. */
 export const stableDiffusion15: StableDiffusionConfig = {
   unet: {

@@ -15,7 +15,8 @@ import {
   type LatentMoments,
   type NoisySample,
 } from './noisy-batch.ts';
-import type { SizedConfig, TrainingPicture } from './samples.ts';
+import type { TrainingPicture } from './samples.ts';
+import type { SizedConfig } from './sizes.ts';
 
 /** What is known of each picture once it is encoded, by its position. */
 export interface EncodedPictures {

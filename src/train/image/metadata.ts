@@ -13,7 +13,8 @@ import {
 } from '../../export/metadata.ts';
 import { warmupSteps } from '../../optim/schedule.ts';
 import type { SavePoint } from '../task.ts';
-import { bucketCounts, type SizedConfig, type TrainingPicture } from './samples.ts';
+import { bucketCounts, type TrainingPicture } from './samples.ts';
+import type { SizedConfig } from './sizes.ts';
 
 /** The hashes by which other programs know the base model; a folder has none. */
 export interface ModelHashes {

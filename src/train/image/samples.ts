@@ -1,20 +1,31 @@
 // The pictures of a run, each with the bucket it is trained in.
 
-import { placeOf, type LoadedConfig } from '../../config/load.ts';
-import { withResolution } from '../../config/schema.ts';
-import { bucketFor, type BucketChoice, type Size } from '../../dataset/buckets.ts';
+import type { LoadedConfig } from '../../config/load.ts';
+import {
+  bucketFor,
+  shareCutOff,
+  type BucketChoice,
+  type BucketOptions,
+  type Size,
+} from '../../dataset/buckets.ts';
 import { readImageFolder, type Sample } from '../../dataset/folder.ts';
-import { ConfigError } from '../../errors.ts';
-import { latentFactor, type StableDiffusionConfig } from '../../models/stable-diffusion-config.ts';
+import { DataError, type Problem } from '../../errors.ts';
+import { pictureUnit, type StableDiffusionConfig } from '../../models/stable-diffusion-config.ts';
+import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
+import {
+  bucketOptions,
+  requireBuckets,
+  sizeNotes,
+  withResolution,
+  type SizedConfig,
+} from './sizes.ts';
 
 export type TrainingPicture = Sample & BucketChoice;
-/** The configuration with the sizes that follow from the base model. */
-export type SizedConfig = ReturnType<typeof withResolution>;
 
 export interface PictureSet {
   readonly config: SizedConfig;
   readonly pictures: readonly TrainingPicture[];
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Problem[];
 }
 
 /**
@@ -22,75 +33,85 @@ export interface PictureSet {
  * ConfigError with every problem.
  */
 export async function readPictures(
-  { config: given, source }: LoadedConfig,
+  { config, source }: LoadedConfig,
   model: StableDiffusionConfig,
 ): Promise<PictureSet> {
-  const config = withResolution(given, model.unet.sample_size * latentFactor(model.vae));
+  const options = bucketOptions(config, model);
+  requireBuckets(options, source);
   const { samples, warnings } = await readImageFolder({
     trainDataDir: config.train_data_dir,
     metadataPath: config.metadata_path,
     captionExtension: config.caption_extension,
   });
-  const options = {
-    resolution: config.resolution,
-    minSize: config.min_bucket_reso,
-    maxSize: config.max_bucket_reso,
-    step: config.bucket_reso_steps,
-    noUpscale: config.bucket_no_upscale,
-    enabled: config.enable_bucket,
-  };
+  if (options.noUpscale === true) requireSize(samples, pictureUnit(model));
   const pictures = samples.map((sample) => ({
     ...sample,
     ...bucketFor(sample.width, sample.height, options),
   }));
-  requireMultiples(
+  return {
+    config: withResolution(config, model),
     pictures,
-    sideUnit(model),
-    config.enable_bucket ? placeOf('bucket_reso_steps', source) : placeOf('resolution', source),
-  );
-  return { config, pictures, warnings: [...warnings, ...illFitting(pictures)] };
-}
-
-/** Warnings of pictures that training will see as a blur, or only a strip of. */
-export function illFitting(pictures: readonly TrainingPicture[]): string[] {
-  const named = (found: readonly TrainingPicture[], what: string) => {
-    if (found.length === 0) return [];
-    const names = found
-      .slice(0, 3)
-      .map(({ name, width, height }) => `${name} (${width}x${height})`)
-      .join(', ');
-    return [`${names}${found.length > 3 ? ` and ${found.length - 3} more` : ''}: ${what}`];
+    warnings: [
+      ...sizeNotes(options, config, source),
+      ...warnings.map((what) => ({ where: config.train_data_dir, what })),
+      ...illFitting(pictures, options),
+    ],
   };
-  const small = pictures.filter(({ width, resized }) => resized[0] > 4 * width);
-  const long = pictures.filter(({ resized: [w, h], bucket }) => 2 * bucket[0] * bucket[1] < w * h);
-  return [
-    ...named(
-      small,
-      'enlarged more than four times, which trains on a blur. Use larger pictures, or a lower resolution.',
-    ),
-    ...named(
-      long,
-      'too long and narrow for any bucket; more than half is cut off. Cut them to size, or raise max_bucket_reso.',
-    ),
-  ];
 }
 
-/** Pixels of which the sides must be multiples: so that every level of the UNet halves evenly. */
-export function sideUnit({ unet, vae }: StableDiffusionConfig): number {
-  return latentFactor(vae) * 2 ** (unet.block_out_channels.length - 1);
+/** A picture that must not be enlarged has to be as large as the smallest that the model takes. */
+function requireSize(samples: readonly Sample[], unit: number): void {
+  const small = samples.filter(({ width, height }) => Math.min(width, height) < unit);
+  if (small.length === 0) return;
+  throw new DataError(
+    small.map(({ path, width, height }) => ({
+      where: path,
+      what: `${width}x${height} is smaller than the ${unit}x${unit} that this base model takes at least, and bucket_no_upscale forbids enlarging it`,
+      fix: 'Replace it with a larger picture, or set bucket_no_upscale: false.',
+    })),
+  );
 }
 
-function requireMultiples(pictures: readonly TrainingPicture[], unit: number, where: string): void {
-  const odd = pictures.find(({ bucket }) => bucket.some((side) => side % unit !== 0));
-  if (odd === undefined) return;
-  const what = `this base model takes pictures whose sides are multiples of ${unit}; these settings give ${odd.bucket.join('x')}`;
-  throw new ConfigError([
-    {
-      where,
-      what,
-      fix: `Make resolution, min_bucket_reso and bucket_reso_steps multiples of ${unit}.`,
-    },
-  ]);
+/** A picture of which more than this share is cut off is named. */
+const SHARE_TOLD = 0.1;
+/** A picture that is enlarged more than so many times is named. */
+const ENLARGED_TOLD = 4;
+
+/** Warnings of pictures that training will see as a blur, or not whole. */
+export function illFitting(
+  pictures: readonly TrainingPicture[],
+  options: Pick<BucketOptions, 'enabled' | 'noUpscale'> = {},
+): Problem[] {
+  return problemsByKind(pictures.flatMap((picture) => misfits(picture, options)));
+}
+
+function misfits(
+  picture: TrainingPicture,
+  { enabled = true, noUpscale = false }: Pick<BucketOptions, 'enabled' | 'noUpscale'>,
+): FoundProblem[] {
+  const { name, width, height, resized } = picture;
+  const size = `${width}x${height}`;
+  const blurred: FoundProblem = {
+    where: name,
+    detail: size,
+    what: `enlarged more than ${ENLARGED_TOLD} times, which trains on a blur`,
+    fix: 'Use larger pictures, or a lower resolution.',
+  };
+  const cut: FoundProblem = {
+    where: name,
+    detail: `${size}, ${(100 * shareCutOff(picture)).toFixed(1)} %`,
+    what: `more than ${100 * SHARE_TOLD} % of the picture is cut off, so that it fits its bucket`,
+    fix: cropRemedy(enabled, noUpscale),
+  };
+  const isBlurred = Math.max(resized[0] / width, resized[1] / height) > ENLARGED_TOLD;
+  return [...(isBlurred ? [blurred] : []), ...(shareCutOff(picture) > SHARE_TOLD ? [cut] : [])];
+}
+
+function cropRemedy(enabled: boolean, noUpscale: boolean): string {
+  if (!enabled) return 'Cut it yourself to what matters, or set enable_bucket: true.';
+  return noUpscale
+    ? 'Cut it yourself to what matters, or set a smaller bucket_reso_steps.'
+    : 'Cut it yourself to what matters, or set a smaller bucket_reso_steps, or a larger max_bucket_reso for a long picture.';
 }
 
 /** How many pictures, with repeats, fall in each bucket: by width, then height. */

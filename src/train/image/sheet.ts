@@ -6,7 +6,7 @@ import { createImageGenerator } from '../../generate/text-to-image.ts';
 import type { ClipTokenizer } from '../../tokenizer/clip.ts';
 import { type PhaseEvent, phase } from '../../events.ts';
 import type { AdaptedModel } from './adapted-model.ts';
-import type { SizedConfig } from './samples.ts';
+import type { SizedConfig } from './sizes.ts';
 
 export interface SheetSource {
   readonly base: StableDiffusionWeights;

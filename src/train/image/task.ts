@@ -11,6 +11,7 @@ import { openCache, type TensorCache } from '../../dataset/cache.ts';
 import { CheckpointError, InternalError, SystemError } from '../../errors.ts';
 import { writeKohyaLora } from '../../export/kohya.ts';
 import { noiseSchedule } from '../../models/noise-schedule.ts';
+import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
 import { createClipTokenizer, type ClipTokenizer } from '../../tokenizer/clip.ts';
 import { type WarningEvent, phase } from '../../events.ts';
 import type { OpenTask, SavePoint, Task, TaskContext, TaskEvent } from '../task.ts';
@@ -87,18 +88,18 @@ async function tokenizerOf({
 }
 
 function* warnings(
-  { config, pictures, warnings: texts }: PictureSet,
+  { pictures, warnings: found }: PictureSet,
   tokenizer: ClipTokenizer,
   tokens: number,
 ): Generator<WarningEvent> {
-  for (const what of texts)
-    yield { type: 'warning', problem: { where: config.train_data_dir, what } };
   const room = tokens - 2;
-  const long = pictures.filter(({ caption }) => tokenizer.tokenCount(caption) > room);
-  if (long.length === 0) return;
-  const others = long.length === 1 ? '' : ` and ${long.length - 1} more`;
-  const what = `the caption is longer than the ${room} tokens that the text encoder takes; the rest is cut off`;
-  yield { type: 'warning', problem: { where: `${long[0].name}${others}`, what } };
+  const long = pictures.flatMap(({ name, caption }): FoundProblem[] => {
+    const count = tokenizer.tokenCount(caption);
+    if (count <= room) return [];
+    const what = `the caption is longer than the ${room} tokens that the text encoder takes; the rest is cut off`;
+    return [{ where: name, detail: `${count} tokens`, what }];
+  });
+  for (const problem of [...found, ...problemsByKind(long)]) yield { type: 'warning', problem };
 }
 
 function taskOf(opened: Opened): OpenTask {
