@@ -30,7 +30,7 @@ const HEADS: readonly string[] = ['lm_head', 'model.embed_tokens'];
 /**
  * The size of each layer's adapter, by its path; layers without one are absent. The alpha is what
  * gives the scale when divided by the rank: under rsLoRA that is alpha · √rank. Throws ConfigError
- * naming every target and pattern that fits no layer, or is no regular expression.
+ * naming every target and pattern that fits no layer, or is not a regular expression.
  */
 export function languageTargets(
   layers: readonly Layer[],

@@ -21,7 +21,7 @@ const only = (value: string | number | boolean | null) =>
     .optional()
     .refine((found) => found === undefined || found === null || found === value, {
       error: ({ input }) =>
-        `is ${JSON.stringify(input)}; only ${JSON.stringify(value)} is implemented`,
+        `is ${JSON.stringify(input)}; only ${JSON.stringify(value)} is supported`,
     });
 
 /** What the models we build do not vary in. */

@@ -95,14 +95,14 @@ test('files that are no weights of ours are named', () => {
     write(join(folder, 'phi-q4.gguf'), 'GGUF');
     failsWith(folder, /its weights are a GGUF file/);
     write(join(folder, 'consolidated.safetensors'), serialize(tensorsOf(phi3)));
-    failsWith(folder, /its weights are called consolidated\.safetensors/);
+    failsWith(folder, /its weights file is called consolidated\.safetensors/);
   });
   withFolder((folder) => {
     write(join(folder, 'config.json'), JSON.stringify(phi3.config));
     write(join(folder, 'model-00001-of-00002.safetensors'), serialize(tensorsOf(phi3)));
     failsWith(
       folder,
-      /some of its files are missing, as model-00001-of-00002\.safetensors tells, and model\.safetensors\.index\.json/,
+      /some of its files are missing: model-00001-of-00002\.safetensors is one of several, and model\.safetensors\.index\.json/,
     );
     write(
       join(folder, 'model.safetensors'),
@@ -140,11 +140,11 @@ test('a family that is not there is named with those that are', () => {
     writeModel(folder, { model_type: 'gpt2' }, new Map());
     failsWith(
       folder,
-      /config\.json model_type: models of type gpt2 are not implemented/,
+      /config\.json model_type: models of type gpt2 are not supported/,
       /llama, mistral, qwen2, qwen3, gemma2, gemma3_text, phi3/,
     );
     writeModel(folder, { model_type: 'gemma3' }, new Map());
-    failsWith(folder, /models of type gemma3 are not implemented\n.*also sees pictures/);
+    failsWith(folder, /models of type gemma3 are not supported\n.*also takes pictures/);
   });
 });
 
@@ -162,7 +162,7 @@ test('what a configuration asks for and is not implemented is told at its key, a
     );
     failsWith(
       folder,
-      /config\.json hidden_act: is "relu"; implemented are silu/,
+      /config\.json hidden_act: is "relu"; supported are silu/,
       /config\.json quantization_config: its weights are quantized \(gptq\)/,
     );
     writeModel(
@@ -186,7 +186,7 @@ test('what a configuration asks for and is not implemented is told at its key, a
       { ...tied.config, rope_parameters: null, rope_scaling: { type: 'mrope' } },
       new Map(),
     );
-    failsWith(folder, /rope_scaling.*"mrope" is not implemented; implemented are default/);
+    failsWith(folder, /rope_scaling.*"mrope" is not implemented; supported are default/);
   });
 });
 

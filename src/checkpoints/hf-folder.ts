@@ -136,15 +136,15 @@ export function readLanguageConfig(folder: string): LanguageModelConfig {
   if (Object.hasOwn(languageFamilies, model_type))
     return parseFile(path, languageFamilies[model_type].config);
   const what =
-    model_type === '' ? 'it has no model_type' : `models of type ${model_type} are not implemented`;
+    model_type === '' ? 'it has no model_type' : `models of type ${model_type} are not supported`;
   const hint =
     model_type === 'gemma3'
-      ? ' This one also sees pictures: Gemma 3 of 270M and 1B is gemma3_text, and the text part of a larger one can be saved as such (Gemma3ForCausalLM).'
+      ? ' This one also takes pictures: the text-only models (Gemma 3 270M and 1B) are gemma3_text, and the text part of a larger one can be saved as such (Gemma3ForCausalLM).'
       : '';
   return fail(
     `${path} model_type`,
     what,
-    `Implemented are ${Object.keys(languageFamilies).join(', ')}.${hint}`,
+    `Supported types: ${Object.keys(languageFamilies).join(', ')}.${hint}`,
   );
 }
 

@@ -68,23 +68,23 @@ function absent(files: readonly string[]): { what: string; fix: string } {
   const [some] = files.filter((file) => file.endsWith('.safetensors'));
   if (some !== undefined && /-of-\d+/.test(some))
     return {
-      what: `some of its files are missing, as ${some} tells, and ${some.replace(/-\d+-of-\d+/, '')}.index.json, the list of them`,
+      what: `some of its files are missing: ${some} is one of several, and ${some.replace(/-\d+-of-\d+/, '')}.index.json, which lists them, is not there`,
       fix: obtain,
     };
   if (some !== undefined)
     return {
-      what: `its weights are called ${some}, which is another layout or another part`,
+      what: `its weights file is called ${some}: another layout, or another part of a model`,
       fix: 'Take model.safetensors, or model-00001-of-….safetensors with model.safetensors.index.json.',
     };
   if (files.some((file) => file.endsWith('.gguf')))
     return {
-      what: 'its weights are a GGUF file, which is not read',
+      what: 'its weights are a GGUF file, which is not supported here',
       fix: 'Take the .safetensors files of the same model.',
     };
   if (!files.some((file) => /\.(bin|ckpt|pt)$/.test(file)))
     return { what: 'there is no .safetensors file in this folder', fix: obtain };
   return {
-    what: 'its weights are PyTorch .bin files, which are not read',
+    what: 'its weights are PyTorch .bin files, which are not supported',
     fix: 'Look for the .safetensors files of the same model, or convert them with a tool that you trust.',
   };
 }

@@ -77,7 +77,7 @@ function explain(cause: unknown): { what: string; fix: string } {
     };
   if (code === 'EACCES' || code === 'EPERM')
     return {
-      what: 'the file may not be read',
+      what: 'the file cannot be read: permission denied',
       fix: 'Give yourself permission to read it (chmod +r on Linux and macOS).',
     };
   return {
@@ -97,7 +97,7 @@ function readBytes(fd: number, offset: number, length: number, path: string): Ui
       throw new CheckpointError([
         {
           where: path,
-          what: `the file ended at byte ${offset + done} while it was read`,
+          what: `the file ended at byte ${offset + done} while it was being read`,
           fix: 'Is another program still writing it? Try again when it is complete.',
         },
       ]);

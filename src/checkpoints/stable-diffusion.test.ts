@@ -347,7 +347,7 @@ test('a folder with a fault in it', () => {
     broken(
       'unet',
       { act_fn: 'mish', resnet_time_scale_shift: 'scale_shift' },
-      /act_fn: is "mish"; only "silu" is implemented[^]*resnet_time_scale_shift/,
+      /act_fn: is "mish"; only "silu" is supported[^]*resnet_time_scale_shift/,
     );
     broken(
       'unet',

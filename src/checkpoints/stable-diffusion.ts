@@ -45,7 +45,7 @@ function load(path: string, useEma: boolean): StableDiffusionWeights {
   if (/\.(ckpt|pt|pth|bin)$/i.test(path)) {
     fail(
       path,
-      'this is a Python pickle (.ckpt, .pt, .bin), which can run programs when it is opened and is not read',
+      'this is a Python pickle (.ckpt, .pt, .bin), which can run programs when it is opened, so it is never opened',
       'Look for the .safetensors file of the same model, or convert this one with a tool that you trust.',
     );
   }
@@ -58,7 +58,7 @@ function statOf(path: string): Stats | undefined {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code === 'EACCES' || code === 'EPERM')
-      fail(path, 'may not be looked at: permission denied', 'Give yourself permission to read it.');
+      fail(path, 'cannot be opened: permission denied', 'Give yourself permission to read it.');
     return undefined; // also a link in a circle, or a name too long
   }
 }
@@ -67,7 +67,7 @@ function loadFolder(folder: string, useEma: boolean): StableDiffusionWeights {
   if (useEma)
     fail(
       folder,
-      'use_ema is for single-file checkpoints that hold both sets of weights',
+      'use_ema is only for single-file checkpoints, which can hold both sets of weights',
       'Leave use_ema out.',
     );
   return loadDiffusersFolder(realpathSync(folder));

@@ -41,5 +41,7 @@ export function choice<const T extends string>(
 ): T {
   const found = choices.find((one) => one === value.toLowerCase());
   if (found !== undefined) return found;
-  throw new UserError([{ where, what: `there is no "${value}"; there are ${choices.join(', ')}` }]);
+  throw new UserError([
+    { where, what: `unknown value "${value}"; expected one of ${choices.join(', ')}` },
+  ]);
 }

@@ -50,7 +50,7 @@ test('samples with the trained part highlighted, and what was found', async (t) 
   assert.equal(code, 0);
   assert.match(
     text,
-    /3 samples of messages\n3 sequences with \d+ tokens, \d+ of them trained\n\nWhat stands in ⟦ ⟧ is trained/,
+    /3 samples of messages\n3 sequences with \d+ tokens, \d+ of them trained\n\nThe text in ⟦ ⟧ is trained/,
   );
   assert.match(
     text,
@@ -69,7 +69,7 @@ test('one sample by its number', async (t) => {
   const { text } = await show(folder, lines, [], '--sample', '2');
   assert.match(text, /2 of 2 · /);
   assert.doesNotMatch(text, /1 of 2/);
-  assert.match(text, /✓ nothing wrong was found\n$/);
+  assert.match(text, /✓ no problems found\n$/);
   assert.deepEqual(await show(folder, lines, [], '--sample', '3'), {
     code: 1,
     text: 'The configuration cannot be used\n  --sample: expected a whole number from 1 to 2; found 3\n',

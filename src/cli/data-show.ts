@@ -22,7 +22,7 @@ import { amount } from './format.ts';
 export const dataShowCommand: Command = {
   name: 'data show',
   summary:
-    'Print samples as a language model reads them, with the trained part highlighted, and what is wrong with the data',
+    'Show samples as the language model reads them, with the trained part highlighted, and any problems in the data',
   flags: [
     {
       flags: '-c, --config <file>',
@@ -49,7 +49,7 @@ async function run({ config: path, sample }: Readonly<Record<string, unknown>>):
     throw new ConfigError([
       {
         where: placeOf('task_type', source),
-        what: `is ${config.task_type}; only the data of language models is shown`,
+        what: `is ${config.task_type}; only the data of language models can be shown`,
         fix: 'Name the file of a run with task_type: text-generation.',
       },
     ]);
@@ -83,8 +83,8 @@ function chosen({ train }: TextData, sample: unknown): number[] {
 
 const legend = (): string[] => [
   colours.isColorSupported
-    ? `${colours.green('Green')} is trained, the rest is only read.`
-    : 'What stands in ⟦ ⟧ is trained, the rest is only read.',
+    ? `${colours.green('Green')} is trained; the rest is only read.`
+    : 'The text in ⟦ ⟧ is trained; the rest is only read.',
 ];
 
 /**
@@ -102,7 +102,7 @@ function sampleLines({ train }: TextData, index: number, tokenizer: TextTokenize
 }
 
 function found(warnings: readonly Problem[]): string[] {
-  if (warnings.length === 0) return ['', `${colours.green('✓')} nothing wrong was found`];
+  if (warnings.length === 0) return ['', `${colours.green('✓')} no problems found`];
   return [
     '',
     ...warnings.map((warning) => `${colours.yellow('warning')} ${visible(formatProblem(warning))}`),

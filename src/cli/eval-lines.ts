@@ -157,7 +157,7 @@ function cell(
 ): CellLine[] {
   const said = answer === undefined ? '' : spoken(answer) === '' ? '(no answer)' : spoken(answer);
   const bad = [
-    ...wanted.filter((_, i) => facts[i] === false).map((fact) => `✗ lacks “${fact}”`),
+    ...wanted.filter((_, i) => facts[i] === false).map((fact) => `✗ missing: “${fact}”`),
     ...forbidden.map((phrase) => `✗ forbidden: “${phrase}”`),
   ];
   return [

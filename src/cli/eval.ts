@@ -54,33 +54,33 @@ export const evalCommand: Command = {
       flags: '--data <file>',
       key: 'data',
       description:
-        'in place of questions: training data, of which a part is held back (can be given several times)',
+        'instead of questions: training data, of which a share is held out (can be given several times)',
       repeatable: true,
     },
     {
       flags: '--validation-split <share>',
       key: 'validation_split',
-      description: 'the part of --data that is held back, as in training; by default 0.1',
+      description: 'share of --data that is held out, as in training; by default 0.1',
     },
     {
       flags: '--seed <number>',
       key: 'seed',
-      description: 'of the training, so that the same part is held back',
+      description: 'seed of the training, so that the same part is held out',
     },
     {
       flags: '--chat-template <name>',
       key: 'chat_template',
-      description: "how conversations are written, as in training; by default the tokenizer's way",
+      description: "chat template, as in training; by default the tokenizer's own",
     },
     {
       flags: '--max-seq-length <tokens>',
       key: 'max_seq_length',
-      description: 'room for question and answer',
+      description: 'most tokens of question and answer together',
     },
     {
       flags: '--max-new-tokens <tokens>',
       key: 'max_new_tokens',
-      description: 'longest answer; by default 256',
+      description: 'longest answer in tokens; by default 256',
     },
     {
       flags: '--num-threads <number>',
@@ -90,7 +90,7 @@ export const evalCommand: Command = {
     {
       flags: '--show <number>',
       key: 'show',
-      description: 'answers shown here, or all; by default 5',
+      description: 'number of answers to show here, or all; by default 5',
     },
     {
       flags: '-o, --output <folder>',
@@ -188,7 +188,7 @@ function textConfig(path: string): Given {
   throw new ConfigError([
     {
       where: placeOf('task_type', source),
-      what: `is ${config.task_type}; only language models are asked questions`,
+      what: `is ${config.task_type}; lora eval is for language models only`,
       fix: 'Name the file of a run with task_type: text-generation.',
     },
   ]);
@@ -236,7 +236,7 @@ function missing(adapter: boolean, questions: boolean): ConfigError {
       ? [
           {
             where: '--eval-path',
-            what: 'there is nothing to ask',
+            what: 'there are no questions to ask',
             fix: 'Name a file of questions, or the training data with --data. docs/eval.md shows one.',
           },
         ]

@@ -50,10 +50,10 @@ test('mistakes: one message, exit code 1, nothing written', async (t) => {
   const folder = newFolder(t);
   writeTinyModel(join(folder, 'base'), 'llama');
   const cases: [words: string[], message: RegExp][] = [
-    [['export', '--to', 'onnx', folder], /there is no format "onnx"; there is gguf/],
+    [['export', '--to', 'onnx', folder], /unknown format "onnx"; the only one is gguf/],
     [
       ['export', '--to', 'gguf', '--type', 'q4_0', folder],
-      /--type: there is no "q4_0"; there are f32, f16, bf16, q8_0/,
+      /--type: unknown value "q4_0"; expected one of f32, f16, bf16, q8_0/,
     ],
     [
       ['merge', join(folder, 'base'), '--base', folder, '--output', join(folder, 'out')],

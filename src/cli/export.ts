@@ -46,7 +46,7 @@ function run({ path, to, base, output, type }: Readonly<Record<string, unknown>>
     throw new UserError([
       {
         where: '--to',
-        what: `there is no format "${String(to)}"; there is gguf`,
+        what: `unknown format "${String(to)}"; the only one is gguf`,
         fix: 'Adapters for pictures need no export: WebUI, Forge, ComfyUI and diffusers load the .safetensors file.',
       },
     ]);

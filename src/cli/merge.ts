@@ -15,8 +15,7 @@ import { amount } from './format.ts';
 
 export const mergeCommand: Command = {
   name: 'merge',
-  summary:
-    'Write a language model with an adapter in its weights, as a folder that needs the adapter no more',
+  summary: 'Merge an adapter into its language model: a folder that no longer needs the adapter',
   arguments: [
     {
       name: '<adapter>',
@@ -33,7 +32,7 @@ export const mergeCommand: Command = {
     {
       flags: '-o, --output <folder>',
       key: 'output',
-      description: 'the folder to make',
+      description: 'the folder to write',
       required: true,
     },
     {

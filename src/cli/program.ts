@@ -16,7 +16,7 @@ export function createProgram(
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
     .addHelpText('after', '\nExample:\n  $ lora train --config configs/brand_lora.yaml')
-    .showHelpAfterError('(lora --help lists what there is)');
+    .showHelpAfterError('(lora --help lists the commands)');
   for (const command of commands) addCommand(program, command, finish);
   return program;
 }

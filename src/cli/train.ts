@@ -16,7 +16,7 @@ const overrideFlags = configFlags.map(
 
 export const trainCommand: Command = {
   name: 'train',
-  summary: 'Train an adapter as a YAML file says',
+  summary: 'Train an adapter as described by a YAML file',
   flags: [
     {
       flags: '-c, --config <file>',

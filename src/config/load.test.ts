@@ -176,7 +176,7 @@ test('files that are no configuration', () => {
     () => loadConfig(join(folder, 'missing.yaml')),
     /missing\.yaml: there is no such file/,
   );
-  assert.throws(() => loadConfig(folder), /this is a folder; a YAML file is wanted/);
+  assert.throws(() => loadConfig(folder), /this is a folder; expected a YAML file/);
 });
 
 test(
@@ -213,7 +213,7 @@ test('paths are taken from the current folder, or else from the folder of the fi
   );
   assert.match(
     problemsOf(yaml({ ...good, train_data_dir: './list.csv' }))[0],
-    /list.csv is a file; a folder is wanted/,
+    /list.csv is a file; expected a folder/,
   );
   assert.deepEqual(
     problemsOf(yaml({ ...good, base_model: 'someone/model' })),

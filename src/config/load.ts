@@ -101,9 +101,9 @@ function whyUnreadable(cause: unknown): Pick<Problem, 'what' | 'fix'> {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   if (code === 'ENOENT' || code === 'ENOTDIR')
     return { what: 'there is no such file', fix: 'examples are in configs/' };
-  if (code === 'EISDIR') return { what: 'this is a folder; a YAML file is wanted' };
+  if (code === 'EISDIR') return { what: 'this is a folder; expected a YAML file' };
   if (code === 'EACCES' || code === 'EPERM')
-    return { what: 'the file may not be read: permission denied' };
+    return { what: 'the file cannot be read: permission denied' };
   return {
     what: `the file cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
   };

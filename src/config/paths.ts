@@ -87,7 +87,7 @@ function findPath(path: string, wanted: Wanted, configPath: string | undefined) 
   if (refused !== undefined)
     return {
       absent: false,
-      what: `${refused} may not be looked at: permission denied`,
+      what: `${refused} cannot be opened: permission denied`,
       fix: undefined,
     };
   if (existing === undefined) {
@@ -103,7 +103,7 @@ function findPath(path: string, wanted: Wanted, configPath: string | undefined) 
   }
   const kind = kindOf(existing);
   if (wanted !== 'either' && kind !== wanted)
-    return { absent: false, what: `${existing} is a ${kind}; a ${wanted} is wanted` };
+    return { absent: false, what: `${existing} is a ${kind}; expected a ${wanted}` };
   return existing;
 }
 

@@ -193,7 +193,7 @@ async function toPicture(picture: Sharp): Promise<Picture> {
 const reasons: readonly (readonly [RegExp, string])[] = [
   [/ENOENT/, 'the file does not exist'],
   [/EISDIR/, 'it is a folder'],
-  [/EACCES|EPERM/, 'the file may not be read'],
+  [/EACCES|EPERM/, 'the file cannot be read: permission denied'],
   [/unsupported image format|unknown|bad seek/i, 'the content is not that of a picture'],
   [/pixel limit/i, 'the picture is too large (more than 268 million pixels)'],
   [

@@ -122,7 +122,7 @@ function promptFindings(question: Question, options: QuestionReading): CheckFind
           {
             severity: 'error',
             where,
-            what: `the question alone has ${length} tokens; question and answer have room for ${maxSeqLength}`,
+            what: `the question alone has ${length} tokens; question and answer together may have ${maxSeqLength}`,
             fix: 'Shorten it, or raise max_seq_length.',
           },
         ];

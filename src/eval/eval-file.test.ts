@@ -86,8 +86,8 @@ test('a YAML file with questions, files of questions, a general set, and what ho
   assert.deepEqual(
     warnings.map(({ what }) => what),
     [
-      'its own expected answer lacks the fact "free"',
-      'its own expected answer lacks the fact "[not JSON"',
+      'its own expected answer does not contain the fact "free"',
+      'its own expected answer does not contain the fact "[not JSON"',
     ],
   );
 });
@@ -162,8 +162,8 @@ general: none.jsonl
     'e.yaml:4 has no expected answer, no facts and nothing forbidden: there is nothing to judge an answer by | Add "answer", or "facts".',
     'e.yaml:5 has an unknown field "fact" | Did you mean "facts"?',
     'e.yaml:8 "facts" is an object (key: value), not a list of phrases | Write facts: ["first", "second"].',
-    'e.yaml:10 "sorry" is forbidden, but a fact that must appear has it | Take it out of one of the two.',
-    'e.yaml:14 is text, where a question with its answer is wanted | Write "- question: …" with "answer: …" below it, or the path of a file of questions, relative to this file.',
+    'e.yaml:10 "sorry" is forbidden, but a required fact contains it | Take it out of one of the two.',
+    'e.yaml:14 is text; expected a question with its answer | Write "- question: …" with "answer: …" below it, or the path of a file of questions, relative to this file.',
     'e.yaml:15 "facts" number 1 is an empty list, not a phrase | Write text in quotes, or a list of wordings of which one is enough.',
     'e.yaml:17 is a list, not an object with fields | Write an object with messages (a list of {role, content}), conversations (a list of {from, value}), instruction with output, prompt with completion, or text.',
     'e.yaml:18 there is no file none.jsonl | Write "- question: …" with "answer: …" below it, or the path of a file of questions, relative to this file.',
@@ -173,7 +173,7 @@ general: none.jsonl
 test('files that are none', async () => {
   assert.match(
     (await problems({ 'e.yaml': '- question: A\n' }, 'e.yaml'))[0],
-    /^e.yaml:1 the file is a list \| Write a line "questions:" above it/,
+    /^e.yaml:1 the file is a list \| Add the line "questions:" above it/,
   );
   assert.match(
     (await problems({ 'e.yaml': 'questions: [a\n' }, 'e.yaml'))[0],
@@ -189,7 +189,7 @@ test('files that are none', async () => {
   );
   assert.match(
     (await problems({ 'e.yaml': 'questions: 3\n' }, 'e.yaml'))[0],
-    /^e.yaml:1 "questions" is no list/,
+    /^e.yaml:1 "questions" is not a list/,
   );
   assert.match((await problems({}, 'e.yaml'))[0], /^e.yaml there is no such file/);
   assert.match(

@@ -50,7 +50,7 @@ export async function readEvalFile(path: string, general?: string): Promise<Eval
       {
         where: shownPath(path),
         what: 'has no questions',
-        fix: 'Write at least one; see docs/eval.md.',
+        fix: 'Add at least one; see docs/eval.md.',
       },
     ]);
   return {
@@ -175,7 +175,7 @@ async function readDescription(path: string, text: string): Promise<ReadAny> {
     return failed(
       `${shown}:${list + 1}`,
       'the file is a list',
-      'Write a line "questions:" above it.',
+      'Add the line "questions:" above it.',
     );
   const file = parsed(text, shown);
   const { problems, wide } = readWide(file, shown);
@@ -241,7 +241,7 @@ async function readSet(key: 'questions' | 'general', description: Description): 
       problems: [
         {
           where: `${shown}:${file.lineAt([key])}`,
-          what: `"${key}" is no list`,
+          what: `"${key}" is not a list`,
           fix: 'Write each question as "- question: …", or name a file of questions.',
         },
       ],
@@ -264,7 +264,7 @@ async function readNamed(
   if (statSync(named, { throwIfNoEntry: false })?.isFile() === true)
     return readRecordFile(named, wide);
   const what = /\s/.test(name)
-    ? 'is text, where a question with its answer is wanted'
+    ? 'is text; expected a question with its answer'
     : `there is no file ${named}`;
   return {
     questions: [],

@@ -242,7 +242,7 @@ test('adapters that are none, or belong to another base', async () => {
   });
   assert.match(
     await refused({ adapter: at('alien') }, UserError),
-    /adapter_config.json: its base model, someone\/model, is no folder here\n.*--base <folder>/,
+    /adapter_config.json: its base model, someone\/model, is not a folder on this machine\n.*--base <folder>/,
   );
   assert.match(
     await refused({ adapter: at('alien'), baseModel: at('base') }, CheckpointError),
@@ -259,7 +259,7 @@ test('questions that do not fit into the window, or cannot be written, before an
   );
   assert.match(
     await refused({ questions: at('long.jsonl') }, DataError),
-    /long.jsonl:1: the question alone has \d+ tokens; question and answer have room for 128/,
+    /long.jsonl:1: the question alone has \d+ tokens; question and answer together may have 128/,
   );
   writeFileSync(
     at('chat.jsonl'),

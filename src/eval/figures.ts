@@ -35,13 +35,13 @@ export const perplexityText = (value: number): string =>
 const figures: readonly Figure[] = [
   {
     name: 'score',
-    meaning: 'of 100: the mean of words shared and facts held; 0 with a forbidden phrase',
+    meaning: 'of 100: mean of words shared and facts contained; 0 with a forbidden phrase',
     text: ({ score }) => optional(score, (value) => String(Math.round(value * 100))),
     height: ({ score = 0 }) => score,
   },
   {
     name: 'facts held',
-    meaning: 'required facts that the answers have',
+    meaning: 'required facts that the answers contain',
     text: ({ facts }) => optional(facts, tally),
     height: ({ facts }) => ratio(facts),
   },

@@ -84,7 +84,7 @@ function adapterFolder(path: string): string {
   const what =
     source.kind === 'model'
       ? 'is a whole model, not an adapter'
-      : 'is an adapter for pictures; only language models are asked questions';
+      : 'is an adapter for pictures; lora eval is for language models only';
   throw new CheckpointError([
     { where: path, what, fix: 'Name the folder of an adapter, with adapter_config.json.' },
   ]);
@@ -121,6 +121,6 @@ function mismatches(
       shape === undefined
         ? 'the base has no such layer'
         : `the adapter is for a layer [${wanted.join(', ')}], the base has [${shape.join(', ')}]`;
-    return [{ where: path, what, fix: `The adapter belongs to another base than ${base}.` }];
+    return [{ where: path, what, fix: `The adapter was made for another base than ${base}.` }];
   });
 }

@@ -61,7 +61,7 @@ test('facts and forbidden phrases are highlighted, missing ones listed', () => {
     page,
     /<mark class="forbidden">&lt;b&gt;<\/mark>保修期 <mark class="fact">24 个月<\/mark>/,
   );
-  assert.match(page, /lacks “发票”/);
+  assert.match(page, /missing: “发票”/);
   assert.match(page, /forbidden: “&lt;b&gt;”/);
 });
 

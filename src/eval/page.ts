@@ -146,7 +146,7 @@ function answer(
   const missing = (facts ?? []).flatMap((there, i) => (there ? [] : [question.facts[i][0]]));
   const notes = [
     ...(exact === true ? ['<li class="up">✓ as expected</li>'] : []),
-    ...missing.map((fact) => `<li class="down">✗ lacks “${escapeHtml(fact)}”</li>`),
+    ...missing.map((fact) => `<li class="down">✗ missing: “${escapeHtml(fact)}”</li>`),
     ...(forbidden ?? []).map(
       (phrase) => `<li class="down">✗ forbidden: “${escapeHtml(phrase)}”</li>`,
     ),

@@ -304,7 +304,7 @@ function contradictionsOf({ prompt, facts, forbidden }: Question): Fault[] {
     facts.some((ways) => ways.every((way) => find(fold(way), phrase).length > 0)),
   );
   return both.map((phrase) => ({
-    what: `"${phrase}" is forbidden, but a fact that must appear has it`,
+    what: `"${phrase}" is forbidden, but a required fact contains it`,
     fix: 'Take it out of one of the two.',
   }));
 }
@@ -315,12 +315,12 @@ function doubts({ expected, facts, forbidden, prompt }: Question): string[] {
   const has = (phrase: string): boolean => find(folded, phrase).length > 0;
   const missing = facts
     .filter((ways) => !ways.some(has))
-    .map((ways) => `its own expected answer lacks the fact "${ways[0]}"`);
+    .map((ways) => `its own expected answer does not contain the fact "${ways[0]}"`);
   return [
     ...missing,
     ...forbidden
       .filter(has)
-      .map((phrase) => `its own expected answer has the forbidden phrase "${phrase}"`),
+      .map((phrase) => `its own expected answer contains the forbidden phrase "${phrase}"`),
   ];
 }
 

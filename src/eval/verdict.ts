@@ -123,7 +123,7 @@ const scoreSentence = ({ questions, base, adapter }: SetResult): string =>
 
 function factsClause(base: Totals, adapter: Totals): string {
   if (base.facts === undefined || adapter.facts === undefined) return '';
-  return `; they hold ${adapter.facts.done} of ${adapter.facts.of} facts, before ${base.facts.done}`;
+  return `; they contain ${adapter.facts.done} of ${adapter.facts.of} facts (${base.facts.done} before)`;
 }
 
 /** The two measures disagree. */
@@ -184,7 +184,7 @@ function generalReason(set: SetResult): string {
   if (trend !== 'unclear') return `${name} nothing was lost: ${figures}.`;
   return (measure?.mean ?? 0) < 0
     ? `${name} the model does less well, ${figures}, but that may be chance.`
-    : `${name} no loss shows: ${figures}.`;
+    : `${name} no loss is visible: ${figures}.`;
 }
 
 /** The measure that the trend comes from, and its values before and after. */

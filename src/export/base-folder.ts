@@ -35,5 +35,7 @@ export function baseFolder({ folder, named, given }: BaseWanted): string {
   const candidates = isAbsolute(named) ? [named] : [named, join(folder, named)];
   const found = candidates.find((candidate) => existsSync(join(candidate, 'config.json')));
   if (found !== undefined) return found;
-  throw new UserError([{ where, what: `its base model, ${named}, is no folder here`, fix }]);
+  throw new UserError([
+    { where, what: `its base model, ${named}, is not a folder on this machine`, fix },
+  ]);
 }

@@ -77,7 +77,7 @@ test('what cannot be exported is told in one message, and nothing is written', (
     refuses({ path: base, base }, /whole model, and a base model is named beside it/);
     refuses(
       { path: adapter, output: join(base, 'config.json') },
-      /config\.json: this file is there already and is no GGUF file/,
+      /config\.json: there is already a file of that name, and it is not a GGUF file/,
     );
     write(
       join(folder, 'gpt2/config.json'),
@@ -85,7 +85,7 @@ test('what cannot be exported is told in one message, and nothing is written', (
     );
     assert.throws(
       () => exportGguf({ path: adapter, base: join(folder, 'gpt2') }),
-      /config\.json model_type: models of type gpt2 are not implemented/,
+      /config\.json model_type: models of type gpt2 are not supported/,
     );
     write(
       join(folder, 'wide/config.json'),
@@ -116,7 +116,7 @@ test('what cannot be exported is told in one message, and nothing is written', (
 
 test('an adapter whose base is not here asks for it', () => {
   for (const [baseModel, message] of [
-    ['meta/llama', /its base model, meta\/llama, is no folder here\n.*--base/],
+    ['meta/llama', /its base model, meta\/llama, is not a folder on this machine\n.*--base/],
     [undefined, /does not name its base model\n.*--base/],
   ] as const) {
     withFolder((folder) => {

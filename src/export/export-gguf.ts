@@ -136,8 +136,8 @@ function outputFile(given: string | undefined, folder: string, name: string): st
     throw new UserError([
       {
         where: given,
-        what: 'this file is there already and is no GGUF file',
-        fix: 'Name another output.',
+        what: 'there is already a file of that name, and it is not a GGUF file',
+        fix: 'Choose another output file.',
       },
     ]);
   return given;

@@ -212,7 +212,7 @@ function ropeProblems(
     ? [
         problem(
           'rope_scaling',
-          'yarn with its own attention_factor, beta_fast, beta_slow, mscale or truncate is not written as GGUF',
+          'yarn with its own attention_factor, beta_fast, beta_slow, mscale or truncate cannot be written as GGUF',
         ),
       ]
     : [];

@@ -42,7 +42,7 @@ export function ggufLoraProblems(paths: Iterable<string>, config: LanguageModelC
       ];
     if (path === 'model.embed_tokens')
       return [
-        { where: path, what: 'an adapter of the input embeddings is not written as GGUF', fix },
+        { where: path, what: 'an adapter of the input embeddings cannot be written as GGUF', fix },
       ];
     return ggufModuleName(family, path) === undefined || /norm$/.test(path)
       ? [

@@ -64,7 +64,7 @@ export function tokenizerEntries(folder: string, rows: number): (readonly [strin
   if (Array.isArray(vocab) || (tokenizer.model.type ?? 'BPE') !== 'BPE')
     return refuse(
       folder,
-      `a tokenizer of type ${tokenizer.model.type ?? 'Unigram'} is not written as GGUF (only BPE)`,
+      `a tokenizer of type ${tokenizer.model.type ?? 'Unigram'} cannot be written as GGUF (only BPE can)`,
     );
   const ids = new Map([
     ...Object.entries(vocab),

@@ -257,8 +257,8 @@ function copyRange(
         throw new UserError([
           {
             where: path,
-            what: 'the file became shorter while it was read',
-            fix: 'Try again when no other program writes it.',
+            what: 'the file became shorter while it was being read',
+            fix: 'Try again when no other program is writing it.',
           },
         ]);
       write(buffer.subarray(0, count));

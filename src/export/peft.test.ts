@@ -164,9 +164,9 @@ test('names what is wrong in an adapter: rank, numbers, patterns, nothing at all
   const faults: [modules: (typeof first)[], config: object, message: RegExp][] = [
     [[first], { r: 8 }, /q_proj: it has rank 4, but rank 8 by adapter_config\.json/],
     [[first], { rank_pattern: { q_proj: 2 } }, /it has rank 4, but rank 2/],
-    [[first], { alpha_pattern: { '(': 2 } }, /the pattern "\(" is no regular expression/],
+    [[first], { alpha_pattern: { '(': 2 } }, /the pattern "\(" is not a regular expression/],
     [[fill(NaN)], {}, /q_proj: it has values that are not finite/],
-    [[], { r: 4 }, /adapter_model\.safetensors: there are no layers in it/],
+    [[], { r: 4 }, /adapter_model\.safetensors: it contains no layers/],
   ];
   for (const [modules, config, message] of faults) {
     withFolder((folder) => {
@@ -253,7 +253,7 @@ test('merges into another type, and says so in the files beside', () => {
     assert.deepEqual(metadata, {
       total_size: [...tensors.values()].reduce((sum, { length }) => sum + length, 0),
     });
-    assert.throws(() => mergeLora({ base, lora, output }), /has files in it already/);
+    assert.throws(() => mergeLora({ base, lora, output }), /this folder is not empty/);
   });
 });
 

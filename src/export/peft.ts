@@ -177,7 +177,7 @@ function notPlain(config: PeftConfig, path: string): Problem[] {
   const fix = 'Name a plain LoRA, or merge this adapter into its model with PEFT.';
   const { peft_type: type, bias } = config;
   if (type !== 'LORA')
-    return [{ where: `${path} peft_type`, what: `this adapter is ${type}, not LORA`, fix }];
+    return [{ where: `${path} peft_type`, what: `this adapter is of type ${type}, not LORA`, fix }];
   const isSet = (value: unknown) =>
     value !== undefined &&
     value !== null &&
@@ -186,7 +186,7 @@ function notPlain(config: PeftConfig, path: string): Problem[] {
   const found = Object.entries(beyondLora).filter(([key]) => isSet(config[key]));
   const problems: Problem[] = found.map(([key, name]) => ({
     where: `${path} ${key}`,
-    what: `the adapter has ${name}, which is not read`,
+    what: `the adapter has ${name}, which is not supported`,
     fix,
   }));
   return isSet(bias) && bias !== 'none'
@@ -194,7 +194,7 @@ function notPlain(config: PeftConfig, path: string): Problem[] {
         ...problems,
         {
           where: `${path} bias`,
-          what: `the adapter has trained biases (${bias}), which are not read`,
+          what: `the adapter has trained biases (${bias}), which are not supported`,
           fix,
         },
       ]
@@ -207,7 +207,7 @@ function readModules(folder: string, config: PeftConfig): LoraWeights[] {
     throw new CheckpointError([
       {
         where: folder,
-        what: 'its weights are in adapter_model.bin, a PyTorch file, which is not read',
+        what: 'its weights are in adapter_model.bin, a PyTorch file, which is not supported',
         fix: 'Save it again with PEFT 0.5 or later, which writes adapter_model.safetensors.',
       },
     ]);
@@ -222,7 +222,7 @@ function readModules(folder: string, config: PeftConfig): LoraWeights[] {
     else modules.push(found);
   }
   if (modules.length + problems.length === 0)
-    problems.push({ where: path, what: 'there are no layers in it' });
+    problems.push({ where: path, what: 'it contains no layers' });
   throwProblems(problems, path);
   return modules;
 }
@@ -248,7 +248,7 @@ function readModule(
       tensors.get(`${name}.${part}.weight`) ?? tensors.get(`${name}.${part}.default.weight`),
   );
   if (a === undefined && b === undefined)
-    return 'this tensor is no part of a plain LoRA of linear layers';
+    return 'this tensor is not part of a plain LoRA of linear layers';
   if (a === undefined || b === undefined)
     return `incomplete: ${a === undefined ? 'lora_A' : 'lora_B'}.weight is missing`;
   const path = name.slice(prefix.length);
@@ -303,7 +303,7 @@ function patternOf(key: string): RegExp {
       [
         {
           where: 'adapter_config.json',
-          what: `the pattern ${JSON.stringify(key)} is no regular expression: ${cause instanceof Error ? cause.message : String(cause)}`,
+          what: `the pattern ${JSON.stringify(key)} is not a regular expression: ${cause instanceof Error ? cause.message : String(cause)}`,
         },
       ],
       { cause },

@@ -55,8 +55,8 @@ export function writeFolder(path: string, produce: (folder: string) => void): vo
       {
         where: path,
         what: found.isDirectory()
-          ? 'this folder has files in it already'
-          : 'this is a file; a folder is to be made there',
+          ? 'this folder is not empty'
+          : 'this is a file; expected the name of a new folder',
         fix: 'Name a new folder, or empty this one first.',
       },
     ]);

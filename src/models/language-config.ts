@@ -50,7 +50,7 @@ export const number = (value: number) => withDefault(positive, value);
 // Object.keys forgets the keys' type
 export const activation = z.enum(Object.keys(activations) as Activation[], {
   error: ({ input }) =>
-    `is ${JSON.stringify(input)}; implemented are ${Object.keys(activations).join(', ')}`,
+    `is ${JSON.stringify(input)}; supported are ${Object.keys(activations).join(', ')}`,
 });
 
 /**
@@ -63,7 +63,7 @@ export const only = (value: string | number | boolean | null) =>
     .optional()
     .refine((found) => found === undefined || found === null || found === value, {
       error: ({ input }) =>
-        `is ${JSON.stringify(input)}; only ${JSON.stringify(value)} is implemented`,
+        `is ${JSON.stringify(input)}; only ${JSON.stringify(value)} is supported`,
     });
 
 const quantizedBy = (input: unknown): string => {

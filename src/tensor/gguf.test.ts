@@ -106,7 +106,7 @@ for (const [name, bytes, message] of [
   ['a few bytes', file.subarray(0, 10), /too short/],
   ['a header cut short', file.subarray(0, 200), /truncated: its header/],
   ['data cut short', file.subarray(0, file.length - 60), /truncated/],
-  ['version 1', withByte(4, 1), /version 1 is not read/],
+  ['version 1', withByte(4, 1), /version 1 is not supported/],
   ['big-endian', damaged((b) => (b.set([0, 0, 0, 3], 4), b)), /big-endian/],
   ['too many tensors', damaged((b) => b.fill(255, 8, 15)), /truncated/],
 ] as const) {

@@ -101,7 +101,7 @@ export function decodeGguf(
   if (decode === undefined)
     return fail(
       path,
-      `tensors of type ${type} are not read`,
+      `tensors of type ${type} are not supported`,
       'Look for the same model as f16, bf16, q8_0, q6_K, q4_K, q4_1 or q4_0.',
     );
   return { dtype: 'float32', shape, data: decode(bytes, sizeOf(shape)) };
@@ -186,13 +186,13 @@ function parse(input: Input, size: number, path: string): GgufFile {
   if (version === 0x03000000 || version === 0x02000000)
     fail(
       path,
-      'this GGUF file is big-endian, which is not read',
+      'this GGUF file is big-endian, which is not supported',
       'Look for the little-endian file of the same model.',
     );
   if (version !== 2 && version !== 3)
     fail(
       path,
-      `GGUF version ${version} is not read (only 2 and 3)`,
+      `GGUF version ${version} is not supported (only 2 and 3)`,
       'Convert the model again with a current llama.cpp.',
     );
   const tensorCount = input.number('uint64');

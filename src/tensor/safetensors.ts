@@ -133,7 +133,7 @@ export function dataOffset(bytes: Uint8Array): number {
 
 const obtain = 'Download or copy the file again, and compare its size with the original.';
 const convert =
-  'Only .safetensors files are read: look for the .safetensors file of the same model, or convert this one with a tool that you trust.';
+  'Only .safetensors files are supported: look for the .safetensors file of the same model, or convert this one with a tool that you trust.';
 
 /** Beginnings of files that people take for safetensors. */
 const disguises = [
@@ -302,7 +302,7 @@ function layoutProblems(
     if (gap > 0)
       problems.push({
         where: `${path} ${name}`,
-        what: `${gap} bytes between ${before} and this tensor belong to none`,
+        what: `${gap} bytes between ${before} and this tensor belong to no tensor`,
         fix: obtain,
       });
     end = Math.max(end, offset + length);
@@ -319,7 +319,7 @@ function layoutProblems(
   if (end < size)
     problems.push({
       where: path,
-      what: `${size - end} bytes after the last tensor belong to none`,
+      what: `${size - end} bytes after the last tensor belong to no tensor`,
       fix: obtain,
     });
   return problems;

@@ -106,16 +106,16 @@ type Numbers = SamplingOptions & { readonly maxNewTokens: number; readonly multi
 const limits: {
   readonly [K in keyof Numbers]: readonly [holds: (x: number) => boolean, wanted: string];
 } = {
-  maxNewTokens: [(x) => Number.isInteger(x) && x >= 1, 'a whole number from 1 on'],
+  maxNewTokens: [(x) => Number.isInteger(x) && x >= 1, 'a whole number of at least 1'],
   temperature: [
     (x) => x >= 0 && x < Infinity,
-    'a number from 0 on; 0 always takes the likeliest token',
+    'a number of at least 0; 0 always takes the likeliest token',
   ],
-  topK: [(x) => Number.isInteger(x) && x >= 0, 'a whole number from 0 on; 0 keeps all tokens'],
+  topK: [(x) => Number.isInteger(x) && x >= 0, 'a whole number of at least 0; 0 keeps all tokens'],
   topP: [(x) => x > 0 && x <= 1, 'above 0 and at most 1; 1 keeps all tokens'],
   minP: [(x) => x >= 0 && x <= 1, 'from 0 to 1; 0 keeps all tokens'],
   repetitionPenalty: [(x) => x > 0 && x < Infinity, 'a number above 0; 1 changes nothing'],
-  multiplier: [(x) => Number.isFinite(x), 'a number; 0 is without the adapter'],
+  multiplier: [(x) => Number.isFinite(x), 'a number; 0 turns the adapter off'],
 };
 
 function numberProblems(numbers: Numbers): Problem[] {
@@ -128,7 +128,12 @@ function numberProblems(numbers: Numbers): Problem[] {
 
 const stopProblems = (stop: readonly string[]): Problem[] =>
   stop.includes('')
-    ? [{ where: 'stop', what: 'has an empty text, with which every answer would begin' }]
+    ? [
+        {
+          where: 'stop',
+          what: 'contains an empty string, which every answer would end with at once',
+        },
+      ]
     : [];
 
 function promptIds(
