@@ -52,7 +52,7 @@ const kinds = z.discriminatedUnion(
   ],
   {
     error: ({ input }) =>
-      `${JSON.stringify(z.object({ rope_type: z.unknown() }).safeParse(input).data?.rope_type)} is not implemented; supported are default, linear, dynamic, llama3, yarn, longrope`,
+      `${JSON.stringify(z.object({ rope_type: z.unknown() }).safeParse(input).data?.rope_type)} is not supported; supported are default, linear, dynamic, llama3, yarn, longrope`,
   },
 );
 type Kind = z.output<typeof kinds>;
