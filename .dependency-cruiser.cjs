@@ -78,7 +78,11 @@ module.exports = {
       name: 'no-dev-dependency',
       severity: 'error',
       from: { path: '^src/', pathNot: test },
-      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+      to: {
+        dependencyTypes: ['npm-dev'],
+        dependencyTypesNot: ['type-only'],
+        pathNot: '^node_modules/onnxruntime-node/', // scripts/prepack.mjs puts it into the package
+      },
     },
     single('onnxruntime-node', '^src/runtime/ort-session\.ts$'),
     single('yaml', '^src/config/yaml\\.ts$'),

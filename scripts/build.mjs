@@ -1,6 +1,5 @@
-// Bundles the product into dist/ (and, with --types, its declarations into dist/types/). Does
-// nothing when dist/ is newer than the sources.
-import { readdirSync, statSync, existsSync, rmSync } from 'node:fs';
+// Bundles the product into dist/. Does nothing when dist/ is newer than the sources.
+import { readdirSync, statSync, existsSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -25,8 +24,8 @@ function newest(path) {
 }
 
 /** True when every output exists and none is older than a source. */
-export function isFresh(outputs = Object.keys(entryPoints).map((name) => `dist/${name}.js`)) {
-  const paths = outputs.map((output) => join(root, output));
+export function isFresh() {
+  const paths = Object.keys(entryPoints).map((name) => join(root, `dist/${name}.js`));
   if (!paths.every(existsSync)) return false;
   const sources = ['src', 'scripts/build.mjs', 'package.json', 'tsconfig.json'].map((name) =>
     newest(join(root, name)),
@@ -51,9 +50,9 @@ export async function build() {
   await esbuild.stop();
 }
 
-function buildTypes() {
+/** The declarations, into dist/types/. */
+export function buildTypes() {
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
-  rmSync(join(root, 'dist/types'), { recursive: true, force: true });
   const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
     cwd: root,
     stdio: 'inherit',
@@ -63,5 +62,4 @@ function buildTypes() {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   if (!isFresh()) await build();
-  if (process.argv.includes('--types') && !isFresh(['dist/types/index.d.ts'])) buildTypes();
 }
