@@ -4,10 +4,11 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { CheckpointError } from '../errors.ts';
+import { CheckpointError, type Problem } from '../errors.ts';
 import { languageModelParameters } from '../models/decoder.ts';
+import { ignoredKeys } from '../models/ignored-keys.ts';
 import type { LanguageModelConfig } from '../models/language-config.ts';
-import { languageFamilies } from '../models/language-families.ts';
+import { familyOf, languageFamilies } from '../models/language-families.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
 import { checkWeights } from './check-weights.ts';
 import { folderTensors, parseFile } from './model-folder.ts';
@@ -21,6 +22,8 @@ export interface LanguageModelWeights {
    * By the checkpoint's own keys: exactly the model's parameters, in float32, float16 or bfloat16.
    */
   readonly weights: ReadonlyMap<string, ExternalTensor>;
+  /** What config.json says and the model's family does not read, as in transformers. */
+  readonly warnings: readonly Problem[];
 }
 
 /**
@@ -38,7 +41,7 @@ export function loadLanguageModel(path: string): LanguageModelWeights {
   const weights = new Map([...tensors].filter(([name]) => expected.has(name) || !isLeftOver(name)));
   checkWeights(expected, weights, folder);
   checkTypes(weights, folder);
-  return { path: folder, config, weights };
+  return { path: folder, config, weights, warnings: ignoredWarnings(folder, config) };
 }
 
 /** Tensors that only quantized weights have, where config.json does not tell. */
@@ -146,6 +149,21 @@ export function readLanguageConfig(folder: string): LanguageModelConfig {
     what,
     `Supported types: ${Object.keys(languageFamilies).join(', ')}.${hint}`,
   );
+}
+
+function ignoredWarnings(folder: string, config: LanguageModelConfig): Problem[] {
+  const path = join(folder, 'config.json');
+  const file = parseFile(path, z.record(z.string(), z.unknown()));
+  const keys = ignoredKeys(file, familyOf(config));
+  return keys.length === 0
+    ? []
+    : [
+        {
+          where: path,
+          what: `${keys.join(', ')}: models of type ${config.model_type} do not read ${keys.length === 1 ? 'this key' : 'these keys'}, here as in transformers`,
+          fix: 'If the model was trained with it, its model_type is another; else remove it.',
+        },
+      ];
 }
 
 function checkTypes(weights: ReadonlyMap<string, ExternalTensor>, folder: string): void {

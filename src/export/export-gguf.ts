@@ -80,11 +80,17 @@ function exportModel(folder: string, { base, output, type = 'f16' }: GgufExportO
         fix: 'Leave --base out, or name an adapter.',
       },
     ]);
-  const { config } = loadLanguageModel(folder);
+  const { config, warnings } = loadLanguageModel(folder);
   const { architecture } = familyOf(config).gguf;
   const file = outputFile(output, folder, `${nameOf(folder)}-${type}.gguf`);
   writeGgufModel({ folder, output: file, type, name: nameOf(folder) });
-  return { kind: 'model', file, architecture, type, notes: ggufNotes(config) };
+  return {
+    kind: 'model',
+    file,
+    architecture,
+    type,
+    notes: [...warnings.map(({ what }) => what), ...ggufNotes(config)],
+  };
 }
 
 function exportAdapter(folder: string, { base, output, type: wanted }: GgufExportOptions): Written {

@@ -9,6 +9,9 @@ import {
   asGiven,
   flag,
   headsOf,
+  kvHeadsOr,
+  layerTypes,
+  only,
   layersOf,
   number,
   orNone,
@@ -19,25 +22,29 @@ import {
   type LanguageModelConfig,
 } from './language-config.ts';
 import type { LanguageFamily } from './language-family.ts';
-import { ropeOf } from './rope-config.ts';
+import { ropeFieldsOf, ropeOf } from './rope-config.ts';
 
-const config: z.ZodType<LanguageModelConfig> = sizes
-  .extend({
-    hidden_activation: withDefault(activation, 'gelu_pytorch_tanh'),
-    max_position_embeddings: whole(8192),
-    rms_norm_eps: number(1e-6),
-    tie_word_embeddings: flag(true),
-    attention_bias: flag(false),
-    query_pre_attn_scalar: number(256),
-    sliding_window: orNone(4096),
-    attn_logit_softcapping: orNone(50),
-    final_logit_softcapping: orNone(30),
-  })
+const file = sizes.extend({
+  num_key_value_heads: kvHeadsOr(4),
+  layer_types: layerTypes,
+  use_bidirectional_attention: only(false),
+  hidden_activation: withDefault(activation, 'gelu_pytorch_tanh'),
+  max_position_embeddings: whole(8192),
+  rms_norm_eps: number(1e-6),
+  tie_word_embeddings: flag(true),
+  attention_bias: flag(false),
+  query_pre_attn_scalar: number(256),
+  sliding_window: orNone(4096),
+  attn_logit_softcapping: orNone(50),
+  final_logit_softcapping: orNone(30),
+});
+
+const config: z.ZodType<LanguageModelConfig> = file
   .superRefine(sizesFit)
   .transform((c, ctx): LanguageModelConfig => {
     const heads = headsOf(c, 256);
     const rope = ropeOf(
-      c.rope_parameters ?? c.rope_scaling,
+      ropeFieldsOf(c),
       { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 },
       ctx,
     );
@@ -63,12 +70,18 @@ const config: z.ZodType<LanguageModelConfig> = sizes
         norm: { epsilon: c.rms_norm_eps, offset: 1 },
         norms: sandwichNorms,
       },
-      layers: layersOf(c, (layer) => layer % 2 === 0, { rope }, { rope, window: c.sliding_window }),
+      layers: layersOf(
+        c,
+        (layer) => layer % 2 === 0,
+        { full: { rope }, sliding: { rope, window: c.sliding_window } },
+        ctx,
+      ),
     };
   });
 
 export const gemma2: LanguageFamily = {
   config,
+  keys: Object.keys(file.shape),
   gguf: {
     architecture: 'gemma2',
     layer: { ...ggufNames.attention, ...ggufNames.mlp, ...ggufNames.fourNorms },

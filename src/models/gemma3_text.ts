@@ -10,6 +10,8 @@ import {
   asGiven,
   flag,
   headsOf,
+  kvHeadsOr,
+  layerTypes,
   layersOf,
   number,
   only,
@@ -25,26 +27,32 @@ import {
 import type { LanguageFamily } from './language-family.ts';
 import { ropeOf } from './rope-config.ts';
 
-const config: z.ZodType<LanguageModelConfig> = sizes
-  .extend({
-    hidden_activation: withDefault(activation, 'gelu_pytorch_tanh'),
-    max_position_embeddings: whole(131_072),
-    rms_norm_eps: number(1e-6),
-    tie_word_embeddings: flag(true),
-    attention_bias: flag(false),
-    query_pre_attn_scalar: number(256),
-    sliding_window: orNone(4096),
-    sliding_window_pattern: whole(6),
-    rope_local_base_freq: number(10_000),
-    attn_logit_softcapping: only(null),
-    final_logit_softcapping: orNone(null),
-  })
+const file = sizes.extend({
+  num_key_value_heads: kvHeadsOr(4),
+  layer_types: layerTypes,
+  use_bidirectional_attention: only(false),
+  hidden_activation: withDefault(activation, 'gelu_pytorch_tanh'),
+  max_position_embeddings: whole(131_072),
+  rms_norm_eps: number(1e-6),
+  tie_word_embeddings: flag(true),
+  attention_bias: flag(false),
+  query_pre_attn_scalar: number(256),
+  sliding_window: orNone(4096),
+  sliding_window_pattern: whole(6),
+  rope_local_base_freq: number(10_000),
+  final_logit_softcapping: orNone(null),
+});
+
+const config: z.ZodType<LanguageModelConfig> = file
   .superRefine(sizesFit)
   .transform((c, ctx): LanguageModelConfig => {
     const heads = headsOf(c, 256);
     const norm = { epsilon: c.rms_norm_eps, offset: 1 } as const;
-    const fields = ropeFields(c);
-    const around = { ...c, headDim: heads.headDim };
+    const fields = ropeFields(c, ctx);
+    const around = {
+      headDim: heads.headDim,
+      max_position_embeddings: c.max_position_embeddings,
+    };
     const full = ropeOf(fields.full, { ...around, theta: c.rope_theta ?? 1_000_000 }, ctx);
     const sliding = ropeOf(fields.sliding, { ...around, theta: c.rope_local_base_freq }, ctx);
     return {
@@ -72,18 +80,27 @@ const config: z.ZodType<LanguageModelConfig> = sizes
       layers: layersOf(
         c,
         (layer) => (layer + 1) % c.sliding_window_pattern !== 0,
-        { rope: full },
-        { rope: sliding, window: c.sliding_window },
+        { full: { rope: full }, sliding: { rope: sliding, window: c.sliding_window } },
+        ctx,
       ),
     };
   });
 
-/** Since transformers 5 by kind of layer; before, `rope_scaling` was that of the full layers. */
-function ropeFields(c: Sizes): { full?: RopeFields; sliding?: RopeFields } {
-  const { full_attention, sliding_attention } = c.rope_parameters ?? {};
+/** By kind of layer since transformers 5; `rope_scaling` is that of the full layers. */
+function ropeFields(
+  { rope_parameters, rope_scaling }: Sizes,
+  ctx: z.RefinementCtx,
+): { full: RopeFields; sliding: RopeFields } {
+  const { full_attention, sliding_attention } = rope_parameters ?? {};
+  if (rope_scaling?.type !== undefined && rope_scaling.rope_type === undefined)
+    ctx.addIssue({
+      code: 'custom',
+      path: ['rope_scaling', 'type'],
+      message: 'some versions of transformers do not read it in this family; write rope_type',
+    });
   return {
-    full: isFields(full_attention) ? full_attention : c.rope_scaling,
-    sliding: isFields(sliding_attention) ? sliding_attention : undefined,
+    full: { ...(isFields(full_attention) ? full_attention : {}), ...rope_scaling },
+    sliding: isFields(sliding_attention) ? sliding_attention : {},
   };
 }
 
@@ -92,6 +109,7 @@ const isFields = (value: unknown): value is RopeFields =>
 
 export const gemma3_text: LanguageFamily = {
   config,
+  keys: Object.keys(file.shape),
   gguf: {
     ...gemma2.gguf,
     architecture: 'gemma3',

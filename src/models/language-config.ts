@@ -33,7 +33,7 @@ const count = z.int().positive();
 const positive = z.number().positive();
 
 /** An option that a file may leave out, or hold as null. */
-const optional = <T extends z.ZodType>(schema: T) =>
+export const optional = <T extends z.ZodType>(schema: T) =>
   schema.nullish().transform((value) => value ?? undefined);
 /** The same with the value it then has. */
 export const withDefault = <T extends z.ZodType>(schema: T, value: z.output<T>) =>
@@ -71,10 +71,22 @@ const quantizedBy = (input: unknown): string => {
   return method === undefined ? '' : ` (${method})`;
 };
 
+/** Heads of keys and values: `absent` where a file has no such key, those of queries for null. */
+export const kvHeadsOr = (absent: number) =>
+  count
+    .nullable()
+    .default(absent)
+    .transform((found) => found ?? undefined);
+/** What each layer looks at, in families that read it. */
+export const layerTypes = optional(z.array(z.enum(['full_attention', 'sliding_attention'])));
+
 const ropeFields = z.record(z.string(), z.unknown());
 export type RopeFields = z.output<typeof ropeFields>;
 
-/** The fields that every family has. */
+/**
+ * The fields that every family has. Each family adds those that transformers' class of it reads,
+ * and no other: test/config-keys.test.ts.
+ */
 export const sizes = z.object({
   vocab_size: count,
   hidden_size: count,
@@ -87,9 +99,7 @@ export const sizes = z.object({
   rope_scaling: optional(ropeFields),
   /** Since transformers 5: rope_scaling with the theta in it. */
   rope_parameters: optional(ropeFields),
-  partial_rotary_factor: optional(positive.max(1)),
   original_max_position_embeddings: optional(count),
-  layer_types: optional(z.array(z.enum(['full_attention', 'sliding_attention']))),
   quantization_config: z
     .unknown()
     .optional()
@@ -97,9 +107,10 @@ export const sizes = z.object({
       error: ({ input }) =>
         `its weights are quantized${quantizedBy(input)}; take the version of this model with float32, float16 or bfloat16 weights`,
     }),
-  use_bidirectional_attention: only(false),
 });
-export type Sizes = z.output<typeof sizes>;
+export type Sizes = z.output<typeof sizes> & {
+  readonly layer_types?: z.output<typeof layerTypes>;
+};
 
 /**
  * Do the sizes fit together? For `.superRefine`, behind which a family's numbers may be divided.
@@ -157,12 +168,21 @@ export function asGiven({
 export function layersOf(
   c: Sizes,
   slides: (layer: number) => boolean,
-  full: LayerSight,
-  sliding: LayerSight,
+  { full, sliding }: { readonly full: LayerSight; readonly sliding: LayerSight },
+  ctx: z.RefinementCtx,
 ): LayerSight[] {
-  return Array.from({ length: c.num_hidden_layers }, (_, i) => {
-    const isSliding =
-      c.layer_types === undefined ? slides(i) : c.layer_types[i] === 'sliding_attention';
-    return isSliding ? sliding : full;
-  });
+  const isSliding = (i: number) =>
+    c.layer_types === undefined ? slides(i) : c.layer_types[i] === 'sliding_attention';
+  const layers = Array.from({ length: c.num_hidden_layers }, (_, i) => isSliding(i));
+  if (layers.includes(true) && sliding.window === undefined)
+    ctx.addIssue({
+      code: 'custom',
+      path: ['sliding_window'],
+      message: 'is not set, but by layer_types some layers have a window',
+    });
+  return layers.map((one) => (one ? sliding : full));
 }
+
+/** All layers look at the same. */
+export const layersAlike = (c: Sizes, sight: LayerSight): LayerSight[] =>
+  Array.from({ length: c.num_hidden_layers }, () => sight);

@@ -8,6 +8,8 @@ import type { LanguageModelConfig } from './language-config.ts';
 export interface LanguageFamily {
   /** Reads its config.json, and gives what a decoder is built from. */
   readonly config: z.ZodType<LanguageModelConfig>;
+  /** The keys of config.json that it reads. */
+  readonly keys: readonly string[];
   /** What llama.cpp has of it. */
   readonly gguf: GgufFamily;
 }

@@ -9,7 +9,7 @@ import {
   asGiven,
   flag,
   headsOf,
-  layersOf,
+  layersAlike,
   number,
   sizes,
   sizesFit,
@@ -18,22 +18,23 @@ import {
   type LanguageModelConfig,
 } from './language-config.ts';
 import type { LanguageFamily } from './language-family.ts';
-import { ropeOf } from './rope-config.ts';
+import { ropeFieldsOf, ropeOf } from './rope-config.ts';
 
-const config: z.ZodType<LanguageModelConfig> = sizes
-  .extend({
-    hidden_act: withDefault(activation, 'silu'),
-    max_position_embeddings: whole(2048),
-    rms_norm_eps: number(1e-6),
-    tie_word_embeddings: flag(false),
-    attention_bias: flag(false),
-    mlp_bias: flag(false),
-  })
+const file = sizes.extend({
+  hidden_act: withDefault(activation, 'silu'),
+  max_position_embeddings: whole(2048),
+  rms_norm_eps: number(1e-6),
+  tie_word_embeddings: flag(false),
+  attention_bias: flag(false),
+  mlp_bias: flag(false),
+});
+
+const config: z.ZodType<LanguageModelConfig> = file
   .superRefine(sizesFit)
   .transform((c, ctx): LanguageModelConfig => {
     const heads = headsOf(c);
     const rope = ropeOf(
-      c.rope_parameters ?? c.rope_scaling,
+      ropeFieldsOf(c),
       { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 },
       ctx,
     );
@@ -57,8 +58,8 @@ const config: z.ZodType<LanguageModelConfig> = sizes
         norm: { epsilon: c.rms_norm_eps, offset: 0 },
         norms: preNorms,
       },
-      layers: layersOf(c, () => false, { rope }, { rope }),
+      layers: layersAlike(c, { rope }),
     };
   });
 
-export const llama: LanguageFamily = { config, gguf: ggufLlama };
+export const llama: LanguageFamily = { config, keys: Object.keys(file.shape), gguf: ggufLlama };

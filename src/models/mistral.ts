@@ -9,7 +9,8 @@ import {
   asGiven,
   flag,
   headsOf,
-  layersOf,
+  kvHeadsOr,
+  layersAlike,
   number,
   orNone,
   sizes,
@@ -19,21 +20,23 @@ import {
   type LanguageModelConfig,
 } from './language-config.ts';
 import type { LanguageFamily } from './language-family.ts';
-import { ropeOf } from './rope-config.ts';
+import { ropeFieldsOf, ropeOf } from './rope-config.ts';
 
-const config: z.ZodType<LanguageModelConfig> = sizes
-  .extend({
-    hidden_act: withDefault(activation, 'silu'),
-    max_position_embeddings: whole(131_072),
-    rms_norm_eps: number(1e-6),
-    tie_word_embeddings: flag(false),
-    sliding_window: orNone(4096),
-  })
+const file = sizes.extend({
+  num_key_value_heads: kvHeadsOr(8),
+  hidden_act: withDefault(activation, 'silu'),
+  max_position_embeddings: whole(131_072),
+  rms_norm_eps: number(1e-6),
+  tie_word_embeddings: flag(false),
+  sliding_window: orNone(4096),
+});
+
+const config: z.ZodType<LanguageModelConfig> = file
   .superRefine(sizesFit)
   .transform((c, ctx): LanguageModelConfig => {
     const heads = headsOf(c);
     const rope = ropeOf(
-      c.rope_parameters ?? c.rope_scaling,
+      ropeFieldsOf(c),
       { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 },
       ctx,
     );
@@ -53,11 +56,12 @@ const config: z.ZodType<LanguageModelConfig> = sizes
         norm: { epsilon: c.rms_norm_eps, offset: 0 },
         norms: preNorms,
       },
-      layers: layersOf({ ...c, layer_types: undefined }, () => true, sight, sight),
+      layers: layersAlike(c, sight),
     };
   });
 
 export const mistral: LanguageFamily = {
   config,
+  keys: Object.keys(file.shape),
   gguf: { ...ggufLlama, windows: { kind: 'unseen', told: false } },
 };

@@ -1,7 +1,7 @@
 // Phi-3 and Phi-4 (arXiv 2404.14219): Llama with fused projections, part of each head turning, and
 // LongRoPE.
 
-import type { z } from 'zod';
+import { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';
 import { ggufLlama, ggufNames } from './gguf-family.ts';
 import {
@@ -9,7 +9,7 @@ import {
   asGiven,
   flag,
   headsOf,
-  layersOf,
+  layersAlike,
   number,
   orNone,
   sizes,
@@ -19,26 +19,34 @@ import {
   type LanguageModelConfig,
 } from './language-config.ts';
 import type { LanguageFamily } from './language-family.ts';
-import { ropeOf } from './rope-config.ts';
+import { ropeFieldsOf, ropeOf } from './rope-config.ts';
 
 /** Names of LongRoPE in older files. */
 const aliases = { su: 'longrope', yarn: 'longrope' };
 
-const config: z.ZodType<LanguageModelConfig> = sizes
-  .extend({
-    hidden_act: withDefault(activation, 'silu'),
-    max_position_embeddings: whole(4096),
-    original_max_position_embeddings: whole(4096),
-    rms_norm_eps: number(1e-5),
-    tie_word_embeddings: flag(false),
-    sliding_window: orNone(null),
-  })
+const file = sizes.extend({
+  partial_rotary_factor: withDefault(z.number().positive().max(1), 1),
+  hidden_act: withDefault(activation, 'silu'),
+  max_position_embeddings: whole(4096),
+  original_max_position_embeddings: whole(4096),
+  rms_norm_eps: number(1e-5),
+  tie_word_embeddings: flag(false),
+  sliding_window: orNone(null),
+});
+
+const config: z.ZodType<LanguageModelConfig> = file
   .superRefine(sizesFit)
   .transform((c, ctx): LanguageModelConfig => {
     const heads = headsOf(c);
     const rope = ropeOf(
-      c.rope_parameters ?? c.rope_scaling,
-      { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000, aliases },
+      ropeFieldsOf(c),
+      {
+        ...c,
+        headDim: heads.headDim,
+        theta: c.rope_theta ?? 10_000,
+        aliases,
+        kinds: ['default', 'longrope'],
+      },
       ctx,
     );
     const sight = { rope, window: c.sliding_window };
@@ -57,12 +65,13 @@ const config: z.ZodType<LanguageModelConfig> = sizes
         norm: { epsilon: c.rms_norm_eps, offset: 0 },
         norms: preNorms,
       },
-      layers: layersOf({ ...c, layer_types: undefined }, () => true, sight, sight),
+      layers: layersAlike(c, sight),
     };
   });
 
 export const phi3: LanguageFamily = {
   config,
+  keys: Object.keys(file.shape),
   gguf: {
     ...ggufLlama,
     architecture: 'phi3',

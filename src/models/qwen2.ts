@@ -9,6 +9,8 @@ import {
   asGiven,
   flag,
   headsOf,
+  kvHeadsOr,
+  layerTypes,
   layersOf,
   number,
   orNone,
@@ -19,24 +21,27 @@ import {
   type LanguageModelConfig,
 } from './language-config.ts';
 import type { LanguageFamily } from './language-family.ts';
-import { ropeOf } from './rope-config.ts';
+import { ropeFieldsOf, ropeOf } from './rope-config.ts';
 
-const config: z.ZodType<LanguageModelConfig> = sizes
-  .extend({
-    hidden_act: withDefault(activation, 'silu'),
-    max_position_embeddings: whole(32_768),
-    rms_norm_eps: number(1e-6),
-    tie_word_embeddings: flag(false),
-    use_sliding_window: flag(false),
-    sliding_window: orNone(4096),
-    max_window_layers: withDefault(z.int().min(0), 28),
-  })
+const file = sizes.extend({
+  num_key_value_heads: kvHeadsOr(32),
+  layer_types: layerTypes,
+  hidden_act: withDefault(activation, 'silu'),
+  max_position_embeddings: whole(32_768),
+  rms_norm_eps: number(1e-6),
+  tie_word_embeddings: flag(false),
+  use_sliding_window: flag(false),
+  sliding_window: orNone(4096),
+  max_window_layers: withDefault(z.int().min(0), 28),
+});
+
+const config: z.ZodType<LanguageModelConfig> = file
   .superRefine(sizesFit)
   .transform((c, ctx): LanguageModelConfig => {
     const heads = headsOf(c);
     const norm = { epsilon: c.rms_norm_eps, offset: 0 } as const;
     const rope = ropeOf(
-      c.rope_parameters ?? c.rope_scaling,
+      ropeFieldsOf(c),
       { ...c, headDim: heads.headDim, theta: c.rope_theta ?? 10_000 },
       ctx,
     );
@@ -56,12 +61,18 @@ const config: z.ZodType<LanguageModelConfig> = sizes
         norm,
         norms: preNorms,
       },
-      layers: layersOf(c, (layer) => layer >= c.max_window_layers, { rope }, { rope, window }),
+      layers: layersOf(
+        c,
+        (layer) => window !== undefined && layer >= c.max_window_layers,
+        { full: { rope }, sliding: { rope, window } },
+        ctx,
+      ),
     };
   });
 
 export const qwen2: LanguageFamily = {
   config,
+  keys: Object.keys(file.shape),
   gguf: {
     ...ggufLlama,
     architecture: 'qwen2',

@@ -3,7 +3,7 @@
 
 import { z } from 'zod';
 import type { Rope, RopeScaling } from '../nn/rotary.ts';
-import { withDefault, type RopeFields } from './language-config.ts';
+import { withDefault, type RopeFields, type Sizes } from './language-config.ts';
 
 const positive = z.number().positive();
 const count = z.int().positive();
@@ -61,34 +61,75 @@ export interface RopeSurroundings {
   readonly theta: number;
   readonly headDim: number;
   readonly max_position_embeddings: number;
+  /**
+   * In a family that turns a part of each head: that part, unless the fields say it. Others turn
+   * all of it whatever the fields say.
+   */
   readonly partial_rotary_factor?: number;
   /** Goes before what the fields say. */
   readonly original_max_position_embeddings?: number;
+  /** The kinds that the family has; all by default. */
+  readonly kinds?: readonly Kind['rope_type'][];
   /** Other words for kinds that we know. */
   readonly aliases?: Readonly<Record<string, string>>;
 }
 
-/** `fields` is `rope_parameters`, `rope_scaling`, or nothing; faults become issues of the file. */
-export function ropeOf(
-  fields: RopeFields | undefined,
-  around: RopeSurroundings,
-  ctx: z.RefinementCtx,
-): Rope {
-  const all = completed(fields ?? {}, around);
+/** `rope_scaling` goes before `rope_parameters`, unless it is empty: as in transformers. */
+export function ropeFieldsOf({
+  rope_scaling: older,
+  rope_parameters: newer,
+}: Pick<Sizes, 'rope_scaling' | 'rope_parameters'>): RopeFields {
+  return older !== undefined && Object.keys(older).length > 0 ? older : (newer ?? {});
+}
+
+/** `fields` is what `ropeFieldsOf` gives; faults become issues of the file. */
+export function ropeOf(fields: RopeFields, around: RopeSurroundings, ctx: z.RefinementCtx): Rope {
+  const all = completed(fields, around);
   const [turning, kind] = [shared.safeParse(all), kinds.safeParse(all)];
-  if (turning.success && kind.success) {
-    const { rope_theta: theta, dims } = turning.data;
-    return { theta, dims, scaling: scalingOf(kind.data, dims, ctx) };
-  }
-  for (const { path, message } of [...(turning.error?.issues ?? []), ...(kind.error?.issues ?? [])])
+  const faults = [
+    ...(turning.error?.issues ?? []),
+    ...(kind.error?.issues ?? []),
+    ...(kind.success ? familyFaults(fields, kind.data, around) : []),
+  ];
+  for (const { path, message } of faults)
     ctx.addIssue({ code: 'custom', path: ['rope_scaling', ...path], message });
-  return { theta: around.theta, dims: around.headDim, scaling: { rope_type: 'default' } };
+  if (faults.length > 0 || !turning.success || !kind.success)
+    return { theta: around.theta, dims: around.headDim, scaling: { rope_type: 'default' } };
+  const { rope_theta: theta, dims } = turning.data;
+  return { theta, dims, scaling: scalingOf(kind.data, dims, ctx) };
+}
+
+interface Fault {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+function familyFaults(
+  fields: RopeFields,
+  { rope_type }: Kind,
+  { kinds: known, partial_rotary_factor: partial }: RopeSurroundings,
+): Fault[] {
+  const told = fields.partial_rotary_factor ?? 1;
+  return [
+    ...(known === undefined || known.includes(rope_type)
+      ? []
+      : [{ path: ['rope_type'], message: `is ${rope_type}; this family has ${known.join(', ')}` }]),
+    ...(partial !== undefined || told === 1 || rope_type === 'default'
+      ? []
+      : [{ path: ['partial_rotary_factor'], message: 'this family turns whole heads' }]),
+    ...('full_attention' in fields || 'sliding_attention' in fields
+      ? [{ path: [], message: 'this family has one rotary embedding for all layers' }]
+      : []),
+  ];
 }
 
 function completed(fields: RopeFields, around: RopeSurroundings): RopeFields {
   const { max_position_embeddings, headDim } = around;
   const named = fields.rope_type ?? fields.type ?? 'default';
-  const partial = Number(fields.partial_rotary_factor ?? around.partial_rotary_factor ?? 1);
+  const partial =
+    around.partial_rotary_factor === undefined
+      ? 1
+      : Number(fields.partial_rotary_factor ?? around.partial_rotary_factor);
   return {
     ...fields,
     rope_type: around.aliases?.[String(named)] ?? named,

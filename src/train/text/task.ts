@@ -126,7 +126,7 @@ function requireExportable(
 
 function* warnings(
   { config, source }: LoadedConfig,
-  { config: model }: LanguageModelWeights,
+  { config: model, warnings: ofModel }: LanguageModelWeights,
   { warnings: found }: TextRunData,
 ): Generator<WarningEvent> {
   const tell = (problem: Problem): WarningEvent => ({ type: 'warning', problem });
@@ -136,7 +136,7 @@ function* warnings(
       where: placeOf('max_seq_length', source),
       what: `${config.max_seq_length} is more than the ${most} tokens that the model was made for`,
     });
-  yield* found.map(tell);
+  yield* [...ofModel, ...found].map(tell);
 }
 
 function taskOf(opened: Opened): OpenTask {
