@@ -129,6 +129,12 @@ export function languageModelFolder(path: string): string {
   );
 }
 
+/** What to do about models that are not supported, where a relative of theirs is. */
+const relatives: Readonly<Record<string, string>> = {
+  gemma3:
+    'This one also takes pictures: the text-only models (Gemma 3 270M and 1B) are gemma3_text, and the text part of a larger one can be saved as such (Gemma3ForCausalLM).',
+};
+
 /**
  * The configuration of a folder's model, read by its family. Throws CheckpointError with every
  * fault, each at its key.
@@ -140,10 +146,7 @@ export function readLanguageConfig(folder: string): LanguageModelConfig {
     return parseFile(path, languageFamilies[model_type].config);
   const what =
     model_type === '' ? 'it has no model_type' : `models of type ${model_type} are not supported`;
-  const hint =
-    model_type === 'gemma3'
-      ? ' This one also takes pictures: the text-only models (Gemma 3 270M and 1B) are gemma3_text, and the text part of a larger one can be saved as such (Gemma3ForCausalLM).'
-      : '';
+  const hint = Object.hasOwn(relatives, model_type) ? ` ${relatives[model_type]}` : '';
   return fail(
     `${path} model_type`,
     what,
