@@ -8,8 +8,6 @@ export interface Rgba {
   readonly data: Uint8Array;
 }
 
-export const isBmp = (bytes: Uint8Array): boolean => bytes[0] === 0x42 && bytes[1] === 0x4d;
-
 interface Header {
   readonly width: number;
   readonly height: number;
@@ -51,7 +49,7 @@ export function decodeBmp(bytes: Uint8Array): Rgba {
 
 function readHeader(bytes: Uint8Array): Header {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (bytes.length < 26) throw new Error('the file ends inside its header');
+  if (bytes.length < 26) throw new Error('the file is cut off: it ends inside its header');
   const size = view.getUint32(14, true);
   const core = size === 12; // OS/2 1.x
   if (!core && (size < 40 || bytes.length < 54 || bytes.length < 14 + size))

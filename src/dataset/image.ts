@@ -3,8 +3,10 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import sharp, { type Sharp } from 'sharp';
-import { DataError } from '../errors.ts';
-import { decodeBmp, isBmp } from './bmp.ts';
+import { DataError, InternalError } from '../errors.ts';
+import { decodeBmp, type Rgba } from './bmp.ts';
+import { damageOf, isDecodedThoughDamaged } from './picture-damage.ts';
+import { fileKind, type PictureFormat } from './picture-format.ts';
 
 /**
  * Extensions of pictures, lower case. What a file is, its first bytes say: a PNG named `.jpg` is
@@ -14,18 +16,20 @@ export const pictureExtensions: readonly string[] = [
   '.png',
   '.jpg',
   '.jpeg',
+  '.jpe',
+  '.jfif',
   '.webp',
   '.bmp',
   '.tif',
   '.tiff',
   '.avif',
+  '.gif',
 ];
 
 /**
  * Extensions of pictures that are not read: they are named in a message rather than passed over.
  */
 export const unreadExtensions: readonly string[] = [
-  '.gif',
   '.heic',
   '.heif',
   '.hif',
@@ -33,7 +37,6 @@ export const unreadExtensions: readonly string[] = [
   '.psd',
   '.jxl',
   '.jp2',
-  '.jfif',
   '.tga',
   '.ico',
   '.exr',
@@ -46,12 +49,6 @@ export const unreadExtensions: readonly string[] = [
   '.arw',
   '.raf',
 ];
-
-/**
- * Formats by sharp's name; of files with several pictures, the first counts. SVG and PDF are
- * programs, not pictures.
- */
-const readable: readonly string[] = ['png', 'jpeg', 'webp', 'tiff', 'heif', 'gif'];
 
 /** RGB bytes [height, width, 3]. */
 export interface Picture {
@@ -74,26 +71,48 @@ export interface Placement {
   readonly crop: readonly [number, number, number, number];
 }
 
+/** What one look at a whole file finds. */
+export interface InspectedImage extends ImageSize {
+  /** SHA-256 of the file. */
+  readonly hash: string;
+  /** Pictures in the file, of which the first counts. */
+  readonly frames: number;
+  /** Whether some of it is transparent, which is shown on white. */
+  readonly isTransparent: boolean;
+  /** Whether its colours are inks (CMYK), which are converted. */
+  readonly isForPrint: boolean;
+}
+
 /**
  * Width and height as seen, EXIF rotation applied, from the header alone. Throws DataError when it
  * is not a picture.
  */
 export async function imageSize(path: string): Promise<ImageSize> {
-  return naming(path, async () => sizeOf(await open(await readFile(path))));
+  return withPicture(path, sizeOf);
 }
 
 /**
- * Decodes the whole file, so that damage anywhere in it is found. Gives the size as seen and the
- * SHA-256 of the file. Throws DataError when the file is not a picture, is empty, damaged or cut
- * off.
+ * Decodes the whole file, so that damage anywhere in it is found. Throws DataError when the file is
+ * not a picture, is empty, damaged, cut off or too large.
  */
-export async function inspectImage(path: string): Promise<ImageSize & { readonly hash: string }> {
-  return naming(path, async () => {
-    const bytes = await readFile(path);
-    const picture = await open(bytes);
+export async function inspectImage(path: string): Promise<InspectedImage> {
+  return withPicture(path, async (picture, bytes) => {
+    const { pages = 1, hasAlpha, space } = await picture.metadata();
     // JPEG: decodes at an eighth, reads every byte
-    await picture.clone().resize(8, 8, { fit: 'fill' }).raw().toBuffer();
-    return { ...(await sizeOf(picture)), hash: createHash('sha256').update(bytes).digest('hex') };
+    const { data, info } = await picture
+      .clone()
+      .resize(8, 8, { fit: 'fill' })
+      .toColourspace('srgb')
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    const { channels } = info;
+    return {
+      ...(await sizeOf(picture)),
+      hash: createHash('sha256').update(bytes).digest('hex'),
+      frames: pages,
+      isTransparent: hasAlpha && data.some((value, i) => (i + 1) % channels === 0 && value < 255),
+      isForPrint: space === 'cmyk',
+    };
   });
 }
 
@@ -115,10 +134,10 @@ export async function loadPixels(path: string, placement: Placement): Promise<Fl
 
 /** As `loadPixels`, in bytes; without a placement the picture keeps its size. */
 export async function loadPicture(path: string, placement?: Placement): Promise<Picture> {
-  return naming(path, async () => {
-    const picture = await open(await readFile(path));
+  return withPicture(path, async (picture) => {
+    const whole = onWhite(picture);
     return toPicture(
-      placement === undefined ? picture : place(picture, placement, await sizeOf(picture)),
+      placement === undefined ? whole : place(whole, placement, await sizeOf(picture)),
     );
   });
 }
@@ -138,33 +157,30 @@ function place(
     .extract({ left, top, width: w, height: h });
 }
 
-/**
- * An upright, opaque picture of any format. `failOn: 'error'` refuses cut-off files, not odd
- * metadata.
- */
-async function open(bytes: Uint8Array): Promise<Sharp> {
-  if (bytes.length === 0) throw new Error('the file is empty (0 bytes)');
-  refuseDisguised(bytes);
-  if (isBmp(bytes)) {
-    const { data, width, height } = decodeBmp(bytes);
-    return onWhite(sharp(data, { raw: { width, height, channels: 4 } }));
+/** As many as sharp decodes: a header that lies must not take all memory. */
+const MOST_PIXELS = 0x3fff ** 2;
+
+/** An upright picture. `failOn: 'error'` refuses cut-off files, not odd metadata. */
+async function open(bytes: Uint8Array, format: PictureFormat): Promise<Sharp> {
+  if (format === 'bmp') {
+    const { data, width, height } = bitmap(bytes);
+    return sharp(data, { raw: { width, height, channels: 4 } });
   }
-  const picture = sharp(bytes, { failOn: 'error', autoOrient: true });
-  const { format } = await picture.metadata();
-  if (!readable.includes(format)) throw new Error(`it is a ${format} file`);
-  return onWhite(picture);
+  if (isDecodedThoughDamaged(format, bytes)) throw new PictureFault(damageOf(format, bytes));
+  const { width, height } = await sharp(bytes, { limitInputPixels: false }).metadata();
+  if (width * height > MOST_PIXELS)
+    throw new PictureFault(
+      `the picture is too large: ${width}x${height} are more than ${Math.floor(MOST_PIXELS / 1e6)} million pixels`,
+    );
+  return sharp(bytes, { failOn: 'error', autoOrient: true });
 }
 
-/** What people take for pictures, told by its first bytes. */
-function refuseDisguised(bytes: Uint8Array): void {
-  const start = String.fromCharCode(...bytes.subarray(0, 64));
-  if (/^\s*<(!doctype html|html)/i.test(start)) throw new Error('it is a web page, not a picture');
-  if (/^....ftyp(heic|heix|hevc|hevx|heim|heis)/s.test(start))
-    throw new Error('it is a HEIC picture, which is not read; convert it to png or jpg');
-  if (start.startsWith('version https://git-lfs'))
-    throw new Error(
-      'it is a Git LFS pointer, a text that stands for the real file; run git lfs pull',
-    );
+function bitmap(bytes: Uint8Array): Rgba {
+  try {
+    return decodeBmp(bytes);
+  } catch (cause) {
+    throw new PictureFault(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
 }
 
 const onWhite = (picture: Sharp): Sharp =>
@@ -181,7 +197,7 @@ async function toPicture(picture: Sharp): Promise<Picture> {
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
   if (info.channels !== 3)
-    throw new Error(`internal: ${info.channels} channels after the conversion to RGB`);
+    throw new InternalError(`${info.channels} channels after the conversion to RGB`);
   return {
     rgb: new Uint8Array(data.buffer, data.byteOffset, data.length),
     width: info.width,
@@ -189,31 +205,48 @@ async function toPicture(picture: Sharp): Promise<Picture> {
   };
 }
 
-/** What decoders say, by a word in it, in plain words. */
-const reasons: readonly (readonly [RegExp, string])[] = [
-  [/ENOENT/, 'the file does not exist'],
-  [/EISDIR/, 'it is a folder'],
-  [/EACCES|EPERM/, 'the file cannot be read: permission denied'],
-  [/unsupported image format|unknown|bad seek/i, 'the content is not that of a picture'],
-  [/pixel limit/i, 'the picture is too large (more than 268 million pixels)'],
-  [
-    /premature end|truncat|unexpected end|not enough|cut off|chunk.*(eof|short)|eof|end of stream|out of (order|data)/i,
-    'the file is cut off or damaged',
-  ],
-];
+/** Why a picture is not read, in our own words. */
+class PictureFault extends Error {}
 
-async function naming<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** By the codes of the file system. */
+const unreadable: { readonly [code: string]: string } = {
+  ENOENT: 'the file does not exist',
+  EISDIR: 'it is a folder',
+  EACCES: 'the file cannot be read: permission denied',
+  EPERM: 'the file cannot be read: permission denied',
+};
+
+const REPLACE = 'Replace the file, or remove it from the data set.';
+const refused = (path: string, what: string, fix: string, cause?: unknown): DataError =>
+  new DataError([{ where: path, what: `cannot read the picture: ${what}`, fix }], { cause });
+
+/**
+ * Reads a file and hands the picture to `work`. What goes wrong becomes a DataError whose reason is
+ * found in the bytes alone: pictures that are decoded side by side share the decoder's messages.
+ */
+async function withPicture<T>(
+  path: string,
+  work: (picture: Sharp, bytes: Uint8Array) => Promise<T>,
+): Promise<T> {
+  const bytes = await bytesOf(path);
+  const kind = fileKind(bytes);
+  if ('what' in kind) throw refused(path, kind.what, kind.fix);
   try {
-    return await work();
+    return await work(await open(bytes, kind.format), bytes);
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    if (message.startsWith('internal:')) throw cause;
-    const reason = reasons.find(([word]) => word.test(message))?.[1] ?? message.split('\n')[0];
-    const what = `cannot read the picture: ${reason}`;
-    throw new DataError(
-      [{ where: path, what, fix: 'Replace the file, or remove it from the data set.' }],
-      { cause },
-    );
+    if (cause instanceof InternalError) throw cause;
+    const what = cause instanceof PictureFault ? cause.message : damageOf(kind.format, bytes);
+    throw refused(path, what, REPLACE, cause);
+  }
+}
+
+async function bytesOf(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+    const what = Object.hasOwn(unreadable, code) ? unreadable[code] : `the disk says ${code}`;
+    throw refused(path, what, REPLACE, cause);
   }
 }
 

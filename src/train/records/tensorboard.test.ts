@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PbfReader } from 'pbf';
-import { crc32c } from '../../util/crc32c.ts';
+import { crc32c } from '../../util/crc.ts';
 import { record, scalarEvent } from './tensorboard.ts';
 
 test('crc32c: the check value of its catalogue, and a vector of RFC 3720', () => {

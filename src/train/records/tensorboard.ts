@@ -3,7 +3,7 @@
 
 import { hostname } from 'node:os';
 import { PbfWriter } from 'pbf';
-import { crc32c } from '../../util/crc32c.ts';
+import { crc32c } from '../../util/crc.ts';
 import type { StepEvent } from '../../events.ts';
 import type { TrainEvent } from '../events.ts';
 import type { RunFolder } from '../run-folder.ts';

@@ -1,0 +1,157 @@
+// Bad pictures side by side: each has its own reason, the same in a folder, alone, and every time.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { after, test } from 'node:test';
+import sharp, { type Sharp } from 'sharp';
+import { DataError } from '../errors.ts';
+import { crc32 } from '../util/crc.ts';
+import { readImageFolder } from './folder.ts';
+import { inspectImage } from './image.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'bad pictures '));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+const side = 96;
+const noise = Uint8Array.from(
+  { length: side * side * 3 },
+  (_, i) => (i * 7919 + ((i * i) >> 3)) % 256,
+);
+const picture = (): Sharp => sharp(noise, { raw: { width: side, height: side, channels: 3 } });
+const whole = {
+  png: await picture().png().toBuffer(),
+  jpg: await picture().jpeg().toBuffer(),
+  progressive: await picture().jpeg({ progressive: true }).toBuffer(),
+  icc: await picture().withIccProfile('p3').jpeg().toBuffer(),
+  webp: await picture().webp().toBuffer(),
+  avif: await picture().avif().toBuffer(),
+  tiff: await picture().tiff({ compression: 'lzw' }).toBuffer(),
+  gif: await picture().gif().toBuffer(),
+};
+
+const part = (bytes: Uint8Array, share: number) =>
+  bytes.subarray(0, Math.floor(bytes.length * share));
+/** The bytes of a stretch, in shares of the file, overwritten. */
+function damaged(bytes: Uint8Array, from: number, to: number, value = 0x55): Uint8Array {
+  const [start, end] = [from, to].map((share) => Math.floor(bytes.length * share));
+  return Uint8Array.from(bytes).fill(value, start, end);
+}
+/** A PNG whose header says that it is so large. */
+function lyingPng(width: number, height: number): Uint8Array {
+  const bytes = Buffer.from(whole.png);
+  bytes.writeUInt32BE(width, 16);
+  bytes.writeUInt32BE(height, 20);
+  return bytes;
+}
+/** A PNG in several parts of data, the last of them with a wrong check sum. */
+function withBadLastPart(): Uint8Array {
+  const end = whole.png.subarray(whole.png.length - 12);
+  const at = whole.png.indexOf('IDAT') - 4;
+  const length = whole.png.readUInt32BE(at);
+  const data = whole.png.subarray(at + 8, at + 8 + length);
+  const cut = data.length - 20;
+  const parts = [data.subarray(0, cut), data.subarray(cut)].map((content) => {
+    const named = Buffer.concat([Buffer.from('IDAT'), content]);
+    const [size, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    size.writeUInt32BE(content.length);
+    sum.writeUInt32BE(crc32(named));
+    return Buffer.concat([size, named, sum]);
+  });
+  parts[1][parts[1].length - 1] ^= 1;
+  return Buffer.concat([whole.png.subarray(0, at), ...parts, end]);
+}
+const ascii = (text: string) => Buffer.from(text, 'latin1');
+
+/** Bad files, with what is said of each. */
+const bad: { readonly [name: string]: readonly [Uint8Array, RegExp] } = {
+  'empty.png': [new Uint8Array(), /: the file is empty \(0 bytes\)$/],
+  'zeros.jpg': [new Uint8Array(5000), /holds nothing but zeros/],
+  'cut.png': [part(whole.png, 0.6), /: the file is cut off: it ends after \d+ bytes/],
+  'cut.jpg': [part(whole.jpg, 0.6), /: the file is cut off: it ends after \d+ bytes/],
+  'cut progressive.jpg': [part(whole.progressive, 0.3), /: the file is cut off/],
+  'cut icc.jpg': [part(whole.icc, 0.8), /: the file is cut off/],
+  'cut.webp': [part(whole.webp, 0.7), /: the file is cut off/],
+  'cut.avif': [part(whole.avif, 0.7), /: the file is cut off/],
+  'cut.tiff': [part(whole.tiff, 0.7), /: the file is cut off/],
+  'cut.gif': [part(whole.gif, 0.7), /: the file is cut off/],
+  'checksum.png': [
+    damaged(whole.png, 0.45, 0.55),
+    /: the file is damaged somewhere between byte \d+ and byte \d+ of \d+$/,
+  ],
+  'header.png': [
+    damaged(whole.png, 12 / whole.png.length, 16 / whole.png.length),
+    /: the file is damaged at the beginning/,
+  ],
+  'end.png': [withBadLastPart(), /: the file is damaged at the end, between byte/],
+  'tail of zeros.jpg': [
+    damaged(whole.jpg, 0.7, 1, 0),
+    /: the file is damaged at the end: its last \d+ of \d+ bytes are zeros/,
+  ],
+  'tail of zeros.png': [damaged(whole.png, 0.5, 1, 0), /damaged at the end: its last \d+ of/],
+  'middle.jpg': [damaged(whole.jpg, 0.01, 0.03), /: the file is damaged/],
+  'middle.webp': [damaged(whole.webp, 0.02, 0.9, 0xff), /damaged: it begins as a WEBP picture/],
+  'text.jpg': [ascii('a red cat on a mat\n'), /: it is a text file, not a picture$/],
+  'page.png': [ascii('<!DOCTYPE html><title>403'), /: it is a web page, not a picture$/],
+  'drawing.png': [ascii('<?xml version="1.0"?>\n<svg width="9"/>'), /: it is an SVG drawing/],
+  'phone.jpg': [ascii('\0\0\0\x18ftypheic\0\0\0\0mif1heic    '), /: it is a HEIC picture, as iPh/],
+  'film.png': [ascii('\0\0\0\x18ftypisom\0\0\0\0isommp41    '), /: it is a video/],
+  'layers.png': [ascii('8BPS\0\x01\0\0\0\0\0\0\0\x03'), /: it is a Photoshop file/],
+  'large.png': [lyingPng(100_000, 90_000), /too large: 100000x90000 are more than 268 million/],
+  'archive.png': [ascii('PK\x03\x04\x14\0\0\0'), /: it is a zip file/],
+  'pointer.png': [ascii('version https://git-lfs.github.com/spec/v1\noid'), /a Git LFS pointer/],
+  'random.png': [
+    Uint8Array.from(noise.subarray(0, 4000), (v, i) => v ^ (i * 31)),
+    /content is not/,
+  ],
+};
+
+const library = /vips|libpng|libjpeg|VipsJpeg|webp2|heif:|tiff2|Input buffer|unsupported image/i;
+
+test("bad pictures had each other's reasons, in the words of the decoder", async () => {
+  const folder = join(root, 'many');
+  mkdirSync(folder);
+  for (const [name, [bytes]] of Object.entries(bad)) writeFileSync(join(folder, name), bytes);
+  // the same ones again, and sound ones between them: more at once, in another order
+  for (let i = 0; i < 3; i++)
+    for (const [name, [bytes]] of Object.entries(bad)) {
+      writeFileSync(join(folder, `${i} ${name}`), bytes);
+      writeFileSync(join(folder, `${i} ${name} sound.png`), whole.png);
+    }
+  const rows = Object.keys(bad).flatMap((name) => [
+    name,
+    ...[0, 1, 2].flatMap((i) => [`${i} ${name}`, `${i} ${name} sound.png`]),
+  ]);
+  writeFileSync(
+    join(folder, 'metadata.csv'),
+    `file_name,text\n${rows.map((n) => `"${n}",x`).join('\n')}\n`,
+  );
+  let first: string | undefined;
+  for (let run = 0; run < 4; run++) {
+    const error = await readImageFolder({ trainDataDir: folder }).catch((e: unknown) => e);
+    assert.ok(error instanceof DataError);
+    first ??= error.message;
+    assert.equal(error.message, first, `run ${run}`);
+    const named = new Set(error.problems.map(({ where }) => basename(where)));
+    assert.deepEqual(
+      Object.keys(bad).filter((name) => !named.has(name)),
+      [],
+      'accepted',
+    );
+    assert.equal(error.problems.length, 4 * Object.keys(bad).length);
+    for (const { where, what, fix = '' } of error.problems) {
+      assert.match(what, bad[basename(where).replace(/^\d /, '')][1], where);
+      assert.doesNotMatch(what + fix, library, where);
+    }
+  }
+});
+
+test('alone a bad picture has the same reason as in a folder', async () => {
+  for (const [name, [bytes, reason]] of Object.entries(bad)) {
+    const path = join(root, name);
+    writeFileSync(path, bytes);
+    const error = await inspectImage(path).catch((e: unknown) => e);
+    assert.ok(error instanceof DataError, name);
+    assert.match(error.problems[0].what, reason, name);
+  }
+});
