@@ -112,10 +112,11 @@ async function profile(): Promise<void> {
         ids,
         targets,
         positions: new Int32Array(),
-        segments: new Int32Array(),
+        segments: new Int32Array(rows * length).fill(1),
         targetCount: rows * (length - 1),
       },
     ],
+    config,
     false,
   );
   const loss = adapted.lossGraph(JSON.parse(shapeKey));

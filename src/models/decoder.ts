@@ -23,8 +23,11 @@ export interface DecoderInputs {
    * "longrope" take.
    */
   readonly length?: number;
-  /** Cosines and sines of the tokens' positions, in place of `positions` and `length`. */
-  readonly rotation?: (rope: Rope) => Rotation;
+  /**
+   * Cosines and sines of the tokens' positions, in place of `positions` and `length`; of the ropes
+   * for which it gives none, by these.
+   */
+  readonly rotation?: (rope: Rope) => Rotation | undefined;
   /**
    * Added to the scores, broadcastable to [B, heads, S, S]: a large negative number hides. What is
    * yet to come is hidden anyway.

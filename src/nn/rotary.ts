@@ -111,6 +111,21 @@ export function rotaryRows(
   return { cos, sin };
 }
 
+/** Whether texts of at most `longest` tokens turn otherwise by their length. */
+export function changesWithLength({ scaling }: Rope, longest: number): boolean {
+  switch (scaling.rope_type) {
+    case 'dynamic':
+      return longest > scaling.max_position_embeddings;
+    case 'longrope':
+      return longest > scaling.original_max_position_embeddings;
+    case 'default':
+    case 'linear':
+    case 'llama3':
+    case 'yarn':
+      return false;
+  }
+}
+
 /** Radians a position, one for each pair of channels, for texts of `length` tokens. */
 export function rotaryFrequencies({ theta, dims, scaling }: Rope, length: number): Float32Array {
   switch (scaling.rope_type) {

@@ -56,30 +56,32 @@ for (const [name, count] of [
   });
 }
 
-test('several texts at a time, whatever room there is, score as each alone', async () => {
-  const { config, weights } = tinyModel('gemma3_text');
-  const [alone, several] = [1, 3].map(
-    (rows) => new CachedModel(config, new Map(), { weights, threads: 1, rows, capacity: 64 }),
-  );
-  const scorer = new TokenScorer(config, new Map(), { weights, threads: 1 });
-  const ids = idsOf(130);
-  const texts = [
-    { ids: ids.slice(0, 50), from: 1 },
-    { ids, from: 1 },
-    { ids: ids.slice(7, 20), from: 12 },
-  ];
-  const together = await scorer.score(several, texts);
-  assert.deepEqual(
-    together.map(({ tokens }) => tokens.length),
-    [49, 129, 1],
-  );
-  for (const [i, text] of texts.entries()) {
-    const [{ tokens }] = await scorer.score(alone, [text]);
-    // float32 sums in another order
-    for (const [n, x] of tokens.entries()) assert.ok(Math.abs(x - together[i].tokens[n]) < 1e-5);
-  }
-  for (const each of [alone, several, scorer]) await each.release();
-});
+for (const name of ['gemma3_text', 'phi3, longrope, short', 'llama, rope dynamic']) {
+  test(`several texts at a time, whatever room there is, score as each alone: ${name}`, async () => {
+    const { config, weights } = tinyModel(name);
+    const [alone, several] = [1, 3].map(
+      (rows) => new CachedModel(config, new Map(), { weights, threads: 1, rows, capacity: 64 }),
+    );
+    const scorer = new TokenScorer(config, new Map(), { weights, threads: 1 });
+    const ids = idsOf(130);
+    const texts = [
+      { ids: ids.slice(0, 50), from: 1 },
+      { ids, from: 1 },
+      { ids: ids.slice(7, 20), from: 12 },
+    ];
+    const together = await scorer.score(several, texts);
+    assert.deepEqual(
+      together.map(({ tokens }) => tokens.length),
+      [49, 129, 1],
+    );
+    for (const [i, text] of texts.entries()) {
+      const [{ tokens }] = await scorer.score(alone, [text]);
+      // float32 sums in another order
+      for (const [n, x] of tokens.entries()) assert.ok(Math.abs(x - together[i].tokens[n]) < 1e-5);
+    }
+    for (const each of [alone, several, scorer]) await each.release();
+  });
+}
 
 test('what cannot be scored is named', async () => {
   const { config, weights } = tinyModel('llama');

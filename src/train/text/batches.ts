@@ -8,10 +8,12 @@ import {
   type TextTensors,
 } from '../../dataset/text/batches.ts';
 import type { Sequence } from '../../dataset/text/sequences.ts';
+import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { float32, int32, type Tensor } from '../../tensor/tensor.ts';
 import { chunks } from '../../util/chunks.ts';
 import type { MicroBatch } from '../programs.ts';
 import type { TextShape } from './language-loss.ts';
+import { ownRotations } from './own-rotations.ts';
 
 /** Room for trained tokens comes in so many parts of all tokens, so that few shapes occur. */
 const ROOM_PARTS = 4;
@@ -37,6 +39,7 @@ export const stepsPerEpoch = (plan: TextBatchPlan, accumulation: number): number
   Math.ceil(plan.stepsPerEpoch / accumulation);
 
 export interface MicroBatchOptions {
+  readonly model: LanguageModelConfig;
   readonly pad: number;
   /** Rows in one run of the loss graph. */
   readonly microBatch: number;
@@ -50,7 +53,7 @@ export interface MicroBatchOptions {
 export function textMicroBatches(
   sequences: readonly Sequence[],
   batches: readonly TextBatch[],
-  { pad, microBatch, packed }: MicroBatchOptions,
+  { model, pad, microBatch, packed }: MicroBatchOptions,
 ): MicroBatch[] {
   const parts = batches.flatMap((batch) => {
     const size = Math.min(microBatch, batch.rows.length);
@@ -58,16 +61,23 @@ export function textMicroBatches(
       textTensors(sequences, { ...batch, rows }, pad, size),
     );
   });
-  return weighted(parts, packed);
+  return weighted(parts, model, packed);
 }
 
-export function weighted(parts: readonly TextTensors[], packed: boolean): MicroBatch[] {
+export function weighted(
+  parts: readonly TextTensors[],
+  model: LanguageModelConfig,
+  packed: boolean,
+): MicroBatch[] {
   const weight = 1 / parts.reduce((sum, { targetCount }) => sum + targetCount, 0);
-  return parts.map((part) => textMicroBatch(part, weight, packed));
+  return parts.map((part) => textMicroBatch(part, { weight, model, packed }));
 }
 
 /** One run of `languageLoss`. */
-export function textMicroBatch(tensors: TextTensors, weight: number, packed: boolean): MicroBatch {
+function textMicroBatch(
+  tensors: TextTensors,
+  { weight, model, packed }: { weight: number; model: LanguageModelConfig; packed: boolean },
+): MicroBatch {
   const { rows, length, ids, targets, positions, segments, targetCount } = tensors;
   const shape: TextShape = { rows, length, trained: roomFor(targetCount, rows * length), packed };
   const places = Array.from(targets.keys()).filter((i) => targets[i] !== NO_LABEL);
@@ -89,6 +99,7 @@ export function textMicroBatch(tensors: TextTensors, weight: number, packed: boo
         shape.trained,
       ).map((one) => one * weight),
     ),
+    ...ownRotations(model, tensors),
     ...(packed && { position_ids: fixed(positions), segments: fixed(segments) }),
   };
   return { shapeKey: textShapeKey(shape), inputs };

@@ -5,12 +5,13 @@ import { loadLanguageModel } from '../../checkpoints/hf-folder.ts';
 import { parseConfig } from '../../config/load.ts';
 import type { TrainConfigInput } from '../../config/schema.ts';
 import { NO_LABEL, type TextTensors } from '../../dataset/text/batches.ts';
+import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { CheckpointError, InternalError, type Problem } from '../../errors.ts';
 import { loraScale } from '../../export/language-lora.ts';
 import type { LoraWeights } from '../../export/lora.ts';
 import { readPeftFolder } from '../../export/peft.ts';
 import { toFloat32 } from '../../tensor/half.ts';
-import { float32, sameShape, type Tensor } from '../../tensor/tensor.ts';
+import { float32, sameShape, type Shape, type Tensor } from '../../tensor/tensor.ts';
 import { trainingSteps, type StepResult } from '../loop.ts';
 import { Optimiser } from '../optimiser.ts';
 import { LossPrograms } from '../programs.ts';
@@ -30,6 +31,11 @@ export interface GivenTextBatch {
   readonly input_ids: Tensor<'int32'>;
   /** [N, T]: the token itself where it is trained, -100 where not; shifted here. */
   readonly labels: Tensor<'int32'>;
+  /**
+   * [N, T]: 1 for tokens, then 0 for what fills the row. It tells a row's own length, by which
+   * "dynamic" and LongRoPE scaling go; without it that is T.
+   */
+  readonly attention_mask?: Tensor<'int32'>;
 }
 
 /**
@@ -103,12 +109,12 @@ export function trainTextWithBatches(
         ...config,
         totalSteps: settings.max_train_steps,
       });
-      const first = toMicroBatches(batchesAt(0));
+      const first = toMicroBatches(batchesAt(0), base.config);
       const programs = programsFor(first);
       try {
         yield* trainingSteps({
           optimiser,
-          batchesAt: (step) => (step === 0 ? first : toMicroBatches(batchesAt(step))),
+          batchesAt: (step) => (step === 0 ? first : toMicroBatches(batchesAt(step), base.config)),
           lossOf: (batch, parameters) => programs.run(batch, parameters),
         });
       } finally {
@@ -118,14 +124,20 @@ export function trainTextWithBatches(
   };
 }
 
-const toMicroBatches = (given: GivenTextBatch | readonly GivenTextBatch[]) =>
-  weighted(('labels' in given ? [given] : given).map(toTensors), false);
+type Given = GivenTextBatch | readonly GivenTextBatch[];
 
-function toTensors({ input_ids, labels }: GivenTextBatch): TextTensors {
+const toMicroBatches = (given: Given, model: LanguageModelConfig) =>
+  weighted(('labels' in given ? [given] : given).map(toTensors), model, false);
+
+function toTensors({ input_ids, labels, attention_mask }: GivenTextBatch): TextTensors {
   const [rows, length] = input_ids.shape;
   if (!sameShape(input_ids.shape, labels.shape))
     throw new InternalError(
       `a batch of input_ids [${input_ids.shape}] and labels [${labels.shape}]`,
+    );
+  if (attention_mask !== undefined && !fillsOnTheRight(attention_mask, input_ids.shape))
+    throw new InternalError(
+      `an attention_mask [${attention_mask.shape}] that is not 1 for tokens, then 0 in each row`,
     );
   // the label of a row's first token is predicted by nothing
   const targets = labels.data.map((_, i) =>
@@ -138,9 +150,18 @@ function toTensors({ input_ids, labels }: GivenTextBatch): TextTensors {
     ids: input_ids.data,
     targets,
     positions: new Int32Array(),
-    segments: new Int32Array(),
+    segments: attention_mask?.data ?? new Int32Array(rows * length).fill(1),
     targetCount,
   };
+}
+
+function fillsOnTheRight({ shape, data }: Tensor<'int32'>, wanted: Shape): boolean {
+  const [, length] = wanted;
+  return (
+    sameShape(shape, wanted) &&
+    data.every((one) => one === 0 || one === 1) &&
+    data.every((one, i) => i % length === 0 || one <= data[i - 1])
+  );
 }
 
 /**

@@ -7,6 +7,8 @@ import type { OpName } from '../../graph/ops.ts';
 import { crossEntropy, tokenLosses, type Head } from '../../losses/cross-entropy.ts';
 import { decoder, headWeight, type DecoderInputs } from '../../models/decoder.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
+import type { Rope, Rotation } from '../../nn/rotary.ts';
+import { ropesByLength, rotationNames } from './own-rotations.ts';
 
 /** The shape of one micro-batch. */
 export interface TextShape {
@@ -30,7 +32,8 @@ export interface LanguageLossOptions {
  * places, counted through all rows, the token that follows is trained; `labels` [trained] int32:
  * that token; `label_weights` [trained] float32: 1 / (trained tokens of the whole accumulated
  * batch), 0 where the room is not used; packed also `position_ids` and `segments` [rows, length]
- * int32: a token sees earlier ones of its own segment.
+ * int32: a token sees earlier ones of its own segment. Where rotations follow a text's own length,
+ * those of `ownRotations` too.
  */
 export function languageLoss(
   config: LanguageModelConfig,
@@ -69,7 +72,7 @@ function headInputs(
   shape: TextShape,
   { head = 'trained' }: LanguageLossOptions,
 ) {
-  const hidden = decoder(g, config, decoderInputs(g, shape));
+  const hidden = decoder(g, config, decoderInputs(g, config, shape));
   return {
     hidden,
     weight: headWeight(g, config),
@@ -83,15 +86,36 @@ function headInputs(
 /** Added to the scores of tokens of other segments. */
 const HIDDEN = -1e9;
 
-function decoderInputs(g: Builder, { rows, length, packed }: TextShape): DecoderInputs {
+function decoderInputs(
+  g: Builder,
+  config: LanguageModelConfig,
+  { rows, length, packed }: TextShape,
+): DecoderInputs {
   const ids = g.input('input_ids', 'int32', [rows, length]);
-  if (!packed) return { ids };
+  const given = { ids, rotation: givenRotations(g, config, { rows, length }) };
+  if (!packed) return given;
   const segments = g.input('segments', 'int32', [rows, length]);
   return {
-    ids,
+    ...given,
     positions: g.input('position_ids', 'int32', [rows, length]),
     mask: g.scoped('packing', () => segmentMask(g, segments)),
   };
+}
+
+/** Of the ropes that follow a text's own length; the others' tables are constants. */
+function givenRotations(
+  g: Builder,
+  config: LanguageModelConfig,
+  { rows, length }: Pick<TextShape, 'rows' | 'length'>,
+): (rope: Rope) => Rotation | undefined {
+  const given = new Map(
+    ropesByLength(config, length).map((rope, i) => {
+      const { cos, sin } = rotationNames(i);
+      const shape = [rows, length, rope.dims / 2];
+      return [rope, { cos: g.input(cos, 'float32', shape), sin: g.input(sin, 'float32', shape) }];
+    }),
+  );
+  return (rope) => given.get(rope);
 }
 
 /** [B, S] -> [B, 1, S, S]: 0 within a segment. */

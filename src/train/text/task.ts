@@ -216,10 +216,11 @@ function shapesOf(config: TrainConfig, { train }: TextRunData): PlanEvent['shape
 }
 
 function partsAt(
-  { config, train, batches, memory, tokenizer }: Opened,
+  { config, train, base, batches, memory, tokenizer }: Opened,
   step: number,
 ): MicroBatch[] {
   return textMicroBatches(train, batchesOfStep(batches, config.gradient_accumulation_steps, step), {
+    model: base.config,
     pad: tokenizer.pad ?? 0,
     microBatch: memory.microBatch,
     packed: config.packing,
@@ -239,6 +240,7 @@ function validationOptions({ config, adapted, base, context, tokenizer, memory }
   const { max_seq_length: maxSeqLength } = config;
   return {
     adapted,
+    model: base.config,
     weights: base.weights,
     threads: context.threads,
     pad: tokenizer.pad ?? 0,

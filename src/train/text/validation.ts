@@ -1,6 +1,7 @@
 // The loss on sequences that are not trained: the mean over all their trained tokens.
 
 import type { Sequence } from '../../dataset/text/sequences.ts';
+import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { compile } from '../../runtime/program.ts';
 import type { Weights } from '../../runtime/lowering.ts';
 import { chunks } from '../../util/chunks.ts';
@@ -11,6 +12,7 @@ import { textMicroBatches, textShapeOf } from './batches.ts';
 
 export interface ValidationOptions {
   readonly adapted: AdaptedLanguageModel;
+  readonly model: LanguageModelConfig;
   readonly weights: Weights;
   readonly threads: number;
   readonly pad: number;
@@ -28,11 +30,12 @@ export interface ValidationOptions {
 export function validationBatches(
   sequences: readonly Sequence[],
   {
+    model,
     pad,
     rows,
     lengthStep,
     maxSeqLength,
-  }: Pick<ValidationOptions, 'pad' | 'rows' | 'lengthStep' | 'maxSeqLength'>,
+  }: Pick<ValidationOptions, 'model' | 'pad' | 'rows' | 'lengthStep' | 'maxSeqLength'>,
 ): MicroBatch[] {
   const byLength = Array.from(sequences.keys()).sort(
     (a, b) => sequences[b].ids.length - sequences[a].ids.length,
@@ -45,7 +48,7 @@ export function validationBatches(
       Math.ceil(sequences[part[0]].ids.length / lengthStep) * lengthStep,
     ),
   }));
-  return textMicroBatches(sequences, batches, { pad, microBatch: rows, packed: false });
+  return textMicroBatches(sequences, batches, { model, pad, microBatch: rows, packed: false });
 }
 
 /** So few batches take too short a time to be told of. */
