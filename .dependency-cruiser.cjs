@@ -8,6 +8,7 @@ const chain = [
   ['graph'],
   ['nn'],
   ['models', 'losses', 'adapters', 'autodiff', 'optim'],
+  ['storage'],
   ['runtime'],
   ['config'],
   ['hub', 'tokenizer', 'dataset', 'checkpoints'],

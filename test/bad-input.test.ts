@@ -20,7 +20,7 @@ import { singleFileTensors, writeFolder } from '../src/checkpoints/small-model.t
 import { report } from '../src/cli/report.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { bucketFor } from '../src/dataset/buckets.ts';
-import { openCache } from '../src/dataset/cache.ts';
+import { openCache } from '../src/storage/tensor-cache.ts';
 import { readImageFolder } from '../src/dataset/folder.ts';
 import { serialize } from '../src/tensor/safetensors.ts';
 import type { Tensor } from '../src/tensor/tensor.ts';

@@ -6,7 +6,7 @@
 // Writes config.json, generation_config.json and model.safetensors beside the tokenizer's files.
 import { fileURLToPath } from 'node:url';
 import { openSafetensors, readFloat32 } from '../../src/checkpoints/safetensors-file.ts';
-import { writeFileAtomically } from '../../src/checkpoints/write-file.ts';
+import { writeFileAtomically } from '../../src/storage/write-file.ts';
 import { fromFloat32 } from '../../src/tensor/half.ts';
 import { serialize } from '../../src/tensor/safetensors.ts';
 import { configFile } from './config.ts';

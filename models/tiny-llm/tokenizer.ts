@@ -4,7 +4,7 @@
 //
 // Writes tokenizer.json and tokenizer_config.json beside this file.
 import { fileURLToPath } from 'node:url';
-import { writeFileAtomically } from '../../src/checkpoints/write-file.ts';
+import { writeFileAtomically } from '../../src/storage/write-file.ts';
 import { trainBpe } from './bpe-training.ts';
 import { specialTokens, tokenizerConfig, VOCABULARY } from './config.ts';
 import { baseDialogue } from './dialogues.ts';

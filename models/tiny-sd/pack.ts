@@ -7,7 +7,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { writeFileAtomically } from '../../src/checkpoints/write-file.ts';
+import { writeFileAtomically } from '../../src/storage/write-file.ts';
 import { fromFloat32 } from '../../src/tensor/half.ts';
 import { serialize } from '../../src/tensor/safetensors.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';

@@ -7,7 +7,7 @@
 
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { writeFileAtomically } from '../../src/checkpoints/write-file.ts';
+import { writeFileAtomically } from '../../src/storage/write-file.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { initialWeights } from '../../src/models/init.ts';
 import { addNoise, noiseSchedule } from '../../src/models/noise-schedule.ts';

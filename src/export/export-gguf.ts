@@ -3,7 +3,7 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { loadLanguageModel, readLanguageConfig } from '../checkpoints/hf-folder.ts';
-import { writeFileAtomically } from '../checkpoints/write-file.ts';
+import { writeFileAtomically } from '../storage/write-file.ts';
 import { UserError, type Problem } from '../errors.ts';
 import { languageModelParameters } from '../models/decoder.ts';
 import type { LanguageModelConfig } from '../models/language-config.ts';

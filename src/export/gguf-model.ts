@@ -19,7 +19,7 @@ import { ggufModelName, tokenizerEntries } from './gguf-tokenizer.ts';
 import { requireFloat16Range } from './half-range.ts';
 
 import { throwProblems } from './lora.ts';
-import { writeInPieces } from './write-pieces.ts';
+import { writeInPieces } from '../storage/write-pieces.ts';
 
 export interface GgufModelOptions {
   /** config.json, safetensors files, tokenizer.json. */

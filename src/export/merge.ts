@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { parseFile } from '../checkpoints/model-folder.ts';
 import { readFloat32, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
-import { writeError, writeFileAtomically } from '../checkpoints/write-file.ts';
+import { writeError, writeFileAtomically } from '../storage/write-file.ts';
 import { UserError, type Problem } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import { layoutSafetensors } from '../tensor/safetensors.ts';
@@ -24,7 +24,7 @@ import { requireFloat16Range } from './half-range.ts';
 import { openModelFiles, type ModelFiles } from './model-files.ts';
 import { loraScale, type LanguageLora } from './language-lora.ts';
 import { shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
-import { writeFolder, writeInPieces } from './write-pieces.ts';
+import { writeFolder, writeInPieces } from '../storage/write-pieces.ts';
 
 export interface MergeOptions {
   /** The folder of the base model. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { readJsonFile } from '../checkpoints/model-folder.ts';
 import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
-import { writeFileAtomically } from '../checkpoints/write-file.ts';
+import { writeFileAtomically } from '../storage/write-file.ts';
 import { CheckpointError, type Problem } from '../errors.ts';
 import { toFloat32, type FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';

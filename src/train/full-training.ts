@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
-import { writeFileAtomically } from '../checkpoints/write-file.ts';
+import { writeFileAtomically } from '../storage/write-file.ts';
 import type { Graph } from '../graph/graph.ts';
 import { initialWeights } from '../models/init.ts';
 import { serialize } from '../tensor/safetensors.ts';

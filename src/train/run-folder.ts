@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { makeFolders, writeError, writeFileAtomically } from '../checkpoints/write-file.ts';
+import { makeFolders, writeError, writeFileAtomically } from '../storage/write-file.ts';
 
 /** What run.json says. */
 export interface RunFacts {

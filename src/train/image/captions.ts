@@ -1,6 +1,6 @@
 // The captions of a run as token ids, and, where the text encoder is frozen, as its states.
 
-import { cacheKey, type TensorCache } from '../../dataset/cache.ts';
+import { cacheKey, type TensorCache } from '../../storage/tensor-cache.ts';
 import { textEncoderGraph } from '../../models/graphs.ts';
 import type { ClipTextConfig } from '../../models/stable-diffusion-config.ts';
 import type { Weights } from '../../runtime/lowering.ts';
@@ -8,7 +8,7 @@ import { compile, type Program } from '../../runtime/program.ts';
 import { toFloat32 } from '../../tensor/half.ts';
 import { int32, type Tensor } from '../../tensor/tensor.ts';
 import { type PhaseEvent, phase } from '../../events.ts';
-import { CACHE_VERSION } from './cache-folder.ts';
+import { CACHE_VERSION } from './cache-entries.ts';
 
 export interface StatesOptions {
   readonly textEncoder: ClipTextConfig;

@@ -8,7 +8,7 @@ import { CheckpointError } from '../../errors.ts';
 import { writeKohyaLora } from '../../export/kohya.ts';
 import { hashedUniforms } from '../../models/hashed-weights.test-util.ts';
 import { float32, int32, sizeOf, type Tensor } from '../../tensor/tensor.ts';
-import { writeFileAtomically } from '../../checkpoints/write-file.ts';
+import { writeFileAtomically } from '../../storage/write-file.ts';
 import { writeSmallBase } from '../testing/small-base.ts';
 import { trainWithBatches, type GivenBatch } from './given-batches.ts';
 

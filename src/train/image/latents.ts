@@ -1,6 +1,6 @@
 // Each picture as the Gaussian that the autoencoder makes of it: computed once, kept on disk.
 
-import { cacheKey, type TensorCache, type Tensors } from '../../dataset/cache.ts';
+import { cacheKey, type TensorCache, type Tensors } from '../../storage/tensor-cache.ts';
 import { loadPixels } from '../../dataset/image.ts';
 import { encoderGraph } from '../../models/graphs.ts';
 import type { VaeConfig } from '../../models/stable-diffusion-config.ts';
@@ -8,7 +8,7 @@ import type { Weights } from '../../runtime/lowering.ts';
 import { compile, type Program } from '../../runtime/program.ts';
 import { toFloat32 } from '../../tensor/half.ts';
 import { type PhaseEvent, phase } from '../../events.ts';
-import { CACHE_VERSION } from './cache-folder.ts';
+import { CACHE_VERSION } from './cache-entries.ts';
 import type { LatentMoments } from './noisy-batch.ts';
 import { bucketName, type TrainingPicture } from './samples.ts';
 

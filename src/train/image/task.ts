@@ -7,7 +7,7 @@ import {
   type StableDiffusionWeights,
 } from '../../checkpoints/stable-diffusion.ts';
 import type { LoadedConfig } from '../../config/load.ts';
-import { openCache, type TensorCache } from '../../dataset/cache.ts';
+import { openCache, type TensorCache } from '../../storage/tensor-cache.ts';
 import { CheckpointError, InternalError, SystemError } from '../../errors.ts';
 import { writeKohyaLora } from '../../export/kohya.ts';
 import { noiseSchedule } from '../../models/noise-schedule.ts';
@@ -17,7 +17,8 @@ import { type WarningEvent, phase } from '../../events.ts';
 import type { OpenTask, SavePoint, Task, TaskContext, TaskEvent } from '../task.ts';
 import { adaptModel, loraWeights, type AdaptedModel } from './adapted-model.ts';
 import { microBatches, shapeOf, stepPlan, type EncodedPictures, type StepPlan } from './batches.ts';
-import { cacheFolder, weightsHash } from './cache-folder.ts';
+import { cacheFolder } from '../../storage/cache-folder.ts';
+import { weightsHash } from './cache-entries.ts';
 import { encodeCaptions, idsKey } from './captions.ts';
 import { encodePictures } from './latents.ts';
 import { memoryPlan, type MemoryPlan } from './memory-plan.ts';

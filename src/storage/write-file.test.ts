@@ -3,7 +3,7 @@ import fs, { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } fr
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { SystemError } from '../errors.ts';
-import { withFolder } from './small-model.test-util.ts';
+import { withFolder } from '../checkpoints/small-model.test-util.ts';
 import { writeError, writeFileAtomically } from './write-file.ts';
 
 const is = (message: RegExp) => (error: unknown) =>

@@ -14,7 +14,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { makeFolders, writeError } from '../checkpoints/write-file.ts';
+import { makeFolders, writeError } from './write-file.ts';
 import { UserError } from '../errors.ts';
 
 /**

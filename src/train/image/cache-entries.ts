@@ -1,9 +1,6 @@
-// Where latents and text states are kept between runs, and what the entries of one model are
-// called.
+// What the cached latents and text states of one model are called.
 
 import { createHash } from 'node:crypto';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { readTensor } from '../../checkpoints/safetensors-file.ts';
 import type { ExternalTensor } from '../../tensor/tensor.ts';
 
@@ -12,16 +9,6 @@ import type { ExternalTensor } from '../../tensor/tensor.ts';
  * are then not found.
  */
 export const CACHE_VERSION = 1;
-
-/** The user's cache folder by the custom of the system; LORA_SCRIPTS_CACHE names another. */
-export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
-  if (env.LORA_SCRIPTS_CACHE) return env.LORA_SCRIPTS_CACHE;
-  const base =
-    env.XDG_CACHE_HOME ||
-    (process.platform === 'win32' ? env.LOCALAPPDATA : undefined) ||
-    join(homedir(), '.cache');
-  return join(base, 'lora-scripts');
-}
 
 /**
  * SHA-256 over names, types, shapes and bytes of all weights under `prefix`: the same for every

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { SystemError } from '../errors.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import { float32, int32, type Tensor } from '../tensor/tensor.ts';
-import { cacheKey, openCache, type TensorCache } from './cache.ts';
+import { cacheKey, openCache, type TensorCache } from './tensor-cache.ts';
 
 let dir = '';
 let cache: TensorCache;

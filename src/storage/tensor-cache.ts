@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import { makeFolders } from '../checkpoints/write-file.ts';
+import { makeFolders } from './write-file.ts';
 import { CheckpointError, SystemError } from '../errors.ts';
 import { deserialize, serialize } from '../tensor/safetensors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
