@@ -130,4 +130,4 @@ export { askedText } from './eval/questions.ts';
 export type * from './eval/result.ts';
 
 // Text for a terminal
-export { visible } from './util/decode-text.ts';
+export { visible } from './util/visible.ts';

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError } from '../errors.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
+import { unicodeText } from '../util/encoding/decode-text.ts';
 import { openSafetensors, type SafetensorsFile } from './safetensors-file.ts';
 
 const obtain = 'Download the folder again, or name another model as base_model.';
@@ -26,7 +27,7 @@ export function parseFile<T>(path: string, schema: z.ZodType<T>): T {
 /** A JSON file, whatever it holds. Throws CheckpointError. */
 export function readJsonFile(path: string): unknown {
   try {
-    return JSON.parse(readFileSync(path, 'utf8').replace(/^\ufeff/, ''));
+    return JSON.parse(unicodeText(readFileSync(path)));
   } catch (cause) {
     const what = existsSync(path) ? 'this file is not JSON' : 'this file is missing';
     throw new CheckpointError([{ where: path, what, fix: obtain }], { cause });

@@ -2,6 +2,7 @@
 // template, the last layers of a model.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
+import { unicodeText } from '../util/encoding/decode-text.ts';
 
 type Values = Readonly<Record<string, unknown>>;
 type Source = string | { readonly path: unknown; readonly weight?: unknown };
@@ -193,15 +194,18 @@ export function withTemplateFile(values: Values, configPath: string | undefined)
   const path = name.trim();
   const folder =
     folderWith(path, '.', configPath) ?? (isAbsolute(path) && existsSync(path) ? '' : undefined);
-  if (folder !== undefined)
-    return {
-      values: {
-        ...values,
-        chat_template: readFileSync(isAbsolute(path) ? path : join(folder, path), 'utf8'),
-      },
-      problems: [],
-    };
-  return { values, problems: [{ key: 'chat_template', what: `there is no such file: ${path}` }] };
+  const problem = (what: string, fix?: string): Named => ({
+    values,
+    problems: [{ key: 'chat_template', what, ...(fix !== undefined && { fix }) }],
+  });
+  if (folder === undefined) return problem(`there is no such file: ${path}`);
+  try {
+    const source = unicodeText(readFileSync(isAbsolute(path) ? path : join(folder, path)));
+    return { values: { ...values, chat_template: source }, problems: [] };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return problem(`${path}: ${reason}`, 'Save the template as UTF-8.');
+  }
 }
 
 // ---- layers
@@ -263,7 +267,7 @@ function layersOf(config: Values | undefined): number | undefined {
 
 function parsed(path: string): Values | undefined {
   try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    const value: unknown = JSON.parse(unicodeText(readFileSync(path)));
     return isObject(value) ? value : undefined;
   } catch {
     return undefined; // the names are then taken for paths, and what is missing is told

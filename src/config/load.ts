@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { ConfigError, type Problem } from '../errors.ts';
-import { decodeText } from '../util/decode-text.ts';
+import { decodeText, toldOf } from '../util/encoding/decode-text.ts';
+import { problemsByKind } from '../util/problems-by-kind.ts';
 import { findPaths } from './paths.ts';
 import {
   configJsonSchema,
@@ -53,10 +54,12 @@ export function loadConfig(
   overrides: Readonly<Record<string, unknown>> = {},
   options: ConfigOptions = {},
 ): LoadedConfig {
-  const { values, lines } = parseYaml(readText(path), path);
+  const { text, warnings } = readText(path);
+  const { values, lines } = parseYaml(text, path);
   const nameOverride = options.nameOverride ?? ((key: string) => key);
   const overridden = new Map(Object.keys(overrides).map((key) => [key, nameOverride(key)]));
-  return check({ ...values, ...overrides }, { path, lines, overridden });
+  const loaded = check({ ...values, ...overrides }, { path, lines, overridden });
+  return { ...loaded, warnings: [...warnings, ...loaded.warnings] };
 }
 
 /** As `loadConfig`, for values that a program has. */
@@ -73,28 +76,16 @@ export function placeOf(key: string, { path, lines, overridden }: ConfigSource):
   return line === undefined ? `${path} ${key}` : `${path}:${line} ${key}`;
 }
 
-function readText(path: string): string {
+function readText(path: string): { text: string; warnings: readonly Problem[] } {
   let bytes: Uint8Array;
   try {
     bytes = readFileSync(path);
   } catch (cause) {
     throw new ConfigError([{ where: path, ...whyUnreadable(cause) }], { cause });
   }
-  try {
-    return decodeText(bytes).text;
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError(
-      [
-        {
-          where: path,
-          what: `the file cannot be read: ${reason}`,
-          fix: 'Save it as text in UTF-8.',
-        },
-      ],
-      { cause },
-    );
-  }
+  const told = toldOf(path, decodeText(bytes));
+  if ('problem' in told) throw new ConfigError([told.problem]);
+  return { text: told.text, warnings: problemsByKind(told.warnings) };
 }
 
 function whyUnreadable(cause: unknown): Pick<Problem, 'what' | 'fix'> {

@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import type { Problem } from '../errors.ts';
+import { problemsByKind } from '../util/problems-by-kind.ts';
 import {
   isPicture,
   listFiles,
@@ -12,7 +13,7 @@ import {
   type Collector,
 } from './folder-files.ts';
 import { plainCaption } from './metadata-csv.ts';
-import { readText } from './text-file.ts';
+import { readTexts } from './text-file.ts';
 
 export async function collectFromFolders(
   root: string,
@@ -20,7 +21,7 @@ export async function collectFromFolders(
   collector: Collector,
 ): Promise<void> {
   const suffix = extension.startsWith('.') ? extension : `.${extension}`;
-  await collectBeside(root, root, 1, undefined, suffix, collector);
+  const pictures = await picturesIn(root, root, suffix, { repeats: 1, concept: undefined });
   for (const folder of await subfolders(root)) {
     const parts = repeatsOf(folder);
     if (parts === undefined)
@@ -35,8 +36,9 @@ export async function collectFromFolders(
         what: 'the folder repeats its pictures 0 times',
         fix: `Name it 1_${parts.concept}, or move it away.`,
       });
-    else await collectBeside(root, folder, parts.repeats, parts.concept, suffix, collector);
+    else pictures.push(...(await picturesIn(root, folder, suffix, parts)));
   }
+  await addCaptions(root, pictures, suffix, collector);
   if (collector.problems.some(({ what }) => what === withoutCaption))
     await explainTables(root, collector);
 }
@@ -57,31 +59,65 @@ async function explainTables(root: string, { problems, shown }: Collector): Prom
     });
 }
 
-async function collectBeside(
+/** A picture with what its caption comes from. */
+interface Beside {
+  readonly path: string;
+  readonly name: string;
+  readonly repeats: number;
+  /** Of the folder's name; what a picture without a text file shows. */
+  readonly concept: string | undefined;
+  readonly text: string | undefined;
+}
+
+async function picturesIn(
   root: string,
   folder: string,
-  repeats: number,
-  concept: string | undefined,
   suffix: string,
-  collector: Collector,
-): Promise<void> {
+  { repeats, concept }: Pick<Beside, 'repeats' | 'concept'>,
+): Promise<Beside[]> {
   const files = await listFiles(folder);
   const texts = new Map(
     files
       .filter((file) => file.toLowerCase().endsWith(suffix.toLowerCase()))
       .map((file) => [stemOf(file), file]),
   );
-  for (const path of files.filter(isPicture)) {
-    const name = nameIn(root, path);
-    const text = texts.get(stemOf(path));
-    const caption = text === undefined ? concept : await readCaption(text, name, collector);
-    if (caption === undefined || caption === '')
-      collector.problems.push(
-        captionProblem(collector.shown, name, text && nameIn(root, text), suffix),
-      );
-    else collector.found.push({ path, name, caption, repeats });
+  return files.filter(isPicture).map((path) => ({
+    path,
+    name: nameIn(root, path),
+    repeats,
+    concept,
+    text: texts.get(stemOf(path)),
+  }));
+}
+
+/** All caption files are decoded together. */
+async function addCaptions(
+  root: string,
+  pictures: readonly Beside[],
+  suffix: string,
+  collector: Collector,
+): Promise<void> {
+  const paths = [...new Set(pictures.flatMap(({ text }) => text ?? []))];
+  const shown = (path: string): string => join(collector.shown, nameIn(root, path));
+  const read = await readTexts(paths.map((path) => ({ path, shown: shown(path) })));
+  const texts = new Map(paths.map((path, i) => [path, read[i]]));
+  const guesses = read.flatMap((told) => ('text' in told ? told.warnings : []));
+  collector.warnings.push(...problemsByKind(guesses).map(oneLine));
+  for (const { path, name, repeats, concept, text } of pictures) {
+    const told = text === undefined ? undefined : texts.get(text);
+    if (told !== undefined && 'problem' in told) collector.problems.push(told.problem);
+    else {
+      const caption = told === undefined ? concept : firstLine(told.text, name, collector);
+      if (caption === undefined || caption === '')
+        collector.problems.push(
+          captionProblem(collector.shown, name, text && nameIn(root, text), suffix),
+        );
+      else collector.found.push({ path, name, caption, repeats });
+    }
   }
 }
+
+const oneLine = ({ where, what, fix }: Problem): string => `${where}: ${what}. ${fix ?? ''}`;
 
 const stemOf = (file: string): string =>
   basename(file)
@@ -89,16 +125,10 @@ const stemOf = (file: string): string =>
     .normalize('NFC');
 
 /** The first line; a second one is mentioned. */
-async function readCaption(path: string, name: string, { warnings }: Collector): Promise<string> {
-  const { text, encoding } = await readText(path).catch(() => ({
-    text: '',
-    encoding: 'utf-8' as const,
-  }));
+function firstLine(text: string, name: string, { warnings }: Collector): string {
   const lines = text.split(/\r\n|\r|\n/).filter((line) => line.trim() !== '');
   if (lines.length > 1)
     warnings.push(`${name}: its caption file has ${lines.length} lines; only the first is used.`);
-  if (encoding !== 'utf-8')
-    warnings.push(`${name}: its caption file is saved as ${encoding}, not as UTF-8.`);
   return plainCaption(lines[0] ?? '');
 }
 
@@ -113,7 +143,7 @@ function captionProblem(
   if (text !== undefined)
     return {
       where: join(folder, text),
-      what: 'the caption file is empty or not text',
+      what: 'the caption file is empty',
       fix: 'Write what the picture shows, on one line, in UTF-8.',
     };
   const fix = `Write it to ${name.slice(0, name.length - extname(name).length)}${suffix}, or to a metadata.csv with the header filename,prompt.`;

@@ -86,7 +86,7 @@ test('other headers, semicolons, UTF-16 and the Chinese code page', async () => 
   ]);
   const set = await read({ 'metadata.csv': gbk, 'a.png': null });
   assert.deepEqual(captions(set), [['a.png', '红色', 1]]);
-  assert.match(set.warnings[0] ?? '', /gb18030/);
+  assert.match(set.warnings[0] ?? '', /metadata\.csv:2 .*GB18030/);
 });
 
 test('names in either Unicode form, with Windows separators, in folders with repeats', async () => {
@@ -233,10 +233,7 @@ test('folders without pictures or captions, and what is no folder', async () => 
   const found = (await problemsOf(readImageFolder({ trainDataDir: files }))).map(
     ({ where, what }) => `${relative(files, where)}: ${what}`,
   );
-  assert.deepEqual(found, [
-    'a.png: picture without caption',
-    'b.txt: the caption file is empty or not text',
-  ]);
+  assert.deepEqual(found, ['a.png: picture without caption', 'b.txt: the caption file is empty']);
   assert.match(
     (await problemsOf(readImageFolder({ trainDataDir: join(files, 'a.png') })))[0]?.what ?? '',
     /not a folder/,
@@ -256,4 +253,50 @@ test('the same file twice is mentioned', async () => {
     'b.png': same,
   });
   assert.deepEqual(warnings, ['b.png is the same file as a.png.']);
+});
+
+const latin = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'latin1'));
+
+test('captions of Windows are trained with their own words, and told once', async () => {
+  const set = await read({
+    'a.png': null,
+    'a.txt': latin('the artist\x92s own'),
+    'b.png': null,
+    'b.txt': latin('caf\xe9'),
+    'c.png': null,
+    'c.txt': latin('na\xefve'),
+    'd.png': null,
+    'd.txt': latin('cr\xeape on a plate'),
+    'e.png': null,
+    'e.txt': 'plain',
+  });
+  assert.deepEqual(
+    captions(set).map(([, caption]) => caption),
+    ['the artist’s own', 'café', 'naïve', 'crêpe on a plate', 'plain'],
+  );
+  assert.equal(set.warnings.length, 1);
+  assert.match(set.warnings[0], /a\.txt:1 \("the artist’s own"\).*and 1 more \(4 in all\): is not/);
+});
+
+test('a table of Windows is trained with its own words', async () => {
+  const set = await read({
+    'a.png': null,
+    'metadata.csv': latin('filename,prompt\r\na.png,"the artist\x92s caf\xe9"\r\n'),
+  });
+  assert.deepEqual(captions(set), [['a.png', 'the artist’s café', 1]]);
+  assert.match(set.warnings[0], /metadata\.csv:2 .*Windows-1252/);
+});
+
+test('a caption whose encoding is not clear is refused with its place and what it might be', async () => {
+  const problems = await problemsOf(
+    read({
+      'a.png': null,
+      'a.txt': Uint8Array.of(0xc3, 0xc0),
+      'b.png': null,
+      'b.txt': latin('\x89PNG\r\n\x1a\n'),
+    }),
+  );
+  assert.match(problems[0].where, /a\.txt:1$/);
+  assert.match(problems[0].what, /GB18030 \(GBK\) \("美"\) or/);
+  assert.match(problems[1].what, /is a PNG file, not text/);
 });

@@ -1,7 +1,8 @@
 // metadata.csv: one row a picture, `filename,prompt`.
 import { CsvError, parse } from 'csv-parse/sync';
 import type { Problem } from '../errors.ts';
-import { visible } from '../util/decode-text.ts';
+import { problemsByKind } from '../util/problems-by-kind.ts';
+import { visible } from '../util/visible.ts';
 import { readText } from './text-file.ts';
 
 export interface CaptionRow {
@@ -52,24 +53,16 @@ export async function readCaptionTable(path: string, shown: string): Promise<Cap
     warnings: [],
   });
   try {
-    const { text, encoding } = await readText(path);
-    const table = parseTable(text, shown);
-    if (encoding === 'utf-8') return table;
-    return {
-      ...table,
-      warnings: [
-        ...table.warnings,
-        `${shown} is saved as ${encoding}, not as UTF-8; check the captions in the log.`,
-      ],
-    };
+    const told = await readText({ path, shown });
+    if ('problem' in told) return failed(told.problem);
+    const table = parseTable(told.text, shown);
+    const guesses = problemsByKind(told.warnings).map(
+      ({ where, what, fix }) => `${where}: ${what}. ${fix ?? ''}`,
+    );
+    return { ...table, warnings: [...table.warnings, ...guesses] };
   } catch (error) {
     if (error instanceof CsvError) return failed(csvProblem(error, shown));
-    const reason = error instanceof Error ? error.message : String(error);
-    return failed({
-      where: shown,
-      what: `the table of captions cannot be read: ${reason}`,
-      fix: 'Save it as a CSV file in UTF-8.',
-    });
+    throw error;
   }
 }
 
@@ -162,12 +155,6 @@ function rowProblem(
 
 function headerProblem(shown: string, firstLine: string): Problem {
   const where = `${shown}:1`;
-  if (firstLine.startsWith('PK'))
-    return {
-      where: shown,
-      what: 'this is an Excel workbook or a zip file, not a CSV file',
-      fix: 'Save the table as CSV in UTF-8.',
-    };
   const found = firstLine.trim() === '' ? 'nothing' : `"${firstLine.slice(0, 60)}"`;
   const fix = firstLine.includes('，')
     ? 'The commas are full-width ones (，): write ordinary commas.'

@@ -1,11 +1,41 @@
 // Caption and table files: read and decoded.
 import { readFile } from 'node:fs/promises';
-import { decodeText, type DecodedText } from '../util/decode-text.ts';
+import { chunks } from '../util/chunks.ts';
+import { decodeText, decodeTogether, type Told, toldOf } from '../util/encoding/decode-text.ts';
 
-/**
- * The text of a file, without byte order mark. Throws Error when the bytes are in none of the known
- * encodings.
- */
-export async function readText(path: string): Promise<DecodedText> {
-  return decodeText(await readFile(path));
+/** A file to read, and how messages call it. */
+export interface NamedFile {
+  readonly path: string;
+  readonly shown: string;
+}
+
+/** The text of a file, or what is wrong with it. */
+export async function readText({ path, shown }: NamedFile): Promise<Told> {
+  const bytes = await bytesOf({ path, shown });
+  return bytes instanceof Uint8Array ? toldOf(shown, decodeText(bytes)) : bytes;
+}
+
+/** Open files are few on some machines. */
+const AT_ONCE = 64;
+
+/** As `readText`, for files that belong together: an old encoding is judged by all of them. */
+export async function readTexts(files: readonly NamedFile[]): Promise<Told[]> {
+  const read: (Uint8Array | Told)[] = [];
+  for (const some of chunks(files, AT_ONCE)) read.push(...(await Promise.all(some.map(bytesOf))));
+  const decoded = decodeTogether(read.filter((bytes) => bytes instanceof Uint8Array)).values();
+  return read.map((bytes, i) => {
+    if (!(bytes instanceof Uint8Array)) return bytes;
+    const next = decoded.next().value;
+    return toldOf(files[i].shown, next ?? decodeText(bytes));
+  });
+}
+
+async function bytesOf({ path, shown }: NamedFile): Promise<Uint8Array | Told> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const fix = 'Correct the path, or the rights to read it.';
+    return { problem: { where: shown, what: `cannot be read: ${reason}`, fix } };
+  }
 }

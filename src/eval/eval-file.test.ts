@@ -202,8 +202,8 @@ test('files that are none', async () => {
     /^e.jsonl:2 broken JSON/,
   );
   assert.match(
-    (await problems({ 'e.jsonl': new Uint8Array([0x7b, 0xff, 0xfe]) }, 'e.jsonl'))[0],
-    /^e.jsonl:1 is not UTF-8/,
+    (await problems({ 'e.jsonl': new Uint8Array([0x7b, 0xff, 0xfe, 0x81, 0xff]) }, 'e.jsonl'))[0],
+    /^e.jsonl:1 has an encoding that is not clear/,
   );
   assert.match((await problems({ 'e.jsonl': '' }, 'e.jsonl'))[0], /^e.jsonl holds no samples/);
 });

@@ -1,12 +1,14 @@
 // The questions of an evaluation: a YAML or JSON file that describes it, or a file of records as
 // the training data has them.
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import { parseYaml, type YamlFile } from '../config/yaml.ts';
-import { readRecords } from '../dataset/text/records.ts';
-import { readText } from '../dataset/text-file.ts';
+import { recordsOf } from '../dataset/text/records.ts';
+import { type NamedFile, readText } from '../dataset/text-file.ts';
 import { DataError, type Problem, UserError } from '../errors.ts';
+import type { Told } from '../util/encoding/decode-text.ts';
+import { problemsByKind } from '../util/problems-by-kind.ts';
 import {
   askedText,
   type FileWide,
@@ -74,11 +76,15 @@ async function readAny(path: string): Promise<ReadAny> {
       'is a folder, not a file',
       'Name a file of questions: .yaml, .json, .jsonl or .csv.',
     );
-  if (['.yaml', '.yml'].includes(extname(path).toLowerCase()))
-    return readDescription(path, await textOf(path));
-  if (extname(path).toLowerCase() === '.json' && isObject(readFileSync(path, 'utf8')))
-    return readDescription(path, readFileSync(path, 'utf8'));
-  return { ...(await readRecordFile(path, { forbidden: [] })), general: [] };
+  const told = await readText({ path, shown });
+  if ('problem' in told)
+    return { questions: [], general: [], warnings: [], problems: [told.problem] };
+  const ending = extname(path).toLowerCase();
+  if (['.yaml', '.yml'].includes(ending) || (ending === '.json' && isObject(told.text))) {
+    const read = await readDescription(path, told.text);
+    return { ...read, warnings: [...problemsByKind(told.warnings), ...read.warnings] };
+  }
+  return { ...readRecordsOf({ path, shown }, told, { forbidden: [] }), general: [] };
 }
 
 const failed = (where: string, what: string, fix: string): ReadAny => ({
@@ -87,23 +93,6 @@ const failed = (where: string, what: string, fix: string): ReadAny => ({
   warnings: [],
   problems: [{ where, what, fix }],
 });
-
-async function textOf(path: string): Promise<string> {
-  try {
-    return (await readText(path)).text;
-  } catch (cause) {
-    throw new DataError(
-      [
-        {
-          where: shownPath(path),
-          what: cause instanceof Error ? cause.message : String(cause),
-          fix: 'Save the file as UTF-8.',
-        },
-      ],
-      { cause },
-    );
-  }
-}
 
 /**
  * One JSON object with questions; JSON lines have an object on each line. A damaged one is told by
@@ -127,15 +116,21 @@ const shownPath = (path: string): string => {
 // ---- a file of records
 
 async function readRecordFile(path: string, wide: FileWide): Promise<Found> {
-  const shown = shownPath(path);
-  const { format, records, problems, warnings } = await readRecords(path, shown);
+  const named = { path, shown: shownPath(path) };
+  return readRecordsOf(named, await readText(named), wide);
+}
+
+function readRecordsOf(named: NamedFile, told: Told, wide: FileWide): Found {
+  const { shown } = named;
+  const { format, records, problems, warnings } = recordsOf(named, told);
   const read = records.map(({ line, value }): QuestionRecord => ({
     where: `${shown}:${line}`,
     value,
     csv: format === 'CSV',
   }));
   const found = readAll(read, wide);
-  return withProblems({ ...found, warnings: [...warnings, ...found.warnings] }, problems);
+  const guesses = problemsByKind(warnings);
+  return withProblems({ ...found, warnings: [...guesses, ...found.warnings] }, problems);
 }
 
 const withProblems = (found: Found, problems: readonly Problem[]): Found => ({

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { parseFile } from '../checkpoints/model-folder.ts';
 import { UserError } from '../errors.ts';
+import { unicodeText } from '../util/encoding/decode-text.ts';
 import { gguf, type GgufValue } from '../tensor/gguf.ts';
 
 const part = z.looseObject({ type: z.string() });
@@ -348,7 +349,7 @@ function specialIds(
 
 function chatTemplate(folder: string, { chat_template: template }: Settings): string | undefined {
   const file = join(folder, 'chat_template.jinja');
-  if (existsSync(file)) return readFileSync(file, 'utf8');
+  if (existsSync(file)) return unicodeText(readFileSync(file));
   if (!Array.isArray(template)) return template ?? undefined;
   return (template.find(({ name }) => name === 'default') ?? template.at(0))?.template;
 }

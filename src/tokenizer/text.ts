@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { CheckpointError } from '../errors.ts';
+import { unicodeText } from '../util/encoding/decode-text.ts';
 import { asExpressions } from './pre-tokenizer.ts';
 
 /**
@@ -200,13 +201,22 @@ function chatTemplateOf(
   configured: z.output<typeof configFile>['chat_template'],
 ): string | undefined {
   const own = join(folder, 'chat_template.jinja');
-  if (existsSync(own)) return readFileSync(own, 'utf8');
+  if (existsSync(own)) return templateFile(own);
   const old = join(folder, 'chat_template.json');
   if (existsSync(old)) return readJson(old, z.object({ chat_template: z.string() })).chat_template;
   if (configured === undefined || configured === null) return undefined;
   return typeof configured === 'string'
     ? configured
     : configured.find(({ name }) => name === 'default')?.template;
+}
+
+function templateFile(path: string): string {
+  try {
+    return unicodeText(readFileSync(path));
+  } catch (cause) {
+    const what = cause instanceof Error ? cause.message : String(cause);
+    throw new CheckpointError([{ where: path, what, fix: 'Download the file again.' }], { cause });
+  }
 }
 
 function present({
@@ -225,7 +235,7 @@ function present({
 function readJson<T>(path: string, schema: z.ZodType<T>, absent?: T): T {
   if (absent !== undefined && !existsSync(path)) return absent;
   try {
-    return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    return schema.parse(JSON.parse(unicodeText(readFileSync(path))));
   } catch (cause) {
     throw new CheckpointError(
       [

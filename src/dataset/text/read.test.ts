@@ -177,10 +177,6 @@ test('all faults of samples are named at once', async () => {
 
 test('faults of files', async () => {
   assert.match(
-    (await faults('a.jsonl', Buffer.from('{"text":"a"}\n{"text":"für Straße"}', 'latin1')))[0],
-    /^2: is not UTF-8/,
-  );
-  assert.match(
     (await faults('a.jsonl', Buffer.from('{"text":"世界"}\n{"text":"世界"}').subarray(0, -3)))[0],
     /^2: is not UTF-8/,
   );
@@ -248,6 +244,13 @@ test('tables: a wrong first line is one fault, and no cell is lost', async () =>
   assert.deepEqual(await contents('a.csv', 'sep=|\nprompt|completion\na;b|c\n'), pair);
 });
 
+test('what Notepad saves in Germany is read, and said', async () => {
+  const file = Buffer.from('{"text":"a"}\n{"text":"für Straße"}', 'latin1');
+  const { samples, warnings } = await read('a.jsonl', file);
+  assert.deepEqual(samples[1].content, { kind: 'text', text: 'für Straße' });
+  assert.match(formatProblem(warnings[0]), /a\.jsonl:2 .*Windows-1252/);
+});
+
 test('what Excel and Notepad save in China is read, and said', async () => {
   // "你好,您好" in GBK
   const gbk = Buffer.from([
@@ -266,7 +269,7 @@ test('what Excel and Notepad save in China is read, and said', async () => {
   assert.deepEqual(samples[0].content, { kind: 'completion', prompt: '你好', completion: '您好' });
   assert.match(
     formatProblem(warnings[0]),
-    /a\.csv: is not UTF-8; it was read as GB18030 \(GBK\): "你好,您好"/,
+    /a\.csv:2 \("你好,您好"\): is not UTF-8; it was read as GB18030 \(GBK\)/,
   );
   const wide = Buffer.from(JSON.stringify({ prompt: '你好', completion: '您好' }), 'utf16le');
   assert.deepEqual((await read('a.jsonl', wide)).samples[0].content, samples[0].content);

@@ -2,8 +2,11 @@
 import { stat } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
 import { DataError, type Problem } from '../../errors.ts';
+import type { Told } from '../../util/encoding/decode-text.ts';
+import { type FoundProblem, problemsByKind } from '../../util/problems-by-kind.ts';
+import { type NamedFile, readTexts } from '../text-file.ts';
 import { type Fault, hasKnownField, interpret, type TextForm, unknownFields } from './forms.ts';
-import { readRecords, type RecordFile } from './records.ts';
+import { type RecordFile, recordsOf } from './records.ts';
 import { contentKey, type TextSample } from './sample.ts';
 
 export interface TextSource {
@@ -25,7 +28,11 @@ export const NAMED = 5;
 
 /** Reads all files. Throws one DataError with every fault, each at its `file:line`. */
 export async function readTextFiles(sources: readonly TextSource[]): Promise<ReadText> {
-  const files = await Promise.all(sources.map(({ path }, source) => readFile(path, source)));
+  const named = sources.map(({ path }) => ({ path, shown: shownPath(path) }));
+  const texts = await readTexts(named);
+  const files = await Promise.all(
+    named.map((file, source) => samplesIn(file, texts[source], source)),
+  );
   const problems = files.flatMap((file) =>
     grouped(file.problems, shownPath(sources[file.source].path)),
   );
@@ -40,7 +47,7 @@ export async function readTextFiles(sources: readonly TextSource[]): Promise<Rea
   return {
     samples,
     notices: files.map(({ notice }) => notice),
-    warnings: [...files.flatMap((file) => file.warnings), ...repeated(samples)],
+    warnings: [...problemsByKind(files.flatMap((file) => file.warnings)), ...repeated(samples)],
   };
 }
 
@@ -53,12 +60,15 @@ interface FileSamples {
   readonly source: number;
   readonly samples: readonly TextSample[];
   readonly problems: readonly Problem[];
-  readonly warnings: readonly Problem[];
+  readonly warnings: readonly FoundProblem[];
   readonly notice: string;
 }
 
-async function readFile(path: string, source: number): Promise<FileSamples> {
-  const shown = shownPath(path);
+async function samplesIn(
+  { path, shown }: NamedFile,
+  told: Told,
+  source: number,
+): Promise<FileSamples> {
   const folder = (await stat(path).catch(() => undefined))?.isDirectory() === true;
   if (folder)
     return {
@@ -74,7 +84,7 @@ async function readFile(path: string, source: number): Promise<FileSamples> {
       warnings: [],
       notice: '',
     };
-  return { source, ...samplesOf(await readRecords(path, shown), shown, source) };
+  return { source, ...samplesOf(recordsOf({ path, shown }, told), shown, source) };
 }
 
 function samplesOf(

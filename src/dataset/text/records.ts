@@ -1,9 +1,9 @@
 // A file of records, each with the line it begins on: JSON in several forms, CSV, or plain text.
-import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
-import type { Problem } from '../../errors.ts';
+import type { Told } from '../../util/encoding/decode-text.ts';
+import type { FoundProblem } from '../../util/problems-by-kind.ts';
+import { type NamedFile, readText } from '../text-file.ts';
 import { readCsv } from './csv-records.ts';
-import { decodeData } from './encodings.ts';
 import type { FoundRecords, TextRecord } from './found-records.ts';
 import { isLines, linesOf, parses, readArray, readLines, readObjects } from './json-records.ts';
 
@@ -11,7 +11,7 @@ export type RecordFormat = 'JSON lines' | 'a JSON array' | 'JSON objects' | 'CSV
 
 export interface RecordFile extends FoundRecords {
   readonly format: RecordFormat;
-  readonly warnings: readonly Problem[];
+  readonly warnings: readonly FoundProblem[];
 }
 
 /**
@@ -19,41 +19,20 @@ export interface RecordFile extends FoundRecords {
  * is listed, not thrown.
  */
 export async function readRecords(path: string, shown: string): Promise<RecordFile> {
-  const bytes = await readFile(path).catch((error: unknown) =>
-    error instanceof Error ? error.message : String(error),
-  );
-  const decoded =
-    typeof bytes === 'string'
-      ? { what: `cannot be read: ${bytes}`, fix: 'Correct the path.' }
-      : decodeData(bytes);
-  if ('what' in decoded)
-    return {
-      format: 'plain text',
-      records: [],
-      problems: [{ where: place(shown, decoded.line), what: decoded.what, fix: decoded.fix }],
-      warnings: [],
-    };
-  const { text, doubt } = decoded;
-  const format = formatOf(text, extname(path).toLowerCase());
-  const found = readers[format](text, shown);
-  const warnings = doubt === undefined ? [] : [{ where: shown, ...doubt }];
-  if (found.records.length > 0 || found.problems.length > 0) return { format, ...found, warnings };
-  return {
-    format,
-    records: [],
-    problems: [
-      {
-        where: shown,
-        what: 'holds no samples',
-        fix: 'Write samples into it, or take it out of the list of files.',
-      },
-    ],
-    warnings,
-  };
+  return recordsOf({ path, shown }, await readText({ path, shown }));
 }
 
-const place = (shown: string, line: number | undefined): string =>
-  line === undefined ? shown : `${shown}:${line}`;
+/** As `readRecords`, of a file whose text has been read. */
+export function recordsOf({ path, shown }: NamedFile, told: Told): RecordFile {
+  const none = { format: 'plain text', records: [] } as const;
+  if ('problem' in told) return { ...none, problems: [told.problem], warnings: [] };
+  const { text, warnings } = told;
+  const format = formatOf(text, extname(path).toLowerCase());
+  const found = readers[format](text, shown);
+  if (found.records.length > 0 || found.problems.length > 0) return { format, ...found, warnings };
+  const fix = 'Write samples into it, or take it out of the list of files.';
+  return { ...none, problems: [{ where: shown, what: 'holds no samples', fix }], warnings };
+}
 
 const readers: Readonly<Record<RecordFormat, (text: string, shown: string) => FoundRecords>> = {
   'JSON lines': readLines,

@@ -1,0 +1,304 @@
+// The bytes of a file as text: UTF-8, UTF-16, or an older encoding where the words leave no doubt;
+// everything that a user's text is read from comes through here.
+import type { Problem } from '../../errors.ts';
+import type { FoundProblem } from '../problems-by-kind.ts';
+import {
+  candidatesFor,
+  type Candidate,
+  clearWinner,
+  decodeStrictly,
+  type Guessed,
+  winnersTogether,
+} from './guess.ts';
+
+export interface Undecoded {
+  readonly what: string;
+  readonly fix: string;
+  /** From 1. */
+  readonly line?: number;
+}
+
+export interface Decoded {
+  /** Without byte order mark. */
+  readonly text: string;
+  /** The encoding was guessed: which, and where people can check it. */
+  readonly guess?: Guess;
+}
+
+export interface Guess {
+  /** For people: "Windows-1252". */
+  readonly encoding: string;
+  /** Of the excerpt, from 1. */
+  readonly line: number;
+  readonly excerpt: string;
+}
+
+export type Told =
+  | { readonly text: string; readonly warnings: readonly FoundProblem[] }
+  | { readonly problem: Problem };
+
+/** The text of the file `shown` with what people are told of it, or the problem with its place. */
+export function toldOf(shown: string, decoded: Decoded | Undecoded): Told {
+  if ('what' in decoded) {
+    const { line, what, fix } = decoded;
+    return { problem: { where: line === undefined ? shown : `${shown}:${line}`, what, fix } };
+  }
+  const { text, guess } = decoded;
+  return { text, warnings: guess === undefined ? [] : [guessTold(shown, guess)] };
+}
+
+const guessTold = (shown: string, { encoding, line, excerpt }: Guess): FoundProblem => ({
+  where: `${shown}:${line}`,
+  detail: `"${excerpt}"`,
+  what: `is not UTF-8; it was read as ${encoding}`,
+  fix: 'If these are not its words, save the file as UTF-8.',
+});
+
+const names: Readonly<Record<Guessed, string>> = {
+  'utf-8': 'UTF-8',
+  gb18030: 'GB18030 (GBK)',
+  big5: 'Big5',
+  shift_jis: 'Shift-JIS',
+  'euc-jp': 'EUC-JP',
+  'euc-kr': 'EUC-KR',
+  'windows-1250': 'Windows-1250',
+  'windows-1251': 'Windows-1251',
+  'windows-1252': 'Windows-1252',
+  'windows-1253': 'Windows-1253',
+  'windows-1254': 'Windows-1254',
+  'windows-1255': 'Windows-1255',
+  'windows-1256': 'Windows-1256',
+  'windows-874': 'Windows-874',
+  'koi8-r': 'KOI8-R',
+  macintosh: 'Mac OS Roman',
+  'utf-16le': 'UTF-16 without byte order mark',
+  'utf-16be': 'UTF-16 without byte order mark',
+};
+
+const toUtf8 = 'Save the file as UTF-8; in an editor: save with encoding.';
+
+/** The text of one file, or why there is none. */
+export function decodeText(bytes: Uint8Array): Decoded | Undecoded {
+  const certain = withoutGuess(bytes);
+  if (certain !== undefined && !mayBeByAccident(bytes, certain)) return certain;
+  const candidates = candidatesFor(bytes);
+  return withEncoding(bytes, clearWinner(candidates), candidates);
+}
+
+/**
+ * The texts of files that belong together, such as the captions of a folder: where one is too
+ * short to tell, the others decide.
+ */
+export function decodeTogether(files: readonly Uint8Array[]): (Decoded | Undecoded)[] {
+  const certain = files.map(withoutGuess);
+  const unsure = files.flatMap((bytes, i) => {
+    const found = certain[i];
+    return found === undefined || mayBeByAccident(bytes, found)
+      ? [{ bytes, i, candidates: candidatesFor(bytes) }]
+      : [];
+  });
+  const winners = winnersTogether(unsure.map(({ candidates }) => candidates));
+  const guessed = new Map(
+    unsure.map(({ bytes, i, candidates }, n) => [i, withEncoding(bytes, winners[n], candidates)]),
+  );
+  return files.map((bytes, i) => guessed.get(i) ?? certain[i] ?? decodeText(bytes));
+}
+
+/**
+ * The text of a file of programs, such as JSON or a template, which is UTF-8 or UTF-16 by its
+ * definition. Throws Error with what it is, and where it is damaged.
+ */
+export function unicodeText(bytes: Uint8Array): string {
+  const found = withoutGuess(bytes) ?? notUtf8(bytes);
+  if ('text' in found) return found.text;
+  throw new Error(found.line === undefined ? found.what : `line ${found.line} ${found.what}`);
+}
+
+// ---- without a guess
+
+/** Beginnings of files that people name as text, and that are none. */
+const formats: readonly (readonly [signature: string, what: string, fix: string])[] = [
+  [
+    'PK\x03\x04',
+    'is an Excel workbook or another zip file, not text',
+    'In Excel: Save as, "CSV UTF-8". A zip file must be unpacked.',
+  ],
+  ['\xd0\xcf\x11\xe0', 'is an old Excel or Word file, not text', 'In Excel: Save as, "CSV UTF-8".'],
+  ['\x1f\x8b', 'is packed with gzip', 'Unpack it: gunzip.'],
+  ['PAR1', 'is a Parquet file, which is not read', 'Write it as JSON lines: one sample a line.'],
+  ['%PDF', 'is a PDF file, which is not read', 'Save its text as .txt.'],
+  ['{\\rtf', 'is a document with formatting (RTF), not plain text', 'Save it as plain text.'],
+  ...(
+    [
+      ['\x89PNG', 'PNG'],
+      ['\xff\xd8\xff', 'JPEG'],
+      ['GIF8', 'GIF'],
+      ['RIFF', 'WebP'],
+      ['GGUF', 'GGUF'],
+    ] as const
+  ).map(
+    ([signature, name]) => [signature, `is a ${name} file, not text`, 'Name a text file.'] as const,
+  ),
+  ['\xff\xfe\0\0', 'is UTF-32, which is not read', toUtf8],
+  ['\0\0\xfe\xff', 'is UTF-32, which is not read', toUtf8],
+];
+
+const binary = { what: 'is not a text file', fix: 'Name a text file, in UTF-8.' };
+
+/** V8 makes no longer texts. */
+const MOST_BYTES = 0x1fffffe8;
+
+/** What needs no guess; undefined where bytes are in no form of Unicode. */
+function withoutGuess(bytes: Uint8Array): Decoded | Undecoded | undefined {
+  if (bytes.length > MOST_BYTES)
+    return {
+      what: `has ${Math.round(bytes.length / 2 ** 20)} MiB, and at most 511 are read`,
+      fix: 'Divide it into several files, and name their folder.',
+    };
+  const known = formats.find(([signature]) =>
+    Array.from(signature).every((byte, i) => bytes[i] === byte.charCodeAt(0)),
+  );
+  if (known !== undefined) return { what: known[1], fix: known[2] };
+  const wide = wideEncoding(bytes);
+  const text = decodeStrictly(wide ?? 'utf-8', bytes);
+  if (text?.includes('\0\0') === true) return binary;
+  if (text !== undefined) return { text };
+  if (wide !== undefined)
+    return { what: `begins like ${wide.toUpperCase()} but is not, or is cut off`, fix: toUtf8 };
+  if (bytes.includes(0) && !mayBeWide(bytes)) return binary;
+  return damagedUtf8(bytes) ? notUtf8(bytes) : undefined;
+}
+
+/** A text may hold a few. */
+const LEAST_ZEROS = 8;
+
+/** UTF-16 with its byte order mark, or without where every other byte of Latin text is 0. */
+function wideEncoding(bytes: Uint8Array): 'utf-16le' | 'utf-16be' | undefined {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be';
+  const start = bytes.subarray(0, 4096);
+  const zeros = [0, 0];
+  start.forEach((byte, i) => (zeros[i % 2] += Number(byte === 0)));
+  const most = Math.max(...zeros);
+  const half = most * 2 === start.length && start.length >= 4;
+  if ((!half && most < Math.max(LEAST_ZEROS, start.length / 20)) || Math.min(...zeros) > 0)
+    return undefined;
+  return zeros[0] === 0 ? 'utf-16le' : 'utf-16be';
+}
+
+/** Zeros of Latin characters among Chinese ones in UTF-16 are all on one side, and single. */
+function mayBeWide(bytes: Uint8Array): boolean {
+  const first = bytes.indexOf(0);
+  return (
+    bytes.length % 2 === 0 &&
+    bytes.every((byte, i) => byte !== 0 || (i % 2 === first % 2 && bytes[i + 1] !== 0))
+  );
+}
+
+/** A few characters of two bytes each may be Chinese of the old kind that looks like UTF-8. */
+const FEW_CHARACTERS = 12;
+
+function mayBeByAccident(bytes: Uint8Array, found: Decoded | Undecoded): boolean {
+  if ('what' in found || wideEncoding(bytes) !== undefined || bytes[0] === 0xef) return false;
+  const foreign = found.text.replace(/[\0-\x7f]+/g, '');
+  return foreign !== '' && foreign.length <= FEW_CHARACTERS && !/[^\0-\u07ff]/.test(foreign);
+}
+
+/** Whether far more bytes are in well-formed characters of UTF-8 than outside of them. */
+function damagedUtf8(bytes: Uint8Array): boolean {
+  let [well, ill] = [0, 0];
+  for (const character of new TextDecoder().decode(bytes)) {
+    if (character === '\ufffd') ill++;
+    else if (character > '\x7f') well += character < '\u0800' ? 2 : 3;
+  }
+  return well > MOSTLY * ill;
+}
+
+const MOSTLY = 8;
+
+function notUtf8(bytes: Uint8Array): Undecoded {
+  const { line, content } = firstBadLine('utf-8', bytes);
+  const excerpt = excerptOf(new TextDecoder().decode(content), /\ufffd/);
+  return { line, what: `is not UTF-8, or is damaged: "${excerpt}"`, fix: toUtf8 };
+}
+
+// ---- with a guess
+
+/** So many encodings are named where none is clear. */
+const RIVALS_NAMED = 2;
+
+function withEncoding(
+  bytes: Uint8Array,
+  encoding: Guessed | undefined,
+  candidates: readonly Candidate[],
+): Decoded | Undecoded {
+  const rare = controls(bytes) * 100 <= bytes.length || encoding?.startsWith('utf-16') === true;
+  if (!rare) return binary;
+  if (encoding === undefined) return unclear(bytes, candidates);
+  const text = decodeStrictly(encoding, bytes);
+  if (encoding === 'utf-8') return text === undefined ? notUtf8(bytes) : { text };
+  if (text !== undefined)
+    return { text, guess: { encoding: names[encoding], ...firstForeign(text) } };
+  const { line, content } = firstBadLine(encoding, bytes);
+  const excerpt = excerptOf(new TextDecoder(encoding).decode(content), /\ufffd/);
+  return { line, what: `looks like ${names[encoding]}, but is damaged: "${excerpt}"`, fix: toUtf8 };
+}
+
+/** Bytes below the space that are no tabs, line breaks or page breaks. */
+const controls = (bytes: Uint8Array): number =>
+  bytes.reduce((count, byte) => count + Number(byte < 9 || (byte > 13 && byte < 32)), 0);
+
+function unclear(bytes: Uint8Array, candidates: readonly Candidate[]): Undecoded {
+  const damaged = decodeStrictly('utf-8', bytes) === undefined;
+  if (damaged && candidates[0]?.encoding === 'utf-8') return notUtf8(bytes);
+  const { line } = firstBadLine('utf-8', bytes);
+  const told = new Set<string>();
+  const rivals = candidates.filter(({ text }) => !told.has(text) && told.add(text));
+  const texts = rivals.slice(0, RIVALS_NAMED).map(({ encoding, text }) => {
+    const first = text.split('\n').find((one) => /[^\0-\x7f]/.test(one)) ?? '';
+    return `${names[encoding]} ("${excerptOf(first, /[^\0-\x7f]/)}")`;
+  });
+  const what =
+    texts.length === 0
+      ? 'is not UTF-8'
+      : `has an encoding that is not clear: ${texts.join(' or ')}`;
+  return { line, what, fix: toUtf8 };
+}
+
+function firstForeign(text: string): Pick<Guess, 'line' | 'excerpt'> {
+  const lines = text.split('\n');
+  const found = Math.max(
+    0,
+    lines.findIndex((line) => /[^\0-\x7f]/.test(line)),
+  );
+  return { line: found + 1, excerpt: excerptOf(lines[found], /[^\0-\x7f]/) };
+}
+
+const EXCERPT_BEFORE = 16;
+const EXCERPT_LENGTH = 36;
+
+/** The place around what `wanted` finds first. */
+function excerptOf(line: string, wanted: RegExp): string {
+  const characters = Array.from(line.trim());
+  const at = Math.max(
+    0,
+    characters.findIndex((character) => wanted.test(character)),
+  );
+  const start = at <= EXCERPT_BEFORE + 4 ? 0 : at - EXCERPT_BEFORE;
+  const end = start + EXCERPT_LENGTH;
+  const cut = characters.slice(start, end).join('').trim();
+  return `${start > 0 ? '…' : ''}${cut}${end < characters.length ? '…' : ''}`;
+}
+
+// ---- lines of bytes
+
+/** The first line that is not in `encoding`; the last where all are. */
+function firstBadLine(encoding: string, bytes: Uint8Array): { line: number; content: Uint8Array } {
+  let [line, start] = [1, 0];
+  for (;;) {
+    const found = bytes.indexOf(10, start);
+    const content = bytes.subarray(start, found < 0 ? bytes.length : found);
+    if (found < 0 || decodeStrictly(encoding, content) === undefined) return { line, content };
+    [line, start] = [line + 1, found + 1];
+  }
+}
