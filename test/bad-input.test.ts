@@ -110,7 +110,7 @@ const configs: Readonly<Record<string, readonly [content: string | Uint8Array, m
     'name with a path': [`${good}output_name: a/b\n`, /expected a file name/],
     'name too long for the disk': [
       `${good}output_name: ${'x'.repeat(250)}\n`,
-      /longer than 200 bytes/,
+      /is 250 bytes long; names have at most 200/,
     ],
     'Windows path in double quotes': [
       `${good}metadata_path: "C:\\models\\x"\n`,

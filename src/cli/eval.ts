@@ -10,6 +10,7 @@ import {
   exportSource,
   loadConfig,
   placeOf,
+  requireOutputPath,
   writeFileAtomically,
 } from '../index.ts';
 import { colours } from './colours.ts';
@@ -110,6 +111,7 @@ type Given = Readonly<Record<string, unknown>>;
 async function run(given: Given): Promise<number> {
   const { adapter, ...options } = optionsOf(given);
   const folder = typeof given.output === 'string' ? given.output : folderOf(adapter);
+  requireOutputPath(folder);
   const show =
     given.show === undefined
       ? undefined

@@ -1,6 +1,6 @@
 // `lora merge` and `lora export` as a person calls them.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { golden, tinyLora, writeTinyModel } from '../export/language-model.test-util.ts';
@@ -82,4 +82,34 @@ test('mistakes: one message, exit code 1, nothing written', async (t) => {
   }
   assert.deepEqual(readdirSync(folder), ['base']);
   assert.ok(!existsSync(join(folder, 'out')));
+});
+
+test('an --output with a blank at its end, or of a name that is kept for a device, is not made', async (t) => {
+  const folder = newFolder(t);
+  writeTinyModel(join(folder, 'base'), 'llama');
+  mkdirSync(join(folder, 'on:3'));
+  writePeftFolder(join(folder, 'on:3'), {
+    ...tinyLora(golden.cases.llama.config),
+    dtype: 'float32',
+    baseModel: '../base',
+  });
+  const adapter = join(folder, 'on:3');
+  for (const [name, message] of [
+    ['merged ', /no blanks at their ends[^]*Name ".*merged"/],
+    ['nul', /"nul", that is a name that Windows keeps for a device/],
+    ['a:b', /has : in it/],
+  ] as const) {
+    const output = join(folder, name);
+    for (const words of [
+      ['merge', adapter, '-o', output],
+      ['export', '--to', 'gguf', adapter, '-o', output],
+    ]) {
+      const { code, text } = await lora(...words);
+      assert.equal(code, 1);
+      assert.match(text, message);
+    }
+  }
+  const derived = await lora('export', '--to', 'gguf', adapter);
+  assert.match(derived.text, /the file would be called "on:3-lora.gguf", which has : in it/);
+  assert.deepEqual(readdirSync(folder).sort(), ['base', 'on:3']);
 });

@@ -1,6 +1,7 @@
 // The keys of other trainers of language models (axolotl, LLaMA-Factory, mlx-lm, PEFT, TRL,
 // unsloth), read as ours.
 import { readings } from './language-readings.ts';
+import type { ConfigKey } from './schema.ts';
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -16,6 +17,8 @@ export interface Translated {
   readonly notes: readonly { readonly key: string; readonly what: string }[];
   /** Keys without effect. */
   readonly ignored: readonly string[];
+  /** Keys with nothing behind them that stand for one of ours, which no other key gives. */
+  readonly empty: readonly { readonly key: string; readonly ours: ConfigKey }[];
   /** Our key -> the one it was given as. */
   readonly renamed: ReadonlyMap<string, string>;
 }
@@ -53,12 +56,17 @@ export function translate(given: Values): Translated {
     { key: string; what: string }[],
     string[],
   ] = [[], [], []];
+  const empty: Translated['empty'][number][] = [];
   const renamed = new Map<string, string>();
   for (const [key, value] of Object.entries(given))
     if (!Object.hasOwn(readings, key)) values[key] = value;
   values.task_type = 'text-generation';
   for (const [key, value] of Object.entries(given)) {
-    if (!Object.hasOwn(readings, key) || value === null || value === undefined) continue;
+    if (!Object.hasOwn(readings, key) || value === undefined) continue;
+    if (value === null) {
+      empty.push(...emptyOf(key, given));
+      continue;
+    }
     const { means = {}, refused, note, unused } = readings[key](value, given);
     if (unused === true) ignored.push(key);
     if (refused !== undefined) problems.push({ key, what: refused });
@@ -77,5 +85,14 @@ export function translate(given: Values): Translated {
       values[ours] = meant;
     }
   }
-  return { values, problems, notes, ignored, renamed };
+  const missing = empty.filter(({ ours }) => (values[ours] ?? null) === null);
+  return { values, problems, notes, ignored, empty: missing, renamed };
+}
+
+/** The keys of ours that one with nothing behind it stands for; none where it asks for nothing. */
+function emptyOf(key: string, given: Values): Translated['empty'] {
+  const { means = {} } = readings[key]('', given);
+  // the names of a Partial over our keys are our keys
+  const [ours] = Object.keys(means) as ConfigKey[];
+  return ours === undefined ? [] : [{ key, ours }];
 }

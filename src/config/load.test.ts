@@ -190,14 +190,37 @@ test(
   },
 );
 
-test('an empty value is an error where a value is needed, and nothing where it is not', () => {
-  assert.deepEqual(problemsOf(yaml({ ...good, lora_rank: '' })), [
-    'brand_lora.yaml:4 lora_rank: no value; expected a whole number from 1 to 1280',
-  ]);
+const noValue = (expected: string, where: string, isRequired = false) =>
+  `brand_lora.yaml:${where}: no value; expected ${expected}${isRequired ? '' : ' (To leave it as it is by default, delete the line.)'}`;
+
+test('a key with nothing behind it took a default in one case and was refused in another', () => {
+  const rank = 'a whole number from 1 to 1280';
+  assert.deepEqual(problemsOf(yaml({ ...good, lora_rank: '' })), [noValue(rank, '4 lora_rank')]);
   assert.deepEqual(problemsOf(yaml({ ...good, base_model: '' })), [
-    'brand_lora.yaml:2 base_model: no value; expected text',
+    noValue('text', '2 base_model', true),
   ]);
-  assert.deepEqual(problemsOf(yaml({ ...good, metadata_path: '' })), []);
+  for (const key of ['metadata_path', 'unet_lr', 'lora_alpha', 'max_train_steps', 'output_name'])
+    assert.match(problemsOf(yaml({ ...good, [key]: '' }))[0], /: no value; expected /, key);
+  const ofText = (values: object) =>
+    problemsOf(yaml({ ...text, train_data_dir: './faq.jsonl', ...values }));
+  for (const empty of ['', '~', 'null']) {
+    assert.deepEqual(ofText({ lora_r: empty }), [noValue(rank, '5 lora_r')]);
+    assert.deepEqual(ofText({ learning_rate: empty }), [
+      noValue('a number from 0 to 10', '5 learning_rate'),
+    ]);
+    assert.deepEqual(ofText({ epochs: empty }), [
+      noValue('a whole number from 1 to 1000000', '5 epochs'),
+    ]);
+  }
+  for (const key of ['num_epochs', 'optim', 'sequence_len', 'train_on_inputs', 'val_set_size'])
+    assert.match(ofText({ [key]: '' })[0], /: no value; expected /, key);
+  for (const key of ['wandb_project', 'deepspeed', 'resume_from_checkpoint', 'special_tokens'])
+    assert.deepEqual(ofText({ [key]: '' }), [], `${key} asks for nothing`);
+  assert.deepEqual(
+    ofText({ lora_target_modules: '', lora_target_linear: true }),
+    [],
+    'another key says it',
+  );
 });
 
 test('paths are taken from the current folder, or else from the folder of the file', () => {

@@ -5,7 +5,7 @@ import type { z } from 'zod';
 import { ConfigError, type Problem } from '../errors.ts';
 import { decodeText, toldOf } from '../util/encoding/decode-text.ts';
 import { problemsByKind } from '../util/problems-by-kind.ts';
-import { findPaths } from './paths.ts';
+import { asWritten, findPaths, type KeyNote } from './paths.ts';
 import {
   configJsonSchema,
   configKeys,
@@ -27,12 +27,22 @@ export interface ConfigSource {
   readonly lines: ReadonlyMap<string, number>;
   /** Keys whose value was given in place of the file's, and how: `--learning-rate`. */
   readonly overridden: ReadonlyMap<string, string>;
+  /** Keys of ours that were given a value, wherever. */
+  readonly given: ReadonlySet<string>;
 }
 
 export interface LoadedConfig {
+  /** With every path as it can be used from the current folder. */
   readonly config: TrainConfig;
+  /**
+   * The same with every path as it was written: for whatever is published. Nothing in it tells
+   * where on this machine the files lie.
+   */
+  readonly published: TrainConfig;
+  /** Each path of `config` -> as it was written. */
+  readonly writtenPaths: ReadonlyMap<string, string>;
   readonly source: ConfigSource;
-  /** Keys without effect. */
+  /** Keys without effect, and values that are used otherwise than they were written. */
   readonly warnings: readonly Problem[];
 }
 
@@ -58,13 +68,13 @@ export function loadConfig(
   const { values, lines } = parseYaml(text, path);
   const nameOverride = options.nameOverride ?? ((key: string) => key);
   const overridden = new Map(Object.keys(overrides).map((key) => [key, nameOverride(key)]));
-  const loaded = check({ ...values, ...overrides }, { path, lines, overridden });
+  const loaded = check({ ...values, ...overrides }, { path, lines, overridden, given: new Set() });
   return { ...loaded, warnings: [...warnings, ...loaded.warnings] };
 }
 
 /** As `loadConfig`, for values that a program has. */
 export function parseConfig(values: Readonly<Record<string, unknown>>): LoadedConfig {
-  return check(values, { lines: new Map(), overridden: new Map() });
+  return check(values, { lines: new Map(), overridden: new Map(), given: new Set() });
 }
 
 /** Names the place of a key: `brand_lora.yaml:7 learning_rate`, or `--learning-rate`. */
@@ -100,46 +110,73 @@ function whyUnreadable(cause: unknown): Pick<Problem, 'what' | 'fix'> {
   };
 }
 
-function check(found: Readonly<Record<string, unknown>>, foundAt: ConfigSource): LoadedConfig {
+type Values = Readonly<Record<string, unknown>>;
+
+function check(found: Values, foundAt: ConfigSource): LoadedConfig {
   const translated = isForTexts(found) ? otherSpellings(found, foundAt) : undefined;
-  const source = translated === undefined ? foundAt : renamed(foundAt, translated.renamed);
+  const ours = translated?.values ?? found;
+  const source = { ...sourceOf(translated, foundAt), given: givenKeys(ours) };
+  const placed = ({ key, ...problem }: KeyNote): Problem => ({
+    where: placeOf(key, source),
+    ...problem,
+  });
   const { values, problems } = readValues(
-    translated === undefined ? found : withDataDir(translated.values),
+    translated === undefined ? ours : withDataDir(ours),
     source,
   );
+  problems.push(...(translated?.problems ?? []).map(placed));
   problems.push(
-    ...(translated?.problems ?? []).map(({ key, ...problem }) => ({
-      where: placeOf(key, source),
-      ...problem,
-    })),
+    ...(translated?.empty ?? []).map(({ key, ours }) =>
+      placed({ key, ...noValue(ours, required.has(ours)) }),
+    ),
   );
   const paths = findPaths(values, source.path);
-  const isGiven = (key: string): boolean =>
-    key !== 'train_data_dir' || translated === undefined || Object.hasOwn(translated.values, key);
-  const located = paths.problems
-    .filter(({ key }) => isGiven(key))
-    .map(({ key, ...problem }) => ({ where: placeOf(key, source), ...problem }));
-  const parsed = trainSchema.safeParse(paths.values);
-  const bad = new Set(problems.map(({ where }) => where));
-  const issues = parsed.success
-    ? []
-    : parsed.error.issues.map((issue) => toProblem(issue, values, source));
-  const all = distinct([...problems, ...issues.filter(({ where }) => !bad.has(where)), ...located]);
-  if (all.length > 0 || !parsed.success) throw new ConfigError(inFileOrder(all, source));
-  const notes = (translated?.notes ?? []).map(({ key, what }) => ({
-    where: placeOf(key, source),
-    what,
-  }));
+  const located = paths.problems.filter(
+    ({ key }) => key !== 'train_data_dir' || translated === undefined || source.given.has(key),
+  );
+  const config = parsed(paths.values, { values, problems, located: located.map(placed), source });
   return {
-    config: parsed.data,
+    config,
+    published: asWritten(config, paths.written),
+    writtenPaths: paths.written,
     source,
     warnings: [
-      ...notes,
+      ...(translated?.notes ?? []).map(placed),
+      ...paths.notes.map(placed),
       ...withoutEffect(translated?.ignored ?? [], source),
-      ...overruled(parsed.data, source),
-      ...foreignKeys(values, parsed.data.task_type, source),
+      ...overruled(config, source),
+      ...foreignKeys(values, config.task_type, source),
     ],
   };
+}
+
+const sourceOf = (translated: Translated | undefined, source: ConfigSource): ConfigSource =>
+  translated === undefined ? source : renamed(source, translated.renamed);
+
+const givenKeys = (values: Values): ReadonlySet<string> =>
+  new Set(Object.keys(values).filter((key) => values[key] !== undefined));
+
+interface Found {
+  /** As they were read, for messages. */
+  readonly values: Values;
+  readonly problems: readonly Problem[];
+  /** What is wrong with paths. */
+  readonly located: readonly Problem[];
+  readonly source: ConfigSource;
+}
+
+/** The configuration, or ConfigError with everything that is wrong, each key told of once. */
+function parsed(paths: Values, { values, problems, located, source }: Found): TrainConfig {
+  const result = trainSchema.safeParse(paths);
+  const bad = new Set(problems.map(({ where }) => where));
+  const issues = result.success
+    ? []
+    : result.error.issues
+        .map((issue) => toProblem(issue, values, source))
+        .filter(({ where }) => !bad.has(where));
+  const all = distinct([...problems, ...issues, ...located]);
+  if (all.length > 0 || !result.success) throw new ConfigError(inFileOrder(all, source));
+  return result.data;
 }
 
 function otherSpellings(
@@ -186,7 +223,7 @@ function withDataDir(values: Readonly<Record<string, unknown>>): Readonly<Record
   return {
     ...values,
     train_data: sources,
-    train_data_dir: dir ?? (typeof first === 'string' ? first : '.'),
+    train_data_dir: dir === undefined ? (typeof first === 'string' ? first : '.') : dir,
   };
 }
 
@@ -197,7 +234,7 @@ const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
 function overruled(config: TrainConfig, source: ConfigSource): Problem[] {
   const { train_data, train_data_dir, validation_data, validation_split } = config;
   const problems: Problem[] = [];
-  if (source.lines.has('train_data_dir') && !train_data.some(({ path }) => path === train_data_dir))
+  if (source.given.has('train_data_dir') && !train_data.some(({ path }) => path === train_data_dir))
     problems.push({
       where: placeOf('train_data_dir', source),
       what: 'has no effect: train_data names the files',
@@ -243,6 +280,12 @@ function distinct(problems: readonly Problem[]): Problem[] {
   );
 }
 
+/** A key that is written with nothing behind it: what was meant is not guessed. */
+const noValue = (key: string, isRequired: boolean): Pick<Problem, 'what' | 'fix'> => ({
+  what: `no value; expected ${expected(schemaOf(key))}`,
+  ...(!isRequired && { fix: 'To leave it as it is by default, delete the line.' }),
+});
+
 /** Known keys with their text read; a problem for each unknown key and each key without a value. */
 function readValues(given: Readonly<Record<string, unknown>>, source: ConfigSource) {
   const values: Record<string, unknown> = {};
@@ -260,9 +303,7 @@ function readValues(given: Readonly<Record<string, unknown>>, source: ConfigSour
       });
     } else if (value !== null) {
       values[key] = fromText(schemaOf(key), value);
-    } else if (schemaOf(key).default !== undefined || required.has(key)) {
-      problems.push({ where, what: `no value; expected ${expected(schemaOf(key))}` });
-    } // a key that may be absent may be empty too
+    } else problems.push({ where, ...noValue(key, required.has(key)) });
   }
   return { values, problems };
 }

@@ -1,8 +1,9 @@
 // The paths in a configuration: taken from the current folder, or else from the folder of the file
 // that names them.
 import { statSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { checkName, quoted, trimmed } from '../util/names.ts';
+import { checkOutputPath, withHome } from './output-path.ts';
 
 type Wanted = 'file' | 'folder' | 'either';
 
@@ -20,44 +21,142 @@ const inputs: Readonly<Record<string, Wanted>> = {
 /** `owner/name` of a model hub: may be fetched later. */
 const hubName = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
 
-export interface PathProblem {
+/** Something about the value of a key. */
+export interface KeyNote {
   readonly key: string;
   readonly what: string;
   readonly fix?: string;
 }
 
+export interface FoundPaths {
+  readonly values: Values;
+  readonly problems: readonly KeyNote[];
+  /** What is used otherwise than it was written. */
+  readonly notes: readonly KeyNote[];
+  /** A path as it is used -> as it was written. */
+  readonly written: ReadonlyMap<string, string>;
+}
+
+type Values = Readonly<Record<string, unknown>>;
+
+/** What one look at the paths collects. */
+interface Collector {
+  readonly problems: KeyNote[];
+  readonly notes: KeyNote[];
+  readonly written: Map<string, string>;
+}
+
 /**
- * `values` with every path made usable from the current folder. `configPath`: the file that names
- * them, if there is one.
+ * `values` with every path made usable from the current folder, and names as files may have them.
+ * `configPath`: the file that names them, if there is one.
  */
-export function findPaths(
-  values: Readonly<Record<string, unknown>>,
-  configPath: string | undefined,
-) {
-  const found: Record<string, unknown> = { ...values };
-  const problems: PathProblem[] = [];
-  const wantedOf =
-    values.task_type === 'text-generation'
-      ? { ...inputs, train_data_dir: 'either' as const }
-      : inputs;
-  for (const [key, wanted] of Object.entries(wantedOf)) {
-    if (values[key] === undefined) continue;
-    found[key] = mapPaths(values[key], (path) => {
-      const result = hasControl(path)
-        ? { absent: false, ...controlInPath(path) }
-        : findPath(withHome(path), wanted, configPath);
-      if (typeof result === 'string') return result;
-      if (!(key === 'base_model' && hubName.test(path) && result.absent))
-        problems.push({ key, what: result.what, ...(result.fix && { fix: result.fix }) });
-      return path;
+export function findPaths(values: Values, configPath: string | undefined): FoundPaths {
+  const collector: Collector = { problems: [], notes: [], written: new Map() };
+  const wantedOf: Readonly<Record<string, Wanted>> =
+    values.task_type === 'text-generation' ? { ...inputs, train_data_dir: 'either' } : inputs;
+  const found = Object.entries(wantedOf).flatMap(([key, wanted]) =>
+    values[key] === undefined
+      ? []
+      : [[key, mapPaths(values[key], inputPath(key, wanted, configPath, collector))] as const],
+  );
+  return {
+    ...collector,
+    values: {
+      ...values,
+      ...Object.fromEntries(found),
+      ...outputDir(values, collector),
+      ...outputName(values, collector),
+    },
+  };
+}
+
+const inputPath =
+  (key: string, wanted: Wanted, configPath: string | undefined, collector: Collector) =>
+  (path: string): string => {
+    const { problems, written } = collector;
+    const plain = path.trim();
+    const result = hasControl(plain)
+      ? { absent: false, ...controlInPath(path) }
+      : (foundPath(path, wanted, configPath) ?? findPath(withHome(plain), wanted, configPath));
+    if (typeof result !== 'string') {
+      const { absent, ...problem } = result;
+      if (!(key === 'base_model' && hubName.test(plain) && absent))
+        problems.push({ key, ...problem });
+      return plain;
+    }
+    const name = result === withHome(path) ? path : plain;
+    if (name !== path) collector.notes.push({ key, what: trimmed(path, name) });
+    written.set(result, name);
+    return result;
+  };
+
+/** A path with a blank at its end that is really there. */
+function foundPath(path: string, wanted: Wanted, configPath: string | undefined) {
+  if (path === path.trim()) return undefined;
+  const result = findPath(withHome(path), wanted, configPath);
+  return typeof result === 'string' ? result : undefined;
+}
+
+function outputDir({ output_dir: given }: Values, { problems, notes, written }: Collector): Values {
+  if (typeof given !== 'string' || given.trim() === '') return {};
+  const { value, fault } = checkOutputPath(given);
+  if (fault !== undefined) problems.push({ key: 'output_dir', ...faultInPath(given, fault) });
+  else if (value !== given) notes.push({ key: 'output_dir', what: trimmed(given, value) });
+  const used = withHome(value);
+  written.set(used, value);
+  return { output_dir: used };
+}
+
+const faultInPath = (path: string, fault: string) => ({
+  what: `${quoted(path)} ${fault}`,
+  fix: hasControl(path)
+    ? controlInPath(path).fix
+    : path.includes('\\')
+      ? 'Write paths with /.'
+      : 'Name another folder.',
+});
+
+/**
+ * Bytes of the longest output_name: file systems take 255, and `-step00000100.safetensors` comes
+ * behind.
+ */
+const longestOutputName = 200;
+
+/** The adapter's name without `.safetensors`; for pictures by default output_dir's last part. */
+function outputName(values: Values, { problems, notes }: Collector): Values {
+  const { output_name: given, output_dir: dir } = values;
+  const derived = given === undefined && values.task_type !== 'text-generation';
+  const name = derived ? lastPart(dir) : given;
+  if (typeof name !== 'string') return {};
+  const { value, fault } = checkOutputName(name);
+  if (fault !== undefined && derived)
+    problems.push({
+      key: 'output_dir',
+      what: `its last part, ${quoted(name)}, would be the adapter's name, and ${fault}`,
+      fix: 'Give the adapter an output_name, or name another folder.',
     });
-  }
-  if (typeof values.output_dir === 'string') {
-    found.output_dir = withHome(values.output_dir);
-    if (hasControl(values.output_dir))
-      problems.push({ key: 'output_dir', ...controlInPath(values.output_dir) });
-  }
-  return { values: found, problems };
+  else if (fault !== undefined)
+    problems.push({
+      key: 'output_name',
+      what: `expected a file name; ${quoted(name)} ${fault}`,
+      fix: 'Give it another name; folders are for output_dir.',
+    });
+  else if (value !== name.replace(/\.safetensors$/i, ''))
+    notes.push({ key: derived ? 'output_dir' : 'output_name', what: trimmed(name, value) });
+  return { output_name: value };
+}
+
+function checkOutputName(name: string) {
+  const first = checkName(name, longestOutputName);
+  const bare = first.value.replace(/\.safetensors$/i, '');
+  return bare === first.value ? first : checkName(bare, longestOutputName);
+}
+
+/** Of a path that is itself in order; what is wrong with the path is told as such. */
+function lastPart(dir: unknown): string | undefined {
+  if (typeof dir !== 'string' || dir.trim() === '') return undefined;
+  const { value, fault } = checkOutputPath(dir);
+  return fault === undefined ? basename(resolve(withHome(value))) || 'lora' : undefined;
 }
 
 /** A path, a list of them, or of { path }; anything else is left to the schema. */
@@ -76,9 +175,15 @@ const controlInPath = (path: string) => ({
   fix: 'Inside double quotes \\n and \\t are a line break and a tab: write paths with /, or leave the quotes out.',
 });
 
-const withHome = (path: string) => path.replace(/^~(?=[/\\]|$)/, homedir());
+interface NotFound {
+  /** Whether there is nothing of the name. */
+  readonly absent: boolean;
+  readonly what: string;
+  readonly fix?: string;
+}
 
-function findPath(path: string, wanted: Wanted, configPath: string | undefined) {
+/** The path as it can be used from here, or why there is none. */
+function findPath(path: string, wanted: Wanted, configPath: string | undefined): string | NotFound {
   const beside =
     configPath === undefined || isAbsolute(path) ? undefined : join(dirname(configPath), path);
   const candidates = [path, ...(beside === undefined || beside === join(path) ? [] : [beside])];
@@ -88,7 +193,6 @@ function findPath(path: string, wanted: Wanted, configPath: string | undefined) 
     return {
       absent: false,
       what: `${refused} cannot be opened: permission denied`,
-      fix: undefined,
     };
   if (existing === undefined) {
     const fix = isAbsolute(path)
@@ -98,7 +202,7 @@ function findPath(path: string, wanted: Wanted, configPath: string | undefined) 
     return {
       absent: true,
       what: `there is no such ${wanted === 'either' ? 'file or folder' : wanted}: ${shown}`,
-      fix: path.length > 300 ? undefined : fix,
+      ...(path.length <= 300 && fix !== undefined && { fix }),
     };
   }
   const kind = kindOf(existing);
@@ -115,4 +219,14 @@ function kindOf(path: string): 'file' | 'folder' | 'refused' | undefined {
     // gone, a link in a circle, a name too long
     return code === 'EACCES' || code === 'EPERM' ? 'refused' : undefined;
   }
+}
+
+/** `config` with every path as it was written. */
+export function asWritten<T extends Values>(config: T, written: ReadonlyMap<string, string>): T {
+  const back = (path: string) => written.get(path) ?? path;
+  const keys = [...Object.keys(inputs), 'output_dir'].filter((key) => config[key] !== undefined);
+  return {
+    ...config,
+    ...Object.fromEntries(keys.map((key) => [key, mapPaths(config[key], back)])),
+  };
 }

@@ -1,6 +1,6 @@
 // The configuration of a training run as one schema: every key of the YAML file, its limits,
 // default and description.
-import { basename, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import { adapterOptions } from '../adapters/options.ts';
 import { lossOptions } from '../losses/options.ts';
@@ -63,8 +63,6 @@ const outputOptions = {
   ),
   output_name: z
     .string()
-    .regex(/^(?!\.{1,2}$)[^/\\:*?"<>|\0-\x1f]+$/, 'a file name, without / \\ : * ? " < > |')
-    .transform((name) => name.replace(/\.safetensors$/i, '') || name)
     .optional()
     .describe(
       'Name of the adapter file without .safetensors. When absent: the last part of output_dir.',
@@ -170,10 +168,7 @@ function checkTogether(config: Fields, context: z.RefinementCtx): void {
   if (min !== undefined && max !== undefined && min > max) {
     say('min_bucket_reso', `${min} is more than max_bucket_reso, ${max}`);
   }
-  const name = nameOf(config);
-  if (new TextEncoder().encode(name).length > longestName)
-    say('output_name', `the name is longer than ${longestName} bytes, too long for a file`);
-  const outputs = [name, 'pytorch_lora_weights'].map((file) =>
+  const outputs = [config.output_name ?? 'lora', 'pytorch_lora_weights'].map((file) =>
     resolve(config.output_dir, `${file}.safetensors`),
   );
   if (outputs.includes(resolve(config.base_model)))
@@ -184,15 +179,6 @@ function checkTogether(config: Fields, context: z.RefinementCtx): void {
       'must not be train_data_dir: what a run writes would be among the data of the next',
     );
 }
-
-/**
- * Bytes of the longest output_name: file systems take 255, and `-step00000100.safetensors` comes
- * behind.
- */
-const longestName = 200;
-
-const nameOf = (config: Fields): string =>
-  config.output_name ?? (basename(resolve(config.output_dir)) || 'lora');
 
 /** A list written with commas; `all` is LLaMA-Factory's word. */
 function targetsOf(wanted: Fields['target_modules']): string | readonly string[] {
@@ -217,7 +203,7 @@ function derive(config: Fields) {
         : [{ path: config.train_data_dir, weight: 1 }],
     unet_lr: config.unet_lr ?? config.learning_rate,
     text_encoder_lr: config.text_encoder_lr ?? config.learning_rate,
-    output_name: nameOf(config),
+    output_name: config.output_name ?? 'lora',
     sample_seed: config.sample_seed ?? config.seed,
   };
 }

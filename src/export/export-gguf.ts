@@ -3,12 +3,14 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { loadLanguageModel, readLanguageConfig } from '../checkpoints/hf-folder.ts';
+import { requireOutputPath } from '../config/output-path.ts';
 import { writeFileAtomically } from '../storage/write-file.ts';
 import { UserError, type Problem } from '../errors.ts';
 import { languageModelParameters } from '../models/decoder.ts';
 import type { LanguageModelConfig } from '../models/language-config.ts';
 import { familyOf } from '../models/language-families.ts';
 import type { GgmlWritable } from '../tensor/ggml-types.ts';
+import { checkName, quoted } from '../util/names.ts';
 import { baseFolder } from './base-folder.ts';
 import { ggufNotes } from './gguf-config.ts';
 import { ggufLoraProblems, writeGgufLora } from './gguf-lora.ts';
@@ -132,10 +134,12 @@ function ggmlTypeOf({ modules }: LanguageLora): 'f32' | 'f16' | 'bf16' {
   return types.has('float16') ? 'f16' : types.has('bfloat16') ? 'bf16' : 'f32';
 }
 
-const nameOf = (folder: string): string => basename(resolve(folder)) || 'model';
+/** The folder's name, as files and people have it. */
+const nameOf = (folder: string): string => checkName(basename(resolve(folder)) || 'model').value;
 
 function outputFile(given: string | undefined, folder: string, name: string): string {
-  if (given === undefined) return join(folder, name);
+  if (given === undefined) return join(folder, madeName(folder, name));
+  requireOutputPath(given);
   const found = statSync(given, { throwIfNoEntry: false });
   if (found?.isDirectory() === true) return join(given, name);
   if (found !== undefined && found.size > 0 && !isGguf(given))
@@ -147,6 +151,19 @@ function outputFile(given: string | undefined, folder: string, name: string): st
       },
     ]);
   return given;
+}
+
+/** A name made of that of a folder, which may have been called anything. */
+function madeName(folder: string, name: string): string {
+  const { value, fault } = checkName(name);
+  if (fault === undefined) return value;
+  throw new UserError([
+    {
+      where: folder,
+      what: `the file would be called ${quoted(name)}, which ${fault}`,
+      fix: 'Give it a name: --output <file>.',
+    },
+  ]);
 }
 
 function isGguf(path: string): boolean {

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { parseFile } from '../checkpoints/model-folder.ts';
 import { readFloat32, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
+import { requireOutputPath } from '../config/output-path.ts';
 import { writeError, writeFileAtomically } from '../storage/write-file.ts';
 import { UserError, type Problem } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
@@ -43,6 +44,7 @@ export interface MergeOptions {
  * weight too large for float16), CheckpointError, SystemError.
  */
 export function mergeLora({ base, lora, output, dtype }: MergeOptions): void {
+  requireOutputPath(output);
   const model = openModelFiles(base);
   if (existsSync(output) && realpathSync(output) === model.path)
     throw new UserError([

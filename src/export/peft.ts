@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { readJsonFile } from '../checkpoints/model-folder.ts';
 import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
+import { requireOutputPath } from '../config/output-path.ts';
 import { writeFileAtomically } from '../storage/write-file.ts';
 import { CheckpointError, type Problem } from '../errors.ts';
 import { toFloat32, type FloatDType } from '../tensor/half.ts';
@@ -30,6 +31,7 @@ export interface PeftLora extends LanguageLora {
 
 /** Writes both files into `folder`. Throws SystemError when the disk refuses. */
 export function writePeftFolder(folder: string, lora: PeftLora): void {
+  requireOutputPath(folder);
   writeFileAtomically(join(folder, 'adapter_model.safetensors'), writePeftWeights(lora));
   writeFileAtomically(
     join(folder, 'adapter_config.json'),
