@@ -70,13 +70,21 @@ function lines({
   type,
   layers,
   notes = [],
+  templateFile,
 }: GgufExport): string[] {
   const what =
     kind === 'adapter' ? `adapter of ${amount(layers ?? 0)} layers` : 'model with its tokenizer';
+  const template =
+    templateFile === undefined ? '' : ` --jinja --chat-template-file ${templateFile}`;
   const use =
-    kind === 'adapter' ? `llama-cli -m <base model>.gguf --lora ${file}` : `llama-cli -m ${file}`;
+    kind === 'adapter'
+      ? `llama-cli -m <base model>.gguf --lora ${file}${template}`
+      : `llama-cli -m ${file}`;
   return [
     `${colours.green('✓')} ${file}: ${architecture} ${what}, ${type}, ${bytes(size)}`,
+    ...(templateFile === undefined
+      ? []
+      : ['  trained with another chat template than the base has, which llama.cpp must be given']),
     ...notes.map((note) => `  ${note}`),
     `  ${colours.dim(use)}`,
   ];

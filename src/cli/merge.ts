@@ -62,7 +62,13 @@ function run({ adapter, base, output, dtype }: Readonly<Record<string, unknown>>
     dtype === undefined
       ? undefined
       : choice('--dtype', String(dtype), ['float32', 'float16', 'bfloat16']);
-  mergeLora({ base: from, lora, output: to, ...(type !== undefined && { dtype: type }) });
+  mergeLora({
+    base: from,
+    lora,
+    output: to,
+    ...(lora.chatTemplate !== undefined && { chatTemplate: lora.chatTemplate }),
+    ...(type !== undefined && { dtype: type }),
+  });
   const files = readdirSync(to).filter((name) => name.endsWith('.safetensors'));
   process.stdout.write(
     `${colours.green('✓')} ${join(to, files[0])}${files.length > 1 ? ` and ${files.length - 1} more` : ''}: ${amount(lora.modules.length)} layers of ${from} changed\n  ${colours.dim(`lora export --to gguf ${to}`)}\n`,

@@ -71,6 +71,7 @@ export async function* evaluate(
         ? read
         : await setOf(read, general, model);
     for (const problem of [
+      ...(model.warnings ?? []),
       ...set.warnings,
       ...checkQuestions(set, (question) => model.answerer.check?.(question) ?? []),
     ])

@@ -23,7 +23,9 @@ export interface ModelFiles {
   readonly baseModel?: string;
   /** A PEFT folder, or its adapter_model.safetensors. */
   readonly adapter: string;
-  /** A name, or Jinja; by default the tokenizer's own. Give the one of the training. */
+  /**
+   * A name, or Jinja; by default the one that lies beside the adapter, else the tokenizer's own.
+   */
   readonly chatTemplate?: string;
   /** Default: what the model can read, at most 2048. */
   readonly maxSeqLength?: number;
@@ -42,6 +44,7 @@ export interface OpenModel {
   readonly answerer: Answerer;
   readonly reading: Reading;
   readonly names: { readonly base: string; readonly adapter: string };
+  readonly warnings: readonly Problem[];
 }
 
 /**
@@ -54,7 +57,7 @@ export function openModel(files: ModelFiles): OpenModel {
   const base = files.baseModel ?? baseFolder({ folder, named: lora.baseModel });
   const model = loadLanguageModel(base);
   throwProblems(mismatches(lora, model), folder);
-  const tokenizer = readTextTokenizer(model.path);
+  const tokenizer = withTemplate(readTextTokenizer(model.path), lora.chatTemplate);
   const template = chatTemplate(tokenizer, files.chatTemplate);
   const maxSeqLength = Math.min(files.maxSeqLength ?? 2048, windowOf(model.config));
   const generator = createTextGenerator({
@@ -75,7 +78,26 @@ export function openModel(files: ModelFiles): OpenModel {
     answerer,
     reading: { tokenizer, template, maxSeqLength },
     names: { base: basename(model.path), adapter: basename(resolve(folder)) },
+    warnings: [...model.warnings, ...otherTemplate(template, lora.chatTemplate)],
   };
+}
+
+/** The template that lies beside an adapter goes before the base's own. */
+const withTemplate = (tokenizer: TextTokenizer, trained: string | undefined): TextTokenizer =>
+  trained === undefined ? tokenizer : { ...tokenizer, chatTemplate: trained };
+
+function otherTemplate(
+  template: ChatTemplate | undefined,
+  trained: string | undefined,
+): readonly Problem[] {
+  if (trained === undefined || template === undefined || template.source === trained) return [];
+  return [
+    {
+      where: 'chat_template',
+      what: `questions are written by another template (${template.name}) than the one that the adapter was trained with`,
+      fix: 'Leave chat_template out: the one beside the adapter is used.',
+    },
+  ];
 }
 
 function adapterFolder(path: string): string {

@@ -11,6 +11,8 @@ import type { LanguageModelConfig } from '../models/language-config.ts';
 import { familyOf } from '../models/language-families.ts';
 import type { GgmlWritable } from '../tensor/ggml-types.ts';
 import { checkName, quoted } from '../util/names.ts';
+import { readChatTemplate } from '../tokenizer/text.ts';
+import { TEMPLATE_FILE } from './template-files.ts';
 import { baseFolder } from './base-folder.ts';
 import { ggufNotes } from './gguf-config.ts';
 import { ggufLoraProblems, writeGgufLora } from './gguf-lora.ts';
@@ -46,6 +48,8 @@ export interface GgufExport {
   readonly type: GgmlWritable;
   /** Of an adapter. */
   readonly layers?: number;
+  /** Of an adapter: the chat template that it was trained with, where that is not its base's. */
+  readonly templateFile?: string;
   /** Of a model: what llama.cpp computes otherwise, and when. */
   readonly notes?: readonly string[];
 }
@@ -116,8 +120,21 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
   throwProblems(configProblems(path, config, lora), folder);
   const type = wanted ?? ggmlTypeOf(lora);
   const file = outputFile(output, folder, `${nameOf(folder)}-lora.gguf`);
-  writeFileAtomically(file, writeGgufLora({ ...lora, config, type, name: nameOf(folder) }));
-  return { kind: 'adapter', file, architecture, type, layers: lora.modules.length };
+  const chatTemplate = lora.chatTemplate === readChatTemplate(path) ? undefined : lora.chatTemplate;
+  const { modules, rslora } = lora;
+  const told = chatTemplate !== undefined && { chatTemplate };
+  writeFileAtomically(
+    file,
+    writeGgufLora({ modules, rslora, config, type, name: nameOf(folder), ...told }),
+  );
+  return {
+    kind: 'adapter',
+    file,
+    architecture,
+    type,
+    layers: modules.length,
+    ...(chatTemplate !== undefined && { templateFile: join(folder, TEMPLATE_FILE) }),
+  };
 }
 
 /** Layers and sizes that the base, by its configuration, does not have. */

@@ -19,6 +19,8 @@ export interface GgufLora extends LanguageLora {
   readonly config: LanguageModelConfig;
   readonly type: Exclude<GgmlWritable, 'q8_0'>;
   readonly name?: string;
+  /** Of the training, where it is not the base's; llama.cpp takes the base's unless told. */
+  readonly chatTemplate?: string;
 }
 
 /** `general.file_type` of llama.cpp. */
@@ -82,7 +84,10 @@ export function writeGgufLora(lora: GgufLora): Uint8Array {
   return concatenate([head, ...pieces]);
 }
 
-function metadata({ config, type, name }: GgufLora, alpha: number): Map<string, GgufValue> {
+function metadata(
+  { config, type, name, chatTemplate }: GgufLora,
+  alpha: number,
+): Map<string, GgufValue> {
   return new Map([
     ['general.architecture', gguf.text(familyOf(config).gguf.architecture)],
     ['general.type', gguf.text('adapter')],
@@ -90,6 +95,9 @@ function metadata({ config, type, name }: GgufLora, alpha: number): Map<string, 
     ...(name === undefined ? [] : [['general.name', gguf.text(name)] as const]),
     ['general.file_type', gguf.uint32(fileTypes[type])],
     ['adapter.lora.alpha', gguf.float32(alpha)],
+    ...(chatTemplate === undefined
+      ? []
+      : [['tokenizer.chat_template', gguf.text(chatTemplate)] as const]),
   ]);
 }
 

@@ -1,12 +1,12 @@
 // A tokenizer.json as GGUF metadata: tokens, types, merges or scores, special tokens, the chat
 // template.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { parseFile } from '../checkpoints/model-folder.ts';
 import { UserError } from '../errors.ts';
-import { unicodeText } from '../util/encoding/decode-text.ts';
+import { readChatTemplate } from '../tokenizer/text.ts';
 import { gguf, type GgufValue } from '../tensor/gguf.ts';
 
 const part = z.looseObject({ type: z.string() });
@@ -39,9 +39,6 @@ const settingsSchema = z.looseObject({
   pad_token: named,
   add_bos_token: z.boolean().nullish(),
   add_eos_token: z.boolean().nullish(),
-  chat_template: z
-    .union([z.string(), z.array(z.looseObject({ name: z.string(), template: z.string() }))])
-    .nullish(),
 });
 
 type Settings = z.infer<typeof settingsSchema>;
@@ -72,7 +69,7 @@ export function tokenizerEntries(folder: string, rows: number): (readonly [strin
     ...tokenizer.added_tokens.map(({ content, id }) => [content, id] as const),
   ]);
   const special = specialIds(settings, parseFile(join(folder, 'config.json'), idsSchema), ids);
-  const template = chatTemplate(folder, settings);
+  const template = readChatTemplate(folder);
   return [
     ...vocabularyEntries(folder, tokenizer, ids, rows),
     ...Object.entries(special).map(
@@ -345,13 +342,6 @@ function specialIds(
   return Object.fromEntries(
     found.filter((entry): entry is readonly [string, number] => typeof entry[1] === 'number'),
   );
-}
-
-function chatTemplate(folder: string, { chat_template: template }: Settings): string | undefined {
-  const file = join(folder, 'chat_template.jinja');
-  if (existsSync(file)) return unicodeText(readFileSync(file));
-  if (!Array.isArray(template)) return template ?? undefined;
-  return (template.find(({ name }) => name === 'default') ?? template.at(0))?.template;
 }
 
 function refuse(folder: string, what: string): never {

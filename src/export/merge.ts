@@ -9,6 +9,7 @@ import {
   readSync,
   realpathSync,
   existsSync,
+  rmSync,
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -24,6 +25,8 @@ import type { ExternalTensor, Shape, Tensor } from '../tensor/tensor.ts';
 import { requireFloat16Range } from './half-range.ts';
 import { openModelFiles, type ModelFiles } from './model-files.ts';
 import { loraScale, type LanguageLora } from './language-lora.ts';
+import { templateFiles } from './template-files.ts';
+import { readChatTemplate } from '../tokenizer/text.ts';
 import { shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
 import { writeFolder, writeInPieces } from '../storage/write-pieces.ts';
 
@@ -35,6 +38,8 @@ export interface MergeOptions {
   readonly output: string;
   /** The type of all floating weights; each keeps its own unless given. */
   readonly dtype?: FloatDType;
+  /** The chat template of the training; the base's unless given. */
+  readonly chatTemplate?: string;
 }
 
 /**
@@ -43,7 +48,7 @@ export interface MergeOptions {
  * memory; the folder appears when it is whole. Throws UserError (adapter and base do not fit, a
  * weight too large for float16), CheckpointError, SystemError.
  */
-export function mergeLora({ base, lora, output, dtype }: MergeOptions): void {
+export function mergeLora({ base, lora, output, dtype, chatTemplate }: MergeOptions): void {
   requireOutputPath(output);
   const model = openModelFiles(base);
   if (existsSync(output) && realpathSync(output) === model.path)
@@ -61,6 +66,7 @@ export function mergeLora({ base, lora, output, dtype }: MergeOptions): void {
       writeMerged(file, join(folder, file.name), { byWeight, rslora: lora.rslora, dtype }),
     );
     copyRest(model.path, folder);
+    if (chatTemplate !== undefined) replaceTemplate(model.path, folder, chatTemplate);
     if (dtype !== undefined)
       tellType(
         folder,
@@ -231,6 +237,13 @@ function withType(config: string, dtype: FloatDType): string {
   return told.test(config)
     ? config.replace(told, `$1"${dtype}"`)
     : config.replace('{', `{\n  "torch_dtype": "${dtype}",`);
+}
+
+function replaceTemplate(base: string, folder: string, template: string): void {
+  if (template === readChatTemplate(base)) return;
+  rmSync(join(folder, 'chat_template.json'), { force: true });
+  for (const [name, content] of templateFiles(base, template))
+    writeFileAtomically(join(folder, name), content);
 }
 
 function changeJson(path: string, change: (content: Record<string, unknown>) => object): void {

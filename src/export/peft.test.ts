@@ -58,7 +58,14 @@ test('a folder comes back as it was written', () => {
     const read = readPeftFolder(folder);
     assert.deepEqual(
       { ...read, modules: undefined },
-      { rslora: true, baseModel: 'a/b', revision: undefined, dropout: 0.05, modules: undefined },
+      {
+        rslora: true,
+        baseModel: 'a/b',
+        revision: undefined,
+        dropout: 0.05,
+        modules: undefined,
+        chatTemplate: undefined,
+      },
     );
     const byPath = new Map(read.modules.map((module) => [module.path, module]));
     for (const module of modules) assert.deepEqual(byPath.get(module.path), module);

@@ -12,6 +12,7 @@ import { CheckpointError, type Problem } from '../errors.ts';
 import { toFloat32, type FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
+import { readChatTemplate } from '../tokenizer/text.ts';
 import { mostCommon, type LanguageLora } from './language-lora.ts';
 import { assertShapes, convert, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
 
@@ -125,6 +126,8 @@ export interface PeftFolder extends LanguageLora {
   readonly baseModel: string | undefined;
   readonly revision: string | undefined;
   readonly dropout: number;
+  /** The chat template that lies beside it: of the training, where that was not the base's. */
+  readonly chatTemplate: string | undefined;
 }
 
 /**
@@ -156,6 +159,7 @@ export function readPeftFolder(folder: string): PeftFolder {
     baseModel: baseModel ?? undefined,
     revision: revision ?? undefined,
     dropout: dropout ?? 0,
+    chatTemplate: readChatTemplate(folder),
   };
 }
 

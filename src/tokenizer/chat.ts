@@ -17,7 +17,10 @@ export interface ChatMessage {
 export interface ChatTemplate {
   /** A name of the table, or "the tokenizer's". */
   readonly name: string;
-  /** Jinja, as it goes into a model's files. */
+  /**
+   * Jinja, as it goes into a model's files: it reads nothing but what transformers gives to a
+   * template.
+   */
   readonly source: string;
   /**
    * With `addGenerationPrompt` the text ends where the assistant's answer begins. Throws Error with
@@ -42,11 +45,12 @@ export function chatTemplate(
     return tokenizer.chatTemplate === undefined
       ? undefined
       : compiled("the tokenizer's", tokenizer.chatTemplate, tokenizer, where);
-  if (/\{[{%]/.test(name)) return compiled('of the configuration', name, tokenizer, where);
+  if (/\{[{%]/.test(name))
+    return compiled('of the configuration', selfContained(name, tokenizer), tokenizer, where);
   const known = knownName(name, where);
   return compiled(
     known,
-    chatTemplates[known],
+    selfContained(chatTemplates[known], tokenizer),
     { ...tokenizer, marks: { bos_token: '', eos_token: '', ...tokenizer.marks } },
     where,
   );
@@ -87,6 +91,22 @@ function compiled(
       documents: null,
     });
   return { name, source, render };
+}
+
+/**
+ * What is ours alone (`adds_bos`), and the special tokens that this tokenizer does not have, are
+ * set by the template itself.
+ */
+function selfContained(source: string, { marks, addsBos }: Marks): string {
+  const missing = ['bos_token', 'eos_token'].filter((token) => !marks[token]);
+  const values = [['adds_bos', String(addsBos)], ...missing.map((token) => [token, "''"])] as const;
+  const uses = (name: string) =>
+    new RegExp(`\\b${name}\\b`).test(source) && !source.includes(`{% set ${name} =`);
+  return (
+    values
+      .flatMap(([name, value]) => (uses(name) ? [`{% set ${name} = ${value} %}`] : []))
+      .join('') + source
+  );
 }
 
 function parsed(name: string, source: string, where: string): ReturnType<typeof jinjaTemplate> {

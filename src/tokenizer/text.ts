@@ -194,6 +194,15 @@ function textStream(decode: (ids: readonly number[]) => string): TextStream {
 // ---- files
 
 /**
+ * The chat template (Jinja) that lies in a folder, of a model or of an adapter, as transformers
+ * finds it. Throws CheckpointError for a damaged file.
+ */
+export function readChatTemplate(folder: string): string | undefined {
+  const config = readJson(join(folder, 'tokenizer_config.json'), configFile, {});
+  return chatTemplateOf(folder, config.chat_template);
+}
+
+/**
  * A file of its own goes before the configuration's; of several templates the one named "default".
  */
 function chatTemplateOf(

@@ -271,7 +271,11 @@ function parsedList(text: string): unknown {
   }
 }
 
-/** `before`: what a field of its own puts before the list; it is not counted in messages. */
+/**
+ * An empty system message stays: it is not the same as none, for which many templates have a prompt
+ * of their own. `before`: what a field of its own puts before the list; it is not counted in
+ * messages.
+ */
 function readMessages(
   list: readonly unknown[],
   form: TextForm,
@@ -281,9 +285,7 @@ function readMessages(
     readMessage(message, `message ${i + 1 - before.length}`),
   );
   const faults = read.flatMap((message) => ('what' in message ? [message] : []));
-  const messages = read.flatMap((message) =>
-    'what' in message || (message.role === 'system' && blank(message.content)) ? [] : [message],
-  );
+  const messages = read.flatMap((message) => ('what' in message ? [] : [message]));
   const order = faults.length > 0 ? undefined : orderFault(messages, list.length - messages.length);
   const all = order === undefined ? faults : [...faults, order];
   return all.length > 0 ? { faults: all } : { form, content: { kind: 'chat', messages } };

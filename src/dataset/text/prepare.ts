@@ -6,6 +6,7 @@ import { permutation, type Seed } from '../../util/philox.ts';
 import { contentFindings, unknownWriting } from './content-findings.ts';
 import { NAMED, readTextFiles, repeated, type ReadText, type TextSource } from './read.ts';
 import { contentKey, type TextSample } from './sample.ts';
+import { templatePrompt } from './template-prompt.ts';
 import {
   type Finding,
   type FindingKind,
@@ -73,6 +74,7 @@ export async function prepareTextData(options: TextDataOptions): Promise<TextDat
       ...warningsOf(findings),
       ...otherEnd(train.sequences, options.tokenizer),
       ...unknownWriting(train.sequences, options.tokenizer),
+      ...templatePrompt([...read.samples, ...held.samples], options.template, options.tokenizer),
       ...nothingHeld(drawn, validationSources.length > 0 ? 0 : validationShare),
     ],
   };

@@ -8,6 +8,7 @@ import { textBatchPlan, type TextBatchPlan } from '../../dataset/text/batches.ts
 import { ConfigError, type Problem } from '../../errors.ts';
 import type { EvalSet } from '../../eval/eval-file.ts';
 import { ggufLoraProblems } from '../../export/gguf-lora.ts';
+import { tokenizerWithTemplate } from '../../export/template-files.ts';
 import { peftConfig, writePeftWeights } from '../../export/peft.ts';
 import { readTextTokenizer, type TextTokenizer } from '../../tokenizer/text.ts';
 import { type PlanEvent, type WarningEvent, phase } from '../../events.ts';
@@ -251,7 +252,10 @@ function validationOptions({ config, adapted, base, context, tokenizer, memory }
 }
 
 /** A PEFT folder: the run folder itself at the end, `checkpoint-<step>` before. */
-function adapterFiles({ config, adapted }: Opened, at: SavePoint): ReadonlyMap<string, Uint8Array> {
+function adapterFiles(
+  { config, adapted, base, tokenizer, template }: Opened,
+  at: SavePoint,
+): ReadonlyMap<string, Uint8Array> {
   const lora = {
     modules: languageLoraWeights(adapted, config.use_rslora),
     rslora: config.use_rslora,
@@ -261,11 +265,16 @@ function adapterFiles({ config, adapted }: Opened, at: SavePoint): ReadonlyMap<s
     adaptable: adapted.adaptable,
   };
   const folder = at.final ? '' : `checkpoint-${at.step}/`;
+  const trained =
+    template === undefined || template.source === tokenizer.chatTemplate
+      ? []
+      : [...tokenizerWithTemplate(base.path, template.source)];
   return new Map([
     [`${folder}adapter_model.safetensors`, writePeftWeights(lora)],
     [
       `${folder}adapter_config.json`,
       new TextEncoder().encode(`${JSON.stringify(peftConfig(lora), null, 2)}\n`),
     ],
+    ...trained.map(([name, content]) => [`${folder}${name}`, content] as const),
   ]);
 }
