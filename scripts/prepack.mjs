@@ -1,6 +1,6 @@
 // What npm runs before it packs: builds the product and its declarations, and puts a copy of
 // onnxruntime-node beside them, without its install script and with the binaries of the chosen
-// platforms only (docs/decisions/0010-onnxruntime-in-the-package.md).
+// platforms only (docs/decisions/0011-onnxruntime-in-the-package.md).
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';

@@ -88,6 +88,8 @@ export interface SavedEvent {
   readonly type: 'saved';
   readonly step: number;
   readonly files: readonly string[];
+  /** What the number format could not hold, where anything was lost or written wider. */
+  readonly notes?: readonly string[];
 }
 
 /** A preview was made: a picture was drawn, or a prompt answered. */

@@ -119,7 +119,8 @@ export type { LoraWeights } from './export/lora.ts';
 export { readPeftFolder, writePeftFolder, type PeftFolder, type PeftLora } from './export/peft.ts';
 export { baseFolder } from './export/base-folder.ts';
 export { exportSource } from './export/source.ts';
-export { mergeLora, type MergeOptions } from './export/merge.ts';
+export { mergeLora, type MergeLosses, type MergeOptions } from './export/merge.ts';
+export { narrowingNotes, wideningProblems, type Narrowing } from './export/narrowing.ts';
 export { exportGguf, type GgufExport, type GgufExportOptions } from './export/export-gguf.ts';
 
 // Questions to a language model without and with its adapter

@@ -4,6 +4,7 @@ import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs'
 import { basename } from 'node:path';
 import { CheckpointError } from '../errors.ts';
 import { toFloat32 } from '../tensor/half.ts';
+import { isTooNarrow, lossOf } from '../tensor/narrow.ts';
 import { parseHeaderSync, tensorFromBytes, type SafetensorsHeader } from '../tensor/safetensors.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 
@@ -40,9 +41,21 @@ export function readTensor({ dtype, shape, path, offset, length }: ExternalTenso
   );
 }
 
-/** Copies a floating tensor from its file, widened (or, from float64, rounded) to float32. */
+/**
+ * Copies a floating tensor from its file, widened (or, from float64, rounded) to float32. Throws
+ * CheckpointError for float64 numbers that float32 cannot hold.
+ */
 export function readFloat32(external: ExternalTensor): Tensor<'float32'> {
-  return toFloat32(readTensor(external));
+  const tensor = readTensor(external);
+  if (tensor.data instanceof Float64Array && isTooNarrow(lossOf(tensor.data, 'float32')))
+    throw new CheckpointError([
+      {
+        where: external.path,
+        what: `a tensor of float64 [${external.shape.join(', ')}] has numbers that are too small or too large for float32`,
+        fix: 'Take a file of this model in float32, float16 or bfloat16.',
+      },
+    ]);
+  return toFloat32(tensor);
 }
 
 function withFile<T>(path: string, use: (fd: number, realPath: string) => T): T {

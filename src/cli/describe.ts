@@ -50,8 +50,9 @@ export const warningLines = ({ problem }: WarningEvent): string[] => [
   `${colours.yellow('warning')} ${formatProblem(problem)}`,
 ];
 
-export const savedLines = ({ step, files }: SavedEvent): string[] => [
+export const savedLines = ({ step, files, notes = [] }: SavedEvent): string[] => [
   `${colours.green('✓')} step ${step} saved: ${files.join(', ')}`,
+  ...notes.map((note) => `  ${note}`),
 ];
 
 export function sampleLines({ step, file, prompt, answer, baseAnswer }: SampleEvent): string[] {

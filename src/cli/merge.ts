@@ -6,6 +6,8 @@ import {
   exportSource,
   type FloatDType,
   mergeLora,
+  type MergeLosses,
+  narrowingNotes,
   readPeftFolder,
   UserError,
 } from '../index.ts';
@@ -62,7 +64,7 @@ function run({ adapter, base, output, dtype }: Readonly<Record<string, unknown>>
     dtype === undefined
       ? undefined
       : choice('--dtype', String(dtype), ['float32', 'float16', 'bfloat16']);
-  mergeLora({
+  const losses = mergeLora({
     base: from,
     lora,
     output: to,
@@ -71,9 +73,23 @@ function run({ adapter, base, output, dtype }: Readonly<Record<string, unknown>>
   });
   const files = readdirSync(to).filter((name) => name.endsWith('.safetensors'));
   process.stdout.write(
-    `${colours.green('✓')} ${join(to, files[0])}${files.length > 1 ? ` and ${files.length - 1} more` : ''}: ${amount(lora.modules.length)} layers of ${from} changed\n  ${colours.dim(`lora export --to gguf ${to}`)}\n`,
+    `${colours.green('✓')} ${join(to, files[0])}${files.length > 1 ? ` and ${files.length - 1} more` : ''}: ${amount(lora.modules.length)} layers of ${from} changed\n${lossLines(losses)}  ${colours.dim(`lora export --to gguf ${to}`)}\n`,
   );
   return 0;
+}
+
+/** What the types of the weights could not hold, a line each. */
+function lossLines({ changes, lostChanges, narrowings }: MergeLosses): string {
+  const share = Math.round((lostChanges / changes) * 100);
+  const lines = [
+    ...narrowingNotes(narrowings),
+    ...(share > 0
+      ? [
+          `${share} % of the changes are too small for the types of the weights and are lost; --dtype float32 keeps them`,
+        ]
+      : []),
+  ];
+  return lines.map((line) => `  ${line}\n`).join('');
 }
 
 function adapterFolder(path: string): string {

@@ -2,10 +2,11 @@
 
 import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
 import type { Problem } from '../errors.ts';
-import { toFloat32, type FloatDType } from '../tensor/half.ts';
+import type { FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { assertShapes, convert, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import { assertShapes, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import { multiplied, narrowed, type TellNarrowing } from './narrowing.ts';
 
 /**
  * The bytes of a `pytorch_lora_weights.safetensors`: `<path>.lora_A.weight` and
@@ -15,27 +16,29 @@ import { assertShapes, convert, shapeProblem, throwProblems, type LoraWeights } 
 export function writeDiffusersLora({
   modules,
   dtype,
+  tell,
 }: {
   readonly modules: readonly LoraWeights[];
+  /** A tensor that this type cannot hold is written in float32. */
   readonly dtype: FloatDType;
+  /** Is told of such tensors, and of numbers that are lost. */
+  readonly tell?: TellNarrowing;
 }): Uint8Array {
   const tensors = new Map(
     modules.flatMap((module): [string, Tensor][] => {
       assertShapes(module);
       const scale = module.alpha / module.down.shape[0];
+      const factor = (name: string, tensor: Tensor, by: number): [string, Tensor] => [
+        name,
+        narrowed(name, multiplied(tensor, by), dtype, tell),
+      ];
       return [
-        [`${module.path}.lora_A.weight`, convert(module.down, dtype)],
-        [`${module.path}.lora_B.weight`, convert(scaled(module.up, scale), dtype)],
+        factor(`${module.path}.lora_A.weight`, module.down, 1),
+        factor(`${module.path}.lora_B.weight`, module.up, scale),
       ];
     }),
   );
   return serialize(tensors, { format: 'pt' });
-}
-
-function scaled(tensor: Tensor, scale: number): Tensor {
-  if (scale === 1) return tensor;
-  const { shape, data } = toFloat32(tensor);
-  return { dtype: 'float32', shape, data: data.map((value) => value * scale) };
 }
 
 /**

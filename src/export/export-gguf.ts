@@ -20,6 +20,7 @@ import { writeGgufModel } from './gguf-model.ts';
 import type { LanguageLora } from './language-lora.ts';
 import { throwProblems } from './lora.ts';
 import { fitProblems } from './merge.ts';
+import { narrowingNotes, type Narrowing } from './narrowing.ts';
 import { readPeftFolder } from './peft.ts';
 import { exportSource } from './source.ts';
 
@@ -50,7 +51,7 @@ export interface GgufExport {
   readonly layers?: number;
   /** Of an adapter: the chat template that it was trained with, where that is not its base's. */
   readonly templateFile?: string;
-  /** Of a model: what llama.cpp computes otherwise, and when. */
+  /** What the type could not hold, and, of a model, what llama.cpp computes otherwise, and when. */
   readonly notes?: readonly string[];
 }
 
@@ -89,13 +90,15 @@ function exportModel(folder: string, { base, output, type = 'f16' }: GgufExportO
   const { config, warnings } = loadLanguageModel(folder);
   const { architecture } = familyOf(config).gguf;
   const file = outputFile(output, folder, `${nameOf(folder)}-${type}.gguf`);
-  writeGgufModel({ folder, output: file, type, name: nameOf(folder) });
+  const found: Narrowing[] = [];
+  const tell = (narrowing: Narrowing) => found.push(narrowing);
+  writeGgufModel({ folder, output: file, type, name: nameOf(folder), tell });
   return {
     kind: 'model',
     file,
     architecture,
     type,
-    notes: [...warnings.map(({ what }) => what), ...ggufNotes(config)],
+    notes: [...narrowingNotes(found), ...warnings.map(({ what }) => what), ...ggufNotes(config)],
   };
 }
 
@@ -123,10 +126,13 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
   const chatTemplate = lora.chatTemplate === readChatTemplate(path) ? undefined : lora.chatTemplate;
   const { modules, rslora } = lora;
   const told = chatTemplate !== undefined && { chatTemplate };
+  const found: Narrowing[] = [];
+  const tell = (narrowing: Narrowing) => found.push(narrowing);
   writeFileAtomically(
     file,
-    writeGgufLora({ modules, rslora, config, type, name: nameOf(folder), ...told }),
+    writeGgufLora({ modules, rslora, config, type, name: nameOf(folder), tell, ...told }),
   );
+  const notes = narrowingNotes(found);
   return {
     kind: 'adapter',
     file,
@@ -134,6 +140,7 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
     type,
     layers: modules.length,
     ...(chatTemplate !== undefined && { templateFile: join(folder, TEMPLATE_FILE) }),
+    ...(notes.length > 0 && { notes }),
   };
 }
 

@@ -4,23 +4,25 @@
 import { UserError, type Problem } from '../errors.ts';
 import type { LanguageModelConfig } from '../models/language-config.ts';
 import { familyOf } from '../models/language-families.ts';
-import { encodeGgml, type GgmlWritable } from '../tensor/ggml-types.ts';
+import { encodeGgml, ggmlLoss, type GgmlWritable } from '../tensor/ggml-types.ts';
 import { gguf, layoutGguf, type GgufValue } from '../tensor/gguf.ts';
-import { toFloat32 } from '../tensor/half.ts';
 import type { Shape } from '../tensor/tensor.ts';
 import { queryFactor } from './gguf-config.ts';
 import { ggufModuleName, permutedHeads, permuteRows, takesQueryScale } from './gguf-names.ts';
-import { requireFloat16Range } from './half-range.ts';
 import { loraScale, mostCommon, type LanguageLora } from './language-lora.ts';
 import { assertShapes, type LoraWeights } from './lora.ts';
+import { float32Values, multiplied, settledType, type TellNarrowing } from './narrowing.ts';
 
 export interface GgufLora extends LanguageLora {
   /** The base model's configuration: names and the order of rows follow from it. */
   readonly config: LanguageModelConfig;
+  /** A tensor that this type cannot hold is written as f32. */
   readonly type: Exclude<GgmlWritable, 'q8_0'>;
   readonly name?: string;
   /** Of the training, where it is not the base's; llama.cpp takes the base's unless told. */
   readonly chatTemplate?: string;
+  /** Is told of such tensors, and of numbers that are lost. */
+  readonly tell?: TellNarrowing;
 }
 
 /** `general.file_type` of llama.cpp. */
@@ -60,7 +62,7 @@ export function ggufLoraProblems(paths: Iterable<string>, config: LanguageModelC
 
 /** The bytes of the file. Throws UserError that lists the layers that the format cannot express. */
 export function writeGgufLora(lora: GgufLora): Uint8Array {
-  const { modules, config, type, rslora } = lora;
+  const { modules, config, rslora } = lora;
   const problems = ggufLoraProblems(
     modules.map(({ path }) => path),
     config,
@@ -68,16 +70,13 @@ export function writeGgufLora(lora: GgufLora): Uint8Array {
   if (problems.length > 0) throw new UserError(problems);
   // alpha' = s r, which llama.cpp divides by r again; modules with another one have the rest in B.
   const wanted = modules.map((module) => loraScale(module, rslora) * module.down.shape[0]);
-  const alpha = Math.fround(mostCommon(wanted)) || 1; // 0 would mean: no scale
-  const tensors = modules.flatMap((module, i) => moduleTensors(module, wanted[i] / alpha, config));
-  const { head, sizes } = layoutGguf(
-    metadata(lora, alpha),
-    tensors.map(({ name, shape }) => ({ name, shape, type })),
-  );
-  if (type === 'f16')
-    for (const { name, data } of tensors)
-      requireFloat16Range(name, data, 'Export with --type bf16 or f32.');
-  const pieces = tensors.flatMap(({ data }, i) => [
+  const usual = Math.fround(mostCommon(wanted));
+  const alpha = Number.isFinite(usual) ? usual || 1 : 1; // 0 would mean: no scale
+  const tensors = modules
+    .flatMap((module, i) => moduleTensors(module, wanted[i] / alpha, config))
+    .map((tensor) => settled(tensor, lora));
+  const { head, sizes } = layoutGguf(metadata(lora, alpha), tensors);
+  const pieces = tensors.flatMap(({ type, data }, i) => [
     encodeGgml(type, data),
     new Uint8Array(sizes[i].padding),
   ]);
@@ -107,6 +106,13 @@ interface NamedValues {
   readonly data: Float32Array;
 }
 
+/** In the type that holds it. */
+function settled(tensor: NamedValues, { type: wanted, tell = () => {} }: GgufLora) {
+  const loss = ggmlLoss(wanted, tensor.data);
+  const type = settledType({ name: tensor.name, type: wanted, loss }, 'f32' as const, tell);
+  return { ...tensor, type };
+}
+
 function moduleTensors(
   module: LoraWeights,
   rest: number,
@@ -117,13 +123,14 @@ function moduleTensors(
   const name = ggufModuleName(family, module.path);
   const { path, down, up } = module;
   const factor = takesQueryScale(family, path) ? rest * queryFactor(config) : rest;
-  const b =
-    Math.abs(factor - 1) < 1e-6
-      ? toFloat32(up).data
-      : toFloat32(up).data.map((value) => value * factor);
+  const b = float32Values(path, multiplied(up, Math.abs(factor - 1) < 1e-6 ? 1 : factor));
   const heads = permutedHeads(family, path, config.layer.attention);
   return [
-    { name: `${name}.weight.lora_a`, shape: down.shape, data: toFloat32(down).data },
+    {
+      name: `${name}.weight.lora_a`,
+      shape: down.shape,
+      data: float32Values(path, multiplied(down, 1)),
+    },
     {
       name: `${name}.weight.lora_b`,
       shape: up.shape,

@@ -8,18 +8,18 @@ import { UserError, type Problem } from '../errors.ts';
 import type { GgufFamily } from '../models/gguf-family.ts';
 import type { LanguageModelConfig } from '../models/language-config.ts';
 import { familyOf } from '../models/language-families.ts';
-import { encodeGgml, ggmlTypes, type GgmlWritable } from '../tensor/ggml-types.ts';
+import { encodeGgml, ggmlLoss, ggmlTypes, type GgmlWritable } from '../tensor/ggml-types.ts';
 import { gguf, layoutGguf, type GgufEntry, type GgufValue } from '../tensor/gguf.ts';
 import { dtypes, isFloat } from '../tensor/dtype.ts';
+import { addLoss, noLoss } from '../tensor/narrow.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
 import { configEntries, queryFactor, ropeTensors } from './gguf-config.ts';
 import { ggufModuleName, permutedHeads, permuteRows, takesQueryScale } from './gguf-names.ts';
 import { fileTypes } from './gguf-lora.ts';
 import { ggufModelName, tokenizerEntries } from './gguf-tokenizer.ts';
-import { requireFloat16Range } from './half-range.ts';
-
 import { throwProblems } from './lora.ts';
 import { writeInPieces } from '../storage/write-pieces.ts';
+import { requireSound, settledType, type TellNarrowing } from './narrowing.ts';
 
 export interface GgufModelOptions {
   /** config.json, safetensors files, tokenizer.json. */
@@ -28,21 +28,23 @@ export interface GgufModelOptions {
   readonly output: string;
   /**
    * Of the matrices; vectors are float32. Rows that are no multiple of 32 are f16 where q8_0 is
-   * asked for.
+   * asked for; a matrix that the type cannot hold is f32.
    */
   readonly type: GgmlWritable;
   /** general.name; the folder's name unless given. */
   readonly name?: string;
+  /** Is told of such matrices, and of numbers that are lost. */
+  readonly tell?: TellNarrowing;
 }
 
 /**
  * Writes the file; a few megabytes of weights are in memory at a time. Throws UserError,
  * CheckpointError, SystemError.
  */
-export function writeGgufModel({ folder, output, type, name }: GgufModelOptions): void {
+export function writeGgufModel({ folder, output, type, name, tell }: GgufModelOptions): void {
   const model = loadLanguageModel(folder);
   const { gguf: family } = familyOf(model.config);
-  const tensors = plan(model, family, type);
+  const tensors = plan(model, family, type).map((tensor) => settled(tensor, tell));
   const { head, sizes } = layoutGguf(
     metadata(model, family, type, name ?? basename(model.path)),
     tensors,
@@ -51,8 +53,7 @@ export function writeGgufModel({ folder, output, type, name }: GgufModelOptions)
     write(head);
     tensors.forEach((tensor, i) => {
       for (const values of tensor.pieces()) {
-        if (tensor.type === 'f16')
-          requireFloat16Range(tensor.name, values, 'Export with --type bf16 or f32.');
+        requireSound(tensor.name, ggmlLoss('f32', values));
         write(encodeGgml(tensor.type, values));
       }
       write(new Uint8Array(sizes[i].padding));
@@ -82,6 +83,8 @@ interface PlannedTensor extends GgufEntry {
   readonly type: GgmlWritable;
   /** The values in order, in pieces of whole rows. */
   readonly pieces: () => Iterable<Float32Array>;
+  /** True when the type is that of the model's own numbers. */
+  readonly exact: boolean;
 }
 
 function plan(
@@ -95,6 +98,7 @@ function plan(
     shape: [data.length],
     type: 'f32',
     pieces: () => [data],
+    exact: true,
   }));
   for (const [key, tensor] of weights) {
     if (isIgnored(key) || (key === 'lm_head.weight' && config.tie_word_embeddings)) continue;
@@ -113,6 +117,15 @@ function plan(
       },
     ]);
   return planned;
+}
+
+/** In a type that holds it. */
+function settled(tensor: PlannedTensor, tell: TellNarrowing = () => {}): PlannedTensor {
+  const { name, type, pieces } = tensor;
+  if (tensor.exact || type === 'f32') return tensor;
+  let loss = noLoss;
+  for (const values of pieces()) loss = addLoss(loss, ggmlLoss(type, values));
+  return { ...tensor, type: settledType({ name, type, loss }, 'f32', tell) };
 }
 
 /** Buffers that old checkpoints carry and every reader computes. */
@@ -158,12 +171,16 @@ function planTensor(
       name,
       shape,
       type,
+      exact: sameType[type] === tensor.dtype,
       pieces: () => [permuteRows(readFloat32(tensor).data, shape[0], heads)],
     };
   const shift = part === 'weight' && /norm$/.test(path) ? family.normShift : 0;
   const factor = takesQueryScale(family, path) ? queryFactor(config) : 1;
-  return { name, shape, type, pieces: () => rowPieces(tensor, shift, factor) };
+  const exact = shift === 0 && factor === 1 && sameType[type] === tensor.dtype;
+  return { name, shape, type, exact, pieces: () => rowPieces(tensor, shift, factor) };
 }
+
+const sameType = { f32: 'float32', f16: 'float16', bf16: 'bfloat16', q8_0: undefined } as const;
 
 function typeFor(shape: readonly number[], wanted: GgmlWritable): GgmlWritable {
   if (shape.length < 2) return 'f32';

@@ -7,11 +7,12 @@ import {
   type SafetensorsFile,
 } from '../checkpoints/safetensors-file.ts';
 import { CheckpointError, type Problem } from '../errors.ts';
-import { toFloat32, type FloatDType } from '../tensor/half.ts';
+import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import { float32, type Tensor } from '../tensor/tensor.ts';
 import { legacyHash, modelHash } from './hashes.ts';
-import { assertShapes, convert, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import { assertShapes, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import { multiplied, narrowed, requireFloat32, type TellNarrowing } from './narrowing.ts';
 
 /** The first part of our module paths, and of kohya's names. */
 const prefixes = { unet: 'lora_unet', text_encoder: 'lora_te' } as const;
@@ -42,12 +43,15 @@ export interface KohyaLora {
   readonly modules: readonly LoraWeights[];
   /** `ss_…` and `modelspec.…`; the `sshs_` hashes are computed here. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** A tensor that this type cannot hold is written in float32. */
   readonly dtype: FloatDType;
+  /** Is told of such tensors, and of numbers that are lost. */
+  readonly tell?: TellNarrowing;
 }
 
 /** The bytes of the file: three tensors a module, sorted; metadata with both hashes. */
-export function writeKohyaLora({ modules, metadata, dtype }: KohyaLora): Uint8Array {
-  const tensors = new Map(modules.flatMap((module) => moduleTensors(module, dtype)));
+export function writeKohyaLora({ modules, metadata, dtype, tell }: KohyaLora): Uint8Array {
+  const tensors = new Map(modules.flatMap((module) => moduleTensors(module, dtype, tell)));
   const training = Object.fromEntries(
     Object.entries(metadata).filter(([key]) => key.startsWith('ss_')),
   );
@@ -59,14 +63,30 @@ export function writeKohyaLora({ modules, metadata, dtype }: KohyaLora): Uint8Ar
   });
 }
 
-function moduleTensors(module: LoraWeights, dtype: FloatDType): [string, Tensor][] {
+function moduleTensors(
+  module: LoraWeights,
+  dtype: FloatDType,
+  tell?: TellNarrowing,
+): [string, Tensor][] {
   assertShapes(module);
   const name = kohyaName(module.path);
-  return [
-    [`${name}.lora_down.weight`, convert(module.down, dtype)],
-    [`${name}.lora_up.weight`, convert(module.up, dtype)],
-    [`${name}.alpha`, convert(float32([], [module.alpha]), dtype)],
+  const factor = (key: string, tensor: Tensor): [string, Tensor] => [
+    key,
+    narrowed(key, multiplied(tensor, 1), dtype, tell),
   ];
+  return [
+    factor(`${name}.lora_down.weight`, module.down),
+    factor(`${name}.lora_up.weight`, module.up),
+    [`${name}.alpha`, alphaTensor(`${name}.alpha`, module.alpha, dtype)],
+  ];
+}
+
+/** In the file's type where that holds it exactly: all else of the module is multiplied with it. */
+function alphaTensor(name: string, alpha: number, dtype: FloatDType): Tensor {
+  requireFloat32(name, Float64Array.of(alpha));
+  const exact = float32([], [alpha]);
+  const short = fromFloat32(exact, dtype);
+  return toFloat32(short).data[0] === exact.data[0] ? short : exact;
 }
 
 /**

@@ -1,7 +1,6 @@
 // A trained LoRA in memory: what the writers of each format take and their readers give back.
 
 import { CheckpointError, InternalError, type Problem } from '../errors.ts';
-import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 export interface LoraWeights {
@@ -16,10 +15,6 @@ export interface LoraWeights {
   readonly up: Tensor;
   /** The layer's weight becomes W + alpha / rank · B A. */
   readonly alpha: number;
-}
-
-export function convert(tensor: Tensor, dtype: FloatDType): Tensor {
-  return tensor.dtype === dtype ? tensor : fromFloat32(toFloat32(tensor), dtype);
 }
 
 /** Refuses shapes that no reader could use: a fault of ours, found before it is in a file. */

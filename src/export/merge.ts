@@ -22,13 +22,15 @@ import { UserError, type Problem } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import { layoutSafetensors } from '../tensor/safetensors.ts';
 import type { ExternalTensor, Shape, Tensor } from '../tensor/tensor.ts';
-import { requireFloat16Range } from './half-range.ts';
+import { isTooNarrow, lossOf } from '../tensor/narrow.ts';
 import { openModelFiles, type ModelFiles } from './model-files.ts';
 import { loraScale, type LanguageLora } from './language-lora.ts';
 import { templateFiles } from './template-files.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
 import { shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
 import { writeFolder, writeInPieces } from '../storage/write-pieces.ts';
+import { requireSound, type Narrowing } from './narrowing.ts';
+import { problemsByKind } from '../util/problems-by-kind.ts';
 
 export interface MergeOptions {
   /** The folder of the base model. */
@@ -42,13 +44,26 @@ export interface MergeOptions {
   readonly chatTemplate?: string;
 }
 
+/** What the types of the weights could not hold. */
+export interface MergeLosses {
+  /** Numbers that the adapter changes, by however little. */
+  readonly changes: number;
+  /** Of these, those that are as before: the change is too small for the type of the weight. */
+  readonly lostChanges: number;
+  /** Tensors that lose numbers too small for their type, at most one in a hundred of each. */
+  readonly narrowings: readonly Narrowing[];
+}
+
+/** A merge that loses more than this share of its changes is refused: it would be the base. */
+const LOST_CHANGES = 0.99;
+
 /**
  * Writes the base model with the adapter in its weights: the same files and tensors, and the other
  * small files of the folder (configuration, tokenizer, template). One tensor at a time is in
  * memory; the folder appears when it is whole. Throws UserError (adapter and base do not fit, a
- * weight too large for float16), CheckpointError, SystemError.
+ * type that cannot hold the weights or the changes), CheckpointError, SystemError.
  */
-export function mergeLora({ base, lora, output, dtype, chatTemplate }: MergeOptions): void {
+export function mergeLora({ base, lora, output, dtype, chatTemplate }: MergeOptions): MergeLosses {
   requireOutputPath(output);
   const model = openModelFiles(base);
   if (existsSync(output) && realpathSync(output) === model.path)
@@ -61,10 +76,11 @@ export function mergeLora({ base, lora, output, dtype, chatTemplate }: MergeOpti
     ]);
   throwProblems(mergeProblems(model, lora), base);
   const byWeight = new Map(lora.modules.map((module) => [`${module.path}.weight`, module]));
+  const losses: Merging['losses'] = { changes: 0, lostChanges: 0, narrowings: [] };
   writeFolder(output, (folder) => {
-    const sizes = model.files.map((file) =>
-      writeMerged(file, join(folder, file.name), { byWeight, rslora: lora.rslora, dtype }),
-    );
+    const merging = { byWeight, rslora: lora.rslora, dtype, losses };
+    const sizes = model.files.map((file) => writeMerged(file, join(folder, file.name), merging));
+    refuseLosses(losses, base);
     copyRest(model.path, folder);
     if (chatTemplate !== undefined) replaceTemplate(model.path, folder, chatTemplate);
     if (dtype !== undefined)
@@ -74,6 +90,22 @@ export function mergeLora({ base, lora, output, dtype, chatTemplate }: MergeOpti
         sizes.reduce((sum, size) => sum + size, 0),
       );
   });
+  return losses;
+}
+
+function refuseLosses({ changes, lostChanges, narrowings }: MergeLosses, base: string): void {
+  const refused = narrowings.filter(({ loss }) => isTooNarrow(loss));
+  const problems = refused.map(({ name, type, loss }) => ({
+    where: name,
+    what: `${type} would lose numbers that are too small or too large for it`,
+    detail: `${loss.lost} of ${loss.nonZero} numbers`,
+    fix: `Merge with --dtype ${type === 'float16' ? 'bfloat16 or float32' : 'float32'}.`,
+  }));
+  if (problems.length > 0) throw new UserError(problemsByKind(problems));
+  if (lostChanges <= LOST_CHANGES * changes) return;
+  const what = `${lostChanges} of the ${changes} changes that the adapter makes are too small for the types of the weights: the merged model would be the base`;
+  const fix = 'Merge with --dtype float32, or train longer or with a higher learning_rate.';
+  throw new UserError([{ where: base, what, fix }]);
 }
 
 /** Where adapter and base do not fit, or the base cannot be merged into. */
@@ -152,11 +184,12 @@ function isMergeable(dtype: string): dtype is FloatDType {
   return dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16';
 }
 
-/** W + s · B A, rounded once to the type of W. */
+/** W + s · B A in float32; `count` is told how many numbers the second part changes. */
 export function mergedWeight(
   weight: Tensor<'float32'>,
   module: LoraWeights,
   rslora: boolean,
+  count: (changes: number) => void = () => {},
 ): Tensor<'float32'> {
   const [rows, columns] = weight.shape;
   const rank = module.down.shape[0];
@@ -173,6 +206,7 @@ export function mergedWeight(
     }
     for (let i = 0; i < columns; i++)
       out[row * columns + i] = weight.data[row * columns + i] + scale * sum[i];
+    count(sum.reduce((changes, value) => (value === 0 ? changes : changes + 1), 0));
   }
   return { dtype: 'float32', shape: weight.shape, data: out };
 }
@@ -181,6 +215,7 @@ interface Merging {
   readonly byWeight: ReadonlyMap<string, LoraWeights>;
   readonly rslora: boolean;
   readonly dtype: FloatDType | undefined;
+  readonly losses: { changes: number; lostChanges: number; narrowings: Narrowing[] };
 }
 
 /** Returns the bytes of the tensors. */
@@ -206,7 +241,7 @@ function writeMerged(file: SafetensorsFile, path: string, merging: Merging): num
 function writeTensor(
   name: string,
   tensor: ExternalTensor,
-  { byWeight, rslora, dtype }: Merging,
+  { byWeight, rslora, dtype, losses }: Merging,
   write: (bytes: Uint8Array) => void,
 ): void {
   const module = byWeight.get(name);
@@ -214,10 +249,24 @@ function writeTensor(
   if (wanted === undefined || (module === undefined && wanted === tensor.dtype))
     return copyRange(tensor.path, tensor.offset, tensor.length, write);
   const read = readFloat32(tensor);
-  const merged = module === undefined ? read : mergedWeight(read, module, rslora);
-  if (wanted === 'float16')
-    requireFloat16Range(name, merged.data, 'Merge with --dtype bfloat16 or float32.');
-  write(bytesOf(fromFloat32(merged, wanted)));
+  let changes = 0;
+  const merged =
+    module === undefined ? read : mergedWeight(read, module, rslora, (count) => (changes += count));
+  const loss = lossOf(merged.data, wanted);
+  requireSound(name, loss);
+  if (loss.lost > 0) losses.narrowings.push({ name, type: wanted, loss, widened: false });
+  const written = fromFloat32(merged, wanted);
+  losses.changes += changes;
+  losses.lostChanges +=
+    changes === 0 ? 0 : changes - differences(written, fromFloat32(read, wanted));
+  write(bytesOf(written));
+}
+
+/** How many numbers of two tensors of one type differ. */
+function differences({ data: a }: Tensor, { data: b }: Tensor): number {
+  let count = 0;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) count++;
+  return count;
 }
 
 /** The files that say what type and size the weights have. */

@@ -17,7 +17,7 @@ import { CheckpointError, UserError } from '../errors.ts';
 import { hashedWeight } from '../models/hashed-weights.test-util.ts';
 import { fromFloat32, toFloat32 } from '../tensor/half.ts';
 import { deserialize, serialize } from '../tensor/safetensors.ts';
-import { float32 } from '../tensor/tensor.ts';
+import { float32, type Tensor } from '../tensor/tensor.ts';
 import { openModelFiles } from './model-files.ts';
 import {
   golden,
@@ -164,15 +164,10 @@ test('an adapter of the output layer has the weight of the base beside it, as PE
 
 test('names what is wrong in an adapter: rank, numbers, patterns, nothing at all', () => {
   const [first] = lora.modules;
-  const fill = (value: number) => ({
-    ...first,
-    up: float32(first.up.shape, new Float32Array(first.up.data.length).fill(value)),
-  });
   const faults: [modules: (typeof first)[], config: object, message: RegExp][] = [
     [[first], { r: 8 }, /q_proj: it has rank 4, but rank 8 by adapter_config\.json/],
     [[first], { rank_pattern: { q_proj: 2 } }, /it has rank 4, but rank 2/],
     [[first], { alpha_pattern: { '(': 2 } }, /the pattern "\(" is not a regular expression/],
-    [[fill(NaN)], {}, /q_proj: it has values that are not finite/],
     [[], { r: 4 }, /adapter_model\.safetensors: it contains no layers/],
   ];
   for (const [modules, config, message] of faults) {
@@ -189,6 +184,20 @@ test('names what is wrong in an adapter: rank, numbers, patterns, nothing at all
       );
     });
   }
+});
+
+test('names the layer of an adapter that has NaN', () => {
+  withFolder((folder) => {
+    const [{ path, down, up }] = lora.modules;
+    writePeftFolder(folder, { modules: lora.modules.slice(0, 1), rslora: false, dtype: 'float32' });
+    const broken = float32(up.shape, new Float32Array(up.data.length).fill(NaN));
+    const tensors = new Map<string, Tensor>([
+      [`base_model.model.${path}.lora_A.weight`, down],
+      [`base_model.model.${path}.lora_B.weight`, broken],
+    ]);
+    write(join(folder, 'adapter_model.safetensors'), serialize(tensors));
+    assert.throws(() => readPeftFolder(folder), /q_proj: it has values that are not finite/);
+  });
 });
 
 test('names what is not plain LoRA', () => {
@@ -313,7 +322,7 @@ test('a merged weight beyond float16 is named, and no folder is left', () => {
     const huge = { ...lora, modules: lora.modules.map((module) => ({ ...module, alpha: 1e8 })) };
     assert.throws(
       () => mergeLora({ base, lora: huge, output, dtype: 'float16' }),
-      /more than float16 holds[^]*bfloat16/,
+      /float16 would lose numbers[^]*bfloat16/,
     );
     assert.ok(!existsSync(join(folder, 'a')));
   });

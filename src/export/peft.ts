@@ -14,10 +14,14 @@ import { serialize } from '../tensor/safetensors.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
 import { mostCommon, type LanguageLora } from './language-lora.ts';
-import { assertShapes, convert, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import { assertShapes, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import { multiplied, narrowed, type TellNarrowing } from './narrowing.ts';
 
 export interface PeftLora extends LanguageLora {
+  /** A tensor that this type cannot hold is written in float32. */
   readonly dtype: FloatDType;
+  /** Is told of such tensors, and of numbers that are lost. */
+  readonly tell?: TellNarrowing;
   /** A name on the Hub or a path: where PEFT looks for the base model. */
   readonly baseModel?: string;
   readonly revision?: string;
@@ -44,12 +48,16 @@ export function writePeftFolder(folder: string, lora: PeftLora): void {
  * The bytes of adapter_model.safetensors: `base_model.model.<path>.lora_A.weight` [rank, in] and
  * `.lora_B.weight` [out, rank].
  */
-export function writePeftWeights({ modules, dtype }: PeftLora): Uint8Array {
+export function writePeftWeights({ modules, dtype, tell }: PeftLora): Uint8Array {
+  const factor = (name: string, tensor: Tensor): [string, Tensor] => [
+    name,
+    narrowed(name, multiplied(tensor, 1), dtype, tell),
+  ];
   const tensors = modules.flatMap((module): [string, Tensor][] => {
     assertShapes(module);
     return [
-      [`${prefix}${module.path}.lora_A.weight`, convert(module.down, dtype)],
-      [`${prefix}${module.path}.lora_B.weight`, convert(module.up, dtype)],
+      factor(`${prefix}${module.path}.lora_A.weight`, module.down),
+      factor(`${prefix}${module.path}.lora_B.weight`, module.up),
     ];
   });
   return serialize(new Map(tensors), { format: 'pt' });

@@ -8,6 +8,7 @@ import {
   float32ToFloat16,
   bfloat16ToFloat32,
 } from './half.ts';
+import { lossOf, type Loss } from './narrow.ts';
 
 export interface GgmlType {
   /** The number in the file. */
@@ -73,6 +74,13 @@ export function encodeGgml(type: GgmlWritable, values: Float32Array): Uint8Array
   if (values.length % ggmlTypes[type].block !== 0)
     throw new InternalError(`${values.length} values are not whole blocks of ${type}`);
   return ggmlTypes[type].encode(values);
+}
+
+/** What `encodeGgml` loses. Of a quantised type it is the scales that are narrow numbers. */
+export function ggmlLoss(type: GgmlWritable, values: Float32Array): Loss {
+  return type === 'q8_0'
+    ? lossOf(q8Scales(values), 'float16')
+    : lossOf(values, ({ f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const)[type]);
 }
 
 function copyOf(bytes: Uint8Array): ArrayBuffer {
@@ -164,13 +172,19 @@ function decodeQ6_K(bytes: Uint8Array, at: number, out: Float32Array, to: number
   }
 }
 
+/** The scale of each block, float32, before it is stored in float16. */
+export function q8Scales(values: Float32Array): Float32Array {
+  return Float32Array.from({ length: values.length / 32 }, (_, block) => {
+    let largest = 0;
+    for (let j = 0; j < 32; j++) largest = Math.max(largest, Math.abs(values[block * 32 + j]));
+    return largest / 127;
+  });
+}
+
 // d = max |x| / 127, q = round(x / d), halves away from zero; in float32 at every step
 function encodeQ8_0(values: Float32Array): Uint8Array {
   const out = new Uint8Array((values.length / 32) * 34);
-  for (let block = 0; block < values.length / 32; block++) {
-    let largest = 0;
-    for (let j = 0; j < 32; j++) largest = Math.max(largest, Math.abs(values[block * 32 + j]));
-    const d = Math.fround(largest / 127);
+  for (const [block, d] of q8Scales(values).entries()) {
     const inverse = d === 0 ? 0 : Math.fround(1 / d);
     const [half] = float32ToFloat16(Float32Array.of(d));
     out[block * 34] = half & 255;

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { openSafetensors } from '../checkpoints/safetensors-file.ts';
+import { openSafetensors, readFloat32 } from '../checkpoints/safetensors-file.ts';
 import { loadConfig, parseConfig } from '../config/load.ts';
 import { DataError, SystemError } from '../errors.ts';
 import type { TrainEvent } from './events.ts';
@@ -212,3 +212,20 @@ test('a loss that is not a number ends the run with advice', async () => {
     /training broke off at step \d+[^]*learning_rate/,
   );
 });
+
+for (const settings of [{ learning_rate: 1e-8 }, { lora_alpha: 1e5 }, { lora_alpha: 1e-8 }])
+  test(`a run with ${JSON.stringify(settings)} saves numbers that are neither 0 nor infinite`, async () => {
+    const name = `narrow-${Object.values(settings)[0]}`;
+    const events = await run(name, { ...settings, max_train_steps: 1, train_text_encoder: false });
+    const { adapter = '' } = ofType(events, 'done')[0];
+    for (const [key, tensor] of openSafetensors(adapter).tensors) {
+      const { data } = readFloat32(tensor);
+      assert.ok(data.every(Number.isFinite), key);
+      assert.ok(
+        data.some((value) => value !== 0),
+        key,
+      );
+    }
+    const told = ofType(events, 'warning').filter(({ problem }) => /float32/.test(problem.what));
+    assert.equal(told.length, 'learning_rate' in settings ? 1 : told.length);
+  });

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import packageJson from '../../package.json' with { type: 'json' };
 import { placeOf, type LoadedConfig } from '../config/load.ts';
 import { ConfigError, InternalError } from '../errors.ts';
+import { narrowingNotes, wideningProblems, type Narrowing } from '../export/narrowing.ts';
 import { runtimeVersion } from '../runtime/ort-session.ts';
 import type { DoneEvent, PlanEvent, StepEvent } from '../events.ts';
 import type { TrainEvent } from './events.ts';
@@ -192,10 +193,21 @@ function requireFinite(
 async function* save(run: Run, step: number, final: boolean): AsyncGenerator<TrainEvent, string> {
   const { task, length, started, folder } = run;
   const at: SavePoint = { ...length, step, epoch: epochOf(step, task), final, started };
-  const files = [...task.files(at)].map(([name, content]) => folder().write(name, content));
-  yield { type: 'saved', step, files };
+  const found: Narrowing[] = [];
+  const files = [...task.files(at, (narrowing) => found.push(narrowing))].map(([name, content]) =>
+    folder().write(name, content),
+  );
+  // at the end, what was written wider is a warning
+  const notes = narrowingNotes(final ? found.filter(({ widened }) => !widened) : found);
+  yield { type: 'saved', step, files, ...(notes.length > 0 && { notes }) };
+  if (final)
+    for (const problem of wideningProblems(found, tooSmall(run)))
+      yield { type: 'warning', problem };
   return files[0];
 }
+
+const tooSmall = ({ job: { config } }: Run): string =>
+  `Nothing is lost in float32. But numbers that ${config.save_precision} does not hold hardly change a model, or wreck it: are learning_rate (${config.learning_rate}) and alpha as you want them?`;
 
 function doneOf(
   { length, started, folder }: Run,

@@ -5,6 +5,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Weights } from '../runtime/lowering.ts';
 import type { EvaluatedEvent } from '../eval/result.ts';
+import type { TellNarrowing } from '../export/narrowing.ts';
 import type {
   PhaseEvent,
   PlanEvent,
@@ -66,7 +67,7 @@ export interface OpenTask {
    */
   batchesAt(step: number): readonly MicroBatch[] | Promise<readonly MicroBatch[]>;
   /** The files to write, by name relative to the run folder; the first is the adapter. */
-  files(at: SavePoint): ReadonlyMap<string, Uint8Array>;
+  files(at: SavePoint, tell: TellNarrowing): ReadonlyMap<string, Uint8Array>;
   /**
    * Looks at the weights as they are before the first step (0) and after each; `final` after the
    * last.

@@ -10,6 +10,7 @@ import type { LoadedConfig } from '../../config/load.ts';
 import { openCache, type TensorCache } from '../../storage/tensor-cache.ts';
 import { CheckpointError, InternalError, SystemError } from '../../errors.ts';
 import { writeKohyaLora } from '../../export/kohya.ts';
+import type { TellNarrowing } from '../../export/narrowing.ts';
 import { noiseSchedule } from '../../models/noise-schedule.ts';
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
 import { createClipTokenizer, type ClipTokenizer } from '../../tokenizer/clip.ts';
@@ -133,7 +134,7 @@ function taskOf(opened: Opened): OpenTask {
       encoded = yield* encode(opened);
     },
     batchesAt: (step) => microBatches(step, steps.batchesOf(step), ready(), draw),
-    files: (at) => adapterFiles(opened, hashes, at),
+    files: (at, tell) => adapterFiles(opened, hashes, at, tell),
     async *finish(write) {
       const sheet = yield* drawSheet({ ...opened, threads: opened.context.threads });
       return new Map(sheet && [['contact sheet', write('contact-sheet.png', sheet)]]);
@@ -208,6 +209,7 @@ function adapterFiles(
   { config, pictures, base, adapted, steps }: Opened,
   hashes: ModelHashes,
   at: SavePoint,
+  tell: TellNarrowing,
 ): Map<string, Uint8Array> {
   const metadata = imageMetadata(
     { config, pictures, base, hashes, batchesPerEpoch: steps.batchesPerEpoch },
@@ -217,6 +219,7 @@ function adapterFiles(
     modules: loraWeights(adapted),
     metadata,
     dtype: config.save_precision,
+    tell,
   });
   if (!at.final)
     return new Map([

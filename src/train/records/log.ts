@@ -18,7 +18,10 @@ export function logLines(event: TrainEvent): string[] {
     case 'step':
       return [stepLine(event)];
     case 'saved':
-      return [`saved after step ${event.step}: ${event.files.join(', ')}`];
+      return [
+        `saved after step ${event.step}: ${event.files.join(', ')}`,
+        ...(event.notes ?? []).map((note) => `  ${note}`),
+      ];
     case 'sample':
       return sampleLines(event);
     case 'validation':

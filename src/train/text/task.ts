@@ -9,6 +9,7 @@ import { ConfigError, type Problem } from '../../errors.ts';
 import type { EvalSet } from '../../eval/eval-file.ts';
 import { ggufLoraProblems } from '../../export/gguf-lora.ts';
 import { tokenizerWithTemplate } from '../../export/template-files.ts';
+import type { TellNarrowing } from '../../export/narrowing.ts';
 import { peftConfig, writePeftWeights } from '../../export/peft.ts';
 import { readTextTokenizer, type TextTokenizer } from '../../tokenizer/text.ts';
 import { type PlanEvent, type WarningEvent, phase } from '../../events.ts';
@@ -163,7 +164,7 @@ function taskOf(opened: Opened): OpenTask {
     lossGraph: (key) => adapted.lossGraph(textShapeOf(key), { dropout: true }),
     async *prepare() {},
     batchesAt: (step) => microBatchesAt(opened, step),
-    files: (at) => adapterFiles(opened, at),
+    files: (at, tell) => adapterFiles(opened, at, tell),
     async *watch(step, final) {
       lastStep = step;
       const isDue = step === 0 || final || step % (config.validation_steps || perEpoch) === 0;
@@ -255,11 +256,13 @@ function validationOptions({ config, adapted, base, context, tokenizer, memory }
 function adapterFiles(
   { config, adapted, base, tokenizer, template }: Opened,
   at: SavePoint,
+  tell: TellNarrowing,
 ): ReadonlyMap<string, Uint8Array> {
   const lora = {
     modules: languageLoraWeights(adapted, config.use_rslora),
     rslora: config.use_rslora,
     dtype: config.save_precision,
+    tell,
     baseModel: config.base_model,
     dropout: config.lora_dropout,
     adaptable: adapted.adaptable,
