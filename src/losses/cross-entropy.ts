@@ -45,7 +45,7 @@ const WHOLE = 64;
 
 /**
  * Σᵢ weightᵢ · tokenLossᵢ; shape []. `weights` [k] float32, normally 1 / (trained tokens of the
- * whole accumulated batch), and 0 for a row that only fills the batch.
+ * whole accumulated batch), and 0 for a place that only fills the room.
  */
 export function crossEntropy(g: Builder, inputs: CrossEntropyInputs, weights: Value): Value {
   const losses = tokenLosses(g, inputs);

@@ -6,8 +6,7 @@ import type { Value } from '../graph/graph.ts';
 
 /**
  * Σᵢ weightᵢ · mean((predictionᵢ − targetᵢ)²) over the samples i of a batch; shape []. prediction
- * and target [N, ...]; weights [N], normally 1 / (samples of the whole accumulated batch), and 0
- * for a sample that only fills the batch.
+ * and target [N, ...]; weights [N], normally 1 / (samples of the whole accumulated batch).
  */
 export function noisePredictionLoss(
   g: Builder,

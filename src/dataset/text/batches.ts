@@ -227,16 +227,13 @@ export interface TextTensors {
   readonly targetCount: number;
 }
 
-/**
- * Writes a batch's rows. `rows` may be more than the batch has: the rest is filling, so that the
- * last batch has the shape of the others.
- */
+/** Writes a batch's rows. */
 export function textTensors(
   sequences: readonly Sequence[],
   batch: TextBatch,
   pad: number,
-  rows = batch.rows.length,
 ): TextTensors {
+  const rows = batch.rows.length;
   const size = rows * batch.length;
   const [ids, targets, positions, segments] = [
     new Int32Array(size).fill(pad),

@@ -3,7 +3,7 @@
 import { batchPlan, type BatchPlan } from '../../dataset/batches.ts';
 import type { NoiseSchedule } from '../../models/noise-schedule.ts';
 import { int32, type Shape, type Tensor } from '../../tensor/tensor.ts';
-import { chunks } from '../../util/chunks.ts';
+import { evenChunks } from '../../util/chunks.ts';
 import type { BatchInputs } from '../loop.ts';
 import type { MicroBatch } from '../programs.ts';
 import type { BatchShape } from './adapted-model.ts';
@@ -60,13 +60,16 @@ export function stepPlan(config: SizedConfig, pictures: readonly TrainingPicture
 export interface MicroBatchOptions extends DrawOptions {
   readonly schedule: NoiseSchedule;
   readonly minSnrGamma: number;
-  /** Samples in one run of the loss graph. */
+  /** The most samples in one run of the loss graph. */
   readonly microBatch: number;
   /** Samples that a whole step has at most: the distance of their numbers from step to step. */
   readonly samplesPerStep: number;
 }
 
-/** The micro-batches of one step, with all that chance adds. */
+/**
+ * The micro-batches of one step, with all that chance adds; each as large as it has samples, as one
+ * sample costs more than a session of its own (docs/decisions/0012).
+ */
 export function microBatches(
   step: number,
   batches: readonly (readonly number[])[],
@@ -80,7 +83,7 @@ export function microBatches(
       index,
       noisy: drawSample(encoded.moments[index], slot++, options),
     }));
-    return chunks(samples, options.microBatch).map((part) =>
+    return evenChunks(samples, options.microBatch).map((part) =>
       microBatch(part, encoded, weight, options),
     );
   });
@@ -95,20 +98,19 @@ function microBatch(
   part: readonly Drawn[],
   encoded: EncodedPictures,
   weight: number,
-  { schedule, minSnrGamma, microBatch: size }: MicroBatchOptions,
+  { schedule, minSnrGamma }: MicroBatchOptions,
 ): MicroBatch {
   const { shape } = encoded.moments[part[0].index];
-  const filled = Array.from({ length: size }, (_, i) => part[Math.min(i, part.length - 1)].index);
   const tokens = encoded.ids[0].length;
+  const noisy = part.map((drawn) => drawn.noisy);
   return {
-    shapeKey: shapeKey({ size, height: shape[1], width: shape[2], tokens }),
+    shapeKey: shapeKey({ size: part.length, height: shape[1], width: shape[2], tokens }),
     inputs: {
-      ...noisyInputs(
-        part.map(({ noisy }) => noisy),
-        shape,
-        { schedule, weight, size, minSnrGamma },
+      ...noisyInputs(noisy, shape, { schedule, weight, minSnrGamma }),
+      ...textInputs(
+        part.map(({ index }) => index),
+        encoded,
       ),
-      ...textInputs(filled, encoded),
     },
   };
 }

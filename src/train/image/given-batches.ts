@@ -143,7 +143,7 @@ function toMicroBatch(
   return {
     shapeKey: key,
     inputs: {
-      ...noisyInputs(samples, [channels, height, width], { schedule, weight, size }),
+      ...noisyInputs(samples, [channels, height, width], { schedule, weight }),
       input_ids,
     },
   };

@@ -9,7 +9,8 @@ import { bucketCounts, type PictureSet } from './samples.ts';
 
 export interface MemoryPlan {
   /**
-   * Samples in one run of the loss graph: the batch size, or less where that needs too much memory.
+   * The most samples in one run of the loss graph: those of the largest batch, or less where that
+   * needs too much memory.
    */
   readonly microBatch: number;
   /** Expected need of the process. */
@@ -31,26 +32,46 @@ const heldPerLive = 1.8;
 /** Weight, gradient and two moments of each trained number. */
 const bytesPerParameter = 16;
 
+/** A bucket with the most samples that one of its batches has. */
+interface LargestBatch {
+  readonly width: number;
+  readonly height: number;
+  readonly size: number;
+}
+
+/** Those that may need the most memory: no other is as large in both pixels and samples. */
+function largestBatches({ config, pictures }: PictureSet): LargestBatch[] {
+  const byArea = bucketCounts(pictures)
+    .map(({ width, height, count }) => ({
+      width,
+      height,
+      size: Math.min(count, config.batch_size),
+    }))
+    .sort((a, b) => b.width * b.height - a.width * a.height);
+  return byArea.filter(({ size }, i) => byArea.slice(0, i).every((other) => other.size < size));
+}
+
 /** Halves the micro-batch until its activations fit. */
 export function memoryPlan(
   adapted: AdaptedModel,
   base: StableDiffusionWeights,
-  { config, pictures }: PictureSet,
+  set: PictureSet,
   tokens: number,
 ): MemoryPlan {
-  const largest = bucketCounts(pictures).reduce((best, next) =>
-    next.width * next.height > best.width * best.height ? next : best,
-  );
+  const batches = largestBatches(set);
   const factor = latentFactor(base.config.vae);
-  const shape = { height: largest.height / factor, width: largest.width / factor, tokens };
   const trainable = [...adapted.weights.keys()];
-  const activations = (size: number) =>
-    activationBytes(adapted.lossGraph({ ...shape, size }), trainable, base.weights);
-  let microBatch = config.batch_size;
-  let live = activations(microBatch);
+  const activations = ({ width, height }: LargestBatch, size: number): number => {
+    const shape = { size, height: height / factor, width: width / factor, tokens };
+    return activationBytes(adapted.lossGraph(shape), trainable, base.weights);
+  };
+  const most = (limit: number): number =>
+    Math.max(...batches.map((batch) => activations(batch, Math.min(batch.size, limit))));
+  let microBatch = Math.max(...batches.map(({ size }) => size));
+  let live = most(microBatch);
   while (live > activationLimit && microBatch > 1) {
     microBatch = Math.ceil(microBatch / 2);
-    live = activations(microBatch);
+    live = most(microBatch);
   }
   const frozen = [...base.weights].reduce(
     (sum, [name, { length }]) => (name.startsWith('vae.') ? sum : sum + length),

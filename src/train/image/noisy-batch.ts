@@ -73,25 +73,20 @@ export interface NoisyInputOptions {
   readonly schedule: NoiseSchedule;
   /** 1 / (samples of the whole accumulated batch) */
   readonly weight: number;
-  /** Samples of the graph. */
-  readonly size: number;
   /** γ of the Min-SNR weights; 0, the default, weighs all timesteps the same. */
   readonly minSnrGamma?: number;
 }
 
-/**
- * The inputs of the loss graph for `size` samples of one shape; where there are fewer, the last is
- * repeated with weight 0.
- */
+/** The inputs of the loss graph for samples of one shape. */
 export function noisyInputs(
   samples: readonly NoisySample[],
   shape: LatentMoments['shape'],
-  { schedule, weight, size, minSnrGamma = 0 }: NoisyInputOptions,
+  { schedule, weight, minSnrGamma = 0 }: NoisyInputOptions,
 ): BatchInputs {
   const weightOf = ({ timestep }: NoisySample) =>
     weight * (minSnrGamma > 0 ? minSnrWeight(schedule, timestep, minSnrGamma) : 1);
-  const filled = Array.from({ length: size }, (_, i) => samples[Math.min(i, samples.length - 1)]);
-  const batched = (of: (sample: NoisySample) => Float32Array) => stack(filled.map(of), shape);
+  const batched = (of: (sample: NoisySample) => Float32Array) => stack(samples.map(of), shape);
+  const size = samples.length;
   return {
     noisy_latents: batched(({ latents, noise, timestep }) =>
       addNoise(schedule, latents, noise, timestep),
@@ -101,12 +96,9 @@ export function noisyInputs(
     ),
     timesteps: float32(
       [size],
-      filled.map(({ timestep }) => timestep),
+      samples.map(({ timestep }) => timestep),
     ),
-    sample_weights: float32(
-      [size],
-      filled.map((sample, i) => (i < samples.length ? weightOf(sample) : 0)),
-    ),
+    sample_weights: float32([size], samples.map(weightOf)),
   };
 }
 

@@ -1,6 +1,6 @@
 // The pictures of a run, each with the bucket it is trained in.
 
-import type { LoadedConfig } from '../../config/load.ts';
+import { placeOf, type LoadedConfig } from '../../config/load.ts';
 import {
   bucketFor,
   shareCutOff,
@@ -55,6 +55,7 @@ export async function readPictures(
       ...sizeNotes(options, config, source),
       ...warnings.map((what) => ({ where: config.train_data_dir, what })),
       ...illFitting(pictures, options),
+      ...underfilled(pictures, config, source),
     ],
   };
 }
@@ -112,6 +113,25 @@ function cropRemedy(enabled: boolean, noUpscale: boolean): string {
   return noUpscale
     ? 'Cut it yourself to what matters, or set a smaller bucket_reso_steps.'
     : 'Cut it yourself to what matters, or set a smaller bucket_reso_steps, or a larger max_bucket_reso for a long picture.';
+}
+
+/** A batch size that no batch of a bucket has is told. */
+function underfilled(
+  pictures: readonly TrainingPicture[],
+  { batch_size }: LoadedConfig['config'],
+  source: LoadedConfig['source'],
+): Problem[] {
+  const found = bucketCounts(pictures)
+    .filter(({ count }) => count < batch_size)
+    .map(({ width, height, count }) => ({
+      where: `${width}x${height}`,
+      detail: `${count}`,
+      what: 'fewer pictures',
+    }));
+  return problemsByKind(found).map(({ where: buckets }) => ({
+    where: placeOf('batch_size', source),
+    what: `some buckets have fewer pictures than a batch of ${batch_size}, so their batches are smaller: ${buckets}`,
+  }));
 }
 
 /** How many pictures, with repeats, fall in each bucket: by width, then height. */

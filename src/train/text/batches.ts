@@ -10,7 +10,7 @@ import {
 import type { Sequence } from '../../dataset/text/sequences.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { float32, int32, type Tensor } from '../../tensor/tensor.ts';
-import { chunks } from '../../util/chunks.ts';
+import { evenChunks } from '../../util/chunks.ts';
 import type { MicroBatch } from '../programs.ts';
 import type { TextShape } from './language-loss.ts';
 import { ownRotations } from './own-rotations.ts';
@@ -41,7 +41,7 @@ export const stepsPerEpoch = (plan: TextBatchPlan, accumulation: number): number
 export interface MicroBatchOptions {
   readonly model: LanguageModelConfig;
   readonly pad: number;
-  /** Rows in one run of the loss graph. */
+  /** The most rows in one run of the loss graph. */
   readonly microBatch: number;
   readonly packed: boolean;
 }
@@ -55,12 +55,11 @@ export function textMicroBatches(
   batches: readonly TextBatch[],
   { model, pad, microBatch, packed }: MicroBatchOptions,
 ): MicroBatch[] {
-  const parts = batches.flatMap((batch) => {
-    const size = Math.min(microBatch, batch.rows.length);
-    return chunks(batch.rows, size).map((rows) =>
-      textTensors(sequences, { ...batch, rows }, pad, size),
-    );
-  });
+  const parts = batches.flatMap((batch) =>
+    evenChunks(batch.rows, microBatch).map((rows) =>
+      textTensors(sequences, { ...batch, rows }, pad),
+    ),
+  );
   return weighted(parts, model, packed);
 }
 

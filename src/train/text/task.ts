@@ -25,6 +25,7 @@ import { batchesOfStep, stepsPerEpoch, textMicroBatches, textShapeOf } from './b
 import { readTextData, type TextRunData } from './data.ts';
 import { recomputed } from './language-loss.ts';
 import { packsWeights, textMemoryPlan, type TextMemoryPlan } from './memory-plan.ts';
+import { rowLength, rowLengths, type RowLengths } from './row-lengths.ts';
 import { validate } from './validation.ts';
 
 export const textTask: Task = { open };
@@ -36,6 +37,7 @@ interface Opened extends TextRunData {
   readonly base: LanguageModelWeights;
   readonly tokenizer: TextTokenizer;
   readonly adapted: AdaptedLanguageModel;
+  readonly rows: RowLengths;
   readonly batches: TextBatchPlan;
   readonly memory: TextMemoryPlan;
   readonly questions: EvalSet | undefined;
@@ -59,51 +61,61 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   requireAskable({ base, config, tokenizer, template: data.template, questions });
   yield* warnings(job, base, data);
   yield phase('planning');
-  const batches = textBatchPlan({
-    ...batchOptions(config),
-    lengths: data.train.map(({ ids }) => ids.length),
-    weights: data.weights,
-  });
-  const memory = textMemoryPlan(adapted, base, largestShape(config, data), config);
-  const opened = { ...data, config, context, base, tokenizer, adapted, batches, memory, questions };
+  const lengths = data.train.map(({ ids }) => ids.length);
+  const rows = rowLengths(config, lengths, data.weights);
+  const batches = textBatchPlan({ ...batchOptions(config, rows), lengths, weights: data.weights });
+  yield* underfilled(job, batches);
+  const memory = textMemoryPlan(adapted, base, largestShape(config, rows, batches), config);
+  const opened = {
+    ...data,
+    config,
+    context,
+    base,
+    tokenizer,
+    adapted,
+    rows,
+    batches,
+    memory,
+    questions,
+  };
   return taskOf({ ...opened, packWeightsOf: shapeToPackFor(opened) });
 }
 
-const batchOptions = ({
-  batch_size,
-  max_seq_length,
-  seed,
-  packing,
-  group_by_length,
-}: TrainConfig) => ({
+const batchOptions = (
+  { batch_size, seed, packing, group_by_length }: TrainConfig,
+  { most, step }: RowLengths,
+) => ({
   batchSize: batch_size,
-  maxSeqLength: max_seq_length,
+  maxSeqLength: most,
   seed,
   packing,
   groupByLength: group_by_length,
-  lengthStep: lengthStep(max_seq_length),
+  lengthStep: step,
 });
 
-/** Rows come in eight lengths. */
-const lengthStep = (maxSeqLength: number): number => Math.ceil(maxSeqLength / 8);
+/** Rows of the largest batch of an epoch; each epoch has as many. */
+const mostRows = ({ stepsPerEpoch: steps, batchAt }: TextBatchPlan): number =>
+  Array.from({ length: steps }, (_, step) => batchAt(step).rows.length).reduce(
+    (most, rows) => Math.max(most, rows),
+    1,
+  );
 
-/** Tokens of a row with a sequence of this length. */
-const rowLength = (length: number, { packing, max_seq_length }: TrainConfig): number =>
-  packing
-    ? max_seq_length
-    : Math.min(
-        max_seq_length,
-        Math.ceil(length / lengthStep(max_seq_length)) * lengthStep(max_seq_length),
-      );
+const largestShape = ({ packing }: TrainConfig, { most }: RowLengths, batches: TextBatchPlan) => ({
+  rows: mostRows(batches),
+  length: most,
+  trained: most,
+  packed: packing,
+});
 
-function largestShape(config: TrainConfig, { train }: TextRunData) {
-  const length = Math.max(...train.map(({ ids }) => rowLength(ids.length, config)));
-  return {
-    rows: Math.min(config.batch_size, train.length),
-    length,
-    trained: length,
-    packed: config.packing,
-  };
+/** A batch size that no batch has is told. */
+function* underfilled(
+  { config, source }: LoadedConfig,
+  batches: TextBatchPlan,
+): Generator<WarningEvent> {
+  const rows = mostRows(batches);
+  if (rows >= config.batch_size) return;
+  const what = `${config.batch_size} is more than the ${rows} ${rows === 1 ? 'row' : 'rows'} that an epoch has; each batch is as large as there are rows`;
+  yield { type: 'warning', problem: { where: placeOf('batch_size', source), what } };
 }
 
 /** Every layer must have a place in the files that the adapter is exported to. */
@@ -149,7 +161,7 @@ function taskOf(opened: Opened): OpenTask {
     plan: {
       samples: train.length,
       sampleName: 'sequence',
-      shapes: shapesOf(config, opened),
+      shapes: shapesOf(opened),
       adaptedModules: adapted.modules.length,
       memoryEstimate: memory.bytes + (packWeightsOf === undefined ? 0 : memory.packable),
     },
@@ -178,8 +190,10 @@ function taskOf(opened: Opened): OpenTask {
 }
 
 /** Whether all rows have one length, and nothing else is computed between steps. */
-const hasMemoryAlone = (config: TrainConfig, data: TextRunData): boolean =>
-  shapesOf(config, data).length === 1 && data.validation.length === 0 && config.sample_every === 0;
+const hasMemoryAlone = (opened: Opened): boolean =>
+  shapesOf(opened).length === 1 &&
+  opened.validation.length === 0 &&
+  opened.config.sample_every === 0;
 
 /** Steps that are looked at for their shapes. */
 const LOOKED_AT = 64;
@@ -192,7 +206,7 @@ function shapeToPackFor(opened: Opened): string | undefined {
   const { config, batches, memory } = opened;
   const accumulation = config.gradient_accumulation_steps;
   const steps = config.max_train_steps ?? config.epochs * stepsPerEpoch(batches, accumulation);
-  if (!hasMemoryAlone(config, opened) || !packsWeights(memory, { runs: steps * accumulation }))
+  if (!hasMemoryAlone(opened) || !packsWeights(memory, { runs: steps * accumulation }))
     return undefined;
   const shapes = new Set(
     Array.from({ length: Math.min(steps, LOOKED_AT) }, (_, step) =>
@@ -203,10 +217,10 @@ function shapeToPackFor(opened: Opened): string | undefined {
 }
 
 /** How many sequences fall in each length of rows. */
-function shapesOf(config: TrainConfig, { train }: TextRunData): PlanEvent['shapes'] {
+function shapesOf({ config, train, rows }: Opened): PlanEvent['shapes'] {
   const counts = new Map<number, number>();
   for (const { ids } of train) {
-    const length = rowLength(ids.length, config);
+    const length = config.packing ? rows.most : rowLength(ids.length, rows);
     counts.set(length, (counts.get(length) ?? 0) + 1);
   }
   return [...counts]
@@ -238,8 +252,17 @@ function microBatchesAt(opened: Opened, step: number): MicroBatch[] {
   }));
 }
 
-function validationOptions({ config, adapted, base, context, tokenizer, memory }: Opened) {
-  const { max_seq_length: maxSeqLength } = config;
+function validationOptions({
+  validation,
+  config,
+  adapted,
+  base,
+  context,
+  tokenizer,
+  memory,
+}: Opened) {
+  const lengths = validation.map(({ ids }) => ids.length);
+  const { most, step } = rowLengths({ ...config, packing: false }, lengths);
   return {
     adapted,
     model: base.config,
@@ -247,8 +270,8 @@ function validationOptions({ config, adapted, base, context, tokenizer, memory }
     threads: context.threads,
     pad: tokenizer.pad ?? 0,
     rows: memory.microBatch,
-    lengthStep: lengthStep(maxSeqLength),
-    maxSeqLength,
+    lengthStep: step,
+    maxSeqLength: most,
   };
 }
 
