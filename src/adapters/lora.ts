@@ -3,7 +3,7 @@
 import { InternalError } from '../errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Graph, Node, NodeOf, Value } from '../graph/graph.ts';
-import type { OpName } from '../graph/ops.ts';
+import type { OpAttributes } from '../graph/ops.ts';
 import { replaceNodes } from '../graph/passes/rewrite.ts';
 import type { Shape } from '../tensor/tensor.ts';
 
@@ -47,16 +47,18 @@ export interface LoraOptions {
   readonly together?: boolean;
 }
 
-interface Adaptable<K extends OpName> {
+/** The operators whose second input is a weight that an adapter can stand beside. */
+type AdaptableOp = 'Linear' | 'Conv';
+
+interface Adaptable<K extends AdaptableOp> {
   readonly kind: Layer['kind'];
   readonly downShape: (weight: Shape, rank: number) => Shape;
   readonly upShape: (weight: Shape, rank: number) => Shape;
-  readonly down: (g: Builder, x: Value, a: Value, node: NodeOf<K>) => Value;
+  readonly down: (g: Builder, x: Value, a: Value, attributes: OpAttributes[K]) => Value;
   readonly up: (g: Builder, low: Value, b: Value) => Value;
 }
 
-/** The operators whose second input is a weight that an adapter can stand beside. */
-const adaptable: { readonly [K in OpName]?: Adaptable<K> } = {
+const adaptable: { readonly [K in AdaptableOp]: Adaptable<K> } = {
   Linear: {
     kind: 'linear',
     downShape: ([, inputs], rank) => [rank, inputs],
@@ -68,7 +70,7 @@ const adaptable: { readonly [K in OpName]?: Adaptable<K> } = {
     kind: 'conv',
     downShape: ([, ...rest], rank) => [rank, ...rest],
     upShape: ([outputs], rank) => [outputs, rank, 1, 1],
-    down: (g, x, a, node) => g.conv(x, a, undefined, node.attributes),
+    down: (g, x, a, attributes) => g.conv(x, a, undefined, attributes),
     up: (g, low, b) => g.conv(low, b, undefined, { strides: [1, 1], pads: [0, 0, 0, 0] }),
   },
 };
@@ -103,15 +105,15 @@ export function applyLora(
   let low: ((place: Place, x: Value) => Value) | undefined;
   const rewritten = replaceNodes(graph, (g, node) => {
     const place = places.get(node.outputs[0]);
-    if (place === undefined) return undefined;
+    if (place === undefined || !isAdaptable(node)) return undefined;
     if (low === undefined) {
       for (const at of places.values())
         if (!modules.has(at.layer.path)) modules.set(at.layer.path, declare(g, at));
       low = lowProducts(g, modules, [...places.values()], options);
     }
     g.push(node);
-    const [x] = node.inputs as [Value]; // the operators above have an input
-    const part = ruleOf(node).up(g, low(place, x), moduleOf(modules, place).up);
+    const [x] = node.inputs;
+    const part = adaptable[node.op].up(g, low(place, x), moduleOf(modules, place).up);
     return [g.add(node.outputs[0], part)];
   });
   return { ...rewritten, modules: [...modules.values()] };
@@ -119,7 +121,7 @@ export function applyLora(
 
 /** Where an adapter goes. */
 interface Place {
-  readonly node: Node;
+  readonly node: NodeOf<AdaptableOp>;
   readonly layer: Layer;
   readonly size: LoraSize;
 }
@@ -131,7 +133,7 @@ function placesOf(graph: Graph, size: (layer: Layer) => LoraSize | undefined): M
     graph.nodes.flatMap((node) => {
       const layer = layerOf(node, parameters);
       const wanted = layer && size(layer);
-      return layer === undefined || wanted === undefined
+      return layer === undefined || wanted === undefined || !isAdaptable(node)
         ? []
         : [[node.outputs[0], { node, layer, size: wanted }] as const];
     }),
@@ -152,45 +154,39 @@ function lowProducts(
   options: LoraOptions,
 ): (place: Place, x: Value) => Value {
   const { reads = (_, x) => x } = options;
-  const multiplier =
-    options.multiplier === undefined ? undefined : g.input(options.multiplier, 'float32', []);
-  const weighed = (low: Value, { alpha, rank }: LoraSize) => {
-    const scaled = alpha === rank ? low : g.mul(low, alpha / rank);
-    return multiplier === undefined ? scaled : g.mul(scaled, multiplier);
-  };
-  const alone = (place: Place, x: Value) => {
-    const module = moduleOf(modules, place);
-    // `ruleOf` gives the rule of the node's own operator
-    return weighed(
-      ruleOf(place.node).down(g, reads(g, x, module), module.down, place.node as NodeOf<OpName>),
-      module,
-    );
-  };
-  const groups =
-    options.together === true && options.reads === undefined
-      ? groupsOf(places)
-      : new Map<Place, readonly Place[]>();
+  const weighed = weighing(g, options.multiplier);
+  const groups = options.together === true && options.reads === undefined ? groupsOf(places) : none;
   const products = new Map<readonly Place[], Value>();
   return (place, x) => {
+    const module = moduleOf(modules, place);
     const group = groups.get(place) ?? [place];
-    if (group.length === 1) return alone(place, x);
-    const product =
-      products.get(group) ??
-      weighed(
-        jointProduct(
-          g,
-          x,
-          group.map((one) => moduleOf(modules, one)),
-        ),
-        place.size,
-      );
+    if (group.length === 1)
+      return weighed(ownProduct(g, reads(g, x, module), module, place.node), module);
+    const of = group.map((one) => moduleOf(modules, one));
+    const product = products.get(group) ?? weighed(jointProduct(g, x, of), module);
     products.set(group, product);
-    const start = group
-      .slice(0, group.indexOf(place))
-      .reduce((sum, { size }) => sum + size.rank, 0);
-    return g.slice(product, product.shape.length - 1, start, start + place.size.rank);
+    const start = of.slice(0, group.indexOf(place)).reduce((sum, { rank }) => sum + rank, 0);
+    return g.slice(product, product.shape.length - 1, start, start + module.rank);
   };
 }
+
+const none: ReadonlyMap<Place, readonly Place[]> = new Map();
+
+/** alpha / rank and, where there is one, the multiplier, times A x. */
+function weighing(g: Builder, multiplier: string | undefined) {
+  const strength = multiplier === undefined ? undefined : g.input(multiplier, 'float32', []);
+  return (low: Value, { alpha, rank }: LoraSize): Value => {
+    const scaled = alpha === rank ? low : g.mul(low, alpha / rank);
+    return strength === undefined ? scaled : g.mul(scaled, strength);
+  };
+}
+
+const ownProduct = <K extends AdaptableOp>(
+  g: Builder,
+  x: Value,
+  { down }: LoraModule,
+  { op, attributes }: NodeOf<K>,
+): Value => adaptable[op].down(g, x, down, attributes);
 
 /**
  * The linear layers of one module that read the same value and have the same scale, with each of
@@ -199,7 +195,7 @@ function lowProducts(
 function groupsOf(places: readonly Place[]): Map<Place, readonly Place[]> {
   const groups = new Map<string, Place[]>();
   for (const place of places.filter(({ layer }) => layer.kind === 'linear')) {
-    const key = `${parentOf(place.layer.path)} ${place.node.inputs[0]?.name} ${place.size.alpha / place.size.rank}`;
+    const key = `${parentOf(place.layer.path)} ${place.node.inputs[0].name} ${place.size.alpha / place.size.rank}`;
     groups.set(key, [...(groups.get(key) ?? []), place]);
   }
   return new Map(
@@ -222,29 +218,22 @@ function jointProduct(g: Builder, x: Value, modules: readonly LoraModule[]): Val
   );
 }
 
-function layerOf(node: Node, parameters: ReadonlySet<Value>): Layer | undefined {
-  const kind = adaptable[node.op]?.kind;
-  const weight = node.inputs[1];
-  if (
-    kind === undefined ||
-    weight === undefined ||
-    !parameters.has(weight) ||
-    !weight.name.endsWith('.weight')
-  )
-    return undefined;
-  return { path: weight.name.slice(0, -'.weight'.length), kind, weightShape: weight.shape };
-}
+const isAdaptable = (node: Node): node is NodeOf<AdaptableOp> => node.op in adaptable;
 
-function ruleOf(node: Node): Adaptable<OpName> {
-  // The entry at `node.op` takes nodes of that operator; TypeScript cannot correlate them in the
-  // union.
-  const rule = adaptable[node.op] as Adaptable<OpName> | undefined;
-  if (rule === undefined) throw new InternalError(`${node.op} cannot carry an adapter`);
-  return rule;
+function layerOf(node: Node, parameters: ReadonlySet<Value>): Layer | undefined {
+  if (!isAdaptable(node)) return undefined;
+  const [, weight] = node.inputs;
+  return parameters.has(weight) && weight.name.endsWith('.weight')
+    ? {
+        path: weight.name.slice(0, -'.weight'.length),
+        kind: adaptable[node.op].kind,
+        weightShape: weight.shape,
+      }
+    : undefined;
 }
 
 function declare(g: Builder, { node, layer, size: { rank, alpha } }: Place): LoraModule {
-  const rule = ruleOf(node);
+  const rule = adaptable[node.op];
   return g.inScope(layer.path, () => ({
     ...layer,
     rank,

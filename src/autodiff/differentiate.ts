@@ -3,14 +3,22 @@
 
 import { InternalError } from '../errors.ts';
 import { Builder } from '../graph/builder.ts';
-import type { Graph, Node, Value } from '../graph/graph.ts';
-import type { OpName } from '../graph/ops.ts';
+import {
+  mapInputs,
+  mapOutputs,
+  withInputs,
+  type Graph,
+  type Node,
+  type NodeOf,
+  type Value,
+} from '../graph/graph.ts';
+import type { OpInputs, OpName, OpOutputs } from '../graph/ops.ts';
 import { lateOrder } from '../graph/passes/late-order.ts';
 import { removeDeadNodes } from '../graph/passes/remove-dead-nodes.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { sameShape, type Shape } from '../tensor/tensor.ts';
 import { gradients } from './gradients/table.ts';
-import type { GradientRule } from './gradients/rule.ts';
+import type { Adjoints } from './gradients/rule.ts';
 
 export interface DifferentiateOptions {
   /** Name of the output to differentiate; one element, float. */
@@ -56,70 +64,59 @@ function adjointOf(value: Value, adjoints: ReadonlyMap<Value, Value>, loss: stri
 }
 
 /**
- * The node whose values a gradient may read: itself, or its copy where it lies in a segment. The
- * copies of a whole segment are emitted when the first of them is asked for; those that no gradient
- * needs are dead.
+ * The value that a gradient of the node is to read in place of one of its own: a copy, where the
+ * node lies in a segment. The copies of a whole segment are emitted when the first of them is asked
+ * for; those that no gradient needs are dead.
  */
 function recomputation(
   g: Builder,
   { nodes }: Graph,
   segmentOf: (node: Node) => string | undefined,
-): (node: Node) => Node {
-  const copies = new Map<string, ReadonlyMap<Node, Node>>();
+): (node: Node) => (value: Value) => Value {
+  const copies = new Map<string, ReadonlyMap<Value, Value>>();
+  const copiesOf = (segment: string) => {
+    const inside = (node: Node) => segmentOf(node) === segment;
+    const known = copies.get(segment) ?? copied(g, nodes.filter(inside));
+    copies.set(segment, known);
+    return known;
+  };
   return (node) => {
     const segment = segmentOf(node);
-    if (segment === undefined) return node;
-    const known =
-      copies.get(segment) ??
-      copied(
-        g,
-        nodes.filter((other) => segmentOf(other) === segment),
-      );
-    copies.set(segment, known);
-    return known.get(node) ?? node;
+    const known = segment === undefined ? undefined : copiesOf(segment);
+    return (value) => known?.get(value) ?? value;
   };
 }
 
-/** The nodes once more, reading each other's copies, and the originals of what lies outside. */
-function copied(g: Builder, nodes: readonly Node[]): ReadonlyMap<Node, Node> {
+/** Emits the nodes once more, reading each other's copies; gives the copy of each value. */
+function copied(g: Builder, nodes: readonly Node[]): ReadonlyMap<Value, Value> {
   const values = new Map<Value, Value>();
-  return new Map(
-    nodes.map((node) => {
-      const inputs = node.inputs.map((value) => value && (values.get(value) ?? value));
-      const outputs = g.inScope(node.scope, () =>
-        g.emit(node.op, inputs, node.attributes as never),
-      ); // the node's own attributes
-      node.outputs.forEach((value, i) => values.set(value, outputs[i]));
-      const copy: Node = { ...node, inputs, outputs };
-      return [node, copy];
-    }),
-  );
+  for (const node of nodes) {
+    const copies = emitAgain(
+      g,
+      withInputs(node, (value) => values.get(value) ?? value),
+    );
+    node.outputs.forEach((value, i) => values.set(value, copies[i]));
+  }
+  return values;
 }
 
+const emitAgain = <K extends OpName>(g: Builder, node: NodeOf<K>): OpOutputs<Value>[K] =>
+  g.inScope(node.scope, () => g.emit(node.op, node.inputs, node.attributes));
+
 /**
- * Adds to the adjoints of a node's inputs what its outputs' adjoints contribute; `kept` is the node
- * to read values of.
+ * Adds to the adjoints of a node's inputs what its outputs' adjoints contribute; `kept` is what to
+ * read in place of its values.
  */
-function propagate(
+function propagate<K extends OpName>(
   g: Builder,
-  node: Node,
-  kept: Node,
+  node: NodeOf<K>,
+  kept: (value: Value) => Value,
   active: ReadonlySet<Value>,
   adjoints: Map<Value, Value>,
 ): void {
-  const needs = node.inputs.map((value) => value !== undefined && active.has(value));
-  // The entry at `node.op` takes nodes of that operator; TypeScript cannot correlate them in the
-  // union.
-  const rule = gradients[node.op] as GradientRule<OpName> | 'not differentiable';
-  if (rule === 'not differentiable')
-    throw new InternalError(`differentiate: ${node.op} in '${node.scope}' is not differentiable`);
+  const needs = mapInputs(node, (value) => active.has(value));
   g.inScope(node.scope, () => {
-    const contributions = rule(
-      g,
-      kept as never,
-      node.outputs.map((value) => adjoints.get(value)),
-      needs,
-    );
+    const contributions = contributionsOf(g, node, kept, adjoints, needs);
     node.inputs.forEach((input, i) => {
       const dx = contributions[i];
       if (input === undefined || !needs[i]) return;
@@ -131,6 +128,25 @@ function propagate(
       const known = adjoints.get(input);
       adjoints.set(input, known === undefined ? summed : g.add(known, summed));
     });
+  });
+}
+
+function contributionsOf<K extends OpName>(
+  g: Builder,
+  node: NodeOf<K>,
+  kept: (value: Value) => Value,
+  adjoints: ReadonlyMap<Value, Value>,
+  needs: OpInputs<boolean>[K],
+): OpInputs<Value | undefined>[K] {
+  const rule = gradients[node.op];
+  if (rule === 'not differentiable')
+    throw new InternalError(`differentiate: ${node.op} in '${node.scope}' is not differentiable`);
+  const dys: unknown = mapOutputs(node, (value) => adjoints.get(value));
+  // an output that is the only one has an adjoint, or nobody would ask
+  return rule(g, mapInputs(node, kept), dys as Adjoints<K>, {
+    attributes: node.attributes,
+    outputs: mapOutputs(node, kept),
+    needs,
   });
 }
 

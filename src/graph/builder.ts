@@ -3,13 +3,15 @@
 import { InternalError } from '../errors.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { float32, type Shape, type Tensor } from '../tensor/tensor.ts';
-import type { Graph, Node, Value } from './graph.ts';
+import type { Graph, Node, Value, ValueType } from './graph.ts';
 import {
   ops,
   type AttentionAttributes,
   type ConvAttributes,
   type OpAttributes,
+  type OpInputs,
   type OpName,
+  type OpOutputs,
 } from './ops.ts';
 import { inferTypes } from './shapes.ts';
 
@@ -116,24 +118,31 @@ export class Builder {
   }
 
   /** Adds a node and returns all its outputs. */
-  emit<K extends OpName>(op: K, inputs: readonly Maybe[], attributes: OpAttributes[K]): Value[] {
-    const types = this.#infer(op, inputs, attributes);
+  emit<K extends OpName>(
+    op: K,
+    inputs: OpInputs<Value>[K],
+    attributes: OpAttributes[K],
+  ): OpOutputs<Value>[K] {
+    const outputs = this.#declareOutputs(op, this.#infer(op, inputs, attributes));
+    // they agree by this method's signature; TypeScript does not see that an object is a NodeOf<K>
+    this.#nodes.push({ op, inputs, attributes, outputs, scope: this.#scope } as Node);
+    return outputs;
+  }
+
+  #declareOutputs<K extends OpName>(op: K, types: OpOutputs<ValueType>[K]): OpOutputs<Value>[K] {
     const stem = `${this.#scope === '' ? '' : `${this.#scope}/`}${op}`;
-    const outputs = types.map(({ dtype, shape }, i) =>
+    const outputs: unknown = types.map(({ dtype, shape }, i) =>
       this.#declare(
         this.#fresh(types.length > 1 ? `${stem}.${ops[op].outputs[i]}` : stem),
         dtype,
         shape,
       ),
     );
-    // `op` and `attributes` agree by this method's signature; TypeScript cannot correlate them in
-    // the union.
-    this.#nodes.push({ op, inputs, attributes, outputs, scope: this.#scope } as unknown as Node);
-    return outputs;
+    return outputs as OpOutputs<Value>[K]; // as many as there are types
   }
 
   /** Adds a node and returns its first output. */
-  add1<K extends OpName>(op: K, inputs: readonly Maybe[], attributes: OpAttributes[K]): Value {
+  add1<K extends OpName>(op: K, inputs: OpInputs<Value>[K], attributes: OpAttributes[K]): Value {
     return this.emit(op, inputs, attributes)[0];
   }
 
@@ -233,7 +242,7 @@ export class Builder {
     return typeof x === 'number' ? this.scalar(x) : x;
   }
 
-  #infer<K extends OpName>(op: K, inputs: readonly Maybe[], attributes: OpAttributes[K]) {
+  #infer<K extends OpName>(op: K, inputs: OpInputs<Value>[K], attributes: OpAttributes[K]) {
     try {
       return inferTypes(op, inputs, attributes);
     } catch (cause) {

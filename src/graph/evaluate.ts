@@ -3,21 +3,21 @@
 
 import { InternalError } from '../errors.ts';
 import { sameShape, type Tensor } from '../tensor/tensor.ts';
-import type { Graph, Node, Value } from './graph.ts';
+import { mapInputs, type Graph, type NodeOf, type Value } from './graph.ts';
 import { activation } from './kernels/activation.ts';
 import { attentions } from './kernels/attention.ts';
 import { elementwise } from './kernels/elementwise.ts';
-import { f64, type F64Tensor, type Kernel } from './kernels/f64.ts';
+import { f64, type F64Tensor, type Kernels } from './kernels/f64.ts';
 import { form } from './kernels/form.ts';
 import { norm } from './kernels/norm.ts';
 import { product } from './kernels/product.ts';
 import { reduce } from './kernels/reduce.ts';
-import type { OpName } from './ops.ts';
+import type { OpName, OpOutputs } from './ops.ts';
 
 export type { F64Tensor } from './kernels/f64.ts';
 
 /** One kernel an operator. */
-export const kernels: { readonly [K in OpName]: Kernel<K> } = {
+export const kernels: Kernels<OpName> = {
   ...elementwise,
   ...form,
   ...reduce,
@@ -57,14 +57,12 @@ export function toFloat64({ dtype, shape, data }: Tensor): F64Tensor {
   return f64(shape, Float64Array.from(data, Number));
 }
 
-function evaluateNode(node: Node, values: ReadonlyMap<Value, F64Tensor>): F64Tensor[] {
-  const inputs = node.inputs.map((value) =>
-    value === undefined ? undefined : known(values, value),
-  );
-  // Node is a union over OpName and `kernels` a table over it; TypeScript cannot correlate the two.
-  const kernel = kernels[node.op] as Kernel<OpName>;
-  // Required inputs are there in every legal graph (graph/verify.ts).
-  const results = kernel(inputs as F64Tensor[], node.attributes, node.outputs);
+function evaluateNode<K extends OpName>(
+  node: NodeOf<K>,
+  values: ReadonlyMap<Value, F64Tensor>,
+): OpOutputs<F64Tensor>[K] {
+  const inputs = mapInputs(node, (value) => known(values, value));
+  const results = kernels[node.op](inputs, node.attributes, node.outputs);
   node.outputs.forEach((value, i) => {
     if (!sameShape(value.shape, results[i].shape))
       throw new InternalError(

@@ -2,7 +2,7 @@
 
 import type { DType } from '../tensor/dtype.ts';
 import type { Shape, Tensor } from '../tensor/tensor.ts';
-import type { OpAttributes, OpName } from './ops.ts';
+import type { OpAttributes, OpInputs, OpName, OpOutputs } from './ops.ts';
 
 export interface ValueType {
   readonly dtype: DType;
@@ -14,18 +14,21 @@ export interface Value extends ValueType {
   readonly name: string;
 }
 
-export interface NodeOf<K extends OpName> {
-  readonly op: K;
-  /** `undefined` stands for an optional input that is absent. */
-  readonly inputs: readonly (Value | undefined)[];
-  readonly attributes: OpAttributes[K];
-  readonly outputs: readonly Value[];
-  /** The layer it belongs to, e.g. `unet.down_blocks.0.resnets.0.conv1`. */
-  readonly scope: string;
-}
+/** A use of an operator that is one of K. */
+export type NodeOf<K extends OpName> = {
+  [P in K]: {
+    readonly op: P;
+    /** `undefined` stands for an optional input that is absent. */
+    readonly inputs: OpInputs<Value>[P];
+    readonly attributes: OpAttributes[P];
+    readonly outputs: OpOutputs<Value>[P];
+    /** The layer it belongs to, e.g. `unet.down_blocks.0.resnets.0.conv1`. */
+    readonly scope: string;
+  };
+}[K];
 
-/** A node whose `op` tells the type of its `attributes`. */
-export type Node = { [K in OpName]: NodeOf<K> }[OpName];
+/** Its `op` tells the types of its inputs, attributes and outputs. */
+export type Node = NodeOf<OpName>;
 
 /**
  * A program. A rewrite never changes a graph: it makes another one that shares Values.
@@ -46,4 +49,33 @@ export interface Graph {
 
 export function parameterNamed(graph: Graph, name: string): Value | undefined {
   return graph.parameters.find((value) => value.name === name);
+}
+
+/** A U for each input that the node has, in the form of its inputs. */
+export function mapInputs<K extends OpName, U>(
+  node: NodeOf<K>,
+  f: (value: Value, index: number) => U,
+): OpInputs<U>[K] {
+  const given: readonly (Value | undefined)[] = node.inputs;
+  const mapped: unknown = given.map((value, i) => value && f(value, i));
+  return mapped as OpInputs<U>[K]; // as many as there are inputs, and undefined where they are
+}
+
+/** A U for each output. */
+export function mapOutputs<K extends OpName, U>(
+  node: NodeOf<K>,
+  f: (value: Value) => U,
+): OpOutputs<U>[K] {
+  const mapped: unknown = node.outputs.map(f);
+  return mapped as OpOutputs<U>[K]; // as many as there are outputs
+}
+
+/** The node reading other values; itself where they are the same. */
+export function withInputs<K extends OpName>(
+  node: NodeOf<K>,
+  f: (value: Value, index: number) => Value,
+): NodeOf<K> {
+  const inputs = mapInputs(node, f);
+  const same = inputs.every((value, i) => value === node.inputs[i]);
+  return same ? node : { ...node, inputs };
 }

@@ -157,23 +157,26 @@ export interface OpAttributes {
 
 export type OpName = keyof OpAttributes;
 
-export interface OpInfo {
+interface OpInfo {
   /** Names of the inputs; `x?` may be absent, `x...` stands for one or more. */
   readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
+  readonly outputs: readonly [string, ...string[]];
   /** Kept whole until lowering, then decomposed where a backend has no kernel of its own. */
-  readonly composite?: true;
+  readonly composite: boolean;
 }
+type Inputs = OpInfo['inputs'];
+type Outputs = OpInfo['outputs'];
 
-const unary: OpInfo = { inputs: ['x'], outputs: ['y'] };
-const binary: OpInfo = { inputs: ['a', 'b'], outputs: ['y'] };
-const composite = (inputs: readonly string[], outputs: readonly string[] = ['y']): OpInfo => ({
-  inputs,
-  outputs,
-  composite: true,
-});
+const primitive = <const I extends Inputs, const O extends Outputs>(inputs: I, outputs: O) =>
+  ({ inputs, outputs, composite: false }) as const;
+const composite = <const I extends Inputs, const O extends Outputs>(inputs: I, outputs: O) =>
+  ({ inputs, outputs, composite: true }) as const;
 
-export const ops: { readonly [K in OpName]: OpInfo } = {
+const unary = primitive(['x'], ['y']);
+const binary = primitive(['a', 'b'], ['y']);
+
+/** What each operator takes and gives; the types of its inputs and outputs follow from it. */
+export const ops = {
   Identity: unary,
   Neg: unary,
   Abs: unary,
@@ -197,15 +200,15 @@ export const ops: { readonly [K in OpName]: OpInfo } = {
   Equal: binary,
   Less: binary,
   Greater: binary,
-  Where: { inputs: ['condition', 'a', 'b'], outputs: ['y'] },
+  Where: primitive(['condition', 'a', 'b'], ['y']),
   Reshape: unary,
   Expand: unary,
   Transpose: unary,
-  Concat: { inputs: ['x...'], outputs: ['y'] },
+  Concat: primitive(['x...'], ['y']),
   Slice: unary,
   Pad: unary,
-  Gather: { inputs: ['data', 'indices'], outputs: ['y'] },
-  ScatterND: { inputs: ['data', 'indices', 'updates'], outputs: ['y'] },
+  Gather: primitive(['data', 'indices'], ['y']),
+  ScatterND: primitive(['data', 'indices', 'updates'], ['y']),
   Resize: unary,
   ReduceSum: unary,
   ReduceMean: unary,
@@ -213,31 +216,41 @@ export const ops: { readonly [K in OpName]: OpInfo } = {
   Softmax: unary,
   LogSoftmax: unary,
   MatMul: binary,
-  Gemm: { inputs: ['a', 'b', 'c?'], outputs: ['y'] },
-  Conv: { inputs: ['x', 'weight', 'bias?'], outputs: ['y'] },
-  ConvTranspose: { inputs: ['x', 'weight'], outputs: ['y'] },
-  Linear: composite(['x', 'weight', 'bias?']),
+  Gemm: primitive(['a', 'b', 'c?'], ['y']),
+  Conv: primitive(['x', 'weight', 'bias?'], ['y']),
+  ConvTranspose: primitive(['x', 'weight'], ['y']),
+  Linear: composite(['x', 'weight', 'bias?'], ['y']),
   LinearGradInput: composite(['dy', 'weight'], ['dx']),
   LinearGradWeight: composite(['dy', 'x'], ['dweight']),
   LinearLogSumExp: composite(['x', 'weight'], ['y', 'derivative']),
   ConvGradInput: composite(['dy', 'weight'], ['dx']),
   ConvGradWeight: composite(['dy', 'x'], ['dweight']),
-  FusedMatMul: composite(['a', 'b']),
-  Gelu: composite(['x']),
+  FusedMatMul: composite(['a', 'b'], ['y']),
+  Gelu: composite(['x'], ['y']),
   GeluGrad: composite(['x', 'dy'], ['dx']),
-  Swish: composite(['x']),
+  Swish: composite(['x'], ['y']),
   SwishGrad: composite(['x', 'dy'], ['dx']),
   Standardize: composite(['x'], ['xhat', 'rstd']),
-  LayerNormalization: composite(['x', 'scale', 'bias']),
+  LayerNormalization: composite(['x', 'scale', 'bias'], ['y']),
   LayerNormalizationGrad: composite(['x', 'scale', 'dy'], ['dx', 'dscale', 'dbias']),
-  GroupNormalization: composite(['x', 'scale', 'bias']),
+  GroupNormalization: composite(['x', 'scale', 'bias'], ['y']),
   GroupNormalizationGrad: composite(['x', 'scale', 'dy'], ['dx', 'dscale', 'dbias']),
-  RMSNormalization: composite(['x', 'scale']),
+  RMSNormalization: composite(['x', 'scale'], ['y']),
   RMSNormalizationGrad: composite(['x', 'scale', 'dy'], ['dx', 'dscale']),
-  RotaryEmbedding: composite(['x', 'cos', 'sin']),
-  Attention: composite(['q', 'k', 'v', 'mask?']),
+  RotaryEmbedding: composite(['x', 'cos', 'sin'], ['y']),
+  Attention: composite(['q', 'k', 'v', 'mask?'], ['y']),
   AttentionGrad: composite(['q', 'k', 'v', 'mask?', 'y', 'dy'], ['dq', 'dk', 'dv']),
-};
+} satisfies { readonly [K in OpName]: OpInfo };
 
 // `ops` has exactly the keys of OpName
 export const opNames = Object.keys(ops) as readonly OpName[];
+
+/** A T for each name: `x` is there, `x?` may be undefined, `x...` stands for any number of them. */
+type Tuple<Names extends readonly string[], T> = Names extends readonly [`${string}...`]
+  ? readonly T[]
+  : { readonly [I in keyof Names]: Names[I] extends `${string}?` ? T | undefined : T };
+
+/** The inputs of each operator, each a T: `OpInputs<Value>['Conv']` is [x, weight, bias?]. */
+export type OpInputs<T> = { readonly [K in OpName]: Tuple<(typeof ops)[K]['inputs'], T> };
+/** Its outputs, each a T. */
+export type OpOutputs<T> = { readonly [K in OpName]: Tuple<(typeof ops)[K]['outputs'], T> };

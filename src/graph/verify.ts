@@ -2,8 +2,8 @@
 
 import { InternalError } from '../errors.ts';
 import { sameShape, sizeOf, type Tensor } from '../tensor/tensor.ts';
-import type { Graph, Node, Value, ValueType } from './graph.ts';
-import { ops, type OpAttributes, type OpName } from './ops.ts';
+import type { Graph, Node, NodeOf, Value, ValueType } from './graph.ts';
+import { ops, type OpName, type OpOutputs } from './ops.ts';
 import { inferTypes } from './shapes.ts';
 
 /**
@@ -75,28 +75,24 @@ function verifyNode(node: Node, scope: Definitions): void {
 
 function verifyArity(node: Node, graph: string): void {
   if (!(node.op in ops)) fail(graph, nodeText(node), 'no such operator');
-  const { inputs, outputs } = ops[node.op];
+  const { inputs, outputs }: { inputs: readonly string[]; outputs: readonly string[] } =
+    ops[node.op];
+  const given: readonly (Value | undefined)[] = node.inputs; // whatever the types promise
   const variadic = inputs.some((name) => name.endsWith('...'));
-  if (node.inputs.length > inputs.length && !variadic)
-    fail(graph, nodeText(node), `${node.inputs.length} inputs, at most ${inputs.length}`);
+  if (given.length > inputs.length && !variadic)
+    fail(graph, nodeText(node), `${given.length} inputs, at most ${inputs.length}`);
   inputs.forEach((name, i) => {
-    if (node.inputs[i] === undefined && !name.endsWith('?'))
+    if (given[i] === undefined && !name.endsWith('?'))
       fail(graph, nodeText(node), `input ${name} is absent`);
   });
-  if (variadic && node.inputs.includes(undefined))
-    fail(graph, nodeText(node), 'an input is absent');
+  if (variadic && given.includes(undefined)) fail(graph, nodeText(node), 'an input is absent');
   if (node.outputs.length !== outputs.length)
     fail(graph, nodeText(node), `${node.outputs.length} outputs, not ${outputs.length}`);
 }
 
-function inferred(node: Node, graph: string): ValueType[] {
+function inferred<K extends OpName>(node: NodeOf<K>, graph: string): OpOutputs<ValueType>[K] {
   try {
-    // `op` and `attributes` agree in every Node; TypeScript cannot correlate them in the union.
-    return inferTypes<OpName>(
-      node.op,
-      node.inputs,
-      node.attributes as OpAttributes[OpName] & Node['attributes'],
-    );
+    return inferTypes(node.op, node.inputs, node.attributes);
   } catch (cause) {
     throw new InternalError(`graph ${graph}: ${nodeText(node)}: its inputs do not fit`, { cause });
   }
@@ -105,7 +101,8 @@ function inferred(node: Node, graph: string): ValueType[] {
 const sameType = (a: ValueType, b: ValueType): boolean =>
   a.dtype === b.dtype && sameShape(a.shape, b.shape);
 const typeText = ({ dtype, shape }: ValueType): string => `${dtype}[${shape}]`;
-const nodeText = (node: Node): string => `${node.op} '${node.outputs[0]?.name ?? '(no output)'}'`;
+const nodeText = ({ op, outputs }: Pick<Node, 'op' | 'outputs'>): string =>
+  `${op} '${outputs[0]?.name ?? '(no output)'}'`;
 
 function fail(graph: string, by: string, what: string): never {
   throw new InternalError(`graph ${graph}: ${by}: ${what}`);

@@ -1,11 +1,11 @@
 // What each operator becomes in ONNX Runtime on a CPU: nodes of its own, or its decomposition.
 
 import { InternalError } from '../errors.ts';
-import type { Node, NodeOf } from '../graph/graph.ts';
+import type { Node, NodeOf, Value } from '../graph/graph.ts';
 import type { OpName } from '../graph/ops.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { sizeOf, type Shape } from '../tensor/tensor.ts';
-import { inputOf, nameOf, type Emitter } from './emitter.ts';
+import type { Emitter } from './emitter.ts';
 import type { Attribute } from './onnx-model.ts';
 
 type Emit<K extends OpName> = (e: Emitter, node: NodeOf<K>) => void;
@@ -16,22 +16,18 @@ interface Emission<K extends OpName> {
 }
 
 /** Emits one node; composite operators without a kernel must have been decomposed before. */
-export function emitNode(e: Emitter, node: Node): void {
-  // The entry at `node.op` takes nodes of that operator; TypeScript cannot correlate them in the
-  // union.
-  const emission = emissions[node.op] as Emit<OpName> | Emission<OpName> | 'decompose';
+export function emitNode<K extends OpName>(e: Emitter, node: NodeOf<K>): void {
+  const emission = emissions[node.op];
   if (emission === 'decompose') throw new InternalError(`${node.op} reached the encoder whole`);
-  e.begin(node);
-  // As above.
-  (typeof emission === 'function' ? emission : emission.emit)(e, node as NodeOf<OpName>);
+  e.begin(node.outputs[0].name);
+  if (typeof emission === 'object') emission.emit(e, node);
+  else emission(e, node);
 }
 
 /** Whether the runtime takes this node whole. */
-export function hasKernel(node: Node): boolean {
-  // As in emitNode.
-  const emission = emissions[node.op] as Emit<OpName> | Emission<OpName> | 'decompose';
-  if (typeof emission === 'object') return emission.when(node as NodeOf<OpName>); // as above
-  return emission !== 'decompose';
+export function hasKernel<K extends OpName>(node: NodeOf<K>): boolean {
+  const emission = emissions[node.op];
+  return typeof emission === 'object' ? emission.when(node) : emission !== 'decompose';
 }
 
 const int = (value: number | boolean): Attribute => ({ int: Number(value) });
@@ -39,23 +35,13 @@ const ints = (values: readonly number[]): Attribute => ({ ints: values });
 const float = (value: number): Attribute => ({ float: value });
 
 /** An operator that ONNX has under the same name, with the same inputs. */
-const same = (e: Emitter, node: Node): void =>
-  e.node(
-    node.op,
-    node.inputs.map((value) => value?.name),
-    node.outputs,
-  );
+const same = (e: Emitter, node: Node): void => e.node(node.op, node.inputs, node.outputs);
 
 const withAxis = (e: Emitter, node: NodeOf<'Concat' | 'Gather' | 'Softmax' | 'LogSoftmax'>): void =>
-  e.node(
-    node.op,
-    node.inputs.map((value) => value?.name),
-    node.outputs,
-    { axis: int(node.attributes.axis) },
-  );
+  e.node(node.op, node.inputs, node.outputs, { axis: int(node.attributes.axis) });
 
 const reduce = (e: Emitter, node: NodeOf<'ReduceSum' | 'ReduceMean' | 'ReduceMax'>): void =>
-  e.node(node.op, [nameOf(node, 0), e.ints(node.attributes.axes)], node.outputs, {
+  e.node(node.op, [node.inputs[0], e.ints(node.attributes.axes)], node.outputs, {
     keepdims: int(node.attributes.keepdims),
   });
 
@@ -67,7 +53,8 @@ const LONG_ROW = 8192;
  * by 9e-6, a sum of sums by 2e-6, and faster.
  */
 function reduceSum(e: Emitter, node: NodeOf<'ReduceSum'>): void {
-  const { shape, dtype } = inputOf(node, 0);
+  const [x] = node.inputs;
+  const { shape, dtype } = x;
   const { axes } = node.attributes;
   const width = shape[shape.length - 1];
   if (axes.length !== 1 || axes[0] !== shape.length - 1 || width < LONG_ROW) return reduce(e, node);
@@ -75,7 +62,7 @@ function reduceSum(e: Emitter, node: NodeOf<'ReduceSum'>): void {
   const blocks: Shape = [...shape.slice(0, -1), width / block, block];
   const sums = e.temporary(
     'ReduceSum',
-    [e.reshaped(nameOf(node, 0), shape, blocks), e.ints([shape.length])],
+    [e.reshaped(x.name, shape, blocks), e.ints([shape.length])],
     { dtype, shape: blocks.slice(0, -1) },
     { keepdims: int(0) },
   );
@@ -90,34 +77,28 @@ function divisorNearRoot(width: number): number {
   return block;
 }
 
-function slice(e: Emitter, node: NodeOf<'Slice'>): void {
-  const { starts, ends, axes, steps } = node.attributes;
-  e.node(
-    'Slice',
-    [nameOf(node, 0), e.ints(starts), e.ints(ends), e.ints(axes), e.ints(steps)],
-    node.outputs,
-  );
+function slice(e: Emitter, { inputs: [x], attributes, outputs }: NodeOf<'Slice'>): void {
+  const { starts, ends, axes, steps } = attributes;
+  e.node('Slice', [x, e.ints(starts), e.ints(ends), e.ints(axes), e.ints(steps)], outputs);
 }
 
 /** ONNX wants int64 indices here; ours are int32 wherever a GPU may run. */
-function scatterND(e: Emitter, node: NodeOf<'ScatterND'>): void {
-  const indices = inputOf(node, 1);
+function scatterND(e: Emitter, { inputs, outputs }: NodeOf<'ScatterND'>): void {
+  const [data, indices, updates] = inputs;
   const wide =
     indices.dtype === 'int64'
-      ? indices.name
+      ? indices
       : e.temporary(
           'Cast',
-          [indices.name],
+          [indices],
           { dtype: 'int64', shape: indices.shape },
           { to: int(dtypes.int64.onnx) },
         );
-  e.node('ScatterND', [nameOf(node, 0), wide, nameOf(node, 2)], node.outputs, {
-    reduction: { string: 'add' },
-  });
+  e.node('ScatterND', [data, wide, updates], outputs, { reduction: { string: 'add' } });
 }
 
-function resize(e: Emitter, node: NodeOf<'Resize'>): void {
-  const { scale } = node.attributes;
+function resize(e: Emitter, { inputs: [x], attributes, outputs }: NodeOf<'Resize'>): void {
+  const { scale } = attributes;
   const scales = e.constant({
     dtype: 'float32',
     shape: [4],
@@ -128,10 +109,8 @@ function resize(e: Emitter, node: NodeOf<'Resize'>): void {
     coordinate_transformation_mode: 'asymmetric',
     nearest_mode: 'floor',
   };
-  const attributes = Object.fromEntries(
-    Object.entries(modes).map(([key, string]) => [key, { string }]),
-  );
-  e.node('Resize', [nameOf(node, 0), undefined, scales], node.outputs, attributes);
+  const strings = Object.entries(modes).map(([key, string]) => [key, { string }]);
+  e.node('Resize', [x, undefined, scales], outputs, Object.fromEntries(strings));
 }
 
 const convAttributes = ({
@@ -144,32 +123,27 @@ const convAttributes = ({
 
 const rows = (shape: Shape): Shape => [sizeOf(shape.slice(0, -1)), ...shape.slice(-1)];
 
-/** Gemm over all leading axes of `a`, whose result takes the node's shape. */
+/** Gemm over all leading axes of x, whose result takes the shape of y. */
 function gemmOverRows(
   e: Emitter,
-  node: Node,
-  a: number,
+  [x, weight, bias]: readonly [Value, Value, (Value | undefined)?],
+  y: Value,
   attributes: Readonly<Record<string, Attribute>>,
 ): void {
-  const x = inputOf(node, a);
-  const [y] = node.outputs;
-  const flat = e.reshaped(x.name, x.shape, rows(x.shape));
-  const inputs = [flat, nameOf(node, 1), node.inputs[2]?.name];
+  const inputs = [e.reshaped(x.name, x.shape, rows(x.shape)), weight, bias];
   if (y.shape.length === 2) return e.node('Gemm', inputs, [y], attributes);
   const product = e.temporary('Gemm', inputs, { dtype: y.dtype, shape: rows(y.shape) }, attributes);
   e.node('Reshape', [product, e.ints(y.shape)], [y]);
 }
 
 function linearGradWeight(e: Emitter, node: NodeOf<'LinearGradWeight'>): void {
-  const flat = [0, 1].map((i) =>
-    e.reshaped(nameOf(node, i), inputOf(node, i).shape, rows(inputOf(node, i).shape)),
-  );
+  const flat = node.inputs.map(({ name, shape }) => e.reshaped(name, shape, rows(shape)));
   e.node('Gemm', flat, node.outputs, { transA: int(1) });
 }
 
 /** Normalises each group with InstanceNormalization, then scales each channel. */
 function groupNormalization(e: Emitter, node: NodeOf<'GroupNormalization'>): void {
-  const x = inputOf(node, 0);
+  const [x, scale, bias] = node.inputs;
   const { num_groups, epsilon } = node.attributes;
   const [n, channels] = x.shape;
   const grouped: Shape = [n, num_groups, sizeOf(x.shape) / n / num_groups];
@@ -182,31 +156,28 @@ function groupNormalization(e: Emitter, node: NodeOf<'GroupNormalization'>): voi
     { epsilon: float(epsilon) },
   );
   const perChannel: Shape = [channels, ...x.shape.slice(2).map(() => 1)];
-  const scale = e.reshaped(nameOf(node, 1), [channels], perChannel);
-  const bias = e.reshaped(nameOf(node, 2), [channels], perChannel);
-  e.node(
-    'Add',
-    [e.temporary('Mul', [e.reshaped(unit, grouped, x.shape), scale], type), bias],
-    node.outputs,
-  );
+  const [factor, term] = [scale, bias].map(({ name }) => e.reshaped(name, [channels], perChannel));
+  const scaled = e.temporary('Mul', [e.reshaped(unit, grouped, x.shape), factor], type);
+  e.node('Add', [scaled, term], node.outputs);
 }
 
 /** LayerNormalization with a scale of ones, for its first and third output. */
-function standardize(e: Emitter, node: NodeOf<'Standardize'>): void {
-  const { shape, dtype } = inputOf(node, 0);
-  const [xhat, rstd] = node.outputs;
+function standardize(
+  e: Emitter,
+  { inputs: [x], attributes, outputs }: NodeOf<'Standardize'>,
+): void {
+  const { shape, dtype } = x;
+  const [xhat, rstd] = outputs;
   const mean = { name: `${xhat.name}~mean`, dtype, shape: rstd.shape };
-  e.node(
-    'LayerNormalization',
-    [nameOf(node, 0), e.floats(shape.slice(-1), 1)],
-    [xhat, mean, rstd],
-    { axis: int(-1), epsilon: float(node.attributes.epsilon) },
-  );
+  e.node('LayerNormalization', [x, e.floats(shape.slice(-1), 1)], [xhat, mean, rstd], {
+    axis: int(-1),
+    epsilon: float(attributes.epsilon),
+  });
 }
 
 /** Needs cos and sin per sample where no position ids are given. */
 function rotaryEmbedding(e: Emitter, node: NodeOf<'RotaryEmbedding'>): void {
-  const [x, cos, sin] = [0, 1, 2].map((i) => inputOf(node, i));
+  const [x, cos, sin] = node.inputs;
   const { num_heads, interleaved } = node.attributes;
   const perSample = (table: typeof cos) => {
     const shape = [x.shape[0], ...table.shape.slice(-2)];
@@ -220,13 +191,13 @@ function rotaryEmbedding(e: Emitter, node: NodeOf<'RotaryEmbedding'>): void {
     interleaved: int(interleaved),
     rotary_embedding_dim: int(rotated),
   };
-  e.node('RotaryEmbedding', [x.name, perSample(cos), perSample(sin)], node.outputs, attributes);
+  e.node('RotaryEmbedding', [x, perSample(cos), perSample(sin)], node.outputs, attributes);
 }
 
 /** com.microsoft.MultiHeadAttention is a flash kernel on CPUs where nothing is masked or capped. */
 const attention: Emission<'Attention'> = {
-  when: ({ inputs, attributes: a }) =>
-    inputs[3] === undefined &&
+  when: ({ inputs: [, , , mask], attributes: a }) =>
+    mask === undefined &&
     !a.is_causal &&
     a.softcap === undefined &&
     a.q_num_heads === a.kv_num_heads,
@@ -235,7 +206,7 @@ const attention: Emission<'Attention'> = {
     const attributes = { num_heads: int(q_num_heads), scale: float(scale) };
     e.node(
       'MultiHeadAttention',
-      [0, 1, 2].map((i) => nameOf(node, i)),
+      node.inputs.slice(0, 3),
       node.outputs,
       attributes,
       'com.microsoft',
@@ -258,7 +229,7 @@ const emissions: { readonly [K in OpName]: Emit<K> | Emission<K> | 'decompose' }
   Sin: same,
   Cos: same,
   Cast: (e, node) =>
-    e.node('Cast', [nameOf(node, 0)], node.outputs, { to: int(dtypes[node.attributes.to].onnx) }),
+    e.node('Cast', node.inputs, node.outputs, { to: int(dtypes[node.attributes.to].onnx) }),
   Add: same,
   Sub: same,
   Mul: same,
@@ -270,14 +241,14 @@ const emissions: { readonly [K in OpName]: Emit<K> | Emission<K> | 'decompose' }
   Greater: same,
   Where: same,
   Reshape: (e, node) =>
-    e.node('Reshape', [nameOf(node, 0), e.ints(node.attributes.shape)], node.outputs),
+    e.node('Reshape', [node.inputs[0], e.ints(node.attributes.shape)], node.outputs),
   Expand: (e, node) =>
-    e.node('Expand', [nameOf(node, 0), e.ints(node.attributes.shape)], node.outputs),
+    e.node('Expand', [node.inputs[0], e.ints(node.attributes.shape)], node.outputs),
   Transpose: (e, node) =>
-    e.node('Transpose', [nameOf(node, 0)], node.outputs, { perm: ints(node.attributes.perm) }),
+    e.node('Transpose', node.inputs, node.outputs, { perm: ints(node.attributes.perm) }),
   Concat: withAxis,
   Slice: slice,
-  Pad: (e, node) => e.node('Pad', [nameOf(node, 0), e.ints(node.attributes.pads)], node.outputs),
+  Pad: (e, node) => e.node('Pad', [node.inputs[0], e.ints(node.attributes.pads)], node.outputs),
   Gather: withAxis,
   ScatterND: scatterND,
   Resize: resize,
@@ -291,46 +262,38 @@ const emissions: { readonly [K in OpName]: Emit<K> | Emission<K> | 'decompose' }
     const { transA, transB, alpha } = node.attributes;
     e.node(
       'FusedMatMul',
-      [nameOf(node, 0), nameOf(node, 1)],
+      node.inputs,
       node.outputs,
       { transA: int(transA), transB: int(transB), alpha: float(alpha) },
       'com.microsoft',
     );
   },
   Gemm: (e, node) =>
-    e.node(
-      'Gemm',
-      node.inputs.map((value) => value?.name),
-      node.outputs,
-      { transA: int(node.attributes.transA), transB: int(node.attributes.transB) },
-    ),
-  Conv: (e, node) =>
-    e.node(
-      'Conv',
-      node.inputs.map((value) => value?.name),
-      node.outputs,
-      convAttributes(node.attributes),
-    ),
+    e.node('Gemm', node.inputs, node.outputs, {
+      transA: int(node.attributes.transA),
+      transB: int(node.attributes.transB),
+    }),
+  Conv: (e, node) => e.node('Conv', node.inputs, node.outputs, convAttributes(node.attributes)),
   ConvTranspose: (e, node) =>
-    e.node('ConvTranspose', [nameOf(node, 0), nameOf(node, 1)], node.outputs, {
+    e.node('ConvTranspose', node.inputs, node.outputs, {
       ...convAttributes(node.attributes),
       output_padding: ints(node.attributes.output_padding),
     }),
-  Linear: (e, node) => gemmOverRows(e, node, 0, { transB: int(1) }),
-  LinearGradInput: (e, node) => gemmOverRows(e, node, 0, {}),
+  Linear: (e, { inputs, outputs: [y] }) => gemmOverRows(e, inputs, y, { transB: int(1) }),
+  LinearGradInput: (e, { inputs, outputs: [dx] }) => gemmOverRows(e, inputs, dx, {}),
   LinearGradWeight: linearGradWeight,
   LinearLogSumExp: 'decompose',
   ConvGradInput: 'decompose',
   ConvGradWeight: 'decompose',
   Gelu: (e, node) =>
-    e.node('Gelu', [nameOf(node, 0)], node.outputs, {
+    e.node('Gelu', node.inputs, node.outputs, {
       approximate: { string: node.attributes.approximate },
     }),
   GeluGrad: 'decompose',
   Swish: (e, node) =>
     e.node(
       'QuickGelu',
-      [nameOf(node, 0)],
+      node.inputs,
       node.outputs,
       { alpha: float(node.attributes.alpha) },
       'com.microsoft',
@@ -338,22 +301,18 @@ const emissions: { readonly [K in OpName]: Emit<K> | Emission<K> | 'decompose' }
   SwishGrad: 'decompose',
   Standardize: standardize,
   LayerNormalization: (e, node) =>
-    e.node(
-      'LayerNormalization',
-      [0, 1, 2].map((i) => nameOf(node, i)),
-      node.outputs,
-      { axis: int(-1), epsilon: float(node.attributes.epsilon) },
-    ),
+    e.node('LayerNormalization', node.inputs, node.outputs, {
+      axis: int(-1),
+      epsilon: float(node.attributes.epsilon),
+    }),
   LayerNormalizationGrad: 'decompose',
   GroupNormalization: groupNormalization,
   GroupNormalizationGrad: 'decompose',
   RMSNormalization: (e, node) =>
-    e.node(
-      'RMSNormalization',
-      [0, 1].map((i) => nameOf(node, i)),
-      node.outputs,
-      { axis: int(-1), epsilon: float(node.attributes.epsilon) },
-    ),
+    e.node('RMSNormalization', node.inputs, node.outputs, {
+      axis: int(-1),
+      epsilon: float(node.attributes.epsilon),
+    }),
   RMSNormalizationGrad: 'decompose',
   RotaryEmbedding: rotaryEmbedding,
   Attention: attention,

@@ -1,12 +1,13 @@
 // Collects the ONNX nodes and constants that one of our nodes becomes.
 
-import { InternalError } from '../errors.ts';
-import type { Node, Value, ValueType } from '../graph/graph.ts';
+import type { Value, ValueType } from '../graph/graph.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { float32, sameShape, sizeOf, tensor, type Shape, type Tensor } from '../tensor/tensor.ts';
 import type { Attribute, Domain, OnnxNode } from './onnx-model.ts';
 
 type Attributes = Readonly<Record<string, Attribute>>;
+/** A value of the graph, the name of a tensor, or an optional input that is absent. */
+type Operand = Value | string | undefined;
 
 /** What the emission of one operator may use. Names stand for tensors, as in ONNX. */
 export class Emitter {
@@ -18,16 +19,16 @@ export class Emitter {
   #stem = '';
   #count = 0;
 
-  /** Names what is emitted next after this node's first output. */
-  begin(node: Node): void {
-    this.#stem = node.outputs[0].name;
+  /** Names what is emitted next after a value of the graph. */
+  begin(stem: string): void {
+    this.#stem = stem;
     this.#count = 0;
   }
 
   /** Adds an ONNX node that computes `outputs`. */
   node(
     type: string,
-    inputs: readonly (string | undefined)[],
+    inputs: readonly Operand[],
     outputs: readonly Value[],
     attributes: Attributes = {},
     domain: Domain = '',
@@ -47,7 +48,7 @@ export class Emitter {
   /** Adds an ONNX node with one output that only this emission reads; returns its name. */
   temporary(
     type: string,
-    inputs: readonly (string | undefined)[],
+    inputs: readonly Operand[],
     of: ValueType,
     attributes: Attributes = {},
     domain: Domain = '',
@@ -79,19 +80,8 @@ export class Emitter {
   }
 }
 
-export function nameOf(node: Node, index: number): string {
-  return inputOf(node, index).name;
-}
-
-export function inputOf(node: Node, index: number): Value {
-  const value = node.inputs[index];
-  if (value === undefined)
-    throw new InternalError(`${node.op} ${node.outputs[0].name} lacks input ${index}`);
-  return value;
-}
-
-function trimmed(inputs: readonly (string | undefined)[]): string[] {
-  const names = inputs.map((name) => name ?? '');
+function trimmed(inputs: readonly Operand[]): string[] {
+  const names = inputs.map((input) => (typeof input === 'string' ? input : (input?.name ?? '')));
   while (names.at(-1) === '') names.pop();
   return names;
 }

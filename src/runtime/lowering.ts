@@ -2,7 +2,14 @@
 // weights bound, nodes in an order that ONNX Runtime executes as we mean it.
 
 import { InternalError } from '../errors.ts';
-import type { Graph, Node, Value, ValueType } from '../graph/graph.ts';
+import {
+  mapOutputs,
+  withInputs,
+  type Graph,
+  type NodeOf,
+  type Value,
+  type ValueType,
+} from '../graph/graph.ts';
 import type { OpName } from '../graph/ops.ts';
 import { factorsLast } from '../graph/passes/factors-last.ts';
 import { padsToConcat } from '../graph/passes/pads-to-concat.ts';
@@ -95,35 +102,33 @@ function bindWeights(graph: Graph, weights: Weights): Bound {
  */
 const selecting: ReadonlySet<OpName> = new Set<OpName>(['Gather']);
 
-function emitBound(e: Emitter, node: Node, stored: Bound['stored']): void {
-  const [source, ...others] = node.inputs;
+function emitBound<K extends OpName>(e: Emitter, node: NodeOf<K>, stored: Bound['stored']): void {
+  const [source]: readonly (Value | undefined)[] = node.inputs;
   const held = source && stored.get(source);
   if (held === undefined || !selecting.has(node.op))
     return emitNode(e, castStoredInputs(e, node, stored));
-  const [output] = node.outputs;
-  const selected = { ...output, name: `${output.name}<0`, dtype: held.dtype };
-  emitNode(e, { ...node, inputs: [held, ...others], outputs: [selected] });
-  e.node('Cast', [selected.name], [output], { to: { int: dtypes[output.dtype].onnx } });
+  const selection = withInputs(node, (value) => (value === source ? held : value));
+  const outputs = mapOutputs(node, (y) => ({ ...y, name: `${y.name}<0`, dtype: held.dtype }));
+  emitNode(e, { ...selection, outputs });
+  node.outputs.forEach((y, i) => castTo(e, y, outputs[i].name));
 }
 
-function castStoredInputs(e: Emitter, node: Node, stored: Bound['stored']): Node {
-  if (!node.inputs.some((value) => value !== undefined && stored.has(value))) return node;
-  e.begin(node);
-  const inputs = node.inputs.map((value, i) => {
-    const held = value && stored.get(value);
-    return held
-      ? castFor(e, `${node.outputs[0].name}<${i}`, held.name, {
-          dtype: value.dtype,
-          shape: value.shape,
-        })
-      : value;
+function castStoredInputs<K extends OpName>(
+  e: Emitter,
+  node: NodeOf<K>,
+  stored: Bound['stored'],
+): NodeOf<K> {
+  const [{ name }] = node.outputs;
+  e.begin(name);
+  return withInputs(node, (value, i) => {
+    const held = stored.get(value);
+    return held ? castTo(e, { ...value, name: `${name}<${i}` }, held.name) : value;
   });
-  return { ...node, inputs };
 }
 
-function castFor(e: Emitter, name: string, from: string, type: ValueType): Value {
-  const value = { name, ...type };
-  e.node('Cast', [from], [value], { to: { int: dtypes[type.dtype].onnx } });
+/** Computes `value` from the tensor of that name. */
+function castTo(e: Emitter, value: Value, from: string): Value {
+  e.node('Cast', [from], [value], { to: { int: dtypes[value.dtype].onnx } });
   return value;
 }
 

@@ -11,19 +11,14 @@ const swapLast = (g: Builder, x: Value) => {
 };
 
 // dA = dY Bᵀ, dB = Aᵀ dY
-export const matMul: GradientRule<'MatMul'> = (g, node, [dy], needs) => {
-  const [a, b] = node.inputs as [Value, Value]; // arity of the operator table
-  return [
-    needs[0] ? g.matMul(dy as Value, swapLast(g, b)) : undefined,
-    needs[1] ? g.matMul(swapLast(g, a), dy as Value) : undefined,
-  ];
-};
+export const matMul: GradientRule<'MatMul'> = (g, [a, b], [dy], { needs }) => [
+  needs[0] ? g.matMul(dy, swapLast(g, b)) : undefined,
+  needs[1] ? g.matMul(swapLast(g, a), dy) : undefined,
+];
 
 // Y = op(A) op(B) + C
-export const gemm: GradientRule<'Gemm'> = (g, node, [dyGiven], needs) => {
-  const [a, b] = node.inputs as [Value, Value]; // arity of the operator table
-  const dy = dyGiven as Value;
-  const { transA, transB } = node.attributes;
+export const gemm: GradientRule<'Gemm'> = (g, [a, b], [dy], { attributes, needs }) => {
+  const { transA, transB } = attributes;
   const da = () =>
     transA ? g.gemm(b, dy, { transA: transB, transB: true }) : g.gemm(dy, b, { transB: !transB });
   const db = () =>
@@ -32,15 +27,18 @@ export const gemm: GradientRule<'Gemm'> = (g, node, [dyGiven], needs) => {
 };
 
 /** The derivative by x is there already. The weight is frozen: its gradient would need all of z. */
-export const linearLogSumExp: GradientRule<'LinearLogSumExp'> = (g, node, [dy, again]) => {
-  if (again !== undefined)
+export const linearLogSumExp: GradientRule<'LinearLogSumExp'> = (
+  g,
+  _,
+  [dy, again],
+  { outputs },
+) => {
+  if (dy === undefined || again !== undefined)
     throw new InternalError('a derivative of LinearLogSumExp is not differentiable');
-  return [g.mul(node.outputs[1], dy as Value), undefined];
+  return [g.mul(outputs[1], dy), undefined];
 };
 
-export const linear: GradientRule<'Linear'> = (g, node, [dyGiven], needs) => {
-  const [x, weight] = node.inputs as [Value, Value]; // arity of the operator table
-  const dy = dyGiven as Value;
+export const linear: GradientRule<'Linear'> = (g, [x, weight], [dy], { needs }) => {
   const leading = dy.shape.slice(0, -1).map((_, axis) => axis);
   return [
     needs[0] ? g.add1('LinearGradInput', [dy, weight], {}) : undefined,
@@ -49,15 +47,8 @@ export const linear: GradientRule<'Linear'> = (g, node, [dyGiven], needs) => {
   ];
 };
 
-export const conv: GradientRule<'Conv'> = (g, node, [dy], needs) => {
-  const [x, weight] = node.inputs as [Value, Value]; // arity of the operator table
-  return [
-    needs[0]
-      ? g.add1('ConvGradInput', [dy, weight], { ...node.attributes, shape: x.shape })
-      : undefined,
-    needs[1]
-      ? g.add1('ConvGradWeight', [dy, x], { ...node.attributes, shape: weight.shape })
-      : undefined,
-    needs[2] ? g.reduceSum(dy as Value, [0, 2, 3]) : undefined,
-  ];
-};
+export const conv: GradientRule<'Conv'> = (g, [x, weight], [dy], { attributes, needs }) => [
+  needs[0] ? g.add1('ConvGradInput', [dy, weight], { ...attributes, shape: x.shape }) : undefined,
+  needs[1] ? g.add1('ConvGradWeight', [dy, x], { ...attributes, shape: weight.shape }) : undefined,
+  needs[2] ? g.reduceSum(dy, [0, 2, 3]) : undefined,
+];

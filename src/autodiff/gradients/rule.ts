@@ -1,11 +1,16 @@
 // The form of a gradient rule.
 
 import type { Builder } from '../../graph/builder.ts';
-import type { NodeOf, Value } from '../../graph/graph.ts';
-import type { OpName } from '../../graph/ops.ts';
+import type { Value } from '../../graph/graph.ts';
+import type { OpAttributes, OpInputs, OpName, OpOutputs } from '../../graph/ops.ts';
+
+/** Of an operator with one output it is there; of several, some may have none. */
+export type Adjoints<K extends OpName> = OpOutputs<Value>[K] extends readonly [Value]
+  ? readonly [Value]
+  : OpOutputs<Value | undefined>[K];
 
 /**
- * Emits the gradients of one node's inputs, given those of its outputs.
+ * Emits the gradients of one node's inputs, given those of its outputs, `dys`.
  *
  * `dys[i]` is absent where nothing depends on output i (never for all of them). `needs[i]` tells
  * whether the gradient of input i is wanted; a rule may return undefined where it is not. A
@@ -13,10 +18,14 @@ import type { OpName } from '../../graph/ops.ts';
  */
 export type GradientRule<K extends OpName> = (
   g: Builder,
-  node: NodeOf<K>,
-  dys: readonly (Value | undefined)[],
-  needs: readonly boolean[],
-) => readonly (Value | undefined)[];
+  inputs: OpInputs<Value>[K],
+  dys: Adjoints<K>,
+  node: {
+    readonly attributes: OpAttributes[K];
+    readonly outputs: OpOutputs<Value>[K];
+    readonly needs: OpInputs<boolean>[K];
+  },
+) => OpInputs<Value | undefined>[K];
 
 /**
  * Written for an operator through which no gradient flows: comparisons, indices, gradients

@@ -1,8 +1,8 @@
 // Gelu, Swish and their gradients in terms of elementwise operators.
 
 import type { Builder } from '../builder.ts';
-import type { NodeOf, Value } from '../graph.ts';
-import { inputsOf } from './inputs.ts';
+import type { Value } from '../graph.ts';
+import type { Decomposition } from './rule.ts';
 
 const SQRT_HALF = Math.SQRT1_2;
 const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
@@ -17,17 +17,15 @@ const normalCdf = (g: Builder, x: Value) => g.mul(g.add(g.erf(g.mul(x, SQRT_HALF
 const tanhArm = (g: Builder, x: Value) =>
   g.tanh(g.mul(g.mul(x, SQRT_2_OVER_PI), g.add(g.mul(g.mul(x, x), CUBIC), 1)));
 
-export function gelu(g: Builder, node: NodeOf<'Gelu'>): Value[] {
-  const [x] = inputsOf(node);
-  if (node.attributes.approximate === 'none') return [g.mul(x, normalCdf(g, x))];
-  return [g.mul(g.mul(x, 0.5), g.add(tanhArm(g, x), 1))];
-}
+export const gelu: Decomposition<'Gelu'> = (g, [x], { approximate }) => [
+  approximate === 'none'
+    ? g.mul(x, normalCdf(g, x))
+    : g.mul(g.mul(x, 0.5), g.add(tanhArm(g, x), 1)),
+];
 
-export function geluGrad(g: Builder, node: NodeOf<'GeluGrad'>): Value[] {
-  const [x, dy] = inputsOf(node);
-  const slope = node.attributes.approximate === 'none' ? geluSlope(g, x) : tanhGeluSlope(g, x);
-  return [g.mul(dy, slope)];
-}
+export const geluGrad: Decomposition<'GeluGrad'> = (g, [x, dy], { approximate }) => [
+  g.mul(dy, approximate === 'none' ? geluSlope(g, x) : tanhGeluSlope(g, x)),
+];
 
 // Φ(x) + x φ(x)
 function geluSlope(g: Builder, x: Value): Value {
@@ -42,18 +40,13 @@ function tanhGeluSlope(g: Builder, x: Value): Value {
   return g.add(g.mul(g.add(t, 1), 0.5), g.mul(g.mul(x, g.sub(1, g.mul(t, t))), inner));
 }
 
-export function swish(g: Builder, node: NodeOf<'Swish'>): Value[] {
-  const [x] = inputsOf(node);
-  return [g.mul(x, gate(g, x, node.attributes.alpha))];
-}
+export const swish: Decomposition<'Swish'> = (g, [x], { alpha }) => [g.mul(x, gate(g, x, alpha))];
 
 // s (1 + αx (1 − s)) with s = sigmoid(αx)
-export function swishGrad(g: Builder, node: NodeOf<'SwishGrad'>): Value[] {
-  const [x, dy] = inputsOf(node);
-  const { alpha } = node.attributes;
+export const swishGrad: Decomposition<'SwishGrad'> = (g, [x, dy], { alpha }) => {
   const s = gate(g, x, alpha);
   const ax = alpha === 1 ? x : g.mul(x, alpha);
   return [g.mul(g.mul(dy, s), g.add(g.mul(ax, g.sub(1, s)), 1))];
-}
+};
 
 const gate = (g: Builder, x: Value, alpha: number) => g.sigmoid(alpha === 1 ? x : g.mul(x, alpha));

@@ -4,8 +4,8 @@
 
 import { float32 } from '../../tensor/tensor.ts';
 import type { Builder } from '../builder.ts';
-import type { NodeOf, Value } from '../graph.ts';
-import type { AttentionAttributes } from '../ops.ts';
+import type { Value } from '../graph.ts';
+import type { AttentionAttributes, OpInputs, OpOutputs } from '../ops.ts';
 import {
   halves,
   headRows,
@@ -17,6 +17,7 @@ import {
   whole,
   type Heads,
 } from './attention-rows.ts';
+import type { Decomposition } from './rule.ts';
 
 /** Elements of one block of scores: 64 MiB in float32. */
 const BLOCK_ELEMENTS = 1 << 24;
@@ -152,90 +153,105 @@ function masked(g: Builder, scores: Value, mask: Value, heads: Heads): Value {
   return byHead === scores ? sum : g.reshape(sum, scores.shape);
 }
 
-export function attention(
+export const attention: Decomposition<'Attention'> = (g, inputs, attributes) =>
+  attentionInBlocks(g, inputs, attributes, BLOCK_ELEMENTS);
+
+/** The same in blocks of at most so many scores. */
+export function attentionInBlocks(
   g: Builder,
-  node: NodeOf<'Attention'>,
-  blockElements = BLOCK_ELEMENTS,
-): Value[] {
-  // arity of the operator table
-  const [q3, k3, v3, mask] = node.inputs as [Value, Value, Value, Value | undefined];
-  const heads = headsOf(node.attributes);
-  const [k, v] = [k3, v3].map((x) => keyRows(g, x, heads));
-  const blocks = blocksOf(q3, k3, node.attributes, blockElements).map((block) => {
-    const { rows, seen } = halves(q3, heads, block, node.attributes);
-    const [keys, values] = [k, v].map((x) => x(block.keys, seen));
-    const { p } = probabilities(
-      g,
-      headRows(g, q3, heads, { ...block, form: rows }),
-      keys,
-      maskOf(g, mask, node.attributes, block),
-      node.attributes,
-    );
+  [q3, k3, v3, mask]: OpInputs<Value>['Attention'],
+  attributes: AttentionAttributes,
+  elements: number,
+): OpOutputs<Value>['Attention'] {
+  const rowsOf = blockRows(g, [q3, k3, v3], attributes);
+  const blocks = blocksOf(q3, k3, attributes, elements).map((block) => {
+    const { queries, seen } = rowsOf(block);
+    const [keys, values] = seen();
+    const [q] = queries(q3);
+    const { p } = probabilities(g, q, keys, maskOf(g, mask, attributes, block), attributes);
     return whole(g, g.matMul(p, values));
   });
-  return [joinedRows(g, blocks, heads)];
+  return [joinedRows(g, blocks, headsOf(attributes))];
 }
 
-export function attentionGrad(
+export const attentionGrad: Decomposition<'AttentionGrad'> = (g, inputs, attributes) =>
+  attentionGradInBlocks(g, inputs, attributes, BLOCK_ELEMENTS);
+
+/** The same in blocks of at most so many scores. */
+export function attentionGradInBlocks(
   g: Builder,
-  node: NodeOf<'AttentionGrad'>,
-  blockElements = BLOCK_ELEMENTS,
-): Value[] {
-  const [q3, k3, v3, mask, y3, dy3] = node.inputs as [
-    Value,
-    Value,
-    Value,
-    Value | undefined,
-    Value,
-    Value,
-  ]; // arity of the operator table
-  const { scale: alpha } = node.attributes;
-  const heads = headsOf(node.attributes);
-  const [k, v] = [k3, v3].map((x) => keyRows(g, x, heads));
-  const dot3 = rowDots(g, dy3, y3, node.attributes);
-  const blocks = blocksOf(q3, k3, node.attributes, blockElements).map((block) => {
-    const { rows, seen } = halves(q3, heads, block, node.attributes);
-    const [q, dy, d] = [q3, dy3, dot3].map((x) => headRows(g, x, heads, { ...block, form: rows }));
-    const [keys, values] = [k, v].map((x) => x(block.keys, seen));
-    const { p, bent } = probabilities(
+  [q3, k3, v3, mask, y3, dy3]: OpInputs<Value>['AttentionGrad'],
+  attributes: AttentionAttributes,
+  elements: number,
+): OpOutputs<Value>['AttentionGrad'] {
+  const rowsOf = blockRows(g, [q3, k3, v3], attributes);
+  const dots = rowDots(g, dy3, y3, attributes);
+  const blocks = blocksOf(q3, k3, attributes, elements).map((block) => {
+    const { queries, seen } = rowsOf(block);
+    const [q, dy, d] = queries(q3, dy3, dots);
+    const [keys, values] = seen();
+    return blockGrad(
       g,
-      q,
-      keys,
-      maskOf(g, mask, node.attributes, block),
-      node.attributes,
+      { q, dy, d, keys, values, mask: maskOf(g, mask, attributes, block) },
+      attributes,
     );
-    // dS = P ∘ (dO Vᵀ − D), and d cap(s) / ds = 1 − tanh²(s / softcap)
-    const dCapped = g.mul(p, g.sub(g.fusedMatMul(dy, values, { transB: true }), d));
-    const dS = bent === undefined ? dCapped : g.mul(dCapped, g.sub(1, g.mul(bent, bent)));
-    return {
-      dq: whole(g, g.fusedMatMul(dS, keys, { alpha })),
-      dk: sumOfHalves(g, g.fusedMatMul(dS, q, { transA: true, alpha })),
-      dv: sumOfHalves(g, g.fusedMatMul(p, dy, { transA: true })),
-    };
   });
+  const sumOf = (parts: readonly Value[]) => joined(g, sumOfRows(g, parts, k3.shape[1]));
   return [
     joinedRows(
       g,
       blocks.map(({ dq }) => dq),
-      heads,
+      headsOf(attributes),
     ),
-    joined(
-      g,
-      sumOfRows(
-        g,
-        blocks.map(({ dk }) => dk),
-        k3.shape[1],
-      ),
-    ),
-    joined(
-      g,
-      sumOfRows(
-        g,
-        blocks.map(({ dv }) => dv),
-        k3.shape[1],
-      ),
-    ),
+    sumOf(blocks.map(({ dk }) => dk)),
+    sumOf(blocks.map(({ dv }) => dv)),
   ];
+}
+
+/** A block's rows of tensors like q, and the keys and values that they see, laid to meet them. */
+function blockRows(
+  g: Builder,
+  [q, k, v]: readonly [Value, Value, Value],
+  attributes: AttentionAttributes,
+) {
+  const heads = headsOf(attributes);
+  const [keysOf, valuesOf] = [keyRows(g, k, heads), keyRows(g, v, heads)];
+  return (block: Block) => {
+    const { rows, seen } = halves(q, heads, block, attributes);
+    return {
+      queries: (...xs: readonly Value[]) =>
+        xs.map((x) => headRows(g, x, heads, { ...block, form: rows })),
+      seen: () => [keysOf(block.keys, seen), valuesOf(block.keys, seen)] as const,
+    };
+  };
+}
+
+interface BlockInputs {
+  readonly q: Value;
+  readonly dy: Value;
+  /** D of each row. */
+  readonly d: Value;
+  readonly keys: Value;
+  readonly values: Value;
+  readonly mask: Value | undefined;
+}
+
+/** What one block of query rows adds to the three gradients. */
+function blockGrad(
+  g: Builder,
+  { q, dy, d, keys, values, mask }: BlockInputs,
+  attributes: AttentionAttributes,
+) {
+  const { scale: alpha } = attributes;
+  const { p, bent } = probabilities(g, q, keys, mask, attributes);
+  // dS = P ∘ (dO Vᵀ − D), and d cap(s) / ds = 1 − tanh²(s / softcap)
+  const dCapped = g.mul(p, g.sub(g.fusedMatMul(dy, values, { transB: true }), d));
+  const dS = bent === undefined ? dCapped : g.mul(dCapped, g.sub(1, g.mul(bent, bent)));
+  return {
+    dq: whole(g, g.fusedMatMul(dS, keys, { alpha })),
+    dk: sumOfHalves(g, g.fusedMatMul(dS, q, { transA: true, alpha })),
+    dv: sumOfHalves(g, g.fusedMatMul(p, dy, { transA: true })),
+  };
 }
 
 /** D = rowsum(dO ∘ O) of each head: [B, S, H]. */

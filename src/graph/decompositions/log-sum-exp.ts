@@ -1,8 +1,8 @@
 // log Σ exp over the outputs of a linear layer, with its derivative, without all of them in memory.
 
 import type { Builder } from '../builder.ts';
-import type { NodeOf, Value } from '../graph.ts';
-import { inputsOf } from './inputs.ts';
+import type { Value } from '../graph.ts';
+import type { Decomposition } from './rule.ts';
 
 /** What is known behind some rows of the weight. */
 interface Running {
@@ -21,9 +21,11 @@ interface Running {
  * reads, that which stands first is computed first. A piece's first reader of what is known is
  * `kept`, before its exponentials, so that no two pieces are in memory.
  */
-export function linearLogSumExp(g: Builder, node: NodeOf<'LinearLogSumExp'>): Value[] {
-  const [x, weight] = inputsOf(node);
-  const { piece, softcap } = node.attributes;
+export const linearLogSumExp: Decomposition<'LinearLogSumExp'> = (
+  g,
+  [x, weight],
+  { piece, softcap },
+) => {
   const [out] = weight.shape;
   const part = (start: number) =>
     piece >= out ? weight : g.slice(weight, 0, start, Math.min(out, start + piece));
@@ -34,7 +36,7 @@ export function linearLogSumExp(g: Builder, node: NodeOf<'LinearLogSumExp'>): Va
   const log = g.log(sum);
   // neg stands behind the sum, where `largest` would be walked to first
   return [g.sub(log, g.neg(largest)), derivative];
-}
+};
 
 function withPiece(
   g: Builder,

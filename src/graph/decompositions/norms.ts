@@ -2,8 +2,8 @@
 
 import { sizeOf } from '../../tensor/tensor.ts';
 import type { Builder } from '../builder.ts';
-import type { NodeOf, Value } from '../graph.ts';
-import { inputsOf } from './inputs.ts';
+import type { Value } from '../graph.ts';
+import type { Decomposition } from './rule.ts';
 
 interface Standardized {
   /** (x − mean) / √(var + ε) */
@@ -12,14 +12,13 @@ interface Standardized {
   readonly rstd: Value;
 }
 
-export function standardize(g: Builder, node: NodeOf<'Standardize'>): Value[] {
-  const [x] = inputsOf(node);
+export const standardize: Decomposition<'Standardize'> = (g, [x], { epsilon }) => {
   const axes = [x.shape.length - 1];
   const centred = g.sub(x, g.reduceMean(x, axes, true));
   const variance = g.reduceMean(g.mul(centred, centred), axes, true);
-  const rstd = g.reciprocal(g.sqrt(g.add(variance, node.attributes.epsilon)));
+  const rstd = g.reciprocal(g.sqrt(g.add(variance, epsilon)));
   return [g.mul(centred, rstd), rstd];
-}
+};
 
 /** Zero mean and unit variance over the last axis. */
 function standardized(g: Builder, x: Value, epsilon: number): Standardized {
@@ -43,36 +42,39 @@ function standardizeGrad(g: Builder, { xhat, rstd }: Standardized, dyhat: Value)
 
 const leadingAxes = (x: Value) => x.shape.slice(0, -1).map((_, axis) => axis);
 
-export function layerNormalization(g: Builder, node: NodeOf<'LayerNormalization'>): Value[] {
-  const [x, scale, bias] = inputsOf(node);
-  return [g.add(g.mul(standardized(g, x, node.attributes.epsilon).xhat, scale), bias)];
-}
+export const layerNormalization: Decomposition<'LayerNormalization'> = (
+  g,
+  [x, scale, bias],
+  { epsilon },
+) => [g.add(g.mul(standardized(g, x, epsilon).xhat, scale), bias)];
 
-export function layerNormalizationGrad(
-  g: Builder,
-  node: NodeOf<'LayerNormalizationGrad'>,
-): Value[] {
-  const [x, scale, dy] = inputsOf(node);
-  const s = standardized(g, x, node.attributes.epsilon);
+export const layerNormalizationGrad: Decomposition<'LayerNormalizationGrad'> = (
+  g,
+  [x, scale, dy],
+  { epsilon },
+) => {
+  const s = standardized(g, x, epsilon);
   const dx = standardizeGrad(g, s, g.mul(dy, scale));
   return [dx, g.reduceSum(g.mul(dy, s.xhat), leadingAxes(x)), g.reduceSum(dy, leadingAxes(x))];
-}
+};
 
-export function rmsNormalization(g: Builder, node: NodeOf<'RMSNormalization'>): Value[] {
-  const [x, scale] = inputsOf(node);
-  return [g.mul(scaleToUnit(g, x, node.attributes.epsilon).xhat, scale)];
-}
+export const rmsNormalization: Decomposition<'RMSNormalization'> = (g, [x, scale], { epsilon }) => [
+  g.mul(scaleToUnit(g, x, epsilon).xhat, scale),
+];
 
-export function rmsNormalizationGrad(g: Builder, node: NodeOf<'RMSNormalizationGrad'>): Value[] {
-  const [x, scale, dy] = inputsOf(node);
-  const { xhat, rstd } = scaleToUnit(g, x, node.attributes.epsilon);
+export const rmsNormalizationGrad: Decomposition<'RMSNormalizationGrad'> = (
+  g,
+  [x, scale, dy],
+  { epsilon },
+) => {
+  const { xhat, rstd } = scaleToUnit(g, x, epsilon);
   const dyhat = g.mul(dy, scale);
   // dx = rstd · (dŷ − x · (rstd² · mean(dŷ · x))): x̂ itself is needed for the scale's gradient
   // alone
   const along = g.mul(g.mul(rstd, rstd), g.reduceMean(g.mul(dyhat, x), [x.shape.length - 1], true));
   const dx = g.mul(rstd, g.sub(dyhat, g.mul(x, along)));
   return [dx, g.reduceSum(g.mul(dy, xhat), leadingAxes(x))];
-}
+};
 
 /** [N, C, ...] as [N, groups, everything else]. */
 function grouped(g: Builder, x: Value, groups: number): Value {
@@ -84,28 +86,26 @@ function perChannel(g: Builder, scale: Value, x: Value): Value {
   return g.reshape(scale, [scale.shape[0], ...x.shape.slice(2).map(() => 1)]);
 }
 
-export function groupNormalization(g: Builder, node: NodeOf<'GroupNormalization'>): Value[] {
-  const [x, scale, bias] = inputsOf(node);
-  const { xhat } = standardized(
-    g,
-    grouped(g, x, node.attributes.num_groups),
-    node.attributes.epsilon,
-  );
+export const groupNormalization: Decomposition<'GroupNormalization'> = (
+  g,
+  [x, scale, bias],
+  { num_groups, epsilon },
+) => {
+  const { xhat } = standardized(g, grouped(g, x, num_groups), epsilon);
   const scaled = g.mul(g.reshape(xhat, x.shape), perChannel(g, scale, x));
   return [g.add(scaled, perChannel(g, bias, x))];
-}
+};
 
 /**
  * Everything that sums over pixels is summed once per picture and channel, so that only three terms
  * are as large as x:
  *   dx = dy · (rstd · scale) − x̂ · (rstd · mean(scale · Σ dy x̂)) − rstd · mean(scale · Σ dy)
  */
-export function groupNormalizationGrad(
-  g: Builder,
-  node: NodeOf<'GroupNormalizationGrad'>,
-): Value[] {
-  const [x, scale, dy3] = inputsOf(node);
-  const { num_groups, epsilon } = node.attributes;
+export const groupNormalizationGrad: Decomposition<'GroupNormalizationGrad'> = (
+  g,
+  [x, scale, dy3],
+  { num_groups, epsilon },
+) => {
   const [n, channels] = x.shape;
   const pixels = sizeOf(x.shape.slice(2));
   const s = standardized(g, grouped(g, x, num_groups), epsilon);
@@ -127,4 +127,4 @@ export function groupNormalizationGrad(
   );
   const dx = g.sub(g.sub(g.mul(dy, factor), g.mul(xhat, perGroup(sumAlong))), perGroup(sumDy));
   return [g.reshape(dx, x.shape), g.reduceSum(sumAlong, [0]), g.reduceSum(sumDy, [0])];
-}
+};

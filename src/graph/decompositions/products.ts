@@ -3,8 +3,9 @@
 
 import { sizeOf, type Tensor } from '../../tensor/tensor.ts';
 import type { Builder } from '../builder.ts';
-import type { NodeOf, Value } from '../graph.ts';
-import { inputsOf } from './inputs.ts';
+import type { Value } from '../graph.ts';
+import type { OpAttributes, OpInputs, OpOutputs } from '../ops.ts';
+import type { Decomposition } from './rule.ts';
 
 /** [..., n] as [rows, n]. */
 const rows = (g: Builder, x: Value) =>
@@ -15,21 +16,20 @@ const rows = (g: Builder, x: Value) =>
 const reshaped = (g: Builder, x: Value, shape: readonly number[]) =>
   x.shape.length === shape.length ? x : g.reshape(x, shape);
 
-export function linear(g: Builder, node: NodeOf<'Linear'>): Value[] {
-  // arity of the operator table
-  const [x, weight, bias] = node.inputs as [Value, Value, Value | undefined];
-  return [reshaped(g, g.gemm(rows(g, x), weight, { transB: true }, bias), node.outputs[0].shape)];
-}
+export const linear: Decomposition<'Linear'> = (g, [x, weight, bias], _, [{ shape }]) => [
+  reshaped(g, g.gemm(rows(g, x), weight, { transB: true }, bias), shape),
+];
 
-export function linearGradInput(g: Builder, node: NodeOf<'LinearGradInput'>): Value[] {
-  const [dy, weight] = inputsOf(node);
-  return [reshaped(g, g.gemm(rows(g, dy), weight), node.outputs[0].shape)];
-}
+export const linearGradInput: Decomposition<'LinearGradInput'> = (
+  g,
+  [dy, weight],
+  _,
+  [{ shape }],
+) => [reshaped(g, g.gemm(rows(g, dy), weight), shape)];
 
-export function linearGradWeight(g: Builder, node: NodeOf<'LinearGradWeight'>): Value[] {
-  const [dy, x] = inputsOf(node);
-  return [g.gemm(rows(g, dy), rows(g, x), { transA: true })];
-}
+export const linearGradWeight: Decomposition<'LinearGradWeight'> = (g, [dy, x]) => [
+  g.gemm(rows(g, dy), rows(g, x), { transA: true }),
+];
 
 /**
  * Channels from which turning a kernel costs more than the transposed convolution does: such layers
@@ -42,16 +42,19 @@ const WIDE = 1024;
  * the transposed convolution. Which one does not depend on the size of the picture, so that buckets
  * can share a session.
  */
-export function convGradInput(g: Builder, node: NodeOf<'ConvGradInput'>, wide = WIDE): Value[] {
-  const [dy, weight] = inputsOf(node);
-  const { strides, pads, shape } = node.attributes;
+export const convGradInput: Decomposition<'ConvGradInput'> = (g, inputs, attributes) =>
+  convGradInputBy(g, inputs, attributes, WIDE);
+
+/** The same where a layer of so many channels counts as wide. */
+export function convGradInputBy(
+  g: Builder,
+  [dy, weight]: OpInputs<Value>['ConvGradInput'],
+  { strides, pads, shape }: OpAttributes['ConvGradInput'],
+  wide: number,
+): OpOutputs<Value>['ConvGradInput'] {
   const kernel = weight.shape.slice(2);
-  const fullPads = [0, 1, 2, 3].map((i) => kernel[i % 2] - 1 - pads[i]) as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [h, w] = [kernel[0] - 1, kernel[1] - 1];
+  const fullPads = [h - pads[0], w - pads[1], h - pads[2], w - pads[3]] as const;
   const asConv = strides.every((s) => s === 1) && fullPads.every((p) => p >= 0);
   if (asConv && (sizeOf(kernel) === 1 || weight.shape[0] < wide))
     return [g.conv(dy, turned(g, weight), undefined, { strides: [1, 1], pads: fullPads })];
@@ -75,12 +78,10 @@ function turned(g: Builder, weight: Value): Value {
   });
 }
 
-export function fusedMatMul(g: Builder, node: NodeOf<'FusedMatMul'>): Value[] {
-  const [a, b] = inputsOf(node);
-  const { transA, transB, alpha } = node.attributes;
+export const fusedMatMul: Decomposition<'FusedMatMul'> = (g, [a, b], { transA, transB, alpha }) => {
   const product = g.matMul(transA ? swapLast(g, a) : a, transB ? swapLast(g, b) : b);
   return [alpha === 1 ? product : g.mul(product, alpha)];
-}
+};
 
 function swapLast(g: Builder, x: Value): Value {
   const axes = x.shape.map((_, axis) => axis);
@@ -92,18 +93,17 @@ function swapLast(g: Builder, x: Value): Value {
  * product over pixels. Whichever of dy and x has fewer channels is repeated for each element of the
  * kernel.
  */
-export function convGradWeight(g: Builder, node: NodeOf<'ConvGradWeight'>): Value[] {
-  const [dy, x] = inputsOf(node);
-  const [out, channels, kh, kw] = node.attributes.shape;
+export const convGradWeight: Decomposition<'ConvGradWeight'> = (g, [dy, x], attributes) => {
+  const [out, channels, kh, kw] = attributes.shape;
   if (out < channels) {
-    // [channels, kh·kw·out]
-    const all = g.gemm(pixelRows(g, x), neighbours(g, dy, gradientPixels(node)), { transA: true });
+    const met = neighbours(g, dy, gradientPixels(x, attributes));
+    const all = g.gemm(pixelRows(g, x), met, { transA: true }); // [channels, kh·kw·out]
     return [g.transpose(g.reshape(all, [channels, kh, kw, out]), [3, 0, 1, 2])];
   }
-  // [out, kh·kw·channels]
-  const all = g.gemm(pixelRows(g, dy), neighbours(g, x, inputPixels(node)), { transA: true });
+  const met = neighbours(g, x, inputPixels(dy, attributes));
+  const all = g.gemm(pixelRows(g, dy), met, { transA: true }); // [out, kh·kw·channels]
   return [g.transpose(g.reshape(all, [out, kh, kw, channels]), [0, 3, 1, 2])];
-}
+};
 
 /** [n, channels, h, w] as [n·h·w, channels]. */
 function pixelRows(g: Builder, x: Value): Value {
@@ -170,9 +170,8 @@ function meetingTable(
 }
 
 /** Where in x an element of the kernel lies, for a pixel of dy. */
-function inputPixels(node: NodeOf<'ConvGradWeight'>): Meeting {
-  const { strides, pads, shape } = node.attributes;
-  const [, , height, width] = inputsOf(node)[0].shape;
+function inputPixels(dy: Value, { strides, pads, shape }: OpAttributes['ConvGradWeight']): Meeting {
+  const [, , height, width] = dy.shape;
   return {
     to: [height, width],
     kernel: [shape[2], shape[3]],
@@ -181,9 +180,11 @@ function inputPixels(node: NodeOf<'ConvGradWeight'>): Meeting {
 }
 
 /** Which pixel of dy an element of the kernel has carried a pixel of x to. */
-function gradientPixels(node: NodeOf<'ConvGradWeight'>): Meeting {
-  const { strides, pads, shape } = node.attributes;
-  const [, , height, width] = inputsOf(node)[1].shape;
+function gradientPixels(
+  x: Value,
+  { strides, pads, shape }: OpAttributes['ConvGradWeight'],
+): Meeting {
+  const [, , height, width] = x.shape;
   return {
     to: [height, width],
     kernel: [shape[2], shape[3]],

@@ -1,12 +1,14 @@
 // Rotary position embedding (RoFormer, arXiv 2104.09864) in terms of slices and products.
 
 import type { Builder } from '../builder.ts';
-import type { NodeOf, Value } from '../graph.ts';
-import { inputsOf } from './inputs.ts';
+import type { Value } from '../graph.ts';
+import type { Decomposition } from './rule.ts';
 
-export function rotaryEmbedding(g: Builder, node: NodeOf<'RotaryEmbedding'>): Value[] {
-  const [x, cos, sin] = inputsOf(node);
-  const { num_heads, interleaved } = node.attributes;
+export const rotaryEmbedding: Decomposition<'RotaryEmbedding'> = (
+  g,
+  [x, cos, sin],
+  { num_heads, interleaved },
+) => {
   const [b, s, width] = x.shape;
   const d = width / num_heads;
   const half = cos.shape[cos.shape.length - 1];
@@ -21,7 +23,7 @@ export function rotaryEmbedding(g: Builder, node: NodeOf<'RotaryEmbedding'>): Va
   );
   const all = half * 2 === d ? turned : g.concat([turned, g.slice(heads, 3, 2 * half, d)], 3);
   return [g.reshape(all, x.shape)];
-}
+};
 
 // (a, b) → (a cos − b sin, b cos + a sin)
 function rotate(g: Builder, a: Value, b: Value, cos: Value, sin: Value): [Value, Value] {

@@ -13,12 +13,12 @@ import {
   type Case,
 } from '../testing/sample-graph.ts';
 import { verify } from '../verify.ts';
-import { attention, attentionGrad } from './attention.ts';
-import { convGradInput } from './products.ts';
+import { attentionGradInBlocks, attentionInBlocks } from './attention.ts';
+import { convGradInputBy } from './products.ts';
 import { decompositions } from './table.ts';
 
 const SEED = 20;
-const isComposite = (op: OpName) => ops[op].composite === true;
+const isComposite = (op: OpName) => ops[op].composite;
 const lowered = (graph: Case['graph']) => lowerComposites(graph, new Set()).graph;
 
 /**
@@ -57,8 +57,11 @@ test('attention in blocks of query rows equals attention in one', () => {
   for (const sample of allCases((op) => op === 'Attention' || op === 'AttentionGrad')) {
     for (const elements of [1, 40]) {
       const { graph } = replaceNodes(sample.graph, (g, node) => {
-        if (node.op === 'Attention') return attention(g, node, elements);
-        return node.op === 'AttentionGrad' ? attentionGrad(g, node, elements) : undefined;
+        if (node.op === 'Attention')
+          return attentionInBlocks(g, node.inputs, node.attributes, elements);
+        return node.op === 'AttentionGrad'
+          ? attentionGradInBlocks(g, node.inputs, node.attributes, elements)
+          : undefined;
       });
       verify(graph);
       const bindings = bindingsOf(sample, SEED);
@@ -75,7 +78,7 @@ test('attention in blocks of query rows equals attention in one', () => {
 test('the gradient of wide convolutions equals that of narrow ones', () => {
   for (const sample of allCases((op) => op === 'ConvGradInput')) {
     const { graph } = replaceNodes(sample.graph, (g, node) =>
-      node.op === 'ConvGradInput' ? convGradInput(g, node, 1) : undefined,
+      node.op === 'ConvGradInput' ? convGradInputBy(g, node.inputs, node.attributes, 1) : undefined,
     );
     verify(graph);
     const bindings = bindingsOf(sample, SEED);

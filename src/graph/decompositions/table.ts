@@ -1,8 +1,6 @@
 // How each composite operator is made of simpler ones; `primitive` for those that are not
 // composite.
 
-import type { Builder } from '../builder.ts';
-import type { NodeOf, Value } from '../graph.ts';
 import type { OpName } from '../ops.ts';
 import { gelu, geluGrad, swish, swishGrad } from './activations.ts';
 import { attention, attentionGrad } from './attention.ts';
@@ -25,9 +23,7 @@ import {
   linearGradWeight,
 } from './products.ts';
 import { rotaryEmbedding } from './rotary.ts';
-
-/** Emits nodes that compute the outputs of `node`, in order. */
-export type Decomposition<K extends OpName> = (g: Builder, node: NodeOf<K>) => Value[];
+import type { Decomposition } from './rule.ts';
 
 export const decompositions: { readonly [K in OpName]: Decomposition<K> | 'primitive' } = {
   Identity: 'primitive',

@@ -1,8 +1,10 @@
 // Attention, its gradient and rotary embedding by explicit loops, in float64.
 
-import type { AttentionAttributes, OpAttributes } from '../ops.ts';
+import type { AttentionAttributes, OpAttributes, OpInputs, OpOutputs } from '../ops.ts';
 import { at, f64, ravel, type F64Tensor, type Kernels } from './f64.ts';
 import { softmax } from './reduce.ts';
+
+type AttentionInputs = OpInputs<F64Tensor>['Attention'];
 
 /** One query of one head of one sample, and the keys it may see. */
 interface Query {
@@ -42,7 +44,7 @@ const dot = (a: F64Tensor, i: number, b: F64Tensor, j: number, length: number): 
  */
 function queryAt(
   [b, h, s]: readonly number[],
-  [q, k, v, mask]: readonly F64Tensor[],
+  [q, k, v, mask]: AttentionInputs,
   sizes: Sizes,
 ): Query {
   const {
@@ -76,11 +78,7 @@ function queryAt(
   };
 }
 
-function eachQuery(
-  inputs: readonly F64Tensor[],
-  sizes: Sizes,
-  visit: (query: Query) => void,
-): void {
+function eachQuery(inputs: AttentionInputs, sizes: Sizes, visit: (query: Query) => void): void {
   const [batch, tokens] = inputs[0].shape;
   for (let b = 0; b < batch; b++) {
     for (let h = 0; h < sizes.q_num_heads; h++) {
@@ -91,7 +89,7 @@ function eachQuery(
 
 /** y = Σ_t p_t v_t */
 function attention(
-  inputs: readonly F64Tensor[],
+  inputs: AttentionInputs,
   attributes: AttentionAttributes,
   shape: readonly number[],
 ): F64Tensor {
@@ -111,11 +109,11 @@ function attention(
  * += scale ds_t q.
  */
 function attentionGrad(
-  [q, k, v, mask, , dy]: readonly F64Tensor[],
+  [q, k, v, mask, , dy]: OpInputs<F64Tensor>['AttentionGrad'],
   attributes: AttentionAttributes,
-): F64Tensor[] {
+): OpOutputs<F64Tensor>['AttentionGrad'] {
   const sizes = sizesOf(q, v, attributes);
-  const [dq, dk, dv] = [q, k, v].map((x) => f64(x.shape));
+  const [dq, dk, dv] = [f64(q.shape), f64(k.shape), f64(v.shape)];
   eachQuery([q, k, v, mask], sizes, (query) => {
     const dp = query.v.map((value) => dot(dy, query.y, v, value, sizes.valueWidth));
     const centre = dp.reduce((sum, d, t) => sum + d * query.p[t], 0);

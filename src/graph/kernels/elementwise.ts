@@ -3,8 +3,8 @@
 import type { DType } from '../../tensor/dtype.ts';
 import { isFloat } from '../../tensor/dtype.ts';
 import { sameShape } from '../../tensor/tensor.ts';
-import type { OpName } from '../ops.ts';
-import { at, f64, generate, map, type F64Tensor, type Kernel, type Kernels } from './f64.ts';
+import type { ValueType } from '../graph.ts';
+import { at, f64, generate, map, type F64Tensor, type Kernels } from './f64.ts';
 
 /**
  * erf x = 2/√π · e^(−x²) · Σ 2ⁿ x^(2n+1) / (2n+1)!!: all terms have one sign, so nothing cancels.
@@ -29,8 +29,8 @@ function cast(x: number, to: DType): number {
 }
 
 const unary =
-  <K extends OpName>(f: (x: number) => number): Kernel<K> =>
-  ([x]) => [map(x, (value) => f(value))];
+  (f: (x: number) => number) =>
+  ([x]: readonly [F64Tensor]): [F64Tensor] => [map(x, (value) => f(value))];
 
 function zip(
   a: F64Tensor,
@@ -47,8 +47,12 @@ function zip(
 }
 
 const binary =
-  <K extends OpName>(f: (a: number, b: number) => number): Kernel<K> =>
-  ([a, b], _, [{ shape }]) => [zip(a, b, shape, f)];
+  (f: (a: number, b: number) => number) =>
+  (
+    [a, b]: readonly [F64Tensor, F64Tensor],
+    _: unknown,
+    [{ shape }]: readonly [ValueType],
+  ): [F64Tensor] => [zip(a, b, shape, f)];
 
 type Elementwise =
   | 'Identity' | 'Neg' | 'Abs' | 'Sign' | 'Exp' | 'Log' | 'Sqrt' | 'Reciprocal' | 'Sigmoid' | 'Tanh' | 'Erf' | 'Sin' | 'Cos' | 'Cast'

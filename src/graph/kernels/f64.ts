@@ -2,22 +2,19 @@
 
 import { sizeOf, tensor, type Shape, type Tensor } from '../../tensor/tensor.ts';
 import type { ValueType } from '../graph.ts';
-import type { OpAttributes, OpName } from '../ops.ts';
+import type { OpAttributes, OpInputs, OpName, OpOutputs } from '../ops.ts';
 
 /**
  * Every value of the evaluator, whatever the dtype of the graph's value; false is 0 and true is 1.
  */
 export type F64Tensor = Tensor<'float64'>;
 
-/**
- * Computes one operator. `inputs` are those of the operator table, `undefined` where an optional
- * one is absent; `types` are the inferred types of the outputs.
- */
+/** Computes one operator; `types` are the inferred types of its outputs. */
 export type Kernel<K extends OpName> = (
-  inputs: readonly F64Tensor[],
+  inputs: OpInputs<F64Tensor>[K],
   attributes: OpAttributes[K],
-  types: readonly ValueType[],
-) => F64Tensor[];
+  types: OpOutputs<ValueType>[K],
+) => OpOutputs<F64Tensor>[K];
 
 /** A part of the table of kernels. */
 export type Kernels<K extends OpName> = { readonly [N in K]: Kernel<N> };

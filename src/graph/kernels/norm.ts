@@ -110,7 +110,12 @@ function gradScale(
   return [dscale, dbias];
 }
 
-const gradient = (x: F64Tensor, scale: F64Tensor, dy: F64Tensor, layout: Layout): F64Tensor[] => [
+const gradient = (
+  x: F64Tensor,
+  scale: F64Tensor,
+  dy: F64Tensor,
+  layout: Layout,
+): [F64Tensor, F64Tensor, F64Tensor] => [
   gradInput(x, scale, dy, layout),
   ...gradScale(x, scale, dy, layout),
 ];
@@ -133,6 +138,8 @@ export const norm: Kernels<Norm> = {
   RMSNormalization: ([x, scale], { epsilon }) => [
     normalise(x, scale, undefined, lastAxis(x.shape, epsilon, false)),
   ],
-  RMSNormalizationGrad: ([x, scale, dy], { epsilon }) =>
-    gradient(x, scale, dy, lastAxis(x.shape, epsilon, false)).slice(0, 2),
+  RMSNormalizationGrad: ([x, scale, dy], { epsilon }) => {
+    const [dx, dscale] = gradient(x, scale, dy, lastAxis(x.shape, epsilon, false));
+    return [dx, dscale];
+  },
 };

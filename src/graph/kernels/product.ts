@@ -55,7 +55,11 @@ function linearGradWeight(dy: F64Tensor, x: F64Tensor, shape: Shape): F64Tensor 
 }
 
 /** y = log Σᵥ exp zᵥ, and Σᵥ exp(zᵥ − y) · dzᵥ/d(xWᵀ)ᵥ · Wᵥ */
-function linearLogSumExp(x: F64Tensor, w: F64Tensor, cap: number | undefined): F64Tensor[] {
+function linearLogSumExp(
+  x: F64Tensor,
+  w: F64Tensor,
+  cap: number | undefined,
+): [F64Tensor, F64Tensor] {
   const raw = linear(x, w, undefined, [x.shape[0], w.shape[0]]);
   const z = cap === undefined ? raw.data : raw.data.map((value) => cap * Math.tanh(value / cap));
   const [n, out] = raw.shape;

@@ -14,7 +14,7 @@ export function factorsLast(graph: Graph): Rewritten {
   return replaceNodes(graph, (g, node) => {
     for (const value of node.outputs) makers.set(value, node);
     if (node.op !== 'LinearGradInput') return undefined;
-    const [dy, weight] = node.inputs as [Value, Value]; // arity of the operator table
+    const [dy, weight] = node.inputs;
     if (weight.shape[0] < weight.shape[1]) return undefined;
     const parts = factorAndRows(makers.get(dy), makers);
     return parts && [scaled(g, parts, weight)];
@@ -33,10 +33,7 @@ function factorAndRows(
   makers: ReadonlyMap<Value, Node>,
 ): Parts | undefined {
   if (product?.op !== 'Mul') return undefined;
-  const [a, b] = product.inputs.map((value) => value && unexpanded(value, makers)) as [
-    Value,
-    Value,
-  ]; // arity of the operator table
+  const [a, b] = product.inputs.map((value) => unexpanded(value, makers));
   const { shape } = product.outputs[0];
   const is = (factor: Value, rows: Value) =>
     factor.shape.length === shape.length &&
@@ -48,7 +45,7 @@ function factorAndRows(
 
 function unexpanded(value: Value, makers: ReadonlyMap<Value, Node>): Value {
   const maker = makers.get(value);
-  return maker?.op === 'Expand' ? (maker.inputs[0] ?? value) : value;
+  return maker?.op === 'Expand' ? maker.inputs[0] : value;
 }
 
 const scaled = (g: Builder, { factor, rows }: Parts, weight: Value): Value =>

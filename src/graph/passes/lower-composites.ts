@@ -1,9 +1,9 @@
 // Replaces composite operators that a backend has no kernel for by their decompositions.
 
 import type { Builder } from '../builder.ts';
-import { decompositions, type Decomposition } from '../decompositions/table.ts';
+import { decompositions } from '../decompositions/table.ts';
 import type { Graph, Node, NodeOf, Value } from '../graph.ts';
-import type { OpName } from '../ops.ts';
+import type { OpName, OpOutputs } from '../ops.ts';
 import { removeDeadNodes } from './remove-dead-nodes.ts';
 import { replaceNodes, type Rewritten } from './rewrite.ts';
 
@@ -26,10 +26,8 @@ function lowerAll(graph: Graph, kept: (node: Node) => boolean): Rewritten {
 
 export function decompose<K extends OpName>(
   g: Builder,
-  node: NodeOf<K> | Node,
-): readonly Value[] | undefined {
-  // The entry at `node.op` takes nodes of that operator; TypeScript cannot correlate them in the
-  // union.
-  const rule = decompositions[node.op] as Decomposition<OpName> | 'primitive';
-  return rule === 'primitive' ? undefined : rule(g, node as NodeOf<OpName>); // as above
+  node: NodeOf<K>,
+): OpOutputs<Value>[K] | undefined {
+  const rule = decompositions[node.op];
+  return rule === 'primitive' ? undefined : rule(g, node.inputs, node.attributes, node.outputs);
 }

@@ -1,7 +1,7 @@
 // A sum of parts, each padded with zeros to its place, is the parts one after the other: what the
 // gradients of slices add up to.
 
-import type { Graph, Node, Value } from '../graph.ts';
+import type { Graph, Node, NodeOf, Value } from '../graph.ts';
 import { replaceNodes, type Rewritten } from './rewrite.ts';
 
 /**
@@ -40,22 +40,18 @@ function partsOf(sum: Value, makers: ReadonlyMap<Value, Node>): Part[] | undefin
   const maker = makers.get(sum);
   if (maker?.op === 'Pad') return partOf(maker);
   if (maker?.op !== 'Add') return undefined;
-  const [a, b] = maker.inputs.map((value) => value && partsOf(value, makers));
+  const [a, b] = maker.inputs.map((value) => partsOf(value, makers));
   return a && b && [...a, ...b];
 }
 
 /** Undefined where it is padded along several axes. */
-function partOf({
-  inputs: [value],
-  attributes,
-  outputs,
-}: Node & { readonly op: 'Pad' }): Part[] | undefined {
+function partOf({ inputs: [value], attributes, outputs }: NodeOf<'Pad'>): Part[] | undefined {
   const { pads } = attributes;
   const rank = outputs[0].shape.length;
   const axes = outputs[0].shape.flatMap((_, axis) =>
     pads[axis] + pads[axis + rank] > 0 ? [axis] : [],
   );
-  if (value === undefined || axes.length !== 1) return undefined;
+  if (axes.length !== 1) return undefined;
   const [axis] = axes;
   return [{ value, axis, start: pads[axis], end: pads[axis] + value.shape[axis] }];
 }

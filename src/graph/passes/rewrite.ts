@@ -1,7 +1,7 @@
 // What a rewrite is, and the one loop that most of them need: replace some nodes, keep the others.
 
 import { Builder } from '../builder.ts';
-import type { Graph, Node, Value } from '../graph.ts';
+import { withInputs, type Graph, type Node, type Value } from '../graph.ts';
 
 export interface Rewritten {
   readonly graph: Graph;
@@ -22,7 +22,7 @@ export function replaceNodes(
   const current = (value: Value) => replaced.get(value) ?? value;
   let changed = false;
   for (const original of graph.nodes) {
-    const node = withInputs(original, (value) => value && current(value));
+    const node = withInputs(original, current);
     const values = g.inScope(node.scope, () => replace(g, node));
     if (values === undefined) g.push(node);
     else {
@@ -32,9 +32,4 @@ export function replaceNodes(
   }
   for (const [name, value] of graph.outputs) g.output(name, current(value));
   return { graph: changed ? g.finish() : graph, changed };
-}
-
-function withInputs(node: Node, map: (value: Value | undefined) => Value | undefined): Node {
-  const inputs = node.inputs.map(map);
-  return inputs.every((value, i) => value === node.inputs[i]) ? node : { ...node, inputs };
 }

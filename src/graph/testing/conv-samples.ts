@@ -28,7 +28,7 @@ const convolutions: readonly ConvSample[] = [
 
 const attributesOf = ({ strides, pads }: ConvSample): ConvAttributes => ({ strides, pads });
 const resultOf = (sample: ConvSample): Shape =>
-  inferTypes('Conv', [x(sample.image), x(sample.weight)], attributesOf(sample))[0].shape;
+  inferTypes('Conv', [x(sample.image), x(sample.weight), undefined], attributesOf(sample))[0].shape;
 const each = <K extends OpName>(make: (sample: ConvSample, i: number) => Sample<K>): Sample<K>[] =>
   convolutions.map(make);
 

@@ -72,7 +72,9 @@ class World {
   }
 
   finish(): RandomGraph {
-    const read = new Set(this.g.finish().nodes.flatMap(({ inputs }) => inputs));
+    const read = new Set(
+      this.g.finish().nodes.flatMap(({ inputs }): readonly (Value | undefined)[] => inputs),
+    );
     const unread = this.#values.filter(
       (value) => !read.has(value) && !(value.name in this.#bindings),
     );

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { sameShape } from '../../tensor/tensor.ts';
 import { Builder } from '../builder.ts';
 import type { F64Tensor } from '../evaluate.ts';
-import type { Graph } from '../graph.ts';
-import { opNames, ops, type OpName } from '../ops.ts';
+import type { Graph, Value } from '../graph.ts';
+import { opNames, ops, type OpInputs, type OpName } from '../ops.ts';
 import { drawInputs, samples, type Sample } from './samples.ts';
 
 export interface Case {
@@ -28,7 +28,8 @@ function caseOf(op: OpName, sample: Sample<OpName>): Case {
   const inputs = sample.inputs.map(
     (input, i) => input && g.input(inputName(op, i), input.dtype, input.shape),
   );
-  const outputs = g.emit(op, inputs, sample.attributes);
+  // a value for each of the sample's inputs
+  const outputs = g.emit(op, inputs as unknown as OpInputs<Value>[OpName], sample.attributes);
   outputs.forEach((value, i) => g.output(ops[op].outputs[i], value));
   const shapes = sample.inputs
     .map((input) => (input === undefined ? '-' : `[${input.shape}]`))

@@ -5,7 +5,7 @@ import type { DType } from '../../tensor/dtype.ts';
 import type { Shape } from '../../tensor/tensor.ts';
 import { kernels } from '../evaluate.ts';
 import type { F64Tensor } from '../kernels/f64.ts';
-import type { OpAttributes, OpName } from '../ops.ts';
+import type { OpAttributes, OpInputs, OpName } from '../ops.ts';
 import { inferTypes } from '../shapes.ts';
 import { convSamples } from './conv-samples.ts';
 import { draw, type Kind } from './draw.ts';
@@ -22,12 +22,10 @@ export interface SampleInput {
 /**
  * One use of an operator. Attributes are float32 numbers, so that no implementation rounds them.
  */
-export interface SampleOf<Attributes> {
-  readonly inputs: readonly (SampleInput | undefined)[];
-  readonly attributes: Attributes;
+export interface Sample<K extends OpName> {
+  readonly inputs: OpInputs<SampleInput>[K];
+  readonly attributes: OpAttributes[K];
 }
-
-export type Sample<K extends OpName> = SampleOf<OpAttributes[K]>;
 
 export type Samples = { readonly [K in OpName]: readonly Sample<K>[] };
 
@@ -58,7 +56,7 @@ const indices = (shape: Shape, below: number): SampleInput => ({
   dtype: 'int32',
   below,
 });
-const of = <A>(attributes: A, ...inputs: readonly (SampleInput | undefined)[]): SampleOf<A> => ({
+const of = <A, I extends readonly (SampleInput | undefined)[]>(attributes: A, ...inputs: I) => ({
   inputs,
   attributes,
 });
@@ -136,7 +134,8 @@ const attentions: readonly AttentionSample[] = [
     attributes: { ...heads(4, 2, true), softcap: 0.5 },
   },
 ];
-const attentionInputs = ({ q, k, v, mask }: AttentionSample) => [x(q), x(k), x(v), mask && x(mask)];
+const attentionInputs = ({ q, k, v, mask }: AttentionSample) =>
+  [x(q), x(k), x(v), mask && x(mask)] as const;
 
 function attentionGrad(sample: AttentionSample): Sample<'AttentionGrad'> {
   const { attributes } = sample;
@@ -144,7 +143,8 @@ function attentionGrad(sample: AttentionSample): Sample<'AttentionGrad'> {
   const types = inferTypes('Attention', inputs, attributes);
   const y = {
     ...x(types[0].shape),
-    computed: (drawn: readonly F64Tensor[]) => kernels.Attention(drawn, attributes, types)[0],
+    computed: ([q, k, v, mask]: readonly F64Tensor[]) =>
+      kernels.Attention([q, k, v, mask], attributes, types)[0],
   };
   return { inputs: [...inputs, y, x(types[0].shape)], attributes };
 }
@@ -254,7 +254,7 @@ export const samples: Samples = {
   ...convSamples,
   Linear: [
     of({}, x([2, 3]), x([4, 3]), x([4])),
-    of({}, x([2, 3, 5]), x([2, 5])),
+    of({}, x([2, 3, 5]), x([2, 5]), undefined),
     of({}, x([2, 1, 3, 2]), x([3, 2]), x([3])),
   ],
   LinearGradInput: shapes
@@ -267,17 +267,17 @@ export const samples: Samples = {
     of({}, x([2, 1, 2, 3]), x([2, 1, 2, 2])),
   ],
   LinearLogSumExp: [
-    of<OpAttributes['LinearLogSumExp']>({ piece: 2, softcap: 2 }, x([3, 4]), x([5, 4])),
-    of<OpAttributes['LinearLogSumExp']>({ piece: 3 }, x([2, 3]), x([6, 3])),
-    of<OpAttributes['LinearLogSumExp']>({ piece: 8 }, x([1, 3]), x([7, 3])),
+    of({ piece: 2, softcap: 2 }, x([3, 4]), x([5, 4])),
+    of({ piece: 3 }, x([2, 3]), x([6, 3])),
+    of({ piece: 8 }, x([1, 3]), x([7, 3])),
   ],
   Gelu: shapes.flatMap((shape) => [
-    of<OpAttributes['Gelu']>({ approximate: 'none' }, x(shape)),
-    of<OpAttributes['Gelu']>({ approximate: 'tanh' }, x(shape)),
+    of({ approximate: 'none' }, x(shape)),
+    of({ approximate: 'tanh' }, x(shape)),
   ]),
   GeluGrad: shapes.flatMap((s) => [
-    of<OpAttributes['GeluGrad']>({ approximate: 'none' }, x(s), x(s)),
-    of<OpAttributes['GeluGrad']>({ approximate: 'tanh' }, x(s), x(s)),
+    of({ approximate: 'none' }, x(s), x(s)),
+    of({ approximate: 'tanh' }, x(s), x(s)),
   ]),
   Swish: shapes.flatMap((shape) => [1, Math.fround(1.702)].map((alpha) => of({ alpha }, x(shape)))),
   SwishGrad: shapes.flatMap((shape) =>
