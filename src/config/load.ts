@@ -247,13 +247,17 @@ function overruled(config: TrainConfig, source: ConfigSource): Problem[] {
   return problems;
 }
 
+/** Whether a key means something to a task. */
+export const isOfTask = (key: string, task: TrainConfig['task_type']): boolean =>
+  (schemaOf(key).task ?? task) === task;
+
 /** Keys that mean nothing to this task. */
 function foreignKeys(
   values: Readonly<Record<string, unknown>>,
   task: TrainConfig['task_type'],
   source: ConfigSource,
 ): Problem[] {
-  const foreign = Object.keys(values).filter((key) => (schemaOf(key).task ?? task) !== task);
+  const foreign = Object.keys(values).filter((key) => !isOfTask(key, task));
   return foreign.map((key) => ({
     where: placeOf(key, source),
     what: `is a key of task_type: ${schemaOf(key).task} and has no effect with task_type: ${task}`,

@@ -1,6 +1,7 @@
 // Where the base model of an adapter lies.
 import { existsSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { withHome } from '../config/output-path.ts';
 import { UserError } from '../errors.ts';
 
 export interface BaseWanted {
@@ -15,7 +16,8 @@ export interface BaseWanted {
 const fix = "Name the base model's folder: --base <folder>.";
 
 /**
- * The given folder, or the one that the adapter names, seen from here or from the adapter's folder.
+ * The given folder, or the one that the adapter names: a relative path is taken from the current
+ * folder, else from the adapter's folder or the nearest one above it; `~` is the home folder.
  * Throws UserError where there is no config.json in it.
  */
 export function baseFolder({ folder, named, given }: BaseWanted): string {
@@ -32,10 +34,23 @@ export function baseFolder({ folder, named, given }: BaseWanted): string {
   const where = join(folder, 'adapter_config.json');
   if (named === undefined)
     throw new UserError([{ where, what: 'it does not name its base model', fix }]);
-  const candidates = isAbsolute(named) ? [named] : [named, join(folder, named)];
-  const found = candidates.find((candidate) => existsSync(join(candidate, 'config.json')));
+  const found = findBase(folder, named);
   if (found !== undefined) return found;
-  throw new UserError([
-    { where, what: `its base model, ${named}, is not a folder on this machine`, fix },
-  ]);
+  const looked = isAbsolute(withHome(named))
+    ? ''
+    : 'Looked in the current folder, and in all that the adapter lies in. ';
+  const what = `its base model, ${named}, is not a folder on this machine`;
+  throw new UserError([{ where, what, fix: `${looked}${fix}` }]);
 }
+
+/** Where an adapter in `folder` finds the base that it names; undefined where it does not. */
+export function findBase(folder: string, named: string): string | undefined {
+  const path = withHome(named);
+  const candidates = isAbsolute(path)
+    ? [path]
+    : [path, ...upwards(resolve(folder)).map((above) => join(above, path))];
+  return candidates.find((candidate) => existsSync(join(candidate, 'config.json')));
+}
+
+const upwards = (folder: string): string[] =>
+  dirname(folder) === folder ? [folder] : [folder, ...upwards(dirname(folder))];

@@ -102,11 +102,11 @@ function lengthOf({ config }: LoadedConfig, { stepsPerEpoch }: OpenTask): RunLen
   return { totalSteps, epochs: Math.ceil(totalSteps / stepsPerEpoch) };
 }
 
-function planOf({ job: { config }, task, length, threads }: Run): PlanEvent {
+function planOf({ job: { config, published }, task, length, threads }: Run): PlanEvent {
   return {
     type: 'plan',
-    outputDir: config.output_dir,
-    baseModel: config.base_model,
+    outputDir: published.output_dir,
+    baseModel: published.base_model,
     ...task.plan,
     batchSize: config.batch_size,
     gradientAccumulation: config.gradient_accumulation_steps,

@@ -1,6 +1,7 @@
 // The written records of a run: each is a consumer of its events, as the terminal is.
 
-import type { LoadedConfig } from '../../config/load.ts';
+import { isOfTask, type LoadedConfig } from '../../config/load.ts';
+import { publishedText } from '../../config/published.ts';
 import type { TrainConfig } from '../../config/schema.ts';
 import type { TrainEvent } from '../events.ts';
 import type { RunFolder } from '../run-folder.ts';
@@ -18,7 +19,7 @@ type Record = (event: TrainEvent, at: Date) => void;
  */
 export async function* recorded(
   events: AsyncIterable<TrainEvent>,
-  { config }: LoadedConfig,
+  job: LoadedConfig,
   open: () => RunFolder,
 ): AsyncGenerator<TrainEvent> {
   const early: { readonly event: TrainEvent; readonly at: Date }[] = [];
@@ -31,7 +32,7 @@ export async function* recorded(
       if (records === undefined) early.push(entry);
       else write(entry);
       if (event.type === 'plan') {
-        records = openRecords(open(), config);
+        records = openRecords(open(), job);
         early.forEach(write);
       }
       yield event;
@@ -52,23 +53,36 @@ function failure(error: unknown): TrainEvent {
   };
 }
 
-function openRecords(folder: RunFolder, config: TrainConfig): Record[] {
-  folder.write('config.yaml', configText(config));
+function openRecords(folder: RunFolder, job: LoadedConfig): Record[] {
+  folder.write('config.yaml', configText(job.published));
   const log: Record = (event, at) =>
-    logLines(event).forEach((line) => folder.append(LOG_FILE, `${at.toISOString()}  ${line}\n`));
+    logLines(event).forEach((line) =>
+      folder.append(LOG_FILE, `${at.toISOString()}  ${publishedText(line, job)}\n`),
+    );
   const metrics: Record = (event, at) => {
     if (event.type === 'step') folder.append('logs/metrics.jsonl', metricsLine(event, at));
     if (event.type === 'validation') folder.append('logs/metrics.jsonl', validationLine(event, at));
   };
-  return [log, metrics, ...(config.tensorboard ? [new EventFile(folder, new Date()).record] : [])];
+  return [
+    log,
+    metrics,
+    ...(job.config.tensorboard ? [new EventFile(folder, new Date()).record] : []),
+  ];
 }
 
+const head = `# The configuration of this run, with every default filled in.
+# Paths are as they were written: taken from the folder that the command ran in, or from that of its file.
+`;
+
 /**
- * The configuration with every key it was run with, as YAML (of which JSON's values are a part).
+ * The configuration with every key that means something to its task, as YAML (of which JSON's
+ * values are a part).
  */
 export function configText(config: TrainConfig): string {
   const lines = Object.entries(config).flatMap(([key, value]) =>
-    value === undefined ? [] : [`${key}: ${JSON.stringify(value)}`],
+    value === undefined || !isOfTask(key, config.task_type)
+      ? []
+      : [`${key}: ${JSON.stringify(value)}`],
   );
-  return `# The configuration of this run, with every default filled in.\n${lines.join('\n')}\n`;
+  return `${head}${lines.join('\n')}\n`;
 }

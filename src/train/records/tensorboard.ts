@@ -1,7 +1,6 @@
 // A TensorBoard event file: records of protobuf messages, after tensorflow's event.proto and its
 // TFRecord format.
 
-import { hostname } from 'node:os';
 import { PbfWriter } from 'pbf';
 import { crc32c } from '../../util/crc.ts';
 import type { StepEvent } from '../../events.ts';
@@ -25,7 +24,7 @@ export class EventFile {
     started: Date,
   ) {
     const seconds = Math.floor(started.getTime() / 1000);
-    this.#name = `logs/events.out.tfevents.${seconds}.${hostname().replace(/[^\w.-]/g, '_') || 'host'}`;
+    this.#name = `logs/events.out.tfevents.${seconds}.lora-scripts`;
     folder.append(this.#name, record(versionEvent(started.getTime() / 1000)));
   }
 

@@ -7,6 +7,7 @@ import type { TrainConfig } from '../../config/schema.ts';
 import { textBatchPlan, type TextBatchPlan } from '../../dataset/text/batches.ts';
 import { ConfigError, type Problem } from '../../errors.ts';
 import type { EvalSet } from '../../eval/eval-file.ts';
+import { findBase } from '../../export/base-folder.ts';
 import { ggufLoraProblems } from '../../export/gguf-lora.ts';
 import { tokenizerWithTemplate } from '../../export/template-files.ts';
 import type { TellNarrowing } from '../../export/narrowing.ts';
@@ -33,6 +34,8 @@ export const textTask: Task = { open };
 /** What an opened run has at hand. */
 interface Opened extends TextRunData {
   readonly config: TrainConfig;
+  /** The base model as it was written. */
+  readonly baseModel: string;
   readonly context: TaskContext;
   readonly base: LanguageModelWeights;
   readonly tokenizer: TextTokenizer;
@@ -69,6 +72,7 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   const opened = {
     ...data,
     config,
+    baseModel: job.published.base_model,
     context,
     base,
     tokenizer,
@@ -139,7 +143,7 @@ function requireExportable(
 }
 
 function* warnings(
-  { config, source }: LoadedConfig,
+  { config, published, source }: LoadedConfig,
   { config: model, warnings: ofModel }: LanguageModelWeights,
   { warnings: found }: TextRunData,
 ): Generator<WarningEvent> {
@@ -149,6 +153,12 @@ function* warnings(
     yield tell({
       where: placeOf('max_seq_length', source),
       what: `${config.max_seq_length} is more than the ${most} tokens that the model was made for`,
+    });
+  if (findBase(config.output_dir, published.base_model) === undefined)
+    yield tell({
+      where: placeOf('base_model', source),
+      what: `${published.base_model} is found neither from output_dir nor from the current folder`,
+      fix: 'lora eval, merge and export will need --base <folder>.',
     });
   yield* [...ofModel, ...found].map(tell);
 }
@@ -277,7 +287,7 @@ function validationOptions({
 
 /** A PEFT folder: the run folder itself at the end, `checkpoint-<step>` before. */
 function adapterFiles(
-  { config, adapted, base, tokenizer, template }: Opened,
+  { config, adapted, baseModel, base, tokenizer, template }: Opened,
   at: SavePoint,
   tell: TellNarrowing,
 ): ReadonlyMap<string, Uint8Array> {
@@ -286,7 +296,7 @@ function adapterFiles(
     rslora: config.use_rslora,
     dtype: config.save_precision,
     tell,
-    baseModel: config.base_model,
+    baseModel,
     dropout: config.lora_dropout,
     adaptable: adapted.adaptable,
   };
