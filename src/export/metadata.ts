@@ -31,7 +31,7 @@ const keys = {
   network_dropout: ['float', null],
   mixed_precision: ['text', 'no'],
   full_fp16: ['bool', false],
-  v2: ['bool', false],
+  v2: ['bool', false], // the architecture of Stable Diffusion 2, whatever it predicts
   base_model_version: ['text', 'sd_v1'],
   clip_skip: ['int', null],
   max_token_length: ['int', null],
@@ -93,6 +93,7 @@ const keys = {
   vae_name: ['text', undefined],
   vae_hash: ['text', undefined],
   new_vae_hash: ['text', undefined],
+  v_parameterization: ['bool', undefined], // not of sd-scripts; other programs look for it
   training_finished_at: ['float', undefined],
   steps: ['int', undefined],
   epoch: ['int', undefined],

@@ -229,3 +229,27 @@ for (const settings of [{ learning_rate: 1e-8 }, { lora_alpha: 1e5 }, { lora_alp
     const told = ofType(events, 'warning').filter(({ problem }) => /float32/.test(problem.what));
     assert.equal(told.length, 'learning_rate' in settings ? 1 : told.length);
   });
+
+test('an adapter of a v-prediction base says so, and does not pass for Stable Diffusion 2', async () => {
+  writeSmallBase(join(root, 'v'));
+  const path = join(root, 'v', 'scheduler', 'scheduler_config.json');
+  const scheduler = JSON.parse(readFileSync(path, 'utf8')) as object;
+  writeFileSync(path, JSON.stringify({ ...scheduler, prediction_type: 'v_prediction' }));
+  const spoken = async (name: string, base_model: string) => {
+    const events = await run(name, { base_model, max_train_steps: 1 });
+    const { metadata } = openSafetensors(ofType(events, 'done')[0].adapter ?? '');
+    return [
+      metadata.ss_v2,
+      metadata.ss_base_model_version,
+      metadata.ss_v_parameterization,
+      metadata['modelspec.prediction_type'],
+    ];
+  };
+  assert.deepEqual(await spoken('v-run', join(root, 'v')), ['False', 'sd_v1_v', 'True', 'v']);
+  assert.deepEqual(await spoken('epsilon-run', join(root, 'base')), [
+    'False',
+    'sd_v1',
+    undefined,
+    'epsilon',
+  ]);
+});

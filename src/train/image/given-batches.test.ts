@@ -154,3 +154,58 @@ test('begins from a LoRA file, and refuses one of another rank', () => {
     (error) => error instanceof CheckpointError && /should be \[3,/.test(error.message),
   );
 });
+
+test('a kohya file with all text layers as initial, with clip_skip 2: the last is kept as it is', async () => {
+  const path = join(folder, 'all-text-layers.safetensors');
+  const all = trainWithBatches({ ...settings, seed: 5 }, { batchesAt: batchAt }).lora();
+  const modules = all.map((module) => ({
+    ...module,
+    alpha: module.alpha * 3,
+    up: ones(module.up),
+  }));
+  writeFileAtomically(path, writeKohyaLora({ modules, metadata: {}, dtype: 'float32' }));
+  const tensors = new Map(
+    all.flatMap(({ path: layer, down, up }) => [
+      [`${layer}.lora_down.weight`, down] as const,
+      [`${layer}.lora_up.weight`, ones(up)] as const,
+    ]),
+  );
+  for (const [initial, alpha] of [
+    [path, modules[0].alpha],
+    [tensors, all[0].alpha],
+  ] as const) {
+    const training = trainWithBatches(
+      { ...settings, clip_skip: 2, max_train_steps: 1, lr_warmup_steps: 0 },
+      { batchesAt: batchAt, initial },
+    );
+    await training.steps().next();
+    const after = new Map(training.lora().map((module) => [module.path, module]));
+    assert.deepEqual([...after.keys()].sort(), all.map((module) => module.path).sort());
+    const isLast = (layer: string) => layer.includes(`encoder.layers.${lastTextLayer(all)}.`);
+    for (const { path: layer, down, up } of all) {
+      const found = after.get(layer) ?? assert.fail(layer);
+      if (isLast(layer)) assert.deepEqual(found, { path: layer, down, up: ones(up), alpha });
+      else assert.notDeepEqual(found.up.data, ones(up).data);
+    }
+  }
+});
+
+const ones = ({ shape, data }: Tensor): Tensor =>
+  float32(shape, new Float32Array(data.length).fill(1));
+
+const lastTextLayer = (modules: readonly { path: string }[]) =>
+  Math.max(
+    ...modules.flatMap(({ path }) => /encoder\.layers\.(\d+)\./.exec(path)?.[1] ?? []).map(Number),
+  );
+
+test('half of an adapter of a layer that clip_skip leaves out is refused', () => {
+  const { lora } = trainWithBatches(settings, { batchesAt: batchAt });
+  const modules = lora();
+  const layer = modules.find(({ path }) => path.includes(`layers.${lastTextLayer(modules)}.`));
+  assert.ok(layer);
+  const initial = new Map([[`${layer.path}.lora_up.weight`, layer.up]]);
+  assert.throws(
+    () => trainWithBatches({ ...settings, clip_skip: 2 }, { batchesAt: batchAt, initial }),
+    /not a pair of lora_down\.weight and lora_up\.weight/,
+  );
+});

@@ -1,17 +1,12 @@
 // Training on batches that the caller gives, noise and timesteps included: nothing is left to
 // chance.
 
-import { adaptableLayers, type LoraModule } from '../../adapters/lora.ts';
 import { loadStableDiffusion } from '../../checkpoints/stable-diffusion.ts';
 import { parseConfig } from '../../config/load.ts';
-import type { TrainConfig, TrainConfigInput } from '../../config/schema.ts';
-import { CheckpointError, InternalError, type Problem } from '../../errors.ts';
-import { readKohyaLora } from '../../export/kohya.ts';
+import type { TrainConfigInput } from '../../config/schema.ts';
+import { InternalError } from '../../errors.ts';
 import type { LoraWeights } from '../../export/lora.ts';
-import { unetGraph, textEncoderGraph } from '../../models/graphs.ts';
 import { noiseSchedule, type NoiseSchedule } from '../../models/noise-schedule.ts';
-import type { StableDiffusionConfig } from '../../models/stable-diffusion-config.ts';
-import { toFloat32 } from '../../tensor/half.ts';
 import { sameShape, sizeOf, type Tensor } from '../../tensor/tensor.ts';
 import { trainingSteps, type StepResult } from '../loop.ts';
 import { Optimiser } from '../optimiser.ts';
@@ -19,6 +14,7 @@ import { LossPrograms } from '../programs.ts';
 import type { MicroBatch } from '../programs.ts';
 import { adaptModel, loraWeights } from './adapted-model.ts';
 import { shapeKey, shapeOf } from './batches.ts';
+import { checkInitial, initialAdapters } from './initial-adapters.ts';
 import { noisyInputs } from './noisy-batch.ts';
 
 /** One batch; the N of all tensors agree. */
@@ -51,7 +47,7 @@ export interface GivenBatchOptions {
   /**
    * Adapter weights to begin with: a LoRA file with kohya's keys, or tensors named `<module
    * path>.lora_down.weight` and `<module path>.lora_up.weight`. Those it lacks are drawn from the
-   * seed.
+   * seed; those of text layers that clip_skip leaves out are kept as they are.
    */
   readonly initial?: string | ReadonlyMap<string, Tensor>;
 }
@@ -59,7 +55,7 @@ export interface GivenBatchOptions {
 export interface GivenBatchTraining {
   /** Trains; yields the loss, the gradient's norm and the learning rates of each step. */
   steps(): AsyncGenerator<StepResult>;
-  /** The adapters as they are now. */
+  /** The adapters as they are now, those that are kept last. */
   lora(): LoraWeights[];
 }
 
@@ -74,13 +70,9 @@ export function trainWithBatches(
   // No picture is read and no file written; the two keys only have to be there.
   const { config } = parseConfig({ train_data_dir: '.', output_dir: 'output', ...settings });
   const base = loadStableDiffusion(config.base_model, { useEma: config.use_ema });
-  const given = typeof initial === 'string' ? readInitial(initial, base.config, config) : initial;
-  const adapted = adaptModel(base.config, config, {
-    initial: given && asFloat32(given),
-    computeStates: true,
-  });
-  if (given !== undefined)
-    checkInitial(adapted.modules, given, typeof initial === 'string' ? initial : 'initial');
+  const given = initialAdapters(initial, base.config, config);
+  const adapted = adaptModel(base.config, config, { initial: given.trained, computeStates: true });
+  checkInitial(adapted.modules, given);
   const schedule = noiseSchedule(base.config.scheduler);
   const programOptions = {
     weights: base.weights,
@@ -89,7 +81,7 @@ export function trainWithBatches(
     lossGraph: (key: string) => adapted.lossGraph(shapeOf(key)),
   };
   return {
-    lora: () => loraWeights(adapted),
+    lora: () => [...loraWeights(adapted), ...given.kept],
     async *steps() {
       const optimiser = new Optimiser(adapted.groups, {
         ...config,
@@ -147,74 +139,4 @@ function toMicroBatch(
       input_ids,
     },
   };
-}
-
-/**
- * The file's adapters with the effect they had: where its alpha is not this run's, up is scaled.
- */
-function readInitial(
-  path: string,
-  model: StableDiffusionConfig,
-  { lora_alpha, conv_alpha }: TrainConfig,
-): ReadonlyMap<string, Tensor> {
-  const { modules } = readKohyaLora(path, modulePathsOf(model));
-  return new Map(
-    modules.flatMap(({ path: layer, down, up, alpha }) => {
-      const isWide = down.shape.length === 4 && down.shape[2] * down.shape[3] > 1;
-      return [
-        [`${layer}.lora_down.weight`, down],
-        [`${layer}.lora_up.weight`, scaled(up, alpha / (isWide ? conv_alpha : lora_alpha))],
-      ] as const;
-    }),
-  );
-}
-
-function scaled(tensor: Tensor, factor: number): Tensor {
-  if (factor === 1) return tensor;
-  const { shape, data } = toFloat32(tensor);
-  return { dtype: 'float32', shape, data: data.map((value) => value * factor) };
-}
-
-/** Every layer of the text encoder and the UNet that can carry an adapter. */
-export function modulePathsOf({ textEncoder, unet }: StableDiffusionConfig): string[] {
-  const graphs = [
-    textEncoderGraph(textEncoder, [1, 1]),
-    unetGraph(unet, [1, unet.in_channels, 1, 1], [1, 1, unet.cross_attention_dim]),
-  ];
-  return graphs.flatMap((graph) => adaptableLayers(graph).map(({ path }) => path));
-}
-
-const asFloat32 = (tensors: ReadonlyMap<string, Tensor>) =>
-  new Map([...tensors].map(([name, tensor]) => [name, toFloat32(tensor)] as const));
-
-/** Throws CheckpointError for weights that no adapter of this run has, or of another shape. */
-function checkInitial(
-  modules: readonly LoraModule[],
-  given: ReadonlyMap<string, Tensor>,
-  where: string,
-): void {
-  const shapes = new Map(
-    modules.flatMap(({ down, up }) => [down, up]).map(({ name, shape }) => [name, shape] as const),
-  );
-  const problems = [...given].flatMap(([name, { shape }]): Problem[] => {
-    const wanted = shapes.get(name);
-    if (wanted === undefined)
-      return [
-        {
-          where: `${where} ${name}`,
-          what: 'this run has no such adapter',
-          fix: 'Check train_unet, train_text_encoder and conv_rank.',
-        },
-      ];
-    return sameShape(shape, wanted)
-      ? []
-      : [
-          {
-            where: `${where} ${name}`,
-            what: `is [${shape}], should be [${wanted}]`,
-            fix: 'Check lora_rank and conv_rank.',
-          },
-        ];
-  });
-  if (problems.length > 0) throw new CheckpointError(problems.slice(0, 12));
 }

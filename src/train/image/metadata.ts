@@ -43,7 +43,6 @@ const sessionId = randomInt(2 ** 32);
 export function imageMetadata(source: MetadataSource, at: SavePoint): Record<string, string> {
   const { config, base } = source;
   const now = new Date();
-  const isV = base.config.scheduler.prediction_type === 'v_prediction';
   return {
     ...trainingMetadata({
       ...trainerFacts(source, at),
@@ -55,11 +54,14 @@ export function imageMetadata(source: MetadataSource, at: SavePoint): Record<str
       resolution: config.resolution,
       date: now,
       implementationVersion: `lora-scripts/${packageJson.version}`,
-      predictionType: isV ? 'v' : 'epsilon',
+      predictionType: isV(base) ? 'v' : 'epsilon',
       ...(config.clip_skip > 1 && { encoderLayer: config.clip_skip }),
     }),
   };
 }
+
+const isV = ({ config }: StableDiffusionWeights): boolean =>
+  config.scheduler.prediction_type === 'v_prediction';
 
 function trainerFacts({ config, base, hashes, batchesPerEpoch }: MetadataSource, at: SavePoint) {
   const [beta1, beta2] = config.betas;
@@ -78,6 +80,7 @@ function trainerFacts({ config, base, hashes, batchesPerEpoch }: MetadataSource,
     lr_scheduler: config.lr_scheduler,
     network_dim: config.lora_rank,
     network_alpha: config.lora_alpha,
+    ...(isV(base) && { base_model_version: 'sd_v1_v', v_parameterization: true }),
     clip_skip: config.clip_skip > 1 ? config.clip_skip : null,
     cache_latents: config.cache_latents,
     seed: config.seed,

@@ -1,0 +1,143 @@
+// Adapters that a training begins with: those that it goes on with, and those of text layers
+// behind clip_skip, which it keeps as they are.
+
+import { adaptableLayers, type LoraModule } from '../../adapters/lora.ts';
+import type { TrainConfig } from '../../config/schema.ts';
+import { CheckpointError, type Problem } from '../../errors.ts';
+import { readKohyaLora } from '../../export/kohya.ts';
+import { shapeProblem, type LoraWeights } from '../../export/lora.ts';
+import type { Graph } from '../../graph/graph.ts';
+import { unetGraph, textEncoderGraph } from '../../models/graphs.ts';
+import type { StableDiffusionConfig } from '../../models/stable-diffusion-config.ts';
+import { toFloat32 } from '../../tensor/half.ts';
+import { sameShape, type Tensor } from '../../tensor/tensor.ts';
+
+export interface InitialAdapters {
+  /** `<module path>.lora_down.weight` and `….lora_up.weight`, for this run's alphas. */
+  readonly trained: ReadonlyMap<string, Tensor<'float32'>>;
+  /** Of text layers that clip_skip leaves out of the run: no gradient reaches them. */
+  readonly kept: readonly LoraWeights[];
+  /** For messages. */
+  readonly where: string;
+}
+
+/**
+ * Of a LoRA file with kohya's keys, or of tensors by name. Throws CheckpointError for a file that
+ * is no such file, and for half of an adapter.
+ */
+export function initialAdapters(
+  initial: string | ReadonlyMap<string, Tensor> | undefined,
+  model: StableDiffusionConfig,
+  config: TrainConfig,
+): InitialAdapters {
+  const skipped = skippedLayers(model, config);
+  if (typeof initial === 'string') {
+    const { modules } = readKohyaLora(initial, modulePathsOf(model));
+    const trained = modules.filter(({ path }) => !skipped.has(path));
+    const kept = modules.filter(({ path }) => skipped.has(path));
+    return { trained: weightsOf(trained, config), kept, where: initial };
+  }
+  const given = [...(initial ?? [])];
+  const isSkipped = ([name]: readonly [string, unknown]) => skipped.has(layerOf(name));
+  const trained = given.filter((entry) => !isSkipped(entry));
+  return {
+    trained: new Map(trained.map(([name, tensor]) => [name, toFloat32(tensor)])),
+    kept: keptModules(new Map(given.filter(isSkipped)), config),
+    where: 'initial',
+  };
+}
+
+/** Text layers that the model has, and this run, which ends the text encoder earlier, has not. */
+function skippedLayers(
+  { textEncoder }: StableDiffusionConfig,
+  { clip_skip, train_text_encoder }: TrainConfig,
+): ReadonlySet<string> {
+  if (!train_text_encoder) return new Set();
+  const whole = pathsOf(textEncoderGraph(textEncoder, [1, 1]));
+  const used = new Set(pathsOf(textEncoderGraph(textEncoder, [1, 1], clip_skip)));
+  return new Set(whole.filter((path) => !used.has(path)));
+}
+
+/**
+ * The adapters with the effect they had: where the file's alpha is not this run's, up is scaled.
+ */
+function weightsOf(
+  modules: readonly LoraWeights[],
+  { lora_alpha, conv_alpha }: TrainConfig,
+): ReadonlyMap<string, Tensor<'float32'>> {
+  return new Map(
+    modules.flatMap(({ path, down, up, alpha }) => {
+      const isWide = down.shape.length === 4 && down.shape[2] * down.shape[3] > 1;
+      return [
+        [`${path}.lora_down.weight`, toFloat32(down)],
+        [`${path}.lora_up.weight`, scaled(up, alpha / (isWide ? conv_alpha : lora_alpha))],
+      ] as const;
+    }),
+  );
+}
+
+function scaled(tensor: Tensor, factor: number): Tensor<'float32'> {
+  const float32 = toFloat32(tensor);
+  if (factor === 1) return float32;
+  return { ...float32, data: float32.data.map((value) => value * factor) };
+}
+
+const layerOf = (name: string) => name.replace(/\.lora_(down|up)\.weight$/, '');
+
+function keptModules(
+  tensors: ReadonlyMap<string, Tensor>,
+  { lora_alpha: alpha }: TrainConfig,
+): LoraWeights[] {
+  return [...new Set(Array.from(tensors.keys(), layerOf))].map((path) => {
+    const down = tensors.get(`${path}.lora_down.weight`);
+    const up = tensors.get(`${path}.lora_up.weight`);
+    const what =
+      down === undefined || up === undefined
+        ? 'not a pair of lora_down.weight and lora_up.weight'
+        : shapeProblem(down, up);
+    if (down === undefined || up === undefined || what !== undefined)
+      throw new CheckpointError([{ where: `initial ${path}`, what: what ?? '' }]);
+    return { path, down, up, alpha };
+  });
+}
+
+/** Every layer of the text encoder and the UNet that can carry an adapter. */
+export function modulePathsOf({ textEncoder, unet }: StableDiffusionConfig): string[] {
+  return [
+    textEncoderGraph(textEncoder, [1, 1]),
+    unetGraph(unet, [1, unet.in_channels, 1, 1], [1, 1, unet.cross_attention_dim]),
+  ].flatMap(pathsOf);
+}
+
+const pathsOf = (graph: Graph): string[] => adaptableLayers(graph).map(({ path }) => path);
+
+/** Throws CheckpointError for weights that no adapter of this run has, or of another shape. */
+export function checkInitial(
+  modules: readonly LoraModule[],
+  { trained, where }: InitialAdapters,
+): void {
+  const shapes = new Map(
+    modules.flatMap(({ down, up }) => [down, up]).map(({ name, shape }) => [name, shape] as const),
+  );
+  const problems = [...trained].flatMap(([name, { shape }]): Problem[] => {
+    const wanted = shapes.get(name);
+    if (wanted === undefined)
+      return [
+        {
+          where: `${where} ${name}`,
+          what: 'this run has no such adapter',
+          fix: 'Check train_unet, train_text_encoder and conv_rank.',
+        },
+      ];
+    return sameShape(shape, wanted)
+      ? []
+      : [
+          {
+            where: `${where} ${name}`,
+            what: `is [${shape}], should be [${wanted}]`,
+            fix: 'Check lora_rank and conv_rank.',
+          },
+        ];
+  });
+  if (problems.length > 0) throw new CheckpointError(problems.slice(0, 12));
+}
