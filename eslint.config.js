@@ -65,6 +65,17 @@ export default tseslint.config(
       'no-restricted-syntax': [
         'error',
         { selector: 'TSEnumDeclaration', message: 'a union of string literals, not an enum' },
+        // The environment stays out: a run is the same bytes on every machine.
+        {
+          selector:
+            'MemberExpression[property.name=/^(localeCompare|toLocale\\w*|getTimezoneOffset|get(FullYear|Month|Date|Day|Hours|Minutes|Seconds)|EOL)$/]',
+          message:
+            'depends on the language or time zone of the machine: src/util/order.ts, strftime.ts, UTC',
+        },
+        {
+          selector: 'Identifier[name="Intl"]',
+          message: 'depends on the language of the machine',
+        },
       ],
       // The formatter (prettier) breaks all else; it leaves comments as they are.
       '@stylistic/max-len': [

@@ -133,3 +133,4 @@ export type * from './eval/result.ts';
 
 // Text for a terminal
 export { visible } from './util/visible.ts';
+export { withCommas } from './util/order.ts';

@@ -54,7 +54,10 @@ async function run({ config: path, sample }: Readonly<Record<string, unknown>>):
       },
     ]);
   const tokenizer = readTextTokenizer(languageModelFolder(config.base_model));
-  const template = chatTemplate(tokenizer, config.chat_template, placeOf('chat_template', source));
+  const template = chatTemplate(tokenizer, config.chat_template, {
+    where: placeOf('chat_template', source),
+    date: config.template_date,
+  });
   const data = await configuredTextData(config, { tokenizer, template });
   const shown = chosen(data, sample);
   const lines = [

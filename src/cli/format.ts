@@ -1,4 +1,5 @@
 // Numbers, durations and sizes as people read them; the width of text in a terminal.
+import { withCommas } from '../index.ts';
 
 /** `0.4 s`, `45 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`. */
 export function duration(seconds: number): string {
@@ -20,7 +21,7 @@ export function bytes(count: number): string {
 
 /** `812`, `4,096`, `1.3 M`. */
 export function amount(count: number): string {
-  return count < 1e6 ? count.toLocaleString('en-US') : `${(count / 1e6).toFixed(1)} M`;
+  return count < 1e6 ? withCommas(count) : `${(count / 1e6).toFixed(1)} M`;
 }
 
 /** Seconds of a step: `0.41 s/step`, `2.4 steps/s` when that is easier to read. */

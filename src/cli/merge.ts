@@ -71,7 +71,9 @@ function run({ adapter, base, output, dtype }: Readonly<Record<string, unknown>>
     ...(lora.chatTemplate !== undefined && { chatTemplate: lora.chatTemplate }),
     ...(type !== undefined && { dtype: type }),
   });
-  const files = readdirSync(to).filter((name) => name.endsWith('.safetensors'));
+  const files = readdirSync(to)
+    .sort()
+    .filter((name) => name.endsWith('.safetensors'));
   process.stdout.write(
     `${colours.green('✓')} ${join(to, files[0])}${files.length > 1 ? ` and ${files.length - 1} more` : ''}: ${amount(lora.modules.length)} layers of ${from} changed\n${lossLines(losses)}  ${colours.dim(`lora export --to gguf ${to}`)}\n`,
   );

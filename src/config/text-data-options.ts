@@ -2,6 +2,7 @@
 // what is trained, validation.
 import { z } from 'zod';
 import { forTexts, integer, number, text } from '../util/options.ts';
+import { parseCivilTime } from '../util/strftime.ts';
 
 /** `faq.jsonl` | `{ path: faq.jsonl, weight: 2 }`. */
 const source = z
@@ -33,6 +34,13 @@ export const textDataOptions = {
       "How conversations are written: the name of a template (chatml, llama3, alpaca, …), a .jinja file, or Jinja itself. When absent: the tokenizer's own.",
     )
     .meta(forTexts),
+  template_date: text()
+    .refine((date) => parseCivilTime(date) !== undefined, 'expected a date, 2026-01-31')
+    .optional()
+    .describe(
+      "The date, 2026-01-31 or 2026-01-31T12:00:00, that a chat template with today's date in it writes, in training and in evaluations of the adapter. When absent: the start of the run, in UTC; the run's config.yaml records it.",
+    )
+    .meta({ ...forTexts, expected: 'a date, 2026-01-31 or 2026-01-31T12:00:00' }),
   train_on: z
     .enum(['answers', 'all'])
     .default('answers')

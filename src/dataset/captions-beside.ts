@@ -48,9 +48,9 @@ export async function collectFromFolders(
  * captions.
  */
 async function explainTables(root: string, { problems, shown }: Collector): Promise<void> {
-  const tables = (await readdir(root)).filter((name) =>
-    /^metadata\.(csv\.txt|jsonl?|xlsx?|ods|tsv|txt)$/i.test(name),
-  );
+  const tables = (await readdir(root))
+    .sort()
+    .filter((name) => /^metadata\.(csv\.txt|jsonl?|xlsx?|ods|tsv|txt)$/i.test(name));
   for (const name of tables)
     problems.push({
       where: join(shown, name),

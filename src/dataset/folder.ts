@@ -6,6 +6,7 @@ import { DataError, type Problem, UserError } from '../errors.ts';
 import { collectFromFolders } from './captions-beside.ts';
 import { collectFromTable } from './captions-from-table.ts';
 import { readable, warnUnread, type Collector } from './folder-files.ts';
+import { byNumber } from '../util/order.ts';
 import { inspectImage } from './image.ts';
 
 /** One picture of a data set. */
@@ -90,7 +91,7 @@ async function tablePath(
     given === undefined
       ? join(
           root,
-          (await readdir(root)).find((name) => name.toLowerCase() === 'metadata.csv') ??
+          (await readdir(root)).sort().find((name) => name.toLowerCase() === 'metadata.csv') ??
             'metadata.csv',
         )
       : resolve(given);
@@ -126,12 +127,9 @@ async function inspectAll({ found, problems, shown }: Collector): Promise<Sample
     }
   };
   await Promise.all(Array.from({ length: 4 }, worker));
-  problems.sort((a, b) => collate(a.where, b.where));
+  problems.sort((a, b) => byNumber(a.where, b.where));
   return samples.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
-
-/** By place, lines by number. */
-const collate = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true });
 
 function twins(samples: readonly Sample[]): string[] {
   const first = new Map<string, string>();

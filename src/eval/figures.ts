@@ -1,4 +1,5 @@
 // The figures of a set in words, the same rows for the terminal and the page.
+import { withCommas } from '../util/order.ts';
 import type { SetResult, Tally, Totals } from './result.ts';
 
 export interface FigureRow {
@@ -26,11 +27,7 @@ const optional = <T>(value: T | undefined, text: (value: T) => string): string |
   value === undefined ? undefined : text(value);
 
 export const perplexityText = (value: number): string =>
-  value < 100
-    ? value.toPrecision(3)
-    : value < 1e6
-      ? Math.round(value).toLocaleString('en-US')
-      : value.toExponential(1);
+  value < 100 ? value.toPrecision(3) : value < 1e6 ? withCommas(value) : value.toExponential(1);
 
 const figures: readonly Figure[] = [
   {

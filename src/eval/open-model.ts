@@ -58,12 +58,14 @@ export function openModel(files: ModelFiles): OpenModel {
   const model = loadLanguageModel(base);
   throwProblems(mismatches(lora, model), folder);
   const tokenizer = withTemplate(readTextTokenizer(model.path), lora.chatTemplate);
-  const template = chatTemplate(tokenizer, files.chatTemplate);
+  const date = lora.templateDate;
+  const template = chatTemplate(tokenizer, files.chatTemplate, { date });
   const maxSeqLength = Math.min(files.maxSeqLength ?? 2048, windowOf(model.config));
   const generator = createTextGenerator({
     model,
     tokenizer,
     chatTemplate: files.chatTemplate,
+    templateDate: date,
     ...adapterOf(lora),
     threads: files.threads,
   });

@@ -273,7 +273,9 @@ function differences({ data: a }: Tensor, { data: b }: Tensor): number {
 function tellType(folder: string, dtype: FloatDType, total_size: number): void {
   const path = join(folder, 'config.json');
   writeFileAtomically(path, withType(readFileSync(path, 'utf8'), dtype));
-  for (const name of readdirSync(folder).filter((file) => file.endsWith('.safetensors.index.json')))
+  for (const name of readdirSync(folder)
+    .sort()
+    .filter((file) => file.endsWith('.safetensors.index.json')))
     changeJson(join(folder, name), (index) => ({ ...index, metadata: { total_size } }));
 }
 
@@ -339,10 +341,12 @@ function copyRange(
  */
 function copyRest(from: string, to: string): void {
   const isWeights = /\.(safetensors|bin|pt|pth|ckpt|gguf|onnx|h5|msgpack)$/;
-  const names = readdirSync(from).filter(
-    (name) =>
-      !isWeights.test(name) && !/^(README|\.)/.test(name) && statSync(join(from, name)).isFile(),
-  );
+  const names = readdirSync(from)
+    .sort()
+    .filter(
+      (name) =>
+        !isWeights.test(name) && !/^(README|\.)/.test(name) && statSync(join(from, name)).isFile(),
+    );
   try {
     for (const name of names) copyFileSync(join(from, name), join(to, name));
   } catch (cause) {

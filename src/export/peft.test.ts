@@ -65,6 +65,7 @@ test('a folder comes back as it was written', () => {
         dropout: 0.05,
         modules: undefined,
         chatTemplate: undefined,
+        templateDate: undefined,
       },
     );
     const byPath = new Map(read.modules.map((module) => [module.path, module]));
@@ -360,5 +361,14 @@ test('refuses to merge what does not fit, each layer by name', () => {
       /quantization_config: its weights are quantized/,
     );
     assert.ok(!existsSync(join(folder, 'out')) && !existsSync(join(folder, 'out.part')));
+  });
+});
+
+test('the date that the template wrote in training travels with the adapter', () => {
+  withFolder((folder) => {
+    writePeftFolder(folder, { ...lora, dtype: 'float32', templateDate: '2026-05-03T04:05:06' });
+    assert.equal(readPeftFolder(folder).templateDate, '2026-05-03T04:05:06');
+    writePeftFolder(folder, { ...lora, dtype: 'float32' });
+    assert.equal(readPeftFolder(folder).templateDate, undefined);
   });
 });

@@ -11,6 +11,7 @@ import { writeFileAtomically } from '../storage/write-file.ts';
 import { CheckpointError, type Problem } from '../errors.ts';
 import { toFloat32, type FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
+import { parseCivilTime } from '../util/strftime.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
 import { mostCommon, type LanguageLora } from './language-lora.ts';
@@ -25,6 +26,8 @@ export interface PeftLora extends LanguageLora {
   /** A name on the Hub or a path: where PEFT looks for the base model. */
   readonly baseModel?: string;
   readonly revision?: string;
+  /** What a chat template with today's date in it wrote in training; noted in the weights' file. */
+  readonly templateDate?: string;
   /** Only noted; it has no effect outside training. */
   readonly dropout?: number;
   /**
@@ -48,7 +51,7 @@ export function writePeftFolder(folder: string, lora: PeftLora): void {
  * The bytes of adapter_model.safetensors: `base_model.model.<path>.lora_A.weight` [rank, in] and
  * `.lora_B.weight` [out, rank].
  */
-export function writePeftWeights({ modules, dtype, tell }: PeftLora): Uint8Array {
+export function writePeftWeights({ modules, dtype, templateDate, tell }: PeftLora): Uint8Array {
   const factor = (name: string, tensor: Tensor): [string, Tensor] => [
     name,
     narrowed(name, multiplied(tensor, 1), dtype, tell),
@@ -60,7 +63,8 @@ export function writePeftWeights({ modules, dtype, tell }: PeftLora): Uint8Array
       factor(`${prefix}${module.path}.lora_B.weight`, module.up),
     ];
   });
-  return serialize(new Map(tensors), { format: 'pt' });
+  const noted = templateDate !== undefined && { template_date: templateDate };
+  return serialize(new Map(tensors), { format: 'pt', ...noted });
 }
 
 /**
@@ -136,6 +140,8 @@ export interface PeftFolder extends LanguageLora {
   readonly dropout: number;
   /** The chat template that lies beside it: of the training, where that was not the base's. */
   readonly chatTemplate: string | undefined;
+  /** The date that this template wrote in training, where it writes one. */
+  readonly templateDate: string | undefined;
 }
 
 /**
@@ -168,7 +174,15 @@ export function readPeftFolder(folder: string): PeftFolder {
     revision: revision ?? undefined,
     dropout: dropout ?? 0,
     chatTemplate: readChatTemplate(folder),
+    templateDate: dateOf(folder),
   };
+}
+
+function dateOf(folder: string): string | undefined {
+  const { template_date: date } = openSafetensors(
+    join(folder, 'adapter_model.safetensors'),
+  ).metadata;
+  return date !== undefined && parseCivilTime(date) !== undefined ? date : undefined;
 }
 
 /** Keys of adapter_config.json that, when set, mean more than W + s B A. */

@@ -32,10 +32,9 @@ function ofFolder(folder: string): ExportSource {
   if (existsSync(join(folder, 'config.json'))) return { kind: 'model', folder };
   if (existsSync(join(folder, 'model_index.json')))
     return fail(folder, 'this is a base model for pictures; GGUF is for language models');
-  const weights = readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
-  const inside = readdirSync(folder).filter((name) =>
-    existsSync(join(folder, name, 'adapter_config.json')),
-  );
+  const names = readdirSync(folder).sort();
+  const weights = names.filter((name) => name.endsWith('.safetensors'));
+  const inside = names.filter((name) => existsSync(join(folder, name, 'adapter_config.json')));
   if (weights.length > 0) return ofFile(join(folder, weights[0]));
   const fix =
     inside.length > 0

@@ -103,6 +103,20 @@ test('strip removes the characters that it is given, as Python does', () => {
   );
 });
 
+test('a template that writes a date writes the one it is given, in English', () => {
+  const source =
+    "{% if strftime_now is defined %}{{ strftime_now('%A, %-d %B %Y %H:%M') }}{% endif %}: {{ messages[0].content }}";
+  const dated = chatTemplate({ ...tokenizer, chatTemplate: source }, undefined, {
+    date: '2026-05-03T04:05:06',
+  });
+  assert.equal(
+    dated?.render([{ role: 'user', content: 'Q' }], false),
+    'Sunday, 3 May 2026 04:05: Q',
+  );
+  assert.equal(dated?.date, '2026-05-03T04:05:06');
+  assert.equal(chatTemplate(tokenizer, 'chatml', { date: '2026-05-03' })?.date, undefined);
+});
+
 test('a template by name knows no mark that the tokenizer lacks', () => {
   assert.equal(
     chatTemplate({ ...tokenizer, marks: { eos_token: '</s>' } }, 'llama-2')?.render(

@@ -1,9 +1,10 @@
 // A conversation as the text that a model was taught to read: the tokenizer's own template, or one
 // by name.
 import { closest } from 'fastest-levenshtein';
-import { CheckpointError, ConfigError } from '../errors.ts';
+import { CheckpointError, ConfigError, InternalError } from '../errors.ts';
 import { chatTemplates, type ChatTemplateName, otherTemplateNames } from './chat-templates.ts';
 import { jinjaFunctions, jinjaTemplate } from './jinja.ts';
+import { type CivilTime, civilTimeText, parseCivilTime } from '../util/strftime.ts';
 import type { TextTokenizer } from './text.ts';
 
 export interface ChatMessage {
@@ -22,6 +23,8 @@ export interface ChatTemplate {
    * template.
    */
   readonly source: string;
+  /** The date that it writes, where it writes one. */
+  readonly date?: string;
   /**
    * With `addGenerationPrompt` the text ends where the assistant's answer begins. Throws Error with
    * what the template refuses.
@@ -31,28 +34,36 @@ export interface ChatTemplate {
 
 type Marks = Pick<TextTokenizer, 'marks' | 'addsBos' | 'chatTemplate'>;
 
+export interface TemplateOptions {
+  /** Its place in messages; default `chat_template`. */
+  readonly where?: string;
+  /** What `strftime_now` takes for now: `2026-01-31T23:59:59`. Default: now, in UTC. */
+  readonly date?: string;
+}
+
 /**
  * The template of `name` (a name of the table, Jinja itself, or "tokenizer"); without a name the
  * tokenizer's own; undefined where it has none. Throws ConfigError for an unknown name,
- * CheckpointError for a template that cannot be read; `where` names its place in messages.
+ * CheckpointError for a template that cannot be read.
  */
 export function chatTemplate(
   tokenizer: Marks,
   name?: string,
-  where = 'chat_template',
+  options: TemplateOptions = {},
 ): ChatTemplate | undefined {
+  const { where = 'chat_template' } = options;
   if (name === undefined || name === 'tokenizer' || name === 'tokenizer_default')
     return tokenizer.chatTemplate === undefined
       ? undefined
-      : compiled("the tokenizer's", tokenizer.chatTemplate, tokenizer, where);
+      : compiled("the tokenizer's", tokenizer.chatTemplate, tokenizer, options);
   if (/\{[{%]/.test(name))
-    return compiled('of the configuration', selfContained(name, tokenizer), tokenizer, where);
+    return compiled('of the configuration', selfContained(name, tokenizer), tokenizer, options);
   const known = knownName(name, where);
   return compiled(
     known,
     selfContained(chatTemplates[known], tokenizer),
     { ...tokenizer, marks: { bos_token: '', eos_token: '', ...tokenizer.marks } },
-    where,
+    options,
   );
 }
 
@@ -77,12 +88,13 @@ function compiled(
   name: string,
   source: string,
   { marks, addsBos }: Marks,
-  where: string,
+  { where = 'chat_template', date = civilTimeText(new Date()) }: TemplateOptions,
 ): ChatTemplate {
   const template = parsed(name, source, where);
+  const now = timeOf(date);
   const render = (messages: readonly ChatMessage[], addGenerationPrompt: boolean): string =>
     template.render({
-      ...jinjaFunctions,
+      ...jinjaFunctions(now),
       ...marks,
       adds_bos: addsBos,
       messages: messages.map((message) => ({ ...message })),
@@ -90,7 +102,13 @@ function compiled(
       tools: null,
       documents: null,
     });
-  return { name, source, render };
+  return { name, source, ...(source.includes('strftime_now') && { date }), render };
+}
+
+function timeOf(date: string): CivilTime {
+  const time = parseCivilTime(date);
+  if (time === undefined) throw new InternalError(`${date} is no date`);
+  return time;
 }
 
 /**

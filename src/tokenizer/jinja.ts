@@ -1,22 +1,26 @@
-// Jinja as chat templates use it, with Python's strip: the library's forgets which characters are
-// to be taken away.
+// Jinja as chat templates use it, with Python's strip (the library's forgets which characters are
+// to be taken away) and a clock that stands still (the library's has this machine's language).
 import { Template } from '@huggingface/jinja';
+import { type CivilTime, strftime } from '../util/strftime.ts';
 
 /** Throws Error where the source is no Jinja. */
 export function jinjaTemplate(source: string): Template {
   const template = new Template(source);
-  rewriteStrips(template.parsed);
+  rewrite(template.parsed);
   return template;
 }
 
 /**
- * Calls `stripCharacters(text, 'lstrip', characters)` in place of `text.lstrip(characters)`.
+ * Takes our own functions in place of the library's: `strftime_now`, and
+ * `stripCharacters(text, 'lstrip', characters)` in place of `text.lstrip(characters)`.
  * Without characters both are alike.
  */
-function rewriteStrips(node: unknown): void {
+function rewrite(node: unknown): void {
   if (typeof node !== 'object' || node === null) return;
-  if (node instanceof Map) return [...node].flat().forEach(rewriteStrips);
-  Object.values(node).forEach(rewriteStrips);
+  if (node instanceof Map) return [...node].flat().forEach(rewrite);
+  Object.values(node).forEach(rewrite);
+  if (isNode(node, 'Identifier') && 'value' in node && node.value === 'strftime_now')
+    node.value = NOW;
   const found = stripCall(node);
   if (found === undefined) return;
   const { call, text, method } = found;
@@ -25,6 +29,7 @@ function rewriteStrips(node: unknown): void {
 }
 
 const STRIP = 'stripCharacters';
+const NOW = 'fixedNow';
 
 interface Call {
   callee: unknown;
@@ -52,8 +57,11 @@ const isNode = (node: unknown, type: string): node is object =>
 const isCall = (node: object): node is Call =>
   isNode(node, 'CallExpression') && 'callee' in node && 'args' in node && Array.isArray(node.args);
 
-/** What templates of `jinjaTemplate` need beside their own variables. */
-export const jinjaFunctions = { [STRIP]: stripCharacters };
+/** What templates of `jinjaTemplate` need beside their own variables, at the time `now`. */
+export const jinjaFunctions = (now: CivilTime) => ({
+  [STRIP]: stripCharacters,
+  [NOW]: (format: unknown) => strftime(String(format), now),
+});
 
 /**
  * As Python: takes away characters of the set `characters` at the ends; all white space where it is

@@ -101,11 +101,9 @@ export class RunFolder {
   }
 }
 
-/** `20260131-235959`, in local time. */
-export function runId(date: Date): string {
-  const two = (n: number) => String(n).padStart(2, '0');
-  return `${date.getFullYear()}${two(date.getMonth() + 1)}${two(date.getDate())}-${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
-}
+/** `20260131-235959`, in UTC, as all times of a run. */
+export const runId = (date: Date): string =>
+  date.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-');
 
 const earlierFacts = z.object({
   id: z.string().regex(/^[\w-]+$/),

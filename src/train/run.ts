@@ -6,6 +6,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { placeOf, type LoadedConfig } from '../config/load.ts';
 import { ConfigError, InternalError } from '../errors.ts';
 import { narrowingNotes, wideningProblems, type Narrowing } from '../export/narrowing.ts';
+import { civilTimeText } from '../util/strftime.ts';
 import { runtimeVersion } from '../runtime/ort-session.ts';
 import type { DoneEvent, PlanEvent, StepEvent } from '../events.ts';
 import type { TrainEvent } from './events.ts';
@@ -48,6 +49,7 @@ export async function* train(
   const { config } = job;
   requireWritable(config.output_dir);
   const started = new Date();
+  const dated = withTemplateDate(job, started);
   const threads = config.num_threads ?? availableParallelism();
   let folder: RunFolder | undefined;
   const open = () => (folder = new RunFolder(config.output_dir, factsOf(job, started, threads)));
@@ -55,7 +57,15 @@ export async function* train(
     if (folder === undefined) throw new InternalError('the run folder is not open yet');
     return folder;
   };
-  yield* recorded(runEvents(job, { signal, started, threads, folder: opened }), job, open);
+  const events = runEvents(dated, { signal, started, threads, folder: opened });
+  yield* recorded(events, dated, open);
+}
+
+/** A template that writes today's date gets one that is recorded. */
+function withTemplateDate(job: LoadedConfig, started: Date): LoadedConfig {
+  const { config } = job;
+  if (config.task_type !== 'text-generation' || config.template_date !== undefined) return job;
+  return { ...job, config: { ...config, template_date: civilTimeText(started) } };
 }
 
 function factsOf({ config }: LoadedConfig, started: Date, threads: number) {

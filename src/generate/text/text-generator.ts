@@ -22,6 +22,8 @@ export interface TextGeneratorOptions {
   readonly tokenizer: TextTokenizer;
   /** A chat template by name, or Jinja itself; default: the tokenizer's own. */
   readonly chatTemplate?: string;
+  /** What a template with today's date in it takes for today; default: now, in UTC. */
+  readonly templateDate?: string;
   /** Layers that have an adapter: the modules of a training graph. */
   readonly modules?: readonly AdapterSize[];
   /** For requests that bring none of their own. */
@@ -100,7 +102,9 @@ class Generator implements TextGenerator {
     this.#sizes = new Map(modules.map((module) => [module.path, module]));
     checkAdapter(config, this.#sizes);
     this.#options = options;
-    this.#template = chatTemplate(options.tokenizer, options.chatTemplate);
+    this.#template = chatTemplate(options.tokenizer, options.chatTemplate, {
+      date: options.templateDate,
+    });
     this.#scorer = new TokenScorer(config, this.#sizes, { weights, threads });
     this.together = mostTogether(config);
   }

@@ -126,6 +126,7 @@ function generatorOf({ base, config, adapted, tokenizer, context }: AnswerSource
     model: base,
     tokenizer,
     chatTemplate: config.chat_template,
+    templateDate: config.template_date,
     modules: adapted.modules,
     loraWeights: adapted.weights,
     threads: context.threads,

@@ -3,7 +3,7 @@
 import { placeOf, type LoadedConfig } from '../../config/load.ts';
 import { configuredTextData } from '../../dataset/text/configured.ts';
 import type { TextData } from '../../dataset/text/prepare.ts';
-import { CheckpointError } from '../../errors.ts';
+import { CheckpointError, type Problem } from '../../errors.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { chatTemplate, type ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
@@ -21,11 +21,33 @@ export async function readTextData(
   tokenizer: TextTokenizer,
   model: LanguageModelConfig,
 ): Promise<TextRunData> {
-  const template = chatTemplate(tokenizer, config.chat_template, placeOf('chat_template', source));
+  const template = chatTemplate(tokenizer, config.chat_template, {
+    where: placeOf('chat_template', source),
+    date: config.template_date,
+  });
   const data = await configuredTextData(config, { tokenizer, template });
   requireKnownTokens(data, model);
-  return { ...data, template };
+  const date = template?.date;
+  return {
+    ...data,
+    template,
+    notices: [
+      ...data.notices,
+      ...(date === undefined ? [] : [`the chat template writes a date: ${date} (template_date)`]),
+    ],
+    warnings: [...data.warnings, ...(date === undefined ? needlessDate(source) : [])],
+  };
 }
+
+const needlessDate = (source: LoadedConfig['source']): Problem[] =>
+  source.lines.has('template_date') || source.overridden.has('template_date')
+    ? [
+        {
+          where: placeOf('template_date', source),
+          what: 'has no effect: the chat template writes no date',
+        },
+      ]
+    : [];
 
 function requireKnownTokens(
   { train, validation }: TextData,

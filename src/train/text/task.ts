@@ -298,6 +298,7 @@ function adapterFiles(
     tell,
     baseModel,
     dropout: config.lora_dropout,
+    ...(template?.date !== undefined && { templateDate: template.date }),
     adaptable: adapted.adaptable,
   };
   const folder = at.final ? '' : `checkpoint-${at.step}/`;

@@ -89,7 +89,14 @@ test('UTF-8 and UTF-16, with and without byte order mark', () => {
     'the artist’s own',
     '🐈 cat',
     'Հայերեն',
-    'ѩɽѩɽѩɽѩɽѩɽѩɽѩɽ',
+    'İstanbul',
+    'question 9 İ\nquestion 10 İ',
+    'ł',
+    'µ',
+    'ñandú, ÿ, õ',
+    'Ω',
+    'за́мок',
+    'שלום',
   ]) {
     const utf8 = new TextEncoder().encode(text);
     assert.deepEqual(decodeText(utf8), { text });

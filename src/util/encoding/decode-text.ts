@@ -2,6 +2,7 @@
 // everything that a user's text is read from comes through here.
 import type { Problem } from '../../errors.ts';
 import type { FoundProblem } from '../problems-by-kind.ts';
+import { mixesScripts } from './languages.ts';
 import {
   candidatesFor,
   type Candidate,
@@ -80,7 +81,7 @@ const toUtf8 = 'Save the file as UTF-8; in an editor: save with encoding.';
 /** The text of one file, or why there is none. */
 export function decodeText(bytes: Uint8Array): Decoded | Undecoded {
   const certain = withoutGuess(bytes);
-  if (certain !== undefined && !mayBeByAccident(bytes, certain)) return certain;
+  if (certain !== undefined && accident(bytes, certain) !== 'likely') return certain;
   const candidates = candidatesFor(bytes);
   return withEncoding(bytes, clearWinner(candidates), candidates);
 }
@@ -90,18 +91,20 @@ export function decodeText(bytes: Uint8Array): Decoded | Undecoded {
  * short to tell, the others decide.
  */
 export function decodeTogether(files: readonly Uint8Array[]): (Decoded | Undecoded)[] {
-  const certain = files.map(withoutGuess);
-  const unsure = files.flatMap((bytes, i) => {
-    const found = certain[i];
-    return found === undefined || mayBeByAccident(bytes, found)
-      ? [{ bytes, i, candidates: candidatesFor(bytes) }]
-      : [];
-  });
-  const winners = winnersTogether(unsure.map(({ candidates }) => candidates));
-  const guessed = new Map(
-    unsure.map(({ bytes, i, candidates }, n) => [i, withEncoding(bytes, winners[n], candidates)]),
+  const all = files.map((bytes) => ({ bytes, certain: withoutGuess(bytes) }));
+  const unsure = all.filter(
+    ({ bytes, certain }) => certain === undefined || accident(bytes, certain) !== 'no',
   );
-  return files.map((bytes, i) => guessed.get(i) ?? certain[i] ?? decodeText(bytes));
+  const judged = unsure.map(({ bytes }) => candidatesFor(bytes));
+  const winners = winnersTogether(judged);
+  const guessed = new Map(
+    unsure.map(({ bytes, certain }, i) => {
+      const keeps = winners[i] === undefined && certain !== undefined;
+      const kept = keeps && accident(bytes, certain) !== 'likely' ? certain : undefined;
+      return [bytes, kept ?? withEncoding(bytes, winners[i], judged[i])];
+    }),
+  );
+  return all.map(({ bytes, certain }) => guessed.get(bytes) ?? certain ?? decodeText(bytes));
 }
 
 /**
@@ -198,10 +201,16 @@ function mayBeWide(bytes: Uint8Array): boolean {
 /** A few characters of two bytes each may be Chinese of the old kind that looks like UTF-8. */
 const FEW_CHARACTERS = 12;
 
-function mayBeByAccident(bytes: Uint8Array, found: Decoded | Undecoded): boolean {
-  if ('what' in found || wideEncoding(bytes) !== undefined || bytes[0] === 0xef) return false;
+/**
+ * Whether a text is UTF-8 by accident: likely where scripts mix within a word, possible where files
+ * beside it are of an old encoding.
+ */
+function accident(bytes: Uint8Array, found: Decoded | Undecoded): 'no' | 'possible' | 'likely' {
+  if ('what' in found || wideEncoding(bytes) !== undefined || bytes[0] === 0xef) return 'no';
   const foreign = found.text.replace(/[\0-\x7f]+/g, '');
-  return foreign !== '' && foreign.length <= FEW_CHARACTERS && !/[^\0-\u07ff]/.test(foreign);
+  if (foreign === '' || foreign.length > FEW_CHARACTERS || /[^\0-\u07ff]/.test(foreign))
+    return 'no';
+  return mixesScripts(found.text) ? 'likely' : 'possible';
 }
 
 /** Whether far more bytes are in well-formed characters of UTF-8 than outside of them. */

@@ -375,11 +375,20 @@ const MIXED_BITS = 8;
 
 const withoutMixture =
   (bitsOf: CharacterBits): CharacterBits =>
-  (place) => {
-    const { character, before } = place;
-    const mixed = isLetter(character) && isLetter(before) && block(before) !== block(character);
-    return bitsOf(place) + (mixed ? MIXED_BITS : 0);
-  };
+  (place) =>
+    bitsOf(place) + (mixed(place.before, place.character) ? MIXED_BITS : 0);
+
+/** Letters and marks, but for the accents that stand with any letter. */
+const ofScript = (character: string): boolean => /(?![\u0300-\u036f])[\p{L}\p{M}]/u.test(character);
+
+const mixed = (before: string, character: string): boolean =>
+  before > '\x7f' && [before, character].every(ofScript) && block(before) !== block(character);
+
+/** Whether letters of different scripts, neither of them ASCII, stand side by side. */
+export function mixesScripts(text: string): boolean {
+  const characters = Array.from(text);
+  return characters.some((character, i) => i > 0 && mixed(characters[i - 1], character));
+}
 
 /** UTF-8 itself, as a rival: in any language. */
 export const utf8Languages: readonly Pick<Hypothesis, 'bitsOf' | 'words'>[] = [
