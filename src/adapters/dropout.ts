@@ -6,6 +6,7 @@ import type { Builder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/graph.ts';
 import { sizeOf, type Shape, type Tensor } from '../tensor/tensor.ts';
 import { uniforms, type Seed } from '../util/philox.ts';
+import { streamOf } from '../util/streams.ts';
 import type { Layer } from './lora.ts';
 
 /**
@@ -47,11 +48,6 @@ export function loraDropout(
   };
 }
 
-/**
- * Streams of the seed's generator that dropout draws from, apart from those of data and weights.
- */
-const STREAM = 0x7000_0000;
-
 /** The two inputs for micro-batch `index`, counted through the run. */
 export function dropoutInputs(
   { layers, tokens }: { readonly layers: readonly Layer[]; readonly tokens: number },
@@ -61,7 +57,7 @@ export function dropoutInputs(
   const drawn = (purpose: number, shape: Shape): Tensor => {
     const u = uniforms(
       seed,
-      (STREAM + ((2 * index + purpose) % 0x1000_0000)) >>> 0,
+      streamOf('dropout', 2 * index + purpose),
       new Float64Array(sizeOf(shape)),
     );
     return {

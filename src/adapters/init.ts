@@ -2,10 +2,8 @@
 
 import { sizeOf, type Tensor } from '../tensor/tensor.ts';
 import { uniforms } from '../util/philox.ts';
+import { streamOf } from '../util/streams.ts';
 import type { LoraModule } from './lora.ts';
-
-/** Streams of the generator that adapters draw from; batches and noise use others. */
-const FIRST_STREAM = 0x10a0_0000;
 
 /**
  * A: kaiming_uniform(a = √5), that is U(−1/√fan_in, 1/√fan_in); B: zeros. Keyed by parameter name.
@@ -19,7 +17,7 @@ export function initialLora(
     weights.set(down.name, {
       dtype: 'float32',
       shape: down.shape,
-      data: kaiming(down.shape, seed, FIRST_STREAM + index),
+      data: kaiming(down.shape, seed, streamOf('adapters', index)),
     });
     weights.set(up.name, {
       dtype: 'float32',

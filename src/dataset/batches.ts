@@ -3,6 +3,7 @@
 import { InternalError } from '../errors.ts';
 import { chunks } from '../util/chunks.ts';
 import { permutation, type Seed } from '../util/philox.ts';
+import { streamOf } from '../util/streams.ts';
 import type { Size } from './buckets.ts';
 
 /** What the order needs to know of a sample. */
@@ -46,8 +47,7 @@ export interface BatchPlanOptions {
  */
 const DEFAULT_RUN = 8;
 
-/** Streams of the seed's generator: each epoch has one for its runs and one for each bucket. */
-const STREAM = 0x40000000;
+/** Each epoch has one random stream for its runs and one for each bucket. */
 const STREAMS_PER_EPOCH = 1024;
 
 interface Bucket {
@@ -104,11 +104,11 @@ function drawEpoch(
   epoch: number,
   runLength: number,
 ): Batch[] {
-  const stream = (STREAM + ((epoch * STREAMS_PER_EPOCH) % STREAM)) >>> 0;
+  const stream = (i: number) => streamOf('pictureOrder', epoch * STREAMS_PER_EPOCH + i);
   const runs = buckets.flatMap((bucket, i) =>
-    chunks(shuffled(bucket, batchSize, seed, epoch, stream + 1 + i), runLength),
+    chunks(shuffled(bucket, batchSize, seed, epoch, stream(1 + i)), runLength),
   );
-  return [...permutation(seed, stream, runs.length)].flatMap((i) => runs[i]);
+  return [...permutation(seed, stream(0), runs.length)].flatMap((i) => runs[i]);
 }
 
 function shuffled(

@@ -1,6 +1,7 @@
 // Is a mean of paired differences more than chance? A sign-flip permutation test, for few
 // Student's, and Student's interval of the mean.
 import { sequence } from '../util/philox.ts';
+import { streamOf } from '../util/streams.ts';
 
 export interface Comparison {
   /** Pairs compared. */
@@ -49,7 +50,6 @@ const sumOf = (values: readonly number[]): number => values.reduce((sum, value) 
 /** Fewer pairs have too few sign patterns: where one of seven is a draw, none would tell. */
 const PATTERNS = 15;
 const DRAWS = 20000;
-const STREAM = 0x65766c;
 
 function chanceOf(differences: readonly number[]): number {
   return differences.length < PATTERNS
@@ -89,7 +89,7 @@ export function studentWithin(t: number, degrees: number): number {
  * for again.
  */
 function drawnPatterns(sizes: readonly number[], observed: number): number {
-  const next = sequence(1, STREAM);
+  const next = sequence(1, streamOf('statistics'));
   let asLarge = 1;
   for (let draw = 0; draw < DRAWS; draw++) {
     let sum = 0;

@@ -9,6 +9,7 @@ import { InternalError } from '../errors.ts';
 import type { ValueType } from '../graph/graph.ts';
 import { sizeOf, type Shape } from '../tensor/tensor.ts';
 import { normals, uniforms, type Seed } from '../util/philox.ts';
+import { streamOfName } from '../util/streams.ts';
 
 type Named = ValueType & { readonly name: string };
 
@@ -43,8 +44,9 @@ export function initialWeights(
 function draw(law: Law, name: string, shape: Shape, seed: Seed): Float32Array {
   const out = new Float32Array(sizeOf(shape));
   if ('constant' in law) return out.fill(law.constant);
-  if ('deviation' in law) return normals(seed, hashName(name), out).map((x) => x * law.deviation);
-  uniforms(seed, hashName(name), out);
+  if ('deviation' in law)
+    return normals(seed, streamOfName(name), out).map((x) => x * law.deviation);
+  uniforms(seed, streamOfName(name), out);
   return out.map((u) => (2 * u - 1) * law.bound);
 }
 
@@ -96,11 +98,4 @@ function residualLaw({ shape, all }: Weight): Law {
 
 function fanIn(weight: Shape): number {
   return sizeOf(weight.slice(1));
-}
-
-/** FNV-1a of the name's code units: 32 bits. */
-function hashName(name: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
 }

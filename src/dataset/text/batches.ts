@@ -3,6 +3,7 @@
 import { InternalError } from '../../errors.ts';
 import { chunks } from '../../util/chunks.ts';
 import { permutation, type Seed } from '../../util/philox.ts';
+import { streamOf } from '../../util/streams.ts';
 import { pack } from './packing.ts';
 import type { Sequence } from './sequences.ts';
 
@@ -44,11 +45,10 @@ export interface TextBatchOptions {
   readonly lengthStep?: number;
 }
 
-/** Streams of the seed's generator, apart from those of pictures: a few for each epoch. */
-const STREAM = 0x50000000;
+/** Each epoch has as many random streams, one for each thing that is shuffled. */
 const STREAMS_PER_EPOCH = 4;
-const streamOf = (epoch: number, purpose: number): number =>
-  (STREAM + ((epoch * STREAMS_PER_EPOCH) % 0x10000000) + purpose) >>> 0;
+const epochStream = (epoch: number, purpose: number): number =>
+  streamOf('textOrder', epoch * STREAMS_PER_EPOCH + purpose);
 
 /**
  * Grouping sorts so many batches at a time: enough to find neighbours, few enough that epochs
@@ -110,7 +110,7 @@ function drawnIn({ lengths, weights, seed }: TextBatchOptions, epoch: number): n
   });
   return [...groups].flatMap(([weight, members]) => {
     const extra = Math.round(members.length * (weight - Math.floor(weight)));
-    return [...permutation(seed, streamOf(epoch, 0), members.length)]
+    return [...permutation(seed, epochStream(epoch, 0), members.length)]
       .slice(0, extra)
       .map((i) => members[i]);
   });
@@ -137,7 +137,7 @@ function packed(
   { lengths, seed, maxSeqLength }: TextBatchOptions,
   epoch: number,
 ): number[][] {
-  const order = permutation(seed, streamOf(epoch, 1), shown.length);
+  const order = permutation(seed, epochStream(epoch, 1), shown.length);
   return pack(
     shown.map((index) => lengths[index]),
     order,
@@ -166,7 +166,7 @@ function drawEpoch(
   epoch: number,
 ): TextBatch[] {
   const { seed, batchSize } = options;
-  const order = [...permutation(seed, streamOf(epoch, 2), rows.length)].map((i) => rows[i]);
+  const order = [...permutation(seed, epochStream(epoch, 2), rows.length)].map((i) => rows[i]);
   const parts =
     options.groupByLength === true && options.packing !== true
       ? grouped(order, options, epoch)
@@ -186,7 +186,7 @@ function grouped(
     part.toSorted(([a], [b]) => lengths[b] - lengths[a]),
   );
   const parts = sorted.flatMap((part) => chunks(part, batchSize));
-  return [...permutation(seed, streamOf(epoch, 3), parts.length)].map((i) => parts[i]);
+  return [...permutation(seed, epochStream(epoch, 3), parts.length)].map((i) => parts[i]);
 }
 
 function rowLength(

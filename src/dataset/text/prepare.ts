@@ -3,6 +3,7 @@
 import { DataError, type Problem } from '../../errors.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { permutation, type Seed } from '../../util/philox.ts';
+import { streamOf } from '../../util/streams.ts';
 import { contentFindings, unknownWriting } from './content-findings.ts';
 import { NAMED, readTextFiles, repeated, type ReadText, type TextSource } from './read.ts';
 import { contentKey, type TextSample } from './sample.ts';
@@ -259,9 +260,6 @@ function countNotice(train: readonly Sequence[], validation: readonly Sequence[]
 
 // ---- validation
 
-/** Stream of the seed's generator that draws what is held back. */
-const SPLIT_STREAM = 0x60000000;
-
 /**
  * Holds back round(share × samples), at least one and never all; the rest keeps its order. All
  * sequences of a conversation stay on one side, and its twins with it; a long text's are divided,
@@ -276,7 +274,7 @@ function split(
   if (!(share > 0) || units.length < 2) return [[...sequences], []];
   const count = Math.min(units.length - 1, Math.max(1, Math.round(share * units.length)));
   const drawn = new Set(
-    [...permutation(seed, SPLIT_STREAM, units.length)].slice(0, count).map((i) => units[i]),
+    [...permutation(seed, streamOf('heldOut'), units.length)].slice(0, count).map((i) => units[i]),
   );
   return [
     sequences.filter((one) => !drawn.has(unitOf(one))),

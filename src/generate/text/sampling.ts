@@ -2,6 +2,7 @@
 // depends on seed and position alone.
 
 import { random, type Seed } from '../../util/philox.ts';
+import { streamOf } from '../../util/streams.ts';
 
 export interface SamplingOptions {
   /** Divisor of the logits; 0: always the likeliest token. */
@@ -16,9 +17,6 @@ export interface SamplingOptions {
   readonly repetitionPenalty: number;
 }
 
-/** A stream of the seed's generator, apart from those of training. */
-const STREAM = 0x60000000;
-
 /** Token number `index` of an answer, behind the tokens `before`. Does not change `logits` [V]. */
 export function nextToken(
   logits: Float32Array,
@@ -28,7 +26,9 @@ export function nextToken(
   index: number,
 ): number {
   const scores = processed(logits, before, options);
-  return options.temperature === 0 ? likeliest(scores) : drawn(scores, random(seed, STREAM, index));
+  return options.temperature === 0
+    ? likeliest(scores)
+    : drawn(scores, random(seed, streamOf('answers'), index));
 }
 
 /**

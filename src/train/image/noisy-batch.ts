@@ -10,6 +10,7 @@ import {
 } from '../../models/noise-schedule.ts';
 import { float32, type Tensor } from '../../tensor/tensor.ts';
 import { normals, random } from '../../util/philox.ts';
+import { ONLY_STREAM, seedFor } from '../../util/streams.ts';
 import type { BatchInputs } from '../loop.ts';
 
 /** The Gaussian of one picture, [channels, height, width] each, not scaled. */
@@ -28,9 +29,6 @@ export interface NoisySample {
   readonly timestep: number;
 }
 
-/** Upper halves of the seed: one generator for each purpose, counted by sample. */
-const purposes = { latents: 1, noise: 2, offset: 3, timestep: 4 } as const;
-
 export interface DrawOptions {
   readonly seed: number;
   readonly noise_offset: TrainConfig['noise_offset'];
@@ -48,19 +46,22 @@ export function drawSample(
   options: DrawOptions,
 ): NoisySample {
   const { seed, noise_offset, scalingFactor, timesteps } = options;
-  const seedOf = (purpose: keyof typeof purposes) => ({ lo: seed, hi: purposes[purpose] });
   // latents = scaling_factor · (mean + exp(logvar / 2) · ε)
-  const latents = normals(seedOf('latents'), index, new Float32Array(mean.length));
+  const latents = normals(seedFor('latents', seed), index, new Float32Array(mean.length));
   for (let i = 0; i < latents.length; i++)
     latents[i] = scalingFactor * (mean[i] + deviation[i] * latents[i]);
-  const noise = normals(seedOf('noise'), index, new Float32Array(mean.length));
+  const noise = normals(seedFor('noise', seed), index, new Float32Array(mean.length));
   if (noise_offset > 0)
     shiftChannels(
       noise,
-      normals(seedOf('offset'), index, new Float32Array(channels)),
+      normals(seedFor('noiseOffset', seed), index, new Float32Array(channels)),
       noise_offset,
     );
-  return { latents, noise, timestep: Math.floor(random(seedOf('timestep'), 0, index) * timesteps) };
+  return {
+    latents,
+    noise,
+    timestep: Math.floor(random(seedFor('timestep', seed), ONLY_STREAM, index) * timesteps),
+  };
 }
 
 /** noise += offset · ε of its channel */
