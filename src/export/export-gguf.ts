@@ -115,11 +115,7 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
   const path = baseFolder({ folder, named: lora.baseModel, given: base });
   const config = readLanguageConfig(path);
   const { architecture } = familyOf(config).gguf;
-  const unreachable = ggufLoraProblems(
-    lora.modules.map((module) => module.path),
-    config,
-  );
-  if (unreachable.length > 0) throw new UserError(unreachable);
+  requireReachable(lora, config);
   throwProblems(configProblems(path, config, lora), folder);
   const type = wanted ?? ggmlTypeOf(lora);
   const file = outputFile(output, folder, `${nameOf(folder)}-lora.gguf`);
@@ -142,6 +138,13 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
     ...(chatTemplate !== undefined && { templateFile: join(folder, TEMPLATE_FILE) }),
     ...(notes.length > 0 && { notes }),
   };
+}
+
+/** Throws UserError that lists the layers that llama.cpp's adapters do not have. */
+function requireReachable({ modules }: LanguageLora, config: LanguageModelConfig): void {
+  const paths = modules.map(({ path }) => path);
+  const problems = ggufLoraProblems(paths, config);
+  if (problems.length > 0) throw new UserError(problems);
 }
 
 /** Layers and sizes that the base, by its configuration, does not have. */

@@ -117,47 +117,48 @@ function vocabularyEntries(
   ids: ReadonlyMap<string, number>,
   rows: number,
 ): (readonly [string, GgufValue])[] {
-  const isByteLevel = partsOf(tokenizer.pre_tokenizer).some(({ type }) => type === 'ByteLevel');
-  const isSentencePiece =
-    !isByteLevel &&
-    (tokenizer.model.byte_fallback === true ||
-      JSON.stringify([tokenizer.normalizer, tokenizer.pre_tokenizer]).includes('▁'));
-  if (!isByteLevel && !isSentencePiece)
-    refuse(
-      folder,
-      'this BPE tokenizer is neither byte-level nor of the SentencePiece kind, and llama.cpp has no other',
-    );
+  const isByteLevel = isOfBytes(folder, tokenizer);
   refuseChanges(folder, tokenizer, isByteLevel);
   const tokens = tokenList(folder, ids, rows);
   const merges = tokenizer.model.merges.map((merge) =>
     typeof merge === 'string' ? splitMerge(merge) : merge,
   );
-  const entries: (readonly [string, GgufValue])[] = [
-    ['tokenizer.ggml.model', gguf.text(isByteLevel ? 'gpt2' : 'llama')],
-    [
-      'tokenizer.ggml.pre',
-      gguf.text(isByteLevel ? preTokenizerName(folder, tokenizer) : 'default'),
-    ],
+  const [model, pre] = isByteLevel
+    ? ['gpt2', preTokenizerName(folder, tokenizer)]
+    : ['llama', 'default'];
+  return [
+    ['tokenizer.ggml.model', gguf.text(model)],
+    ['tokenizer.ggml.pre', gguf.text(pre)],
     ['tokenizer.ggml.tokens', gguf.array('string', tokens)],
     [
       'tokenizer.ggml.token_type',
       gguf.array('int32', tokenTypes(tokenizer, tokens, ids, isByteLevel)),
     ],
+    ...(isByteLevel
+      ? byteLevelEntries(merges)
+      : sentencePieceEntries(tokenizer, scores(tokens, merges))),
   ];
-  if (isByteLevel)
-    return [
-      ...entries,
-      [
-        'tokenizer.ggml.merges',
-        gguf.array(
-          'string',
-          merges.map((pair) => pair.map((text) => text.replaceAll(' ', 'Ġ')).join(' ')),
-        ),
-      ],
-    ];
+}
+
+/** Whether its letters are bytes; else it is of the SentencePiece kind. */
+function isOfBytes(folder: string, { model, normalizer, pre_tokenizer }: Tokenizer): boolean {
+  if (partsOf(pre_tokenizer).some(({ type }) => type === 'ByteLevel')) return true;
+  if (model.byte_fallback === true || JSON.stringify([normalizer, pre_tokenizer]).includes('▁'))
+    return false;
+  return refuse(
+    folder,
+    'this BPE tokenizer is neither byte-level nor of the SentencePiece kind, and llama.cpp has no other',
+  );
+}
+
+function byteLevelEntries(merges: readonly (readonly string[])[]): [string, GgufValue][] {
+  const lines = merges.map((pair) => pair.map((text) => text.replaceAll(' ', 'Ġ')).join(' '));
+  return [['tokenizer.ggml.merges', gguf.array('string', lines)]];
+}
+
+function sentencePieceEntries(tokenizer: Tokenizer, values: number[]): [string, GgufValue][] {
   return [
-    ...entries,
-    ['tokenizer.ggml.scores', gguf.array('float32', scores(tokens, merges))],
+    ['tokenizer.ggml.scores', gguf.array('float32', values)],
     ['tokenizer.ggml.add_space_prefix', gguf.bool(addsSpace(tokenizer))],
   ];
 }

@@ -80,60 +80,69 @@ function definedOnly(request: PictureRequest): PictureRequest {
   ) as unknown as PictureRequest;
 }
 
-function problemsOf(
-  { seed, steps, guidance, width, height, sampler, multiplier }: CompleteRequest,
-  config: StableDiffusionConfig,
-): Problem[] {
-  const factor = pictureUnit(config);
-  const most = config.scheduler.num_train_timesteps;
-  const isSide = (n: number) => Number.isInteger(n) && n > 0 && n % factor === 0;
-  const sideFix = `Give a multiple of ${factor}.`;
-  const names = Object.keys(samplers);
-  const checks: readonly (readonly [boolean, Problem])[] = [
-    [
-      Number.isSafeInteger(seed) && seed >= 0,
-      {
-        where: 'seed',
-        what: `${seed} is not a seed`,
-        fix: `Give a whole number from 0 to ${Number.MAX_SAFE_INTEGER}.`,
-      },
-    ],
-    [
-      Number.isInteger(steps) && steps >= 1 && steps <= most,
-      {
-        where: 'steps',
-        what: `${steps} steps are not possible`,
-        fix: `Give a whole number from 1 to ${most}.`,
-      },
-    ],
-    [
-      Number.isFinite(guidance),
-      { where: 'guidance', what: `${guidance} is not a number`, fix: 'Give a number, such as 7.' },
-    ],
-    [
-      Number.isFinite(multiplier),
-      {
-        where: 'multiplier',
-        what: `${multiplier} is not a number`,
-        fix: 'Give a number, such as 1.',
-      },
-    ],
-    [
-      isSide(width),
-      { where: 'width', what: `this model has no pictures ${width} pixels wide`, fix: sideFix },
-    ],
-    [
-      isSide(height),
-      { where: 'height', what: `this model has no pictures ${height} pixels high`, fix: sideFix },
-    ],
-    [
-      names.includes(sampler),
-      {
-        where: 'sampler',
-        what: `there is no sampler ${sampler}`,
-        fix: `Choose one of ${names.join(', ')}.`,
-      },
-    ],
-  ];
-  return checks.flatMap(([isGood, problem]) => (isGood ? [] : [problem]));
+/** What a picture's numbers must keep within. */
+interface Limits {
+  /** Sides are multiples of it. */
+  readonly unit: number;
+  readonly mostSteps: number;
+}
+
+type Limited = 'seed' | 'steps' | 'guidance' | 'multiplier' | 'width' | 'height' | 'sampler';
+
+/** What is wrong with a value, and what to do; undefined when it is possible. */
+type Check<T> = (value: T, limits: Limits) => Omit<Problem, 'where'> | undefined;
+
+const finite =
+  (example: number): Check<number> =>
+  (value) =>
+    Number.isFinite(value)
+      ? undefined
+      : { what: `${value} is not a number`, fix: `Give a number, such as ${example}.` };
+
+const side =
+  (direction: string): Check<number> =>
+  (value, { unit }) =>
+    Number.isInteger(value) && value > 0 && value % unit === 0
+      ? undefined
+      : {
+          what: `this model has no pictures ${value} pixels ${direction}`,
+          fix: `Give a multiple of ${unit}.`,
+        };
+
+const checks: { readonly [K in Limited]: Check<CompleteRequest[K]> } = {
+  seed: (seed) =>
+    Number.isSafeInteger(seed) && seed >= 0
+      ? undefined
+      : {
+          what: `${seed} is not a seed`,
+          fix: `Give a whole number from 0 to ${Number.MAX_SAFE_INTEGER}.`,
+        },
+  steps: (steps, { mostSteps }) =>
+    Number.isInteger(steps) && steps >= 1 && steps <= mostSteps
+      ? undefined
+      : {
+          what: `${steps} steps are not possible`,
+          fix: `Give a whole number from 1 to ${mostSteps}.`,
+        },
+  guidance: finite(7),
+  multiplier: finite(1),
+  width: side('wide'),
+  height: side('high'),
+  sampler: (name) =>
+    Object.hasOwn(samplers, name)
+      ? undefined
+      : {
+          what: `there is no sampler ${name}`,
+          fix: `Choose one of ${Object.keys(samplers).join(', ')}.`,
+        },
+};
+
+function problemsOf(request: CompleteRequest, config: StableDiffusionConfig): Problem[] {
+  const limits = { unit: pictureUnit(config), mostSteps: config.scheduler.num_train_timesteps };
+  const problemOf = <K extends Limited>(where: K): Problem[] => {
+    const found = checks[where](request[where], limits);
+    return found === undefined ? [] : [{ where, ...found }];
+  };
+  // Object.keys forgets that they are the table's keys.
+  return (Object.keys(checks) as Limited[]).flatMap((key) => problemOf(key));
 }

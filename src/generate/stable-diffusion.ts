@@ -4,7 +4,7 @@ import { loadStableDiffusion } from '../checkpoints/stable-diffusion.ts';
 import type { Graph } from '../graph/graph.ts';
 import { decoderGraph, encoderGraph, textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import type { StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
-import { compile, type Program } from '../runtime/program.ts';
+import { compile, type CompileOptions, type Program } from '../runtime/program.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 export interface OpenOptions {
@@ -48,48 +48,42 @@ export function openStableDiffusion(
   { threads, useEma }: OpenOptions = {},
 ): StableDiffusion {
   const { config, weights } = loadStableDiffusion(path, { useEma });
-  const programs = new Map<string, Program>();
-  const run = async (key: string, graph: () => Graph, inputs: Readonly<Record<string, Tensor>>) => {
-    const program = programs.get(key) ?? (await compile(graph(), { weights, threads }));
-    programs.delete(key);
-    programs.set(key, program); // the latest used is last
-    await releaseOldest(programs, alive);
-    return program.run(inputs);
-  };
+  const { run, release } = latestPrograms({ weights, threads });
   return {
     config,
     async textStates(ids, { clipSkip = 1 } = {}) {
-      const key = `text ${ids.shape} ${clipSkip}`;
-      return (
-        await run(key, () => textEncoderGraph(config.textEncoder, ids.shape, clipSkip), {
-          input_ids: ids,
-        })
-      ).text_states;
+      const graph = () => textEncoderGraph(config.textEncoder, ids.shape, clipSkip);
+      const outputs = await run(`text ${ids.shape} ${clipSkip}`, graph, { input_ids: ids });
+      return outputs.text_states;
     },
     async predictNoise(latents, timesteps, states) {
-      const key = `unet ${latents.shape} ${states.shape}`;
-      return (
-        await run(key, () => unetGraph(config.unet, latents.shape, states.shape), {
-          latents,
-          timesteps,
-          text_states: states,
-        })
-      ).prediction;
+      const graph = () => unetGraph(config.unet, latents.shape, states.shape);
+      const inputs = { latents, timesteps, text_states: states };
+      return (await run(`unet ${latents.shape} ${states.shape}`, graph, inputs)).prediction;
     },
     async encode(pixels) {
-      const { mean, logvar } = await run(
-        `encoder ${pixels.shape}`,
-        () => encoderGraph(config.vae, pixels.shape),
-        { pixels },
-      );
+      const graph = () => encoderGraph(config.vae, pixels.shape);
+      const { mean, logvar } = await run(`encoder ${pixels.shape}`, graph, { pixels });
       return { mean, logvar };
     },
     async decode(latents) {
-      return (
-        await run(`decoder ${latents.shape}`, () => decoderGraph(config.vae, latents.shape), {
-          latents,
-        })
-      ).pixels;
+      const graph = () => decoderGraph(config.vae, latents.shape);
+      return (await run(`decoder ${latents.shape}`, graph, { latents })).pixels;
+    },
+    release,
+  };
+}
+
+/** Runs graphs by name; the programs that were used last are kept. */
+function latestPrograms(options: CompileOptions) {
+  const programs = new Map<string, Program>();
+  return {
+    async run(key: string, graph: () => Graph, inputs: Readonly<Record<string, Tensor>>) {
+      const program = programs.get(key) ?? (await compile(graph(), options));
+      programs.delete(key);
+      programs.set(key, program); // the latest used is last
+      await releaseOldest(programs, alive);
+      return program.run(inputs);
     },
     release: () => releaseOldest(programs, 0),
   };

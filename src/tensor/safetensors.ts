@@ -292,37 +292,23 @@ function layoutProblems(
   let end = dataStart;
   let before = 'the header';
   for (const [name, { offset, length }] of sorted) {
-    const gap = offset - end;
-    if (gap < 0)
-      problems.push({
-        where: `${path} ${name}`,
-        what: `overlaps ${before} by ${-gap} bytes`,
-        fix: obtain,
-      });
-    if (gap > 0)
-      problems.push({
-        where: `${path} ${name}`,
-        what: `${gap} bytes between ${before} and this tensor belong to no tensor`,
-        fix: obtain,
-      });
+    const what = gapProblem(offset - end, before);
+    if (what !== undefined) problems.push({ where: `${path} ${name}`, what, fix: obtain });
     end = Math.max(end, offset + length);
     before = name;
   }
+  const fault = (what: string): Problem => ({ where: path, what, fix: obtain });
   if (end > size)
-    return [
-      {
-        where: path,
-        what: `the file is truncated: it has ${size} bytes and should have ${end}`,
-        fix: obtain,
-      },
-    ];
+    return [fault(`the file is truncated: it has ${size} bytes and should have ${end}`)];
   if (end < size)
-    problems.push({
-      where: path,
-      what: `${size - end} bytes after the last tensor belong to no tensor`,
-      fix: obtain,
-    });
+    problems.push(fault(`${size - end} bytes after the last tensor belong to no tensor`));
   return problems;
+}
+
+function gapProblem(gap: number, before: string): string | undefined {
+  if (gap < 0) return `overlaps ${before} by ${-gap} bytes`;
+  if (gap > 0) return `${gap} bytes between ${before} and this tensor belong to no tensor`;
+  return undefined;
 }
 
 function firstOf(problems: readonly Problem[], path: string): Problem[] {
