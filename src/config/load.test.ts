@@ -558,3 +558,16 @@ special_tokens: { pad_token: "<pad>" }
     ['text-generation', 4, '.*\\.layers\\.(0|1)\\.(.*\\.)?(q_proj|v_proj)'],
   );
 });
+
+test('task_type: image-generation was answered with text-generation', () => {
+  for (const task_type of ['image-generation', 'text', 'sd', 'Image'])
+    assert.match(
+      problemsOf(yaml({ ...good, task_type }))[0],
+      /expected one of image, text-generation; found ".*image trains adapters for pictures/,
+    );
+  for (const device of ['cuda', 'gpu', 'mps'])
+    assert.match(
+      problemsOf(yaml({ ...good, device }))[0],
+      /expected one of auto, cpu; found ".*runs on the processor/,
+    );
+});

@@ -145,6 +145,7 @@ function check(found: Values, foundAt: ConfigSource): LoadedConfig {
       ...paths.notes.map(placed),
       ...withoutEffect(translated?.ignored ?? [], source),
       ...overruled(config, source),
+      ...stillParts(config, source),
       ...foreignKeys(values, config.task_type, source),
     ],
   };
@@ -245,6 +246,25 @@ function overruled(config: TrainConfig, source: ConfigSource): Problem[] {
       what: 'has no effect: validation_data names the files',
     });
   return problems;
+}
+
+/** Parts of a picture model that a rate of 0 leaves as they are. */
+function stillParts(config: TrainConfig, source: ConfigSource): Problem[] {
+  const parts = [
+    ['unet_lr', 'train_unet', 'the UNet is not trained and gets no adapters'],
+    [
+      'text_encoder_lr',
+      'train_text_encoder',
+      'the text encoder is not trained and gets no adapters',
+    ],
+  ] as const;
+  return parts.flatMap(([rate, train, what]) => {
+    const isStill = config.task_type === 'image' && config[rate] === 0 && !config[train];
+    const key = source.given.has(rate) ? rate : 'learning_rate';
+    return isStill && source.given.has(key)
+      ? [{ where: placeOf(key, source), what: `is 0: ${what}` }]
+      : [];
+  });
 }
 
 /** Whether a key means something to a task. */
@@ -350,6 +370,10 @@ function toProblem(
 
 function remedy(key: string, found: unknown): string | undefined {
   const { enum: names, type } = schemaOf(key);
+  if (key === 'task_type')
+    return 'image trains adapters for pictures (Stable Diffusion), text-generation adapters of a language model.';
+  if (key === 'device')
+    return 'Training runs on the processor: leave the line out, or write device: cpu.';
   if (typeof found === 'string') {
     const nearest = suggest(found, names ?? []);
     return nearest === undefined ? undefined : `did you mean ${nearest}?`;

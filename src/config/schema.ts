@@ -51,7 +51,10 @@ const runOptions = {
       'Keeps only what goes from layer to layer, and computes each layer a second time for its gradients: less memory, about a fifth more time, the same numbers.',
     )
     .meta(forTexts),
-  device: z.enum(['auto', 'cpu']).default('auto').describe('What computes.'),
+  device: z
+    .enum(['auto', 'cpu'])
+    .default('auto')
+    .describe('What computes. auto and cpu: the processor, with num_threads threads.'),
   num_threads: integer(1, 1024)
     .optional()
     .describe('Threads that compute. When absent: as many as there are cores.'),
@@ -159,9 +162,8 @@ type Fields = z.output<typeof fields>;
 function checkTogether(config: Fields, context: z.RefinementCtx): void {
   const say = (key: keyof Fields, message: string) =>
     context.addIssue({ code: 'custom', path: [key], message });
-  if (config.task_type === 'image' && !config.train_unet && !config.train_text_encoder) {
-    say('train_unet', 'nothing to train: train_unet and train_text_encoder are both false');
-  }
+  const nothing = nothingTrained(config);
+  if (nothing !== undefined) say(...nothing);
   if (config.conv_rank > 0 && config.conv_alpha === 0)
     say('conv_alpha', 'expected a number above 0; found 0');
   const { min_bucket_reso: min, max_bucket_reso: max } = config;
@@ -180,6 +182,38 @@ function checkTogether(config: Fields, context: z.RefinementCtx): void {
     );
 }
 
+interface Part {
+  readonly wanted: boolean;
+  readonly rate: number;
+  readonly key: 'unet_lr' | 'text_encoder_lr' | 'learning_rate';
+}
+
+/** What may be trained, at which rate, and the key that gives it. */
+function partsOf(config: Fields): Part[] {
+  const { learning_rate, unet_lr, text_encoder_lr } = config;
+  const part = (wanted: boolean, key: 'unet_lr' | 'text_encoder_lr', rate?: number): Part => ({
+    wanted,
+    rate: rate ?? learning_rate,
+    key: rate === undefined ? 'learning_rate' : key,
+  });
+  if (config.task_type === 'text-generation')
+    return [{ wanted: true, rate: learning_rate, key: 'learning_rate' }];
+  return [
+    part(config.train_unet, 'unet_lr', unet_lr),
+    part(config.train_text_encoder, 'text_encoder_lr', text_encoder_lr),
+  ];
+}
+
+/** The key that leaves nothing to train, and why. */
+function nothingTrained(config: Fields): [keyof Fields, string] | undefined {
+  const parts = partsOf(config);
+  if (parts.some(({ wanted, rate }) => wanted && rate > 0)) return undefined;
+  const [still] = parts.filter(({ wanted }) => wanted);
+  return still === undefined
+    ? ['train_unet', 'nothing to train: train_unet and train_text_encoder are both false']
+    : [still.key, 'nothing would be trained at a learning rate of 0'];
+}
+
 /** A list written with commas; `all` is LLaMA-Factory's word. */
 function targetsOf(wanted: Fields['target_modules']): string | readonly string[] {
   if (typeof wanted !== 'string') return wanted;
@@ -191,6 +225,7 @@ function targetsOf(wanted: Fields['target_modules']): string | readonly string[]
 
 /** Fills in what follows from other keys. */
 function derive(config: Fields) {
+  const { unet_lr = config.learning_rate, text_encoder_lr = config.learning_rate } = config;
   return {
     ...config,
     lora_alpha: config.lora_alpha ?? config.lora_rank,
@@ -201,8 +236,11 @@ function derive(config: Fields) {
       config.train_data.length > 0
         ? config.train_data
         : [{ path: config.train_data_dir, weight: 1 }],
-    unet_lr: config.unet_lr ?? config.learning_rate,
-    text_encoder_lr: config.text_encoder_lr ?? config.learning_rate,
+    unet_lr,
+    text_encoder_lr,
+    // what has a rate of 0 stays as it is: it gets no adapters
+    train_unet: config.train_unet && unet_lr > 0,
+    train_text_encoder: config.train_text_encoder && text_encoder_lr > 0,
     output_name: config.output_name ?? 'lora',
     sample_seed: config.sample_seed ?? config.seed,
   };

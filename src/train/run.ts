@@ -12,6 +12,7 @@ import type { DoneEvent, PlanEvent, StepEvent } from '../events.ts';
 import type { TrainEvent } from './events.ts';
 import { trainingSteps, type StepResult } from './loop.ts';
 import { Optimiser } from './optimiser.ts';
+import { planWarnings, requireRates } from './plan-check.ts';
 import { LossPrograms } from './programs.ts';
 import { LOG_FILE, recorded } from './records/record.ts';
 import { requireWritable, RunFolder, runId } from './run-folder.ts';
@@ -30,6 +31,12 @@ interface Run {
   /** Made when the plan is recorded. */
   readonly folder: () => RunFolder;
 }
+
+/** What computes, by `device`. */
+const computesOn: { readonly [K in LoadedConfig['config']['device']]: string } = {
+  auto: 'cpu',
+  cpu: 'cpu',
+};
 
 interface RunLength {
   readonly totalSteps: number;
@@ -79,7 +86,7 @@ function factsOf({ config }: LoadedConfig, started: Date, threads: number) {
     id: runId(started),
     started: started.toISOString(),
     seed: config.seed,
-    device: 'cpu',
+    device: computesOn[config.device],
     threads,
     versions,
   };
@@ -92,6 +99,9 @@ async function* runEvents(
   for (const problem of job.warnings) yield { type: 'warning', problem };
   const task = yield* tasks[job.config.task_type].open(job, context);
   const run: Run = { ...context, job, task, length: lengthOf(job, task) };
+  const facts = { ...run.length, groups: task.groups, idle: task.idle };
+  requireRates(job, facts);
+  for (const problem of planWarnings(job, facts)) yield { type: 'warning', problem };
   yield planOf(run);
   yield* task.prepare();
   const optimiser = new Optimiser(task.groups, {
@@ -123,7 +133,7 @@ function planOf({ job: { config, published }, task, length, threads }: Run): Pla
     ...length,
     firstStep: 0,
     trainableParameters: parameterCount(task.groups),
-    device: `cpu, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    device: `${computesOn[config.device]}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
   };
 }
 

@@ -14,6 +14,7 @@ import type {
   WarningEvent,
 } from '../events.ts';
 import type { ParameterGroup } from './optimiser.ts';
+import type { PlanFacts } from './plan-check.ts';
 import type { MicroBatch, ProgramsOptions } from './programs.ts';
 
 /** What a task says while it works. */
@@ -51,6 +52,8 @@ export interface OpenTask {
   readonly plan: TaskPlan;
   /** Optimiser steps in which every sample is seen once (times its repeats). */
   readonly stepsPerEpoch: number;
+  /** Keys that have no effect with this model and these data, and why. */
+  readonly idle?: PlanFacts['idle'];
   /** The weights that are trained; changed in place as the run goes on. */
   readonly groups: readonly ParameterGroup[];
   /** The weights that are not, by name. */

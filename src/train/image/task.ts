@@ -126,6 +126,10 @@ function taskOf(opened: Opened): OpenTask {
     },
     stepsPerEpoch: steps.stepsPerEpoch,
     groups: adapted.groups,
+    idle:
+      base.layout === 'diffusers'
+        ? { use_ema: 'a base model in a folder has one set of weights' }
+        : {},
     frozen: base.weights,
     lossGraph: (key) => adapted.lossGraph(shapeOf(key)),
     async *prepare() {

@@ -177,6 +177,8 @@ function taskOf(opened: Opened): OpenTask {
     },
     stepsPerEpoch: perEpoch,
     groups: adapted.groups,
+    idle:
+      opened.validation.length === 0 ? { validation_steps: 'there is nothing to validate on' } : {},
     frozen: base.weights,
     programs: {
       alive: PROGRAMS,

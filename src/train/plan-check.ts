@@ -1,0 +1,186 @@
+// One look at the whole plan before the first step: a run that would change nothing is refused, and
+// each key that has no effect in it is told. Pure functions of configuration and plan.
+
+import { placeOf, type LoadedConfig } from '../config/load.ts';
+import { configJsonSchema, type ConfigKey, type TrainConfig } from '../config/schema.ts';
+import { ConfigError, type Problem } from '../errors.ts';
+import { learningRateFactor } from '../optim/schedule.ts';
+import type { ParameterGroup } from './optimiser.ts';
+
+/** What of a plan decides whether a key has an effect. */
+export interface PlanFacts {
+  readonly totalSteps: number;
+  readonly groups: readonly Pick<ParameterGroup, 'name' | 'learningRate'>[];
+  /** What data and model say: a key without effect -> why. */
+  readonly idle?: Partial<Record<ConfigKey, string>>;
+}
+
+/** Throws ConfigError where no weight has a learning rate above 0 in any step. */
+export function requireRates({ config, source }: PlanJob, { totalSteps, groups }: PlanFacts): void {
+  const moves = (rate: number) =>
+    rate > 0 &&
+    lookedAt(totalSteps).some((step) => learningRateFactor(step, totalSteps, config) > 0);
+  if (groups.some(({ learningRate }) => moves(learningRate))) return;
+  const steps = totalSteps === 1 ? '1 step' : `${totalSteps} steps`;
+  throw new ConfigError([
+    {
+      where: placeOf('lr_warmup_steps', source),
+      what: `nothing would be trained: in this run of ${steps} the learning rate is 0 in each, as the warm-up begins at 0`,
+      fix: 'Set lr_warmup_steps: 0, or train for more steps.',
+    },
+  ]);
+}
+
+type PlanJob = Pick<LoadedConfig, 'config' | 'source'>;
+
+/** A warning for each key that was given and has no effect in this run, or another than it says. */
+export function planWarnings({ config, source }: PlanJob, facts: PlanFacts): Problem[] {
+  // config and schema have the same keys
+  const given = ([...source.given] as ConfigKey[]).filter((key) => isChanged(key, config));
+  return [
+    ...given.flatMap((key): Problem[] => {
+      const why =
+        facts.idle?.[key] ?? idleRules[key]?.(config, facts) ?? sameRates(key, config, facts);
+      return why === undefined
+        ? []
+        : [{ where: placeOf(key, source), what: `has no effect: ${why}` }];
+    }),
+    ...longWarmup({ config, source }, facts),
+  ];
+}
+
+/** Whether a key has another value than it would have unwritten. */
+function isChanged(key: ConfigKey, config: TrainConfig): boolean {
+  const standard = configJsonSchema.properties[key]?.default;
+  return config[key] !== undefined && JSON.stringify(config[key]) !== JSON.stringify(standard);
+}
+
+/** Why a key has no effect, if it has none. */
+type IdleRule = (config: TrainConfig, facts: PlanFacts) => string | undefined;
+
+const when =
+  (isIdle: (config: TrainConfig, facts: PlanFacts) => boolean, why: string): IdleRule =>
+  (config, facts) =>
+    isIdle(config, facts) ? why : undefined;
+const either =
+  (...rules: readonly IdleRule[]): IdleRule =>
+  (config, facts) =>
+    rules.map((rule) => rule(config, facts)).find((why) => why !== undefined);
+/** A key that says after how many steps something happens. */
+const steps =
+  (key: 'save_steps' | 'validation_steps' | 'sample_every', why: string): IdleRule =>
+  (config, { totalSteps }) =>
+    config[key] > totalSteps ? `the run ends after ${amount(totalSteps)}; ${why}` : undefined;
+
+const amount = (count: number): string => `${count} ${count === 1 ? 'step' : 'steps'}`;
+
+const noPrompts = when(
+  ({ sample_prompts }) => sample_prompts.length === 0,
+  'there are no sample_prompts',
+);
+const noBuckets = when(({ enable_bucket }) => !enable_bucket, 'enable_bucket is false');
+const frozenUnet = when(({ train_unet }) => !train_unet, 'the UNet is not trained');
+const idleRules: { readonly [K in ConfigKey]?: IdleRule } = {
+  epochs: when(
+    ({ max_train_steps }) => max_train_steps !== undefined,
+    'max_train_steps says how long the run is',
+  ),
+  caption_extension: when(
+    ({ metadata_path }) => metadata_path !== undefined,
+    'the captions are in metadata_path',
+  ),
+  min_bucket_reso: noBuckets,
+  max_bucket_reso: noBuckets,
+  bucket_reso_steps: noBuckets,
+  bucket_no_upscale: noBuckets,
+  conv_rank: frozenUnet,
+  conv_alpha: when(({ conv_rank }) => conv_rank === 0, 'conv_rank is 0'),
+  unet_lr: when(({ train_unet, unet_lr }) => !train_unet && unet_lr > 0, 'the UNet is not trained'),
+  learning_rate: when(
+    ({ task_type, learning_rate, ...config }) =>
+      task_type === 'image' &&
+      learning_rate > 0 &&
+      !(config.train_unet && config.unet_lr === learning_rate) &&
+      !(config.train_text_encoder && config.text_encoder_lr === learning_rate),
+    'unet_lr and text_encoder_lr say the rates of what is trained',
+  ),
+  text_encoder_lr: when(
+    ({ train_text_encoder, text_encoder_lr }) => !train_text_encoder && text_encoder_lr > 0,
+    'the text encoder is not trained',
+  ),
+  group_by_length: either(
+    when(({ packing }) => packing, 'packing fills the rows'),
+    when(({ batch_size }) => batch_size === 1, 'a batch has one row (batch_size: 1)'),
+  ),
+  save_steps: steps('save_steps', 'the adapter is saved then'),
+  validation_steps: steps('validation_steps', 'it is validated before the first step and then'),
+  sample_every: either(noPrompts, steps('sample_every', 'the prompts are answered then')),
+  sample_negative_prompt: either(
+    noPrompts,
+    when(({ sample_cfg }) => sample_cfg === 1, 'sample_cfg: 1 follows the prompt alone'),
+  ),
+  sample_steps: noPrompts,
+  sample_cfg: noPrompts,
+  sample_seed: either(
+    noPrompts,
+    when(
+      ({ task_type, sample_temperature }) =>
+        task_type === 'text-generation' && sample_temperature === 0,
+      'at sample_temperature: 0 the most probable token is taken, and nothing drawn',
+    ),
+  ),
+  sample_max_tokens: noPrompts,
+  sample_temperature: noPrompts,
+  eval_general_path: when(({ eval_path }) => eval_path === undefined, 'there is no eval_path'),
+};
+
+const scheduleKeys: ReadonlySet<string> = new Set([
+  'lr_scheduler',
+  'lr_warmup_steps',
+  'lr_num_cycles',
+  'lr_power',
+]);
+
+/** A key of the schedule without which every step would have the same rate. */
+function sameRates(key: ConfigKey, config: TrainConfig, { totalSteps }: PlanFacts) {
+  if (!scheduleKeys.has(key)) return undefined;
+  const other: TrainConfig = { ...config, [key]: configJsonSchema.properties[key].default };
+  const isSame = lookedAt(totalSteps).every(
+    (step) =>
+      learningRateFactor(step, totalSteps, config) === learningRateFactor(step, totalSteps, other),
+  );
+  if (!isSame) return undefined;
+  if (key === 'lr_warmup_steps' && config.lr_scheduler === 'constant')
+    return 'lr_scheduler: constant begins at the full rate; constant_with_warmup rises to it';
+  const without = `${key}: ${String(other[key])}`;
+  return `in this run of ${amount(totalSteps)} the learning rates are those of ${without}`;
+}
+
+/** A warm-up that does not end within the run. */
+function longWarmup({ config, source }: PlanJob, { totalSteps }: PlanFacts): Problem[] {
+  const { lr_warmup_steps: given, lr_scheduler } = config;
+  if (lr_scheduler === 'constant' || given < totalSteps) return [];
+  const highest = Math.max(
+    ...lookedAt(totalSteps).map((step) => learningRateFactor(step, totalSteps, config)),
+  );
+  return [
+    {
+      where: placeOf('lr_warmup_steps', source),
+      what: `${amount(given)} of warm-up in a run of ${amount(totalSteps)}: the learning rate only rises, to ${Math.round(100 * highest)} % of what is given`,
+      fix: 'Give fewer warm-up steps, or a share of the run such as 0.1.',
+    },
+  ];
+}
+
+/** Steps of a long run that stand for all: those at its beginning, and some of the rest. */
+function lookedAt(totalSteps: number): number[] {
+  const first = Math.min(totalSteps, 1000);
+  const rest = Math.min(totalSteps - first, 1000);
+  return [
+    ...Array.from({ length: first }, (_, step) => step),
+    ...Array.from(
+      { length: rest },
+      (_, i) => first + Math.floor((i * (totalSteps - first)) / rest),
+    ),
+  ];
+}
