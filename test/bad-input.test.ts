@@ -22,6 +22,7 @@ import { loadConfig } from '../src/config/load.ts';
 import { bucketFor } from '../src/dataset/buckets.ts';
 import { openCache } from '../src/storage/tensor-cache.ts';
 import { readImageFolder } from '../src/dataset/folder.ts';
+import { formatProblem } from '../src/errors.ts';
 import { serialize } from '../src/tensor/safetensors.ts';
 import type { Tensor } from '../src/tensor/tensor.ts';
 import { illFitting } from '../src/train/image/samples.ts';
@@ -192,11 +193,11 @@ const folders: Readonly<
 > = {
   'pictures one folder too deep': [
     { 'train/cat.png': png },
-    /no pictures[^]*"train" with 1 picture is not used/,
+    /no pictures[^]*train \(1 picture\): this folder is not used/,
   ],
   'formats that are not read': [
-    { 'a.gif': 'GIF89a', 'b.heic': 'x' },
-    /gif, heic is not read: a\.gif, b\.heic/,
+    { 'a.psd': 'x', 'b.heic': 'x' },
+    /a\.psd: not used, because psd files are not read[^]*b\.heic: not used, because heic/,
   ],
   'such a file in the table': [
     { 'a.heic': 'x', 'metadata.csv': `${header}a.heic,x\n` },
@@ -253,7 +254,10 @@ test('data: links that lead nowhere, hidden files and foreign folders do no harm
       ['a.png', 'x y'],
     ],
   );
-  assert.match(warnings.join('\n'), /"more" with 1 picture is not used/);
+  assert.match(
+    warnings.map(formatProblem).join('\n'),
+    /more \(1 picture\): this folder is not used/,
+  );
 });
 
 test('data: thousands of faults do not bury the first', async () => {

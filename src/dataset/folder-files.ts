@@ -1,9 +1,11 @@
 // What lies in a data folder: its files, its pictures, its folders with repeats.
-import { readdir, stat } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import { basename, extname, join, relative, sep } from 'node:path';
 import type { Problem } from '../errors.ts';
+import type { FoundProblem } from '../util/problems-by-kind.ts';
 import { pictureExtensions, unreadExtensions } from './image.ts';
 import { plainCaption, plainName } from './metadata-csv.ts';
+import { fileKind } from './picture-format.ts';
 
 /** A picture with its caption, before its file is looked into. */
 export interface Found {
@@ -19,24 +21,70 @@ export interface Collector {
   readonly shown: string;
   readonly found: Found[];
   readonly problems: Problem[];
-  readonly warnings: string[];
+  readonly warnings: FoundProblem[];
 }
 
-// ---- files
+/** The files of one folder, hidden ones left out, each list sorted by name. */
+export interface FolderFiles {
+  readonly all: readonly string[];
+  /** By their names or, where those say otherwise, by their first bytes. */
+  readonly pictures: readonly string[];
+  /** Pictures of formats that are not read. */
+  readonly unread: readonly string[];
+}
 
-/**
- * Files of a folder, hidden ones left out, sorted by name; none where the folder does not exist.
- */
-export async function listFiles(folder: string): Promise<string[]> {
+/** None where the folder does not exist. */
+export async function listFolder(folder: string): Promise<FolderFiles> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  return entries
+  const all = entries
     .filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.'))
     .map((entry) => join(folder, entry.name))
     .sort();
+  const sorts: Sort[] = [];
+  for (const file of all) sorts.push(await sortOf(file)); // open files are few on some machines
+  return {
+    all,
+    pictures: all.filter((_, i) => sorts[i] === 'picture'),
+    unread: all.filter((_, i) => sorts[i] === 'unread'),
+  };
 }
 
-export const extensionOf = (file: string): string => extname(file).toLowerCase();
-export const isPicture = (file: string): boolean => pictureExtensions.includes(extensionOf(file));
+type Sort = 'picture' | 'unread' | 'other';
+
+/** Raw photos begin as TIFF files do, so these need their names. */
+const toldByBytes = ['png', 'jpeg', 'webp', 'gif', 'avif'];
+const texts = ['.txt', '.csv', '.json', '.jsonl', '.caption', '.md', '.yaml', '.yml', '.npz'];
+const HEAD = 64;
+
+/** A photo that an app saved as `.heic` may be a JPEG, and a file without an ending a PNG. */
+async function sortOf(file: string): Promise<Sort> {
+  const extension = extensionOf(file);
+  if (pictureExtensions.includes(extension)) return 'picture';
+  if (texts.includes(extension)) return 'other';
+  const kind = fileKind(await headOf(file));
+  if ('format' in kind && toldByBytes.includes(kind.format)) return 'picture';
+  return unreadExtensions.includes(extension) ? 'unread' : 'other';
+}
+
+async function headOf(path: string): Promise<Uint8Array> {
+  const file = await open(path).catch(() => undefined);
+  if (file === undefined) return new Uint8Array();
+  try {
+    const { buffer, bytesRead } = await file.read(new Uint8Array(HEAD), 0, HEAD, 0);
+    return buffer.subarray(0, bytesRead);
+  } catch {
+    return new Uint8Array(); // a folder behind a link
+  } finally {
+    await file.close();
+  }
+}
+
+const extensionOf = (file: string): string => extname(file).toLowerCase();
+/** A name without its ending, in Unicode's composed form. */
+export const stemOf = (file: string): string =>
+  basename(file)
+    .slice(0, basename(file).length - extname(file).length)
+    .normalize('NFC');
 export const readable = pictureExtensions.map((extension) => extension.slice(1)).join(', ');
 export const nameIn = (root: string, file: string): string =>
   plainName(relative(root, file).split(sep).join('/'));
@@ -69,32 +117,23 @@ export function repeatsOf(folder: string): { repeats: number; concept: string } 
 
 export async function warnIgnored(
   folder: string,
-  remedy: string,
+  fix: string,
   { warnings }: Collector,
 ): Promise<void> {
-  const count = (await listFiles(folder)).filter(isPicture).length;
-  if (count > 0)
-    warnings.push(
-      `The folder "${basename(folder)}" with ${count} ${count === 1 ? 'picture' : 'pictures'} is not used: ${remedy}.`,
-    );
+  const { pictures } = await listFolder(folder);
+  if (pictures.length === 0) return;
+  const detail = `${pictures.length} ${pictures.length === 1 ? 'picture' : 'pictures'}`;
+  warnings.push({ where: basename(folder), detail, what: 'this folder is not used', fix });
 }
 
 /** Pictures of formats that are not read are named, not passed over in silence. */
 export async function warnUnread(root: string, { warnings }: Collector): Promise<void> {
-  const folders = [
-    root,
-    ...(await subfolders(root)).filter((folder) => repeatsOf(folder) !== undefined),
-  ];
-  const files = (await Promise.all(folders.map(listFiles)))
-    .flat()
-    .filter((file) => unreadExtensions.includes(extensionOf(file)));
-  if (files.length === 0) return;
-  const kinds = [...new Set(files.map((file) => extensionOf(file).slice(1)))].join(', ');
-  const named = files
-    .slice(0, 5)
-    .map((file) => nameIn(root, file))
-    .join(', ');
-  warnings.push(
-    `${files.length} ${files.length === 1 ? 'file is' : 'files are'} not used, because ${kinds} is not read: ${named}${files.length > 5 ? ', …' : ''}. Convert to png or jpg.`,
-  );
+  const repeated = (await subfolders(root)).filter((folder) => repeatsOf(folder) !== undefined);
+  for (const folder of [root, ...repeated])
+    for (const file of (await listFolder(folder)).unread)
+      warnings.push({
+        where: nameIn(root, file),
+        what: `not used, because ${extensionOf(file).slice(1)} files are not read`,
+        fix: 'Convert it to png or jpg.',
+      });
 }

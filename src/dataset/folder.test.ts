@@ -43,6 +43,10 @@ async function problemsOf(work: Promise<unknown>): Promise<readonly Problem[]> {
   return error.problems;
 }
 
+/** Warnings without their remedies. */
+const told = ({ warnings }: Awaited<ReturnType<typeof read>>) =>
+  warnings.map(({ where, what }) => `${where}: ${what}`);
+
 const captions = ({ samples }: Awaited<ReturnType<typeof read>>) =>
   samples.map(({ name, caption, repeats }) => [name, caption, repeats]);
 
@@ -86,7 +90,7 @@ test('other headers, semicolons, UTF-16 and the Chinese code page', async () => 
   ]);
   const set = await read({ 'metadata.csv': gbk, 'a.png': null });
   assert.deepEqual(captions(set), [['a.png', '红色', 1]]);
-  assert.match(set.warnings[0] ?? '', /metadata\.csv:2 .*GB18030/);
+  assert.match(told(set)[0] ?? '', /metadata\.csv:2 .*GB18030/);
 });
 
 test('names in either Unicode form, with Windows separators, in folders with repeats', async () => {
@@ -127,9 +131,9 @@ test('text files beside the pictures', async () => {
   });
   assert.deepEqual(captions(set), [
     ['a.png', 'a red cat', 1],
-    ['猫.JPG', '猫', 1],
+    ['猫.JPG', '猫 second line', 1],
   ]);
-  assert.match(set.warnings[0] ?? '', /2 lines/);
+  assert.match(told(set)[0] ?? '', /2 lines/);
   assert.deepEqual(
     captions(await read({ 'a.png': null, 'a.caption': 'x' }, { captionExtension: 'caption' })),
     [['a.png', 'x', 1]],
@@ -149,7 +153,7 @@ test('folders with repeats; others are mentioned', async () => {
     ['10_red lantern/b.png', 'own', 10],
     ['2_猫/c.png', '猫', 2],
   ]);
-  assert.match(set.warnings[0] ?? '', /"other" with 1 picture is not used/);
+  assert.match(told(set)[0] ?? '', /^other \(1 picture\): this folder is not used/);
 });
 
 test('all problems come in one error, each with its place', async () => {
@@ -247,12 +251,12 @@ test('folders without pictures or captions, and what is no folder', async () => 
 
 test('the same file twice is mentioned', async () => {
   const same = await png(1);
-  const { warnings } = await read({
+  const set = await read({
     'metadata.csv': 'filename,prompt\na.png,x\nb.png,y\n',
     'a.png': same,
     'b.png': same,
   });
-  assert.deepEqual(warnings, ['b.png is the same file as a.png.']);
+  assert.deepEqual(told(set), ['b.png (as a.png): the same file as another, trained twice']);
 });
 
 const latin = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'latin1'));
@@ -275,7 +279,7 @@ test('captions of Windows are trained with their own words, and told once', asyn
     ['the artist’s own', 'café', 'naïve', 'crêpe on a plate', 'plain'],
   );
   assert.equal(set.warnings.length, 1);
-  assert.match(set.warnings[0], /a\.txt:1 \("the artist’s own"\).*and 1 more \(4 in all\): is not/);
+  assert.match(told(set)[0], /a\.txt:1 \("the artist’s own"\).*and 1 more \(4 in all\): is not/);
 });
 
 test('a table of Windows is trained with its own words', async () => {
@@ -284,7 +288,7 @@ test('a table of Windows is trained with its own words', async () => {
     'metadata.csv': latin('filename,prompt\r\na.png,"the artist\x92s caf\xe9"\r\n'),
   });
   assert.deepEqual(captions(set), [['a.png', 'the artist’s café', 1]]);
-  assert.match(set.warnings[0], /metadata\.csv:2 .*Windows-1252/);
+  assert.match(told(set)[0], /metadata\.csv:2 .*Windows-1252/);
 });
 
 test('a caption whose encoding is not clear is refused with its place and what it might be', async () => {
@@ -299,4 +303,148 @@ test('a caption whose encoding is not clear is refused with its place and what i
   assert.match(problems[0].where, /a\.txt:1$/);
   assert.match(problems[0].what, /GB18030 \(GBK\) \("美"\) or/);
   assert.match(problems[1].what, /is a PNG file, not text/);
+});
+
+const jpeg = (): Promise<Buffer> =>
+  sharp({ create: { width: 8, height: 6, channels: 3, background: '#123456' } })
+    .jpeg()
+    .toBuffer();
+
+test('a.png and a.jpg beside one a.txt was settled in silence', async () => {
+  const set = await read({
+    'a.jpg': await jpeg(),
+    'a.png': null,
+    'a.txt': 'one',
+    'b.png': null,
+    'b.txt': 'two',
+  });
+  assert.deepEqual(captions(set), [
+    ['a.jpg', 'one', 1],
+    ['a.png', 'one', 1],
+    ['b.png', 'two', 1],
+  ]);
+  assert.deepEqual(told(set), [
+    'a.txt (a.jpg, a.png): several pictures share this caption file, and each is trained with it',
+  ]);
+});
+
+test('caption files that are not used are told: twins, other endings, without picture', async () => {
+  const set = await read({
+    'a.png': null,
+    'a.TXT': 'upper',
+    'a.txt': 'lower',
+    'b.png': null,
+    'b.caption': 'not read',
+    'b.txt': 'read',
+    'readme.txt': 'of nothing',
+  });
+  assert.deepEqual(captions(set), [
+    ['a.png', 'lower', 1],
+    ['b.png', 'read', 1],
+  ]);
+  assert.deepEqual(told(set), [
+    'a.TXT: not used, because another caption file of the picture has the same name',
+    'b.caption: not read, because caption files end in .txt',
+    'readme.txt: no picture has this name, so it is not used',
+  ]);
+});
+
+test('caption files beside a table, and a second table, are told', async () => {
+  const set = await read({
+    'METADATA.CSV': 'filename,prompt\na.png,upper\n',
+    'metadata.csv': 'filename,prompt\na.png,lower\n',
+    'a.png': null,
+    'a.txt': 'beside',
+  });
+  assert.deepEqual(captions(set), [['a.png', 'upper', 1]]);
+  const [second, text] = told(set);
+  assert.equal(second, 'metadata.csv: not read, because METADATA.CSV is the table');
+  assert.match(text, /^a\.txt: not used, because .*METADATA\.CSV has the captions$/);
+});
+
+test('rows that name one picture in two ways are a fault', async () => {
+  const problems = await problemsOf(
+    read({
+      'metadata.csv': 'filename,prompt\n1_x/a.png,one\n1_x/../1_x/a.png,two\n',
+      '1_x/a.png': null,
+    }),
+  );
+  assert.deepEqual(
+    problems.map(({ where, what }) => `${where.split('/').at(-1)}: ${what}`),
+    ['metadata.csv:3: "1_x/../1_x/a.png" is the picture that line 2 names "1_x/a.png"'],
+  );
+});
+
+test('caption files in other upper and lower case than their pictures are found', async () => {
+  const set = await read({ 'IMG_1.JPG': await jpeg(), 'img_1.txt': 'a cat' });
+  assert.deepEqual(captions(set), [['IMG_1.JPG', 'a cat', 1]]);
+});
+
+test('sixty captions of several lines are folded, as in tables, and told once', async () => {
+  const files = Array.from({ length: 60 }, (_, i): [string, string | null][] => [
+    [`${100 + i}.png`, null],
+    [`${100 + i}.txt`, 'a cat,\r\n\r\n  a mat\n'],
+  ]);
+  const set = await read(Object.fromEntries(files.flat()));
+  assert.ok(set.samples.every(({ caption }) => caption === 'a cat, a mat'));
+  assert.deepEqual(told(set), [
+    '100.txt (2 lines), 101.txt (2 lines), 102.txt (2 lines) and 57 more (60 in all): the caption has several lines, which are joined into one',
+  ]);
+});
+
+test('content decides, not the ending: .jfif, a JPEG named .heic or without ending, a WebP named .png', async () => {
+  const names = ['a.jfif', 'b.jpe', 'c.heic', 'd', 'e.download', 'f.JPG', 'g.jpg.jfif'];
+  const webp = await sharp(await jpeg())
+    .webp()
+    .toBuffer();
+  const bytes = await jpeg();
+  const texts = [...names, 'h.png'].map((name) => [name.replace(/\.[^.]*$/, '') + '.txt', name]);
+  const set = await read(
+    Object.fromEntries([
+      ...names.map((name, i) => [name, Buffer.concat([bytes, Buffer.from([i])])] as const),
+      ['h.png', webp] as const,
+      ...texts.map(([text, name]) => [text, `caption of ${name}`] as const),
+      ['notes.md', 'x'] as const,
+      ['other.bin', 'BM and so on'] as const,
+    ]),
+  );
+  assert.deepEqual(
+    captions(set),
+    [...names, 'h.png'].sort().map((name) => [name, `caption of ${name}`, 1]),
+  );
+  assert.deepEqual(told(set), []);
+  const heic = await read({
+    'a.png': null,
+    'a.txt': 'x',
+    'b.heic': '\0\0\0\x18ftypheic\0\0\0\0',
+    'c.nef': 'II*\0',
+  });
+  assert.deepEqual(told(heic), [
+    'b.heic: not used, because heic files are not read',
+    'c.nef: not used, because nef files are not read',
+  ]);
+});
+
+test('what is done to a picture is told: transparency, inks, several pictures in a file', async () => {
+  const rgba = sharp({ create: { width: 8, height: 6, channels: 4, background: '#12345600' } });
+  const opaque = sharp({ create: { width: 9, height: 6, channels: 4, background: '#123456ff' } });
+  const two = Buffer.from(Uint8Array.from({ length: 8 * 12 * 3 }, (_, i) => (i < 144 ? 250 : 5)));
+  const raw = { width: 8, height: 12, channels: 3, pageHeight: 6 } as const;
+  const set = await read({
+    'metadata.csv': 'filename,prompt\nglass.png,x\nopaque.png,x\nprint.jpg,x\nwave.gif,x\n',
+    'glass.png': await rgba.png().toBuffer(),
+    'opaque.png': await opaque.png().toBuffer(),
+    'print.jpg': await sharp(await jpeg())
+      .toColourspace('cmyk')
+      .jpeg()
+      .toBuffer(),
+    'wave.gif': await sharp(two, { raw })
+      .gif({ delay: [100, 100] })
+      .toBuffer(),
+  });
+  assert.deepEqual(told(set), [
+    'glass.png: what is transparent is trained as white',
+    "print.jpg: the colours are inks (CMYK), and are converted to the screen's (sRGB)",
+    'wave.gif (2 pictures): only the first picture of the file is used',
+  ]);
 });

@@ -2,12 +2,13 @@
 // folders, as a list of samples.
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { DataError, type Problem, UserError } from '../errors.ts';
+import { DataError, formatProblem, type Problem, UserError } from '../errors.ts';
+import { problemsByKind, type FoundProblem } from '../util/problems-by-kind.ts';
 import { collectFromFolders } from './captions-beside.ts';
 import { collectFromTable } from './captions-from-table.ts';
-import { readable, warnUnread, type Collector } from './folder-files.ts';
 import { byNumber } from '../util/order.ts';
-import { inspectImage } from './image.ts';
+import { readable, warnUnread, type Collector } from './folder-files.ts';
+import { inspectImage, type InspectedImage } from './image.ts';
 
 /** One picture of a data set. */
 export interface Sample {
@@ -28,7 +29,7 @@ export interface Sample {
 export interface ImageFolder {
   /** In the order of their names, whatever order the file system has. */
   readonly samples: readonly Sample[];
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Problem[];
 }
 
 export interface ImageFolderOptions {
@@ -53,16 +54,18 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
     problems: [],
     warnings: [],
   };
+  const extension = options.captionExtension ?? '.txt';
+  const suffix = extension.startsWith('.') ? extension : `.${extension}`;
   const table = await tablePath(root, options.metadataPath, collector);
-  if (table !== undefined) await collectFromTable(root, table, collector);
-  else if (collector.problems.length === 0)
-    await collectFromFolders(root, options.captionExtension ?? '.txt', collector);
+  if (table !== undefined) await collectFromTable(root, table, suffix, collector);
+  else if (collector.problems.length === 0) await collectFromFolders(root, suffix, collector);
   await warnUnread(root, collector);
   const samples = await inspectAll(collector);
+  const warnings = problemsByKind([...collector.warnings, ...twins(samples)]);
   if (samples.length === 0 && collector.problems.length === 0)
-    collector.problems.push(nothingFound(collector));
+    collector.problems.push(nothingFound(collector.shown, warnings));
   if (collector.problems.length > 0) throw new DataError(collector.problems);
-  return { samples, warnings: [...collector.warnings, ...twins(samples)] };
+  return { samples, warnings };
 }
 
 async function requireFolder(root: string, shown: string): Promise<void> {
@@ -85,16 +88,16 @@ const codeOf = (error: unknown): string =>
 async function tablePath(
   root: string,
   given: string | undefined,
-  { problems }: Collector,
+  { problems, warnings }: Collector,
 ): Promise<string | undefined> {
-  const path =
-    given === undefined
-      ? join(
-          root,
-          (await readdir(root)).sort().find((name) => name.toLowerCase() === 'metadata.csv') ??
-            'metadata.csv',
-        )
-      : resolve(given);
+  const [first = 'metadata.csv', ...others] = (await readdir(root))
+    .filter((name) => name.toLowerCase() === 'metadata.csv')
+    .sort();
+  if (given === undefined)
+    warnings.push(
+      ...others.map((name) => ({ where: name, what: `not read, because ${first} is the table` })),
+    );
+  const path = given === undefined ? join(root, first) : resolve(given);
   const kind = await stat(path).catch(() => undefined);
   if (kind?.isFile() === true) return path;
   if (given === undefined) return undefined;
@@ -108,13 +111,15 @@ async function tablePath(
 }
 
 /** Decodes every picture, four at a time; damaged ones become problems. */
-async function inspectAll({ found, problems, shown }: Collector): Promise<Sample[]> {
-  const samples: Sample[] = [];
+async function inspectAll({ found, problems, warnings, shown }: Collector): Promise<Sample[]> {
+  const seen: { readonly sample: Sample; readonly notes: readonly FoundProblem[] }[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {
     for (let picture = found[next++]; picture !== undefined; picture = found[next++]) {
       try {
-        samples.push({ ...picture, ...(await inspectImage(picture.path)) });
+        const image = await inspectImage(picture.path);
+        const { width, height, hash } = image;
+        seen.push({ sample: { ...picture, width, height, hash }, notes: notesOn(picture, image) });
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
         problems.push(
@@ -128,23 +133,54 @@ async function inspectAll({ found, problems, shown }: Collector): Promise<Sample
   };
   await Promise.all(Array.from({ length: 4 }, worker));
   problems.sort((a, b) => byNumber(a.where, b.where));
-  return samples.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  seen.sort(({ sample: a }, { sample: b }) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  warnings.push(...seen.flatMap(({ notes }) => notes));
+  return seen.map(({ sample }) => sample);
 }
 
-function twins(samples: readonly Sample[]): string[] {
+/** What is done to a picture that people may not expect. */
+function notesOn(
+  { name }: { readonly name: string },
+  { frames, isTransparent, isForPrint }: InspectedImage,
+): FoundProblem[] {
+  const notes: readonly (readonly [boolean, FoundProblem])[] = [
+    [
+      frames > 1,
+      {
+        where: name,
+        detail: `${frames} pictures`,
+        what: 'only the first picture of the file is used',
+      },
+    ],
+    [isTransparent, { where: name, what: 'what is transparent is trained as white' }],
+    [
+      isForPrint,
+      {
+        where: name,
+        what: "the colours are inks (CMYK), and are converted to the screen's (sRGB)",
+      },
+    ],
+  ];
+  return notes.flatMap(([isSo, note]) => (isSo ? [note] : []));
+}
+
+function twins(samples: readonly Sample[]): FoundProblem[] {
   const first = new Map<string, string>();
   return samples.flatMap(({ hash, name }) => {
     const other = first.get(hash);
     if (other === undefined) first.set(hash, name);
-    return other === undefined ? [] : [`${name} is the same file as ${other}.`];
+    if (other === undefined) return [];
+    return [
+      { where: name, detail: `as ${other}`, what: 'the same file as another, trained twice' },
+    ];
   });
 }
 
-const nothingFound = ({ shown, warnings }: Collector): Problem => ({
+const nothingFound = (shown: string, warnings: readonly Problem[]): Problem => ({
   where: shown,
   what: `the data folder holds no pictures (${readable})`,
   fix: [
     'Put your pictures and a metadata.csv with the header filename,prompt into it.',
-    ...warnings,
+    ...warnings.map(formatProblem),
   ].join('\n      '),
 });

@@ -1,7 +1,6 @@
 // metadata.csv: one row a picture, `filename,prompt`.
 import { CsvError, parse } from 'csv-parse/sync';
 import type { Problem } from '../errors.ts';
-import { problemsByKind } from '../util/problems-by-kind.ts';
 import { visible } from '../util/visible.ts';
 import { readText } from './text-file.ts';
 
@@ -16,7 +15,7 @@ export interface CaptionRow {
 export interface CaptionTable {
   readonly rows: readonly CaptionRow[];
   readonly problems: readonly Problem[];
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Problem[];
 }
 
 const nameHeaders: readonly string[] = [
@@ -56,10 +55,7 @@ export async function readCaptionTable(path: string, shown: string): Promise<Cap
     const told = await readText({ path, shown });
     if ('problem' in told) return failed(told.problem);
     const table = parseTable(told.text, shown);
-    const guesses = problemsByKind(told.warnings).map(
-      ({ where, what, fix }) => `${where}: ${what}. ${fix ?? ''}`,
-    );
-    return { ...table, warnings: [...table.warnings, ...guesses] };
+    return { ...table, warnings: [...table.warnings, ...told.warnings] };
   } catch (error) {
     if (error instanceof CsvError) return failed(csvProblem(error, shown));
     throw error;

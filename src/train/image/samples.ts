@@ -53,7 +53,7 @@ export async function readPictures(
     pictures,
     warnings: [
       ...sizeNotes(options, config, source),
-      ...warnings.map((what) => ({ where: config.train_data_dir, what })),
+      ...warnings,
       ...illFitting(pictures, options),
       ...underfilled(pictures, config, source),
     ],
