@@ -116,6 +116,7 @@ export { writeFileAtomically } from './storage/write-file.ts';
 export { readKohyaLora, writeKohyaLora, type KohyaLora } from './export/kohya.ts';
 export { readDiffusersLora, writeDiffusersLora } from './export/diffusers.ts';
 export type { LoraWeights } from './export/lora.ts';
+export { readAdapterFolder } from './export/adapter-folder.ts';
 export { readPeftFolder, writePeftFolder, type PeftFolder, type PeftLora } from './export/peft.ts';
 export { baseFolder } from './export/base-folder.ts';
 export { exportSource } from './export/source.ts';

@@ -122,6 +122,12 @@ export function languageModelFolder(path: string): string {
   }
   const folder = realpathSync(found.isDirectory() ? path : join(path, '..'));
   if (existsSync(join(folder, 'config.json'))) return folder;
+  if (existsSync(join(folder, 'adapter_config.json')))
+    fail(
+      folder,
+      'this folder is an adapter, not a model',
+      'Name the folder of the model that it was trained on, which its adapter_config.json names.',
+    );
   return fail(
     folder,
     'this folder is not a language model: it has no config.json',

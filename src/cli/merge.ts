@@ -8,7 +8,7 @@ import {
   mergeLora,
   type MergeLosses,
   narrowingNotes,
-  readPeftFolder,
+  readAdapterFolder,
   UserError,
 } from '../index.ts';
 import { colours } from './colours.ts';
@@ -54,7 +54,7 @@ export const mergeCommand: Command = {
 function run({ adapter, base, output, dtype }: Readonly<Record<string, unknown>>): number {
   const to = String(output);
   const folder = adapterFolder(String(adapter));
-  const lora = readPeftFolder(folder);
+  const lora = readAdapterFolder(folder);
   const from = baseFolder({
     folder,
     named: lora.baseModel,

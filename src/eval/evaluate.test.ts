@@ -246,7 +246,7 @@ test('adapters that are none, or belong to another base', async () => {
   );
   assert.match(
     await refused({ adapter: at('alien'), baseModel: at('base') }, CheckpointError),
-    /layers.0.*: the adapter is for a layer \[64, 32\], the base has \[64, 64\]\n.*\n.*layers.9.*: the base has no such layer/,
+    /layers.0.*: its weight is \[64, 64\], but the adapter is for \[64, 32\]\n.*\n.*layers.9.*: the base model has no such layer/,
   );
 });
 

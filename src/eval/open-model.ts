@@ -1,11 +1,12 @@
 // A base model and its adapter from files, ready to answer.
 import { basename, resolve } from 'node:path';
-import { loadLanguageModel, type LanguageModelWeights } from '../checkpoints/hf-folder.ts';
+import { loadLanguageModel } from '../checkpoints/hf-folder.ts';
 import { CheckpointError, type Problem } from '../errors.ts';
 import { baseFolder } from '../export/base-folder.ts';
 import { type LanguageLora, loraScale } from '../export/language-lora.ts';
 import { throwProblems } from '../export/lora.ts';
-import { readPeftFolder } from '../export/peft.ts';
+import { fitProblems } from '../export/adapter-fit.ts';
+import { readAdapterFolder } from '../export/adapter-folder.ts';
 import { exportSource } from '../export/source.ts';
 import { createTextGenerator } from '../generate/text/text-generator.ts';
 import { windowOf } from '../generate/text/text-request.ts';
@@ -53,10 +54,10 @@ export interface OpenModel {
  */
 export function openModel(files: ModelFiles): OpenModel {
   const folder = adapterFolder(files.adapter);
-  const lora = readPeftFolder(folder);
+  const lora = readAdapterFolder(folder);
   const base = files.baseModel ?? baseFolder({ folder, named: lora.baseModel });
   const model = loadLanguageModel(base);
-  throwProblems(mismatches(lora, model), folder);
+  throwProblems(fitProblems({ ...model, tensors: model.weights }, lora), folder);
   const tokenizer = withTemplate(readTextTokenizer(model.path), lora.chatTemplate);
   const date = lora.templateDate;
   const template = chatTemplate(tokenizer, files.chatTemplate, { date });
@@ -131,20 +132,4 @@ export function adapterOf({ modules, rslora }: LanguageLora) {
     })),
     loraWeights: new Map(weights),
   };
-}
-
-function mismatches(
-  { modules }: LanguageLora,
-  { weights, path: base }: LanguageModelWeights,
-): Problem[] {
-  return modules.flatMap(({ path, down, up }): Problem[] => {
-    const shape = weights.get(`${path}.weight`)?.shape;
-    const wanted = [up.shape[0], down.shape[1]];
-    if (shape !== undefined && shape.join() === wanted.join()) return [];
-    const what =
-      shape === undefined
-        ? 'the base has no such layer'
-        : `the adapter is for a layer [${wanted.join(', ')}], the base has [${shape.join(', ')}]`;
-    return [{ where: path, what, fix: `The adapter was made for another base than ${base}.` }];
-  });
 }

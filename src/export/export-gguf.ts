@@ -15,13 +15,14 @@ import { readChatTemplate } from '../tokenizer/text.ts';
 import { TEMPLATE_FILE } from './template-files.ts';
 import { baseFolder } from './base-folder.ts';
 import { ggufNotes } from './gguf-config.ts';
+import { tokenizerNotes } from './gguf-tokenizer.ts';
 import { ggufLoraProblems, writeGgufLora } from './gguf-lora.ts';
 import { writeGgufModel } from './gguf-model.ts';
 import type { LanguageLora } from './language-lora.ts';
 import { throwProblems } from './lora.ts';
-import { fitProblems } from './merge.ts';
 import { narrowingNotes, type Narrowing } from './narrowing.ts';
-import { readPeftFolder } from './peft.ts';
+import { fitProblems } from './adapter-fit.ts';
+import { readAdapterFolder } from './adapter-folder.ts';
 import { exportSource } from './source.ts';
 
 export interface GgufExportOptions {
@@ -98,7 +99,12 @@ function exportModel(folder: string, { base, output, type = 'f16' }: GgufExportO
     file,
     architecture,
     type,
-    notes: [...narrowingNotes(found), ...warnings.map(({ what }) => what), ...ggufNotes(config)],
+    notes: [
+      ...narrowingNotes(found),
+      ...warnings.map(({ what }) => what),
+      ...ggufNotes(config),
+      ...tokenizerNotes(folder),
+    ],
   };
 }
 
@@ -111,7 +117,7 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
         fix: 'Leave --type out.',
       },
     ]);
-  const lora = readPeftFolder(folder);
+  const lora = readAdapterFolder(folder);
   const path = baseFolder({ folder, named: lora.baseModel, given: base });
   const config = readLanguageConfig(path);
   const { architecture } = familyOf(config).gguf;

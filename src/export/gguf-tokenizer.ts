@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { parseFile } from '../checkpoints/model-folder.ts';
 import { UserError } from '../errors.ts';
-import { readChatTemplate } from '../tokenizer/text.ts';
+import { endTokens } from './gguf-ends.ts';
+import { readChatTemplate, readEndIds } from '../tokenizer/text.ts';
 import { gguf, type GgufValue } from '../tensor/gguf.ts';
 
 const part = z.looseObject({ type: z.string() });
@@ -55,26 +56,22 @@ type NamedIds = z.infer<typeof idsSchema>;
  */
 export function tokenizerEntries(folder: string, rows: number): (readonly [string, GgufValue])[] {
   const tokenizer = parseFile(join(folder, 'tokenizer.json'), tokenizerSchema);
-  const settings = existsSync(join(folder, 'tokenizer_config.json'))
-    ? parseFile(join(folder, 'tokenizer_config.json'), settingsSchema)
-    : {};
+  const settings = readSettings(folder);
   const { vocab } = tokenizer.model;
   if (Array.isArray(vocab) || (tokenizer.model.type ?? 'BPE') !== 'BPE')
     return refuse(
       folder,
       `a tokenizer of type ${tokenizer.model.type ?? 'Unigram'} cannot be written as GGUF (only BPE can)`,
     );
-  const ids = new Map([
-    ...Object.entries(vocab),
-    ...tokenizer.added_tokens.map(({ content, id }) => [content, id] as const),
-  ]);
-  const special = specialIds(settings, parseFile(join(folder, 'config.json'), idsSchema), ids);
+  const ids = idsOf(tokenizer);
+  const special = specialIds(folder, settings, ids);
   const template = readChatTemplate(folder);
   return [
     ...vocabularyEntries(folder, tokenizer, ids, rows),
-    ...Object.entries(special).map(
-      ([name, id]) => [`tokenizer.ggml.${name}_token_id`, gguf.uint32(id)] as const,
+    ...Object.entries(special).flatMap(([name, id]) =>
+      id === undefined ? [] : [[`tokenizer.ggml.${name}_token_id`, gguf.uint32(id)] as const],
     ),
+    ...ends(folder, special.eos, ids).entries,
     [
       'tokenizer.ggml.add_bos_token',
       gguf.bool(settings.add_bos_token ?? surrounds(tokenizer, 'first')),
@@ -85,6 +82,34 @@ export function tokenizerEntries(folder: string, rows: number): (readonly [strin
     ],
     ...(template === undefined ? [] : [['tokenizer.chat_template', gguf.text(template)] as const]),
   ];
+}
+
+const readSettings = (folder: string): Settings =>
+  existsSync(join(folder, 'tokenizer_config.json'))
+    ? parseFile(join(folder, 'tokenizer_config.json'), settingsSchema)
+    : {};
+
+/** Ids by the tokens' texts; none where the vocabulary is not BPE's. */
+const idsOf = ({ model: { vocab }, added_tokens }: Tokenizer): ReadonlyMap<string, number> =>
+  new Map([
+    ...(Array.isArray(vocab) ? [] : Object.entries(vocab)),
+    ...added_tokens.map(({ content, id }) => [content, id] as const),
+  ]);
+
+function ends(folder: string, eos: number | undefined, ids: ReadonlyMap<string, number>) {
+  const texts = new Map(Array.from(ids, ([text, id]) => [id, text]));
+  return endTokens(readEndIds(folder), eos, (id) => texts.get(id));
+}
+
+/** What whoever runs the file must know of its tokenizer. */
+export function tokenizerNotes(folder: string): string[] {
+  const ids = idsOf(parseFile(join(folder, 'tokenizer.json'), tokenizerSchema));
+  const { left } = ends(folder, specialIds(folder, readSettings(folder), ids).eos, ids);
+  return left.length === 0
+    ? []
+    : [
+        `llama.cpp has no key for a fourth token that ends an answer: it does not stop at ${left.join(', ')}, Ollama does`,
+      ];
 }
 
 const addedTokens = z.looseObject({
@@ -317,10 +342,11 @@ function surrounds({ post_processor: post }: Tokenizer, end: 'first' | 'last'): 
 
 /** The text of a special token in tokenizer_config.json, else the id in config.json. */
 function specialIds(
+  folder: string,
   settings: Settings,
-  config: NamedIds,
   ids: ReadonlyMap<string, number>,
-): Readonly<Record<string, number>> {
+): Readonly<Partial<Record<string, number>>> {
+  const config = parseFile(join(folder, 'config.json'), idsSchema);
   const fromConfig: Readonly<Record<string, NamedIds['bos_token_id']>> = {
     bos: config.bos_token_id,
     eos: config.eos_token_id,

@@ -8,6 +8,17 @@ export interface LanguageLora {
   readonly modules: readonly LoraWeights[];
   /** Scale alpha / √rank instead of alpha / rank (rsLoRA, arXiv 2312.03732). */
   readonly rslora: boolean;
+  /** The layers that its file says it is on, where that is known. */
+  readonly targets?: AdapterTargets;
+}
+
+/** PEFT's target_modules, exclude_modules and layers_to_transform. */
+export interface AdapterTargets {
+  /** The file that says so, for messages. */
+  readonly where: string;
+  readonly target: string | readonly string[];
+  readonly exclude?: string | readonly string[];
+  readonly layers?: readonly number[];
 }
 
 /** s of W + s · B A. */

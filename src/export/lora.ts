@@ -1,6 +1,7 @@
 // A trained LoRA in memory: what the writers of each format take and their readers give back.
 
 import { CheckpointError, InternalError, type Problem } from '../errors.ts';
+import { toFloat32 } from '../tensor/half.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 export interface LoraWeights {
@@ -30,6 +31,14 @@ export function shapeProblem(down: Tensor, up: Tensor): string | undefined {
     (down.shape.length === 4 && up.shape.length === 4 && up.shape[2] * up.shape[3] === 1);
   if (isPair && down.shape[0] === up.shape[1]) return undefined;
   return `down [${down.shape.join(', ')}] and up [${up.shape.join(', ')}] do not fit together`;
+}
+
+/** What is wrong with the numbers of a pair of factors, if anything. */
+export function numberProblem(down: Tensor, up: Tensor): string | undefined {
+  const isBroken = [down, up].some((tensor) =>
+    toFloat32(tensor).data.some((value) => !Number.isFinite(value)),
+  );
+  return isBroken ? 'it has values that are not finite (NaN or infinity)' : undefined;
 }
 
 /** Throws the problems found in a LoRA file, a dozen at most. */

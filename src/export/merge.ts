@@ -21,13 +21,14 @@ import { writeError, writeFileAtomically } from '../storage/write-file.ts';
 import { UserError, type Problem } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import { layoutSafetensors } from '../tensor/safetensors.ts';
-import type { ExternalTensor, Shape, Tensor } from '../tensor/tensor.ts';
+import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { isTooNarrow, lossOf } from '../tensor/narrow.ts';
 import { openModelFiles, type ModelFiles } from './model-files.ts';
 import { loraScale, type LanguageLora } from './language-lora.ts';
+import { fitProblems } from './adapter-fit.ts';
 import { templateFiles } from './template-files.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
-import { shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import { throwProblems, type LoraWeights } from './lora.ts';
 import { writeFolder, writeInPieces } from '../storage/write-pieces.ts';
 import { requireSound, type Narrowing } from './narrowing.ts';
 import { problemsByKind } from '../util/problems-by-kind.ts';
@@ -132,52 +133,6 @@ export function mergeProblems(model: ModelFiles, lora: LanguageLora): Problem[] 
         ];
   });
   return [...fitProblems(model, lora), ...others];
-}
-
-interface Base {
-  /** The base's folder, for messages. */
-  readonly path: string;
-  readonly config: Pick<ModelFiles['config'], 'model_type'>;
-  readonly tensors: ReadonlyMap<string, { readonly shape: Shape }>;
-}
-
-/** Where adapter and base do not fit. */
-export function fitProblems({ tensors, path, config }: Base, { modules }: LanguageLora): Problem[] {
-  return modules.flatMap((module): Problem[] => {
-    const weight = tensors.get(`${module.path}.weight`);
-    const where = `${path} ${module.path}`;
-    if (weight === undefined && module.path === 'lm_head')
-      return [
-        {
-          where,
-          what: 'the output layer shares the weights of the input embeddings, so an adapter of it alone cannot be merged',
-          fix: 'Train without lm_head among the targets.',
-        },
-      ];
-    if (weight === undefined)
-      return [
-        {
-          where,
-          what: 'the base model has no such layer',
-          fix: `The base is ${config.model_type} with ${layerCount(tensors)} layers: name the model that the adapter was trained on.`,
-        },
-      ];
-    const problem = shapeProblem(module.down, module.up) ?? sizesProblem(weight.shape, module);
-    return problem === undefined
-      ? []
-      : [{ where, what: problem, fix: 'Name the model that the adapter was trained on.' }];
-  });
-}
-
-function layerCount(tensors: Base['tensors']): number {
-  const indices = [...tensors.keys()].flatMap((name) => /\.layers\.(\d+)\./.exec(name)?.[1] ?? []);
-  return new Set(indices).size;
-}
-
-function sizesProblem(shape: Shape, { down, up }: LoraWeights): string | undefined {
-  if (shape.length === 2 && shape[0] === up.shape[0] && shape[1] === down.shape[1])
-    return undefined;
-  return `its weight is [${shape.join(', ')}], but the adapter is for [${up.shape[0]}, ${down.shape[1]}]`;
 }
 
 function isMergeable(dtype: string): dtype is FloatDType {

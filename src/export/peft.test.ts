@@ -57,7 +57,7 @@ test('a folder comes back as it was written', () => {
     });
     const read = readPeftFolder(folder);
     assert.deepEqual(
-      { ...read, modules: undefined },
+      { ...read, modules: undefined, targets: undefined },
       {
         rslora: true,
         baseModel: 'a/b',
@@ -66,6 +66,7 @@ test('a folder comes back as it was written', () => {
         modules: undefined,
         chatTemplate: undefined,
         templateDate: undefined,
+        targets: undefined,
       },
     );
     const byPath = new Map(read.modules.map((module) => [module.path, module]));

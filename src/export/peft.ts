@@ -9,14 +9,20 @@ import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts'
 import { requireOutputPath } from '../config/output-path.ts';
 import { writeFileAtomically } from '../storage/write-file.ts';
 import { CheckpointError, type Problem } from '../errors.ts';
-import { toFloat32, type FloatDType } from '../tensor/half.ts';
+import type { FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import { parseCivilTime } from '../util/strftime.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
 import { mostCommon, type LanguageLora } from './language-lora.ts';
-import { assertShapes, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
 import { multiplied, narrowed, type TellNarrowing } from './narrowing.ts';
+import {
+  assertShapes,
+  numberProblem,
+  shapeProblem,
+  throwProblems,
+  type LoraWeights,
+} from './lora.ts';
 
 export interface PeftLora extends LanguageLora {
   /** A tensor that this type cannot hold is written in float32. */
@@ -119,6 +125,8 @@ function targetModules({ modules, adaptable }: PeftLora): string[] {
 
 const pattern = z.record(z.string(), z.number()).nullish();
 
+const names = z.union([z.string(), z.array(z.string())]).nullish();
+
 const configSchema = z.looseObject({
   peft_type: z.string(),
   r: z.int().optional(),
@@ -129,6 +137,9 @@ const configSchema = z.looseObject({
   rank_pattern: pattern,
   bias: z.string().nullish(),
   base_model_name_or_path: z.string().nullish(),
+  target_modules: names,
+  exclude_modules: names,
+  layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
   revision: z.string().nullish(),
 });
 
@@ -156,7 +167,8 @@ export function readPeftFolder(folder: string): PeftFolder {
     throw new CheckpointError(
       result.error.issues.map(({ path, message }) => ({
         where: `${configPath} ${path.join('.')}`,
-        what: message,
+        what: message.replace(/^Invalid input: /, ''),
+        fix: "It is not PEFT's, or damaged: copy the adapter's folder again.",
       })),
     );
   const config = result.data;
@@ -175,6 +187,20 @@ export function readPeftFolder(folder: string): PeftFolder {
     dropout: dropout ?? 0,
     chatTemplate: readChatTemplate(folder),
     templateDate: dateOf(folder),
+    ...targetsOf(config, configPath),
+  };
+}
+
+function targetsOf(config: PeftConfig, where: string): Pick<PeftFolder, 'targets'> {
+  const { target_modules: target, exclude_modules: exclude, layers_to_transform: layers } = config;
+  if (target === undefined || target === null) return {};
+  return {
+    targets: {
+      where,
+      target,
+      ...(exclude !== undefined && exclude !== null && { exclude }),
+      ...(layers !== undefined && layers !== null && { layers: [layers].flat() }),
+    },
   };
 }
 
@@ -289,7 +315,7 @@ function readModule(
   return (
     shapeProblem(module.down, module.up) ??
     rankProblem(module, config) ??
-    numberProblem(module) ??
+    numberProblem(module.down, module.up) ??
     module
   );
 }
@@ -302,13 +328,6 @@ function rankProblem(
   return told === undefined || told === down.shape[0]
     ? undefined
     : `it has rank ${down.shape[0]}, but rank ${told} by adapter_config.json, from which its scale follows`;
-}
-
-function numberProblem({ down, up }: LoraWeights): string | undefined {
-  const isBroken = [down, up].some((tensor) =>
-    toFloat32(tensor).data.some((value) => !Number.isFinite(value)),
-  );
-  return isBroken ? 'it has values that are not finite (NaN or infinity)' : undefined;
 }
 
 /**

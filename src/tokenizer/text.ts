@@ -91,11 +91,6 @@ export function readTextTokenizer(folder: string): TextTokenizer {
     ...present(readJson(join(folder, 'special_tokens_map.json'), marksFile, {})),
     ...present(config),
   };
-  const generation = ['generation_config.json', 'config.json']
-    .map((name) => join(folder, name))
-    .find((file) => existsSync(file)); // as transformers
-  const { eos_token_id: ends } =
-    generation === undefined ? {} : readJson(generation, generationFile, {});
   const tokenizer = open(
     path,
     { ...data, pre_tokenizer: asExpressions(data.pre_tokenizer) },
@@ -105,8 +100,20 @@ export function readTextTokenizer(folder: string): TextTokenizer {
     tokenizer,
     marks,
     chatTemplateOf(folder, config.chat_template),
-    ends === undefined || ends === null ? [] : [ends].flat(),
+    readEndIds(folder),
   );
+}
+
+/**
+ * Ids after which generation stops, by generation_config.json, or config.json where there is none:
+ * as transformers. Throws CheckpointError for a damaged file.
+ */
+export function readEndIds(folder: string): readonly number[] {
+  const file = ['generation_config.json', 'config.json']
+    .map((name) => join(folder, name))
+    .find((path) => existsSync(path));
+  const { eos_token_id: ends } = file === undefined ? {} : readJson(file, generationFile, {});
+  return ends === undefined || ends === null ? [] : [ends].flat();
 }
 
 const missing = (folder: string) => ({

@@ -1,7 +1,7 @@
 // Training of a language model on batches that the caller gives, token for token: nothing is left
 // to chance.
 
-import { loadLanguageModel } from '../../checkpoints/hf-folder.ts';
+import { loadLanguageModel, type LanguageModelWeights } from '../../checkpoints/hf-folder.ts';
 import { parseConfig } from '../../config/load.ts';
 import type { TrainConfigInput } from '../../config/schema.ts';
 import { NO_LABEL, type TextTensors } from '../../dataset/text/batches.ts';
@@ -9,7 +9,9 @@ import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { CheckpointError, InternalError, type Problem } from '../../errors.ts';
 import { loraScale } from '../../export/language-lora.ts';
 import type { LoraWeights } from '../../export/lora.ts';
-import { readPeftFolder } from '../../export/peft.ts';
+import { fitProblems } from '../../export/adapter-fit.ts';
+import { readAdapterFolder } from '../../export/adapter-folder.ts';
+import { throwProblems } from '../../export/lora.ts';
 import { toFloat32 } from '../../tensor/half.ts';
 import { float32, sameShape, type Shape, type Tensor } from '../../tensor/tensor.ts';
 import { trainingSteps, type StepResult } from '../loop.ts';
@@ -84,7 +86,7 @@ export function trainTextWithBatches(
   });
   const base = loadLanguageModel(config.base_model);
   const adapted = adaptLanguageModel(base.config, config);
-  if (typeof initial === 'string') begin(adapted, fromFolder(initial, adapted), initial);
+  if (typeof initial === 'string') begin(adapted, fromFolder(initial, adapted, base), initial);
   else if (initial !== undefined) begin(adapted, initial, 'initial');
   const programsFor = (first: readonly MicroBatch[]) => {
     const [{ shapeKey: shape }] = first;
@@ -171,8 +173,10 @@ function fillsOnTheRight({ shape, data }: Tensor<'int32'>, wanted: Shape): boole
 function fromFolder(
   folder: string,
   { modules }: AdaptedLanguageModel,
+  base: LanguageModelWeights,
 ): ReadonlyMap<string, Tensor> {
-  const file = readPeftFolder(folder);
+  const file = readAdapterFolder(folder);
+  throwProblems(fitProblems({ ...base, tensors: base.weights }, file), folder);
   const scales = new Map(modules.map(({ path, alpha, rank }) => [path, alpha / rank]));
   return new Map(
     file.modules.flatMap((module) => {

@@ -1,0 +1,232 @@
+// Adapters that other programs wrote, or that are none: each is read right, or has its own answer.
+
+import assert from 'node:assert/strict';
+import { copyFileSync, readFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { loadLanguageModel } from '../checkpoints/hf-folder.ts';
+import { withFolder, write } from '../checkpoints/small-model.test-util.ts';
+import { CheckpointError, UserError } from '../errors.ts';
+import { openModel } from '../eval/open-model.ts';
+import { toFloat32 } from '../tensor/half.ts';
+import { deserialize, serialize } from '../tensor/safetensors.ts';
+import { float32, type Tensor } from '../tensor/tensor.ts';
+import { trainTextWithBatches } from '../train/text/given-batches.ts';
+import { readAdapterFolder } from './adapter-folder.ts';
+import { exportGguf } from './export-gguf.ts';
+import { golden, linearPaths, tinyLora, writeTinyModel } from './language-model.test-util.ts';
+import { loraScale } from './language-lora.ts';
+import { mergeLora } from './merge.ts';
+import { writePeftFolder } from './peft.ts';
+
+const { config } = golden.cases.llama;
+const lora = tinyLora(config);
+
+function withAdapter(use: (folder: string, adapter: string, base: string) => void): void {
+  withFolder((folder) => {
+    const [adapter, base] = [join(folder, 'adapter'), join(folder, 'base')];
+    writeTinyModel(base, 'llama');
+    const adaptable = linearPaths(config);
+    writePeftFolder(adapter, { ...lora, dtype: 'float32', baseModel: base, adaptable });
+    use(folder, adapter, base);
+  });
+}
+
+function change(folder: string, changes: object): void {
+  const path = join(folder, 'adapter_config.json');
+  const saved = JSON.parse(readFileSync(path, 'utf8')) as object;
+  write(path, JSON.stringify({ ...saved, ...changes }));
+}
+
+/** Takes tensors out of the file. */
+function without(folder: string, pattern: RegExp): void {
+  const path = join(folder, 'adapter_model.safetensors');
+  const { tensors } = deserialize(new Uint8Array(readFileSync(path)));
+  write(path, serialize(new Map([...tensors].filter(([name]) => !pattern.test(name))), {}));
+}
+
+/** What each way of using an adapter says of it. */
+function answers(folder: string, adapter: string, base: string): Readonly<Record<string, string>> {
+  const uses = {
+    eval: () => openModel({ adapter, baseModel: base }),
+    merge: () => {
+      const read = readAdapterFolder(adapter);
+      mergeLora({ base, lora: read, output: join(folder, 'merged') });
+    },
+    gguf: () => exportGguf({ path: adapter, base }),
+    initial: () =>
+      trainTextWithBatches(
+        { base_model: base, max_train_steps: 1, lora_rank: 4, target_modules: 'all-linear' },
+        { initial: adapter, batchesAt: () => [] },
+      ),
+  };
+  const said = Object.entries(uses).map(([name, use]) => {
+    try {
+      use();
+      return [name, 'accepted'];
+    } catch (error) {
+      if (error instanceof UserError) return [name, error.message];
+      throw error;
+    }
+  });
+  return Object.fromEntries(said) as Record<string, string>;
+}
+
+function eachSays(pattern: RegExp, ...folders: [string, string, string]): void {
+  for (const [use, message] of Object.entries(answers(...folders)))
+    assert.match(message, pattern, use);
+}
+
+test('a pair that is missing is refused by eval, merge, exports and training alike', () => {
+  withAdapter((folder, adapter, base) => {
+    without(adapter, /layers\.1\.self_attn\.k_proj/);
+    eachSays(
+      /target_modules: the adapter has no weights for model\.layers\.1\.self_attn\.k_proj, which it is said to be on/,
+      folder,
+      adapter,
+      base,
+    );
+    change(adapter, { exclude_modules: ['layers.1.self_attn.k_proj'] });
+    assert.equal(answers(folder, adapter, base).eval, 'accepted');
+    change(adapter, { exclude_modules: null, target_modules: 'all-linear' });
+    eachSays(/no weights for model\.layers\.1\.self_attn\.k_proj/, folder, adapter, base);
+  });
+});
+
+test('half a pair, a whole layer, or all but one layer that are missing are refused by all', () => {
+  for (const [gone, message] of [
+    [/layers\.1\.mlp\.up_proj\.lora_B/, /up_proj: incomplete: lora_B\.weight is missing/],
+    [/layers\.1\./, /no weights for model\.layers\.1\.\S+, \S+, \S+ and 4 more/],
+    [/(?<!q_proj)\.lora_[AB]\.weight$/, /no weights for .* and 9 more/],
+  ] as const)
+    withAdapter((folder, adapter, base) => {
+      without(adapter, gone);
+      eachSays(message, folder, adapter, base);
+    });
+});
+
+test('layers_to_transform says which layers an adapter is on', () => {
+  withAdapter((folder, adapter, base) => {
+    without(adapter, /layers\.1\./);
+    change(adapter, { layers_to_transform: [0] });
+    assert.equal(answers(folder, adapter, base).eval, 'accepted');
+  });
+});
+
+test('an adapter of another base is refused by all, with both shapes', () => {
+  withAdapter((folder, adapter) => {
+    const other = join(folder, 'other');
+    writeTinyModel(other, 'qwen3');
+    eachSays(
+      /its weight is \[\d+, \d+\], but the adapter is for \[\d+, \d+\]/,
+      folder,
+      adapter,
+      other,
+    );
+  });
+});
+
+test('adapters of other kinds have each its own answer', () => {
+  for (const [changes, message] of [
+    [{ use_dora: true }, /use_dora: the adapter has DoRA, which is not supported/],
+    [{ modules_to_save: ['lm_head'] }, /modules_to_save: the adapter has whole modules/],
+    [{ bias: 'all' }, /bias: the adapter has trained biases/],
+    [{ peft_type: 'LOHA' }, /peft_type: this adapter is of type LOHA, not LORA/],
+    [{ peft_type: undefined }, /it is neither PEFT's, .* nor mlx-lm's/],
+    [{ lora_alpha: 'much' }, /lora_alpha: expected number, received string\n.*copy the adapter/],
+    [{ rank_pattern: { q_proj: 2 } }, /q_proj: it has rank 4, but rank 2/],
+  ] as const)
+    withAdapter((folder, adapter, base) => {
+      change(adapter, changes);
+      eachSays(message, folder, adapter, base);
+    });
+  withAdapter((folder, adapter, base) => {
+    renameSync(join(adapter, 'adapter_model.safetensors'), join(adapter, 'adapter_model.bin'));
+    eachSays(/its weights are in adapter_model\.bin, a PyTorch file/, folder, adapter, base);
+  });
+});
+
+test('rsLoRA and patterns of ranks and alphas keep their meaning', () => {
+  withAdapter((folder, adapter, base) => {
+    change(adapter, { use_rslora: true, alpha_pattern: { 'layers.0.self_attn.q_proj': 6 } });
+    const { modules, rslora } = readAdapterFolder(adapter);
+    const scales = new Map(modules.map((module) => [module.path, loraScale(module, rslora)]));
+    assert.equal(scales.get('model.layers.0.self_attn.q_proj'), 3); // 6 / √4
+    assert.equal(scales.get('model.layers.1.self_attn.q_proj'), 1);
+    assert.equal(answers(folder, adapter, base).eval, 'accepted');
+  });
+});
+
+const turned = (tensor: Tensor): Tensor => {
+  const [rows, columns] = tensor.shape;
+  const { data } = toFloat32(tensor);
+  const at = (i: number) => data[(i % rows) * columns + Math.floor(i / rows)];
+  return float32(
+    [columns, rows],
+    Float32Array.from(data, (_, i) => at(i)),
+  );
+};
+
+function writeMlx(folder: string, parameters: object, tensors = new Map<string, Tensor>()): void {
+  const pairs = lora.modules.flatMap(({ path, down, up }) => [
+    [`${path}.lora_a`, turned(down)] as const,
+    [`${path}.lora_b`, turned(up)] as const,
+  ]);
+  write(
+    join(folder, 'adapters.safetensors'),
+    serialize(new Map([...pairs, ...tensors]), { format: 'mlx' }),
+  );
+  write(join(folder, 'adapter_config.json'), JSON.stringify(parameters));
+}
+
+test("mlx-lm's folder is read: its matrices turned, its scale that of every layer", () => {
+  withAdapter((folder, _, base) => {
+    const mlx = join(folder, 'mlx');
+    writeMlx(mlx, {
+      fine_tune_type: 'lora',
+      num_layers: 2,
+      lora_parameters: { rank: 4, scale: 20, dropout: 0 },
+      model: base,
+    });
+    const read = readAdapterFolder(mlx);
+    assert.equal(read.baseModel, base);
+    for (const [i, module] of lora.modules.entries()) {
+      const found = read.modules.find(({ path }) => path === module.path);
+      assert.deepEqual(found, { ...module, alpha: 80 }, `${i}`);
+      assert.equal(found && loraScale(found, read.rslora), 20);
+    }
+    assert.deepEqual(Object.values(answers(folder, mlx, base)), [
+      'accepted',
+      'accepted',
+      'accepted',
+      'accepted',
+    ]);
+    writeMlx(mlx, { fine_tune_type: 'dora', lora_parameters: { rank: 4, scale: 20 } });
+    assert.throws(() => readAdapterFolder(mlx), /mlx-lm's adapter of type dora, not lora/);
+    writeMlx(mlx, { fine_tune_type: 'lora' });
+    assert.throws(() => readAdapterFolder(mlx), /lora_parameters: expected object/);
+    writeMlx(mlx, { lora_parameters: { scale: 1 } }, new Map([['x.m', float32([1], [1])]]));
+    assert.throws(() => readAdapterFolder(mlx), /x\.m: this tensor is not part of a plain LoRA/);
+  });
+});
+
+test('an adapter named as base model is told so', () => {
+  withAdapter((_, adapter) => {
+    assert.throws(
+      () => loadLanguageModel(adapter),
+      (error: unknown) =>
+        error instanceof CheckpointError &&
+        /this folder is an adapter, not a model/.test(error.message),
+    );
+  });
+});
+
+test('weights of PEFT without their adapter_config.json ask for it', () => {
+  withAdapter((folder, adapter, base) => {
+    const alone = join(folder, 'alone');
+    write(join(alone, 'x'), '');
+    copyFileSync(join(adapter, 'adapter_model.safetensors'), join(alone, 'a.safetensors'));
+    const { eval: said } = answers(folder, join(alone, 'a.safetensors'), base);
+    assert.match(said, /adapter without its adapter_config\.json/);
+  });
+});

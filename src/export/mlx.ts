@@ -1,0 +1,92 @@
+// mlx-lm's folder of a LoRA: adapters.safetensors and adapter_config.json, read. A layer gives
+// W x + scale · (x A) B, with A [in, rank] and B [rank, out] (mlx_lm/tuner/lora.py, 2025).
+
+import { join } from 'node:path';
+import { z } from 'zod';
+import { parseFile } from '../checkpoints/model-folder.ts';
+import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
+import { CheckpointError, type Problem } from '../errors.ts';
+import { toFloat32 } from '../tensor/half.ts';
+import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
+import { readChatTemplate } from '../tokenizer/text.ts';
+import { numberProblem, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import type { PeftFolder } from './peft.ts';
+
+const configSchema = z.looseObject({
+  fine_tune_type: z.string().default('lora'),
+  lora_parameters: z.looseObject({ scale: z.number(), dropout: z.number().optional() }),
+  model: z.string().nullish(),
+});
+
+const fix = 'Train a plain LoRA (fine_tune_type: lora), or merge it with mlx_lm.fuse.';
+
+/**
+ * Reads a folder that mlx_lm.lora wrote. Throws CheckpointError that names what is not plain LoRA
+ * and what is incomplete.
+ */
+export function readMlxFolder(folder: string): PeftFolder {
+  const configPath = join(folder, 'adapter_config.json');
+  const config = parseFile(configPath, configSchema);
+  if (config.fine_tune_type !== 'lora')
+    throw new CheckpointError([
+      {
+        where: `${configPath} fine_tune_type`,
+        what: `this is mlx-lm's adapter of type ${config.fine_tune_type}, not lora`,
+        fix,
+      },
+    ]);
+  return {
+    modules: readModules(join(folder, 'adapters.safetensors'), config.lora_parameters.scale),
+    rslora: false,
+    baseModel: config.model ?? undefined,
+    revision: undefined,
+    dropout: config.lora_parameters.dropout ?? 0,
+    chatTemplate: readChatTemplate(folder),
+    templateDate: undefined,
+  };
+}
+
+function readModules(path: string, scale: number): LoraWeights[] {
+  const { tensors } = openSafetensors(path);
+  const problems: Problem[] = [];
+  const modules: LoraWeights[] = [];
+  for (const name of new Set([...tensors.keys()].map((key) => key.replace(/\.lora_[ab]$/, '')))) {
+    const found = readModule(tensors, name, scale);
+    if (typeof found === 'string') problems.push({ where: `${path} ${name}`, what: found });
+    else modules.push(found);
+  }
+  if (modules.length + problems.length === 0)
+    problems.push({ where: path, what: 'it contains no layers' });
+  throwProblems(problems, path);
+  return modules;
+}
+
+/** A module of the file, or what is wrong with it. */
+function readModule(
+  tensors: ReadonlyMap<string, ExternalTensor>,
+  path: string,
+  scale: number,
+): LoraWeights | string {
+  const [a, b] = ['lora_a', 'lora_b'].map((part) => tensors.get(`${path}.${part}`));
+  if (a === undefined && b === undefined)
+    return 'this tensor is not part of a plain LoRA of linear layers';
+  if (a === undefined || b === undefined)
+    return `incomplete: ${a === undefined ? 'lora_a' : 'lora_b'} is missing`;
+  if (a.shape.length !== 2 || b.shape.length !== 2)
+    return 'this is not a pair of matrices of a linear layer';
+  const [down, up] = [transposed(readTensor(a)), transposed(readTensor(b))];
+  return (
+    shapeProblem(down, up) ??
+    numberProblem(down, up) ?? { path, down, up, alpha: scale * down.shape[0] }
+  );
+}
+
+/** [rows, columns] -> [columns, rows], as float32. */
+function transposed(tensor: Tensor): Tensor<'float32'> {
+  const [rows, columns] = tensor.shape;
+  const { data } = toFloat32(tensor);
+  const out = new Float32Array(data.length);
+  for (let i = 0; i < data.length; i++)
+    out[(i % columns) * rows + Math.floor(i / columns)] = data[i];
+  return { dtype: 'float32', shape: [columns, rows], data: out };
+}
