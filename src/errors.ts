@@ -39,6 +39,15 @@ export class CheckpointError extends UserError {
   override readonly name = 'CheckpointError';
 }
 
+/** What to do about a file that is damaged. */
+export const obtainAgain =
+  'Download or copy the file again, and compare its size with the original.';
+
+/** Throws one fault of a model file. */
+export function failCheckpoint(where: string, what: string, fix = obtainAgain): never {
+  throw new CheckpointError([{ where, what, fix }]);
+}
+
 /** The machine refused: a disk that is full, a folder that cannot be written, too little memory. */
 export class SystemError extends UserError {
   override readonly name = 'SystemError';

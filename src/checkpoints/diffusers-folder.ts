@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { CheckpointError } from '../errors.ts';
+import { failCheckpoint as fail } from '../errors.ts';
 import {
   stableDiffusion15,
   type NoiseScheduleConfig,
@@ -65,10 +65,6 @@ function refuseOtherPipelines(folder: string): void {
       `this folder is not a diffusers model: it has no ${parts.map((part) => `${part}/`).join(', ')}`,
       fix,
     );
-}
-
-function fail(where: string, what: string, fix: string): never {
-  throw new CheckpointError([{ where, what, fix }]);
 }
 
 function readConfigs(folder: string): StableDiffusionConfig {

@@ -4,7 +4,7 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { CheckpointError, type Problem } from '../errors.ts';
+import { failCheckpoint as fail, type Problem } from '../errors.ts';
 import { languageModelParameters } from '../models/decoder.ts';
 import { ignoredKeys } from '../models/ignored-keys.ts';
 import type { LanguageModelConfig } from '../models/language-config.ts';
@@ -186,8 +186,4 @@ function checkTypes(weights: ReadonlyMap<string, ExternalTensor>, folder: string
     `${others.length} tensors are not float32, float16 or bfloat16, the first ${name}: ${dtype}`,
     'Take the unquantized version of this model.',
   );
-}
-
-function fail(where: string, what: string, fix: string): never {
-  throw new CheckpointError([{ where, what, fix }]);
 }

@@ -7,6 +7,7 @@ import { toFloat32 } from '../tensor/half.ts';
 import { isTooNarrow, lossOf } from '../tensor/narrow.ts';
 import { parseHeaderSync, tensorFromBytes, type SafetensorsHeader } from '../tensor/safetensors.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
+import { codeOf } from '../util/caught.ts';
 
 export interface SafetensorsFile extends SafetensorsHeader {
   /** Absolute, symbolic links resolved. */
@@ -82,7 +83,7 @@ function open(path: string): { fd: number; realPath: string } {
 }
 
 function explain(cause: unknown): { what: string; fix: string } {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const code = codeOf(cause);
   if (code === 'ENOENT' || code === 'ENOTDIR')
     return {
       what: 'there is no such file',

@@ -2,8 +2,9 @@
 
 import { realpathSync, statSync, type Stats } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { CheckpointError } from '../errors.ts';
+import { failCheckpoint as fail } from '../errors.ts';
 import { stableDiffusionParameters } from '../models/parameters.ts';
+import { codeOf } from '../util/caught.ts';
 import { checkConfig } from './check-config.ts';
 import { checkWeights } from './check-weights.ts';
 import { loadDiffusersFolder } from './diffusers-folder.ts';
@@ -56,7 +57,7 @@ function statOf(path: string): Stats | undefined {
   try {
     return statSync(path);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = codeOf(error);
     if (code === 'EACCES' || code === 'EPERM')
       fail(path, 'cannot be opened: permission denied', 'Give yourself permission to read it.');
     return undefined; // also a link in a circle, or a name too long
@@ -71,8 +72,4 @@ function loadFolder(folder: string, useEma: boolean): StableDiffusionWeights {
       'Leave use_ema out.',
     );
   return loadDiffusersFolder(realpathSync(folder));
-}
-
-function fail(where: string, what: string, fix: string): never {
-  throw new CheckpointError([{ where, what, fix }]);
 }

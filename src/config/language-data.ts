@@ -3,12 +3,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { unicodeText } from '../util/encoding/decode-text.ts';
+import { isObject } from '../util/is-object.ts';
 
 type Values = Readonly<Record<string, unknown>>;
 type Source = string | { readonly path: unknown; readonly weight?: unknown };
-
-const isObject = (value: unknown): value is Values =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
  * axolotl's list of data sets, LLaMA-Factory's names with commas. `faults`: what of them is not

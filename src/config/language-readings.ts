@@ -1,5 +1,6 @@
 // How each key of the other trainers of language models is read: as ours, as nothing, or as
 // something that is not there.
+import { isObject } from '../util/is-object.ts';
 import { dataSources } from './language-data.ts';
 import type { ConfigKey } from './schema.ts';
 
@@ -29,8 +30,6 @@ const isEmpty = (value: unknown): boolean =>
   value === '' ||
   /^(false|none|no|off|never)$/i.test(String(value)) ||
   (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
-const isObject = (value: unknown): value is Values =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const as =
   (key: ConfigKey): Reading =>

@@ -5,6 +5,8 @@ import type { z } from 'zod';
 import { ConfigError, type Problem } from '../errors.ts';
 import { decodeText, toldOf } from '../util/encoding/decode-text.ts';
 import { problemsByKind } from '../util/problems-by-kind.ts';
+import { isObject } from '../util/is-object.ts';
+import { codeOf } from '../util/caught.ts';
 import { asWritten, findPaths, type KeyNote } from './paths.ts';
 import {
   configJsonSchema,
@@ -99,7 +101,7 @@ function readText(path: string): { text: string; warnings: readonly Problem[] } 
 }
 
 function whyUnreadable(cause: unknown): Pick<Problem, 'what' | 'fix'> {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const code = codeOf(cause);
   if (code === 'ENOENT' || code === 'ENOTDIR')
     return { what: 'there is no such file', fix: 'examples are in configs/' };
   if (code === 'EISDIR') return { what: 'this is a folder; expected a YAML file' };
@@ -216,20 +218,17 @@ function withDataDir(values: Readonly<Record<string, unknown>>): Readonly<Record
     return values;
   const list: readonly unknown[] = Array.isArray(given) ? given : [given];
   const sources = list.map((item) =>
-    isFields(item) && typeof item.weight === 'string' && Number(item.weight) > 0
+    isObject(item) && typeof item.weight === 'string' && Number(item.weight) > 0
       ? { ...item, weight: Number(item.weight) }
       : item,
   );
-  const [first] = sources.map((item) => (isFields(item) ? item.path : item));
+  const [first] = sources.map((item) => (isObject(item) ? item.path : item));
   return {
     ...values,
     train_data: sources,
     train_data_dir: dir === undefined ? (typeof first === 'string' ? first : '.') : dir,
   };
 }
-
-const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Keys of ours that go before others of ours. */
 function overruled(config: TrainConfig, source: ConfigSource): Problem[] {
@@ -319,7 +318,7 @@ function readValues(given: Readonly<Record<string, unknown>>, source: ConfigSour
     if (value === undefined) continue;
     const where = placeOf(key, source);
     if (!known.has(key)) {
-      const isGroup = typeof value === 'object' && value !== null && !Array.isArray(value);
+      const isGroup = isObject(value);
       problems.push({
         where,
         what: 'there is no such key',

@@ -3,6 +3,7 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { checkName, quoted, trimmed } from '../util/names.ts';
+import { codeOf } from '../util/caught.ts';
 import { checkOutputPath, withHome } from './output-path.ts';
 
 type Wanted = 'file' | 'folder' | 'either';
@@ -215,7 +216,7 @@ function kindOf(path: string): 'file' | 'folder' | 'refused' | undefined {
   try {
     return statSync(path).isDirectory() ? 'folder' : 'file';
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = codeOf(error);
     // gone, a link in a circle, a name too long
     return code === 'EACCES' || code === 'EPERM' ? 'refused' : undefined;
   }

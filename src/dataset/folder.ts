@@ -4,6 +4,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DataError, formatProblem, type Problem, UserError } from '../errors.ts';
 import { problemsByKind, type FoundProblem } from '../util/problems-by-kind.ts';
+import { codeOf } from '../util/caught.ts';
 import { collectFromFolders } from './captions-beside.ts';
 import { collectFromTable } from './captions-from-table.ts';
 import { byNumber } from '../util/order.ts';
@@ -69,7 +70,10 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
 }
 
 async function requireFolder(root: string, shown: string): Promise<void> {
-  const code = await readdir(root).then(() => undefined, codeOf);
+  const code = await readdir(root).then(
+    () => undefined,
+    (error: unknown) => codeOf(error) ?? String(error),
+  );
   if (code === undefined) return;
   const what =
     code === 'ENOTDIR'
@@ -81,9 +85,6 @@ async function requireFolder(root: string, shown: string): Promise<void> {
     { where: shown, what, fix: 'Set train_data_dir to the folder that holds your pictures.' },
   ]);
 }
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : String(error);
 
 async function tablePath(
   root: string,

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import sharp, { type Sharp } from 'sharp';
 import { DataError, InternalError } from '../errors.ts';
+import { codeOf } from '../util/caught.ts';
 import { decodeBmp, type Rgba } from './bmp.ts';
 import { damageOf, isDecodedThoughDamaged } from './picture-damage.ts';
 import { fileKind, type PictureFormat } from './picture-format.ts';
@@ -244,7 +245,7 @@ async function bytesOf(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+    const code = codeOf(cause) ?? String(cause);
     const what = Object.hasOwn(unreadable, code) ? unreadable[code] : `the disk says ${code}`;
     throw refused(path, what, REPLACE, cause);
   }

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { chunks } from '../util/chunks.ts';
 import { decodeText, decodeTogether, type Told, toldOf } from '../util/encoding/decode-text.ts';
+import { reasonOf } from '../util/caught.ts';
 
 /** A file to read, and how messages call it. */
 export interface NamedFile {
@@ -34,7 +35,7 @@ async function bytesOf({ path, shown }: NamedFile): Promise<Uint8Array | Told> {
   try {
     return await readFile(path);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     const fix = 'Correct the path, or the rights to read it.';
     return { problem: { where: shown, what: `cannot be read: ${reason}`, fix } };
   }

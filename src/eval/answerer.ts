@@ -7,6 +7,7 @@ import type { TokenScores } from '../generate/text/score.ts';
 import type { TextGenerator } from '../generate/text/text-generator.ts';
 import type { ChatMessage, ChatTemplate } from '../tokenizer/chat.ts';
 import type { TextTokenizer } from '../tokenizer/text.ts';
+import { reasonOf } from '../util/caught.ts';
 import type { Question } from './questions.ts';
 import type { Likelihood } from './result.ts';
 
@@ -127,7 +128,7 @@ function promptFindings(question: Question, options: QuestionReading): CheckFind
           },
         ];
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     return [
       {
         severity: 'error',

@@ -2,6 +2,7 @@
 import { distance } from 'fastest-levenshtein';
 import { type Fault, interpret } from '../dataset/text/forms.ts';
 import type { SampleMessage, TextContent } from '../dataset/text/sample.ts';
+import { isObject } from '../util/is-object.ts';
 import { find, fold } from './fold.ts';
 
 /**
@@ -70,7 +71,7 @@ export function readQuestion(
   { where, value, csv = false }: QuestionRecord,
   wide: FileWide,
 ): ReadQuestion {
-  if (!isFields(value)) return interpretFaults(value);
+  if (!isObject(value)) return interpretFaults(value);
   const fields = Object.fromEntries(
     Object.entries(value).map(([key, one]) => [otherNames[key] ?? key, one]),
   );
@@ -108,8 +109,6 @@ export function readQuestion(
     : { question, warnings: doubts(question) };
 }
 
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const topicOf = ({ topic }: Fields): { topic?: string } =>
   typeof topic === 'string' && topic.trim() !== '' ? { topic } : {};
 
@@ -253,7 +252,7 @@ function withAnswer(fields: Fields, answer: unknown): Fields {
 function endsWithQuestion(messages: unknown): messages is readonly unknown[] {
   const last: unknown = Array.isArray(messages) ? messages.at(-1) : undefined;
   return (
-    isFields(last) &&
+    isObject(last) &&
     ['user', 'human', 'prompter'].includes(String(last['role'] ?? last['from']).toLowerCase())
   );
 }

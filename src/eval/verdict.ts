@@ -1,5 +1,6 @@
 // The verdict for people who know no statistics: better, same, worse, forgot, or too few questions
 // to tell.
+import { plural } from '../util/plural.ts';
 import { perplexityText } from './figures.ts';
 import { FEWEST, type Trend } from './statistics.ts';
 import type { Change, SetResult, Tally, Totals, Verdict, VerdictKind } from './result.ts';
@@ -90,7 +91,6 @@ function mayDecide(set: SetResult, { mean }: Change): boolean {
 
 // ---- reasons
 
-const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 const points = (share: number | undefined): string => String(Math.round((share ?? 0) * 100));
 const figure = (value: number | undefined): string =>
   value === undefined ? '?' : perplexityText(value);

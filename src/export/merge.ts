@@ -32,6 +32,7 @@ import { throwProblems, type LoraWeights } from './lora.ts';
 import { writeFolder, writeInPieces } from '../storage/write-pieces.ts';
 import { requireSound, type Narrowing } from './narrowing.ts';
 import { problemsByKind } from '../util/problems-by-kind.ts';
+import { bytesOf } from '../util/bytes-of.ts';
 
 export interface MergeOptions {
   /** The folder of the base model. */
@@ -214,7 +215,7 @@ function writeTensor(
   losses.changes += changes;
   losses.lostChanges +=
     changes === 0 ? 0 : changes - differences(written, fromFloat32(read, wanted));
-  write(bytesOf(written));
+  write(bytesOf(written.data));
 }
 
 /** How many numbers of two tensors of one type differ. */
@@ -257,10 +258,6 @@ function changeJson(path: string, change: (content: Record<string, unknown>) => 
     path,
     `${JSON.stringify(change(parseFile(path, z.record(z.string(), z.unknown()))), null, 2)}\n`,
   );
-}
-
-function bytesOf({ data }: Tensor): Uint8Array {
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 function copyRange(

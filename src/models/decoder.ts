@@ -7,6 +7,7 @@ import { decoderLayer } from '../nn/decoder-layer.ts';
 import { rmsNorm } from '../nn/rms-norm.ts';
 import { rotation, type Rope, type Rotation } from '../nn/rotary.ts';
 import { float32, type Shape } from '../tensor/tensor.ts';
+import { HIDDEN } from '../graph/hidden.ts';
 import type { LanguageModelConfig } from './language-config.ts';
 import { parameterShapes } from './parameters.ts';
 
@@ -50,9 +51,6 @@ export interface KeyValueCache {
    */
   readonly mask: (window: number | undefined) => Value | undefined;
 }
-
-/** Hides what a window leaves out; exp of it is 0, and it stays finite when two are added. */
-const HIDDEN = -1e9;
 
 /** Token ids -> hidden states [B, S, C] behind the last norm. Parameters `model.…`. */
 export function decoder(g: Builder, config: LanguageModelConfig, inputs: DecoderInputs): Value {

@@ -3,6 +3,7 @@
 import { PbfWriter } from 'pbf';
 import { dtypes, type DType } from '../tensor/dtype.ts';
 import { isExternal, type ExternalTensor, type Tensor } from '../tensor/tensor.ts';
+import { bytesOf } from '../util/bytes-of.ts';
 
 /** ONNX 1.18. */
 const IR_VERSION = 11;
@@ -113,10 +114,7 @@ function writeInitializer(
   p.writeVarintField(2, dtypes[tensor.dtype].onnx);
   p.writeStringField(8, name);
   if (!isExternal(tensor)) {
-    p.writeBytesField(
-      9,
-      new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength),
-    );
+    p.writeBytesField(9, bytesOf(tensor.data));
     return;
   }
   const entries = {

@@ -8,6 +8,8 @@ import { makeFolders } from './write-file.ts';
 import { CheckpointError, SystemError } from '../errors.ts';
 import { deserialize, serialize } from '../tensor/safetensors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { bytesOf } from '../util/bytes-of.ts';
+import { codeOf } from '../util/caught.ts';
 
 export type Tensors = ReadonlyMap<string, Tensor>;
 
@@ -87,17 +89,11 @@ async function writeEntry(file: string, key: string, tensors: Tensors): Promise<
 function checksum(tensors: Tensors): string {
   const hash = createHash('sha256');
   for (const [name, { dtype, shape, data }] of [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    hash
-      .update(JSON.stringify([name, dtype, shape]))
-      .update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    hash.update(JSON.stringify([name, dtype, shape])).update(bytesOf(data));
   }
   return hash.digest('hex');
 }
 
-const codeOf = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : undefined;
 const isFileError = (error: unknown): boolean => codeOf(error) !== undefined;
 
 const reasons: Readonly<Record<string, string>> = {

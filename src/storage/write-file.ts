@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { SystemError } from '../errors.ts';
+import { codeOf, reasonOf } from '../util/caught.ts';
 
 /**
  * Writes a file, making its folders; a file of that name is replaced only when the new one is
@@ -46,10 +47,9 @@ export function makeFolders(dir: string): string | undefined {
 
 /** What a failed write means and what to do, for any code that writes files. */
 export function writeError(path: string, cause: unknown): SystemError {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  const code = codeOf(cause) ?? '';
   const known = Object.hasOwn(remedies, code) ? remedies[code] : undefined;
-  const what =
-    known?.what ?? `cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`;
+  const what = known?.what ?? `cannot be written: ${reasonOf(cause)}`;
   return new SystemError([{ where: path, what, fix: known?.fix ?? 'Choose another folder.' }], {
     cause,
   });

@@ -2,6 +2,7 @@
 // to and from float32. Layouts: ggml-common.h and gguf-py's quants.py of llama.cpp (gguf 0.19).
 
 import { InternalError } from '../errors.ts';
+import { bytesOf } from '../util/bytes-of.ts';
 import {
   float16ToFloat32,
   float32ToBfloat16,
@@ -85,10 +86,6 @@ export function ggmlLoss(type: GgmlWritable, values: Float32Array): Loss {
 
 function copyOf(bytes: Uint8Array): ArrayBuffer {
   return new Uint8Array(bytes).buffer;
-}
-
-function bytesOf(values: Float32Array | Uint16Array): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
 type DecodeBlock = (bytes: Uint8Array, at: number, out: Float32Array, to: number) => void;

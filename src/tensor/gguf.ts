@@ -1,7 +1,7 @@
 // The GGUF format, version 3 (and 2, which reads the same): metadata, tensor infos, then aligned
 // tensor data. https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
-import { CheckpointError } from '../errors.ts';
+import { failCheckpoint as fail } from '../errors.ts';
 import {
   ggmlBytes,
   ggmlTypeById,
@@ -154,14 +154,9 @@ export function layoutGguf(
 
 const firstRead = 1 << 16;
 const defaultAlignment = 32;
-const obtain = 'Download or copy the file again, and compare its size with the original.';
 
 function paddingAfter(length: number, alignment: number): number {
   return (alignment - (length % alignment)) % alignment;
-}
-
-function fail(path: string, what: string, fix = obtain): never {
-  throw new CheckpointError([{ where: path, what, fix }]);
 }
 
 /** The bytes given ended in the middle. */

@@ -1,7 +1,9 @@
 // The safetensors format: 8 bytes of header length, a JSON header, then the tensors' bytes without
 // holes. https://github.com/huggingface/safetensors
 
-import { CheckpointError, type Problem } from '../errors.ts';
+import { CheckpointError, failCheckpoint as fail, obtainAgain, type Problem } from '../errors.ts';
+import { isObject } from '../util/is-object.ts';
+import { bytesOf } from '../util/bytes-of.ts';
 import { dtypes, typedArrays, type DType } from './dtype.ts';
 import { sizeOf, type ExternalTensor, type Shape, type Tensor } from './tensor.ts';
 
@@ -120,7 +122,7 @@ export function serialize(
   let at = head.length;
   for (const name of order) {
     const data = tensors.get(name)?.data ?? new Uint8Array();
-    out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+    out.set(bytesOf(data), at);
     at += data.byteLength;
   }
   return out;
@@ -131,7 +133,6 @@ export function dataOffset(bytes: Uint8Array): number {
   return 8 + Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
 }
 
-const obtain = 'Download or copy the file again, and compare its size with the original.';
 const convert =
   'Only .safetensors files are supported: look for the .safetensors file of the same model, or convert this one with a tool that you trust.';
 
@@ -164,10 +165,6 @@ const disguises = [
   },
   { start: 'gguf', what: 'this is a GGUF file, not safetensors', fix: convert },
 ] as const;
-
-function fail(path: string, what: string, fix: string = obtain): never {
-  throw new CheckpointError([{ where: path, what, fix }]);
-}
 
 function headerLength(start: Uint8Array, size: number, path: string): number {
   if (size === 0) fail(path, 'the file is empty (0 bytes)');
@@ -214,7 +211,7 @@ function parseHeaderText(bytes: Uint8Array, size: number, path: string): Safeten
     if (name === '__metadata__') continue;
     const result = readEntry(entry, dataStart, path);
     if (typeof result === 'string')
-      problems.push({ where: `${path} ${name}`, what: result, fix: obtain });
+      problems.push({ where: `${path} ${name}`, what: result, fix: obtainAgain });
     else tensors.set(name, result);
   }
   if (problems.length === 0) problems.push(...layoutProblems(tensors, dataStart, size, path));
@@ -225,31 +222,27 @@ function parseHeaderText(bytes: Uint8Array, size: number, path: string): Safeten
 function parseJson(bytes: Uint8Array, path: string): Record<string, unknown> {
   try {
     const header: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    if (isRecord(header)) return header;
+    if (isObject(header)) return header;
   } catch (cause) {
     const problem = {
       where: path,
       what: 'not a safetensors file, or a damaged one: its header is not JSON',
-      fix: obtain,
+      fix: obtainAgain,
     };
     throw new CheckpointError([problem], { cause });
   }
   return fail(path, 'not a safetensors file: its header is not a JSON object');
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function readMetadata(value: unknown, path: string, problems: Problem[]): Record<string, string> {
   if (value === undefined || value === null) return {};
-  const entries = isRecord(value) ? Object.entries(value) : [['', value] as const];
+  const entries = isObject(value) ? Object.entries(value) : [['', value] as const];
   const texts = entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string');
   if (texts.length < entries.length)
     problems.push({
       where: `${path} __metadata__`,
       what: 'the metadata must be a map of texts',
-      fix: obtain,
+      fix: obtainAgain,
     });
   return Object.fromEntries(texts);
 }
@@ -261,7 +254,7 @@ const dtypeBySpelling = new Map<unknown, DType>(
 
 /** A tensor's entry in the header, or what is wrong with it. */
 function readEntry(entry: unknown, dataStart: number, path: string): ExternalTensor | string {
-  if (!isRecord(entry)) return 'its entry in the header is not an object';
+  if (!isObject(entry)) return 'its entry in the header is not an object';
   const dtype = dtypeBySpelling.get(entry.dtype);
   if (dtype === undefined)
     return `element type ${JSON.stringify(entry.dtype)} is not supported (supported: ${[...dtypeBySpelling.keys()].join(', ')})`;
@@ -293,11 +286,11 @@ function layoutProblems(
   let before = 'the header';
   for (const [name, { offset, length }] of sorted) {
     const what = gapProblem(offset - end, before);
-    if (what !== undefined) problems.push({ where: `${path} ${name}`, what, fix: obtain });
+    if (what !== undefined) problems.push({ where: `${path} ${name}`, what, fix: obtainAgain });
     end = Math.max(end, offset + length);
     before = name;
   }
-  const fault = (what: string): Problem => ({ where: path, what, fix: obtain });
+  const fault = (what: string): Problem => ({ where: path, what, fix: obtainAgain });
   if (end > size)
     return [fault(`the file is truncated: it has ${size} bytes and should have ${end}`)];
   if (end < size)

@@ -1,6 +1,7 @@
 // The forms in which people write training samples: messages, ShareGPT, Alpaca, prompt and
 // completion, text.
 import { closest, distance } from 'fastest-levenshtein';
+import { isObject } from '../../util/is-object.ts';
 import type { SampleMessage, TextContent } from './sample.ts';
 
 export type TextForm =
@@ -62,8 +63,6 @@ export function interpret(value: unknown): Interpreted {
 export const hasKnownField = (fields: Fields): boolean => everyKey.some((key) => key in fields);
 
 const fault = (what: string, fix: string): Interpreted => ({ faults: [{ what, fix }] });
-const isObject = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isMessage = (value: unknown): boolean =>
   isObject(value) && ('role' in value || 'from' in value);
 const isMessages = (value: unknown): value is unknown[] =>

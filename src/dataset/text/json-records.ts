@@ -1,6 +1,8 @@
 // Records of a JSON file: one on each line, an array of them, objects over several lines, or an
 // object that holds the list.
 import type { Problem } from '../../errors.ts';
+import { isObject } from '../../util/is-object.ts';
+import { reasonOf } from '../../util/caught.ts';
 import { hasKnownField } from './forms.ts';
 import type { FoundRecords, TextRecord } from './found-records.ts';
 
@@ -121,8 +123,6 @@ export function readObjects(text: string, shown: string): FoundRecords {
   return { ...inside, records: asConversation(inside.records) };
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const isMessage = (value: unknown): boolean =>
   isObject(value) && ('role' in value || 'from' in value);
 
@@ -162,7 +162,7 @@ function parsed(
 
 /** Parsers tell the position; people look for the line. */
 function broken(error: unknown, { content, line }: Piece, shown: string, fix: string): Problem {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = reasonOf(error);
   const at = Number(/ at position (\d+)/.exec(reason)?.[1] ?? 0);
   const cut = /unterminated|unexpected end/i.test(reason) || at >= content.trimEnd().length;
   const near = cut

@@ -3,6 +3,7 @@
 import { DataError, type Problem } from '../../errors.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { permutation, type Seed } from '../../util/philox.ts';
+import { plural } from '../../util/plural.ts';
 import { streamOf } from '../../util/streams.ts';
 import { contentFindings, unknownWriting } from './content-findings.ts';
 import { NAMED, readTextFiles, repeated, type ReadText, type TextSource } from './read.ts';
@@ -247,8 +248,6 @@ function otherEnd(
     },
   ];
 }
-
-const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 
 function countNotice(train: readonly Sequence[], validation: readonly Sequence[]): string {
   const tokens = train.reduce((sum, { ids }) => sum + ids.length, 0);

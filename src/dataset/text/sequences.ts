@@ -3,6 +3,7 @@
 import type { Problem } from '../../errors.ts';
 import type { ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
+import { reasonOf } from '../../util/caught.ts';
 import type { SampleMessage, TextSample } from './sample.ts';
 
 /** Tokens in a row that a model reads at once. */
@@ -377,7 +378,7 @@ const tooMuch = ({ where }: TextSample): Finding => ({
 });
 
 function refused({ where }: TextSample, { name }: ChatTemplate, error: unknown): Finding {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = reasonOf(error);
   return {
     kind: 'template fails',
     severity: 'error',

@@ -7,6 +7,7 @@ import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { rotaryRows, type Rope } from '../../nn/rotary.ts';
 import { compileShared, type CompileOptions, type Program } from '../../runtime/program.ts';
 import { int32, tensor, type Tensor } from '../../tensor/tensor.ts';
+import { HIDDEN } from '../../graph/hidden.ts';
 import { adapterInputs, MULTIPLIER, type Adaptation } from '../adaptation.ts';
 import type { AdapterSize } from '../adapter.ts';
 import { MOST_COPIES, splitWeights, type SplitWeights } from './float32-copies.ts';
@@ -41,8 +42,6 @@ export interface CachedModelOptions extends CompileOptions {
  */
 export type Seen = (row: number, hidden: Float32Array) => void;
 
-/** Exp of it is 0, and it stays finite when two are added. */
-const HIDDEN = -1e9;
 /**
  * The attention of more scores than this is computed in several blocks, for which the graph of a
  * chunk would not be that of one token.

@@ -5,6 +5,7 @@ import type { LanguageModelConfig } from '../../models/language-config.ts';
 import type { ChatMessage, ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import type { Seed } from '../../util/philox.ts';
+import { reasonOf } from '../../util/caught.ts';
 import type { AdapterWeights } from '../adapter.ts';
 import type { SamplingOptions } from './sampling.ts';
 
@@ -188,7 +189,7 @@ function conversationIds(
   } catch (error) {
     problems.push({
       where: 'prompt',
-      what: `the chat template (${template.name}) refuses it: ${error instanceof Error ? error.message : String(error)}`,
+      what: `the chat template (${template.name}) refuses it: ${reasonOf(error)}`,
       fix: 'Change the prompt, or choose another chat template.',
     });
     return [];

@@ -6,6 +6,7 @@ import { float32 } from '../../tensor/tensor.ts';
 import type { Builder } from '../builder.ts';
 import type { Value } from '../graph.ts';
 import type { AttentionAttributes, OpInputs, OpOutputs } from '../ops.ts';
+import { HIDDEN } from '../hidden.ts';
 import {
   halves,
   headRows,
@@ -26,10 +27,6 @@ const BLOCK_ELEMENTS = 1 << 24;
  * row.
  */
 const CAUSAL_ROWS = 128;
-/**
- * Added to scores that must not be seen; exp of it is 0 in every float type, and it stays finite.
- */
-const HIDDEN = -1e9;
 
 const headsOf = ({ q_num_heads, kv_num_heads }: AttentionAttributes): Heads => ({
   groups: kv_num_heads,

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { readTensor } from '../../checkpoints/safetensors-file.ts';
 import type { ExternalTensor } from '../../tensor/tensor.ts';
+import { bytesOf } from '../../util/bytes-of.ts';
 
 /**
  * To be raised whenever pictures are read, or the models computed, in another way: older entries
@@ -21,9 +22,7 @@ export function weightsHash(weights: ReadonlyMap<string, ExternalTensor>, prefix
     .sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [name, external] of chosen) {
     const { data } = readTensor(external);
-    hash
-      .update(JSON.stringify([name, external.dtype, external.shape]))
-      .update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    hash.update(JSON.stringify([name, external.dtype, external.shape])).update(bytesOf(data));
   }
   return hash.digest('hex');
 }

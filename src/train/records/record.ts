@@ -3,6 +3,7 @@
 import { isOfTask, type LoadedConfig } from '../../config/load.ts';
 import { publishedText } from '../../config/published.ts';
 import type { TrainConfig } from '../../config/schema.ts';
+import { reasonOf } from '../../util/caught.ts';
 import type { TrainEvent } from '../events.ts';
 import type { RunFolder } from '../run-folder.ts';
 import { logLines } from './log.ts';
@@ -48,7 +49,7 @@ function failure(error: unknown): TrainEvent {
     type: 'warning',
     problem: {
       where: 'training',
-      what: `ended by an error: ${error instanceof Error ? error.message : String(error)}`,
+      what: `ended by an error: ${reasonOf(error)}`,
     },
   };
 }

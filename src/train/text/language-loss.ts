@@ -8,6 +8,7 @@ import { crossEntropy, tokenLosses, type Head } from '../../losses/cross-entropy
 import { decoder, headWeight, type DecoderInputs } from '../../models/decoder.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import type { Rope, Rotation } from '../../nn/rotary.ts';
+import { HIDDEN } from '../../graph/hidden.ts';
 import { ropesByLength, rotationNames } from './own-rotations.ts';
 
 /** The shape of one micro-batch. */
@@ -82,9 +83,6 @@ function headInputs(
     head,
   };
 }
-
-/** Added to the scores of tokens of other segments. */
-const HIDDEN = -1e9;
 
 function decoderInputs(
   g: Builder,
