@@ -174,7 +174,8 @@ describe('the package', { skip }, () => {
 
   const consumer = `import { loadConfig, openStableDiffusion, train, type TrainConfig } from 'lora-scripts';
 export const rank = (config: TrainConfig): number => config.lora_rank;
-export const run = (path: string) => train(loadConfig(path, { max_train_steps: 1 }), {});
+export const run = (path: string, signal: AbortSignal) =>
+  train(loadConfig(path, { max_train_steps: 1 }), { signal });
 // @ts-expect-error a number is no path
 openStableDiffusion(1);
 `;

@@ -5,7 +5,13 @@ import type { Problem } from '../errors.ts';
 import type { FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { assertShapes, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import {
+  assertShapes,
+  numberProblem,
+  shapeProblem,
+  throwProblems,
+  type LoraWeights,
+} from './lora.ts';
 import { multiplied, narrowed, type TellNarrowing } from './narrowing.ts';
 
 /**
@@ -62,7 +68,7 @@ export function readDiffusersLora(path: string): LoraWeights[] {
       continue;
     }
     const module = { path: name, down: readTensor(down), up: readTensor(up), alpha: down.shape[0] };
-    const problem = shapeProblem(module.down, module.up);
+    const problem = shapeProblem(module.down, module.up) ?? numberProblem(module);
     if (problem === undefined) modules.push(module);
     else problems.push({ where: `${path} ${name}`, what: problem });
   }

@@ -11,7 +11,13 @@ import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import { float32, type Tensor } from '../tensor/tensor.ts';
 import { legacyHash, modelHash } from './hashes.ts';
-import { assertShapes, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import {
+  assertShapes,
+  numberProblem,
+  shapeProblem,
+  throwProblems,
+  type LoraWeights,
+} from './lora.ts';
 import { multiplied, narrowed, requireFloat32, type TellNarrowing } from './narrowing.ts';
 
 /** The first part of our module paths, and of kohya's names. */
@@ -131,7 +137,7 @@ function readModule(
     up: readTensor(up),
     alpha: alpha === undefined ? down.shape[0] : toFloat32(readTensor(alpha)).data[0],
   };
-  return shapeProblem(module.down, module.up) ?? module;
+  return shapeProblem(module.down, module.up) ?? numberProblem(module) ?? module;
 }
 
 const otherAdapters: readonly (readonly [RegExp, string])[] = [

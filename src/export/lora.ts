@@ -33,8 +33,9 @@ export function shapeProblem(down: Tensor, up: Tensor): string | undefined {
   return `down [${down.shape.join(', ')}] and up [${up.shape.join(', ')}] do not fit together`;
 }
 
-/** What is wrong with the numbers of a pair of factors, if anything. */
-export function numberProblem(down: Tensor, up: Tensor): string | undefined {
+/** What is wrong with the numbers of an adapter that was read, if anything. */
+export function numberProblem({ down, up, alpha }: LoraWeights): string | undefined {
+  if (!Number.isFinite(alpha)) return `its alpha is ${alpha}`;
   const isBroken = [down, up].some((tensor) =>
     toFloat32(tensor).data.some((value) => !Number.isFinite(value)),
   );

@@ -75,10 +75,8 @@ function readModule(
   if (a.shape.length !== 2 || b.shape.length !== 2)
     return 'this is not a pair of matrices of a linear layer';
   const [down, up] = [transposed(readTensor(a)), transposed(readTensor(b))];
-  return (
-    shapeProblem(down, up) ??
-    numberProblem(down, up) ?? { path, down, up, alpha: scale * down.shape[0] }
-  );
+  const module = { path, down, up, alpha: scale * down.shape[0] };
+  return shapeProblem(down, up) ?? numberProblem(module) ?? module;
 }
 
 /** [rows, columns] -> [columns, rows], as float32. */

@@ -11,10 +11,10 @@ import type { FloatDType } from '../tensor/half.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import { deserialize, serialize } from '../tensor/safetensors.ts';
 import { float32 } from '../tensor/tensor.ts';
-import { writeDiffusersLora } from './diffusers.ts';
+import { readDiffusersLora, writeDiffusersLora } from './diffusers.ts';
 import { writeGgufLora } from './gguf-lora.ts';
 import { writeGgufModel } from './gguf-model.ts';
-import { writeKohyaLora } from './kohya.ts';
+import { kohyaName, readKohyaLora, writeKohyaLora } from './kohya.ts';
 import { golden, readConfig, tinyLora, writeTinyModel } from './language-model.test-util.ts';
 import type { LoraWeights } from './lora.ts';
 import { mergeLora } from './merge.ts';
@@ -225,5 +225,34 @@ test('float64 numbers that float32 cannot hold are refused where they are read',
       if (fits) assert.deepEqual(readFloat32(tensor).data, Float32Array.of(1, value));
       else assert.throws(() => readFloat32(tensor), /float64 \[2\] has numbers/);
     }
+  });
+});
+
+test('files of earlier writers: an infinite alpha or factor is refused by name', () => {
+  withFolder((folder) => {
+    const kohya = join(folder, 'k.safetensors');
+    const path = 'unet.mid_block.attentions.0.proj_in';
+    const writeKohya = (alpha: number) =>
+      write(
+        kohya,
+        serialize(
+          new Map([
+            [`${kohyaName(path)}.lora_down.weight`, plain.down],
+            [`${kohyaName(path)}.lora_up.weight`, plain.up],
+            [`${kohyaName(path)}.alpha`, float32([], [alpha])],
+          ]),
+        ),
+      );
+    writeKohya(Infinity);
+    assert.throws(() => readKohyaLora(kohya, [path]), /mid_block[^]*its alpha is Infinity/);
+    writeKohya(2);
+    assert.equal(readKohyaLora(kohya, [path]).modules.length, 1);
+    const diffusers = join(folder, 'd.safetensors');
+    const factors = [
+      [`${path}.lora_A.weight`, plain.down],
+      [`${path}.lora_B.weight`, filled(plain, -Infinity)],
+    ] as const;
+    write(diffusers, serialize(new Map(factors)));
+    assert.throws(() => readDiffusersLora(diffusers), /mid_block[^]*not finite/);
   });
 });

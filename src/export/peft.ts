@@ -315,7 +315,7 @@ function readModule(
   return (
     shapeProblem(module.down, module.up) ??
     rankProblem(module, config) ??
-    numberProblem(module.down, module.up) ??
+    numberProblem(module) ??
     module
   );
 }
