@@ -100,6 +100,7 @@ test('keys without effect in this run are told, with the reason', () => {
     ],
     [{ min_bucket_reso: 128, enable_bucket: false }, /^min_bucket_reso has no effect/],
     [{ bucket_no_upscale: true, enable_bucket: false }, /^bucket_no_upscale has no effect/],
+    [{ max_bucket_reso: 512, bucket_no_upscale: true }, /^max_bucket_reso has no effect/],
     [{ sample_steps: 10 }, /^sample_steps has no effect: there are no sample_prompts/],
     [
       { sample_prompts: ['a'], sample_negative_prompt: 'b', sample_cfg: 1 },

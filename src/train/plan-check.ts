@@ -79,6 +79,13 @@ const noPrompts = when(
   'there are no sample_prompts',
 );
 const noBuckets = when(({ enable_bucket }) => !enable_bucket, 'enable_bucket is false');
+const noLimits = either(
+  noBuckets,
+  when(
+    ({ bucket_no_upscale }) => bucket_no_upscale,
+    'bucket_no_upscale makes the buckets to fit the pictures',
+  ),
+);
 const frozenUnet = when(({ train_unet }) => !train_unet, 'the UNet is not trained');
 const idleRules: { readonly [K in ConfigKey]?: IdleRule } = {
   epochs: when(
@@ -89,8 +96,8 @@ const idleRules: { readonly [K in ConfigKey]?: IdleRule } = {
     ({ metadata_path }) => metadata_path !== undefined,
     'the captions are in metadata_path',
   ),
-  min_bucket_reso: noBuckets,
-  max_bucket_reso: noBuckets,
+  min_bucket_reso: noLimits,
+  max_bucket_reso: noLimits,
   bucket_reso_steps: noBuckets,
   bucket_no_upscale: noBuckets,
   conv_rank: frozenUnet,

@@ -69,7 +69,7 @@ export function requireBuckets(options: BucketOptions, source: ConfigSource): vo
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
-/** What is done to sizes that were written: rounded, or without effect. */
+/** What is done to sizes that were written: they are rounded, or no bucket has them. */
 export function sizeNotes(options: BucketOptions, config: TrainConfig, source: ConfigSource) {
   const { minSize, maxSize, step, noUpscale, enabled } = bucketRules(options);
   const note = (key: keyof TrainConfig, what: string, fix?: string): Problem => ({
@@ -83,9 +83,9 @@ export function sizeNotes(options: BucketOptions, config: TrainConfig, source: C
     ['max_bucket_reso', config.max_bucket_reso, maxSize],
   ] as const;
   const notes = limits.flatMap(([key, given, used]): Problem[] => {
-    if (given === undefined) return [];
-    if (noUpscale) return [note(key, `has no effect with bucket_no_upscale`)];
-    return given === used ? [] : [note(key, `${given} is no multiple of ${step}; ${used} is used`)];
+    return given === undefined || noUpscale || given === used
+      ? []
+      : [note(key, `${given} is no multiple of ${step}; ${used} is used`)];
   });
   return [
     ...notes,
@@ -115,7 +115,7 @@ function missedResolution(
       `no bucket is ${width}x${height}, as sides are multiples of ${step}; square pictures are trained at ${square?.join('x')}`,
       finer === undefined
         ? `Give multiples of ${step}.`
-        : `bucket_reso_steps: ${finer} has a bucket of this size.`,
+        : `Set bucket_reso_steps: ${finer} for a bucket of this size.`,
     ],
   ];
 }
