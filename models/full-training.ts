@@ -14,6 +14,8 @@ export function adamWithCosine({
   readonly totalSteps: number;
 }): OptimiserOptions {
   return {
+    optimizer: 'adamw',
+    momentum: 0,
     betas: [0.9, beta2],
     eps: 1e-8,
     weight_decay: 0.01,

@@ -270,20 +270,10 @@ const betas = ({ adam_beta1 = 0.9, adam_beta2 = 0.999 }: Values): Read => ({
   means: { betas: [Number(adam_beta1), Number(adam_beta2)] },
 });
 
-/** All keep the moments in float32 here. mlx-lm's Adam has no decay. */
+/** mlx-lm's Adam has no decay: then it is AdamW. Other names are understood in load.ts. */
 const optimizer: Reading = (value, { weight_decay }) => {
-  const name = String(value).toLowerCase();
-  if (name === 'adam')
-    return {
-      means: { optimizer: 'adamw', ...(weight_decay === undefined && { weight_decay: 0 }) },
-    };
-  if (/^adamw(_torch|_torch_fused|_hf|_apex_fused)?$/.test(name))
-    return { means: { optimizer: 'adamw' } };
-  const alike = /^(paged_|ao_|optimi_)?adamw(_torch|_bnb)?(_8bit|_32bit|_4bit|_fp8)?$/.test(name);
-  return {
-    means: { optimizer: alike ? 'adamw' : value },
-    ...(alike && { note: `${String(value)} is AdamW in float32 here` }),
-  };
+  if (String(value).toLowerCase() !== 'adam') return { means: { optimizer: value } };
+  return { means: { optimizer: 'adamw', ...(weight_decay === undefined && { weight_decay: 0 }) } };
 };
 
 /** mlx-lm's block. */

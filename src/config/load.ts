@@ -17,6 +17,7 @@ import {
 } from './schema.ts';
 import { withLayers, withNamedData, withTemplateFile } from './language-data.ts';
 import { isForTexts, translate, type Translated } from './language-spellings.ts';
+import { optimiserNamed } from './optimiser-spellings.ts';
 import { suggest, suggestKey } from './spellings.ts';
 import { expected, fromText, show } from './values.ts';
 import { parseYaml } from './yaml.ts';
@@ -116,7 +117,7 @@ type Values = Readonly<Record<string, unknown>>;
 
 function check(found: Values, foundAt: ConfigSource): LoadedConfig {
   const translated = isForTexts(found) ? otherSpellings(found, foundAt) : undefined;
-  const ours = translated?.values ?? found;
+  const { values: ours, notes: ofOptimiser } = withOptimiser(translated?.values ?? found);
   const source = { ...sourceOf(translated, foundAt), given: givenKeys(ours) };
   const placed = ({ key, ...problem }: KeyNote): Problem => ({
     where: placeOf(key, source),
@@ -144,6 +145,7 @@ function check(found: Values, foundAt: ConfigSource): LoadedConfig {
     source,
     warnings: [
       ...(translated?.notes ?? []).map(placed),
+      ...ofOptimiser.map(placed),
       ...paths.notes.map(placed),
       ...withoutEffect(translated?.ignored ?? [], source),
       ...overruled(config, source),
@@ -155,6 +157,18 @@ function check(found: Values, foundAt: ConfigSource): LoadedConfig {
 
 const sourceOf = (translated: Translated | undefined, source: ConfigSource): ConfigSource =>
   translated === undefined ? source : renamed(source, translated.renamed);
+
+/** Another trainer's name of an optimiser becomes ours; what runs in place of it is told. */
+function withOptimiser(values: Values): { values: Values; notes: readonly KeyNote[] } {
+  const { optimizer: given } = values;
+  const named = typeof given === 'string' ? optimiserNamed(given.trim()) : undefined;
+  if (named === undefined) return { values, notes: [] };
+  const { optimizer, note } = named;
+  return {
+    values: { ...values, optimizer },
+    notes: note === undefined ? [] : [{ key: 'optimizer', what: note }],
+  };
+}
 
 const givenKeys = (values: Values): ReadonlySet<string> =>
   new Set(Object.keys(values).filter((key) => values[key] !== undefined));

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { adapterOptions } from '../adapters/options.ts';
 import { lossOptions } from '../losses/options.ts';
+import { optimisers } from '../optim/optimisers.ts';
 import { optimOptions } from '../optim/options.ts';
 import { forImages, forTexts, integer, number, text } from '../util/options.ts';
 import { datasetOptions } from './dataset-options.ts';
@@ -243,6 +244,8 @@ function derive(config: Fields) {
     train_text_encoder: config.train_text_encoder && text_encoder_lr > 0,
     output_name: config.output_name ?? 'lora',
     sample_seed: config.sample_seed ?? config.seed,
+    weight_decay: config.weight_decay ?? optimisers[config.optimizer].defaults.weight_decay,
+    momentum: config.momentum ?? optimisers[config.optimizer].defaults.momentum,
   };
 }
 

@@ -2,31 +2,42 @@
 // them.
 
 export interface ScheduleOptions {
-  readonly lr_scheduler:
-    | 'constant'
-    | 'constant_with_warmup'
-    | 'linear'
-    | 'cosine'
-    | 'cosine_with_restarts'
-    | 'polynomial';
+  readonly lr_scheduler: ScheduleName;
   /** Steps, or a share of all steps when below 1. */
   readonly lr_warmup_steps: number;
   readonly lr_num_cycles: number;
   readonly lr_power: number;
 }
 
-/** progress in [0, 1) of the steps behind the warm-up → factor. */
-type Course = (progress: number, options: ScheduleOptions) => number;
+interface Schedule {
+  /** The options that it reads; the others have no effect. */
+  readonly settings: readonly Exclude<keyof ScheduleOptions, 'lr_scheduler'>[];
+  /** progress in [0, 1] of the steps behind the warm-up → factor. */
+  factor(progress: number, options: Pick<ScheduleOptions, 'lr_num_cycles' | 'lr_power'>): number;
+}
 
-const courses: { readonly [K in ScheduleOptions['lr_scheduler']]: Course } = {
-  constant: () => 1,
-  constant_with_warmup: () => 1,
-  linear: (p) => 1 - p,
-  cosine: (p) => 0.5 * (1 + cosine(Math.PI * p)),
-  cosine_with_restarts: (p, { lr_num_cycles }) =>
-    0.5 * (1 + cosine(Math.PI * ((p * lr_num_cycles) % 1))),
-  polynomial: (p, { lr_power }) => power(1 - p, lr_power),
-};
+export const schedules = {
+  /** As in diffusers, without warm-up. */
+  constant: { settings: [], factor: () => 1 },
+  constant_with_warmup: { settings: ['lr_warmup_steps'], factor: () => 1 },
+  linear: { settings: ['lr_warmup_steps'], factor: (p) => 1 - p },
+  cosine: { settings: ['lr_warmup_steps'], factor: (p) => 0.5 * (1 + cosine(Math.PI * p)) },
+  cosine_with_restarts: {
+    settings: ['lr_warmup_steps', 'lr_num_cycles'],
+    factor: (p, { lr_num_cycles }) =>
+      p >= 1 ? 0 : 0.5 * (1 + cosine(Math.PI * ((p * lr_num_cycles) % 1))),
+  },
+  /** Falls to 0; in diffusers to 1e-7. */
+  polynomial: {
+    settings: ['lr_warmup_steps', 'lr_power'],
+    factor: (p, { lr_power }) => power(1 - p, lr_power),
+  },
+} as const satisfies Readonly<Record<string, Schedule>>;
+
+export type ScheduleName = keyof typeof schedules;
+
+// The table is made of exactly these; Object.keys only promises strings.
+export const scheduleNames = Object.keys(schedules) as [ScheduleName, ...ScheduleName[]];
 
 /**
  * The factor by which `learning_rate` is multiplied at `step` (0 for the first) of `totalSteps`.
@@ -36,14 +47,23 @@ export function learningRateFactor(
   totalSteps: number,
   options: ScheduleOptions,
 ): number {
-  const warmup =
-    options.lr_scheduler === 'constant' ? 0 : warmupSteps(totalSteps, options.lr_warmup_steps);
+  const schedule: Schedule = schedules[options.lr_scheduler];
+  const warmup = warmupSteps(totalSteps, options);
   if (step < warmup) return step / warmup;
   const progress = (step - warmup) / Math.max(1, totalSteps - warmup);
-  return courses[options.lr_scheduler](Math.min(1, progress), options);
+  return schedule.factor(Math.min(1, progress), options);
 }
 
-export function warmupSteps(totalSteps: number, given: number): number {
+/** The steps over which the rate rises; 0 where the schedule has no warm-up. */
+export function warmupSteps(
+  totalSteps: number,
+  {
+    lr_scheduler,
+    lr_warmup_steps: given,
+  }: Pick<ScheduleOptions, 'lr_scheduler' | 'lr_warmup_steps'>,
+): number {
+  const { settings }: Schedule = schedules[lr_scheduler];
+  if (!settings.includes('lr_warmup_steps')) return 0;
   return given < 1 ? Math.floor(given * totalSteps) : Math.min(given, totalSteps);
 }
 

@@ -3,13 +3,14 @@
 import { existsSync } from 'node:fs';
 import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
 import { writeFileAtomically } from '../storage/write-file.ts';
+import { InternalError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { initialWeights } from '../models/init.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { trainingSteps, type BatchInputs, type StepResult } from './loop.ts';
 import { compileLoss } from './loss-program.ts';
-import { Optimiser, type OptimiserOptions } from './optimiser.ts';
+import { Optimiser, restoreInto, type OptimiserOptions } from './optimiser.ts';
 
 export interface FullTrainingOptions {
   /** Its output `loss` has one element. Every parameter is trained. */
@@ -109,7 +110,8 @@ function moveAverage(
 ): void {
   for (const [name, { data: a }] of average) {
     const w = weights.get(name)?.data;
-    if (w !== undefined) for (let i = 0; i < a.length; i++) a[i] += (1 - decay) * (w[i] - a[i]);
+    if (w === undefined) throw new InternalError(`no weight ${name} for its average`);
+    for (let i = 0; i < a.length; i++) a[i] += (1 - decay) * (w[i] - a[i]);
   }
 }
 
@@ -138,10 +140,14 @@ async function restore(
   const read = new Map(
     [...tensors].map(([name, external]) => [name, readTensor(external)] as const),
   );
-  optimiser.restore(Number(metadata.step), read);
-  for (const [name, target] of average) {
-    const source = read.get(AVERAGE + name);
-    // written by us as float32
-    if (source !== undefined) target.data.set(source.data as Float32Array);
-  }
+  const isAverage = ([name]: readonly [string, Tensor]) => name.startsWith(AVERAGE);
+  const [averaged, rest] = [
+    [...read].filter(isAverage),
+    [...read].filter((entry) => !isAverage(entry)),
+  ];
+  optimiser.restore(Number(metadata.step), new Map(rest));
+  restoreInto(
+    average,
+    new Map(averaged.map(([name, tensor]) => [name.slice(AVERAGE.length), tensor] as const)),
+  );
 }

@@ -1,15 +1,11 @@
 // The trainable weights with the optimiser's state: everything that a training step changes.
 
-import {
-  adamWState,
-  adamWUpdate,
-  biasCorrections,
-  type AdamWOptions,
-  type AdamWState,
-} from '../optim/adamw.ts';
+import { InternalError } from '../errors.ts';
 import { clipFactor, globalNorm } from '../optim/clip.ts';
+import { optimisers, type OptimiserName } from '../optim/optimisers.ts';
+import type { OptimiserRule, OptimiserSettings, OptimiserState } from '../optim/rule.ts';
 import { learningRateFactor, type ScheduleOptions } from '../optim/schedule.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { sameShape, type Tensor } from '../tensor/tensor.ts';
 
 /** Weights that share a learning rate. */
 export interface ParameterGroup {
@@ -19,7 +15,8 @@ export interface ParameterGroup {
   readonly parameters: ReadonlyMap<string, Tensor<'float32'>>;
 }
 
-export interface OptimiserOptions extends AdamWOptions, ScheduleOptions {
+export interface OptimiserOptions extends OptimiserSettings, ScheduleOptions {
+  readonly optimizer: OptimiserName;
   /** 0: no clipping. */
   readonly max_grad_norm: number;
   readonly totalSteps: number;
@@ -32,17 +29,18 @@ export interface Update {
 }
 
 export class Optimiser {
-  readonly #states: ReadonlyMap<string, AdamWState>;
+  readonly #rule: OptimiserRule;
+  readonly #states: ReadonlyMap<string, OptimiserState>;
   #step = 0;
 
   constructor(
     readonly groups: readonly ParameterGroup[],
     readonly options: OptimiserOptions,
   ) {
+    const rule: OptimiserRule = optimisers[options.optimizer];
+    this.#rule = rule;
     this.#states = new Map(
-      groups.flatMap(({ parameters }) =>
-        [...parameters].map(([name, { data }]) => [name, adamWState(data.length)] as const),
-      ),
+      [...this.parameters].map(([name, { data }]) => [name, zeros(rule.state, data.length)]),
     );
   }
 
@@ -77,40 +75,84 @@ export class Optimiser {
     scale: number,
     learningRates: Readonly<Record<string, number>>,
   ): void {
-    const corrections = biasCorrections(this.options.betas, this.#step);
+    const update = this.#rule.update(this.#step, this.options);
     for (const group of this.groups) {
-      const settings = { learningRate: learningRates[group.name], corrections, scale };
-      for (const [name, { data }] of group.parameters) {
-        const gradient = gradients.get(name);
-        const state = this.#states.get(name);
-        if (gradient !== undefined && state !== undefined)
-          adamWUpdate(data, gradient, state, this.options, settings);
-      }
+      const options = { learningRate: learningRates[group.name], scale };
+      for (const [name, { data }] of group.parameters)
+        update(data, found(gradients, name, 'gradient'), this.#stateOf(name), options);
     }
+  }
+
+  #stateOf(name: string): OptimiserState {
+    return found(this.#states, name, 'state');
   }
 
   /**
-   * The moments as tensors named `m:<parameter>` and `v:<parameter>`, sharing memory with the
-   * optimiser.
+   * The optimiser's state as tensors named `<part>:<parameter>`, such as `m:` and `v:`, sharing
+   * memory with the optimiser.
    */
   state(): Map<string, Tensor<'float32'>> {
-    const shapes = this.parameters;
-    const shape = (name: string) => shapes.get(name)?.shape ?? [];
     return new Map(
-      [...this.#states].flatMap(([name, { m, v }]) => [
-        [`m:${name}`, { dtype: 'float32', shape: shape(name), data: m }] as const,
-        [`v:${name}`, { dtype: 'float32', shape: shape(name), data: v }] as const,
-      ]),
+      [...this.parameters].flatMap(([name, { shape }]) =>
+        Object.entries(this.#stateOf(name)).map(
+          ([part, data]) => [`${part}:${name}`, { dtype: 'float32', shape, data }] as const,
+        ),
+      ),
     );
   }
 
-  /** Takes weights and moments back from tensors named as in `parameters` and `state()`. */
+  /**
+   * Takes weights and state back from tensors named as in `parameters` and `state()`. Throws,
+   * before anything is changed, where one is missing, is not ours, or has another shape or type.
+   */
   restore(step: number, tensors: ReadonlyMap<string, Tensor>): void {
+    restoreInto(new Map([...this.parameters, ...this.state()]), tensors);
+    if (!Number.isSafeInteger(step) || step < 0)
+      throw new InternalError(`restored at step ${step}`);
     this.#step = step;
-    for (const [name, target] of [...this.parameters, ...this.state()]) {
-      const source = tensors.get(name);
-      // written by us as float32
-      if (source !== undefined) target.data.set(source.data as Float32Array);
-    }
   }
 }
+
+const zeros = (names: readonly string[], size: number): OptimiserState =>
+  Object.fromEntries(names.map((name) => [name, new Float32Array(size)]));
+
+function found<T>(map: ReadonlyMap<string, T>, name: string, what: string): T {
+  const value = map.get(name);
+  if (value === undefined) throw new InternalError(`no ${what} of the weight ${name}`);
+  return value;
+}
+
+/**
+ * Copies each tensor of `source` into that of the same name; the two must have the same names,
+ * shapes and types.
+ */
+export function restoreInto(
+  targets: ReadonlyMap<string, Tensor<'float32'>>,
+  source: ReadonlyMap<string, Tensor>,
+): void {
+  const missing = [...targets.keys()].filter((name) => !source.has(name));
+  const unexpected = [...source.keys()].filter((name) => !targets.has(name));
+  const unlike = [...targets].flatMap(([name, { shape }]) => {
+    const given = source.get(name);
+    if (given === undefined || (given.dtype === 'float32' && sameShape(given.shape, shape)))
+      return [];
+    return [`${name} is ${given.dtype} [${given.shape}], not float32 [${shape}]`];
+  });
+  const problems = [
+    ...missing.map((name) => `${name} is missing`),
+    ...unexpected.map((name) => `${name} has no place`),
+    ...unlike,
+  ];
+  if (problems.length > 0) throw new InternalError(`cannot restore: ${firstOf(problems)}`);
+  for (const [name, { data }] of targets) data.set(float32Data(found(source, name, 'tensor')));
+}
+
+/** The type was checked by `restoreInto`. */
+const float32Data = ({ data }: Tensor): Float32Array => data as Float32Array;
+
+/** Problems that are named at most. */
+const NAMED = 4;
+
+const firstOf = (problems: readonly string[]): string =>
+  problems.slice(0, NAMED).join('; ') +
+  (problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '');

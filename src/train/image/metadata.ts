@@ -11,6 +11,8 @@ import {
   trainingMetadata,
   type TrainingFacts,
 } from '../../export/metadata.ts';
+import { optimisers } from '../../optim/optimisers.ts';
+import type { Description } from '../../optim/rule.ts';
 import { warmupSteps } from '../../optim/schedule.ts';
 import type { SavePoint } from '../task.ts';
 import { bucketCounts, type TrainingPicture } from './samples.ts';
@@ -64,7 +66,6 @@ const isV = ({ config }: StableDiffusionWeights): boolean =>
   config.scheduler.prediction_type === 'v_prediction';
 
 function trainerFacts({ config, base, hashes, batchesPerEpoch }: MetadataSource, at: SavePoint) {
-  const [beta1, beta2] = config.betas;
   return {
     session_id: sessionId,
     training_started_at: at.started.getTime() / 1000,
@@ -76,7 +77,7 @@ function trainerFacts({ config, base, hashes, batchesPerEpoch }: MetadataSource,
     num_epochs: at.epochs,
     gradient_accumulation_steps: config.gradient_accumulation_steps,
     max_train_steps: at.totalSteps,
-    lr_warmup_steps: warmupSteps(at.totalSteps, config.lr_warmup_steps),
+    lr_warmup_steps: warmupSteps(at.totalSteps, config),
     lr_scheduler: config.lr_scheduler,
     network_dim: config.lora_rank,
     network_alpha: config.lora_alpha,
@@ -86,7 +87,7 @@ function trainerFacts({ config, base, hashes, batchesPerEpoch }: MetadataSource,
     seed: config.seed,
     noise_offset: config.noise_offset > 0 ? config.noise_offset : null,
     min_snr_gamma: config.min_snr_gamma > 0 ? config.min_snr_gamma : null,
-    optimizer: `AdamW(betas=(${pythonFloat(beta1)}, ${pythonFloat(beta2)}),eps=${pythonFloat(config.eps)},weight_decay=${pythonFloat(config.weight_decay)})`,
+    optimizer: optimizerFact(optimisers[config.optimizer].describe(config)),
     max_grad_norm: config.max_grad_norm,
     ...(config.conv_rank > 0 && {
       network_args: { conv_dim: String(config.conv_rank), conv_alpha: String(config.conv_alpha) },
@@ -96,6 +97,17 @@ function trainerFacts({ config, base, hashes, batchesPerEpoch }: MetadataSource,
     steps: at.step,
     epoch: at.epoch,
   } satisfies Partial<TrainingFacts>;
+}
+
+/** Class and arguments, as sd-scripts writes `ss_optimizer`. */
+function optimizerFact({ name, options }: Description): string {
+  const spelled = (value: Description['options'][string]): string => {
+    if (typeof value === 'number') return pythonFloat(value);
+    if (typeof value === 'boolean') return value ? 'True' : 'False';
+    return `(${value.map(pythonFloat).join(', ')})`;
+  };
+  const list = Object.entries(options).map(([key, value]) => `${key}=${spelled(value)}`);
+  return `${name}(${list.join(',')})`;
 }
 
 function datasetFacts({ config, pictures }: MetadataSource) {
