@@ -166,21 +166,16 @@ export function withNamedData(values: Values, configPath: string | undefined): N
   const { dataset_dir: _, ...rest } = values;
   const paths = (['dataset', 'eval_dataset'] as const).flatMap((key) => {
     const value = values[key];
-    return typeof value === 'string'
-      ? [
-          [
-            key,
-            value
-              .split(',')
-              .map((name) => name.trim())
-              .filter((name) => name !== '')
-              .map(pathOf(key)),
-          ] as const,
-        ]
-      : [];
+    return typeof value === 'string' ? [[key, namesIn(value).map(pathOf(key))] as const] : [];
   });
   return { values: { ...rest, ...Object.fromEntries(paths) }, problems };
 }
+
+const namesIn = (list: string): string[] =>
+  list
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
 
 // ---- chat templates
 

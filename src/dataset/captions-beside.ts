@@ -72,13 +72,16 @@ interface Beside {
   readonly text: string | undefined;
 }
 
+interface Place {
+  readonly root: string;
+  readonly folder: string;
+  /** What caption files end in. */
+  readonly suffix: string;
+}
+
 /** The folder's pictures with their caption files; other caption files are told. */
 async function picturesIn(
-  {
-    root,
-    folder,
-    suffix,
-  }: { readonly root: string; readonly folder: string; readonly suffix: string },
+  { root, folder, suffix }: Place,
   { repeats, concept }: Pick<Beside, 'repeats' | 'concept'>,
   { warnings }: Collector,
 ): Promise<Beside[]> {

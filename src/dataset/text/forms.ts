@@ -325,13 +325,14 @@ function readMessage(message: unknown, name: string): SampleMessage | Fault {
   if (role !== 'system' && blank(content))
     return { what: `${name} (${role}) is empty`, fix: 'Write its text, or delete the sample.' };
   const train = trainedOf(message);
-  if (train === undefined)
-    return {
-      what: `${name} (${role}): ${'train' in message ? `"train" is ${JSON.stringify(message['train'])}, where true or false` : `"weight" is ${JSON.stringify(message['weight'])}, where 0 or 1`} is expected`,
-      fix: 'Write it without quotes, or leave it out.',
-    };
+  if (train === undefined) return untrainable(message, `${name} (${role})`);
   return train ? { role, content } : { role, content, train };
 }
+
+const untrainable = (message: Fields, name: string): Fault => ({
+  what: `${name}: ${'train' in message ? `"train" is ${JSON.stringify(message['train'])}, where true or false` : `"weight" is ${JSON.stringify(message['weight'])}, where 0 or 1`} is expected`,
+  fix: 'Write it without quotes, or leave it out.',
+});
 
 /** `train: false`, or OpenAI's `weight: 0`; undefined for anything else than true or false. */
 function trainedOf({ train = true, weight = 1 }: Fields): boolean | undefined {

@@ -104,8 +104,19 @@ function* warnings(
   for (const problem of [...found, ...problemsByKind(long)]) yield { type: 'warning', problem };
 }
 
+const planOf = ({ pictures, adapted, memory }: Opened): OpenTask['plan'] => ({
+  samples: pictures.length,
+  sampleName: 'picture',
+  shapes: bucketCounts(pictures).map(({ width, height, count }) => ({
+    label: `${width}×${height}`,
+    count,
+  })),
+  adaptedModules: adapted.modules.length,
+  memoryEstimate: memory.bytes,
+});
+
 function taskOf(opened: Opened): OpenTask {
-  const { pictures, adapted, steps, memory, base } = opened;
+  const { adapted, steps, base } = opened;
   let encoded: EncodedPictures | undefined;
   let hashes: ModelHashes = {};
   const draw = drawOptions(opened);
@@ -114,16 +125,7 @@ function taskOf(opened: Opened): OpenTask {
     return encoded;
   };
   return {
-    plan: {
-      samples: pictures.length,
-      sampleName: 'picture',
-      shapes: bucketCounts(pictures).map(({ width, height, count }) => ({
-        label: `${width}×${height}`,
-        count,
-      })),
-      adaptedModules: adapted.modules.length,
-      memoryEstimate: memory.bytes,
-    },
+    plan: planOf(opened),
     stepsPerEpoch: steps.stepsPerEpoch,
     groups: adapted.groups,
     idle:

@@ -88,22 +88,6 @@ export function trainTextWithBatches(
   const adapted = adaptLanguageModel(base.config, config);
   if (typeof initial === 'string') begin(adapted, fromFolder(initial, adapted, base), initial);
   else if (initial !== undefined) begin(adapted, initial, 'initial');
-  const programsFor = (first: readonly MicroBatch[]) => {
-    const [{ shapeKey: shape }] = first;
-    const packs =
-      first.every(({ shapeKey }) => shapeKey === shape) &&
-      packsWeights(textMemoryPlan(adapted, base, textShapeOf(shape), config), {
-        runs: settings.max_train_steps * first.length,
-      });
-    return new LossPrograms({
-      weights: base.weights,
-      threads: config.num_threads,
-      trainable: [...adapted.weights.keys()],
-      lossGraph: (key) => adapted.lossGraph(textShapeOf(key)),
-      segmentOf: recomputed(config.gradient_checkpointing),
-      ...(packs && { packWeightsOf: shape }),
-    });
-  };
   return {
     lora: () => languageLoraWeights(adapted, config.use_rslora),
     async *steps() {
@@ -112,7 +96,10 @@ export function trainTextWithBatches(
         totalSteps: settings.max_train_steps,
       });
       const first = toMicroBatches(batchesAt(0), base.config);
-      const programs = programsFor(first);
+      const programs = programsFor(first, adapted, base, {
+        ...config,
+        max_train_steps: settings.max_train_steps,
+      });
       try {
         yield* trainingSteps({
           optimiser,
@@ -124,6 +111,28 @@ export function trainTextWithBatches(
       }
     },
   };
+}
+
+function programsFor(
+  first: readonly MicroBatch[],
+  adapted: ReturnType<typeof adaptLanguageModel>,
+  base: ReturnType<typeof loadLanguageModel>,
+  config: ReturnType<typeof parseConfig>['config'] & Pick<GivenTextSettings, 'max_train_steps'>,
+): LossPrograms {
+  const [{ shapeKey: shape }] = first;
+  const packs =
+    first.every(({ shapeKey }) => shapeKey === shape) &&
+    packsWeights(textMemoryPlan(adapted, base, textShapeOf(shape), config), {
+      runs: config.max_train_steps * first.length,
+    });
+  return new LossPrograms({
+    weights: base.weights,
+    threads: config.num_threads,
+    trainable: [...adapted.weights.keys()],
+    lossGraph: (key) => adapted.lossGraph(textShapeOf(key)),
+    segmentOf: recomputed(config.gradient_checkpointing),
+    ...(packs && { packWeightsOf: shape }),
+  });
 }
 
 type Given = GivenTextBatch | readonly GivenTextBatch[];
