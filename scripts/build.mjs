@@ -1,5 +1,5 @@
 // Bundles the product into dist/. Does nothing when dist/ is newer than the sources.
-import { readdirSync, statSync, existsSync } from 'node:fs';
+import { readdirSync, statSync, existsSync, rmSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -35,6 +35,8 @@ export function isFresh() {
 
 export async function build() {
   const esbuild = await import('esbuild');
+  // of a packing that broke off: it would hide the installed one
+  rmSync(join(root, 'dist/node_modules'), { recursive: true, force: true });
   await esbuild.build({
     absWorkingDir: root,
     entryPoints,
