@@ -1,7 +1,8 @@
 // A text generator as an answerer: questions written as in training, answers drawn greedily,
 // expected answers scored.
 import type { SampleMessage, TextContent } from '../dataset/text/sample.ts';
-import { type Finding, type Sequence, sequencesOf } from '../dataset/text/sequences.ts';
+import type { Finding } from '../dataset/text/findings.ts';
+import { type Sequence, sequencesOf } from '../dataset/text/sequences.ts';
 import type { Problem } from '../errors.ts';
 import type { TokenScores } from '../generate/text/score.ts';
 import type { TextGenerator } from '../generate/text/text-generator.ts';

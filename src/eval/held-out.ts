@@ -3,7 +3,7 @@
 import { textSources } from '../dataset/text/configured.ts';
 import { prepareTextData } from '../dataset/text/prepare.ts';
 import type { TextSource } from '../dataset/text/read.ts';
-import type { TextSample } from '../dataset/text/sample.ts';
+import { endsWithAnswer, type TextSample } from '../dataset/text/sample.ts';
 import type { Sequence } from '../dataset/text/sequences.ts';
 import type { Seed } from '../util/philox.ts';
 import type { EvalSet } from './eval-file.ts';
@@ -44,7 +44,9 @@ export async function heldOutSet(
 
 /** A question for each sample of the sequences held back. */
 export function heldOutQuestions(validation: readonly Pick<Sequence, 'sample'>[]): Question[] {
-  return [...new Set(validation.map(({ sample }) => sample))].map(asQuestion);
+  return [...new Set(validation.map(({ sample }) => sample))]
+    .filter(({ content }) => endsWithAnswer(content))
+    .map(asQuestion);
 }
 
 function asQuestion({ where, content }: TextSample): Question {

@@ -1,8 +1,8 @@
 // A question to a model and what its answer is judged by, read from one record of a file.
 import { distance } from 'fastest-levenshtein';
 import { type Fault, interpret } from '../dataset/text/forms.ts';
-import type { SampleMessage, TextContent } from '../dataset/text/sample.ts';
 import { isObject } from '../util/is-object.ts';
+import { endsWithAnswer, type SampleMessage, type TextContent } from '../dataset/text/sample.ts';
 import { find, fold } from './fold.ts';
 
 /**
@@ -220,7 +220,10 @@ function contentOf(fields: Fields, checked: boolean): Content | { faults: readon
       ],
     };
   const read = interpret(record);
-  return 'faults' in read ? read : { content: read.content, answered };
+  if ('faults' in read) return read;
+  return endsWithAnswer(read.content)
+    ? { content: read.content, answered }
+    : { faults: [{ what: 'ends without a question', fix: "Let its last message be the user's." }] };
 }
 
 const filled = (value: unknown): boolean => value !== undefined && value !== null && value !== '';

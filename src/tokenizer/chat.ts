@@ -29,7 +29,11 @@ export interface ChatTemplate {
    * With `addGenerationPrompt` the text ends where the assistant's answer begins. Throws Error with
    * what the template refuses.
    */
-  render(messages: readonly ChatMessage[], addGenerationPrompt: boolean): string;
+  render(
+    messages: readonly ChatMessage[],
+    addGenerationPrompt: boolean,
+    tools?: readonly unknown[],
+  ): string;
 }
 
 type Marks = Pick<TextTokenizer, 'marks' | 'addsBos' | 'chatTemplate'>;
@@ -92,14 +96,14 @@ function compiled(
 ): ChatTemplate {
   const template = parsed(name, source, where);
   const now = timeOf(date);
-  const render = (messages: readonly ChatMessage[], addGenerationPrompt: boolean): string =>
+  const render: ChatTemplate['render'] = (messages, addGenerationPrompt, tools = []) =>
     template.render({
       ...jinjaFunctions(now),
       ...marks,
       adds_bos: addsBos,
       messages: messages.map((message) => ({ ...message })),
       add_generation_prompt: addGenerationPrompt,
-      tools: null,
+      tools: tools.length === 0 ? null : tools,
       documents: null,
     });
   return { name, source, ...(source.includes('strftime_now') && { date }), render };

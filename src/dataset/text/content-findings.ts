@@ -3,7 +3,8 @@
 import type { Problem } from '../../errors.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import type { TextContent, TextSample } from './sample.ts';
-import type { Finding, Sequence } from './sequences.ts';
+import type { Finding } from './findings.ts';
+import type { Sequence } from './sequences.ts';
 
 /** A named part of a sample. */
 interface Part {
@@ -46,12 +47,13 @@ function partsOf(content: TextContent): Part[] {
 function markFinding(where: string, { name, text }: Part, marks: readonly string[]): Finding[] {
   const mark = marks.find((one) => text.includes(one));
   if (mark === undefined) return [];
-  const what = `${name} holds ${mark}, which the model reads as a mark, not as words`;
+  const what = `holds ${mark}, which the model reads as a special token, not as words`;
   return [
     {
       kind: 'marks in the words',
       severity: 'warning',
       where,
+      detail: name,
       what,
       fix: 'Take it out: the chat template writes the marks.',
     },
@@ -59,9 +61,9 @@ function markFinding(where: string, { name, text }: Part, marks: readonly string
 }
 
 const damages: readonly (readonly [RegExp, string])[] = [
-  [/\ufffd/, 'the sign U+FFFD, which stands for one that was lost'],
-  [/\p{Surrogate}/u, 'half of a sign (a lone surrogate), which becomes U+FFFD'],
-  [/\0/, 'a NUL sign'],
+  [/\ufffd/, 'U+FFFD, which stands for a character that was lost'],
+  [/\p{Surrogate}/u, 'half of a character (a lone surrogate), which becomes U+FFFD'],
+  [/\0/, 'a NUL character'],
 ];
 
 function damageFinding(where: string, { name, text }: Part): Finding[] {
@@ -72,7 +74,8 @@ function damageFinding(where: string, { name, text }: Part): Finding[] {
       kind: 'damaged signs',
       severity: 'warning',
       where,
-      what: `${name} holds ${found[1]}`,
+      detail: name,
+      what: `holds ${found[1]}`,
       fix: 'Write the sample again from where it came, in UTF-8.',
     },
   ];

@@ -258,7 +258,11 @@ function readConversation(fields: Fields, key: string): Interpreted {
     );
   if (list.length === 0) return fault(`"${key}" has no messages`, 'Delete the sample, or fill it.');
   const shareGpt = list.some((message) => isObject(message) && 'from' in message);
-  return readMessages(list, shareGpt ? 'ShareGPT conversations' : 'messages', systemOf(fields));
+  const form = shareGpt ? 'ShareGPT conversations' : 'messages';
+  const [read, tools] = [readMessages(list, form, systemOf(fields)), toolsOf(fields)];
+  if ('what' in tools) return { faults: [...('faults' in read ? read.faults : []), tools] };
+  if ('faults' in read || read.content.kind !== 'chat' || tools.length === 0) return read;
+  return { ...read, content: { ...read.content, tools } };
 }
 
 /** A cell of a CSV file may hold the list as JSON. */
@@ -285,9 +289,14 @@ function readMessages(
   );
   const faults = read.flatMap((message) => ('what' in message ? [message] : []));
   const messages = read.flatMap((message) => ('what' in message ? [] : [message]));
-  const order = faults.length > 0 ? undefined : orderFault(messages, list.length - messages.length);
-  const all = order === undefined ? faults : [...faults, order];
-  return all.length > 0 ? { faults: all } : { form, content: { kind: 'chat', messages } };
+  if (faults.length > 0) return { faults };
+  if (!messages.some(({ role }) => role === 'assistant'))
+    return fault('has no answer of the assistant', 'Add the answer, or delete the sample.');
+  const unusual = unusualOrder(messages);
+  return {
+    form,
+    content: { kind: 'chat', messages, ...(unusual !== undefined && { unusual }) },
+  };
 }
 
 function readMessage(message: unknown, name: string): SampleMessage | Fault {
@@ -355,25 +364,30 @@ function plainContent(content: unknown): string | undefined {
   return parts.some((part) => part === undefined) ? undefined : parts.join('');
 }
 
-/** system at the beginning only; then user and assistant in turns; an answer at the end. */
-function orderFault(messages: readonly SampleMessage[], leftOut: number): Fault | undefined {
+/**
+ * Most templates take other orders than system, user and assistant in turns too; what one refuses
+ * it says itself.
+ */
+function unusualOrder(messages: readonly SampleMessage[]): string | undefined {
   const offset = messages[0]?.role === 'system' ? 1 : 0;
   for (let i = offset; i < messages.length; i++) {
-    const [role, expected] = [messages[i].role, (i - offset) % 2 === 0 ? 'user' : 'assistant'];
-    if (role === 'system')
-      return {
-        what: `message ${i + 1 + leftOut} is a system message; it may stand at the beginning only`,
-        fix: 'Move it to the beginning, or join it to the question.',
-      };
-    if (role !== expected)
-      return {
-        what: `message ${i + 1 + leftOut} is the ${role}'s, where the ${expected}'s turn is`,
-        fix: 'Let user and assistant take turns, the user first; join two messages of the same role to one.',
-      };
+    const [role, before] = [messages[i].role, i === offset ? 'nobody' : messages[i - 1].role];
+    if (role === 'system') return `message ${i + 1} is a system message in the middle`;
+    if (role === before) return `messages ${i} and ${i + 1} are both the ${role}'s`;
+    if (role === 'assistant' && before === 'nobody') return 'begins with the assistant';
   }
-  if (messages.at(-1)?.role === 'assistant') return undefined;
+  const last = messages.at(-1)?.role;
+  return last === 'assistant' ? undefined : `ends with the ${last}, and no answer`;
+}
+
+/** Descriptions of tools beside a conversation, or as JSON in a text. */
+function toolsOf(fields: Fields): readonly unknown[] | Fault {
+  const given = fields['tools'] ?? fields['functions'];
+  if (blank(given)) return [];
+  const tools = typeof given === 'string' ? parsedList(given) : given;
+  if (Array.isArray(tools)) return tools;
   return {
-    what: 'ends without an answer of the assistant',
-    fix: 'Add the answer, or delete the last message.',
+    what: `"tools" is ${kindOf(tools)}, not a list`,
+    fix: 'Write a list of descriptions, or leave it out.',
   };
 }

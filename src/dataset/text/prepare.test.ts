@@ -252,9 +252,9 @@ test('marks in the words and damaged signs are warnings, named with the message'
   assert.deepEqual(
     data.warnings.map(({ where, what }) => `${where.replace(/.*:/, '')}: ${what}`),
     [
-      '1: message 1 (user) holds </s>, which the model reads as a mark, not as words',
-      '2: message 2 (assistant) holds half of a sign (a lone surrogate), which becomes U+FFFD',
-      '3: the prompt holds the sign U+FFFD, which stands for one that was lost',
+      '1 (message 1 (user)): holds </s>, which the model reads as a special token, not as words',
+      '2 (message 2 (assistant)): holds half of a character (a lone surrogate), which becomes U+FFFD',
+      '3 (the prompt): holds U+FFFD, which stands for a character that was lost',
     ],
   );
 });
@@ -360,4 +360,129 @@ test('a writing that the tokenizer spells out in bytes is told of once', async (
   assert.deepEqual(more, []);
   assert.match(one.where, /a\.jsonl:2$/);
   assert.match(one.what, /no words of \(\d\.\d tokens for a sign; in all 2 of 3 samples\)/);
+});
+
+const warned = ({ warnings }: TextData): string[] =>
+  warnings.map(({ where, what }) => `${where.replace(/\S*:/g, '')}: ${what}`);
+
+const trimming =
+  "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content | trim + '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+
+test('an answer whose spaces and line breaks a template trims is told with what is lost', async () => {
+  const answers = ['    return 1', '\n好', 'end  \n', 'plain', ' both '];
+  const data = await prepare(
+    answers.map((answer, i) => chat(`Q${i}`, answer)),
+    { template: trimming },
+  );
+  const trimmed = warned(data).filter((warning) => warning.includes('changes the words'));
+  assert.equal(trimmed.length, 1);
+  assert.match(
+    trimmed[0],
+    /^1 \("    " at the beginning is lost\), 2 \("\\n" at the beginning is lost\), 3 \("  \\n" at the end is lost\) and 1 more \(4 in all\): the chat template \(of the configuration\)/,
+  );
+});
+
+test('an answer that is trained as it stands is not told', async () => {
+  const answers = ['    return 1', '\n好', 'end  \n', '😀 é\u0301', '<b>', 'a\tb'];
+  for (const template of ['chatml', 'phi-3', 'zephyr', 'mistral', 'alpaca', 'plain'])
+    for (const tokenizer of [gpt2, llama3]) {
+      const data = await prepare(
+        answers.map((answer, i) => chat(`Q${i}`, answer)),
+        { template, tokenizer },
+      );
+      assert.deepEqual(
+        warned(data).filter((warning) => warning.includes('changes the words')),
+        [],
+        template,
+      );
+    }
+});
+
+test('a text that the tokenizer changes is told with what it becomes', async () => {
+  const lower: TextTokenizer = {
+    ...gpt2,
+    encode: (text, options) => gpt2.encode(text.toLowerCase(), options),
+  };
+  const data = await prepare([{ text: 'A Red Car' }, { prompt: 'Q', completion: 'Yes' }], {
+    tokenizer: lower,
+  });
+  assert.match(
+    warned(data)[0],
+    /^1 \("A Red Car" becomes .*\), 2 \("Yes" becomes .*\): the tokenizer changes the words/,
+  );
+});
+
+test('a conversation that begins with the greeting of the assistant is trained, and told', async () => {
+  const greeting = {
+    conversations: [
+      { from: 'gpt', value: 'Hello!' },
+      { from: 'human', value: 'Hi' },
+      { from: 'gpt', value: 'Bye' },
+    ],
+  };
+  const data = await prepare([greeting], { template: 'chatml' });
+  assert.deepEqual(shown(data), [
+    '<|im_start|>assistant\n⟦Hello!<|im_end|>\n⟧<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n⟦Bye<|im_end|>\n⟧',
+  ]);
+  assert.match(
+    warned(data)[0],
+    /^1 \(begins with the assistant\): user and assistant do not take turns/,
+  );
+});
+
+test('turns out of order are trained as the template writes them', async () => {
+  const turn = (role: string, content = role): unknown => ({ role, content });
+  const records = [
+    ['user', 'user', 'assistant'],
+    ['user', 'assistant', 'assistant'],
+    ['user', 'assistant', 'user'],
+    ['user', 'system', 'assistant'],
+    ['system', 'assistant'],
+  ].map((roles) => ({ messages: roles.map((role) => turn(role)) }));
+  const data = await prepare(records, { template: 'chatml' });
+  const start = '<|im_start|>';
+  assert.deepEqual(shown(data), [
+    `${start}user\nuser<|im_end|>\n${start}user\nuser<|im_end|>\n${start}assistant\n⟦assistant<|im_end|>\n⟧`,
+    `${start}user\nuser<|im_end|>\n${start}assistant\n⟦assistant<|im_end|>\n⟧${start}assistant\n⟦assistant<|im_end|>\n⟧`,
+    `${start}user\nuser<|im_end|>\n${start}assistant\n⟦assistant<|im_end|>\n⟧${start}user\nuser<|im_end|>\n`,
+    `${start}user\nuser<|im_end|>\n${start}system\nsystem<|im_end|>\n${start}assistant\n⟦assistant<|im_end|>\n⟧`,
+    `${start}system\nsystem<|im_end|>\n${start}assistant\n⟦assistant<|im_end|>\n⟧`,
+  ]);
+  assert.match(warned(data)[0], /and 2 more \(5 in all\): user and assistant do not take turns/);
+});
+
+test('a template that refuses an order says so in its own words, with the place', async () => {
+  const strict =
+    "{% if messages[0].role != 'user' %}{{ raise_exception('Conversations must begin with the user!') }}{% endif %}{% for m in messages %}{{ '<|im_start|>' + m.role + m.content + '<|im_end|>' }}{% endfor %}";
+  const greeting = { messages: [{ role: 'assistant', content: 'Hello' }] };
+  const found = await problems([chat('Q', 'A'), greeting], { template: strict });
+  assert.match(
+    found[0],
+    /^2: the chat template .* refuses it: Conversations must begin with the user!/,
+  );
+});
+
+test('a system message that a template would write as an answer is refused', async () => {
+  const messages = ['user', 'system', 'assistant'].map((role) => ({ role, content: role }));
+  const found = await problems([{ messages }], { template: 'mistral' });
+  assert.match(found[0], /writes the system message \(message 2\) as an answer/);
+});
+
+test('tools beside a conversation are written where the template knows them, else told', async () => {
+  const tools = [{ type: 'function', function: { name: 'weather' } }];
+  const record = {
+    messages: [
+      { role: 'user', content: 'Q' },
+      { role: 'assistant', content: 'A' },
+    ],
+    tools,
+  };
+  const knows =
+    "{% if tools %}{{ '<|im_start|>tools ' + (tools | tojson) + '<|im_end|>' }}{% endif %}{% for m in messages %}{{ '<|im_start|>' + m.role + m.content + '<|im_end|>' }}{% endfor %}";
+  const written = await prepare([record, { ...record, tools: JSON.stringify(tools) }], {
+    template: knows,
+  });
+  for (const text of shown(written)) assert.match(text, /tools \[\{.*"name": ?"weather"/);
+  const told = await prepare([record], { template: 'chatml' });
+  assert.match(warned(told)[0], /^1: the chat template \(chatml\) does not write the tools/);
 });

@@ -1,6 +1,7 @@
 // Files of samples as sequences to train and to validate on; what would fail silently is found here
 // and named.
 import { DataError, type Problem } from '../../errors.ts';
+import { problemsByKind } from '../../util/problems-by-kind.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { permutation, type Seed } from '../../util/philox.ts';
 import { plural } from '../../util/plural.ts';
@@ -8,14 +9,9 @@ import { streamOf } from '../../util/streams.ts';
 import { contentFindings, unknownWriting } from './content-findings.ts';
 import { NAMED, readTextFiles, repeated, type ReadText, type TextSource } from './read.ts';
 import { contentKey, type TextSample } from './sample.ts';
+import type { Finding, FindingKind } from './findings.ts';
 import { templatePrompt } from './template-prompt.ts';
-import {
-  type Finding,
-  type FindingKind,
-  type Sequence,
-  type SequenceOptions,
-  sequencesOf,
-} from './sequences.ts';
+import { type Sequence, type SequenceOptions, sequencesOf } from './sequences.ts';
 
 export interface TextDataOptions extends SequenceOptions {
   readonly sources: readonly TextSource[];
@@ -167,11 +163,13 @@ function byKind(findings: readonly Finding[]): Problem[] {
 }
 
 const warningsOf = (findings: readonly Finding[]): Problem[] =>
-  byKind(findings.filter(({ severity }) => severity === 'warning')).map(({ where, what, fix }) => ({
-    where,
-    what,
-    ...(fix !== undefined && { fix }),
-  }));
+  problemsByKind(
+    findings
+      .filter(({ severity }) => severity === 'warning')
+      .map(({ kind, severity: _, ...found }) =>
+        found.detail === undefined ? { ...found, kind } : found,
+      ),
+  );
 
 function nothingLeft(sequences: readonly Sequence[], findings: readonly Finding[]): Problem[] {
   if (sequences.length > 0 || findings.some(({ severity }) => severity === 'error')) return [];

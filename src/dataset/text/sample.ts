@@ -7,7 +7,14 @@ export interface SampleMessage extends ChatMessage {
 }
 
 export type TextContent =
-  | { readonly kind: 'chat'; readonly messages: readonly SampleMessage[] }
+  | {
+      readonly kind: 'chat';
+      readonly messages: readonly SampleMessage[];
+      /** Descriptions of tools, as they stand beside the conversation. */
+      readonly tools?: readonly unknown[];
+      /** What is unusual about the order of the turns. */
+      readonly unusual?: string;
+    }
   | { readonly kind: 'completion'; readonly prompt: string; readonly completion: string }
   | { readonly kind: 'text'; readonly text: string };
 
@@ -19,10 +26,17 @@ export interface TextSample {
   readonly content: TextContent;
 }
 
+/** Whether a conversation closes with the assistant's turn, which an evaluation can ask for. */
+export const endsWithAnswer = (content: TextContent): boolean =>
+  content.kind !== 'chat' || content.messages.at(-1)?.role === 'assistant';
+
 /** The same for two samples of the same words; spaces do not count. */
 export function contentKey(content: TextContent): string {
   if (content.kind === 'chat')
-    return JSON.stringify(content.messages.map(({ role, content: text }) => [role, words(text)]));
+    return JSON.stringify([
+      ...content.messages.map(({ role, content: text }) => [role, words(text)]),
+      ...(content.tools ?? []),
+    ]);
   return content.kind === 'text'
     ? words(content.text)
     : JSON.stringify([words(content.prompt), words(content.completion)]);

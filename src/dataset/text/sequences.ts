@@ -1,6 +1,7 @@
 // A sample as tokens of which some are trained: the answers by the prefix-length method, cut to the
 // model's window.
-import type { Problem } from '../../errors.ts';
+import { alteredText } from './altered-answers.ts';
+import type { Finding } from './findings.ts';
 import type { ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { reasonOf } from '../../util/caught.ts';
@@ -12,26 +13,6 @@ export interface Sequence {
   readonly ids: Int32Array;
   /** 1 where the loss counts how well the token is foreseen; the first is never foreseen. */
   readonly trained: Uint8Array;
-}
-
-export type FindingKind =
-  | 'template fails'
-  | 'template ignores answers'
-  | 'template ignores the system message'
-  | 'nothing trained'
-  | 'cut off'
-  | 'no end token'
-  | 'begin token twice'
-  | 'dropped'
-  | 'marks in the words'
-  | 'damaged signs';
-
-/**
- * A fault that would go unnoticed in training. A warning leaves the sample in, or out, as it says.
- */
-export interface Finding extends Problem {
-  readonly kind: FindingKind;
-  readonly severity: 'error' | 'warning';
 }
 
 export interface SequenceOptions {
@@ -90,14 +71,35 @@ function written(sample: TextSample, options: SequenceOptions): Sequences {
   const messages =
     content.kind === 'chat' ? content.messages : asMessages(content.prompt, content.completion);
   if (content.kind === 'completion' && options.template === undefined)
-    return fitted(
-      sample,
-      completion(content.prompt, content.completion, options.tokenizer),
-      options,
-    );
+    return completed(sample, content.prompt, content.completion, options);
   return options.template === undefined
     ? { sequences: [], findings: [withoutTemplate(sample)] }
-    : conversation(sample, messages, options.template, options);
+    : told(
+        sample,
+        options.template,
+        conversation(sample, messages, withTools(sample, options.template), options),
+      );
+}
+
+/** The same template, with the tools that stand beside the conversation. */
+function withTools({ content }: TextSample, template: ChatTemplate): ChatTemplate {
+  const tools = content.kind === 'chat' ? content.tools : undefined;
+  if (tools === undefined) return template;
+  return { ...template, render: (messages, ask) => template.render(messages, ask, tools) };
+}
+
+/** What is unusual about the sample, and trained all the same. */
+function told(sample: TextSample, template: ChatTemplate, found: Sequences): Sequences {
+  const { content, where } = sample;
+  if (content.kind !== 'chat' || found.sequences.length === 0) return found;
+  const { messages, tools, unusual } = content;
+  const unwritten =
+    tools !== undefined &&
+    template.render(messages, false, tools) === template.render(messages, false);
+  return withFindings(found, [
+    ...(unusual === undefined ? [] : [unusualTurns(where, unusual)]),
+    ...(unwritten ? [toolsUnwritten(where, template)] : []),
+  ]);
 }
 
 const asMessages = (prompt: string, answer: string): SampleMessage[] => [
@@ -124,9 +126,28 @@ function pieces(
     return { sequences: [], findings: [nothingTrained(sample, ids.length, maxSeqLength)] };
   return {
     sequences: parts.map((part) => sequence(sample, part, [{ start: 0, end: part.length }])),
-    findings: doubleBegin(sample, ids, tokenizer),
+    findings: [
+      ...doubleBegin(sample, ids, tokenizer),
+      ...alteredText(sample, tokenizer, { words: text, ids, start: 0, end: ids.length }),
+    ],
   };
 }
+
+function completed(
+  sample: TextSample,
+  prompt: string,
+  answer: string,
+  options: SequenceOptions,
+): Sequences {
+  const { ids, spans } = completion(prompt, answer, options.tokenizer);
+  const altered = alteredText(sample, options.tokenizer, { words: answer, ids, ...spans[0] });
+  return withFindings(fitted(sample, { ids, spans }, options), altered);
+}
+
+const withFindings = (found: Sequences, findings: readonly Finding[]): Sequences => ({
+  ...found,
+  findings: [...found.findings, ...findings],
+});
 
 function completion(prompt: string, answer: string, tokenizer: TextTokenizer): Written {
   const ids = ended(tokenizer.encode(prompt + answer), tokenizer);
@@ -154,8 +175,11 @@ function conversation(
   if (unwritten !== undefined && messages[unwritten].role === 'assistant')
     return { sequences: [], findings: [ignoresAnswers(sample, template, unwritten)] };
   const trained = answers.filter((i) => messages[i].train !== false);
+  const asAnswer = answersAreOthers(messages, template);
+  if (asAnswer !== undefined)
+    return { sequences: [], findings: [systemAsAnswer(sample, template, asAnswer)] };
   const found = ends.every((end) => text.startsWith(end))
-    ? fitted(sample, spansOf(messages, { text, answers, ends }, template, options), options)
+    ? answered(sample, messages, { text, answers, ends }, template, options)
     : joined(trained.map((i) => oneAnswer(sample, messages.slice(0, i + 1), template, options)));
   if (trained.length === 0) return { sequences: [], findings: [nothingTrained(sample, 2, 2)] };
   return unwritten === undefined
@@ -171,6 +195,27 @@ interface Rendered {
   readonly ends: readonly string[];
 }
 
+/** Cut to the window, with what differs from the words of the answers. */
+function answered(
+  sample: TextSample,
+  messages: readonly SampleMessage[],
+  rendered: Rendered,
+  template: ChatTemplate,
+  options: SequenceOptions,
+): Sequences {
+  const written = spansOf(messages, rendered, template, options);
+  const trained = rendered.answers.filter((i) => messages[i].train !== false);
+  const altered = trained.flatMap((i, n) =>
+    alteredText(
+      sample,
+      options.tokenizer,
+      { words: messages[i].content, ids: written.ids, ...written.spans[n] },
+      template.name,
+    ),
+  );
+  return withFindings(fitted(sample, written, options), altered.slice(0, 1));
+}
+
 function spansOf(
   messages: readonly SampleMessage[],
   { text, answers, ends }: Rendered,
@@ -180,10 +225,28 @@ function spansOf(
   const encode = (part: string): Int32Array => tokenizer.encode(part, { special: false });
   const ids = encode(text);
   const spans = answers.map((i, n): Span => ({
-    start: commonPrefix(encode(untilAnswer(messages.slice(0, i), text, template)), ids),
+    start: commonPrefix(encode(beforeAnswer(messages, i, text, template)), ids),
     end: ends[n] === text ? ids.length : commonPrefix(encode(ends[n]), ids),
   }));
   return { ids, spans: spans.filter((_, n) => messages[answers[n]].train !== false) };
+}
+
+/**
+ * What stands before the answer at `index`. Where nobody has asked yet, templates may refuse to ask
+ * for an answer: then it ends where another answer would begin to differ.
+ */
+function beforeAnswer(
+  messages: readonly SampleMessage[],
+  index: number,
+  text: string,
+  template: ChatTemplate,
+): string {
+  const asked = messages.slice(0, index);
+  if (asked.some(({ role }) => role === 'user')) return untilAnswer(asked, text, template);
+  const answer = messages[index];
+  const other = answer.content.trimStart().startsWith('x') ? 'y' : 'x';
+  const changed = messages.with(index, { ...answer, content: other + answer.content });
+  return text.slice(0, sameSigns(template.render(changed, false), text));
 }
 
 /**
@@ -238,6 +301,18 @@ function firstUnwritten(
   return found.find((i) => messages[i].role === 'assistant') ?? found[0];
 }
 
+/** A system message after the beginning that the template writes as it writes an answer. */
+function answersAreOthers(
+  messages: readonly SampleMessage[],
+  template: ChatTemplate,
+): number | undefined {
+  const systems = messages.flatMap(({ role }, i) => (role === 'system' && i > 0 ? [i] : []));
+  return systems.find((i) => {
+    const asAnswer = messages.with(i, { ...messages[i], role: 'assistant' });
+    return template.render(asAnswer, false) === template.render(messages, false);
+  });
+}
+
 /** Only the last answer is trained; the earlier ones are read as the template writes them now. */
 function oneAnswer(
   sample: TextSample,
@@ -247,14 +322,11 @@ function oneAnswer(
 ): Sequences {
   const text = template.render(messages, false);
   const last = messages.length - 1;
-  return fitted(
+  return answered(
     sample,
-    spansOf(
-      messages.with(last, { ...messages[last], train: true }),
-      { text, answers: [last], ends: [text] },
-      template,
-      options,
-    ),
+    messages.with(last, { ...messages[last], train: true }),
+    { text, answers: [last], ends: [text] },
+    template,
     options,
   );
 }
@@ -394,6 +466,30 @@ const ignoresAnswers = ({ where }: TextSample, { name }: ChatTemplate, index: nu
   where,
   what: `the chat template (${name}) does not write the assistant's answer (message ${index + 1})`,
   fix: 'Choose a chat_template with a turn of the assistant, for example chatml.',
+});
+
+const unusualTurns = (where: string, unusual: string): Finding => ({
+  kind: 'unusual turns',
+  severity: 'warning',
+  where,
+  detail: unusual,
+  what: 'user and assistant do not take turns as usual: it is trained as the chat template writes it',
+});
+
+const toolsUnwritten = (where: string, { name }: ChatTemplate): Finding => ({
+  kind: 'tools not written',
+  severity: 'warning',
+  where,
+  what: `the chat template (${name}) does not write the tools that stand beside the conversation`,
+  fix: 'Choose a chat_template that knows tools, or write them into the system message.',
+});
+
+const systemAsAnswer = ({ where }: TextSample, { name }: ChatTemplate, index: number): Finding => ({
+  kind: 'template fails',
+  severity: 'error',
+  where,
+  what: `the chat template (${name}) writes the system message (message ${index + 1}) as an answer`,
+  fix: 'Move it to the beginning, or choose another chat_template.',
 });
 
 const ignoresSystem = ({ where }: TextSample, { name }: ChatTemplate): Finding => ({

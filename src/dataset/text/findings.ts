@@ -1,0 +1,26 @@
+// What is found out about samples while they become tokens.
+import type { FoundProblem } from '../../util/problems-by-kind.ts';
+
+export type FindingKind =
+  | 'template fails'
+  | 'template ignores answers'
+  | 'template ignores the system message'
+  | 'nothing trained'
+  | 'cut off'
+  | 'no end token'
+  | 'begin token twice'
+  | 'dropped'
+  | 'marks in the words'
+  | 'altered by the template'
+  | 'altered by the tokenizer'
+  | 'unusual turns'
+  | 'tools not written'
+  | 'damaged signs';
+
+/**
+ * A fault that would go unnoticed in training. A warning leaves the sample in, or out, as it says.
+ */
+export interface Finding extends FoundProblem {
+  readonly kind: FindingKind;
+  readonly severity: 'error' | 'warning';
+}
