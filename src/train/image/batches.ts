@@ -68,7 +68,7 @@ export interface MicroBatchOptions extends DrawOptions {
 
 /**
  * The micro-batches of one step, with all that chance adds; each as large as it has samples, as one
- * sample costs more than a session of its own (docs/decisions/0012).
+ * sample costs more than a session of its own (docs/decisions/0014).
  */
 export function microBatches(
   step: number,
