@@ -312,3 +312,8 @@ test('modelspec', () => {
   assert.equal(spec['modelspec.resolution'], '512x512');
   assert.ok(!('modelspec.author' in spec));
 });
+
+test('a module of a part that kohya has no name for is an error, not a name that is made up', () => {
+  for (const path of ['vae.decoder.conv_in', 'text_encoder_2.layers.0.fc1', 'conv_in', ''])
+    assert.throws(() => kohyaName(path), /no name in kohya's files for/);
+});

@@ -10,6 +10,7 @@ import { CheckpointError, type Problem } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import { float32, type Tensor } from '../tensor/tensor.ts';
+import { needed } from '../util/needed.ts';
 import { legacyHash, modelHash } from './hashes.ts';
 import {
   assertShapes,
@@ -21,14 +22,15 @@ import {
 import { multiplied, narrowed, requireFloat32, type TellNarrowing } from './narrowing.ts';
 
 /** The first part of our module paths, and of kohya's names. */
-const prefixes = { unet: 'lora_unet', text_encoder: 'lora_te' } as const;
+const prefixes: ReadonlyMap<string, string> = new Map([
+  ['unet', 'lora_unet'],
+  ['text_encoder', 'lora_te'],
+]);
 
 /** `unet.down_blocks.0.attentions.0.proj_in` → `lora_unet_down_blocks_0_attentions_0_proj_in`. */
 export function kohyaName(path: string): string {
   const [component, ...rest] = path.split('.');
-  const prefix =
-    component === 'unet' || component === 'text_encoder' ? prefixes[component] : component;
-  return [prefix, ...rest].join('_');
+  return [needed(prefixes, component, "name in kohya's files for"), ...rest].join('_');
 }
 
 /**

@@ -8,6 +8,7 @@ import { latentFactor, type StableDiffusionConfig } from '../models/stable-diffu
 import type { Weights } from '../runtime/lowering.ts';
 import { byteLength, float32, int32, type Tensor } from '../tensor/tensor.ts';
 import type { ClipTokenizer } from '../tokenizer/clip.ts';
+import { needed } from '../util/needed.ts';
 import { normals } from '../util/philox.ts';
 import type { Adaptation } from './adaptation.ts';
 import type { AdapterSize, AdapterWeights } from './adapter.ts';
@@ -176,7 +177,7 @@ class Generator implements ImageGenerator {
     }
     return float32(
       [texts.length, length, hidden_size],
-      joined(texts.map((text) => states.get(text) ?? [])),
+      joined(texts.map((text) => needed(states, text, 'states of the prompt'))),
     );
   }
 

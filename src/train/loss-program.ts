@@ -1,12 +1,12 @@
 // A loss graph made executable together with its gradients.
 
 import { differentiate } from '../autodiff/differentiate.ts';
-import { InternalError } from '../errors.ts';
 import type { Graph, Node, Value } from '../graph/graph.ts';
 import { liveBytes } from '../runtime/execution-order.ts';
 import { lower, type Weights } from '../runtime/lowering.ts';
 import { compile, type CompileOptions } from '../runtime/program.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { needed } from '../util/needed.ts';
 
 export interface LossAndGradients {
   readonly loss: number;
@@ -41,7 +41,7 @@ export async function compileLoss(
     async run(inputs, parameters) {
       const results = await program.run({
         ...inputs,
-        ...Object.fromEntries(wrt.map(({ name }) => [name, needed(parameters, name)])),
+        ...Object.fromEntries(wrt.map(({ name }) => [name, needed(parameters, name, 'weight')])),
       });
       const values = new Map(
         wrt.map(({ name }) => [name, results[`grad:${name}`].data as Float32Array]),
@@ -73,10 +73,4 @@ function withGradients(
   const names = new Set(trainable);
   const wrt = graph.parameters.filter(({ name }) => names.has(name));
   return { gradients: differentiate(graph, { loss: 'loss', wrt, segmentOf }), wrt };
-}
-
-function needed(parameters: ReadonlyMap<string, Tensor>, name: string): Tensor {
-  const value = parameters.get(name);
-  if (value === undefined) throw new InternalError(`the weight ${name} is not given`);
-  return value;
 }

@@ -6,6 +6,7 @@ import { optimisers, type OptimiserName } from '../optim/optimisers.ts';
 import type { OptimiserRule, OptimiserSettings, OptimiserState } from '../optim/rule.ts';
 import { learningRateFactor, type ScheduleOptions } from '../optim/schedule.ts';
 import { sameShape, type Tensor } from '../tensor/tensor.ts';
+import { needed } from '../util/needed.ts';
 
 /** Weights that share a learning rate. */
 export interface ParameterGroup {
@@ -79,12 +80,17 @@ export class Optimiser {
     for (const group of this.groups) {
       const options = { learningRate: learningRates[group.name], scale };
       for (const [name, { data }] of group.parameters)
-        update(data, found(gradients, name, 'gradient'), this.#stateOf(name), options);
+        update(
+          data,
+          needed(gradients, name, 'gradient of the weight'),
+          this.#stateOf(name),
+          options,
+        );
     }
   }
 
   #stateOf(name: string): OptimiserState {
-    return found(this.#states, name, 'state');
+    return needed(this.#states, name, 'state of the weight');
   }
 
   /**
@@ -116,12 +122,6 @@ export class Optimiser {
 const zeros = (names: readonly string[], size: number): OptimiserState =>
   Object.fromEntries(names.map((name) => [name, new Float32Array(size)]));
 
-function found<T>(map: ReadonlyMap<string, T>, name: string, what: string): T {
-  const value = map.get(name);
-  if (value === undefined) throw new InternalError(`no ${what} of the weight ${name}`);
-  return value;
-}
-
 /**
  * Copies each tensor of `source` into that of the same name; the two must have the same names,
  * shapes and types.
@@ -144,7 +144,7 @@ export function restoreInto(
     ...unlike,
   ];
   if (problems.length > 0) throw new InternalError(`cannot restore: ${firstOf(problems)}`);
-  for (const [name, { data }] of targets) data.set(float32Data(found(source, name, 'tensor')));
+  for (const [name, { data }] of targets) data.set(float32Data(needed(source, name, 'tensor')));
 }
 
 /** The type was checked by `restoreInto`. */

@@ -87,6 +87,8 @@ test('keys without effect in this run are told, with the reason', () => {
     [{ lr_scheduler: 'linear', lr_warmup_steps: 0.01 }, /^lr_warmup_steps has no effect: in this/],
     [{ lr_scheduler: 'constant_with_warmup' }, /those of lr_scheduler: constant$/],
     [{ lr_scheduler: 'cosine', lr_num_cycles: 3 }, /^lr_num_cycles has no effect/],
+    [{ momentum: 0.9 }, /^momentum has no effect: optimizer: adamw has no such setting/],
+    [{ optimizer: 'sgd', eps: 1e-6 }, /^eps has no effect: optimizer: sgd has no such setting/],
     [{ lr_power: 2 }, /^lr_power has no effect/],
     [{ epochs: 3, max_train_steps: 10 }, /^epochs has no effect: max_train_steps says/],
     [{ save_steps: 11 }, /^save_steps has no effect: the run ends after 10 steps/],

@@ -4,6 +4,8 @@
 import { placeOf, type LoadedConfig } from '../config/load.ts';
 import { configJsonSchema, type ConfigKey, type TrainConfig } from '../config/schema.ts';
 import { ConfigError, type Problem } from '../errors.ts';
+import { optimisers } from '../optim/optimisers.ts';
+import type { OptimiserRule } from '../optim/rule.ts';
 import { learningRateFactor } from '../optim/schedule.ts';
 import type { ParameterGroup } from './optimiser.ts';
 
@@ -40,7 +42,10 @@ export function planWarnings({ config, source }: PlanJob, facts: PlanFacts): Pro
   return [
     ...given.flatMap((key): Problem[] => {
       const why =
-        facts.idle?.[key] ?? idleRules[key]?.(config, facts) ?? sameRates(key, config, facts);
+        facts.idle?.[key] ??
+        idleRules[key]?.(config, facts) ??
+        unreadByOptimiser(key, config) ??
+        sameRates(key, config, facts);
       return why === undefined
         ? []
         : [{ where: placeOf(key, source), what: `has no effect: ${why}` }];
@@ -140,6 +145,14 @@ const idleRules: { readonly [K in ConfigKey]?: IdleRule } = {
   sample_temperature: noPrompts,
   eval_general_path: when(({ eval_path }) => eval_path === undefined, 'there is no eval_path'),
 };
+
+/** A setting of another optimiser. */
+function unreadByOptimiser(key: ConfigKey, { optimizer }: TrainConfig): string | undefined {
+  const isRead = ({ settings }: OptimiserRule) => settings.some((one) => one === key);
+  return Object.values(optimisers).some(isRead) && !isRead(optimisers[optimizer])
+    ? `optimizer: ${optimizer} has no such setting`
+    : undefined;
+}
 
 const scheduleKeys: ReadonlySet<string> = new Set([
   'lr_scheduler',

@@ -7,6 +7,7 @@ import {
   type TargetOptions,
 } from '../../adapters/stable-diffusion-targets.ts';
 import type { TrainConfig } from '../../config/schema.ts';
+import { InternalError } from '../../errors.ts';
 import type { LoraWeights } from '../../export/lora.ts';
 import { Builder } from '../../graph/builder.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
@@ -15,6 +16,7 @@ import { clipTextEncoder } from '../../models/clip-text.ts';
 import type { StableDiffusionConfig } from '../../models/stable-diffusion-config.ts';
 import { unet } from '../../models/unet.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
+import { needed } from '../../util/needed.ts';
 import type { ParameterGroup } from '../optimiser.ts';
 
 export interface BatchShape {
@@ -87,9 +89,13 @@ function groupsOf(
     learningRate,
     parameters: new Map([...weights].filter(([name]) => name.startsWith(`${component}.`))),
   });
-  return [of('unet', config.unet_lr), of('text_encoder', config.text_encoder_lr)].filter(
-    ({ parameters }) => parameters.size > 0,
+  const groups = [of('unet', config.unet_lr), of('text_encoder', config.text_encoder_lr)];
+  const strays = [...weights.keys()].filter(
+    (name) => !groups.some((one) => one.parameters.has(name)),
   );
+  if (strays.length > 0)
+    throw new InternalError(`${strays[0]} belongs to no group of weights: it would stay untrained`);
+  return groups.filter(({ parameters }) => parameters.size > 0);
 }
 
 interface TextOptions {
@@ -144,6 +150,6 @@ export function loraWeights({ modules, weights }: AdaptedModel): LoraWeights[] {
   }));
 }
 
-function weightOf(weights: ReadonlyMap<string, Tensor<'float32'>>, { name, shape }: Value): Tensor {
-  return weights.get(name) ?? { dtype: 'float32', shape, data: new Float32Array() };
+function weightOf(weights: ReadonlyMap<string, Tensor<'float32'>>, { name }: Value): Tensor {
+  return needed(weights, name, 'weight');
 }

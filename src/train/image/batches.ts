@@ -59,7 +59,7 @@ export function stepPlan(config: SizedConfig, pictures: readonly TrainingPicture
 
 export interface MicroBatchOptions extends DrawOptions {
   readonly schedule: NoiseSchedule;
-  readonly minSnrGamma: number;
+  readonly min_snr_gamma: number;
   /** The most samples in one run of the loss graph. */
   readonly microBatch: number;
   /** Samples that a whole step has at most: the distance of their numbers from step to step. */
@@ -98,7 +98,7 @@ function microBatch(
   part: readonly Drawn[],
   encoded: EncodedPictures,
   weight: number,
-  { schedule, minSnrGamma }: MicroBatchOptions,
+  { schedule, min_snr_gamma }: MicroBatchOptions,
 ): MicroBatch {
   const { shape } = encoded.moments[part[0].index];
   const tokens = encoded.ids[0].length;
@@ -106,7 +106,7 @@ function microBatch(
   return {
     shapeKey: shapeKey({ size: part.length, height: shape[1], width: shape[2], tokens }),
     inputs: {
-      ...noisyInputs(noisy, shape, { schedule, weight, minSnrGamma }),
+      ...noisyInputs(noisy, shape, { schedule, weight, min_snr_gamma }),
       ...textInputs(
         part.map(({ index }) => index),
         encoded,

@@ -2,20 +2,19 @@
 // chance.
 
 import { loadStableDiffusion } from '../../checkpoints/stable-diffusion.ts';
-import { parseConfig } from '../../config/load.ts';
 import type { TrainConfigInput } from '../../config/schema.ts';
-import { InternalError } from '../../errors.ts';
+import { InternalError, type Problem } from '../../errors.ts';
 import type { LoraWeights } from '../../export/lora.ts';
-import { noiseSchedule, type NoiseSchedule } from '../../models/noise-schedule.ts';
+import { noiseSchedule } from '../../models/noise-schedule.ts';
 import { sameShape, sizeOf, type Tensor } from '../../tensor/tensor.ts';
-import { trainingSteps, type StepResult } from '../loop.ts';
-import { Optimiser } from '../optimiser.ts';
+import { givenSettings, givenSteps } from '../given-settings.ts';
+import type { StepResult } from '../loop.ts';
 import { LossPrograms } from '../programs.ts';
 import type { MicroBatch } from '../programs.ts';
 import { adaptModel, loraWeights } from './adapted-model.ts';
 import { shapeKey, shapeOf } from './batches.ts';
 import { checkInitial, initialAdapters } from './initial-adapters.ts';
-import { noisyInputs } from './noisy-batch.ts';
+import { noisyInputs, type NoisyInputOptions } from './noisy-batch.ts';
 
 /** One batch; the N of all tensors agree. */
 export interface GivenBatch {
@@ -53,6 +52,8 @@ export interface GivenBatchOptions {
 }
 
 export interface GivenBatchTraining {
+  /** Keys that have no effect in this run, and what runs otherwise than it was written. */
+  readonly warnings: readonly Problem[];
   /** Trains; yields the loss, the gradient's norm and the learning rates of each step. */
   steps(): AsyncGenerator<StepResult>;
   /** The adapters as they are now, those that are kept last. */
@@ -67,53 +68,46 @@ export function trainWithBatches(
   settings: GivenBatchSettings,
   { batchesAt, initial }: GivenBatchOptions,
 ): GivenBatchTraining {
-  // No picture is read and no file written; the two keys only have to be there.
-  const { config } = parseConfig({ train_data_dir: '.', output_dir: 'output', ...settings });
+  const given = givenSettings('image', settings);
+  const { config } = given;
   const base = loadStableDiffusion(config.base_model, { useEma: config.use_ema });
-  const given = initialAdapters(initial, base.config, config);
-  const adapted = adaptModel(base.config, config, { initial: given.trained, computeStates: true });
-  checkInitial(adapted.modules, given);
-  const schedule = noiseSchedule(base.config.scheduler);
-  const programOptions = {
-    weights: base.weights,
-    threads: config.num_threads,
-    trainable: [...adapted.weights.keys()],
-    lossGraph: (key: string) => adapted.lossGraph(shapeOf(key)),
-  };
+  const first = initialAdapters(initial, base.config, config);
+  const adapted = adaptModel(base.config, config, { initial: first.trained, computeStates: true });
+  checkInitial(adapted.modules, first);
+  const options = { schedule: noiseSchedule(base.config.scheduler), ...config };
   return {
-    lora: () => [...loraWeights(adapted), ...given.kept],
-    async *steps() {
-      const optimiser = new Optimiser(adapted.groups, {
-        ...config,
-        totalSteps: settings.max_train_steps,
-      });
-      const programs = new LossPrograms(programOptions);
-      try {
-        yield* trainingSteps({
-          optimiser,
-          batchesAt: (step) => toMicroBatches(batchesAt(step), schedule),
-          lossOf: (batch, parameters) => programs.run(batch, parameters),
-        });
-      } finally {
-        await programs.release();
-      }
-    },
+    warnings: given.warningsFor(adapted.groups),
+    lora: () => [...loraWeights(adapted), ...first.kept],
+    steps: () =>
+      givenSteps({
+        settings: given,
+        groups: adapted.groups,
+        batchesAt: (step) => toMicroBatches(batchesAt(step), options),
+        programs: new LossPrograms({
+          weights: base.weights,
+          threads: config.num_threads,
+          trainable: [...adapted.weights.keys()],
+          lossGraph: (key: string) => adapted.lossGraph(shapeOf(key)),
+        }),
+      }),
   };
 }
 
+type LossOptions = Pick<NoisyInputOptions, 'schedule' | 'min_snr_gamma'>;
+
 function toMicroBatches(
   given: GivenBatch | readonly GivenBatch[],
-  schedule: NoiseSchedule,
+  options: LossOptions,
 ): MicroBatch[] {
   const batches = 'latents' in given ? [given] : given;
   const weight = 1 / batches.reduce((sum, { latents }) => sum + latents.shape[0], 0);
-  return batches.map((batch) => toMicroBatch(batch, weight, schedule));
+  return batches.map((batch) => toMicroBatch(batch, weight, options));
 }
 
 function toMicroBatch(
   { latents, noise, timesteps, input_ids }: GivenBatch,
   weight: number,
-  schedule: NoiseSchedule,
+  options: LossOptions,
 ): MicroBatch {
   const [size, channels, height, width] = latents.shape;
   if (
@@ -135,7 +129,7 @@ function toMicroBatch(
   return {
     shapeKey: key,
     inputs: {
-      ...noisyInputs(samples, [channels, height, width], { schedule, weight }),
+      ...noisyInputs(samples, [channels, height, width], { ...options, weight }),
       input_ids,
     },
   };

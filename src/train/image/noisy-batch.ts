@@ -74,18 +74,18 @@ export interface NoisyInputOptions {
   readonly schedule: NoiseSchedule;
   /** 1 / (samples of the whole accumulated batch) */
   readonly weight: number;
-  /** γ of the Min-SNR weights; 0, the default, weighs all timesteps the same. */
-  readonly minSnrGamma?: number;
+  /** γ of the Min-SNR weights; 0 weighs all timesteps the same. */
+  readonly min_snr_gamma: number;
 }
 
 /** The inputs of the loss graph for samples of one shape. */
 export function noisyInputs(
   samples: readonly NoisySample[],
   shape: LatentMoments['shape'],
-  { schedule, weight, minSnrGamma = 0 }: NoisyInputOptions,
+  { schedule, weight, min_snr_gamma: gamma }: NoisyInputOptions,
 ): BatchInputs {
   const weightOf = ({ timestep }: NoisySample) =>
-    weight * (minSnrGamma > 0 ? minSnrWeight(schedule, timestep, minSnrGamma) : 1);
+    weight * (gamma > 0 ? minSnrWeight(schedule, timestep, gamma) : 1);
   const batched = (of: (sample: NoisySample) => Float32Array) => stack(samples.map(of), shape);
   const size = samples.length;
   return {

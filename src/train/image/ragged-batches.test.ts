@@ -58,7 +58,7 @@ const draw = {
   scalingFactor: 1,
   timesteps: base.config.scheduler.num_train_timesteps,
   schedule: noiseSchedule(base.config.scheduler),
-  minSnrGamma: 5,
+  min_snr_gamma: 5,
   samplesPerStep: 8,
 };
 const partsOf = (count: number, microBatch: number) =>

@@ -12,6 +12,7 @@ import { CheckpointError, InternalError, SystemError } from '../../errors.ts';
 import { writeKohyaLora } from '../../export/kohya.ts';
 import type { TellNarrowing } from '../../export/narrowing.ts';
 import { noiseSchedule } from '../../models/noise-schedule.ts';
+import { needed } from '../../util/needed.ts';
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
 import { createClipTokenizer, type ClipTokenizer } from '../../tokenizer/clip.ts';
 import { type WarningEvent, phase } from '../../events.ts';
@@ -174,7 +175,11 @@ async function* encode({
     clipSkip: config.clip_skip,
     identity: weightsHash(base.weights, 'text_encoder.'),
   });
-  return { moments, ids, states: ids.map((row) => states.get(idsKey(row)) ?? new Float32Array()) };
+  return {
+    moments,
+    ids,
+    states: ids.map((row) => needed(states, idsKey(row), 'states of the caption')),
+  };
 }
 
 /**
@@ -205,7 +210,7 @@ function drawOptions({ base, config, memory }: Opened) {
     scalingFactor: base.config.vae.scaling_factor,
     timesteps: base.config.scheduler.num_train_timesteps,
     schedule: noiseSchedule(base.config.scheduler),
-    minSnrGamma: config.min_snr_gamma,
+    min_snr_gamma: config.min_snr_gamma,
     microBatch: memory.microBatch,
     samplesPerStep: config.batch_size * config.gradient_accumulation_steps,
   };

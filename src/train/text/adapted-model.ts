@@ -9,6 +9,7 @@ import type { LoraWeights } from '../../export/lora.ts';
 import type { Graph } from '../../graph/graph.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
+import { needed } from '../../util/needed.ts';
 import type { ParameterGroup } from '../optimiser.ts';
 import { languageLoss, type TextShape } from './language-loss.ts';
 
@@ -86,13 +87,11 @@ export function languageLoraWeights(
   { modules, weights }: AdaptedLanguageModel,
   rslora: boolean,
 ): LoraWeights[] {
-  const of = (name: string, shape: readonly number[]): Tensor =>
-    weights.get(name) ?? { dtype: 'float32', shape, data: new Float32Array() };
   return modules.map(({ path, rank, alpha, down, up }) => ({
     path,
     alpha: rslora ? rounded(alpha / Math.sqrt(rank)) : alpha,
-    down: of(down.name, down.shape),
-    up: of(up.name, up.shape),
+    down: needed(weights, down.name, 'weight'),
+    up: needed(weights, up.name, 'weight'),
   }));
 }
 

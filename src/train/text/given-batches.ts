@@ -2,7 +2,6 @@
 // to chance.
 
 import { loadLanguageModel, type LanguageModelWeights } from '../../checkpoints/hf-folder.ts';
-import { parseConfig } from '../../config/load.ts';
 import type { TrainConfigInput } from '../../config/schema.ts';
 import { NO_LABEL, type TextTensors } from '../../dataset/text/batches.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
@@ -14,8 +13,8 @@ import { readAdapterFolder } from '../../export/adapter-folder.ts';
 import { throwProblems } from '../../export/lora.ts';
 import { toFloat32 } from '../../tensor/half.ts';
 import { float32, sameShape, type Shape, type Tensor } from '../../tensor/tensor.ts';
-import { trainingSteps, type StepResult } from '../loop.ts';
-import { Optimiser } from '../optimiser.ts';
+import { givenSettings, givenSteps, type GivenSettings } from '../given-settings.ts';
+import type { StepResult } from '../loop.ts';
 import { LossPrograms } from '../programs.ts';
 import type { MicroBatch } from '../programs.ts';
 import {
@@ -63,6 +62,8 @@ export interface GivenTextOptions {
 }
 
 export interface GivenTextTraining {
+  /** Keys that have no effect in this run, and what runs otherwise than it was written. */
+  readonly warnings: readonly Problem[];
   /** Trains; yields the loss, the gradient's norm and the learning rates of each step. */
   steps(): AsyncGenerator<StepResult>;
   /** The adapters as they are now, with PEFT's alpha. */
@@ -77,53 +78,43 @@ export function trainTextWithBatches(
   settings: GivenTextSettings,
   { batchesAt, initial }: GivenTextOptions,
 ): GivenTextTraining {
-  // No data is read and no file written; the two keys only have to be there.
-  const { config } = parseConfig({
-    task_type: 'text-generation',
-    train_data_dir: '.',
-    output_dir: 'output',
-    ...settings,
-  });
+  const given = givenSettings('text-generation', settings);
+  const { config } = given;
   const base = loadLanguageModel(config.base_model);
   const adapted = adaptLanguageModel(base.config, config);
   if (typeof initial === 'string') begin(adapted, fromFolder(initial, adapted, base), initial);
   else if (initial !== undefined) begin(adapted, initial, 'initial');
+  const batches = (step: number) => toMicroBatches(batchesAt(step), base.config);
   return {
+    warnings: given.warningsFor(adapted.groups),
     lora: () => languageLoraWeights(adapted, config.use_rslora),
     async *steps() {
-      const optimiser = new Optimiser(adapted.groups, {
-        ...config,
-        totalSteps: settings.max_train_steps,
+      const first = batches(0);
+      yield* givenSteps({
+        settings: given,
+        groups: adapted.groups,
+        batchesAt: (step) => (step === 0 ? first : batches(step)),
+        programs: programsFor(first, { base, adapted, ...given }),
       });
-      const first = toMicroBatches(batchesAt(0), base.config);
-      const programs = programsFor(first, adapted, base, {
-        ...config,
-        max_train_steps: settings.max_train_steps,
-      });
-      try {
-        yield* trainingSteps({
-          optimiser,
-          batchesAt: (step) => (step === 0 ? first : toMicroBatches(batchesAt(step), base.config)),
-          lossOf: (batch, parameters) => programs.run(batch, parameters),
-        });
-      } finally {
-        await programs.release();
-      }
     },
   };
 }
 
+interface Prepared extends Pick<GivenSettings, 'config' | 'totalSteps'> {
+  readonly base: LanguageModelWeights;
+  readonly adapted: AdaptedLanguageModel;
+}
+
+/** One shape packs its weights, where all batches of the first step have it and that pays. */
 function programsFor(
   first: readonly MicroBatch[],
-  adapted: ReturnType<typeof adaptLanguageModel>,
-  base: ReturnType<typeof loadLanguageModel>,
-  config: ReturnType<typeof parseConfig>['config'] & Pick<GivenTextSettings, 'max_train_steps'>,
+  { base, adapted, config, totalSteps }: Prepared,
 ): LossPrograms {
   const [{ shapeKey: shape }] = first;
   const packs =
     first.every(({ shapeKey }) => shapeKey === shape) &&
     packsWeights(textMemoryPlan(adapted, base, textShapeOf(shape), config), {
-      runs: config.max_train_steps * first.length,
+      runs: totalSteps * first.length,
     });
   return new LossPrograms({
     weights: base.weights,
