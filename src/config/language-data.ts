@@ -96,7 +96,7 @@ const fieldFaults: Readonly<Record<string, FieldFault>> = {
   train_on_eos: (value) =>
     ['turn', 'all', 'true'].includes(String(value))
       ? undefined
-      : 'the end mark of each answer is trained',
+      : 'the end token of each answer is trained',
   train_on_inputs: (value) =>
     value === false ? undefined : 'write train_on: all at the left margin, for all data',
   message_field_training: named(

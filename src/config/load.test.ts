@@ -353,7 +353,7 @@ test('a key of the other task is a warning that names both', () => {
   ]);
 });
 
-test('spellings of other trainers of language models', () => {
+test('aliases of other trainers of language models', () => {
   const read = (values: object) =>
     loadConfig(file(yaml({ task_type: 'text-generation', ...values }))).config;
   const axolotl = read({

@@ -16,9 +16,9 @@ import {
   type TrainConfig,
 } from './schema.ts';
 import { withLayers, withNamedData, withTemplateFile } from './language-data.ts';
-import { isForTexts, translate, type Translated } from './language-spellings.ts';
+import { isForTexts, translate, type Translated } from './translate-aliases.ts';
 import { optimiserNamed } from './optimiser-spellings.ts';
-import { suggest, suggestKey } from './spellings.ts';
+import { suggest, suggestKey } from './suggest-key.ts';
 import { expected, fromText, show } from './values.ts';
 import { parseYaml } from './yaml.ts';
 
@@ -116,7 +116,7 @@ function whyUnreadable(cause: unknown): Pick<Problem, 'what' | 'fix'> {
 type Values = Readonly<Record<string, unknown>>;
 
 function check(found: Values, foundAt: ConfigSource): LoadedConfig {
-  const translated = isForTexts(found) ? otherSpellings(found, foundAt) : undefined;
+  const translated = isForTexts(found) ? withoutAliases(found, foundAt) : undefined;
   const { values: ours, notes: ofOptimiser } = withOptimiser(translated?.values ?? found);
   const source = { ...sourceOf(translated, foundAt), given: givenKeys(ours) };
   const placed = ({ key, ...problem }: KeyNote): Problem => ({
@@ -196,7 +196,7 @@ function parsed(paths: Values, { values, problems, located, source }: Found): Tr
   return result.data;
 }
 
-function otherSpellings(
+function withoutAliases(
   found: Readonly<Record<string, unknown>>,
   { path }: ConfigSource,
 ): Translated {
@@ -297,7 +297,7 @@ function foreignKeys(
   }));
 }
 
-/** Our keys have the lines of the spellings they stand for. */
+/** Our keys have the lines of their aliases. */
 function renamed(
   { lines, ...source }: ConfigSource,
   names: ReadonlyMap<string, string>,

@@ -44,7 +44,7 @@ export const textDataOptions = {
   train_on: z
     .enum(['answers', 'all'])
     .default('answers')
-    .describe('Which tokens are trained: those of the answers, their end mark included, or all.')
+    .describe('Which tokens are trained: those of the answers, their end tokens included, or all.')
     .meta(forTexts),
   packing: z
     .boolean()

@@ -1,5 +1,6 @@
-// How each key of the other trainers of language models is read: as ours, as nothing, or as
-// something that is not there.
+// The keys of other trainers of language models as aliases: of ours, of nothing, or of something
+// that is not there.
+import { unusedKeys } from './language-keys-unused.ts';
 import { isObject } from '../util/is-object.ts';
 import { dataSources } from './language-data.ts';
 import type { ConfigKey } from './schema.ts';
@@ -7,7 +8,7 @@ import type { ConfigKey } from './schema.ts';
 type Values = Readonly<Record<string, unknown>>;
 type Meant = Partial<Record<ConfigKey, unknown>>;
 
-interface Read {
+interface Meaning {
   /** Our keys. */
   readonly means?: Meant;
   /** Why it cannot be had here. */
@@ -18,7 +19,7 @@ interface Read {
   readonly unused?: true;
 }
 
-export type Reading = (value: unknown, given: Values) => Read;
+export type Alias = (value: unknown, given: Values) => Meaning;
 
 // ---- how a value is read
 
@@ -32,25 +33,25 @@ const isEmpty = (value: unknown): boolean =>
   (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
 
 const as =
-  (key: ConfigKey): Reading =>
+  (key: ConfigKey): Alias =>
   (value) => ({ means: { [key]: value } });
 const flag =
-  (key: ConfigKey, whenTrue: unknown, whenFalse: unknown): Reading =>
+  (key: ConfigKey, whenTrue: unknown, whenFalse: unknown): Alias =>
   (value) => ({ means: { [key]: isTrue(value) ? whenTrue : whenFalse } });
 /** Where it is switched off there is nothing to say. */
-const unused: Reading = (value) => (isEmpty(value) ? {} : { unused: true });
+const unused: Alias = (value) => (isEmpty(value) ? {} : { unused: true });
 /** Something that does not exist here: fine where it is switched off. */
 const absent =
-  (refused: string): Reading =>
+  (refused: string): Alias =>
   (value) =>
     isEmpty(value) ? {} : { refused };
 /** A key that must have one of these values. */
 const only =
-  (wanted: readonly string[], what: (value: string) => string): Reading =>
+  (wanted: readonly string[], what: (value: string) => string): Alias =>
   (value) =>
     wanted.includes(String(value).toLowerCase()) ? {} : { refused: what(String(value)) };
-const all = (keys: readonly string[], reading: Reading): Record<string, Reading> =>
-  Object.fromEntries(keys.map((key) => [key, reading]));
+const all = (keys: readonly string[], alias: Alias): Record<string, Alias> =>
+  Object.fromEntries(keys.map((key) => [key, alias]));
 
 // ---- adapters
 
@@ -59,7 +60,7 @@ const neither =
 const start = "adapters begin as PEFT's default does (A random, B zero)";
 
 /** mlx-lm's block: its scale is ours times the rank. */
-const mlxParameters: Reading = (value) => {
+const mlxParameters: Alias = (value) => {
   if (!isObject(value))
     return { refused: 'expected rank, scale, dropout and keys, indented below it' };
   const { rank = 8, scale = 20, dropout = 0, keys } = value;
@@ -74,7 +75,7 @@ const mlxParameters: Reading = (value) => {
 };
 
 /** LLaMA-Factory's alpha is twice the rank where it is not written. */
-const factoryType: Reading = (value, { lora_alpha, lora_rank = 8 }) => {
+const factoryType: Alias = (value, { lora_alpha, lora_rank = 8 }) => {
   if (String(value).toLowerCase() !== 'lora')
     return { refused: `only adapters are trained, finetuning_type: lora, not ${String(value)}` };
   return lora_alpha === undefined || lora_alpha === null
@@ -85,7 +86,7 @@ const factoryType: Reading = (value, { lora_alpha, lora_rank = 8 }) => {
     : {};
 };
 
-const adapters: Readonly<Record<string, Reading>> = {
+const adapters: Readonly<Record<string, Alias>> = {
   ...all(['r', 'rank', 'lora_r', 'network_dim'], as('lora_rank')),
   ...all(['alpha', 'network_alpha'], as('lora_alpha')),
   dropout: as('lora_dropout'),
@@ -174,7 +175,7 @@ const adapters: Readonly<Record<string, Reading>> = {
 
 // ---- model and data
 
-const share = (counted: unknown): Read =>
+const share = (counted: unknown): Meaning =>
   Number(counted) >= 1
     ? {
         refused: 'counts samples there; validation_split is the share of all samples, such as 0.05',
@@ -182,7 +183,7 @@ const share = (counted: unknown): Read =>
     : { means: { validation_split: counted } };
 
 const sources =
-  (key: 'train_data' | 'validation_data'): Reading =>
+  (key: 'train_data' | 'validation_data'): Alias =>
   (value) => {
     const { items, faults } = dataSources(value);
     const means = {
@@ -194,10 +195,10 @@ const sources =
     return faults.length > 0 ? { means, refused: faults.join('; ') } : { means };
   };
 
-const template: Reading = (value, { chat_template_jinja: jinja }) =>
+const template: Alias = (value, { chat_template_jinja: jinja }) =>
   String(value) === 'jinja' && jinja !== undefined ? {} : { means: { chat_template: value } };
 
-const modelAndData: Readonly<Record<string, Reading>> = {
+const modelAndData: Readonly<Record<string, Alias>> = {
   ...all(
     [
       'model',
@@ -227,7 +228,7 @@ const modelAndData: Readonly<Record<string, Reading>> = {
   special_tokens: (value) =>
     isObject(value) && Object.keys(value).every((key) => key === 'pad_token')
       ? {}
-      : { refused: "marks are those of the model's own tokenizer" },
+      : { refused: "special tokens are those of the model's own tokenizer" },
   chat_template: template,
   template: as('chat_template'),
   chat_template_jinja: as('chat_template'),
@@ -266,18 +267,18 @@ const modelAndData: Readonly<Record<string, Reading>> = {
 
 // ---- run and optimiser
 
-const betas = ({ adam_beta1 = 0.9, adam_beta2 = 0.999 }: Values): Read => ({
+const betas = ({ adam_beta1 = 0.9, adam_beta2 = 0.999 }: Values): Meaning => ({
   means: { betas: [Number(adam_beta1), Number(adam_beta2)] },
 });
 
 /** mlx-lm's Adam has no decay: then it is AdamW. Other names are understood in load.ts. */
-const optimizer: Reading = (value, { weight_decay }) => {
+const optimizer: Alias = (value, { weight_decay }) => {
   if (String(value).toLowerCase() !== 'adam') return { means: { optimizer: value } };
   return { means: { optimizer: 'adamw', ...(weight_decay === undefined && { weight_decay: 0 }) } };
 };
 
 /** mlx-lm's block. */
-const mlxSchedule: Reading = (value, { iters }) => {
+const mlxSchedule: Alias = (value, { iters }) => {
   if (!isObject(value))
     return { refused: 'expected name, warmup and arguments, indented below it' };
   const { name, warmup = 0, arguments: list } = value;
@@ -299,7 +300,7 @@ const mlxSchedule: Reading = (value, { iters }) => {
   };
 };
 
-const run: Readonly<Record<string, Reading>> = {
+const run: Readonly<Record<string, Alias>> = {
   ...all(['micro_batch_size', 'per_device_train_batch_size'], as('batch_size')),
   grad_accumulation_steps: as('gradient_accumulation_steps'),
   ...all(['num_epochs', 'num_train_epochs'], as('epochs')),
@@ -354,157 +355,9 @@ const run: Readonly<Record<string, Reading>> = {
   ),
 };
 
-// ---- of no effect
-
-const unneeded = [
-  'do_eval',
-  'do_predict',
-  'test',
-  'strict',
-  'debug',
-  'bf16',
-  'fp16',
-  'tf32',
-  'torch_dtype',
-  'dtype',
-  'load_in_16bit',
-  'pure_bf16',
-  'float16',
-  'bfloat16',
-  'upcast_layernorm',
-  'upcast_lmhead_output',
-  'flash_attn',
-  'flash_attention',
-  'sdp_attention',
-  'xformers_attention',
-  'flex_attention',
-  'eager_attention',
-  'attn_implementation',
-  'use_unsloth',
-  'enable_liger_kernel',
-  'plugins',
-  'lora_mlp_kernel',
-  'lora_qkv_kernel',
-  'lora_o_kernel',
-  'model_type',
-  'tokenizer_type',
-  'tokenizer_config',
-  'tokenizer_use_fast',
-  'tokenizer_legacy',
-  'base_model_config',
-  'is_llama_derived_model',
-  'trust_remote_code',
-  'revision',
-  'revision_of_model',
-  'tokenizer_name',
-  'use_fast_tokenizer',
-  'overwrite_cache',
-  'overwrite_output_dir',
-  'preprocessing_num_workers',
-  'dataset_processes',
-  'dataset_num_proc',
-  'dataloader_num_workers',
-  'dataloader_pin_memory',
-  'dataloader_prefetch_factor',
-  'dataset_prepared_path',
-  'dataset_text_field',
-  'shuffle_merged_datasets',
-  'pad_to_sequence_len',
-  'pad_to_multiple_of',
-  'eval_sample_packing',
-  'eval_packing',
-  'packing_strategy',
-  'padding_free',
-  'min_sample_len',
-  'max_samples',
-  'enable_thinking',
-  'remove_unused_columns',
-  'length_column_name',
-  'logging_steps',
-  'logging_first_step',
-  'steps_per_report',
-  'plot_loss',
-  'report_to',
-  'run_name',
-  'project_name',
-  'logging_dir',
-  'logging_strategy',
-  'include_num_input_tokens_seen',
-  'wandb_project',
-  'wandb_entity',
-  'wandb_watch',
-  'wandb_name',
-  'wandb_run_id',
-  'wandb_log_model',
-  'use_wandb',
-  'save_strategy',
-  'saves_per_epoch',
-  'save_total_limit',
-  'save_only_model',
-  'save_safetensors',
-  'load_best_model_at_end',
-  'metric_for_best_model',
-  'greater_is_better',
-  'hub_model_id',
-  'hub_strategy',
-  'push_to_hub',
-  'hub_private_repo',
-  'eval_strategy',
-  'evaluation_strategy',
-  'evals_per_epoch',
-  'eval_batch_size',
-  'per_device_eval_batch_size',
-  'eval_table_size',
-  'eval_max_new_tokens',
-  'eval_on_start',
-  'do_causal_lm_eval',
-  'val_batches',
-  'test_batches',
-  'generate_samples',
-  'early_stopping_patience',
-  'early_stopping_steps',
-  'loss_watchdog_threshold',
-  'loss_watchdog_patience',
-  'local_rank',
-  'ddp',
-  'ddp_timeout',
-  'ddp_find_unused_parameters',
-  'fsdp_config',
-  'gradient_checkpointing_kwargs',
-  'world_size',
-  'ray_run_name',
-  'inference_mode',
-  'megatron_config',
-  'megatron_core',
-  'auto_mapping',
-  'peft_version',
-  'qalora_group_size',
-  'ensure_weight_tying',
-  'lora_on_cpu',
-  'create_new_adapter',
-  'pissa_iter',
-  'pissa_convert',
-  'loraplus_lr_embedding',
-  'max_lora_rank',
-  'quantization_method',
-  'quantization_type',
-  'double_quantization',
-  'export_dir',
-  'export_size',
-  'export_device',
-  'export_legacy_format',
-  'vllm_max_lora_rank',
-  'pref_loss',
-  'pref_beta',
-  'merge_lora',
-  'split_batches',
-  'data_seed',
-  'full_determinism',
-];
-
-export const readings: Readonly<Record<string, Reading>> = {
+export const aliases: Readonly<Record<string, Alias>> = {
   ...adapters,
   ...modelAndData,
   ...run,
-  ...all(unneeded, unused),
+  ...all(unusedKeys, unused),
 };

@@ -1,4 +1,4 @@
-// Which key was meant: spellings of other trainers, and the nearest of ours.
+// Which key was meant: by the aliases of other trainers, or the nearest of ours.
 import { closest, distance } from 'fastest-levenshtein';
 import { configKeys, type ConfigKey } from './schema.ts';
 
@@ -6,7 +6,7 @@ import { configKeys, type ConfigKey } from './schema.ts';
  * Keys of kohya's trainer, lora-scripts' forms and diffusers' script -> the key that does the same
  * here.
  */
-const otherSpellings: Readonly<Record<string, ConfigKey>> = {
+const aliases: Readonly<Record<string, ConfigKey>> = {
   pretrained_model_name_or_path: 'base_model',
   pretrained_model: 'base_model',
   model: 'base_model',
@@ -88,8 +88,7 @@ export function suggestKey(
 ): string {
   const plain = unknownKey.toLowerCase().replaceAll('-', '_');
   // hasOwn: a key may be called constructor
-  if (Object.hasOwn(otherSpellings, plain))
-    return `here it is called ${shown(otherSpellings[plain])}`;
+  if (Object.hasOwn(aliases, plain)) return `here it is called ${shown(aliases[plain])}`;
   if (Object.hasOwn(opposites, plain))
     return `here that is ${shown(opposites[plain])} set to false`;
   if (plain === 'save_every_n_epochs')

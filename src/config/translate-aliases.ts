@@ -1,6 +1,6 @@
 // The keys of other trainers of language models (axolotl, LLaMA-Factory, mlx-lm, PEFT, TRL,
-// unsloth), read as ours.
-import { readings } from './language-readings.ts';
+// unsloth) as ours.
+import { aliases } from './language-aliases.ts';
 import type { ConfigKey } from './schema.ts';
 
 type Values = Readonly<Record<string, unknown>>;
@@ -46,8 +46,8 @@ export function isForTexts({ task_type: task, ...values }: Values): boolean {
 }
 
 /**
- * Reads other spellings. A key of ours that is there too, or is meant twice, is a problem unless
- * both say the same.
+ * Replaces aliases by our keys. A key of ours that is there too, or is meant twice, is a problem
+ * unless both say the same.
  */
 export function translate(given: Values): Translated {
   const values: Record<string, unknown> = {};
@@ -59,15 +59,15 @@ export function translate(given: Values): Translated {
   const empty: Translated['empty'][number][] = [];
   const renamed = new Map<string, string>();
   for (const [key, value] of Object.entries(given))
-    if (!Object.hasOwn(readings, key)) values[key] = value;
+    if (!Object.hasOwn(aliases, key)) values[key] = value;
   values.task_type = 'text-generation';
   for (const [key, value] of Object.entries(given)) {
-    if (!Object.hasOwn(readings, key) || value === undefined) continue;
+    if (!Object.hasOwn(aliases, key) || value === undefined) continue;
     if (value === null) {
       empty.push(...emptyOf(key, given));
       continue;
     }
-    const { means = {}, refused, note, unused } = readings[key](value, given);
+    const { means = {}, refused, note, unused } = aliases[key](value, given);
     if (unused === true) ignored.push(key);
     if (refused !== undefined) problems.push({ key, what: refused });
     if (note !== undefined) notes.push({ key, what: note });
@@ -91,7 +91,7 @@ export function translate(given: Values): Translated {
 
 /** The keys of ours that one with nothing behind it stands for; none where it asks for nothing. */
 function emptyOf(key: string, given: Values): Translated['empty'] {
-  const { means = {} } = readings[key]('', given);
+  const { means = {} } = aliases[key]('', given);
   // the names of a Partial over our keys are our keys
   const [ours] = Object.keys(means) as ConfigKey[];
   return ours === undefined ? [] : [{ key, ours }];
