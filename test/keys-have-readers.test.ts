@@ -56,6 +56,7 @@ const readers: { readonly [K in ConfigKey]: string } = {
   unet_lr: 'train/image/adapted-model.ts',
   text_encoder_lr: 'train/image/adapted-model.ts',
   optimizer: 'train/optimiser.ts',
+  momentum: 'optim/sgd.ts',
   betas: 'optim/adamw.ts',
   weight_decay: 'optim/adamw.ts',
   eps: 'optim/adamw.ts',

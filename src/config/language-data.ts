@@ -2,6 +2,7 @@
 // template, the last layers of a model.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
+import { withHome } from './output-path.ts';
 import { unicodeText } from '../util/encoding/decode-text.ts';
 import { isObject } from '../util/is-object.ts';
 
@@ -131,9 +132,10 @@ function folderWith(
   folder: string,
   configPath: string | undefined,
 ): string | undefined {
+  const here = withHome(folder);
   const beside =
-    configPath === undefined || isAbsolute(folder) ? [] : [join(dirname(configPath), folder)];
-  return [folder, ...beside].find((path) => existsSync(join(path, file)));
+    configPath === undefined || isAbsolute(here) ? [] : [join(dirname(configPath), here)];
+  return [here, ...beside].find((path) => existsSync(join(path, file)));
 }
 
 /**
@@ -141,41 +143,46 @@ function folderWith(
  * the names.
  */
 export function withNamedData(values: Values, configPath: string | undefined): Named {
-  const found = folderWith('dataset_info.json', String(values.dataset_dir ?? 'data'), configPath);
-  const info = found === undefined ? undefined : parsed(join(found, 'dataset_info.json'));
-  if (found === undefined || info === undefined) return { values, problems: [] };
-  const problems: { key: string; what: string; fix?: string }[] = [];
-  const pathOf =
-    (key: string) =>
-    (name: string): string => {
-      const entry = info[name];
-      if (!isObject(entry)) return name;
-      if (typeof entry.file_name === 'string' && entry.ranking !== true)
-        return join(found, entry.file_name);
-      const what =
-        entry.ranking === true
-          ? 'is a set of preferences, which are not trained'
-          : 'is no file on this machine';
-      problems.push({
-        key,
-        what: `${name} ${what} (by dataset_info.json)`,
-        fix: 'Name a file of samples: .jsonl, .json, .csv or .txt.',
-      });
-      return found;
-    };
+  const folder = folderWith('dataset_info.json', String(values.dataset_dir ?? 'data'), configPath);
+  const info = folder === undefined ? undefined : parsed(join(folder, 'dataset_info.json'));
+  if (folder === undefined || info === undefined) return { values, problems: [] };
   const { dataset_dir: _, ...rest } = values;
-  const paths = (['dataset', 'eval_dataset'] as const).flatMap((key) => {
-    const value = values[key];
-    return typeof value === 'string' ? [[key, namesIn(value).map(pathOf(key))] as const] : [];
+  const found = (['dataset', 'eval_dataset'] as const).flatMap((key) =>
+    namesIn(values[key]).map((name) => ({ key, ...namedFile(name, folder, info[name]) })),
+  );
+  const paths = ['dataset', 'eval_dataset'].flatMap((key) => {
+    const files = found.filter((one) => one.key === key).map(({ path }) => path);
+    return files.length > 0 ? [[key, files] as const] : [];
   });
-  return { values: { ...rest, ...Object.fromEntries(paths) }, problems };
+  return {
+    values: { ...rest, ...Object.fromEntries(paths) },
+    problems: found.flatMap(({ key, problem }) =>
+      problem === undefined ? [] : [{ key, what: problem, fix: nameAFile }],
+    ),
+  };
 }
 
-const namesIn = (list: string): string[] =>
-  list
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '');
+const nameAFile = 'Name a file of samples: .jsonl, .json, .csv or .txt.';
+
+const namesIn = (value: unknown): string[] =>
+  typeof value === 'string'
+    ? value
+        .split(',')
+        .map((name) => name.trim())
+        .filter((name) => name !== '')
+    : [];
+
+/** The file that `dataset_info.json` has for a name; a name that it does not have is a path. */
+function namedFile(name: string, folder: string, entry: unknown) {
+  if (!isObject(entry)) return { path: name };
+  const file = typeof entry.file_name === 'string' ? entry.file_name : undefined;
+  if (file !== undefined && entry.ranking !== true) return { path: join(folder, file) };
+  const what =
+    entry.ranking === true
+      ? 'is a set of preferences, which are not trained'
+      : 'is no file on this machine';
+  return { path: folder, problem: `${name} ${what} (by dataset_info.json)` };
+}
 
 // ---- chat templates
 
@@ -184,7 +191,7 @@ export function withTemplateFile(values: Values, configPath: string | undefined)
   const { chat_template: name } = values;
   if (typeof name !== 'string' || !/^[^{]*\.(jinja2?|j2)$/i.test(name.trim()))
     return { values, problems: [] };
-  const path = name.trim();
+  const path = withHome(name.trim());
   const folder =
     folderWith(path, '.', configPath) ?? (isAbsolute(path) && existsSync(path) ? '' : undefined);
   const problem = (what: string, fix?: string): Named => ({
