@@ -93,6 +93,29 @@ export default tseslint.config(
     },
   },
   {
+    // A torn file must never be called saved: files are written by src/storage/ alone.
+    files: ['src/**/*.ts'],
+    ignores: ['src/storage/**', '**/*.test.ts', '**/*.test-util.ts', '**/testing/**'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: ['node:fs', 'node:fs/promises', 'fs', 'fs/promises'].map((name) => ({
+            name,
+            importNames: [
+              ...['writeFile', 'appendFile', 'write', 'writev', 'copyFile', 'cp', 'rename'].flatMap(
+                (write) => [write, `${write}Sync`],
+              ),
+              'createWriteStream',
+              'default',
+            ],
+            message: 'src/storage/ writes files: whole and on disk, or not at all',
+          })),
+        },
+      ],
+    },
+  },
+  {
     files: ['**/*.test.ts', '**/*.test-util.ts', '**/testing/**', 'test/**', 'bench/**'],
     rules: {
       'max-lines-per-function': 'off',

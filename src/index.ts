@@ -112,7 +112,7 @@ export type { DType } from './tensor/dtype.ts';
 export { openSafetensors, readFloat32, readTensor } from './checkpoints/safetensors-file.ts';
 export { serialize } from './tensor/safetensors.ts';
 export type { FloatDType } from './tensor/half.ts';
-export { writeFileAtomically } from './storage/write-file.ts';
+export { writeFileAtomically, writeFilesTogether } from './storage/write-file.ts';
 export { readKohyaLora, writeKohyaLora, type KohyaLora } from './export/kohya.ts';
 export { readDiffusersLora, writeDiffusersLora } from './export/diffusers.ts';
 export type { LoraWeights } from './export/lora.ts';

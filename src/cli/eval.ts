@@ -11,7 +11,7 @@ import {
   loadConfig,
   placeOf,
   requireOutputPath,
-  writeFileAtomically,
+  writeFilesTogether,
 } from '../index.ts';
 import { colours } from './colours.ts';
 import type { Command } from './command.ts';
@@ -120,11 +120,11 @@ async function run(given: Given): Promise<number> {
         : numberOf('--show', given.show, 0);
   const result = await shown(options);
   if (result === undefined) return 1;
-  const files = [...evaluationFiles(result)].map(([name, content]) => {
-    const path = join(folder, name);
-    writeFileAtomically(path, content);
-    return path;
-  });
+  const contents = new Map(
+    Array.from(evaluationFiles(result), ([name, content]) => [join(folder, name), content]),
+  );
+  writeFilesTogether(contents);
+  const files = [...contents.keys()];
   const lines = evalLines(result, {
     columns: process.stdout.columns,
     ...(show === undefined ? {} : { show }),

@@ -18,7 +18,7 @@ import { ggufModuleName, permutedHeads, permuteRows, takesQueryScale } from './g
 import { fileTypes } from './gguf-lora.ts';
 import { ggufModelName, tokenizerEntries } from './gguf-tokenizer.ts';
 import { throwProblems } from './lora.ts';
-import { writeInPieces } from '../storage/write-pieces.ts';
+import { writeFileAtomically } from '../storage/write-file.ts';
 import { requireSound, settledType, type TellNarrowing } from './narrowing.ts';
 
 export interface GgufModelOptions {
@@ -49,7 +49,7 @@ export function writeGgufModel({ folder, output, type, name, tell }: GgufModelOp
     metadata(model, family, type, name ?? basename(model.path)),
     tensors,
   );
-  writeInPieces(output, (write) => {
+  writeFileAtomically(output, (write) => {
     write(head);
     tensors.forEach((tensor, i) => {
       for (const values of tensor.pieces()) {

@@ -2,7 +2,6 @@
 
 import {
   closeSync,
-  copyFileSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -17,7 +16,7 @@ import { z } from 'zod';
 import { parseFile } from '../checkpoints/model-folder.ts';
 import { readFloat32, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
 import { requireOutputPath } from '../config/output-path.ts';
-import { writeError, writeFileAtomically } from '../storage/write-file.ts';
+import { writeFileAtomically } from '../storage/write-file.ts';
 import { UserError, type Problem } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import { layoutSafetensors } from '../tensor/safetensors.ts';
@@ -29,7 +28,7 @@ import { fitProblems } from './adapter-fit.ts';
 import { templateFiles } from './template-files.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
 import { throwProblems, type LoraWeights } from './lora.ts';
-import { writeFolder, writeInPieces } from '../storage/write-pieces.ts';
+import { writeFolder } from '../storage/write-folder.ts';
 import { requireSound, type Narrowing } from './narrowing.ts';
 import { problemsByKind } from '../util/problems-by-kind.ts';
 import { bytesOf } from '../util/bytes-of.ts';
@@ -184,7 +183,7 @@ function writeMerged(file: SafetensorsFile, path: string, merging: Merging): num
     ),
   );
   const { head, order, dataBytes } = layoutSafetensors(described, file.metadata);
-  writeInPieces(path, (write) => {
+  writeFileAtomically(path, (write) => {
     write(head);
     for (const name of order) {
       const tensor = file.tensors.get(name);
@@ -299,9 +298,9 @@ function copyRest(from: string, to: string): void {
       (name) =>
         !isWeights.test(name) && !/^(README|\.)/.test(name) && statSync(join(from, name)).isFile(),
     );
-  try {
-    for (const name of names) copyFileSync(join(from, name), join(to, name));
-  } catch (cause) {
-    throw writeError(to, cause);
+  for (const name of names) {
+    const source = join(from, name);
+    const { size } = statSync(source);
+    writeFileAtomically(join(to, name), (write) => copyRange(source, 0, size, write));
   }
 }

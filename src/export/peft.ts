@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { readJsonFile } from '../checkpoints/model-folder.ts';
 import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
 import { requireOutputPath } from '../config/output-path.ts';
-import { writeFileAtomically } from '../storage/write-file.ts';
+import { writeFilesTogether, type FileContent } from '../storage/write-file.ts';
 import { CheckpointError, type Problem } from '../errors.ts';
 import type { FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
@@ -43,13 +43,14 @@ export interface PeftLora extends LanguageLora {
   readonly adaptable?: Iterable<string>;
 }
 
-/** Writes both files into `folder`. Throws SystemError when the disk refuses. */
+/** Writes both files into `folder`, or neither. Throws SystemError when the disk refuses. */
 export function writePeftFolder(folder: string, lora: PeftLora): void {
   requireOutputPath(folder);
-  writeFileAtomically(join(folder, 'adapter_model.safetensors'), writePeftWeights(lora));
-  writeFileAtomically(
-    join(folder, 'adapter_config.json'),
-    `${JSON.stringify(peftConfig(lora), null, 2)}\n`,
+  writeFilesTogether(
+    new Map<string, FileContent>([
+      [join(folder, 'adapter_model.safetensors'), writePeftWeights(lora)],
+      [join(folder, 'adapter_config.json'), `${JSON.stringify(peftConfig(lora), null, 2)}\n`],
+    ]),
   );
 }
 

@@ -1,15 +1,15 @@
 // A cache of tensors on disk, by content: the name of an entry is the hash of everything it was
 // computed from.
 import { createHash } from 'node:crypto';
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
-import { makeFolders } from './write-file.ts';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { CheckpointError, SystemError } from '../errors.ts';
+import { probeFolder } from './folders.ts';
+import { codeOf } from '../util/caught.ts';
+import { writeFileAtomically } from './write-file.ts';
 import { deserialize, serialize } from '../tensor/safetensors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { bytesOf } from '../util/bytes-of.ts';
-import { codeOf } from '../util/caught.ts';
 
 export type Tensors = ReadonlyMap<string, Tensor>;
 
@@ -38,13 +38,7 @@ export function cacheKey(...parts: readonly (string | number | boolean)[]): stri
 
 /** Opens (and makes) the folder. Throws SystemError when it cannot be made or written to. */
 export async function openCache(dir: string): Promise<TensorCache> {
-  await naming(dir, async () => {
-    makeFolders(dir);
-    // Written, not asked: some file systems promise what they then refuse.
-    const probe = join(dir, `.probe-${process.pid}`);
-    await writeFile(probe, new Uint8Array(1 << 12));
-    await rm(probe);
-  });
+  naming(() => probeFolder(dir));
   const fileOf = (key: string): string => join(dir, key.slice(0, 2), `${key}.safetensors`);
   const get = (key: string): Promise<Tensors | undefined> => readEntry(fileOf(key), key);
   const put = (key: string, tensors: Tensors): Promise<void> =>
@@ -77,12 +71,7 @@ async function readEntry(file: string, key: string): Promise<Tensors | undefined
 
 async function writeEntry(file: string, key: string, tensors: Tensors): Promise<void> {
   const bytes = serialize(tensors, { key, checksum: checksum(tensors) });
-  await naming(file, async () => {
-    makeFolders(dirname(file));
-    await writeFileAtomic(file, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), {
-      fsync: false,
-    }); // a torn file fails its checksum
-  });
+  naming(() => writeFileAtomically(file, bytes));
 }
 
 /** SHA-256 over names, types, shapes and bytes, in the order of the names. */
@@ -96,33 +85,19 @@ function checksum(tensors: Tensors): string {
 
 const isFileError = (error: unknown): boolean => codeOf(error) !== undefined;
 
-const reasons: Readonly<Record<string, string>> = {
-  ENOSPC: 'the disk is full',
-  EDQUOT: 'the disk quota is used up',
-  EACCES: 'it may not be written',
-  EPERM: 'it may not be written',
-  EROFS: 'the file system is read-only',
-  ENOENT: 'the file system takes no folders there',
-  ENOTDIR: 'a part of the path is a file',
-  EEXIST: 'there is a file of that name',
-};
-
-async function naming(path: string, work: () => Promise<void>): Promise<void> {
+/** Runs `work`; where the disk refuses, the remedy is another cache folder. */
+function naming<T>(work: () => T): T {
   try {
-    await work();
+    return work();
   } catch (cause) {
-    const code = codeOf(cause);
-    if (code === undefined) throw cause;
-    const what = `cannot write the cache: ${reasons[code] ?? code}`;
-    throw new SystemError(
-      [
-        {
-          where: path,
-          what,
-          fix: 'Free some space, or name another folder for the cache in the environment variable LORA_SCRIPTS_CACHE.',
-        },
-      ],
-      { cause },
-    );
+    if (!(cause instanceof SystemError)) throw cause;
+    const fix =
+      'Free some space, or name another folder for the cache in the environment variable LORA_SCRIPTS_CACHE.';
+    const problems = cause.problems.map(({ where, what }) => ({
+      where,
+      what: what.replace('cannot be written', 'the cache cannot be written'),
+      fix,
+    }));
+    throw new SystemError(problems, { cause });
   }
 }

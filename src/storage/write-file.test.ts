@@ -1,10 +1,27 @@
 import assert from 'node:assert/strict';
-import fs, { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { SystemError } from '../errors.ts';
+import { SystemError, UserError } from '../errors.ts';
 import { withFolder } from '../checkpoints/small-model.test-util.ts';
-import { writeError, writeFileAtomically } from './write-file.ts';
+import { writeError } from './write-error.ts';
+import {
+  appendToFile,
+  writeAll,
+  writeFileAtomically,
+  writeFilesTogether,
+  type FileContent,
+} from './write-file.ts';
+import { writeFolder } from './write-folder.ts';
 
 const is = (message: RegExp) => (error: unknown) =>
   error instanceof SystemError && message.test(error.message);
@@ -29,7 +46,7 @@ test('a path through a file, or onto a folder, is refused and leaves nothing', (
     mkdirSync(join(folder, 'taken'));
     assert.throws(
       () => writeFileAtomically(join(folder, 'taken'), 'text'),
-      is(/a folder of that name is there/),
+      is(/there is already a folder of that name/),
     );
     assert.deepEqual(readdirSync(folder).sort(), ['file', 'taken']);
   });
@@ -52,17 +69,78 @@ test(
   },
 );
 
-test('a disk that fills up while writing leaves the old file, and nothing beside it', (t) => {
+test('a system that takes a few bytes at a time gets all of them; one that takes none is full', () => {
+  const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i);
+  const taken: number[] = [];
+  const few = (_: number, from: Uint8Array, offset: number, length: number): number => {
+    const part = from.subarray(offset, offset + Math.min(length, 7));
+    taken.push(...part);
+    return part.length;
+  };
+  let counted = 0;
+  writeAll(0, bytes, (count) => (counted += count), few);
+  assert.deepEqual(taken, [...bytes]);
+  assert.equal(counted, 1000);
+  assert.throws(() => writeAll(0, bytes, undefined, () => 0), { code: 'ENOSPC' });
+});
+
+test('files that belong together appear together or not at all', () => {
   withFolder((folder) => {
-    const path = join(folder, 'x');
-    writeFileAtomically(path, 'old');
-    t.mock.method(fs, 'writeSync', () => {
-      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
-    });
-    assert.throws(() => writeFileAtomically(path, 'new'), is(/the disk is full/));
-    t.mock.restoreAll();
-    assert.equal(readFileSync(path, 'utf8'), 'old');
-    assert.deepEqual(readdirSync(folder), ['x']);
+    const [first, second] = [join(folder, 'config.json'), join(folder, 'model.safetensors')];
+    writeFilesTogether(new Map([[first, 'old']]));
+    const refuse = (): never => {
+      throw new UserError([{ where: 'q_proj', what: 'is not finite' }]);
+    };
+    assert.throws(
+      () =>
+        writeFilesTogether(
+          new Map<string, FileContent>([
+            [first, 'new'],
+            [second, refuse],
+          ]),
+        ),
+      /q_proj: is not finite/,
+    );
+    assert.equal(readFileSync(first, 'utf8'), 'old');
+    assert.deepEqual(readdirSync(folder), ['config.json']);
+  });
+});
+
+test('a file is written through a link to it, with the permissions that it had', (t) => {
+  if (process.platform === 'win32') return t.skip('links need rights there');
+  withFolder((folder) => {
+    writeFileSync(join(folder, 'real'), 'old', { mode: 0o600 });
+    symlinkSync('real', join(folder, 'link'));
+    writeFileAtomically(join(folder, 'link'), 'new');
+    assert.equal(readFileSync(join(folder, 'real'), 'utf8'), 'new');
+    assert.ok(lstatSync(join(folder, 'link')).isSymbolicLink());
+    assert.equal(statSync(join(folder, 'real')).mode & 0o777, 0o600);
+  });
+});
+
+test('a device is not replaced by a file', { skip: process.platform === 'win32' }, () => {
+  assert.throws(() => writeFileAtomically('/dev/null', 'x'), is(/this is a device, not a file/));
+  assert.ok(statSync('/dev/null').isCharacterDevice());
+});
+
+test('what is appended is there whole, after what was there', () => {
+  withFolder((folder) => {
+    const path = join(folder, 'logs', 'train.log');
+    appendToFile(path, 'one\n');
+    appendToFile(path, new Uint8Array([50, 10]));
+    assert.equal(readFileSync(path, 'utf8'), 'one\n2\n');
+  });
+});
+
+test('a folder appears when all is written, and is refused where one with files is', () => {
+  withFolder((folder) => {
+    const path = join(folder, 'merged');
+    assert.throws(() => writeFolder(path, () => assert.fail('half-way')), /half-way/);
+    assert.deepEqual(readdirSync(folder), []);
+    writeFolder(path, (inside) => writeFileAtomically(join(inside, 'config.json'), '{}'));
+    assert.deepEqual(readdirSync(path), ['config.json']);
+    assert.throws(() => writeFolder(path, () => undefined), /this folder is not empty/);
+    assert.deepEqual(readdirSync(folder), ['merged']);
   });
 });
 
@@ -75,6 +153,7 @@ test('each refusal of the system says what to do', () => {
   );
   assert.match(failure('EROFS').message, /the disk is read-only/);
   assert.match(failure('EACCES').message, /permission denied/);
+  assert.match(failure('EFBIG').message, /ulimit -f/);
   assert.match(failure('EODD').message, /cannot be written: EODD: refused/);
   assert.match(writeError('/out/x', 'text').message, /cannot be written: text/);
 });

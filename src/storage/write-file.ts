@@ -1,100 +1,220 @@
-// Files that are either wholly written or not there: write beside, flush, rename.
+// Files that appear whole and on disk, or not at all: written beside their place, flushed, read
+// back, renamed.
 
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
-import { SystemError } from '../errors.ts';
-import { codeOf, reasonOf } from '../util/caught.ts';
+import { createHash, randomBytes, type Hash } from 'node:crypto';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { SystemError, UserError } from '../errors.ts';
+import { discard, flush, flushFolder, makeFolders, PARTIAL } from './folders.ts';
+import { codeOf } from '../util/caught.ts';
+import { writeError } from './write-error.ts';
+
+/** Gives a file's bytes to `write`, one piece after another. */
+export type Produce = (write: (bytes: Uint8Array) => void) => void;
+
+export type FileContent = string | Uint8Array | Produce;
+
+/** A file that is complete and on disk beside its place. */
+interface Staged {
+  readonly path: string;
+  readonly partial: string;
+  /** Where it goes: the path given, through links. */
+  readonly target: string;
+}
 
 /**
  * Writes a file, making its folders; a file of that name is replaced only when the new one is
- * complete and on disk. Throws SystemError (disk full, no permission …) and then leaves nothing
- * half-written.
+ * complete, on disk and read back. Throws SystemError (disk full, no permission …), and what
+ * `content` throws where it produces; then nothing is left behind.
  */
-export function writeFileAtomically(path: string, content: Uint8Array | string): void {
+export function writeFileAtomically(path: string, content: FileContent): void {
+  commit(stage(path, content));
+}
+
+/**
+ * Writes several files that belong together: none is replaced before all are complete and on disk.
+ * Throws as `writeFileAtomically`.
+ */
+export function writeFilesTogether(files: ReadonlyMap<string, FileContent>): void {
+  const staged: Staged[] = [];
   try {
-    makeFolders(dirname(path));
-    // A Buffer over the same bytes: the library takes no plain Uint8Array.
-    writeFileAtomic.sync(
-      path,
-      typeof content === 'string'
-        ? content
-        : Buffer.from(content.buffer, content.byteOffset, content.byteLength),
-    );
+    for (const [path, content] of files) staged.push(stage(path, content));
+  } catch (error) {
+    for (const { partial } of staged) discard(partial);
+    throw error;
+  }
+  staged.forEach(commit);
+}
+
+/**
+ * Adds to a file, making its folders: all of it or nothing. Not flushed. Throws SystemError.
+ */
+export function appendToFile(path: string, content: string | Uint8Array): void {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+  attempt(path, () => {
+    makeFolders(dirname(resolve(path)));
+    const fd = openSync(path, 'a');
+    try {
+      appendAll(fd, bytes);
+    } finally {
+      closeSync(fd);
+    }
+  });
+}
+
+function appendAll(fd: number, bytes: Uint8Array): void {
+  const { size } = fstatSync(fd);
+  try {
+    writeAll(fd, bytes);
+  } catch (error) {
+    ftruncateSync(fd, size);
+    throw error;
+  }
+}
+
+/** Bytes of one call: a system takes at most 2 GiB at once. */
+const LARGEST_WRITE = 1 << 30;
+
+/**
+ * Writes all bytes, however many of them the system takes at a time; tells how many it took.
+ * Throws the system's error.
+ */
+export function writeAll(
+  fd: number,
+  bytes: Uint8Array,
+  took: (count: number) => void = () => undefined,
+  write: (fd: number, bytes: Uint8Array, offset: number, length: number) => number = writeSync,
+): void {
+  for (let done = 0; done < bytes.length;) {
+    const count = write(fd, bytes, done, Math.min(bytes.length - done, LARGEST_WRITE));
+    if (count === 0) throw Object.assign(new Error('no byte was taken'), { code: 'ENOSPC' });
+    done += count;
+    took(count);
+  }
+}
+
+// ---- beside its place
+
+function stage(path: string, content: FileContent): Staged {
+  const { target, partial, fd } = attempt(path, () => openBeside(path));
+  const written = { bytes: 0, hash: createHash('sha256') };
+  try {
+    try {
+      fill(path, fd, content, written);
+      attempt(path, () => flush(fd));
+    } finally {
+      closeSync(fd);
+    }
+    readBack(path, partial, written.bytes, written.hash);
+  } catch (error) {
+    discard(partial);
+    throw error;
+  }
+  return { path, partial, target };
+}
+
+function openBeside(path: string): Omit<Staged, 'path'> & { readonly fd: number } {
+  makeFolders(dirname(resolve(path)));
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' });
+  if (found !== undefined && !found.isFile()) throw new Error('this is a device, not a file');
+  const target = found === undefined ? resolve(path) : realpathSync(path);
+  const partial = join(dirname(target), `${PARTIAL}${randomBytes(8).toString('hex')}`);
+  return { target, partial, fd: openSync(partial, 'wx', found?.mode) };
+}
+
+function fill(
+  path: string,
+  fd: number,
+  content: FileContent,
+  written: { bytes: number; readonly hash: Hash },
+): void {
+  const whole = typeof content === 'string' ? Buffer.from(content) : content;
+  const of = typeof whole === 'function' ? undefined : whole.length;
+  const write = (bytes: Uint8Array): void => {
+    written.hash.update(bytes);
+    try {
+      writeAll(fd, bytes, (count) => (written.bytes += count));
+    } catch (cause) {
+      throw writeError(path, cause, { bytes: written.bytes, of });
+    }
+  };
+  if (typeof whole === 'function') whole(write);
+  else write(whole);
+}
+
+/** Throws SystemError unless the file has the bytes that were written. */
+function readBack(path: string, partial: string, bytes: number, hash: Hash): void {
+  const found = attempt(path, () => digestOf(partial));
+  if (found.bytes === bytes && found.hash === hash.digest('hex')) return;
+  const what =
+    found.bytes === bytes
+      ? `cannot be written: read back, its ${bytes} bytes are not those that were written`
+      : `cannot be written: read back, it has ${found.bytes} of ${bytes} bytes`;
+  const fix = 'The disk or its driver is faulty: choose a folder on another disk.';
+  throw new SystemError([{ where: path, what, fix }]);
+}
+
+const READ_BYTES = 1 << 22;
+
+function digestOf(path: string): { readonly bytes: number; readonly hash: string } {
+  const fd = openSync(path, 'r');
+  try {
+    const hash = createHash('sha256');
+    const buffer = new Uint8Array(READ_BYTES);
+    let bytes = 0;
+    for (let count; (count = readSync(fd, buffer, 0, buffer.length, bytes)) > 0; bytes += count)
+      hash.update(buffer.subarray(0, count));
+    return { bytes, hash: hash.digest('hex') };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+// ---- into its place
+
+function commit({ path, partial, target }: Staged): void {
+  try {
+    rename(partial, target);
+    flushFolder(dirname(target));
   } catch (cause) {
+    discard(partial);
     throw writeError(path, cause);
   }
 }
 
-/**
- * Makes a folder and those above it, one by one: Node's own recursive way never ends where a file
- * system, as /proc, answers ENOENT. Returns the first it made; where it cannot make them all, it
- * leaves none. Throws the system's error.
- */
-export function makeFolders(dir: string): string | undefined {
-  if (existsSync(dir)) return undefined;
-  const parent = dirname(dir);
-  const first = parent === dir ? undefined : makeFolders(parent);
-  try {
-    mkdirSync(dir);
-  } catch (error) {
-    if (existsSync(dir)) return first; // another process was faster
-    if (first !== undefined) rmSync(first, { recursive: true, force: true });
-    throw error;
+/** What Windows answers while a virus scanner or an indexer looks at a new file. */
+const passing = new Set(['EACCES', 'EPERM', 'EBUSY']);
+const RETRIES = 20;
+const RETRY_MS = 50;
+
+/** Renames; on Windows tries for a second where another program has the file open. */
+export function rename(from: string, to: string): void {
+  for (let left = process.platform === 'win32' ? RETRIES : 0; ; left--) {
+    try {
+      return renameSync(from, to);
+    } catch (error) {
+      if (left === 0 || !passing.has(codeOf(error) ?? '')) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+    }
   }
-  return first ?? dir;
 }
 
-/** What a failed write means and what to do, for any code that writes files. */
-export function writeError(path: string, cause: unknown): SystemError {
-  const code = codeOf(cause) ?? '';
-  const known = Object.hasOwn(remedies, code) ? remedies[code] : undefined;
-  const what = known?.what ?? `cannot be written: ${reasonOf(cause)}`;
-  return new SystemError([{ where: path, what, fix: known?.fix ?? 'Choose another folder.' }], {
-    cause,
-  });
+/** Runs `action`; what the system refuses becomes a SystemError about `path`. */
+export function attempt<T>(path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (cause) {
+    throw cause instanceof UserError ? cause : writeError(path, cause);
+  }
 }
-
-const remedies: Readonly<Record<string, { what: string; fix: string }>> = {
-  ENOSPC: {
-    what: 'cannot be written: the disk is full',
-    fix: 'Free some space, or choose a folder on another disk.',
-  },
-  EDQUOT: {
-    what: 'cannot be written: your disk quota is used up',
-    fix: 'Free some space, or choose a folder on another disk.',
-  },
-  EACCES: {
-    what: 'cannot be written: permission denied',
-    fix: 'Choose a folder that you may write to, or change its permissions.',
-  },
-  EPERM: {
-    what: 'cannot be written: the system does not permit it',
-    fix: 'Choose a folder that you may write to; close programs that have the file open.',
-  },
-  EROFS: {
-    what: 'cannot be written: the disk is read-only',
-    fix: 'Choose a folder on a disk that can be written.',
-  },
-  ENOENT: {
-    what: 'cannot be written: the file system takes no folders or files there',
-    fix: 'Choose a folder on an ordinary disk.',
-  },
-  ENOTDIR: {
-    what: 'cannot be written: part of the path is a file, not a folder',
-    fix: 'Choose another folder, or move that file away.',
-  },
-  EEXIST: {
-    what: 'cannot be written: part of the path is a file, not a folder',
-    fix: 'Choose another folder, or move that file away.',
-  },
-  EISDIR: {
-    what: 'cannot be written: a folder of that name is there',
-    fix: 'Choose another name, or move that folder away.',
-  },
-  EBUSY: {
-    what: 'cannot be written: another program has the file open',
-    fix: 'Close that program and run again.',
-  },
-  ENAMETOOLONG: { what: 'cannot be written: the name is too long', fix: 'Choose a shorter name.' },
-};

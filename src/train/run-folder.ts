@@ -1,17 +1,18 @@
 // The folder of a run: nothing in it but this run's files; those of an earlier run are moved to
 // runs/<id> first.
 
-import {
-  appendFileSync,
-  existsSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
-import { makeFolders, writeError, writeFileAtomically } from '../storage/write-file.ts';
+import { lockFolder } from '../storage/lock.ts';
+import { makeFolders, probeFolder, removePartial } from '../storage/folders.ts';
+import {
+  appendToFile,
+  attempt,
+  rename,
+  writeFileAtomically,
+  writeFilesTogether,
+} from '../storage/write-file.ts';
 
 /** What run.json says. */
 export interface RunFacts {
@@ -28,36 +29,29 @@ export interface RunFacts {
 }
 
 const RUN_FILE = 'run.json';
-/** Bytes of the probe: more than what fits beside a file's name on any disk. */
-const probeBytes = 1 << 16;
 
 /**
  * Throws SystemError when the folder cannot be made or written to, and leaves everything as it was.
  */
 export function requireWritable(dir: string): void {
-  let made: string | undefined;
-  try {
-    made = makeFolders(dir);
-    const probe = join(dir, `.probe-${process.pid}`);
-    writeFileSync(probe, new Uint8Array(probeBytes));
-    rmSync(probe);
-  } catch (cause) {
-    throw writeError(dir, cause);
-  } finally {
-    if (made !== undefined) rmSync(made, { recursive: true, force: true });
-  }
+  const made = probeFolder(dir);
+  if (made !== undefined) rmSync(made, { recursive: true, force: true });
 }
 
 /** A run's folder while it is written. Every method throws SystemError when the disk refuses. */
 export class RunFolder {
   #facts: RunFacts;
+  readonly #unlock: () => void;
 
-  /** Makes the folder and moves an earlier run in it aside. */
+  /** Makes the folder, takes it for this process and moves an earlier run in it aside. */
   constructor(
     readonly dir: string,
     facts: Omit<RunFacts, 'files'>,
   ) {
     this.#facts = { ...facts, files: [] };
+    attempt(dir, () => makeFolders(dir));
+    this.#unlock = lockFolder(dir);
+    removePartial(dir);
     moveEarlierRun(dir);
     this.#announce(RUN_FILE);
   }
@@ -66,10 +60,8 @@ export class RunFolder {
   append(name: string, content: string | Uint8Array): string {
     this.#announce(name);
     const path = join(this.dir, name);
-    return refusing(path, () => {
-      makeFolders(dirname(path));
-      appendFileSync(path, content);
-    });
+    appendToFile(path, content);
+    return path;
   }
 
   /** Writes a file whole; returns its path. */
@@ -78,6 +70,21 @@ export class RunFolder {
     const path = join(this.dir, name);
     writeFileAtomically(path, content);
     return path;
+  }
+
+  /** Writes files that belong together: all or none; returns their paths. */
+  writeTogether(files: ReadonlyMap<string, string | Uint8Array>): string[] {
+    for (const name of files.keys()) this.#announce(name);
+    const placed = new Map(
+      Array.from(files, ([name, content]) => [join(this.dir, name), content] as const),
+    );
+    writeFilesTogether(placed);
+    return [...placed.keys()];
+  }
+
+  /** Gives the folder back to other runs. */
+  close(): void {
+    this.#unlock();
   }
 
   finish(finished: Date): void {
@@ -131,14 +138,14 @@ function moveAside(dir: string, entries: readonly string[], id: string): void {
   const present = entries.filter((entry) => existsSync(join(dir, entry)));
   if (present.length === 0) return;
   const target = freeName(join(dir, 'runs', id));
-  refusing(target, () => {
+  attempt(target, () => {
     makeFolders(target);
     // run.json last: when the move is cut short, the next run finishes it
     for (const entry of [
       ...present.filter((name) => name !== RUN_FILE),
       ...present.filter((name) => name === RUN_FILE),
     ])
-      renameSync(join(dir, entry), join(target, entry));
+      rename(join(dir, entry), join(target, entry));
   });
 }
 
@@ -146,14 +153,5 @@ function freeName(path: string): string {
   for (let n = 1; ; n++) {
     const name = n === 1 ? path : `${path}-${n}`;
     if (!existsSync(name)) return name;
-  }
-}
-
-function refusing(path: string, work: () => void): string {
-  try {
-    work();
-    return path;
-  } catch (cause) {
-    throw writeError(path, cause);
   }
 }

@@ -65,7 +65,11 @@ export async function* train(
     return folder;
   };
   const events = runEvents(dated, { signal, started, threads, folder: opened });
-  yield* recorded(events, dated, open);
+  try {
+    yield* recorded(events, dated, open);
+  } finally {
+    folder?.close();
+  }
 }
 
 /** A template that writes today's date gets one that is recorded. */
@@ -214,9 +218,7 @@ async function* save(run: Run, step: number, final: boolean): AsyncGenerator<Tra
   const { task, length, started, folder } = run;
   const at: SavePoint = { ...length, step, epoch: epochOf(step, task), final, started };
   const found: Narrowing[] = [];
-  const files = [...task.files(at, (narrowing) => found.push(narrowing))].map(([name, content]) =>
-    folder().write(name, content),
-  );
+  const files = folder().writeTogether(task.files(at, (narrowing) => found.push(narrowing)));
   // at the end, what was written wider is a warning
   const notes = narrowingNotes(final ? found.filter(({ widened }) => !widened) : found);
   yield { type: 'saved', step, files, ...(notes.length > 0 && { notes }) };

@@ -3,6 +3,8 @@
 import { isOfTask, type LoadedConfig } from '../../config/load.ts';
 import { publishedText } from '../../config/published.ts';
 import type { TrainConfig } from '../../config/schema.ts';
+import { SystemError, type Problem } from '../../errors.ts';
+import type { WarningEvent } from '../../events.ts';
 import { reasonOf } from '../../util/caught.ts';
 import type { TrainEvent } from '../events.ts';
 import type { RunFolder } from '../run-folder.ts';
@@ -23,23 +25,62 @@ export async function* recorded(
   job: LoadedConfig,
   open: () => RunFolder,
 ): AsyncGenerator<TrainEvent> {
-  const early: { readonly event: TrainEvent; readonly at: Date }[] = [];
-  let records: readonly Record[] | undefined;
-  const write = ({ event, at }: (typeof early)[number]) =>
-    records?.forEach((record) => record(event, at));
+  const early: Entry[] = [];
+  let records: Records | undefined;
   try {
     for await (const event of events) {
       const entry = { event, at: new Date() };
       if (records === undefined) early.push(entry);
-      else write(entry);
+      else yield* records.write(entry);
       if (event.type === 'plan') {
-        records = openRecords(open(), job);
-        early.forEach(write);
+        records = new Records(openRecords(open(), job));
+        for (const before of early) yield* records.write(before);
       }
       yield event;
     }
   } catch (error) {
-    records?.[0](failure(error), new Date()); // the log alone: the others hold numbers
+    records?.writeLog({ event: failure(error), at: new Date() });
+    throw error;
+  }
+}
+
+interface Entry {
+  readonly event: TrainEvent;
+  readonly at: Date;
+}
+
+/**
+ * The records of a run in progress. A record that the disk refuses (a full disk, a limit on the
+ * size of files) does not end the run, whose weights are worth more: it is told once.
+ */
+class Records {
+  #told = false;
+
+  /** The log first. */
+  constructor(readonly records: readonly Record[]) {}
+
+  *write({ event, at }: Entry): Generator<WarningEvent> {
+    const refused = this.records.flatMap((record) => refusal(() => record(event, at)));
+    if (refused.length === 0 || this.#told) return;
+    this.#told = true;
+    const [{ where, what, fix }] = refused;
+    const problem = { where, what: `${what}. The run goes on, but its records have gaps`, fix };
+    yield { type: 'warning', problem };
+  }
+
+  /** Into the log alone: the others hold numbers. */
+  writeLog({ event, at }: Entry): void {
+    refusal(() => this.records[0](event, at));
+  }
+}
+
+/** What the disk has against `write`. */
+function refusal(write: () => void): readonly Problem[] {
+  try {
+    write();
+    return [];
+  } catch (error) {
+    if (error instanceof SystemError) return error.problems;
     throw error;
   }
 }

@@ -1,0 +1,96 @@
+// Folders: made one by one, tried before they are needed, flushed to the disk.
+
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { codeOf } from '../util/caught.ts';
+import { writeError } from './write-error.ts';
+
+/**
+ * Makes a folder and those above it, one by one: Node's own recursive way never ends where a file
+ * system, as /proc, answers ENOENT. Returns the first it made; where it cannot make them all, it
+ * leaves none. Throws the system's error.
+ */
+export function makeFolders(dir: string): string | undefined {
+  if (existsSync(dir)) return undefined;
+  const parent = dirname(dir);
+  const first = parent === dir ? undefined : makeFolders(parent);
+  try {
+    mkdirSync(dir);
+  } catch (error) {
+    if (existsSync(dir)) return first; // another process was faster
+    if (first !== undefined) discard(first);
+    throw error;
+  }
+  return first ?? dir;
+}
+
+/** Removes what could not be finished; what hinders that was told already. */
+export function discard(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // the failure that made it useless is the one to tell
+  }
+}
+
+/** Bytes of the probe: more than what fits beside a file's name on any disk. */
+const probeBytes = 1 << 16;
+
+/**
+ * Throws SystemError when the folder cannot be made or written to. Written, not asked: some file
+ * systems promise what they then refuse. Returns the first folder that it made.
+ */
+export function probeFolder(dir: string): string | undefined {
+  let made: string | undefined;
+  const probe = join(dir, `.probe-${process.pid}`);
+  try {
+    made = makeFolders(dir);
+    writeFileSync(probe, new Uint8Array(probeBytes));
+    rmSync(probe);
+    return made;
+  } catch (cause) {
+    discard(made ?? probe);
+    throw writeError(dir, cause);
+  }
+}
+
+/** What file systems answer that cannot flush: there is nothing more to be done there. */
+const cannotFlush = new Set(['EINVAL', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']);
+
+/** Flushes an open file to the disk. Throws the system's error. */
+export function flush(fd: number): void {
+  try {
+    fsyncSync(fd);
+  } catch (error) {
+    if (!cannotFlush.has(codeOf(error) ?? '')) throw error;
+  }
+}
+
+/** Flushes the names in a folder, so that a renamed file survives a power cut. */
+export function flushFolder(dir: string): void {
+  if (process.platform === 'win32') return; // folders cannot be opened there; NTFS keeps a journal
+  const fd = openSync(dir, 'r');
+  try {
+    flush(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** What begins the names of files and folders that are not whole yet. */
+export const PARTIAL = '.part-';
+
+/** Removes what a run that was cut short left unfinished in a folder. */
+export function removePartial(dir: string): void {
+  for (const name of existsSync(dir) ? readdirSync(dir) : [])
+    if (name.startsWith(PARTIAL)) rmSync(join(dir, name), { recursive: true, force: true });
+}

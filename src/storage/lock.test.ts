@@ -1,0 +1,45 @@
+// One run in a folder at a time; what a dead one left does not keep others out.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { withFolder } from '../checkpoints/small-model.test-util.ts';
+import { LOCK_FILE, lockFolder } from './lock.ts';
+
+const lock = (folder: string, pid: number, since = Date.now(), host = hostname()) =>
+  writeFileSync(join(folder, LOCK_FILE), JSON.stringify({ pid, host, since }));
+
+test('a folder is taken and given back', () => {
+  withFolder((folder) => {
+    const release = lockFolder(folder);
+    assert.throws(() => lockFolder(folder), /another run is writing into this folder: process \d+/);
+    release();
+    assert.ok(!existsSync(join(folder, LOCK_FILE)));
+  });
+});
+
+test('two runs with one output_dir: the second is refused while the first lives', () => {
+  withFolder((folder) => {
+    lock(folder, process.ppid);
+    assert.throws(() => lockFolder(folder), new RegExp(`process ${process.ppid}\\n.*output_dir`));
+    lock(folder, 1, Date.now(), 'another-machine');
+    assert.throws(() => lockFolder(folder), /process 1 on another-machine/);
+  });
+});
+
+test('a lock that a killed run, a power cut or a torn write left is taken over', () => {
+  withFolder((folder) => {
+    const gone = 2 ** 22 + 1; // above the largest process id of Linux
+    for (const leave of [
+      () => lock(folder, gone),
+      () => lock(folder, process.ppid, 0),
+      () => writeFileSync(join(folder, LOCK_FILE), '{"pid":'),
+    ]) {
+      leave();
+      const release = lockFolder(folder);
+      assert.match(readFileSync(join(folder, LOCK_FILE), 'utf8'), /"pid":\d+/);
+      release();
+    }
+  });
+});

@@ -1,0 +1,66 @@
+// One process at a time in a folder: a file that names who is at work there.
+
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, uptime } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { UserError } from '../errors.ts';
+import { codeOf } from '../util/caught.ts';
+import { writeError } from './write-error.ts';
+
+export const LOCK_FILE = '.lock';
+
+const holder = z.object({ pid: z.int(), host: z.string(), since: z.number() });
+type Holder = z.output<typeof holder>;
+
+/**
+ * Takes a folder that exists for this process; returns what gives it back. Takes over from a
+ * process that is no longer there. Throws UserError where another one is at work, SystemError where
+ * the disk refuses.
+ */
+export function lockFolder(dir: string): () => void {
+  const path = join(dir, LOCK_FILE);
+  const found = holderOf(path);
+  if (found !== undefined && !isGone(found)) throw taken(dir, path, found);
+  if (existsSync(path)) rmSync(path);
+  const mine: Holder = { pid: process.pid, host: hostname(), since: Date.now() };
+  try {
+    writeFileSync(path, JSON.stringify(mine), { flag: 'wx' });
+  } catch (cause) {
+    const faster = codeOf(cause) === 'EEXIST' ? holderOf(path) : undefined;
+    throw faster === undefined ? writeError(path, cause) : taken(dir, path, faster);
+  }
+  return () => rmSync(path, { force: true });
+}
+
+/** Undefined where there is no lock, or one that was cut short. */
+function holderOf(path: string): Holder | undefined {
+  try {
+    return holder.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Slack of the clock against the time since the machine started, in ms. */
+const SLACK = 60_000;
+
+function isGone({ pid, host, since }: Holder): boolean {
+  if (host !== hostname()) return false;
+  if (since < Date.now() - uptime() * 1000 - SLACK) return true; // before the machine started
+  try {
+    process.kill(pid, 0); // asks only
+    return false;
+  } catch (error) {
+    return codeOf(error) === 'ESRCH';
+  }
+}
+
+const taken = (dir: string, path: string, { pid, host }: Holder): UserError =>
+  new UserError([
+    {
+      where: dir,
+      what: `another run is writing into this folder: process ${pid}${host === hostname() ? '' : ` on ${host}`}`,
+      fix: `Wait until it ends, or choose another output_dir. If no such run exists, delete ${path}.`,
+    },
+  ]);
