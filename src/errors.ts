@@ -22,6 +22,20 @@ export class UserError extends Error {
   ) {
     super(problems.map(formatProblem).join('\n'), options);
   }
+
+  /** The same error, whose last remedy ends with `note`. */
+  with(note: string): UserError {
+    const last = this.problems.length - 1;
+    const problems = this.problems.map((problem, i) =>
+      i === last ? { ...problem, fix: [problem.fix, note].filter(Boolean).join(' ') } : problem,
+    );
+    // every subclass has this constructor
+    const Same = this.constructor as new (
+      problems: readonly Problem[],
+      options?: ErrorOptions,
+    ) => UserError;
+    return new Same(problems, { cause: this.cause });
+  }
 }
 
 /** A fault in the configuration file. */

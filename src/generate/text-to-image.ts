@@ -1,6 +1,7 @@
 // Pictures from texts: the text encoder, the UNet under a sampler with classifier-free guidance (Ho
 // & Salimans, arXiv 2207.12598), the decoder.
 
+import { pictureStages } from '../checkpoints/unsound.ts';
 import type { Picture } from '../dataset/image.ts';
 import { decoderGraph, textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import { noiseSchedule } from '../models/noise-schedule.ts';
@@ -59,8 +60,8 @@ export interface ImageGenerator {
   /**
    * Draws pictures, similar ones together: they come in another order than asked for, each with its
    * index. The same list of requests gives the same bits at one number of threads. One call at a
-   * time. Throws ConfigError when a request cannot be met. Blocks the thread while a model
-   * computes.
+   * time. Throws ConfigError when a request cannot be met, CheckpointError where a model gives
+   * numbers that are not finite. Blocks the thread while a model computes.
    */
   generate(requests: readonly PictureRequest[]): AsyncGenerator<GenerationEvent>;
   release(): Promise<void>;
@@ -102,11 +103,13 @@ class Generator implements ImageGenerator {
     const tokens = textEncoder.max_position_embeddings;
     const compiling = { weights, threads, arena: !this.#savesMemory };
     this.#text = new Stage(
+      pictureStages.textEncoder,
       () => textEncoderGraph(textEncoder, [1, tokens], clipSkip),
       sizes,
       compiling,
     );
     this.#noise = new Stage(
+      pictureStages.unet,
       (batch, height, width) =>
         unetGraph(
           unet,
@@ -117,6 +120,7 @@ class Generator implements ImageGenerator {
       compiling,
     );
     this.#pixels = new Stage(
+      pictureStages.decoder,
       (height, width) => decoderGraph(vae, [1, vae.latent_channels, height, width]),
       sizes,
       compiling,
@@ -169,11 +173,9 @@ class Generator implements ImageGenerator {
     const texts = [...negatives, ...pictures.map(({ prompt }) => prompt)];
     const states = new Map<string, Float32Array>();
     for (const text of new Set(texts)) {
-      const ids = int32([1, length], this.#options.tokenizer.encode(text, length));
-      states.set(
-        text,
-        floats((await this.#text.run([], { input_ids: ids }, adaptation)).text_states),
-      );
+      const input_ids = int32([1, length], this.#options.tokenizer.encode(text, length));
+      const outputs = await this.#text.run([], { input_ids }, [promptName(text)], adaptation);
+      states.set(text, floats(outputs.text_states));
     }
     return float32(
       [texts.length, length, hidden_size],
@@ -214,6 +216,8 @@ class Generator implements ImageGenerator {
     const [channels, height, width] = this.#latentShape(batch);
     const rows = context.shape[0];
     const adaptation = this.#adaptationOf(pictures);
+    const prompts = pictures.map(({ prompt }) => promptName(prompt));
+    const samples = rows === pictures.length ? prompts : [...negativeNames(pictures), ...prompts];
     return async (x, t) => {
       const latents = float32(
         [rows, channels, height, width],
@@ -224,7 +228,12 @@ class Generator implements ImageGenerator {
         timesteps: float32([rows], Array<number>(rows).fill(t)),
         text_states: context,
       };
-      const { prediction } = await this.#noise.run([rows, height, width], inputs, adaptation);
+      const { prediction } = await this.#noise.run(
+        [rows, height, width],
+        inputs,
+        samples,
+        adaptation,
+      );
       return guide(
         floats(prediction),
         pictures.map(({ guidance }) => guidance),
@@ -239,7 +248,8 @@ class Generator implements ImageGenerator {
     const size = latents.length / batch.pictures.length;
     for (const [i, index] of batch.indices.entries()) {
       const one = float32([1, ...shape], latents.subarray(i * size, (i + 1) * size));
-      const { pixels } = await this.#pixels.run([height, width], { latents: one });
+      const samples = [promptName(batch.pictures[i].prompt)];
+      const { pixels } = await this.#pixels.run([height, width], { latents: one }, samples);
       yield { type: 'image', index, picture: rgbOf(pixels), latents: one };
     }
   }
@@ -256,6 +266,15 @@ class Generator implements ImageGenerator {
     return [this.#config.vae.latent_channels, height / factor, width / factor];
   }
 }
+
+const promptName = (prompt: string): string => `the prompt ${JSON.stringify(prompt)}`;
+
+/** As messages call the rows of the negative prompts. */
+const negativeNames = (pictures: PictureBatch['pictures']): string[] =>
+  pictures.map(
+    ({ prompt, negativePrompt }) =>
+      `the negative prompt ${JSON.stringify(negativePrompt)} beside ${promptName(prompt)}`,
+  );
 
 /** `prediction` holds the negative half, then the other; or, as long as x, the other alone. */
 function guide(

@@ -1,5 +1,6 @@
 // What goes into the cache comes out of it, and nothing else does.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -18,7 +19,7 @@ before(async () => {
 after(() => rm(dir, { recursive: true }));
 
 const tensors = new Map<string, Tensor>([
-  ['latents', float32([2, 3], [1, 2, 3, 4, 5, NaN])],
+  ['latents', float32([2, 3], [1, 2, 3, 4, 5, -0])],
   ['ids', int32([2], [7, -8])],
 ]);
 const fileOf = (key: string): string => join(cache.dir, key.slice(0, 2), `${key}.safetensors`);
@@ -91,3 +92,39 @@ test("a folder that cannot be made is the user's to mend", async () => {
   assert.equal(await cache.get(key), undefined);
   await assert.rejects(cache.put(key, tensors), SystemError);
 });
+
+/** An entry as an earlier version wrote it: its checksum is right, its numbers are not finite. */
+async function writeUnsound(key: string, bad: Tensor): Promise<void> {
+  const hash = createHash('sha256').update(JSON.stringify(['latents', bad.dtype, bad.shape]));
+  const { buffer, byteOffset, byteLength } = bad.data;
+  const checksum = hash.update(new Uint8Array(buffer, byteOffset, byteLength)).digest('hex');
+  await mkdir(dirname(fileOf(key)), { recursive: true });
+  await writeFile(fileOf(key), serialize(new Map([['latents', bad]]), { key, checksum }));
+}
+
+const unsound: Record<string, Tensor> = {
+  NaN: float32([2], [1, NaN]),
+  Infinity: float32([2], [-Infinity, 1]),
+  'float16 NaN': { dtype: 'float16', shape: [2], data: Uint16Array.of(0x3c00, 0x7e00) },
+  'bfloat16 infinity': { dtype: 'bfloat16', shape: [2], data: Uint16Array.of(0xff80, 0x3f80) },
+};
+
+for (const [name, bad] of Object.entries(unsound)) {
+  test(`an entry with ${name} of an earlier version is removed and computed again, once`, async () => {
+    const key = cacheKey('old', name);
+    await writeUnsound(key, bad);
+    assert.equal(await cache.get(key), undefined);
+    await assert.rejects(readFile(fileOf(key)));
+    await writeUnsound(key, bad);
+    assert.equal(await cache.getOrCompute(key, () => tensors), tensors);
+    assert.deepEqual((await cache.get(key))?.get('latents'), tensors.get('latents'));
+  });
+
+  test(`what is computed as ${name} is returned and not kept`, async () => {
+    const key = cacheKey('new', name);
+    const entry = new Map([['latents', bad]]);
+    assert.equal(await cache.getOrCompute(key, () => entry), entry);
+    await assert.rejects(readFile(fileOf(key)));
+    await assert.rejects(cache.put(key, entry), /internal/);
+  });
+}

@@ -1,13 +1,14 @@
 // A cache of tensors on disk, by content: the name of an entry is the hash of everything it was
 // computed from.
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CheckpointError, SystemError } from '../errors.ts';
+import { CheckpointError, InternalError, SystemError } from '../errors.ts';
 import { probeFolder } from './folders.ts';
 import { codeOf } from '../util/caught.ts';
 import { writeFileAtomically } from './write-file.ts';
 import { deserialize, serialize } from '../tensor/safetensors.ts';
+import { countUnsound } from '../tensor/finite.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { bytesOf } from '../util/bytes-of.ts';
 
@@ -16,15 +17,19 @@ export type Tensors = ReadonlyMap<string, Tensor>;
 export interface TensorCache {
   readonly dir: string;
   /**
-   * The entry, or undefined when there is none or its file is damaged, foreign or of another key.
+   * The entry, or undefined when there is none or its file is damaged, foreign or of another key;
+   * one with numbers that are NaN or infinite is removed.
    */
   get(key: string): Promise<Tensors | undefined>;
   /**
    * Writes the entry in one piece: a reader sees the whole file or none. Throws SystemError, e.g.
-   * on a full disk.
+   * on a full disk, and InternalError for numbers that are NaN or infinite.
    */
   put(key: string, tensors: Tensors): Promise<void>;
-  /** `get`, or else `compute` and `put`. */
+  /**
+   * `get`, or else `compute` and `put`. Numbers that are NaN or infinite are returned, not kept:
+   * whoever computes them knows what to call them.
+   */
   getOrCompute(key: string, compute: () => Promise<Tensors> | Tensors): Promise<Tensors>;
 }
 
@@ -50,7 +55,7 @@ export async function openCache(dir: string): Promise<TensorCache> {
     const known = await get(key);
     if (known !== undefined) return known;
     const tensors = await compute();
-    await put(key, tensors);
+    if (isSound(tensors)) await put(key, tensors);
     return tensors;
   };
   return { dir, get, put, getOrCompute };
@@ -59,9 +64,10 @@ export async function openCache(dir: string): Promise<TensorCache> {
 async function readEntry(file: string, key: string): Promise<Tensors | undefined> {
   try {
     const { metadata, tensors } = deserialize(await readFile(file), file);
-    return metadata['key'] === key && metadata['checksum'] === checksum(tensors)
-      ? tensors
-      : undefined;
+    if (metadata['key'] !== key || metadata['checksum'] !== checksum(tensors)) return undefined;
+    if (isSound(tensors)) return tensors;
+    await rm(file, { force: true });
+    return undefined;
   } catch (error) {
     // Not there, or not a file of ours: computed again either way.
     if (error instanceof CheckpointError || isFileError(error)) return undefined;
@@ -69,7 +75,11 @@ async function readEntry(file: string, key: string): Promise<Tensors | undefined
   }
 }
 
+const isSound = (tensors: Tensors): boolean =>
+  [...tensors.values()].every((tensor) => countUnsound(tensor) === 0);
+
 async function writeEntry(file: string, key: string, tensors: Tensors): Promise<void> {
+  if (!isSound(tensors)) throw new InternalError(`the entry ${key} is not finite`);
   const bytes = serialize(tensors, { key, checksum: checksum(tensors) });
   naming(() => writeFileAtomically(file, bytes));
 }

@@ -3,12 +3,12 @@
 import { existsSync } from 'node:fs';
 import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
 import { writeFileAtomically } from '../storage/write-file.ts';
-import { InternalError } from '../errors.ts';
+import { InternalError, UserError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { initialWeights } from '../models/init.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { trainingSteps, type BatchInputs, type StepResult } from './loop.ts';
+import { trainingSteps, type BatchInputs, type StepResult, type UnsoundStep } from './loop.ts';
 import { compileLoss } from './loss-program.ts';
 import { Optimiser, restoreInto, type OptimiserOptions } from './optimiser.ts';
 
@@ -66,7 +66,8 @@ async function* run(
   });
   try {
     const batchesAt = async (step: number) => [await options.batchAt(step)];
-    for await (const result of trainingSteps({ optimiser, batchesAt, lossOf: program.run })) {
+    const lossOf = program.run;
+    for await (const result of trainingSteps({ optimiser, batchesAt, lossOf, unsound })) {
       moveAverage(
         average,
         weights,
@@ -80,6 +81,15 @@ async function* run(
     await program.release();
   }
 }
+
+const unsound = ({ step, loss, gradNorm = NaN }: UnsoundStep<unknown>): UserError =>
+  new UserError([
+    {
+      where: 'learningRate',
+      what: `training broke off at step ${step}: the loss became ${loss} and the gradient ${gradNorm}`,
+      fix: 'Lower it, or begin with other weights.',
+    },
+  ]);
 
 function firstWeights({
   graph,

@@ -6,6 +6,7 @@ import type { ConfigKey, TrainConfig } from '../config/schema.ts';
 import { configJsonSchema } from '../config/schema.ts';
 import { ConfigError, type Problem } from '../errors.ts';
 import { trainingSteps, type StepResult } from './loop.ts';
+import { unsoundStepError } from './unsound-step.ts';
 import { Optimiser, type ParameterGroup } from './optimiser.ts';
 import { planWarnings, requireRates } from './plan-check.ts';
 import type { LossPrograms, MicroBatch } from './programs.ts';
@@ -168,6 +169,8 @@ export async function* givenSteps({
       optimiser,
       batchesAt,
       lossOf: (batch, parameters) => programs.run(batch, parameters),
+      unsound: (found) =>
+        unsoundStepError(found, { ...programs.options, learningRate: config.learning_rate }),
     });
   } finally {
     await programs.release();

@@ -19,8 +19,22 @@ export interface LoopOptions<Batch> {
     batch: Batch,
     parameters: ReadonlyMap<string, Tensor>,
   ) => Promise<LossAndGradients>;
+  /** The error to throw where a loss or a gradient is not finite; no weight is changed then. */
+  readonly unsound: (found: UnsoundStep<Batch>) => Error;
   /** Asked for after each step: true ends the loop. */
   readonly stop?: () => boolean;
+}
+
+/** A step in which a loss or the gradient's norm is NaN or infinite. */
+export interface UnsoundStep<Batch> {
+  /** 1 for the first. */
+  readonly step: number;
+  readonly loss: number;
+  /** Absent where it is a loss that is not finite. */
+  readonly gradNorm?: number;
+  /** The micro-batches that it may be due to. */
+  readonly batches: readonly Batch[];
+  readonly parameters: ReadonlyMap<string, Tensor>;
 }
 
 export interface StepResult extends Update {
@@ -35,14 +49,22 @@ export async function* trainingSteps<Batch>({
   optimiser,
   batchesAt,
   lossOf,
+  unsound,
   stop,
 }: LoopOptions<Batch>): AsyncGenerator<StepResult> {
   const parameters = optimiser.parameters;
   while (optimiser.step < optimiser.options.totalSteps) {
     const batches = await batchesAt(optimiser.step);
-    const { loss, gradients } = await accumulate(batches, (batch) => lossOf(batch, parameters));
+    const step = optimiser.step + 1;
+    const { loss, gradients } = await accumulate(batches, async (batch) => {
+      const part = await lossOf(batch, parameters);
+      if (Number.isFinite(part.loss)) return part;
+      throw unsound({ step, loss: part.loss, batches: [batch], parameters });
+    });
     const update = optimiser.update(gradients);
-    yield { step: optimiser.step, loss, ...update };
+    if (!Number.isFinite(update.gradNorm))
+      throw unsound({ step, loss, gradNorm: update.gradNorm, batches, parameters });
+    yield { step, loss, ...update };
     if (stop?.()) return;
   }
 }

@@ -12,6 +12,8 @@ export interface MicroBatch {
   /** Batches with the same key have the same graph. */
   readonly shapeKey: string;
   readonly inputs: BatchInputs;
+  /** What messages call the samples in it. */
+  readonly samples?: readonly string[];
 }
 
 export interface ProgramsOptions extends Omit<CompileOptions, 'packWeights'> {
@@ -32,13 +34,10 @@ export interface ProgramsOptions extends Omit<CompileOptions, 'packWeights'> {
 }
 
 export class LossPrograms {
-  readonly #options: ProgramsOptions;
   /** Least recently used first. */
   readonly #programs = new Map<string, LossProgram>();
 
-  constructor(options: ProgramsOptions) {
-    this.#options = options;
-  }
+  constructor(readonly options: ProgramsOptions) {}
 
   async run(
     { shapeKey, inputs }: MicroBatch,
@@ -62,7 +61,7 @@ export class LossPrograms {
   }
 
   async #open(key: string): Promise<LossProgram> {
-    const { lossGraph, trainable, segmentOf, alive = 2, packWeightsOf, ...rest } = this.#options;
+    const { lossGraph, trainable, segmentOf, alive = 2, packWeightsOf, ...rest } = this.options;
     const options = { ...rest, packWeights: key === packWeightsOf };
     for (const [oldest, program] of this.#programs) {
       if (this.#programs.size < alive) break;

@@ -4,7 +4,7 @@
 import { availableParallelism } from 'node:os';
 import packageJson from '../../package.json' with { type: 'json' };
 import { placeOf, type LoadedConfig } from '../config/load.ts';
-import { ConfigError, InternalError } from '../errors.ts';
+import { InternalError, UserError } from '../errors.ts';
 import { narrowingNotes, wideningProblems, type Narrowing } from '../export/narrowing.ts';
 import { civilTimeText } from '../util/strftime.ts';
 import { runtimeVersion } from '../runtime/ort-session.ts';
@@ -19,6 +19,7 @@ import { requireWritable, RunFolder, runId } from './run-folder.ts';
 import { statistics } from './statistics.ts';
 import { parameterCount, type OpenTask, type SavePoint } from './task.ts';
 import { tasks } from './tasks.ts';
+import { requireSoundParameters, unsoundStepError } from './unsound-step.ts';
 
 /** A run in progress. */
 interface Run {
@@ -28,6 +29,8 @@ interface Run {
   readonly threads: number;
   readonly signal: AbortSignal;
   readonly started: Date;
+  /** Paths of the adapters that were saved, the latest first. */
+  readonly saved: string[];
   /** Made when the plan is recorded. */
   readonly folder: () => RunFolder;
 }
@@ -102,7 +105,7 @@ async function* runEvents(
 ): AsyncGenerator<TrainEvent> {
   for (const problem of job.warnings) yield { type: 'warning', problem };
   const task = yield* tasks[job.config.task_type].open(job, context);
-  const run: Run = { ...context, job, task, length: lengthOf(job, task) };
+  const run: Run = { ...context, job, task, length: lengthOf(job, task), saved: [] };
   const facts = { ...run.length, groups: task.groups, idle: task.idle };
   requireRates(job, facts);
   for (const problem of planWarnings(job, facts)) yield { type: 'warning', problem };
@@ -113,10 +116,13 @@ async function* runEvents(
     totalSteps: run.length.totalSteps,
   });
   if (!run.signal.aborted) yield* steps(run, optimiser);
-  const adapter = optimiser.step > 0 ? yield* save(run, optimiser.step, true) : undefined;
+  const adapter = optimiser.step > 0 ? yield* save(run, optimiser, true) : undefined;
   const results = run.signal.aborted
     ? new Map<string, string>()
-    : yield* task.finish((name, content) => run.folder().write(name, content));
+    : yield* keeping(
+        run,
+        task.finish((name, content) => run.folder().write(name, content)),
+      );
   run.folder().finish(new Date());
   yield doneOf(run, { step: optimiser.step, adapter, results: Object.fromEntries(results) });
 }
@@ -158,14 +164,14 @@ async function* steps(run: Run, optimiser: Optimiser): AsyncGenerator<TrainEvent
       optimiser,
       batchesAt: task.batchesAt,
       lossOf: (batch, parameters) => programs.run(batch, parameters),
+      unsound: (found) => unsoundStepError(found, unsoundSource(run)),
       stop: () => signal.aborted,
     });
     for await (const result of results) {
-      requireFinite(result, job);
       yield stepOf(run, result, statisticsOf(result.step, result.loss));
       const isDue = job.config.save_steps > 0 && result.step % job.config.save_steps === 0;
-      if (isDue) yield* save(run, result.step, false);
-      yield* watch(run, result.step);
+      if (isDue) yield* save(run, optimiser, false);
+      yield* keeping(run, watch(run, result.step));
     }
   } finally {
     await programs.release();
@@ -198,27 +204,39 @@ function stepOf(
 const epochOf = (step: number, { stepsPerEpoch }: OpenTask): number =>
   Math.max(1, Math.ceil(step / stepsPerEpoch));
 
-/** Stops a run that has gone astray: its weights would all be NaN after the next update. */
-function requireFinite(
-  { step, loss, gradNorm }: StepResult,
-  { config, source }: LoadedConfig,
-): void {
-  if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
-  const where = placeOf('learning_rate', source);
-  const what = `training broke off at step ${step}: the loss became ${loss} and the gradient ${gradNorm}`;
-  const fix =
-    step === 1
-      ? 'It was so from the first step on: check the base model with another program, or try another one.'
-      : `Lower learning_rate (it is ${config.learning_rate}), or let it rise with lr_warmup_steps. What was saved before is intact.`;
-  throw new ConfigError([{ where, what, fix }]);
+const unsoundSource = ({ job, task, saved }: Run) => ({
+  lossGraph: task.lossGraph,
+  weights: task.frozen,
+  learningRate: job.config.learning_rate,
+  place: placeOf('learning_rate', job.source),
+  kept: keptOf(saved),
+});
+
+const keptOf = ([latest]: readonly string[]): string =>
+  latest === undefined ? 'Nothing was saved yet.' : `What was trained is saved: ${latest}`;
+
+/** Events of work beside the training; its errors say what of the training is kept. */
+async function* keeping<T>(run: Run, events: AsyncGenerator<TrainEvent, T>) {
+  try {
+    return yield* events;
+  } catch (error) {
+    if (!(error instanceof UserError) || run.saved.length === 0) throw error;
+    throw error.with(keptOf(run.saved));
+  }
 }
 
 /** Writes the files of this moment; returns the path of the adapter. */
-async function* save(run: Run, step: number, final: boolean): AsyncGenerator<TrainEvent, string> {
+async function* save(
+  run: Run,
+  { step, parameters }: Optimiser,
+  final: boolean,
+): AsyncGenerator<TrainEvent, string> {
   const { task, length, started, folder } = run;
   const at: SavePoint = { ...length, step, epoch: epochOf(step, task), final, started };
+  requireSoundParameters(parameters, { step, ...unsoundSource(run) });
   const found: Narrowing[] = [];
   const files = folder().writeTogether(task.files(at, (narrowing) => found.push(narrowing)));
+  run.saved.unshift(files[0]);
   // at the end, what was written wider is a warning
   const notes = narrowingNotes(final ? found.filter(({ widened }) => !widened) : found);
   yield { type: 'saved', step, files, ...(notes.length > 0 && { notes }) };

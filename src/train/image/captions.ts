@@ -1,5 +1,6 @@
 // The captions of a run as token ids, and, where the text encoder is frozen, as its states.
 
+import { pictureStages, requireSoundOutput } from '../../checkpoints/unsound.ts';
 import { cacheKey, type TensorCache } from '../../storage/tensor-cache.ts';
 import { textEncoderGraph } from '../../models/graphs.ts';
 import type { ClipTextConfig } from '../../models/stable-diffusion-config.ts';
@@ -24,12 +25,21 @@ export interface StatesOptions {
 
 const NAME = 'caching text states';
 
-/** The states [tokens, width] of each list of ids, by `idsKey`; equal captions once. */
+/** A caption as the text encoder reads it, and what messages call it. */
+export interface EncodedCaption {
+  readonly name: string;
+  readonly ids: Int32Array;
+}
+
+/**
+ * The states [tokens, width] of each list of ids, by `idsKey`; equal captions once. Throws
+ * CheckpointError for numbers that are not finite.
+ */
 export async function* encodeCaptions(
-  captions: Iterable<Int32Array>,
+  captions: readonly EncodedCaption[],
   options: StatesOptions,
 ): AsyncGenerator<PhaseEvent, ReadonlyMap<string, Float32Array>> {
-  const distinct = new Map([...captions].map((ids) => [idsKey(ids), ids] as const));
+  const distinct = firstByKey(captions);
   const states = new Map<string, Float32Array>();
   let program: Program | undefined;
   const compute = async (ids: Int32Array) => {
@@ -42,9 +52,14 @@ export async function* encodeCaptions(
   };
   try {
     yield phase(NAME, 0, distinct.size);
-    for (const [key, ids] of distinct) {
+    for (const [key, { ids, name }] of distinct) {
       if (options.signal.aborted) break;
-      states.set(key, await statesOf(key, () => compute(ids), options));
+      const tensor = await statesOf(key, () => compute(ids), options);
+      requireSoundOutput(
+        { name: 'text_states', tensor, sample: name },
+        { ...pictureStages.textEncoder, weights: options.weights },
+      );
+      states.set(key, tensor.data);
       yield phase(NAME, states.size, distinct.size);
     }
   } finally {
@@ -53,11 +68,21 @@ export async function* encodeCaptions(
   return states;
 }
 
+/** The first of equal captions. */
+function firstByKey(captions: readonly EncodedCaption[]): Map<string, EncodedCaption> {
+  const first = new Map<string, EncodedCaption>();
+  for (const caption of captions) {
+    const key = idsKey(caption.ids);
+    if (!first.has(key)) first.set(key, caption);
+  }
+  return first;
+}
+
 async function statesOf(
   key: string,
   compute: () => Promise<Map<string, Tensor>>,
   { cache, identity, clipSkip, textEncoder }: StatesOptions,
-): Promise<Float32Array> {
+): Promise<Tensor<'float32'>> {
   const entryKey = cacheKey(
     'text states',
     CACHE_VERSION,
@@ -68,7 +93,7 @@ async function statesOf(
   );
   const entry = cache === undefined ? await compute() : await cache.getOrCompute(entryKey, compute);
   const [tensor] = entry.values();
-  return toFloat32(tensor).data;
+  return toFloat32(tensor);
 }
 
 export const idsKey = (ids: Int32Array): string => ids.join(' ');

@@ -3,9 +3,10 @@
 
 import { loadStableDiffusion } from '../../checkpoints/stable-diffusion.ts';
 import type { TrainConfigInput } from '../../config/schema.ts';
-import { InternalError, type Problem } from '../../errors.ts';
+import { DataError, InternalError, type Problem } from '../../errors.ts';
 import type { LoraWeights } from '../../export/lora.ts';
 import { noiseSchedule } from '../../models/noise-schedule.ts';
+import { countUnsound } from '../../tensor/finite.ts';
 import { sameShape, sizeOf, type Tensor } from '../../tensor/tensor.ts';
 import { givenSettings, givenSteps } from '../given-settings.ts';
 import type { StepResult } from '../loop.ts';
@@ -82,7 +83,7 @@ export function trainWithBatches(
       givenSteps({
         settings: given,
         groups: adapted.groups,
-        batchesAt: (step) => toMicroBatches(batchesAt(step), options),
+        batchesAt: (step) => toMicroBatches(batchesAt(step), step, options),
         programs: new LossPrograms({
           weights: base.weights,
           threads: config.num_threads,
@@ -97,11 +98,26 @@ type LossOptions = Pick<NoisyInputOptions, 'schedule' | 'min_snr_gamma'>;
 
 function toMicroBatches(
   given: GivenBatch | readonly GivenBatch[],
+  step: number,
   options: LossOptions,
 ): MicroBatch[] {
   const batches = 'latents' in given ? [given] : given;
+  requireSoundBatches(batches, step);
   const weight = 1 / batches.reduce((sum, { latents }) => sum + latents.shape[0], 0);
   return batches.map((batch) => toMicroBatch(batch, weight, options));
+}
+
+/** Throws DataError for numbers that are not finite. */
+function requireSoundBatches(batches: readonly GivenBatch[], step: number): void {
+  const problems = batches.flatMap((batch, i): Problem[] =>
+    (['latents', 'noise'] as const).flatMap((name) => {
+      const count = countUnsound(batch[name]);
+      const what = `${count} of its ${batch[name].data.length} numbers are NaN or infinite`;
+      const where = `batch ${i} of step ${step}, ${name}`;
+      return count === 0 ? [] : [{ where, what, fix: 'Give batches of finite numbers.' }];
+    }),
+  );
+  if (problems.length > 0) throw new DataError(problems);
 }
 
 function toMicroBatch(

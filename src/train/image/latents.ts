@@ -1,5 +1,6 @@
 // Each picture as the Gaussian that the autoencoder makes of it: computed once, kept on disk.
 
+import { pictureStages, requireSoundOutput } from '../../checkpoints/unsound.ts';
 import { cacheKey, type TensorCache, type Tensors } from '../../storage/tensor-cache.ts';
 import { loadPixels } from '../../dataset/image.ts';
 import { encoderGraph } from '../../models/graphs.ts';
@@ -25,7 +26,10 @@ export interface EncodeOptions {
 
 const NAME = 'caching latents';
 
-/** The moments of every picture, in order; fewer when the signal is aborted. */
+/**
+ * The moments of every picture, in order; fewer when the signal is aborted. Throws CheckpointError
+ * for numbers that are not finite.
+ */
 export async function* encodePictures(
   pictures: readonly TrainingPicture[],
   options: EncodeOptions,
@@ -53,7 +57,7 @@ const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 
 async function momentsOf(
   picture: TrainingPicture,
   encoder: BucketEncoder,
-  { cache, identity, vae }: EncodeOptions,
+  { cache, identity, vae, weights }: EncodeOptions,
 ): Promise<LatentMoments> {
   const compute = () => encoder.encode(picture);
   const key = cacheKey(
@@ -65,7 +69,13 @@ async function momentsOf(
     ...picture.resized,
     ...picture.crop,
   );
-  return toMoments(cache === undefined ? await compute() : await cache.getOrCompute(key, compute));
+  const moments = await (cache === undefined ? compute() : cache.getOrCompute(key, compute));
+  for (const [name, tensor] of moments)
+    requireSoundOutput(
+      { name, tensor, sample: picture.path },
+      { ...pictureStages.encoder, weights },
+    );
+  return toMoments(moments);
 }
 
 function toMoments(tensors: Tensors): LatentMoments {

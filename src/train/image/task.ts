@@ -168,8 +168,10 @@ async function* encode({
   };
   const moments = yield* encodePictures(pictures, vaeOptions);
   const ids = pictures.map(({ caption }) => tokenizer.encode(caption, tokens));
-  if (config.train_text_encoder) return { moments, ids };
-  const states = yield* encodeCaptions(ids, {
+  const names = pictures.map(({ path }) => path);
+  if (config.train_text_encoder) return { moments, ids, names };
+  const captions = names.map((name, i) => ({ name: `the caption of ${name}`, ids: ids[i] }));
+  const states = yield* encodeCaptions(captions, {
     ...common,
     textEncoder,
     clipSkip: config.clip_skip,
@@ -178,7 +180,11 @@ async function* encode({
   return {
     moments,
     ids,
-    states: ids.map((row) => needed(states, idsKey(row), 'states of the caption')),
+    names,
+    // stopped: not all captions have states, and no step is taken
+    states: context.signal.aborted
+      ? []
+      : ids.map((row) => needed(states, idsKey(row), 'states of the caption')),
   };
 }
 

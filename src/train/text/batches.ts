@@ -56,11 +56,13 @@ export function textMicroBatches(
   { model, pad, microBatch, packed }: MicroBatchOptions,
 ): MicroBatch[] {
   const parts = batches.flatMap((batch) =>
-    evenChunks(batch.rows, microBatch).map((rows) =>
-      textTensors(sequences, { ...batch, rows }, pad),
-    ),
+    evenChunks(batch.rows, microBatch).map((rows) => ({ ...batch, rows })),
   );
-  return weighted(parts, model, packed);
+  const tensors = parts.map((part) => textTensors(sequences, part, pad));
+  return weighted(tensors, model, packed).map((micro, i) => ({
+    ...micro,
+    samples: parts[i].rows.flat().map((index) => sequences[index].sample.where),
+  }));
 }
 
 export function weighted(
