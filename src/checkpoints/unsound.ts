@@ -1,7 +1,7 @@
 // Numbers that are NaN or infinite in what a model computes: which stage, which tensor, which
 // sample, and which of the weights are at fault.
 
-import { CheckpointError, type Problem } from '../errors.ts';
+import { CheckpointError, UserError, type Problem } from '../errors.ts';
 import { countUnsound } from '../tensor/finite.ts';
 import { isExternal, sizeOf, type ExternalTensor, type Tensor } from '../tensor/tensor.ts';
 import { readTensor } from './safetensors-file.ts';
@@ -39,46 +39,55 @@ export interface Output {
 
 /**
  * Throws CheckpointError where an output has numbers that are NaN or infinite, with the weights
- * that have such numbers; only then are the weights read.
+ * that have such numbers, or UserError where none has; only then are the weights read.
  */
 export function requireSoundOutput(output: Output, stage: Stage): void {
   const count = countUnsound(output.tensor);
   if (count === 0) return;
   const what = `the ${stage.name} gives ${output.name} for ${output.sample} in which ${counted(count, output.tensor.data.length)}`;
-  throw new CheckpointError([unsoundProblem(what, stage)]);
+  throw unsoundError(what, stage);
 }
 
-/** `what`, and the cause of it as far as the weights tell. */
-export function unsoundProblem(
+/**
+ * `what`, and the cause of it as far as the weights tell: CheckpointError where they are at fault,
+ * else UserError with what `otherwise` says.
+ */
+export function unsoundError(
   what: string,
   stage: Stage,
   otherwise: Partial<Problem> = {},
-): Problem {
+): UserError {
   const base = culprits(weightsOf(stage));
   if (base.length > 0)
-    return {
-      where: fileOf(base[0].tensor) ?? `the ${stage.name}`,
-      what: `${what}. Weights of the base model's ${ownerOf(base[0].name) ?? stage.name} are at fault: ${listed(base)}`,
-      fix: 'The file is damaged, or was saved so: download it again, or take another base model.',
-    };
+    return new CheckpointError([
+      {
+        where: fileOf(base[0].tensor) ?? `the ${stage.name}`,
+        what: `${what}. Weights of ${ownerOf(base[0].name)} are at fault: ${listed(base)}`,
+        fix: 'The file is damaged, or was saved so: download it again, or take another base model.',
+      },
+    ]);
   const adapter = culprits([...(stage.adapter ?? [])]);
   if (adapter.length > 0)
-    return {
-      where: `the ${stage.name}`,
-      what: `${what}. The adapter's weights are at fault: ${listed(adapter)}`,
-      fix: 'Take another copy of the adapter, or train it again with a smaller learning_rate.',
-    };
-  return { where: placeOf(stage), what, fix: OVERFLOW, ...otherwise };
+    return new CheckpointError([
+      {
+        where: `the ${stage.name}`,
+        what: `${what}. The adapter's weights are at fault: ${listed(adapter)}`,
+        fix: 'Take another copy of the adapter, or train it again with a smaller learning_rate.',
+      },
+    ]);
+  return new UserError([{ where: placeOf(stage), what, fix: OVERFLOW, ...otherwise }]);
 }
 
 const OVERFLOW =
   'All weights are finite, so the numbers grow beyond float32 while they are computed: try the base model in another program, or a smaller strength (alpha) of the adapter.';
 
-/** The stage of a Stable Diffusion that has a weight. */
-const ownerOf = (weight: string): string | undefined =>
-  Object.values(pictureStages).find(({ prefixes }) =>
+/** The part of the base model that has a weight: a stage, where it is a Stable Diffusion. */
+function ownerOf(weight: string): string {
+  const stage = Object.values(pictureStages).find(({ prefixes }) =>
     prefixes.some((prefix) => weight.startsWith(prefix)),
-  )?.name;
+  );
+  return stage === undefined ? 'the base model' : `the base model's ${stage.name}`;
+}
 
 type Named = readonly [string, Tensor | ExternalTensor];
 

@@ -45,9 +45,6 @@ export interface AnswererOptions {
 export type QuestionReading = Pick<AnswererOptions, 'tokenizer' | 'template' | 'maxSeqLength'>;
 export type CheckFinding = Problem & { readonly severity: 'error' | 'warning' };
 
-/** Log p of a token to a model whose numbers have overflowed. */
-const IMPOSSIBLE = -100;
-
 /** Closing releases the generator. */
 export function createAnswerer(options: AnswererOptions): Answerer {
   const { generator } = options;
@@ -56,6 +53,7 @@ export function createAnswerer(options: AnswererOptions): Answerer {
     together: generator.together,
     answers(questions, adapter) {
       const requests = questions.map((question) => ({
+        name: question.where,
         prompt: promptIds(question, options),
         temperature: 0,
         maxNewTokens: roomOf(question, options),
@@ -67,6 +65,7 @@ export function createAnswerer(options: AnswererOptions): Answerer {
         expectedOf(question, options).sequences.map(({ ids, trained }) => ({
           ids,
           from: trained.indexOf(1),
+          name: question.where,
         })),
       );
       const scores = await generator.scores(texts.flat(), { multiplier: Number(adapter) });
@@ -166,11 +165,7 @@ interface Expected {
 
 function likelihoodOf(scores: readonly TokenScores[]): Likelihood | undefined {
   const tokens = scores.reduce((sum, one) => sum + one.tokens.length, 0);
-  const logProbability = scores.reduce(
-    (total, { sum, tokens: { length } }) =>
-      total + (Number.isFinite(sum) ? sum : IMPOSSIBLE * length),
-    0,
-  );
+  const logProbability = scores.reduce((total, { sum }) => total + sum, 0);
   return tokens === 0 ? undefined : { logProbability, tokens };
 }
 

@@ -14,13 +14,14 @@ import {
 import { join } from 'node:path';
 import { z } from 'zod';
 import { parseFile } from '../checkpoints/model-folder.ts';
-import { readFloat32, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
+import { readFloat32, readTensor, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
 import { requireOutputPath } from '../config/output-path.ts';
 import { writeFileAtomically } from '../storage/write-file.ts';
 import { UserError, type Problem } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import { layoutSafetensors } from '../tensor/safetensors.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
+import { countUnsound } from '../tensor/finite.ts';
 import { isTooNarrow, lossOf } from '../tensor/narrow.ts';
 import { openModelFiles, type ModelFiles } from './model-files.ts';
 import { loraScale, type LanguageLora } from './language-lora.ts';
@@ -201,8 +202,10 @@ function writeTensor(
 ): void {
   const module = byWeight.get(name);
   const wanted = isMergeable(tensor.dtype) ? (dtype ?? tensor.dtype) : undefined;
-  if (wanted === undefined || (module === undefined && wanted === tensor.dtype))
+  if (wanted === undefined || (module === undefined && wanted === tensor.dtype)) {
+    requireSound(name, { unsound: countUnsound(readTensor(tensor)) });
     return copyRange(tensor.path, tensor.offset, tensor.length, write);
+  }
   const read = readFloat32(tensor);
   let changes = 0;
   const merged =

@@ -42,7 +42,7 @@ export function settledType<T extends string, W extends string>(
   return widened ? wide : type;
 }
 
-export function requireSound(name: string, { unsound }: Loss): void {
+export function requireSound(name: string, { unsound }: Pick<Loss, 'unsound'>): void {
   if (unsound === 0) return;
   const what = `${unsound} of its numbers are NaN or infinite`;
   throw new UserError([{ where: name, what, fix: 'Take another copy of it, or train it again.' }]);

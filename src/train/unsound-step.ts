@@ -1,6 +1,6 @@
 // A step whose loss or gradients are not finite: what is at fault, and what is left of the run.
 
-import { unsoundProblem } from '../checkpoints/unsound.ts';
+import { unsoundError } from '../checkpoints/unsound.ts';
 import { UserError, type Problem } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Weights } from '../runtime/lowering.ts';
@@ -13,6 +13,8 @@ export interface UnsoundSource {
   readonly lossGraph: (shapeKey: string) => Graph;
   /** Frozen weights by name; those that the loss does not depend on are left alone. */
   readonly weights: Weights;
+  /** Default: `loss`. */
+  readonly lossName?: string;
   readonly learningRate: number;
   /** Where the configuration has it; by default its name. */
   readonly place?: string;
@@ -23,29 +25,29 @@ export interface UnsoundSource {
 /** The error that ends a run at such a step. */
 export function unsoundStepError(found: UnsoundStep<MicroBatch>, source: UnsoundSource): UserError {
   const { step, batches, parameters } = found;
-  const { kept } = source;
+  const { kept, lossName = 'loss' } = source;
   const given = batches.flatMap(unsoundInputs);
-  const what = [whatOf(found), ...given].join('; ');
+  const what = [whatOf(found, lossName), ...given].join('; ');
   const weights = usedWeights(batches, source);
-  const adapter = step === 1 ? parameters : undefined;
-  const { fix = '', ...rest } = unsoundProblem(
-    what,
-    { name: 'model', weights, adapter },
-    remedyOf(step, given.length > 0, source),
-  );
-  return new UserError([{ ...rest, fix: kept === undefined ? fix : `${fix} ${kept}` }]);
+  const adapter = step <= 1 ? parameters : undefined;
+  const stage = { name: 'model', weights, adapter };
+  const error = unsoundError(what, stage, remedyOf(step, given.length > 0, source));
+  return kept === undefined ? error : error.with(kept);
 }
 
 const MOST_NAMED = 3;
 
-function whatOf({ step, loss, gradNorm, batches }: UnsoundStep<MicroBatch>): string {
+function whatOf(
+  { step, loss, gradNorm, batches }: UnsoundStep<MicroBatch>,
+  lossName: string,
+): string {
   const names = [...new Set(batches.flatMap(({ samples = [] }) => samples))];
   const more = names.length - MOST_NAMED;
   const listed = [...names.slice(0, MOST_NAMED), ...(more > 0 ? [`${more} more`] : [])].join(', ');
   const of = names.length === 0 ? '' : ` for ${listed}`;
   const gradient = gradNorm === undefined ? '' : ` and the gradient ${gradNorm}`;
-  const before = step === 1 ? '' : `; up to step ${step - 1} it was finite`;
-  return `training broke off at step ${step}: the loss became ${loss}${gradient}${of}${before}`;
+  const before = step <= 1 ? '' : `; up to step ${step - 1} it was finite`;
+  return `training broke off at step ${step}: the ${lossName} became ${loss}${gradient}${of}${before}`;
 }
 
 /** Inputs that are not finite themselves. */
@@ -70,7 +72,7 @@ function usedWeights(
 function remedyOf(step: number, isGiven: boolean, source: UnsoundSource): Partial<Problem> {
   if (isGiven) return { fix: 'Give batches of finite numbers.' };
   const { learningRate, place = 'learning_rate' } = source;
-  return step === 1
+  return step <= 1
     ? {
         fix: 'All weights are finite, and nothing was learnt yet: the numbers grow beyond float32 while they are computed. Lower lora_alpha, or take another base model.',
       }

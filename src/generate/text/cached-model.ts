@@ -2,10 +2,12 @@
 // text or of several at a time.
 
 import { applyLora, type LoraModule } from '../../adapters/lora.ts';
+import { requireSoundOutput } from '../../checkpoints/unsound.ts';
 import type { Graph } from '../../graph/graph.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { rotaryRows, type Rope } from '../../nn/rotary.ts';
 import { compileShared, type CompileOptions, type Program } from '../../runtime/program.ts';
+import type { Weights } from '../../runtime/lowering.ts';
 import { int32, tensor, type Tensor } from '../../tensor/tensor.ts';
 import { HIDDEN } from '../../graph/hidden.ts';
 import { adapterInputs, MULTIPLIER, type Adaptation } from '../adaptation.ts';
@@ -73,6 +75,7 @@ export class CachedModel {
   readonly #kinds: SightKinds;
   readonly #loaded = new Map<boolean, Promise<Loaded>>();
   readonly #texts: Text[];
+  #names: readonly string[] = [];
   #split: SplitWeights | undefined;
   #capacity: number;
   /** Keys and values of each layer, [rows, capacity, kvHeads · d]. */
@@ -97,8 +100,9 @@ export class CachedModel {
     return this.#texts.length;
   }
 
-  /** Forgets all texts; the room stays. */
-  reset(): void {
+  /** Forgets all texts; the room stays. `names`: what messages call the next ones. */
+  reset(names: readonly string[] = []): void {
+    this.#names = names;
     for (const text of this.#texts) text.ids = [];
   }
 
@@ -110,6 +114,7 @@ export class CachedModel {
   /**
    * Appends tokens to each text, to some none -> the logits [V] of what comes after the last of
    * each; of a text that got none, none. Until the next `reset` the adaptation must stay the same.
+   * Throws CheckpointError for numbers that are not finite.
    */
   async feedRows(
     parts: readonly (readonly number[])[],
@@ -128,13 +133,28 @@ export class CachedModel {
       step.forEach(({ length }, row) => {
         if (length === 0) return;
         logits[row] = part(results.logits, this.rows, row);
-        seen?.(
-          row,
-          part(results.hidden, this.rows, row).subarray(0, length * this.#config.hidden_size),
-        );
+        this.#requireSound('logits', logits[row], row, adaptation);
+        if (seen === undefined) return;
+        const states = part(results.hidden, this.rows, row);
+        const own = states.subarray(0, length * this.#config.hidden_size);
+        this.#requireSound('hidden', own, row, adaptation);
+        seen(row, own);
       });
     }
     return logits;
+  }
+
+  #requireSound(
+    name: string,
+    data: Float32Array,
+    row: number,
+    adaptation: Adaptation | undefined,
+  ): void {
+    const sample = this.#names[row] ?? `text ${row + 1}`;
+    requireSoundOutput(
+      { name, tensor: { dtype: 'float32', data }, sample },
+      languageStage(this.#options.weights, adaptation),
+    );
   }
 
   async release(): Promise<void> {
@@ -297,6 +317,13 @@ export class CachedModel {
     return { program, modules: adapted[0].modules, chunks, copies };
   }
 }
+
+/** A language model as messages name it, with the adapter where that changes anything. */
+export const languageStage = (weights: Weights, adaptation: Adaptation | undefined) => ({
+  name: 'language model',
+  weights,
+  adapter: isOn(adaptation) ? adaptation?.weights : undefined,
+});
 
 /** Whether an adapter changes anything. */
 export function isOn(adaptation: Adaptation | undefined): boolean {

@@ -1,6 +1,7 @@
 // How likely a model finds a text: the log-probabilities of its tokens.
 
 import { adaptableLayers, type LoraModule } from '../../adapters/lora.ts';
+import { requireSoundOutput } from '../../checkpoints/unsound.ts';
 import { ConfigError } from '../../errors.ts';
 import { Builder } from '../../graph/builder.ts';
 import type { Graph } from '../../graph/graph.ts';
@@ -11,12 +12,14 @@ import { compile, type CompileOptions, type Program } from '../../runtime/progra
 import { tensor } from '../../tensor/tensor.ts';
 import { adapterInputs, type Adaptation } from '../adaptation.ts';
 import type { AdapterSize } from '../adapter.ts';
-import { isOn, withAdapters, type CachedModel } from './cached-model.ts';
+import { isOn, languageStage, withAdapters, type CachedModel } from './cached-model.ts';
 
 export interface ScoredText {
   readonly ids: ArrayLike<number>;
   /** The first token that counts; at least 1. */
   readonly from: number;
+  /** What messages call it. */
+  readonly name?: string;
 }
 
 export interface TokenScores {
@@ -66,7 +69,8 @@ export class TokenScorer {
 
   /**
    * At most as many texts as the model has rows; it has read them then. Throws ConfigError where
-   * `from` is not within `ids`, or an id is unknown.
+   * `from` is not within `ids`, or an id is unknown, CheckpointError for numbers that are not
+   * finite.
    */
   async score(
     model: CachedModel,
@@ -76,8 +80,12 @@ export class TokenScorer {
     for (const { ids, from } of texts) checkText(ids, from, this.#config.vocab_size);
     const hidden = await this.#hidden(model, texts, adaptation);
     const scores: TokenScores[] = [];
-    for (const [row, { ids, from }] of texts.entries()) {
+    for (const [row, { ids, from, name = `text ${row + 1}` }] of texts.entries()) {
       const tokens = await this.#likelihoods(hidden[row], Array.from(ids).slice(from), adaptation);
+      requireSoundOutput(
+        { name: 'likelihoods', tensor: { dtype: 'float32', data: tokens }, sample: name },
+        languageStage(this.#options.weights, adaptation),
+      );
       scores.push({ sum: tokens.reduce((sum, x) => sum + x, 0), tokens });
     }
     return scores;
@@ -103,7 +111,7 @@ export class TokenScorer {
       states: new Float32Array(ids.length * width),
       count: 0,
     }));
-    model.reset();
+    model.reset(texts.map(({ name }, row) => name ?? `text ${row + 1}`));
     await model.feedRows(
       texts.map(({ ids }) => Array.from(ids)),
       adaptation,

@@ -14,7 +14,7 @@ import { CachedModel } from './cached-model.ts';
 import { Draft, type EndReason } from './draft.ts';
 import { TokenScorer, type ScoredText, type TokenScores } from './score.ts';
 import { keyWidth, stepGraph } from './step-graph.ts';
-import { completeTextRequest, type TextRequest } from './text-request.ts';
+import { completeTextRequest, requestName, type TextRequest } from './text-request.ts';
 
 export interface TextGeneratorOptions {
   /** What `loadLanguageModel` returns, or a configuration with weights in memory. */
@@ -112,7 +112,7 @@ class Generator implements TextGenerator {
   async *generate(request: TextRequest): AsyncGenerator<TextEvent> {
     const [draft, adaptation] = [this.#draft(request), this.#adaptationOf(request)];
     const model = await this.#modelOf(1);
-    model.reset();
+    model.reset([requestName(request)]);
     const ids: number[] = [];
     while (true) {
       const { id, text, ended } = draft.write(await model.feed(draft.next, adaptation));
@@ -129,7 +129,8 @@ class Generator implements TextGenerator {
 
   async answers(requests: readonly TextRequest[], adapter: AdapterChoice = {}): Promise<string[]> {
     const drafts = requests.map((request) => this.#draft(request));
-    for (const group of chunks(drafts, this.together))
+    const named = drafts.map((draft, i) => ({ draft, name: requestName(requests[i]) }));
+    for (const group of chunks(named, this.together))
       await this.#write(group, this.#adaptationOf(adapter));
     return drafts.map(({ text }) => text);
   }
@@ -173,9 +174,13 @@ class Generator implements TextGenerator {
     );
   }
 
-  async #write(drafts: readonly Draft[], adaptation: Adaptation): Promise<void> {
-    const model = await this.#modelFor(drafts.length);
-    model.reset();
+  async #write(
+    group: readonly { readonly draft: Draft; readonly name: string }[],
+    adaptation: Adaptation,
+  ): Promise<void> {
+    const model = await this.#modelFor(group.length);
+    const drafts = group.map(({ draft }) => draft);
+    model.reset(group.map(({ name }) => name));
     while (drafts.some(({ next }) => next.length > 0)) {
       const open = drafts.map(({ next }) => next.length > 0);
       const logits = await model.feedRows(

@@ -17,6 +17,8 @@ export type TextPrompt = Int32Array | readonly number[] | string | readonly Chat
 
 export interface TextRequest extends Partial<SamplingOptions> {
   readonly prompt: TextPrompt;
+  /** What messages call it. */
+  readonly name?: string;
   /** Default 128; fewer where prompt and answer would be more than the model can read. */
   readonly maxNewTokens?: number;
   /**
@@ -30,6 +32,16 @@ export interface TextRequest extends Partial<SamplingOptions> {
   readonly loraWeights?: AdapterWeights;
   /** Strength of the adapter; 0 is without it. Default 1. */
   readonly multiplier?: number;
+}
+
+/** What messages call a request: its name, or its own words. */
+export function requestName({ name, prompt }: TextRequest): string {
+  if (name !== undefined) return name;
+  if (typeof prompt === 'string') return `the prompt ${JSON.stringify(prompt)}`;
+  const last = prompt[prompt.length - 1];
+  return typeof last === 'object'
+    ? `the prompt ${JSON.stringify(last.content)}`
+    : `a prompt of ${prompt.length} tokens`;
 }
 
 /** A request in which nothing is left open. */

@@ -258,7 +258,8 @@ function partsAt(
 function microBatchesAt(opened: Opened, step: number): MicroBatch[] {
   const { config, adapted } = opened;
   const mostParts = config.gradient_accumulation_steps * config.batch_size;
-  return partsAt(opened, step).map(({ shapeKey, inputs }, i) => ({
+  return partsAt(opened, step).map(({ shapeKey, inputs, ...rest }, i) => ({
+    ...rest,
     shapeKey,
     inputs: { ...inputs, ...adapted.dropoutInputs(textShapeOf(shapeKey), step * mostParts + i) },
   }));
@@ -280,6 +281,7 @@ function validationOptions({
     model: base.config,
     weights: base.weights,
     threads: context.threads,
+    learningRate: config.learning_rate,
     pad: tokenizer.pad ?? 0,
     rows: memory.microBatch,
     lengthStep: step,

@@ -1,5 +1,6 @@
 // The loss on sequences that are not trained: the mean over all their trained tokens.
 
+import type { UserError } from '../../errors.ts';
 import type { Sequence } from '../../dataset/text/sequences.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { compile } from '../../runtime/program.ts';
@@ -7,6 +8,7 @@ import type { Weights } from '../../runtime/lowering.ts';
 import { chunks } from '../../util/chunks.ts';
 import { type PhaseEvent, type ValidationEvent, phase } from '../../events.ts';
 import type { MicroBatch } from '../programs.ts';
+import { unsoundStepError } from '../unsound-step.ts';
 import type { AdaptedLanguageModel } from './adapted-model.ts';
 import { textMicroBatches, textShapeOf } from './batches.ts';
 
@@ -15,6 +17,8 @@ export interface ValidationOptions {
   readonly model: LanguageModelConfig;
   readonly weights: Weights;
   readonly threads: number;
+  /** For messages. */
+  readonly learningRate: number;
   readonly pad: number;
   /** Rows in one run. */
   readonly rows: number;
@@ -51,10 +55,28 @@ export function validationBatches(
   return textMicroBatches(sequences, batches, { model, pad, microBatch: rows, packed: false });
 }
 
+function unsoundLoss(
+  batch: MicroBatch,
+  step: number,
+  loss: number,
+  { adapted, weights, learningRate }: ValidationOptions,
+): UserError {
+  const found = { step, loss, batches: [batch], parameters: adapted.weights };
+  return unsoundStepError(found, {
+    lossGraph: (key) => adapted.lossGraph(textShapeOf(key)),
+    lossName: 'validation loss',
+    weights,
+    learningRate,
+  });
+}
+
 /** So few batches take too short a time to be told of. */
 const UNTOLD = 8;
 
-/** One session at a time, for batches of one shape; no gradients, no dropout. */
+/**
+ * One session at a time, for batches of one shape; no gradients, no dropout. Throws UserError for a
+ * loss that is not finite.
+ */
 export async function* validate(
   sequences: readonly Sequence[],
   step: number,
@@ -66,11 +88,12 @@ export async function* validate(
   for (const key of new Set(batches.map(({ shapeKey }) => shapeKey))) {
     const program = await compile(adapted.lossGraph(textShapeOf(key)), { weights, threads });
     try {
-      for (const { inputs } of batches.filter(({ shapeKey }) => shapeKey === key)) {
+      for (const batch of batches.filter(({ shapeKey }) => shapeKey === key)) {
         if (batches.length > UNTOLD) yield phase('validating', done++, batches.length);
-        loss += Number(
-          (await program.run({ ...inputs, ...Object.fromEntries(adapted.weights) })).loss.data[0],
-        );
+        const inputs = { ...batch.inputs, ...Object.fromEntries(adapted.weights) };
+        const part = Number((await program.run(inputs)).loss.data[0]);
+        if (!Number.isFinite(part)) throw unsoundLoss(batch, step, part, options);
+        loss += part;
       }
     } finally {
       await program.release();
