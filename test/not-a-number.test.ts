@@ -6,7 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { report } from '../src/cli/report.ts';
+import { adaptableLayers } from '../src/adapters/lora.ts';
+import { loadStableDiffusion } from '../src/checkpoints/stable-diffusion.ts';
 import { parseConfig } from '../src/config/load.ts';
+import { createImageGenerator } from '../src/generate/text-to-image.ts';
+import { unetGraph } from '../src/models/graphs.ts';
 import { float32, int32 } from '../src/tensor/tensor.ts';
 import { countUnsound } from '../src/tensor/finite.ts';
 import { deserialize, serialize } from '../src/tensor/safetensors.ts';
@@ -178,3 +182,65 @@ for (const name of ['latents', 'noise'] as const)
     );
     assert.equal(losses.length, 1);
   });
+
+/** The letters of a prompt are not read: the text is told by what is named. */
+const tokenizer = { encode: (_: string, length: number) => new Int32Array(length).fill(1) };
+
+async function drawing(
+  base: string,
+  request: object = {},
+  options: Partial<Parameters<typeof createImageGenerator>[0]> = {},
+): Promise<void> {
+  const checkpoint = loadStableDiffusion(base);
+  const generator = createImageGenerator({ checkpoint, tokenizer, threads: 1, ...options });
+  try {
+    const requests = [{ prompt: 'a cat', negativePrompt: 'fog', steps: 2, ...request }];
+    for await (const event of generator.generate(requests)) assert.notEqual(event.type, 'image');
+  } finally {
+    await generator.release();
+  }
+}
+
+const drawings: Record<string, { file: string; tensor: string; says: RegExp }> = {
+  'text encoder': {
+    file: text,
+    tensor: 'text_model.final_layer_norm.bias',
+    says: /text encoder gives text_states for the prompt "fog"[^]*final_layer_norm\.bias/,
+  },
+  UNet: {
+    file: unet,
+    tensor: 'conv_out.bias',
+    says: /UNet gives prediction for the negative prompt "fog" beside the prompt "a cat"[^]*unet\.conv_out\.bias/,
+  },
+  decoder: {
+    file: vae,
+    tensor: 'post_quant_conv.weight',
+    says: /decoder gives pixels for the prompt "a cat"[^]*vae\.post_quant_conv\.weight/,
+  },
+};
+
+for (const [name, { file, tensor, says }] of Object.entries(drawings))
+  test(`no picture comes out of a ${name} with a NaN`, async () => {
+    await assert.rejects(drawing(damagedBase(`drawn ${name}`, file, tensor), {}), says);
+  });
+
+test('noise with a NaN is refused, and an adapter with one is named', async () => {
+  const base = join(root, 'drawn');
+  writeSmallBase(base);
+  const { unet: config } = loadStableDiffusion(base).config;
+  const [layer] = adaptableLayers(
+    unetGraph(config, [1, config.in_channels, 8, 8], [1, 8, config.cross_attention_dim]),
+  ).filter(({ weightShape }) => weightShape.length === 2);
+  const noise = new Float32Array(256).fill(Infinity, 9, 11);
+  await assert.rejects(drawing(base, { noise }), /picture 1 noise: 2 of its 256 numbers/);
+  const [out, width] = layer.weightShape;
+  const loraWeights = new Map([
+    [`${layer.path}.lora_down.weight`, float32([1, width], Array(width).fill(NaN))],
+    [`${layer.path}.lora_up.weight`, float32([out, 1], Array(out).fill(1))],
+  ]);
+  const modules = [{ path: layer.path, rank: 1, alpha: 1 }];
+  await assert.rejects(
+    drawing(base, {}, { loraWeights, modules }),
+    /adapter's weights are at fault: .*lora_down\.weight/,
+  );
+});

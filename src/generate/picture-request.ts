@@ -6,6 +6,7 @@ import {
   pictureUnit,
   type StableDiffusionConfig,
 } from '../models/stable-diffusion-config.ts';
+import { countUnsound } from '../tensor/finite.ts';
 import type { AdapterWeights } from './adapter.ts';
 import { samplers, type SamplerName } from './samplers/samplers.ts';
 
@@ -144,5 +145,12 @@ function problemsOf(request: CompleteRequest, config: StableDiffusionConfig): Pr
     return found === undefined ? [] : [{ where, ...found }];
   };
   // Object.keys forgets that they are the table's keys.
-  return (Object.keys(checks) as Limited[]).flatMap((key) => problemOf(key));
+  const named = (Object.keys(checks) as Limited[]).flatMap((key) => problemOf(key));
+  return [...named, ...noiseProblems(request)];
+}
+
+function noiseProblems({ noise }: CompleteRequest): Problem[] {
+  const count = noise === undefined ? 0 : countUnsound({ dtype: 'float32', data: noise });
+  const what = `${count} of its ${noise?.length} numbers are NaN or infinite`;
+  return count === 0 ? [] : [{ where: 'noise', what, fix: 'Give standard normal numbers.' }];
 }
