@@ -138,9 +138,9 @@ const configs: Readonly<Record<string, readonly [content: string | Uint8Array, m
       /x\\x1b\[31m: there is no such key/,
     ],
     'zero bytes': [new Uint8Array(40), /not a text file/],
-    'Latin-1': [
-      Buffer.concat([Buffer.from(`${good}output_name: caf`), Buffer.from([0xe9, 0x0a])]),
-      /UTF-8/,
+    'two bytes that are 红 in one encoding and 綻 in another': [
+      Buffer.concat([Buffer.from(`${good}output_name: `), Buffer.from([0xba, 0xec, 0x0a])]),
+      /encoding that is not clear[^]*UTF-8/,
     ],
     'alpha of zero, which trains nothing': [`${good}lora_alpha: 0\n`, /number above 0/],
   };
@@ -154,14 +154,14 @@ test('configuration: what is meant well is taken', () => {
     Buffer.from([0xff, 0xfe]),
     Buffer.from(`${good}seed: 5\n`, 'utf16le'),
   ]);
-  const gbk = Buffer.concat([
-    Buffer.from(`${good}seed: 5\noutput_name: `),
-    Buffer.from([0xba, 0xec]),
-    Buffer.from('\n'),
-  ]);
+  const named = (...bytes: number[]) =>
+    Buffer.concat([Buffer.from(`${good}seed: 5\noutput_name: `), Buffer.from([...bytes, 0x0a])]);
+  const gbk = named(0xba, 0xec, 0xc9, 0xab, 0xc4, 0xde, 0xba, 0xe7, 0xb5, 0xc6); // 红色霓虹灯
+  const latin1 = named(0x63, 0x61, 0x66, 0xe9); // café
   for (const content of [
     utf16,
     gbk,
+    latin1,
     `\ufeff${good}seed: 5\n`.replaceAll('\n', '\r\n'),
     `${good}seed: 5\n`.replaceAll('\n', '\r'),
     `${good}seed:\u00a05\n`,
@@ -169,7 +169,8 @@ test('configuration: what is meant well is taken', () => {
   ]) {
     assert.equal(load(content).seed, 5);
   }
-  assert.equal(load(gbk).output_name, '红');
+  assert.equal(load(gbk).output_name, '红色霓虹灯');
+  assert.equal(load(latin1).output_name, 'café');
   assert.equal(load(`${good}tensorboard: no\n`).tensorboard, false);
   assert.equal(load(`${good}output_name: a.safetensors\n`).output_name, 'a');
 });

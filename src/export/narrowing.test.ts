@@ -52,7 +52,8 @@ function ggufFactors(bytes: Uint8Array): Factors {
 
 const adapterWriters = (dtype: FloatDType): Readonly<Record<string, Writer>> => ({
   kohya: (module, tell) => {
-    const bytes = writeKohyaLora({ modules: [module], metadata: {}, dtype, tell });
+    const ofUnet = { ...module, path: `unet.${module.path}` };
+    const bytes = writeKohyaLora({ modules: [ofUnet], metadata: {}, dtype, tell });
     return [named(bytes, '.alpha') / rank, named(bytes, 'lora_down'), named(bytes, 'lora_up')];
   },
   diffusers: (module, tell) => {
