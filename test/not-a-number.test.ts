@@ -87,6 +87,11 @@ const stages: Record<string, { file: string; tensor: string; settings?: object; 
       tensor: 'encoder.conv_in.weight',
       says: [/autoencoder's encoder gives mean/, /p0\.png/, /vae\.encoder\.conv_in\.weight/],
     },
+    'variance of the encoder': {
+      file: vae,
+      tensor: 'quant_conv.weight', // the number in the middle is of logvar
+      says: [/autoencoder's encoder gives/, /p0\.png/, /vae\.quant_conv\.weight/],
+    },
     'text encoder': {
       file: text,
       tensor: 'text_model.final_layer_norm.weight',

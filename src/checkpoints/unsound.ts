@@ -49,6 +49,15 @@ export function requireSoundOutput(output: Output, stage: Stage): void {
 }
 
 /**
+ * Throws CheckpointError where weights of the stage are not finite although what it gives for a
+ * sample is: limits of the model hide an infinity.
+ */
+export function requireSoundWeights(stage: Stage, sample: string): void {
+  if (culprits(weightsOf(stage)).length === 0) return;
+  throw unsoundError(`what the ${stage.name} gives for ${sample} is finite, but wrong`, stage);
+}
+
+/**
  * `what`, and the cause of it as far as the weights tell: CheckpointError where they are at fault,
  * else UserError with what `otherwise` says.
  */

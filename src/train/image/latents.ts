@@ -1,12 +1,17 @@
 // Each picture as the Gaussian that the autoencoder makes of it: computed once, kept on disk.
 
-import { pictureStages, requireSoundOutput } from '../../checkpoints/unsound.ts';
+import {
+  pictureStages,
+  requireSoundOutput,
+  requireSoundWeights,
+} from '../../checkpoints/unsound.ts';
 import { cacheKey, type TensorCache, type Tensors } from '../../storage/tensor-cache.ts';
 import { loadPixels } from '../../dataset/image.ts';
 import { encoderGraph } from '../../models/graphs.ts';
 import type { VaeConfig } from '../../models/stable-diffusion-config.ts';
 import type { Weights } from '../../runtime/lowering.ts';
 import { compile, type Program } from '../../runtime/program.ts';
+import { countUnsound } from '../../tensor/finite.ts';
 import { toFloat32 } from '../../tensor/half.ts';
 import { type PhaseEvent, phase } from '../../events.ts';
 import { CACHE_VERSION } from './cache-entries.ts';
@@ -96,6 +101,7 @@ function toMoments(tensors: Tensors): LatentMoments {
 class BucketEncoder {
   #program: Program | undefined;
   #bucket = '';
+  #hasSoundWeights = false;
 
   constructor(readonly options: EncodeOptions) {}
 
@@ -106,11 +112,21 @@ class BucketEncoder {
     const moments = await program.run({
       pixels: { dtype: 'float32', shape: [1, 3, height, width], data: pixels },
     });
+    const isSound = Object.values(moments).every((tensor) => countUnsound(tensor) === 0);
+    if (isSound) this.#requireSoundWeights(picture);
     return new Map(
       Object.entries(moments).map(
         ([name, tensor]) => [name, { ...tensor, shape: tensor.shape.slice(1) }] as const,
       ),
     );
+  }
+
+  /** Once: the limits of logvar (-30 and 20) would hide an infinity. */
+  #requireSoundWeights({ path }: TrainingPicture): void {
+    if (this.#hasSoundWeights) return;
+    const { weights } = this.options;
+    requireSoundWeights({ ...pictureStages.encoder, weights }, path);
+    this.#hasSoundWeights = true;
   }
 
   async release(): Promise<void> {
