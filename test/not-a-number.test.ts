@@ -101,12 +101,17 @@ const stages: Record<string, { file: string; tensor: string; settings?: object; 
       file: text,
       tensor: 'text_model.final_layer_norm.weight',
       settings: { train_text_encoder: true },
-      says: [/step 1/, /p\d\.png/, /text encoder are at fault/, /final_layer_norm\.weight/],
+      says: [
+        /step 1/,
+        /p\d\.png/,
+        /text encoder of the base model are at fault/,
+        /final_layer_norm\.weight/,
+      ],
     },
     UNet: {
       file: unet,
       tensor: 'conv_in.weight',
-      says: [/step 1/, /p\d\.png/, /UNet are at fault/, /unet\.conv_in\.weight/],
+      says: [/step 1/, /p\d\.png/, /UNet of the base model are at fault/, /unet\.conv_in\.weight/],
     },
   };
 

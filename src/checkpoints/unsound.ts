@@ -95,7 +95,7 @@ function ownerOf(weight: string): string {
   const stage = Object.values(pictureStages).find(({ prefixes }) =>
     prefixes.some((prefix) => weight.startsWith(prefix)),
   );
-  return stage === undefined ? 'the base model' : `the base model's ${stage.name}`;
+  return stage === undefined ? 'the base model' : `the ${stage.name} of the base model`;
 }
 
 type Named = readonly [string, Tensor | ExternalTensor];
