@@ -285,7 +285,7 @@ test('data: specks and strips are trained on, with a warning', () => {
     ),
     [
       '1.png (1x1), 10000.png (10000x10): enlarged more than 4 times, which trains on a blur',
-      '10000.png (10000x10, 99.6 %): more than 10 % of the picture is cut off, so that it fits its bucket',
+      '10000.png (10000x10, 99.6 %): more than 10 % of the picture is cropped away to fit its bucket',
     ],
   );
 });

@@ -110,7 +110,7 @@ test(
     assert.equal(status, 1, stdout + stderr);
     assert.match(
       stdout + stderr,
-      /neon\.safetensors: cannot be written \(it broke off after 73,728 of [\d,]+ bytes\)/,
+      /neon\.safetensors: cannot be written \(stopped after 73,728 of [\d,]+ bytes\)/,
     );
     requireNothingSaved(stdout + stderr, readdirSync(output));
   },

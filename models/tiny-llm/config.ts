@@ -1,4 +1,4 @@
-// The sizes of the embedded language model, its marks, and how it reads a conversation.
+// The sizes of the embedded language model, its special tokens, and its chat template.
 import { languageFamilies } from '../../src/models/language-families.ts';
 import type { LanguageModelConfig } from '../../src/models/language-config.ts';
 import { chatTemplates } from '../../src/tokenizer/chat-templates.ts';
@@ -46,7 +46,7 @@ export const configFile = {
 export const tinyLanguageModel: LanguageModelConfig =
   languageFamilies['llama'].config.parse(configFile);
 
-/** tokenizer_config.json. The template is Phi-3's, which many programs know by its marks. */
+/** tokenizer_config.json. The template is Phi-3's, which many programs know by its special tokens. */
 export const tokenizerConfig = {
   tokenizer_class: 'PreTrainedTokenizerFast',
   add_bos_token: false,

@@ -101,7 +101,7 @@ function expression(source: string, where: string, problems: Problem[]): RegExp 
     problems.push({
       where,
       what: cause instanceof Error ? cause.message : String(cause),
-      fix: 'Write a regular expression of paths, or a list of names.',
+      fix: 'Write a regular expression that matches whole paths, or a list of names.',
     });
     return undefined;
   }
@@ -109,7 +109,7 @@ function expression(source: string, where: string, problems: Problem[]): RegExp 
 
 const sharedHead = {
   where: 'target_modules',
-  what: 'lm_head shares the weights of the input embeddings in this model, and carries no adapter of its own',
+  what: 'lm_head shares the weights of the input embeddings in this model, so it cannot have an adapter of its own',
   fix: 'Leave it out.',
 };
 
@@ -122,7 +122,7 @@ function fitsNothing(
   const ends = [...new Set(layers.map(({ path }) => path.slice(path.lastIndexOf('.') + 1)))];
   return {
     where,
-    what: `${JSON.stringify(name)} fits no layer ${which}`,
-    fix: `There are ${ends.join(', ')}.`,
+    what: `${JSON.stringify(name)} matches no layer ${which}`,
+    fix: `Choose from ${ends.join(', ')}.`,
   };
 }

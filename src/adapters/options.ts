@@ -48,19 +48,19 @@ export const adapterOptions = {
   rank_pattern: ranks
     .default({})
     .describe(
-      'Ranks that differ from lora_rank, by name or by a regular expression of the end of the path: { down_proj: 4 }. The first that fits counts.',
+      'Ranks that differ from lora_rank, by name or by a regular expression of the end of the path: { down_proj: 4 }. The first match counts.',
     )
     .meta(patterns),
   alpha_pattern: alphas.default({}).describe('The same for lora_alpha.').meta(patterns),
   use_rslora: z
     .boolean()
     .default(false)
-    .describe('Scales by lora_alpha / √lora_rank.')
+    .describe('Scales the adapter by lora_alpha / √lora_rank in place of lora_alpha / lora_rank.')
     .meta(forTexts),
   lora_dropout: number(0, 0.99)
     .default(0)
     .describe(
-      'Probability that an adapter does not see a number of its input in training. Drawn anew in each step, from seed and step alone.',
+      "Probability that a number of an adapter's input is set to 0 in training. Drawn again in each step, from seed and step alone.",
     )
     .meta(forTexts),
 };

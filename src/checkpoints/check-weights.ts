@@ -45,7 +45,7 @@ export function checkWeights(
   if (problems.length === 0) return;
   problems.push({
     where: path,
-    what: 'the file does not hold the model that its configuration describes',
+    what: 'the file does not contain the model that its configuration describes',
     fix: 'Download the model again, or name another one as base_model.',
   });
   throw new CheckpointError(problems);

@@ -162,7 +162,7 @@ test('what a configuration asks for and is not implemented is told at its key, a
     );
     failsWith(
       folder,
-      /config\.json hidden_act: is "relu"; supported are silu/,
+      /config\.json hidden_act: is "relu"; supported: silu/,
       /config\.json quantization_config: its weights are quantized \(gptq\)/,
     );
     writeModel(
@@ -186,7 +186,7 @@ test('what a configuration asks for and is not implemented is told at its key, a
       { ...tied.config, rope_parameters: null, rope_scaling: { type: 'mrope' } },
       new Map(),
     );
-    failsWith(folder, /rope_scaling.*"mrope" is not supported; supported are default/);
+    failsWith(folder, /rope_scaling.*"mrope" is not supported; supported: default/);
   });
 });
 

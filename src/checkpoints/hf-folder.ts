@@ -55,7 +55,7 @@ function refuseQuantized(tensors: ReadonlyMap<string, ExternalTensor>, folder: s
     fail(
       folder,
       `its weights are quantized: it has ${quantized[0]}`,
-      'Take the version of this model with float32, float16 or bfloat16 weights.',
+      'Use the version of this model with float32, float16 or bfloat16 weights.',
     );
 }
 
@@ -71,8 +71,8 @@ function requireSharedHead(tensors: ReadonlyMap<string, ExternalTensor>, folder:
   if (head === undefined || embeddings === undefined || sameBytes(head, embeddings)) return;
   fail(
     `${folder} lm_head.weight`,
-    'differs from the input embeddings, but by tie_word_embeddings in config.json they are the same weights',
-    'If this model has an output layer of its own, set tie_word_embeddings to false there; else remove lm_head.weight.',
+    'differs from the input embeddings, but tie_word_embeddings in config.json says that they are the same weights',
+    'If this model has an output layer of its own, set tie_word_embeddings to false there; otherwise remove lm_head.weight.',
   );
 }
 
@@ -169,8 +169,8 @@ function ignoredWarnings(folder: string, config: LanguageModelConfig): Problem[]
     : [
         {
           where: path,
-          what: `${keys.join(', ')}: models of type ${config.model_type} do not read ${keys.length === 1 ? 'this key' : 'these keys'}, here as in transformers`,
-          fix: 'If the model was trained with it, its model_type is another; else remove it.',
+          what: `${keys.join(', ')}: models of type ${config.model_type} do not use ${keys.length === 1 ? 'this key' : 'these keys'}, here as in transformers`,
+          fix: 'If the model was trained with it, model_type is wrong; otherwise remove it.',
         },
       ];
 }
@@ -184,6 +184,6 @@ function checkTypes(weights: ReadonlyMap<string, ExternalTensor>, folder: string
   fail(
     folder,
     `${others.length} tensors are not float32, float16 or bfloat16, the first ${name}: ${dtype}`,
-    'Take the unquantized version of this model.',
+    'Use the unquantized version of this model.',
   );
 }

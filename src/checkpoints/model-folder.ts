@@ -75,12 +75,12 @@ function absent(files: readonly string[]): { what: string; fix: string } {
   if (some !== undefined)
     return {
       what: `its weights file is called ${some}: another layout, or another part of a model`,
-      fix: 'Take model.safetensors, or model-00001-of-….safetensors with model.safetensors.index.json.',
+      fix: 'Use model.safetensors, or model-00001-of-….safetensors with model.safetensors.index.json.',
     };
   if (files.some((file) => file.endsWith('.gguf')))
     return {
       what: 'its weights are a GGUF file, which is not supported here',
-      fix: 'Take the .safetensors files of the same model.',
+      fix: 'Use the .safetensors files of the same model.',
     };
   if (!files.some((file) => /\.(bin|ckpt|pt)$/.test(file)))
     return { what: 'there is no .safetensors file in this folder', fix: obtain };

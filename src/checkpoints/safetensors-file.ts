@@ -53,7 +53,7 @@ export function readFloat32(external: ExternalTensor): Tensor<'float32'> {
       {
         where: external.path,
         what: `a tensor of float64 [${external.shape.join(', ')}] has numbers that are too small or too large for float32`,
-        fix: 'Take a file of this model in float32, float16 or bfloat16.',
+        fix: 'Use a file of this model in float32, float16 or bfloat16.',
       },
     ]);
   return toFloat32(tensor);

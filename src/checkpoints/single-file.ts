@@ -64,13 +64,13 @@ function withEma(tensors: Tensors, path: string): Map<string, ExternalTensor> {
   if (missing.length > 0) {
     const none = missing.length === unetKeys.length;
     const what = none
-      ? 'use_ema asks for averaged (EMA) weights, but the file has none'
-      : `use_ema asks for averaged (EMA) weights, but ${missing.length} of ${unetKeys.length} are missing, the first ${emaKey(missing[0])}`;
+      ? 'use_ema needs averaged (EMA) weights, but the file has none'
+      : `use_ema needs averaged (EMA) weights, but ${missing.length} of ${unetKeys.length} are missing, the first ${emaKey(missing[0])}`;
     throw new CheckpointError([
       {
         where: path,
         what,
-        fix: 'Leave use_ema out ("emaonly" files hold the averaged weights under the ordinary names), or name the full checkpoint.',
+        fix: 'Remove use_ema ("emaonly" files hold the averaged weights under the ordinary names), or name the full checkpoint.',
       },
     ]);
   }

@@ -69,7 +69,7 @@ function loadFolder(folder: string, useEma: boolean): StableDiffusionWeights {
     fail(
       folder,
       'use_ema is only for single-file checkpoints, which can hold both sets of weights',
-      'Leave use_ema out.',
+      'Remove use_ema.',
     );
   return loadDiffusersFolder(realpathSync(folder));
 }

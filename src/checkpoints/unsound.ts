@@ -72,7 +72,7 @@ export function unsoundError(
       {
         where: fileOf(base[0].tensor) ?? `the ${stage.name}`,
         what: `${what}. Weights of ${ownerOf(base[0].name)} are at fault: ${listed(base)}`,
-        fix: 'The file is damaged, or was saved so: download it again, or take another base model.',
+        fix: 'The file is damaged, or was saved so: download it again, or use another base model.',
       },
     ]);
   const adapter = culprits([...(stage.adapter ?? [])]);
@@ -81,7 +81,7 @@ export function unsoundError(
       {
         where: `the ${stage.name}`,
         what: `${what}. The adapter's weights are at fault: ${listed(adapter)}`,
-        fix: 'Take another copy of the adapter, or train it again with a smaller learning_rate.',
+        fix: 'Use another copy of the adapter, or train it again with a smaller learning_rate.',
       },
     ]);
   return new UserError([{ where: placeOf(stage), what, fix: OVERFLOW, ...otherwise }]);

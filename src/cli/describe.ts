@@ -57,7 +57,7 @@ export const savedLines = ({ step, files, notes = [] }: SavedEvent): string[] =>
 
 export function sampleLines({ step, file, prompt, answer, baseAnswer }: SampleEvent): string[] {
   if (file !== undefined)
-    return [`${colours.green('✓')} step ${step} drawn: ${file} ${colours.dim(prompt)}`];
+    return [`${colours.green('✓')} picture of step ${step}: ${file} ${colours.dim(prompt)}`];
   const rows =
     baseAnswer === undefined
       ? { [`step ${step}`]: answer ?? '' }

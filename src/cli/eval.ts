@@ -34,7 +34,8 @@ export const evalCommand: Command = {
     {
       flags: '-c, --config <file>',
       key: 'config',
-      description: 'the YAML file of the training: whatever is not given below is taken from it',
+      description:
+        'the YAML file of the training; options that are not given here are taken from it',
     },
     {
       flags: '-b, --base <folder>',
@@ -49,13 +50,13 @@ export const evalCommand: Command = {
     {
       flags: '--eval-general-path <file>',
       key: 'eval_general_path',
-      description: 'questions about other things, which show what was forgotten',
+      description: 'questions about other subjects, which show what was forgotten',
     },
     {
       flags: '--data <file>',
       key: 'data',
       description:
-        'instead of questions: training data, of which a share is held out (can be given several times)',
+        'training data, of whose held-out share the questions are made (can be given several times)',
       repeatable: true,
     },
     {
@@ -66,27 +67,28 @@ export const evalCommand: Command = {
     {
       flags: '--seed <number>',
       key: 'seed',
-      description: 'seed of the training, so that the same part is held out',
+      description: 'seed of the training, so that the same samples are held out',
     },
     {
       flags: '--chat-template <name>',
       key: 'chat_template',
-      description: "chat template, as in training; by default the tokenizer's own",
+      description:
+        "chat template, as in training; by default the one beside the adapter, else the tokenizer's own",
     },
     {
       flags: '--max-seq-length <tokens>',
       key: 'max_seq_length',
-      description: 'most tokens of question and answer together',
+      description: 'the most tokens that question and answer may have together',
     },
     {
       flags: '--max-new-tokens <tokens>',
       key: 'max_new_tokens',
-      description: 'longest answer in tokens; by default 256',
+      description: 'the most tokens that an answer may have; by default 256',
     },
     {
       flags: '--num-threads <number>',
       key: 'num_threads',
-      description: 'threads; by default as many as there are cores',
+      description: 'number of threads; by default one for each core',
     },
     {
       flags: '--show <number>',
@@ -96,7 +98,7 @@ export const evalCommand: Command = {
     {
       flags: '-o, --output <folder>',
       key: 'output',
-      description: 'where eval.html and eval.json go; by default the folder of the adapter',
+      description: "folder for eval.html and eval.json; by default the adapter's",
     },
   ],
   examples: [
@@ -257,7 +259,7 @@ function numberOf(
   throw new ConfigError([
     {
       where,
-      what: `is "${String(value)}", not a number from ${min}${max < 1e9 ? ` to ${max}` : ' on'}`,
+      what: `is "${String(value)}", not a number ${max < 1e9 ? `from ${min} to ${max}` : `of at least ${min}`}`,
     },
   ]);
 }

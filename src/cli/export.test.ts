@@ -57,7 +57,7 @@ test('mistakes: one message, exit code 1, nothing written', async (t) => {
     ],
     [
       ['merge', join(folder, 'base'), '--base', folder, '--output', join(folder, 'out')],
-      /this is a whole model, not an adapter/,
+      /this is a complete model, not an adapter/,
     ],
     [
       [

@@ -6,7 +6,7 @@ import { amount, bytes } from './format.ts';
 
 export const exportCommand: Command = {
   name: 'export',
-  summary: "Write a language model's adapter, or a whole model, as a GGUF file for llama.cpp",
+  summary: "Convert a language model's adapter, or a complete model, to a GGUF file for llama.cpp",
   arguments: [
     {
       name: '<path>',
@@ -31,7 +31,7 @@ export const exportCommand: Command = {
       flags: '--type <type>',
       key: 'type',
       description:
-        'f32, f16, bf16, or for a model q8_0; by default f16 for a model, and for an adapter as it is',
+        'f32, f16 or bf16, for a model also q8_0; by default f16 for a model, and for an adapter the type it has',
     },
   ],
   examples: [
@@ -84,7 +84,9 @@ function lines({
     `${colours.green('✓')} ${file}: ${architecture} ${what}, ${type}, ${bytes(size)}`,
     ...(templateFile === undefined
       ? []
-      : ['  trained with another chat template than the base has, which llama.cpp must be given']),
+      : [
+          "  trained with another chat template than the base model's, so llama.cpp must be given it",
+        ]),
     ...notes.map((note) => `  ${note}`),
     `  ${colours.dim(use)}`,
   ];

@@ -41,7 +41,7 @@ export const mergeCommand: Command = {
       flags: '--dtype <type>',
       key: 'dtype',
       description:
-        'float32, float16 or bfloat16; by default each weight as it is in the base model',
+        'float32, float16 or bfloat16; by default each weight keeps the type it has in the base model',
     },
   ],
   examples: [
@@ -99,8 +99,8 @@ function adapterFolder(path: string): string {
   if (source.kind === 'adapter') return source.folder;
   const what =
     source.kind === 'model'
-      ? 'this is a whole model, not an adapter'
-      : `this is an adapter for pictures (Stable Diffusion, ${source.layers} layers), and only adapters of language models are merged`;
+      ? 'this is a complete model, not an adapter'
+      : `this is an adapter for pictures (Stable Diffusion, ${source.layers} layers); only adapters of language models can be merged`;
   throw new UserError([
     { where: path, what, fix: 'Name the folder of an adapter, with adapter_config.json.' },
   ]);

@@ -45,7 +45,7 @@ function addCommand(program: Commander, command: Command, finish: (code: number)
 function groupOf(parent: Commander, word: string): Commander {
   return (
     parent.commands.find((command) => command.name() === word) ??
-    parent.command(word).description(`Commands about the ${word}`).helpCommand(false)
+    parent.command(word).description(`Commands for the ${word}`).helpCommand(false)
   );
 }
 

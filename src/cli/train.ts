@@ -16,7 +16,7 @@ const overrideFlags = configFlags.map(
 
 export const trainCommand: Command = {
   name: 'train',
-  summary: 'Train an adapter as described by a YAML file',
+  summary: 'Train an adapter as described in a YAML file',
   flags: [
     {
       flags: '-c, --config <file>',
@@ -43,7 +43,7 @@ async function run({ config, ...overrides }: Readonly<Record<string, unknown>>):
       process.exit(interrupted);
     }
     stopping.abort();
-    progress.note('Stopping after this step, and saving. Ctrl+C again quits at once.');
+    progress.note('Stopping after this step, then saving. Press Ctrl+C again to quit at once.');
   };
   for (const name of signals) process.on(name, onInterrupt);
   try {

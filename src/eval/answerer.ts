@@ -1,5 +1,5 @@
-// A text generator as an answerer: questions written as in training, answers drawn greedily,
-// expected answers scored.
+// A text generator as an answerer: prompts as in training, greedy answers, and the log-probability
+// of expected answers.
 import type { SampleMessage, TextContent } from '../dataset/text/sample.ts';
 import type { Finding } from '../dataset/text/findings.ts';
 import { type Sequence, sequencesOf } from '../dataset/text/sequences.ts';
@@ -29,20 +29,22 @@ export interface Answerer {
   close?(): Promise<void>;
 }
 
-export interface AnswererOptions {
+/** How a question becomes token ids. */
+export interface PromptFormat {
+  readonly tokenizer: TextTokenizer;
+  /** As in training; without it a prompt is plain text. */
+  readonly template?: ChatTemplate;
+  /** The most tokens of question and answer together. */
+  readonly maxSeqLength: number;
+}
+
+export interface AnswererOptions extends PromptFormat {
   /** Has the base and the adapter. */
   readonly generator: TextGenerator;
-  readonly tokenizer: TextTokenizer;
-  /** As in training; without it questions are written as plain text. */
-  readonly template?: ChatTemplate;
-  /** Tokens of question and answer together. */
-  readonly maxSeqLength: number;
   /** An answer is cut after so many tokens, or after twice as many as are expected. Default 256. */
   readonly maxNewTokens?: number;
 }
 
-/** How questions are written for a model. */
-export type QuestionReading = Pick<AnswererOptions, 'tokenizer' | 'template' | 'maxSeqLength'>;
 export type CheckFinding = Problem & { readonly severity: 'error' | 'warning' };
 
 /** Closing releases the generator. */
@@ -79,10 +81,10 @@ export function createAnswerer(options: AnswererOptions): Answerer {
  * What keeps a model from being asked, and with severity `warning` what it is asked with a loss;
  * needs no model.
  */
-export function questionFindings(question: Question, reading: QuestionReading): CheckFinding[] {
+export function questionFindings(question: Question, format: PromptFormat): CheckFinding[] {
   return [
-    ...promptFindings(question, reading),
-    ...expectedOf(question, reading).findings.filter(matters),
+    ...promptFindings(question, format),
+    ...expectedOf(question, format).findings.filter(matters),
   ];
 }
 
@@ -95,14 +97,14 @@ const asMessages = ({ prompt }: Question): readonly ChatMessage[] =>
       ? [{ role: 'user', content: prompt.text }]
       : [];
 
-function promptIds(question: Question, { tokenizer, template }: QuestionReading): Int32Array {
+function promptIds(question: Question, { tokenizer, template }: PromptFormat): Int32Array {
   if (template === undefined)
     return tokenizer.encode(question.prompt.kind === 'completion' ? question.prompt.text : '');
   return tokenizer.encode(template.render(asMessages(question), true), { special: false });
 }
 
 /** What would keep the model from reading the question. */
-function promptFindings(question: Question, options: QuestionReading): CheckFinding[] {
+function promptFindings(question: Question, options: PromptFormat): CheckFinding[] {
   const { template, maxSeqLength } = options;
   const { where, prompt } = question;
   if (prompt.kind === 'text') return [];
@@ -112,7 +114,7 @@ function promptFindings(question: Question, options: QuestionReading): CheckFind
         severity: 'error',
         where,
         what: 'is a conversation, but the tokenizer has no chat template',
-        fix: 'Choose the one of the training by name, for example chat_template: chatml.',
+        fix: 'Name the one used in training, for example chat_template: chatml.',
       },
     ];
   try {
@@ -123,7 +125,7 @@ function promptFindings(question: Question, options: QuestionReading): CheckFind
           {
             severity: 'error',
             where,
-            what: `the question alone has ${length} tokens; question and answer together may have ${maxSeqLength}`,
+            what: `the question alone has ${length} tokens; question and answer together may have at most ${maxSeqLength}`,
             fix: 'Shorten it, or raise max_seq_length.',
           },
         ];
@@ -175,7 +177,7 @@ function likelihoodOf(scores: readonly TokenScores[]): Likelihood | undefined {
  */
 function expectedOf(
   question: Question,
-  { tokenizer, template, maxSeqLength }: QuestionReading,
+  { tokenizer, template, maxSeqLength }: PromptFormat,
 ): Expected {
   const content = contentOf(question);
   if (content === undefined) return { sequences: [], findings: [] };
@@ -197,7 +199,7 @@ function contentOf({ prompt, expected }: Question): TextContent | undefined {
 }
 
 /**
- * A missing end token matters in training only; a question that cannot be written is named once, as
+ * A missing end token matters in training only; a question that the template refuses is named once, as
  * a question.
  */
 const matters = ({ kind }: Finding): boolean =>

@@ -162,7 +162,7 @@ general: none.jsonl
     'e.yaml:4 has no expected answer, no facts and nothing forbidden: there is nothing to judge an answer by | Add "answer", or "facts".',
     'e.yaml:5 has an unknown field "fact" | Did you mean "facts"?',
     'e.yaml:8 "facts" is an object (key: value), not a list of phrases | Write facts: ["first", "second"].',
-    'e.yaml:10 "sorry" is forbidden, but a required fact contains it | Take it out of one of the two.',
+    'e.yaml:10 "sorry" is forbidden, but a required fact contains it | Remove it from one of the two.',
     'e.yaml:14 is text; expected a question with its answer | Write "- question: …" with "answer: …" below it, or the path of a file of questions, relative to this file.',
     'e.yaml:15 "facts" number 1 is an empty list, not a phrase | Write text in quotes, or a list of wordings of which one is enough.',
     'e.yaml:17 is a list, not an object with fields | Write an object with messages (a list of {role, content}), conversations (a list of {from, value}), instruction with output, prompt with completion, or text.',

@@ -69,7 +69,7 @@ async function readAny(path: string): Promise<ReadAny> {
   const shown = shownPath(path);
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined)
-    return failed(shown, 'there is no such file', 'Correct the path of the questions.');
+    return failed(shown, 'there is no such file', 'Correct the path of the file of questions.');
   if (stat.isDirectory())
     return failed(
       shown,

@@ -109,7 +109,7 @@ function batchOf(
     ),
     labels: int32(
       shape,
-      rows(-100, ({ ids, trained: marks }, i) => (marks[i] === 1 ? ids[i] : -100)),
+      rows(-100, ({ ids, trained }, i) => (trained[i] === 1 ? ids[i] : -100)),
     ),
   };
 }
@@ -188,7 +188,7 @@ test('held-out data in place of questions', async () => {
     questions: { sources: [{ path: at('eval.jsonl') }], share: 0.5, seed: 1 },
   });
   assert.equal(result.questions.questions.length, 4);
-  assert.equal(result.names.questions, 'what was held back from the data');
+  assert.equal(result.names.questions, 'held-out samples');
   assert.ok(resultOf('better').names.questions.endsWith('eval.jsonl'));
   assert.equal(result.verdict.kind, 'better');
 });
@@ -221,7 +221,7 @@ async function refused(
 test('adapters that are none, or belong to another base', async () => {
   assert.match(
     await refused({ adapter: at('base') }, CheckpointError),
-    /base: is a whole model, not an adapter/,
+    /base: is a complete model, not an adapter/,
   );
   const [down, up] = [
     [4, 32],

@@ -30,7 +30,7 @@ export interface EvaluateOptions {
    */
   readonly model: ModelFiles | Answering;
   /**
-   * A file of questions; or what was held back from the data (the latter needs files of a model);
+   * A file of questions; or held-out samples (the latter needs files of a model);
    * or questions at hand.
    */
   readonly questions: string | HeldOut | EvalSet;
@@ -76,7 +76,7 @@ export async function* evaluate(
       ...checkQuestions(set, (question) => model.answerer.check?.(question) ?? []),
     ])
       yield { type: 'warning', problem };
-    const names = { ...model.names, questions: set.name ?? 'what was held back from the data' };
+    const names = { ...model.names, questions: set.name ?? 'held-out samples' };
     return yield* judgeSets(
       set,
       {
@@ -101,7 +101,7 @@ async function setOf(
     throw new DataError([
       {
         where: 'questions',
-        what: 'nothing was held back to ask about',
+        what: 'the held-out split has no samples to ask about',
         fix: 'Raise the share, or name a file of questions.',
       },
     ]);
@@ -114,10 +114,10 @@ async function setOf(
   };
 }
 
-function heldOut(questions: HeldOut, { reading }: Answering): Promise<EvalSet> {
-  if (reading !== undefined) return heldOutSet(questions, reading);
+function heldOut(questions: HeldOut, { promptFormat }: Answering): Promise<EvalSet> {
+  if (promptFormat !== undefined) return heldOutSet(questions, promptFormat);
   throw new InternalError(
-    'how the data is read is not known: give `reading`, or heldOutQuestions(data.validation)',
+    'the tokenizer and chat template are not known: give `promptFormat`, or heldOutQuestions(data.validation)',
   );
 }
 
@@ -165,7 +165,7 @@ async function* judgeSets(
 }
 
 const asking = ({ done, total }: Work['progress']): PhaseEvent =>
-  phase('asking without and with the adapter', done, total);
+  phase('asking the questions without and with the adapter', done, total);
 
 async function* judgeAll(
   set: JudgedEvent['set'],

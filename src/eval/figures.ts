@@ -32,12 +32,12 @@ export const perplexityText = (value: number): string =>
 const figures: readonly Figure[] = [
   {
     name: 'score',
-    meaning: 'of 100: mean of words shared and facts contained; 0 with a forbidden phrase',
+    meaning: 'out of 100: mean of words shared and facts contained; 0 with a forbidden phrase',
     text: ({ score }) => optional(score, (value) => String(Math.round(value * 100))),
     height: ({ score = 0 }) => score,
   },
   {
-    name: 'facts held',
+    name: 'facts contained',
     meaning: 'required facts that the answers contain',
     text: ({ facts }) => optional(facts, tally),
     height: ({ facts }) => ratio(facts),
@@ -63,7 +63,7 @@ const figures: readonly Figure[] = [
   {
     name: 'perplexity',
     meaning:
-      'of the expected answers: how surprised the model is by them; lower is better, 1 the least',
+      'of the expected answers: how unlikely the model finds them; lower is better, 1 is the lowest',
     text: ({ perplexity }) => optional(perplexity, perplexityText),
     height: ({ perplexity = 1 }) => -Math.log(perplexity),
   },

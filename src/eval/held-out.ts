@@ -6,8 +6,8 @@ import type { TextSource } from '../dataset/text/read.ts';
 import { endsWithAnswer, type TextSample } from '../dataset/text/sample.ts';
 import type { Sequence } from '../dataset/text/sequences.ts';
 import type { Seed } from '../util/philox.ts';
+import type { PromptFormat } from './answerer.ts';
 import type { EvalSet } from './eval-file.ts';
-import type { Reading } from './open-model.ts';
 import type { Question } from './questions.ts';
 
 export interface HeldOut {
@@ -22,12 +22,12 @@ export interface HeldOut {
 
 /** Throws DataError as training does. */
 export async function heldOutSet(
-  { sources: named, validationSources: held = [], share, seed }: HeldOut,
-  { tokenizer, template, maxSeqLength }: Reading,
+  { sources: named, validationSources: validationFiles = [], share, seed }: HeldOut,
+  { tokenizer, template, maxSeqLength }: PromptFormat,
 ): Promise<EvalSet> {
   const { sources, validationSources } = textSources({
     train_data: named.map(({ path, weight = 1 }) => ({ path, weight })),
-    validation_data: held.map(({ path }) => path),
+    validation_data: validationFiles.map(({ path }) => path),
     validation_split: share,
   });
   const { validation, warnings } = await prepareTextData({

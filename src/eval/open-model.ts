@@ -14,7 +14,7 @@ import { toFloat32 } from '../tensor/half.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { chatTemplate, type ChatTemplate } from '../tokenizer/chat.ts';
 import { readTextTokenizer, type TextTokenizer } from '../tokenizer/text.ts';
-import { type Answerer, createAnswerer } from './answerer.ts';
+import { type Answerer, createAnswerer, type PromptFormat } from './answerer.ts';
 
 export interface ModelFiles {
   /**
@@ -34,16 +34,9 @@ export interface ModelFiles {
   readonly threads?: number;
 }
 
-/** How training data is read for this model. */
-export interface Reading {
-  readonly tokenizer: TextTokenizer;
-  readonly template: ChatTemplate | undefined;
-  readonly maxSeqLength: number;
-}
-
 export interface OpenModel {
   readonly answerer: Answerer;
-  readonly reading: Reading;
+  readonly promptFormat: PromptFormat;
   readonly names: { readonly base: string; readonly adapter: string };
   readonly warnings: readonly Problem[];
 }
@@ -79,7 +72,7 @@ export function openModel(files: ModelFiles): OpenModel {
   });
   return {
     answerer,
-    reading: { tokenizer, template, maxSeqLength },
+    promptFormat: { tokenizer, template, maxSeqLength },
     names: { base: basename(model.path), adapter: basename(resolve(folder)) },
     warnings: [...model.warnings, ...otherTemplate(template, lora.chatTemplate)],
   };
@@ -97,8 +90,8 @@ function otherTemplate(
   return [
     {
       where: 'chat_template',
-      what: `questions are written by another template (${template.name}) than the one that the adapter was trained with`,
-      fix: 'Leave chat_template out: the one beside the adapter is used.',
+      what: `the questions use another chat template (${template.name}) than the one that the adapter was trained with`,
+      fix: "Remove chat_template: then the one in the adapter's folder is used.",
     },
   ];
 }
@@ -108,7 +101,7 @@ function adapterFolder(path: string): string {
   if (source.kind === 'adapter') return source.folder;
   const what =
     source.kind === 'model'
-      ? 'is a whole model, not an adapter'
+      ? 'is a complete model, not an adapter'
       : 'is an adapter for pictures; lora eval is for language models only';
   throw new CheckpointError([
     { where: path, what, fix: 'Name the folder of an adapter, with adapter_config.json.' },

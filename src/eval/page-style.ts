@@ -48,7 +48,7 @@ footer { color: var(--quiet); font-size: .9rem; max-width: 46rem; margin-top: 2.
 @media print { .filters { display: none; } .card { break-inside: avoid; } }
 `;
 
-/** Rules that show only cards of the kind chosen, and mark the choice; without a script. */
+/** Rules that show only cards of the kind chosen, and highlight the choice; without JavaScript. */
 export const filterRules = (set: string, kinds: readonly string[]): string =>
   kinds
     .map((kind) => {

@@ -37,7 +37,7 @@ export function evaluationPage(result: EvalResult): string {
     setSection('questions', 'The questions', questions),
     ...(general === undefined
       ? []
-      : [setSection('general', 'The general set: what was there before', general)]),
+      : [setSection('general', 'The general set: what the base model could do already', general)]),
   ];
   return `<!doctype html>
 <html lang="en">

@@ -307,7 +307,7 @@ function contradictionsOf({ prompt, facts, forbidden }: Question): Fault[] {
   );
   return both.map((phrase) => ({
     what: `"${phrase}" is forbidden, but a required fact contains it`,
-    fix: 'Take it out of one of the two.',
+    fix: 'Remove it from one of the two.',
   }));
 }
 

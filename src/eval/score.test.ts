@@ -91,8 +91,8 @@ test('scores: exact, overlap, facts in one of several wordings, forbidden phrase
   assert.equal(scoreAnswer('', asked).score, 0);
 });
 
-test('overlap by signs in Chinese', () => {
-  // 7 signs each, 5 shared: 2 · 5 / 14
+test('overlap by characters in Chinese', () => {
+  // 7 characters each, 5 shared: 2 · 5 / 14
   assert.equal(
     scoreAnswer('三十天内可退货', question({ expected: '三十天内能换货' })).overlap,
     10 / 14,

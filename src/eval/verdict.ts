@@ -25,7 +25,9 @@ export function verdictOf(
   const cut =
     stopped === undefined
       ? []
-      : [`It was stopped early: ${stopped.done} of ${plural(stopped.of, 'question')} were asked.`];
+      : [
+          `The evaluation was stopped early: ${stopped.done} of ${plural(stopped.of, 'question')} were asked.`,
+        ];
   const reasons = [
     mainReason(questions, main),
     ...(general === undefined ? [] : [generalReason(general)]),
@@ -102,7 +104,7 @@ function mainReason(set: SetResult, trend: Trend): string {
     return `${scoreSentence(set)}${factsClause(base, adapter)}${caveat(trend, likelihood)}.`;
   if (trend === 'same') return sameReason(set);
   const way = trend === 'better' ? 'more' : 'less';
-  return `The expected answers have become ${way} likely to the model: perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}${answersClause(set)}.`;
+  return `The expected answers have become ${way} likely for the model: perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}${answersClause(set)}.`;
 }
 
 /** What the answers say where the likelihood decided. */
@@ -110,7 +112,7 @@ function answersClause(set: SetResult): string {
   const { answers, base, adapter } = set;
   if (answers === undefined) return '';
   if (atFloor(set))
-    return `, though it answers hardly any question yet (${points(adapter.score)} of 100 points)`;
+    return `, though it still answers hardly any question (${points(adapter.score)} of 100 points)`;
   if (answers.trend === 'same') return ', though the answers themselves score the same';
   const scores = `${points(base.score)} → ${points(adapter.score)} of 100 points`;
   return Math.abs(answers.mean) < 0.03
@@ -158,7 +160,7 @@ function unclearReason(set: SetResult): string {
   if (questions.every(isUntouched))
     return `The adapter changes none of the ${plural(questions.length, 'answer')}.`;
   if (questions.length < FEWEST)
-    return `${plural(questions.length, 'question')} ${questions.length === 1 ? 'shows' : 'show'} too little (${seen}); ask at least ${FEWEST}, better 30.`;
+    return `${plural(questions.length, 'question')} ${questions.length === 1 ? 'shows' : 'show'} too little (${seen}); ask at least ${FEWEST}, preferably 30.`;
   return `What ${plural(questions.length, 'question')} show (${seen}) may be chance; ask about ${needed(atFloor(set) ? likelihood : (answers ?? likelihood))} questions.`;
 }
 

@@ -30,7 +30,7 @@ function misfit({ tensors, path, config }: Base, module: LoraWeights): Problem[]
       {
         where,
         what: 'the output layer shares the weights of the input embeddings, so an adapter of it alone has no place in this model',
-        fix: 'Train without lm_head among the targets.',
+        fix: 'Train again without lm_head in target_modules.',
       },
     ];
   if (weight === undefined)
@@ -75,8 +75,8 @@ function missingPairs(
   return [
     {
       where: `${targets.where} target_modules`,
-      what: `the adapter has no weights for ${shown}${rest}, which it is said to be on`,
-      fix: `Its file is incomplete: copy it again; or name another base than ${base}.`,
+      what: `the adapter has no weights for ${shown}${rest}, which its configuration names`,
+      fix: `Its file is incomplete: copy it again. Or it is for another base model: name one other than ${base}.`,
     },
   ];
 }

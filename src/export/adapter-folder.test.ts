@@ -81,7 +81,7 @@ test('a pair that is missing is refused by eval, merge, exports and training ali
   withAdapter((folder, adapter, base) => {
     without(adapter, /layers\.1\.self_attn\.k_proj/);
     eachSays(
-      /target_modules: the adapter has no weights for model\.layers\.1\.self_attn\.k_proj, which it is said to be on/,
+      /target_modules: the adapter has no weights for model\.layers\.1\.self_attn\.k_proj, which its configuration names/,
       folder,
       adapter,
       base,

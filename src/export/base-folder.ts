@@ -38,7 +38,7 @@ export function baseFolder({ folder, named, given }: BaseWanted): string {
   if (found !== undefined) return found;
   const looked = isAbsolute(withHome(named))
     ? ''
-    : 'Looked in the current folder, and in all that the adapter lies in. ';
+    : "Looked in the current folder, in the adapter's folder and in those above it. ";
   const what = `its base model, ${named}, is not a folder on this machine`;
   throw new UserError([{ where, what, fix: `${looked}${fix}` }]);
 }

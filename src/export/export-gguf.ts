@@ -84,8 +84,8 @@ function exportModel(folder: string, { base, output, type = 'f16' }: GgufExportO
     throw new UserError([
       {
         where: folder,
-        what: 'this is a whole model, and a base model is named beside it',
-        fix: 'Leave --base out, or name an adapter.',
+        what: 'this is a complete model, which needs no base model',
+        fix: 'Remove --base, or name an adapter.',
       },
     ]);
   const { config, warnings } = loadLanguageModel(folder);
@@ -113,8 +113,8 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
     throw new UserError([
       {
         where: folder,
-        what: 'an adapter is not quantised: its factors are small, and llama.cpp reads them as f32, f16 or bf16',
-        fix: 'Leave --type out.',
+        what: 'adapters cannot be quantized: its factors are small, and llama.cpp reads them as f32, f16 or bf16',
+        fix: 'Remove --type.',
       },
     ]);
   const lora = readAdapterFolder(folder);

@@ -71,7 +71,7 @@ export function ggufNotes(config: LanguageModelConfig): string[] {
         ]),
     ...(scaling.rope_type === 'longrope'
       ? [
-          `LongRoPE: open it with at most ${scaling.original_max_position_embeddings} tokens of context unless texts are longer; llama.cpp chooses by the size of the context`,
+          `LongRoPE: give llama.cpp a context of at most ${scaling.original_max_position_embeddings} tokens unless texts are longer; it chooses the frequencies by the size of the context`,
         ]
       : []),
   ];
@@ -238,7 +238,7 @@ function familyProblems(config: LanguageModelConfig, family: GgufFamily): Proble
     [
       windows.kind !== 'periodic' || periodOf(config, windows.period) !== undefined,
       'layer_types',
-      'llama.cpp has full attention in every n-th layer, and a window in the others',
+      'llama.cpp supports only full attention in every n-th layer and a window in the others',
     ],
     [
       family.outputBias || !config.layer.attention.bias.out,
@@ -253,7 +253,7 @@ function familyProblems(config: LanguageModelConfig, family: GgufFamily): Proble
     [
       family.capped || !isCapped(config),
       'attn_logit_softcapping',
-      `llama.cpp's ${architecture} has no caps`,
+      `llama.cpp's ${architecture} has no softcapping of attention scores`,
     ],
   ];
   return checks.filter(([holds]) => !holds).map(([, key, what]) => problem(key, what));

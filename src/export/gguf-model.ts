@@ -161,7 +161,7 @@ function planTensor(
   const module = path === undefined ? undefined : ggufModuleName(family, path);
   if (module === undefined) return `${config.model_type} has no such weight in llama.cpp`;
   if (!isFloat(tensor.dtype))
-    return `its type is ${tensor.dtype}: quantised models are not converted`;
+    return `its type is ${tensor.dtype}: quantized models cannot be converted`;
   const name = `${module}.${part}`;
   const { shape } = tensor;
   const type = typeFor(shape, wanted);

@@ -172,7 +172,7 @@ function isOfBytes(folder: string, { model, normalizer, pre_tokenizer }: Tokeniz
     return false;
   return refuse(
     folder,
-    'this BPE tokenizer is neither byte-level nor of the SentencePiece kind, and llama.cpp has no other',
+    "this BPE tokenizer is neither byte-level nor like SentencePiece's, and llama.cpp supports no other",
   );
 }
 
@@ -328,7 +328,7 @@ function preTokenizerName(folder: string, tokenizer: Tokenizer): string {
   const shown = pattern ?? parts.map(({ type }) => type).join(', ');
   return refuse(
     folder,
-    `llama.cpp has no name, known here, for the way this tokenizer splits texts: ${shown}`,
+    `llama.cpp has no name, as far as this program knows, for the way this tokenizer splits texts: ${shown}`,
   );
 }
 
@@ -376,7 +376,7 @@ function refuse(folder: string, what: string): never {
     {
       where: join(folder, 'tokenizer.json'),
       what,
-      fix: 'Use the safetensors folder, or convert it with llama.cpp itself.',
+      fix: "Use the safetensors folder, or convert it with llama.cpp's own script.",
     },
   ]);
 }

@@ -35,7 +35,7 @@ export function shapeProblem(down: Tensor, up: Tensor): string | undefined {
 
 /** What is wrong with the numbers of an adapter that was read, if anything. */
 export function numberProblem({ down, up, alpha }: LoraWeights): string | undefined {
-  if (!Number.isFinite(alpha)) return `its alpha is ${alpha}`;
+  if (!Number.isFinite(alpha)) return `its alpha is ${alpha}, not a finite number`;
   const isBroken = [down, up].some((tensor) =>
     toFloat32(tensor).data.some((value) => !Number.isFinite(value)),
   );

@@ -10,7 +10,7 @@ import type { ExternalTensor } from '../tensor/tensor.ts';
 
 /** What config.json says of the weights, whatever the family. */
 const kindSchema = z.object({
-  model_type: z.string().default('a model of no named type'),
+  model_type: z.string().default('a model of unknown type'),
   quantization_config: z.unknown().optional(),
 });
 

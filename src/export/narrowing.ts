@@ -45,7 +45,7 @@ export function settledType<T extends string, W extends string>(
 export function requireSound(name: string, { unsound }: Pick<Loss, 'unsound'>): void {
   if (unsound === 0) return;
   const what = `${unsound} of its numbers are NaN or infinite`;
-  throw new UserError([{ where: name, what, fix: 'Take another copy of it, or train it again.' }]);
+  throw new UserError([{ where: name, what, fix: 'Use another copy of it, or train it again.' }]);
 }
 
 /** A tensor as it is written: in `dtype`, or in float32 where that would lose too much. */
@@ -74,7 +74,7 @@ export function requireFloat32(name: string, values: Float32Array | Float64Array
   requireSound(name, loss);
   if (!isTooNarrow(loss)) return;
   const what = `${loss.lost} of its ${loss.nonZero} numbers are too small or too large for float32`;
-  throw new UserError([{ where: name, what, fix: 'Take an alpha nearer to the rank.' }]);
+  throw new UserError([{ where: name, what, fix: 'Use an alpha closer to the rank.' }]);
 }
 
 /** `values` times `factor`, not rounded. */

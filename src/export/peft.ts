@@ -169,7 +169,7 @@ export function readPeftFolder(folder: string): PeftFolder {
       result.error.issues.map(({ path, message }) => ({
         where: `${configPath} ${path.join('.')}`,
         what: message.replace(/^Invalid input: /, ''),
-        fix: "It is not PEFT's, or damaged: copy the adapter's folder again.",
+        fix: "It was not written by PEFT, or it is damaged: copy the adapter's folder again.",
       })),
     );
   const config = result.data;
@@ -225,7 +225,7 @@ const beyondLora = {
   kasa_config: 'KaSA',
   arrow_config: 'Arrow',
   monteclora_config: 'MonteCLoRA',
-  target_parameters: 'parameters that are no layers',
+  target_parameters: 'parameters that are not layers',
 } as const;
 
 function notPlain(config: PeftConfig, path: string): Problem[] {
@@ -328,7 +328,7 @@ function rankProblem(
   const told = patternValue(ranks ?? {}, path) ?? r;
   return told === undefined || told === down.shape[0]
     ? undefined
-    : `it has rank ${down.shape[0]}, but rank ${told} by adapter_config.json, from which its scale follows`;
+    : `it has rank ${down.shape[0]}, but rank ${told} according to adapter_config.json, which decides its scale`;
 }
 
 /**

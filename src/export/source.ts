@@ -45,7 +45,7 @@ function ofFolder(folder: string): ExportSource {
 
 function ofFile(path: string): ExportSource {
   const [name, folder] = [basename(path), dirname(path)];
-  if (/\.gguf$/i.test(name)) return fail(path, 'this is a GGUF file already');
+  if (/\.gguf$/i.test(name)) return fail(path, 'this is already a GGUF file');
   if (name === 'adapter_config.json' || name === 'config.json') return ofFolder(folder);
   const { tensors } = openSafetensors(path);
   const keys = [...tensors.keys()];
@@ -59,8 +59,8 @@ function ofFile(path: string): ExportSource {
   if (keys.some((key) => /\.lora_(A|B)(\.default)?\.weight$/.test(key)))
     return fail(
       path,
-      'this is an adapter without its adapter_config.json, which says its scale',
-      'Put adapter_config.json beside it.',
+      'this is an adapter without its adapter_config.json, which has its scale',
+      'Put adapter_config.json into the same folder.',
     );
   if (existsSync(join(folder, 'config.json'))) return { kind: 'model', folder };
   return fail(

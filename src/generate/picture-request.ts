@@ -106,8 +106,8 @@ const side =
     Number.isInteger(value) && value > 0 && value % unit === 0
       ? undefined
       : {
-          what: `this model has no pictures ${value} pixels ${direction}`,
-          fix: `Give a multiple of ${unit}.`,
+          what: `this model cannot draw pictures ${value} pixels ${direction}`,
+          fix: `Use a multiple of ${unit}.`,
         };
 
 const checks: { readonly [K in Limited]: Check<CompleteRequest[K]> } = {

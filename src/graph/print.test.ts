@@ -17,7 +17,7 @@ function example() {
     );
     return g.swish(g.mul(conv, 1 / 3));
   });
-  const rows = g.scoped('pick', () =>
+  const rows = g.scoped('chosen', () =>
     g.gather(y, g.constant(int32([2, 3], [0, 1, 0, 1, 1, 0]), 'order')),
   );
   const scaled = g.gemm(
@@ -45,10 +45,10 @@ test('a graph is printed by scope, one line a node', () => {
     %Conv: f32[2,6,4,4] = Conv(%x, %conv.weight, %conv.bias) {strides=[2,2], pads=[0,0,1,1]}
     %Mul: f32[2,6,4,4] = Mul(%Conv, 0.3333333)
     %Swish: f32[2,6,4,4] = Swish(%Mul) {alpha=1}
-  pick
+  chosen
     %Gather: f32[2,3,6,4,4] = Gather(%block.0/Swish, %order) {axis=0}
   (no scope)
-    %Reshape: f32[6,96] = Reshape(%pick/Gather) {shape=[6,96]}
+    %Reshape: f32[6,96] = Reshape(%chosen/Gather) {shape=[6,96]}
     %Gemm: f32[6,1] = Gemm(%Reshape, %const) {transA=false, transB=false}
     %ReduceSum: f32[] = ReduceSum(%Gemm) {axes=[0,1], keepdims=false}
   outputs

@@ -5,13 +5,13 @@ export const lossOptions = {
   noise_offset: number(0, 1)
     .default(0)
     .describe(
-      'Shifts the noise of each channel by this times a normal number: lets the whole picture grow darker or brighter.',
+      'Shifts the noise of each channel by this times a random normal number, so that whole pictures can become darker or brighter.',
     )
     .meta(forImages),
   min_snr_gamma: number(0, 100)
     .default(0)
     .describe(
-      'Weighs the loss by min(SNR, this) / SNR: less for fine detail, more for composition and palette. Usual: 5; 1 for flat, bold styles. 0: all alike.',
+      'Weights the loss by min(SNR, this) / SNR: less for fine detail, more for composition and palette. Usual: 5; 1 for flat, bold styles. 0: all alike.',
     )
     .meta(forImages),
 };

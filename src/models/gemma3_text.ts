@@ -96,7 +96,7 @@ function ropeFields(
     ctx.addIssue({
       code: 'custom',
       path: ['rope_scaling', 'type'],
-      message: 'some versions of transformers do not read it in this family; write rope_type',
+      message: 'some versions of transformers ignore it in this family; use rope_type',
     });
   return {
     full: { ...(isFields(full_attention) ? full_attention : {}), ...rope_scaling },

@@ -50,7 +50,7 @@ export const number = (value: number) => withDefault(positive, value);
 // Object.keys forgets the keys' type
 export const activation = z.enum(Object.keys(activations) as Activation[], {
   error: ({ input }) =>
-    `is ${JSON.stringify(input)}; supported are ${Object.keys(activations).join(', ')}`,
+    `is ${JSON.stringify(input)}; supported: ${Object.keys(activations).join(', ')}`,
 });
 
 /**
@@ -105,7 +105,7 @@ export const sizes = z.object({
     .optional()
     .refine((found) => found === undefined || found === null, {
       error: ({ input }) =>
-        `its weights are quantized${quantizedBy(input)}; take the version of this model with float32, float16 or bfloat16 weights`,
+        `its weights are quantized${quantizedBy(input)}; use the version of this model with float32, float16 or bfloat16 weights`,
     }),
 });
 export type Sizes = z.output<typeof sizes> & {
@@ -126,12 +126,12 @@ export function sizesFit(c: Sizes, ctx: z.RefinementCtx): void {
     [
       heads % kvHeads === 0,
       'num_key_value_heads',
-      `${heads} heads cannot share ${kvHeads} heads of keys evenly`,
+      `${heads} heads cannot share ${kvHeads} key-value heads evenly`,
     ],
     [
       headDim % 2 === 0 || !Number.isInteger(headDim),
       'head_dim',
-      `${headDim} channels a head cannot turn in pairs`,
+      `${headDim} channels per head are an odd number, but rotary embeddings turn channels in pairs`,
     ],
     [
       c.layer_types === undefined || c.layer_types.length === c.num_hidden_layers,
@@ -178,7 +178,7 @@ export function layersOf(
     ctx.addIssue({
       code: 'custom',
       path: ['sliding_window'],
-      message: 'is not set, but by layer_types some layers have a window',
+      message: 'is not set, but layer_types has layers with a sliding window',
     });
   return layers.map((one) => (one ? sliding : full));
 }

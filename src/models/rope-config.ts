@@ -52,7 +52,7 @@ const kinds = z.discriminatedUnion(
   ],
   {
     error: ({ input }) =>
-      `${JSON.stringify(z.object({ rope_type: z.unknown() }).safeParse(input).data?.rope_type)} is not supported; supported are default, linear, dynamic, llama3, yarn, longrope`,
+      `${JSON.stringify(z.object({ rope_type: z.unknown() }).safeParse(input).data?.rope_type)} is not supported; supported: default, linear, dynamic, llama3, yarn, longrope`,
   },
 );
 type Kind = z.output<typeof kinds>;
@@ -116,7 +116,7 @@ function familyFaults(
       : [{ path: ['rope_type'], message: `is ${rope_type}; this family has ${known.join(', ')}` }]),
     ...(partial !== undefined || told === 1 || rope_type === 'default'
       ? []
-      : [{ path: ['partial_rotary_factor'], message: 'this family turns whole heads' }]),
+      : [{ path: ['partial_rotary_factor'], message: 'this family rotates whole heads' }]),
     ...('full_attention' in fields || 'sliding_attention' in fields
       ? [{ path: [], message: 'this family has one rotary embedding for all layers' }]
       : []),

@@ -25,7 +25,7 @@ export const optimOptions = {
     .enum(optimiserNames)
     .default('adamw')
     .describe(
-      'Optimiser: AdamW, or stochastic gradient descent with momentum, by Polyak (sgd) or Nesterov. Names of other trainers such as AdamW8bit are understood; what runs in their place is told.',
+      'Optimiser: AdamW, or stochastic gradient descent with momentum, by Polyak (sgd) or Nesterov. Names of other trainers such as AdamW8bit are understood; the optimiser used instead is reported.',
     ),
   betas: z
     .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
@@ -34,13 +34,13 @@ export const optimOptions = {
   weight_decay: number(0, 1)
     .optional()
     .describe(
-      'adamw: decay of the weights, times the learning rate, each step; when absent: 0.01. sgd: this times the weight is added to the gradient; when absent: 0.',
+      'adamw: weight decay, times the learning rate, in each step; when absent: 0.01. sgd: this times the weight is added to the gradient; when absent: 0.',
     ),
   momentum: number(0)
     .lt(1)
     .optional()
     .describe(
-      'sgd: how much of the last step goes on. When absent: 0 for sgd, 0.9 for sgd_nesterov.',
+      'sgd: the share of the last step that is carried over. When absent: 0 for sgd, 0.9 for sgd_nesterov.',
     ),
   eps: z.number().positive().max(1).default(1e-8).describe('adamw: added to the denominator.'),
   max_grad_norm: number(0)

@@ -13,7 +13,7 @@ const lock = (folder: string, pid: number, since = Date.now(), host = hostname()
 test('a folder is taken and given back', () => {
   withFolder((folder) => {
     const release = lockFolder(folder);
-    assert.throws(() => lockFolder(folder), /another run is writing into this folder: process \d+/);
+    assert.throws(() => lockFolder(folder), /another run is using this folder: process \d+/);
     release();
     assert.ok(!existsSync(join(folder, LOCK_FILE)));
   });

@@ -60,7 +60,7 @@ const taken = (dir: string, path: string, { pid, host }: Holder): UserError =>
   new UserError([
     {
       where: dir,
-      what: `another run is writing into this folder: process ${pid}${host === hostname() ? '' : ` on ${host}`}`,
+      what: `another run is using this folder: process ${pid}${host === hostname() ? '' : ` on ${host}`}`,
       fix: `Wait until it ends, or choose another output_dir. If no such run exists, delete ${path}.`,
     },
   ]);

@@ -25,8 +25,8 @@ function progressText(progress: Progress | undefined): string {
   if (progress === undefined || progress.bytes === 0) return '';
   const { bytes, of } = progress;
   return of === undefined
-    ? ` (it broke off after ${grouped(bytes)} bytes)`
-    : ` (it broke off after ${grouped(bytes)} of ${grouped(of)} bytes)`;
+    ? ` (stopped after ${grouped(bytes)} bytes)`
+    : ` (stopped after ${grouped(bytes)} of ${grouped(of)} bytes)`;
 }
 
 /** `281,460`, whatever the locale. */
@@ -42,7 +42,7 @@ const remedies: Readonly<Record<string, { what: string; fix: string }>> = {
     fix: 'Free some space, or choose a folder on another disk.',
   },
   EFBIG: {
-    what: 'it is larger than files may be here, by the limit of the process (ulimit -f) or of the file system',
+    what: 'it is larger than the limit of the process (ulimit -f) or of the file system allows',
     fix: 'Raise the limit (ulimit -f unlimited), or choose a folder on another disk.',
   },
   EIO: {
@@ -62,7 +62,7 @@ const remedies: Readonly<Record<string, { what: string; fix: string }>> = {
     fix: 'Choose a folder on a disk that can be written.',
   },
   ENOENT: {
-    what: 'the file system takes no folders or files there',
+    what: 'the file system allows no new files or folders there',
     fix: 'Choose a folder on an ordinary disk.',
   },
   ENOTDIR: {

@@ -159,8 +159,8 @@ function readBack(path: string, partial: string, bytes: number, hash: Hash): voi
   if (found.bytes === bytes && found.hash === hash.digest('hex')) return;
   const what =
     found.bytes === bytes
-      ? `cannot be written: read back, its ${bytes} bytes are not those that were written`
-      : `cannot be written: read back, it has ${found.bytes} of ${bytes} bytes`;
+      ? `cannot be written: its ${bytes} bytes, when read back, differ from those that were written`
+      : `cannot be written: when read back, it has ${found.bytes} of ${bytes} bytes`;
   const fix = 'The disk or its driver is faulty: choose a folder on another disk.';
   throw new SystemError([{ where: path, what, fix }]);
 }

@@ -56,7 +56,7 @@ test('reads what gguf-py wrote: every type of the metadata, tensors in row-major
   }
 });
 
-test('what is written is read back, and a header of more than one reading', () => {
+test('what is written is read back, and a header in more than one read', () => {
   const texts = gguf.array(
     'string',
     Array.from({ length: 20_000 }, (_, i) => `token ${i}`),

@@ -229,7 +229,7 @@ function parseInfos(input: Input, count: number, path: string): Map<string, Gguf
   for (let i = 0; i < count; i++) {
     const name = input.text();
     const dims = input.number('uint32');
-    if (dims > 8) fail(path, `${name} has ${dims} dimensions, which no tensor has`);
+    if (dims > 8) fail(path, `${name} has ${dims} dimensions; expected at most 8`);
     const shape = Array.from({ length: dims }, () => input.number('uint64')).reverse();
     const id = input.number('uint32');
     const type = ggmlTypeById.get(id);

@@ -177,7 +177,7 @@ function headerLength(start: Uint8Array, size: number, path: string): number {
   if (length > maxHeaderBytes)
     fail(
       path,
-      `not a safetensors file: its first 8 bytes ask for a header of ${length} bytes (at most ${maxHeaderBytes})`,
+      `not a safetensors file: its first 8 bytes give the header ${length} bytes (the most is ${maxHeaderBytes})`,
     );
   if (length > size - 8)
     fail(
@@ -241,7 +241,7 @@ function readMetadata(value: unknown, path: string, problems: Problem[]): Record
   if (texts.length < entries.length)
     problems.push({
       where: `${path} __metadata__`,
-      what: 'the metadata must be a map of texts',
+      what: 'the metadata must map names to strings',
       fix: obtainAgain,
     });
   return Object.fromEntries(texts);

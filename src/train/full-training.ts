@@ -86,8 +86,8 @@ const unsound = ({ step, loss, gradNorm = NaN }: UnsoundStep<unknown>): UserErro
   new UserError([
     {
       where: 'learningRate',
-      what: `training broke off at step ${step}: the loss became ${loss} and the gradient ${gradNorm}`,
-      fix: 'Lower it, or begin with other weights.',
+      what: `training stopped at step ${step}: the loss became ${loss} and the gradient ${gradNorm}`,
+      fix: 'Lower it, or start from other weights.',
     },
   ]);
 

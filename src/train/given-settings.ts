@@ -11,10 +11,10 @@ import { Optimiser, type ParameterGroup } from './optimiser.ts';
 import { planWarnings, requireRates } from './plan-check.ts';
 import type { LossPrograms, MicroBatch } from './programs.ts';
 
-const noData = 'the caller gives the batches, and no data is read';
-const ownSize = 'each batch is as large as it is given, and those of one step are given together';
-const noFiles = 'no file is written: lora() gives the adapters';
-const noTrial = 'nothing is tried out';
+const noData = 'the caller gives the batches, so no data is read';
+const ownSize = 'the caller decides how large each batch is, and which belong to one step';
+const noFiles = 'no file is written: lora() returns the adapters';
+const noTrial = 'no samples or answers are generated';
 
 /**
  * Why a key cannot have its effect on given batches; undefined where it has it. Of the keys that
@@ -48,7 +48,7 @@ export const refusedForBatches: { readonly [K in ConfigKey]: string | undefined 
   validation_steps: noData,
   batch_size: ownSize,
   gradient_accumulation_steps: ownSize,
-  epochs: 'max_train_steps says how long the run is',
+  epochs: 'max_train_steps decides how long the run is',
   max_train_steps: undefined,
   seed: undefined,
   gradient_checkpointing: undefined,
@@ -120,7 +120,7 @@ export function givenSettings(
   const problems = keys.flatMap((key) => refusal(key, config, task));
   const totalSteps = config.max_train_steps;
   if (totalSteps === undefined)
-    problems.push({ where: 'max_train_steps', what: 'is missing: it says how long the run is' });
+    problems.push({ where: 'max_train_steps', what: 'is missing; it decides how long the run is' });
   if (problems.length > 0 || totalSteps === undefined) throw new ConfigError(problems);
   return {
     config,

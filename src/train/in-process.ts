@@ -81,7 +81,7 @@ function toError(
       {
         where: 'training',
         what: 'the system ended the training process, as it does when memory runs out',
-        fix: 'use a smaller batch_size (gradient_accumulation_steps makes up for it) or a smaller resolution',
+        fix: 'Use a smaller batch_size (gradient_accumulation_steps makes up for it) or a smaller resolution',
       },
     ]);
   }

@@ -140,7 +140,7 @@ export function restoreInto(
   });
   const problems = [
     ...missing.map((name) => `${name} is missing`),
-    ...unexpected.map((name) => `${name} has no place`),
+    ...unexpected.map((name) => `${name} is not part of this run`),
     ...unlike,
   ];
   if (problems.length > 0) throw new InternalError(`cannot restore: ${firstOf(problems)}`);

@@ -27,7 +27,7 @@ export function requireRates({ config, source }: PlanJob, { totalSteps, groups }
   throw new ConfigError([
     {
       where: placeOf('lr_warmup_steps', source),
-      what: `nothing would be trained: in this run of ${steps} the learning rate is 0 in each, as the warm-up begins at 0`,
+      what: `nothing would be trained: in this run of ${steps} the learning rate is 0 in each, because the warm-up starts at 0`,
       fix: 'Set lr_warmup_steps: 0, or train for more steps.',
     },
   ]);
@@ -88,14 +88,14 @@ const noLimits = either(
   noBuckets,
   when(
     ({ bucket_no_upscale }) => bucket_no_upscale,
-    'bucket_no_upscale makes the buckets to fit the pictures',
+    'with bucket_no_upscale the buckets are made to fit the pictures',
   ),
 );
 const frozenUnet = when(({ train_unet }) => !train_unet, 'the UNet is not trained');
 const idleRules: { readonly [K in ConfigKey]?: IdleRule } = {
   epochs: when(
     ({ max_train_steps }) => max_train_steps !== undefined,
-    'max_train_steps says how long the run is',
+    'max_train_steps decides how long the run is',
   ),
   caption_extension: when(
     ({ metadata_path }) => metadata_path !== undefined,
@@ -114,7 +114,7 @@ const idleRules: { readonly [K in ConfigKey]?: IdleRule } = {
       learning_rate > 0 &&
       !(config.train_unet && config.unet_lr === learning_rate) &&
       !(config.train_text_encoder && config.text_encoder_lr === learning_rate),
-    'unet_lr and text_encoder_lr say the rates of what is trained',
+    'unet_lr and text_encoder_lr are the learning rates of all that is trained',
   ),
   text_encoder_lr: when(
     ({ train_text_encoder, text_encoder_lr }) => !train_text_encoder && text_encoder_lr > 0,
@@ -124,9 +124,15 @@ const idleRules: { readonly [K in ConfigKey]?: IdleRule } = {
     when(({ packing }) => packing, 'packing fills the rows'),
     when(({ batch_size }) => batch_size === 1, 'a batch has one row (batch_size: 1)'),
   ),
-  save_steps: steps('save_steps', 'the adapter is saved then'),
-  validation_steps: steps('validation_steps', 'it is validated before the first step and then'),
-  sample_every: either(noPrompts, steps('sample_every', 'the prompts are answered then')),
+  save_steps: steps('save_steps', 'the adapter is saved at that point anyway'),
+  validation_steps: steps(
+    'validation_steps',
+    'the model is validated before the first step and at that point anyway',
+  ),
+  sample_every: either(
+    noPrompts,
+    steps('sample_every', 'the prompts are answered at that point anyway'),
+  ),
   sample_negative_prompt: either(
     noPrompts,
     when(({ sample_cfg }) => sample_cfg === 1, 'sample_cfg: 1 follows the prompt alone'),
@@ -138,7 +144,7 @@ const idleRules: { readonly [K in ConfigKey]?: IdleRule } = {
     when(
       ({ task_type, sample_temperature }) =>
         task_type === 'text-generation' && sample_temperature === 0,
-      'at sample_temperature: 0 the most probable token is taken, and nothing drawn',
+      'at sample_temperature: 0 the most probable token is always chosen, and nothing is random',
     ),
   ),
   sample_max_tokens: noPrompts,
@@ -171,7 +177,7 @@ function sameRates(key: ConfigKey, config: TrainConfig, { totalSteps }: PlanFact
   );
   if (!isSame) return undefined;
   if (key === 'lr_warmup_steps' && config.lr_scheduler === 'constant')
-    return 'lr_scheduler: constant begins at the full rate; constant_with_warmup rises to it';
+    return 'lr_scheduler: constant starts at the full rate; constant_with_warmup rises to it';
   const without = `${key}: ${String(other[key])}`;
   return `in this run of ${amount(totalSteps)} the learning rates are those of ${without}`;
 }
@@ -186,7 +192,7 @@ function longWarmup({ config, source }: PlanJob, { totalSteps }: PlanFacts): Pro
   return [
     {
       where: placeOf('lr_warmup_steps', source),
-      what: `${amount(given)} of warm-up in a run of ${amount(totalSteps)}: the learning rate only rises, to ${Math.round(100 * highest)} % of what is given`,
+      what: `${amount(given)} of warm-up in a run of ${amount(totalSteps)}: the learning rate only rises, to ${Math.round(100 * highest)} % of the given value`,
       fix: 'Give fewer warm-up steps, or a share of the run such as 0.1.',
     },
   ];

@@ -209,7 +209,7 @@ test('a loss that is not a number ends the run with advice', async () => {
       weight_decay: 1,
       lora_alpha: 1e30,
     }),
-    /training broke off at step \d+[^]*learning_rate/,
+    /training stopped at step \d+[^]*learning_rate/,
   );
 });
 

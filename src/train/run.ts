@@ -213,7 +213,7 @@ const unsoundSource = ({ job, task, saved }: Run) => ({
 });
 
 const keptOf = ([latest]: readonly string[]): string =>
-  latest === undefined ? 'Nothing was saved yet.' : `What was trained is saved: ${latest}`;
+  latest === undefined ? 'Nothing was saved yet.' : `The last adapter that was saved: ${latest}`;
 
 /** Events of work beside the training; its errors say what of the training is kept. */
 async function* keeping<T>(run: Run, events: AsyncGenerator<TrainEvent, T>) {
@@ -247,7 +247,7 @@ async function* save(
 }
 
 const tooSmall = ({ job: { config } }: Run): string =>
-  `Nothing is lost in float32. But numbers that ${config.save_precision} does not hold hardly change a model, or wreck it: are learning_rate (${config.learning_rate}) and alpha as you want them?`;
+  `Nothing is lost in float32, but numbers that ${config.save_precision} cannot hold hardly change a model, or ruin it. Check learning_rate (${config.learning_rate}) and alpha.`;
 
 function doneOf(
   { length, started, folder }: Run,

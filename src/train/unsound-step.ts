@@ -47,7 +47,7 @@ function whatOf(
   const of = names.length === 0 ? '' : ` for ${listed}`;
   const gradient = gradNorm === undefined ? '' : ` and the gradient ${gradNorm}`;
   const before = step <= 1 ? '' : `; up to step ${step - 1} it was finite`;
-  return `training broke off at step ${step}: the ${lossName} became ${loss}${gradient}${of}${before}`;
+  return `training stopped at step ${step}: the ${lossName} became ${loss}${gradient}${of}${before}`;
 }
 
 /** Inputs that are not finite themselves. */
@@ -74,11 +74,11 @@ function remedyOf(step: number, isGiven: boolean, source: UnsoundSource): Partia
   const { learningRate, place = 'learning_rate' } = source;
   return step <= 1
     ? {
-        fix: 'All weights are finite, and nothing was learnt yet: the numbers grow beyond float32 while they are computed. Lower lora_alpha, or take another base model.',
+        fix: 'All weights are finite, and nothing was learnt yet: the numbers grow beyond float32 while they are computed. Lower lora_alpha, or use another base model.',
       }
     : {
         where: place,
-        fix: `All weights of the base model are finite. Lower learning_rate (it is ${learningRate}), or let it rise with lr_warmup_steps.`,
+        fix: `All weights of the base model are finite. Lower learning_rate (it is ${learningRate}), or raise it gradually with lr_warmup_steps.`,
       };
 }
 
@@ -96,6 +96,6 @@ export function requireSoundParameters(
   if (broken.length === 0) return;
   const named = broken.slice(0, MOST_NAMED).map(([name]) => name);
   const what = `after step ${step}, ${broken.length} of the adapter's ${parameters.size} tensors have numbers that are NaN or infinite: ${named.join(', ')}`;
-  const fix = `It is not saved. Lower learning_rate (it is ${learningRate}), or let it rise with lr_warmup_steps.`;
+  const fix = `It is not saved. Lower learning_rate (it is ${learningRate}), or raise it gradually with lr_warmup_steps.`;
   throw new UserError([{ where: place, what, fix: kept === undefined ? fix : `${fix} ${kept}` }]);
 }

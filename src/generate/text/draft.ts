@@ -1,7 +1,7 @@
 // One text while it is written: what the model reads next, and what a token makes of the text.
 
 import type { TextStream } from '../../tokenizer/text.ts';
-import { holdText, type HeldText } from './held-text.ts';
+import { pendingText, type PendingText } from './pending-text.ts';
 import { nextToken } from './sampling.ts';
 import type { CompleteTextRequest } from './text-request.ts';
 
@@ -9,7 +9,7 @@ import type { CompleteTextRequest } from './text-request.ts';
 export type EndReason = 'end' | 'stop' | 'length';
 
 /**
- * A token with the text that it makes certain; the last with all that was held back, and why it is
+ * A token with the text that it makes certain; the last with all that was still pending, and why it is
  * the last.
  */
 export interface Written {
@@ -21,7 +21,7 @@ export interface Written {
 export class Draft {
   readonly #request: CompleteTextRequest;
   readonly #stream: TextStream;
-  readonly #held: HeldText;
+  readonly #pending: PendingText;
   /** Prompt and answer. */
   readonly #all: number[];
   #count = 0;
@@ -31,7 +31,7 @@ export class Draft {
   constructor(request: CompleteTextRequest, stream: TextStream) {
     this.#request = request;
     this.#stream = stream;
-    this.#held = holdText(request.stop);
+    this.#pending = pendingText(request.stop);
     this.#all = [...request.ids];
     this.#next = request.ids;
   }
@@ -60,13 +60,13 @@ export class Draft {
   #read(id: number): Written {
     const { endIds, maxNewTokens } = this.#request;
     const isEnd = endIds.has(id);
-    const { text, stopped } = this.#held.push(isEnd ? '' : this.#stream.push(id));
+    const { text, stopped } = this.#pending.push(isEnd ? '' : this.#stream.push(id));
     if (stopped) return { id, text, ended: 'stop' };
     if (!isEnd && this.#count < maxNewTokens) return { id, text };
-    const rest = this.#held.push(this.#stream.end());
+    const rest = this.#pending.push(this.#stream.end());
     return {
       id,
-      text: text + rest.text + this.#held.end(),
+      text: text + rest.text + this.#pending.end(),
       ended: rest.stopped ? 'stop' : isEnd ? 'end' : 'length',
     };
   }

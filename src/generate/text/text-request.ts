@@ -144,7 +144,7 @@ const stopProblems = (stop: readonly string[]): Problem[] =>
     ? [
         {
           where: 'stop',
-          what: 'contains an empty string, which every answer would end with at once',
+          what: 'contains an empty string, which would end every answer at once',
         },
       ]
     : [];
@@ -170,7 +170,7 @@ function promptIds(
   if (ids.length >= window)
     problems.push({
       where: 'prompt',
-      what: `has ${ids.length} tokens; the model reads at most ${window}, its answer included`,
+      what: `has ${ids.length} tokens; the model reads at most ${window}, the answer included`,
       fix: 'Shorten it.',
     });
   if (ids.length === 0 && problems.length === 0)

@@ -42,7 +42,7 @@ class World {
     return low + Math.floor(this.#next() * (high - low + 1));
   }
 
-  pick<T>(list: readonly T[]): T {
+  choose<T>(list: readonly T[]): T {
     return list[this.int(0, list.length - 1)];
   }
 
@@ -61,10 +61,10 @@ class World {
   }
 
   step(): void {
-    const x = this.pick(this.#values);
+    const x = this.choose(this.#values);
     const { shape } = x;
     const fitting = moves.filter(({ when }) => when(shape));
-    const y = this.pick(fitting).make(this, x);
+    const y = this.choose(fitting).make(this, x);
     // large values go on smaller
     this.#values.push(
       sizeOf(y.shape) > 64 ? this.g.reduceMean(y, [this.int(0, y.shape.length - 1)], true) : y,

@@ -94,7 +94,7 @@ function groupsOf(
     (name) => !groups.some((one) => one.parameters.has(name)),
   );
   if (strays.length > 0)
-    throw new InternalError(`${strays[0]} belongs to no group of weights: it would stay untrained`);
+    throw new InternalError(`${strays[0]} is in no group of weights, so it would not be trained`);
   return groups.filter(({ parameters }) => parameters.size > 0);
 }
 

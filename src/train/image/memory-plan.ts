@@ -28,7 +28,7 @@ const processBytes = 250 * 2 ** 20;
  * Bytes held for each byte of live activations: 1.7 to 2.0 were measured (docs/experiments.md),
  * mostly what malloc keeps.
  */
-const heldPerLive = 1.8;
+const bytesPerLiveByte = 1.8;
 /** Weight, gradient and two moments of each trained number. */
 const bytesPerParameter = 16;
 
@@ -82,7 +82,7 @@ export function memoryPlan(
     bytes:
       processBytes +
       frozen +
-      heldPerLive * live +
+      bytesPerLiveByte * live +
       bytesPerParameter * parameterCount(adapted.groups),
   };
 }

@@ -67,7 +67,7 @@ function requireSize(samples: readonly Sample[], unit: number): void {
   throw new DataError(
     small.map(({ path, width, height }) => ({
       where: path,
-      what: `${width}x${height} is smaller than the ${unit}x${unit} that this base model takes at least, and bucket_no_upscale forbids enlarging it`,
+      what: `${width}x${height} is smaller than ${unit}x${unit}, the smallest size that this base model takes, and bucket_no_upscale forbids enlarging it`,
       fix: 'Replace it with a larger picture, or set bucket_no_upscale: false.',
     })),
   );
@@ -95,13 +95,13 @@ function misfits(
   const blurred: FoundProblem = {
     where: name,
     detail: size,
-    what: `enlarged more than ${ENLARGED_TOLD} times, which trains on a blur`,
+    what: `enlarged to more than ${ENLARGED_TOLD} times its size, so it is blurred`,
     fix: 'Use larger pictures, or a lower resolution.',
   };
   const cut: FoundProblem = {
     where: name,
     detail: `${size}, ${(100 * shareCutOff(picture)).toFixed(1)} %`,
-    what: `more than ${100 * SHARE_TOLD} % of the picture is cut off, so that it fits its bucket`,
+    what: `more than ${100 * SHARE_TOLD} % of the picture is cropped away to fit its bucket`,
     fix: cropRemedy(enabled, noUpscale),
   };
   const isBlurred = Math.max(resized[0] / width, resized[1] / height) > ENLARGED_TOLD;
@@ -109,10 +109,10 @@ function misfits(
 }
 
 function cropRemedy(enabled: boolean, noUpscale: boolean): string {
-  if (!enabled) return 'Cut it yourself to what matters, or set enable_bucket: true.';
+  if (!enabled) return 'Crop it yourself to what matters, or set enable_bucket: true.';
   return noUpscale
-    ? 'Cut it yourself to what matters, or set a smaller bucket_reso_steps.'
-    : 'Cut it yourself to what matters, or set a smaller bucket_reso_steps, or a larger max_bucket_reso for a long picture.';
+    ? 'Crop it yourself to what matters, or set a smaller bucket_reso_steps.'
+    : 'Crop it yourself to what matters, or set a smaller bucket_reso_steps, or a larger max_bucket_reso for a long picture.';
 }
 
 /** A batch size that no batch of a bucket has is told. */

@@ -104,9 +104,7 @@ test('a picture cut by more than a tenth is named, with its share', async () => 
   const { warnings } = await look({ enable_bucket: false, resolution: 128 }, tinyConfig);
   assert.deepEqual(
     warnings.map(({ where, what }) => `${where}: ${what}`),
-    [
-      'p0.png (320x192, 39.9 %): more than 10 % of the picture is cut off, so that it fits its bucket',
-    ],
+    ['p0.png (320x192, 39.9 %): more than 10 % of the picture is cropped away to fit its bucket'],
   );
   assert.deepEqual(
     (await look({ resolution: 320, bucket_reso_steps: 16 }, tinyConfig)).warnings,

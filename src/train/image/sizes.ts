@@ -85,7 +85,7 @@ export function sizeNotes(options: BucketOptions, config: TrainConfig, source: C
   const notes = limits.flatMap(([key, given, used]): Problem[] => {
     return given === undefined || noUpscale || given === used
       ? []
-      : [note(key, `${given} is no multiple of ${step}; ${used} is used`)];
+      : [note(key, `${given} is not a multiple of ${step}; ${used} is used`)];
   });
   return [
     ...notes,
@@ -112,9 +112,9 @@ function missedResolution(
   const finer = finerStep([width, height], step, unit);
   return [
     [
-      `no bucket is ${width}x${height}, as sides are multiples of ${step}; square pictures are trained at ${square?.join('x')}`,
+      `there is no bucket of ${width}x${height}, because sides are multiples of ${step}; square pictures are trained at ${square?.join('x')}`,
       finer === undefined
-        ? `Give multiples of ${step}.`
+        ? `Use multiples of ${step}.`
         : `Set bucket_reso_steps: ${finer} for a bucket of this size.`,
     ],
   ];

@@ -46,7 +46,7 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   yield phase('loading the base model');
   const base = loadStableDiffusion(job.config.base_model, { useEma: job.config.use_ema });
   const tokenizer = await tokenizerOf(base);
-  yield phase('looking at the pictures');
+  yield phase('reading the pictures');
   const set = await readPictures(job, base.config);
   const tokens = base.config.textEncoder.max_position_embeddings;
   yield* warnings(set, tokenizer, tokens);
@@ -99,7 +99,7 @@ function* warnings(
   const long = pictures.flatMap(({ name, caption }): FoundProblem[] => {
     const count = tokenizer.tokenCount(caption);
     if (count <= room) return [];
-    const what = `the caption is longer than the ${room} tokens that the text encoder takes; the rest is cut off`;
+    const what = `the caption is longer than the ${room} tokens that the text encoder reads; the rest is ignored`;
     return [{ where: name, detail: `${count} tokens`, what }];
   });
   for (const problem of [...found, ...problemsByKind(long)]) yield { type: 'warning', problem };
@@ -202,7 +202,7 @@ async function* cacheOrWarning(): AsyncGenerator<WarningEvent, TensorCache | und
       type: 'warning',
       problem: {
         ...problem,
-        fix: 'Latents are computed anew in each run. The environment variable LORA_SCRIPTS_CACHE names another folder.',
+        fix: 'Latents are computed again in each run. Set the environment variable LORA_SCRIPTS_CACHE to another folder.',
       },
     };
     return undefined;

@@ -40,7 +40,7 @@ export function logLines(event: TrainEvent): string[] {
 }
 
 function sampleLines({ step, prompt, file, answer, baseAnswer }: SampleEvent): string[] {
-  if (file !== undefined) return [`drawn after step ${step}: ${file} (${prompt})`];
+  if (file !== undefined) return [`picture of step ${step}: ${file} (${prompt})`];
   const answers = { 'without the adapter': baseAnswer, answer };
   return Object.entries({ [`prompt after step ${step}`]: prompt, ...answers }).flatMap(
     ([name, text]) => (text === undefined ? [] : [`${name}: ${JSON.stringify(text)}`]),

@@ -113,7 +113,7 @@ function openRecords(folder: RunFolder, job: LoadedConfig): Record[] {
 }
 
 const head = `# The configuration of this run, with every default filled in.
-# Paths are as they were written: taken from the folder that the command ran in, or from that of its file.
+# Paths are as they were written: relative to the folder that the command ran in, or to that of its file.
 `;
 
 /**

@@ -25,13 +25,13 @@ export const smallLlama: ModelFile = {
   tie_word_embeddings: true,
 };
 
-/** Marks first, then letters, of which each is a token. */
-const marks = ['<|bos|>', '<|eos|>', '<|im_start|>', '<|im_end|>', '<unk>'];
+/** Special tokens first, then letters, each a token. */
+const specialTokens = ['<|bos|>', '<|eos|>', '<|im_start|>', '<|im_end|>', '<unk>'];
 const letters = [...' abcdefghijklmnopqrstuvwxyz.,?!:0123456789\n'];
 
 function tokenizerFiles(): Readonly<Record<string, unknown>> {
-  const tokens = [...marks, ...letters];
-  const added_tokens = marks.map((content, id) => ({
+  const tokens = [...specialTokens, ...letters];
+  const added_tokens = specialTokens.map((content, id) => ({
     id,
     content,
     single_word: false,

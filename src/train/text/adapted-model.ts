@@ -75,8 +75,8 @@ export function adaptLanguageModel(
 
 const dropoutAtHead = {
   where: 'lora_dropout',
-  what: 'works on the layers, but target_modules also names lm_head',
-  fix: 'Leave lm_head out of target_modules, or set lora_dropout: 0.',
+  what: 'is for layers only, but target_modules also names lm_head',
+  fix: 'Remove lm_head from target_modules, or set lora_dropout: 0.',
 };
 
 /**

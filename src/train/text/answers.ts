@@ -21,15 +21,15 @@ import { type SampleEvent, phase } from '../../events.ts';
 import type { TaskContext, TaskEvent } from '../task.ts';
 import type { AdaptedLanguageModel } from './adapted-model.ts';
 
-/** What is needed to write down a question. */
-interface AnswerReading {
+/** What is needed to turn a question into tokens. */
+interface PromptSource {
   readonly base: Pick<LanguageModelWeights, 'config'>;
   readonly config: TrainConfig;
   readonly tokenizer: TextTokenizer;
   readonly template: ChatTemplate | undefined;
 }
 
-export interface AnswerSource extends AnswerReading {
+export interface AnswerSource extends PromptSource {
   readonly base: LanguageModelWeights;
   readonly adapted: AdaptedLanguageModel;
   readonly context: TaskContext;
@@ -53,7 +53,7 @@ export async function questionsOf({
  * prompts, DataError for questions.
  */
 export function requireAskable(
-  source: AnswerReading & { readonly questions: EvalSet | undefined },
+  source: PromptSource & { readonly questions: EvalSet | undefined },
 ): void {
   const { base, config, tokenizer, template, questions } = source;
   const problems = config.sample_prompts.flatMap((prompt, i): readonly Problem[] => {
@@ -74,10 +74,10 @@ export function requireAskable(
   });
   if (problems.length > 0) throw new ConfigError(problems);
   if (questions !== undefined)
-    checkQuestions(questions, (question) => questionFindings(question, readingOf(source)));
+    checkQuestions(questions, (question) => questionFindings(question, promptFormatOf(source)));
 }
 
-const readingOf = ({ base, config, tokenizer, template }: AnswerReading) => ({
+const promptFormatOf = ({ base, config, tokenizer, template }: PromptSource) => ({
   tokenizer,
   template,
   maxSeqLength: Math.min(config.max_seq_length, windowOf(base.config)),
@@ -200,7 +200,7 @@ async function* evaluated(
   write: Write,
 ): AsyncGenerator<TaskEvent, string | undefined> {
   const { base, config, context } = source;
-  const answerer = createAnswerer({ generator, ...readingOf(source) });
+  const answerer = createAnswerer({ generator, ...promptFormatOf(source) });
   const names = { base: basename(base.path), adapter: basename(config.output_dir) };
   const events = evaluate({ model: { answerer, names }, questions, signal: context.signal });
   for (let next = await events.next(); ; next = await events.next()) {

@@ -33,7 +33,7 @@ export async function readTextData(
     template,
     notices: [
       ...data.notices,
-      ...(date === undefined ? [] : [`the chat template writes a date: ${date} (template_date)`]),
+      ...(date === undefined ? [] : [`the chat template inserts a date: ${date} (template_date)`]),
     ],
     warnings: [...data.warnings, ...(date === undefined ? needlessDate(source) : [])],
   };
@@ -44,7 +44,7 @@ const needlessDate = (source: LoadedConfig['source']): Problem[] =>
     ? [
         {
           where: placeOf('template_date', source),
-          what: 'has no effect: the chat template writes no date',
+          what: 'has no effect: the chat template inserts no date',
         },
       ]
     : [];
@@ -55,7 +55,7 @@ function requireKnownTokens(
 ): void {
   const foreign = [...train, ...validation].find(({ ids }) => ids.some((id) => id >= vocab_size));
   if (foreign === undefined) return;
-  const what = `the tokenizer gives ids from ${vocab_size} on, which the model's ${vocab_size} embeddings do not have`;
+  const what = `the tokenizer has ids from ${vocab_size} upwards, but the model has only ${vocab_size} embeddings`;
   throw new CheckpointError([
     {
       where: foreign.sample.where,

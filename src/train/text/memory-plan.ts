@@ -32,7 +32,7 @@ const processBytes = 250 * 2 ** 20;
  * 1.5, 135 and 494 million parameters in float32, one and four rows of 512 tokens, with gradient
  * checkpointing and without: estimates are 12 % below to 15 % above.
  */
-const heldPerLive = 1.25;
+const bytesPerLiveByte = 1.25;
 /** Weight, gradient and two moments of each trained number. */
 const bytesPerParameter = 16;
 /**
@@ -68,7 +68,7 @@ export function textMemoryPlan(
   }
   const frozen = [...base.weights.values()].reduce((sum, { length }) => sum + length, 0);
   const working = Math.max(
-    heldPerLive * live,
+    bytesPerLiveByte * live,
     answers(config) ? float32CopyBytes(adapted.adaptable, base.weights) : 0,
   );
   return {

@@ -118,7 +118,7 @@ function* underfilled(
 ): Generator<WarningEvent> {
   const rows = mostRows(batches);
   if (rows >= config.batch_size) return;
-  const what = `${config.batch_size} is more than the ${rows} ${rows === 1 ? 'row' : 'rows'} that an epoch has; each batch is as large as there are rows`;
+  const what = `${config.batch_size} is more than the ${rows} ${rows === 1 ? 'row' : 'rows'} that an epoch has; each batch has as many rows as there are`;
   yield { type: 'warning', problem: { where: placeOf('batch_size', source), what } };
 }
 
@@ -157,7 +157,7 @@ function* warnings(
   if (findBase(config.output_dir, published.base_model) === undefined)
     yield tell({
       where: placeOf('base_model', source),
-      what: `${published.base_model} is found neither from output_dir nor from the current folder`,
+      what: `${published.base_model} is neither in the current folder nor in output_dir or a folder above it`,
       fix: 'lora eval, merge and export will need --base <folder>.',
     });
   yield* [...ofModel, ...found].map(tell);

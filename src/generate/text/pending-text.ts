@@ -1,7 +1,7 @@
 // Text on its way to the reader: what may be the beginning of a stop string waits until it is
 // known.
 
-export interface HeldText {
+export interface PendingText {
   /**
    * Text that can be given out now, and whether a stop string has come; it and what follows it are
    * not given out.
@@ -11,7 +11,7 @@ export interface HeldText {
   end(): string;
 }
 
-export function holdText(stops: readonly string[]): HeldText {
+export function pendingText(stops: readonly string[]): PendingText {
   let waiting = '';
   const push = (text: string) => {
     waiting += text;

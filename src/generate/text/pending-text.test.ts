@@ -2,15 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { holdText } from './held-text.ts';
+import { pendingText } from './pending-text.ts';
 
 function read(stops: readonly string[], pieces: readonly string[]) {
-  const held = holdText(stops);
-  const given = pieces.map((piece) => held.push(piece));
+  const pending = pendingText(stops);
+  const given = pieces.map((piece) => pending.push(piece));
   return {
     texts: given.map(({ text }) => text),
     stopped: given.some(({ stopped }) => stopped),
-    rest: held.end(),
+    rest: pending.end(),
   };
 }
 
