@@ -164,7 +164,7 @@ test('batches for one task refuse the other task, and a run of no length', () =>
     ['text-generation', 'image'],
   ] as const)
     assert.throws(() => paths[task]({ task_type: other }), /these batches are for task_type: /);
-  assert.throws(() => paths.image({ max_train_steps: undefined }), /says how long the run is/);
+  assert.throws(() => paths.image({ max_train_steps: undefined }), /decides how long the run is/);
 });
 
 test('trainWithBatches weighs its loss by min_snr_gamma: at timestep 20 five is less than none', async () => {

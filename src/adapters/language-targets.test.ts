@@ -41,12 +41,12 @@ test('a regular expression must fit the whole path', () => {
     'model.layers.1.self_attn.q_proj',
     'model.layers.1.self_attn.v_proj',
   ]);
-  assert.throws(() => pathsOf('q_proj|v_proj'), /"q_proj\|v_proj" fits no layer/);
+  assert.throws(() => pathsOf('q_proj|v_proj'), /"q_proj\|v_proj" matches no layer/);
   // a name, for which PEFT would find nothing
   assert.deepEqual(pathsOf('q_proj'), pathsOf(['q_proj']));
   assert.throws(
     () => pathsOf('k_proj'),
-    /"k_proj" fits no layer of this model[^]*There are q_proj, v_proj, up_proj, lm_head\./,
+    /"k_proj" matches no layer of this model[^]*Choose from q_proj, v_proj, up_proj, lm_head\./,
   );
 });
 

@@ -83,20 +83,20 @@ const others: readonly Kind[] = [
         /^(first_stage_model\.)?(encoder\.|decoder\.)(down|up|mid|conv_in|down_blocks|up_blocks|mid_block)\b/,
       )(tensors) &&
       !hasName(/^(model\.diffusion_model|cond_stage_model)\./)(tensors),
-    what: 'this is an autoencoder (VAE) alone, not a whole model',
+    what: 'this is an autoencoder (VAE) alone, not a complete model',
     fix: useSd1,
   },
   {
     matches: (tensors) =>
       !complete(tensors) && hasName(/^down_blocks\.\d+\.(resnets|attentions)\./)(tensors),
-    what: 'this is one part of a diffusers folder (the UNet alone), not a whole model',
+    what: 'this is one part of a diffusers folder (the UNet alone), not a complete model',
     fix: 'Name the folder that holds unet/, vae/ and text_encoder/ as base_model.',
   },
   {
     matches: (tensors) =>
       !complete(tensors) &&
       hasName(/^(text_model\.)?(embeddings\.token_embedding|encoder\.layers)\b/)(tensors),
-    what: 'this is a text encoder alone, not a whole model',
+    what: 'this is a text encoder alone, not a complete model',
     fix: 'Name the folder that holds unet/, vae/ and text_encoder/, or a single-file checkpoint, as base_model.',
   },
   {

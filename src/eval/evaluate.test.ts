@@ -259,7 +259,7 @@ test('questions that do not fit into the window, or cannot be written, before an
   );
   assert.match(
     await refused({ questions: at('long.jsonl') }, DataError),
-    /long.jsonl:1: the question alone has \d+ tokens; question and answer together may have 128/,
+    /long.jsonl:1: the question alone has \d+ tokens; question and answer together may have at most 128/,
   );
   writeFileSync(
     at('chat.jsonl'),

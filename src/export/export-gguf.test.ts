@@ -73,8 +73,8 @@ test('what cannot be exported is told in one message, and nothing is written', (
       /neither adapter_config\.json nor config\.json in this folder\n.*There are adapters in it: .*adapter\./,
     );
     refuses({ path: adapter, base: folder }, /--base .*: there is no config\.json in it/);
-    refuses({ path: adapter, type: 'q8_0' }, /an adapter is not quantised/);
-    refuses({ path: base, base }, /whole model, and a base model is named beside it/);
+    refuses({ path: adapter, type: 'q8_0' }, /an adapter cannot be quantized/);
+    refuses({ path: base, base }, /complete model, which needs no base model/);
     refuses(
       { path: adapter, output: join(base, 'config.json') },
       /config\.json: there is already a file of that name, and it is not a GGUF file/,

@@ -113,7 +113,7 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
     throw new UserError([
       {
         where: folder,
-        what: 'adapters cannot be quantized: its factors are small, and llama.cpp reads them as f32, f16 or bf16',
+        what: 'an adapter cannot be quantized: its factors are small, and llama.cpp reads them as f32, f16 or bf16',
         fix: 'Remove --type.',
       },
     ]);

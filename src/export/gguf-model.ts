@@ -113,7 +113,7 @@ function plan(
       {
         where: path,
         what: `weights are missing: ${missing.slice(0, 12).join(', ')}`,
-        fix: 'Download the whole folder of the model again.',
+        fix: "Download the model's folder again.",
       },
     ]);
   return planned;

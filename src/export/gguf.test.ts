@@ -191,7 +191,7 @@ test('model: what llama.cpp computes otherwise is refused at its key, or noted',
   );
   assert.match(
     ggufNotes(readConfig({ ...golden.cases.phi3.config, ...phi3 })).join('\n'),
-    /no sliding window for phi3.*up to 9 tokens\n.*at most 20 tokens of context/,
+    /no sliding window for phi3.*up to 9 tokens\n.*a context of at most 20 tokens/,
   );
   assert.deepEqual(ggufNotes(readConfig(golden.cases.llama.config)), []);
 });
@@ -319,7 +319,7 @@ test("model: Gemma's scale of the scores is in the queries, and other caps, peri
       entries('gemma3_text', {
         layer_types: ['full_attention', 'sliding_attention', 'sliding_attention'],
       }),
-    /layer_types: llama\.cpp has full attention in every n-th layer/,
+    /layer_types: llama\.cpp supports only full attention in every n-th layer/,
   );
   const { config } = golden.cases.gemma2;
   const [q, k] = tinyLora(config).modules;
@@ -383,7 +383,9 @@ test('model: what llama.cpp cannot compute or split is named, and no file is lef
       convert,
       (error: unknown) =>
         error instanceof UserError &&
-        /hidden_act[^]*attn_logit_softcapping: llama\.cpp's gemma3 has no caps/.test(error.message),
+        /hidden_act[^]*attn_logit_softcapping: llama\.cpp's gemma3 has no softcapping/.test(
+          error.message,
+        ),
     );
     write(join(folder, 'config.json'), JSON.stringify(config));
     const tokenizer = tinyTokenizer();

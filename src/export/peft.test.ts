@@ -167,7 +167,7 @@ test('an adapter of the output layer has the weight of the base beside it, as PE
 test('names what is wrong in an adapter: rank, numbers, patterns, nothing at all', () => {
   const [first] = lora.modules;
   const faults: [modules: (typeof first)[], config: object, message: RegExp][] = [
-    [[first], { r: 8 }, /q_proj: it has rank 4, but rank 8 by adapter_config\.json/],
+    [[first], { r: 8 }, /q_proj: it has rank 4, but rank 8 according to adapter_config\.json/],
     [[first], { rank_pattern: { q_proj: 2 } }, /it has rank 4, but rank 2/],
     [[first], { alpha_pattern: { '(': 2 } }, /the pattern "\(" is not a regular expression/],
     [[], { r: 4 }, /adapter_model\.safetensors: it contains no layers/],

@@ -65,7 +65,7 @@ export const ggmlTypeById: ReadonlyMap<number, GgmlTypeName> = new Map(
   Object.entries(ggmlTypes).map(([name, { id }]) => [id, name as GgmlTypeName]),
 );
 
-/** Bytes of `count` elements; the rows of a quantised tensor are whole blocks. */
+/** Bytes of `count` elements; the rows of a quantized tensor are whole blocks. */
 export function ggmlBytes(type: GgmlTypeName, count: number): number {
   return (count / ggmlTypes[type].block) * ggmlTypes[type].bytes;
 }
@@ -77,7 +77,7 @@ export function encodeGgml(type: GgmlWritable, values: Float32Array): Uint8Array
   return ggmlTypes[type].encode(values);
 }
 
-/** What `encodeGgml` loses. Of a quantised type it is the scales that are narrow numbers. */
+/** What `encodeGgml` loses. Of a quantized type it is the scales that are narrow numbers. */
 export function ggmlLoss(type: GgmlWritable, values: Float32Array): Loss {
   return type === 'q8_0'
     ? lossOf(q8Scales(values), 'float16')

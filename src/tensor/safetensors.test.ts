@@ -132,7 +132,7 @@ const damaged: readonly (readonly [string, Uint8Array, RegExp])[] = [
   [
     'metadata of numbers',
     withHeader({ __metadata__: { a: 1 } }, 0),
-    /metadata must be a map of texts/,
+    /metadata must map names to strings/,
   ],
   [
     'a Git LFS pointer',

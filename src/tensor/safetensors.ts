@@ -177,7 +177,7 @@ function headerLength(start: Uint8Array, size: number, path: string): number {
   if (length > maxHeaderBytes)
     fail(
       path,
-      `not a safetensors file: its first 8 bytes give the header ${length} bytes (the most is ${maxHeaderBytes})`,
+      `not a safetensors file: its first 8 bytes give a header of ${length} bytes (at most ${maxHeaderBytes})`,
     );
   if (length > size - 8)
     fail(

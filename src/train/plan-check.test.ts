@@ -83,7 +83,7 @@ test('a text encoder with a rate of 0 was counted as trained, and zeros were wri
 
 test('keys without effect in this run are told, with the reason', () => {
   const cases: [settings: object, message: RegExp][] = [
-    [{ lr_warmup_steps: 5 }, /^lr_warmup_steps has no effect: lr_scheduler: constant begins at/],
+    [{ lr_warmup_steps: 5 }, /^lr_warmup_steps has no effect: lr_scheduler: constant starts at/],
     [{ lr_scheduler: 'linear', lr_warmup_steps: 0.01 }, /^lr_warmup_steps has no effect: in this/],
     [{ lr_scheduler: 'constant_with_warmup' }, /those of lr_scheduler: constant$/],
     [{ lr_scheduler: 'cosine', lr_num_cycles: 3 }, /^lr_num_cycles has no effect/],

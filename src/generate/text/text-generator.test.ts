@@ -198,7 +198,7 @@ test('what the model cannot read ends a text, or is refused', () =>
     assert.deepEqual([ids.length, reason], [3, 'length']);
     await assert.rejects(
       generator.answer({ prompt: new Array<number>(most).fill(5) }),
-      /prompt: has 64 tokens; the model reads at most 64, its answer included/,
+      /prompt: has 64 tokens; the model reads at most 64, the answer included/,
     );
   }));
 

@@ -93,10 +93,13 @@ test('what is rounded is told', async () => {
       .filter(({ where }) => !where.includes('png'))
       .map(({ where, what }) => `${where}: ${what}`);
   assert.deepEqual(await told({ min_bucket_reso: 200, max_bucket_reso: 1000 }), [
-    'min_bucket_reso: 200 is no multiple of 64; 192 is used',
-    'max_bucket_reso: 1000 is no multiple of 64; 1024 is used',
+    'min_bucket_reso: 200 is not a multiple of 64; 192 is used',
+    'max_bucket_reso: 1000 is not a multiple of 64; 1024 is used',
   ]);
-  assert.match((await told({ resolution: 500 }))[0], /no bucket is 500x500, .* at 480x480/);
+  assert.match(
+    (await told({ resolution: 500 }))[0],
+    /there is no bucket of 500x500, .* at 480x480/,
+  );
   assert.deepEqual(await told({ resolution: 448 }), []);
 });
 
@@ -119,7 +122,7 @@ test('a picture smaller than the model takes is enlarged, or refused where that 
   await assert.rejects(
     look({ ...settings, bucket_no_upscale: true }, stableDiffusion15),
     (error) =>
-      error instanceof DataError && /5x90 is smaller than the 8x8/.test(error.problems[0].what),
+      error instanceof DataError && /5x90 is smaller than 8x8/.test(error.problems[0].what),
   );
   const { pictures: allowed } = await look({ ...settings, bucket_no_upscale: true }, tinyConfig);
   assert.deepEqual(allowed[0].bucket[0], 4);

@@ -225,7 +225,7 @@ test('faults are told before training, and nothing is left behind', async () => 
   await assert.rejects(
     run('bad', { target_modules: ['query'] }),
     (error) =>
-      error instanceof ConfigError && /"query" fits no layer[^]*q_proj/.test(error.message),
+      error instanceof ConfigError && /"query" matches no layer[^]*q_proj/.test(error.message),
   );
   writeFileSync(join(root, 'bad.jsonl'), '{"messages": []}\n');
   await assert.rejects(run('bad', { train_data_dir: join(root, 'bad.jsonl') }), DataError);
