@@ -284,7 +284,7 @@ test('data: specks and strips are trained on, with a warning', () => {
       ({ where, what }) => `${where}: ${what}`,
     ),
     [
-      '1.png (1x1), 10000.png (10000x10): enlarged more than 4 times, which trains on a blur',
+      '1.png (1x1), 10000.png (10000x10): enlarged to more than 4 times its size, so it is blurred',
       '10000.png (10000x10, 99.6 %): more than 10 % of the picture is cropped away to fit its bucket',
     ],
   );
@@ -316,7 +316,7 @@ test('base model: the same foreign element type in every tensor is told once', a
   );
 });
 
-test('base model: a link in a circle, a folder where a file should be, a config.json with a mark', async () => {
+test('base model: a link in a circle, a folder where a file should be, a config.json with a byte order mark', async () => {
   const folder = folderOf({ 'l.safetensors': (path) => symlinkSync('l.safetensors', path) });
   assert.match(
     await messageOf(() => loadStableDiffusion(join(folder, 'l.safetensors'))),
@@ -348,8 +348,11 @@ test(
   'output: file systems that take no folders, where making them never ended',
   { skip: process.platform !== 'linux' && 'needs /proc' },
   async () => {
-    assert.match(await messageOf(() => requireWritable('/proc/x/y')), /takes no folders/);
-    assert.match(await messageOf(() => openCache('/proc/x/y')), /takes no folders/);
+    assert.match(
+      await messageOf(() => requireWritable('/proc/x/y')),
+      /allows no new files or folders/,
+    );
+    assert.match(await messageOf(() => openCache('/proc/x/y')), /allows no new files or folders/);
   },
 );
 

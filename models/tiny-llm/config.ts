@@ -46,7 +46,7 @@ export const configFile = {
 export const tinyLanguageModel: LanguageModelConfig =
   languageFamilies['llama'].config.parse(configFile);
 
-/** tokenizer_config.json. The template is Phi-3's, which many programs know by its special tokens. */
+/** tokenizer_config.json. The template is Phi-3's, known by its special tokens. */
 export const tokenizerConfig = {
   tokenizer_class: 'PreTrainedTokenizerFast',
   add_bos_token: false,

@@ -48,7 +48,7 @@ function withNoise(ids: Int32Array, eos: number, next: () => number): Int32Array
   return out;
 }
 
-/** Rows of the small table of embeddings: the known pieces, the rare one, the two special tokens. */
+/** Rows of the small table of embeddings: known pieces, the rare one, two special tokens. */
 export function smallIds(ids: Int32Array, { bos, eos }: ClipTokenizer): Int32Array {
   return ids.map((id) => {
     if (id === bos) return KNOWN_TOKENS;

@@ -199,8 +199,8 @@ function contentOf({ prompt, expected }: Question): TextContent | undefined {
 }
 
 /**
- * A missing end token matters in training only; a question that the template refuses is named once, as
- * a question.
+ * A missing end token matters in training only; a question that the template refuses is named
+ * once, as a question.
  */
 const matters = ({ kind }: Finding): boolean =>
   kind !== 'no end token' && kind !== 'template fails';

@@ -90,7 +90,7 @@ test('keys without effect in this run are told, with the reason', () => {
     [{ momentum: 0.9 }, /^momentum has no effect: optimizer: adamw has no such setting/],
     [{ optimizer: 'sgd', eps: 1e-6 }, /^eps has no effect: optimizer: sgd has no such setting/],
     [{ lr_power: 2 }, /^lr_power has no effect/],
-    [{ epochs: 3, max_train_steps: 10 }, /^epochs has no effect: max_train_steps says/],
+    [{ epochs: 3, max_train_steps: 10 }, /^epochs has no effect: max_train_steps decides/],
     [{ save_steps: 11 }, /^save_steps has no effect: the run ends after 10 steps/],
     [{ conv_alpha: 4 }, /^conv_alpha has no effect: conv_rank is 0/],
     [{ conv_rank: 4, train_unet: false }, /^conv_rank has no effect: the UNet is not trained/],

@@ -9,8 +9,8 @@ import type { CompleteTextRequest } from './text-request.ts';
 export type EndReason = 'end' | 'stop' | 'length';
 
 /**
- * A token with the text that it makes certain; the last with all that was still pending, and why it is
- * the last.
+ * A token with the text that it makes certain; the last with all that was still pending, and why it
+ * is the last.
  */
 export interface Written {
   readonly id: number;

@@ -78,7 +78,7 @@ const SHARE_TOLD = 0.1;
 /** A picture that is enlarged more than so many times is named. */
 const ENLARGED_TOLD = 4;
 
-/** Warnings of pictures that training will see as a blur, or not whole. */
+/** Warnings of pictures that training will see blurred or cropped. */
 export function illFitting(
   pictures: readonly TrainingPicture[],
   options: Pick<BucketOptions, 'enabled' | 'noUpscale'> = {},
