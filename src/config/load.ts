@@ -17,7 +17,7 @@ import {
 } from './schema.ts';
 import { withLayers, withNamedData, withTemplateFile } from './language-data.ts';
 import { isForTexts, translate, type Translated } from './translate-aliases.ts';
-import { optimiserNamed } from './optimiser-spellings.ts';
+import { optimiserNamed } from './optimiser-aliases.ts';
 import { suggest, suggestKey } from './suggest-key.ts';
 import { expected, fromText, show } from './values.ts';
 import { parseYaml } from './yaml.ts';
