@@ -50,6 +50,20 @@ test('a regular expression must fit the whole path', () => {
   );
 });
 
+test('a pattern whose layers all have one before it is refused', () => {
+  for (const key of ['rank_pattern', 'alpha_pattern'])
+    assert.throws(
+      () =>
+        languageTargets(layers, {
+          target_modules: 'all-linear',
+          lora_rank: 8,
+          lora_alpha: 8,
+          [key]: { '.*_proj': 4, v_proj: 2 },
+        }),
+      new RegExp(`${key}: "v_proj" has no effect: patterns before it`),
+    );
+});
+
 test('patterns fit the end of a path from a point on; the first that fits counts', () => {
   const options = {
     ...base,

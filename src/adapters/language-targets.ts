@@ -84,15 +84,25 @@ function patternsOf(
   layers: readonly Layer[],
   problems: Problem[],
 ): (path: string) => number | undefined {
+  let left = layers;
   const rules = Object.entries(patterns).flatMap(([pattern, value]) => {
     const end = expression(`^(?:.*\\.)?(?:${pattern})$`, key, problems);
     if (end === undefined) return [];
-    if (layers.length > 0 && !layers.some(({ path }) => end.test(path)))
+    const fits = ({ path }: Layer): boolean => end.test(path);
+    if (layers.length > 0 && !layers.some(fits))
       problems.push(fitsNothing(key, pattern, layers, 'that target_modules names'));
+    else if (layers.length > 0 && !left.some(fits)) problems.push(comesTooLate(key, pattern));
+    left = left.filter((layer) => !fits(layer));
     return [{ end, value }];
   });
   return (path) => rules.find(({ end }) => end.test(path))?.value;
 }
+
+const comesTooLate = (where: string, pattern: string): Problem => ({
+  where,
+  what: `${JSON.stringify(pattern)} has no effect: patterns before it fit all of its layers, and the first that fits counts`,
+  fix: 'Write it before them, or leave it out.',
+});
 
 function expression(source: string, where: string, problems: Problem[]): RegExp | undefined {
   try {

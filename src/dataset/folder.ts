@@ -31,6 +31,8 @@ export interface ImageFolder {
   /** In the order of their names, whatever order the file system has. */
   readonly samples: readonly Sample[];
   readonly warnings: readonly Problem[];
+  /** The table of captions, where there is one. */
+  readonly table?: string;
 }
 
 export interface ImageFolderOptions {
@@ -66,7 +68,7 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
   if (samples.length === 0 && collector.problems.length === 0)
     collector.problems.push(nothingFound(collector.shown, warnings));
   if (collector.problems.length > 0) throw new DataError(collector.problems);
-  return { samples, warnings };
+  return { samples, warnings, ...(table !== undefined && { table }) };
 }
 
 async function requireFolder(root: string, shown: string): Promise<void> {

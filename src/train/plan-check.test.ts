@@ -125,6 +125,22 @@ test('keys without effect in this run are told, with the reason', () => {
   );
 });
 
+test('a run that ends within its first epoch is told of, once', () => {
+  const job = parseConfig({ ...pictures, max_train_steps: 3 });
+  const toldAt = (stepsPerEpoch: number | undefined) =>
+    planWarnings(job, { totalSteps: 3, stepsPerEpoch, groups: [] }).map(({ what }) => what);
+  assert.deepEqual(toldAt(4), [
+    '3: the run ends before the data were seen once: an epoch has 4 steps',
+  ]);
+  assert.deepEqual([toldAt(3), toldAt(undefined)], [[], []]);
+});
+
+test('a key that says what would follow from the others is not called needless', () => {
+  const settings = { sample_seed: 42, conv_alpha: 0, momentum: 0, unet_lr: 1e-4, lora_alpha: 16 };
+  assert.equal(said(settings), '');
+  assert.match(said({ ...settings, seed: 1 }), /^sample_seed has no effect/);
+});
+
 test('a configuration whose keys all have an effect, and one of defaults, say nothing', () => {
   assert.equal(said({}), '');
   assert.equal(said(texts), '');

@@ -2,7 +2,12 @@
 // each key that has no effect in it is told. Pure functions of configuration and plan.
 
 import { placeOf, type LoadedConfig } from '../config/load.ts';
-import { configJsonSchema, type ConfigKey, type TrainConfig } from '../config/schema.ts';
+import {
+  configJsonSchema,
+  trainSchema,
+  type ConfigKey,
+  type TrainConfig,
+} from '../config/schema.ts';
 import { ConfigError, type Problem } from '../errors.ts';
 import { optimisers } from '../optim/optimisers.ts';
 import type { OptimiserRule } from '../optim/rule.ts';
@@ -12,6 +17,8 @@ import type { ParameterGroup } from './optimiser.ts';
 /** What of a plan decides whether a key has an effect. */
 export interface PlanFacts {
   readonly totalSteps: number;
+  /** Absent where batches are given. */
+  readonly stepsPerEpoch?: number;
   readonly groups: readonly Pick<ParameterGroup, 'name' | 'learningRate'>[];
   /** What data and model say: a key without effect -> why. */
   readonly idle?: Partial<Record<ConfigKey, string>>;
@@ -38,7 +45,8 @@ type PlanJob = Pick<LoadedConfig, 'config' | 'source'>;
 /** A warning for each key that was given and has no effect in this run, or another than it says. */
 export function planWarnings({ config, source }: PlanJob, facts: PlanFacts): Problem[] {
   // config and schema have the same keys
-  const given = ([...source.given] as ConfigKey[]).filter((key) => isChanged(key, config));
+  const keys = [...source.given] as ConfigKey[];
+  const given = keys.filter((key) => isChanged(key, keys, config));
   return [
     ...given.flatMap((key): Problem[] => {
       const why =
@@ -51,13 +59,19 @@ export function planWarnings({ config, source }: PlanJob, facts: PlanFacts): Pro
         : [{ where: placeOf(key, source), what: `has no effect: ${why}` }];
     }),
     ...longWarmup({ config, source }, facts),
+    ...partOfEpoch({ config, source }, facts),
   ];
 }
 
-/** Whether a key has another value than it would have unwritten. */
-function isChanged(key: ConfigKey, config: TrainConfig): boolean {
-  const standard = configJsonSchema.properties[key]?.default;
-  return config[key] !== undefined && JSON.stringify(config[key]) !== JSON.stringify(standard);
+/**
+ * Whether a key has another value than it would have unwritten beside the others that are given: a
+ * run's own config.yaml has every key, and none of them is needless.
+ */
+function isChanged(key: ConfigKey, given: readonly ConfigKey[], config: TrainConfig): boolean {
+  if (config[key] === undefined) return false;
+  const others = given.filter((other) => other !== key).map((other) => [other, config[other]]);
+  const { data: unwritten } = trainSchema.safeParse(Object.fromEntries(others));
+  return JSON.stringify(config[key]) !== JSON.stringify(unwritten?.[key]);
 }
 
 /** Why a key has no effect, if it has none. */
@@ -196,6 +210,16 @@ function longWarmup({ config, source }: PlanJob, { totalSteps }: PlanFacts): Pro
       fix: 'Give fewer warm-up steps, or a share of the run such as 0.1.',
     },
   ];
+}
+
+/** A run that ends before each sample was seen once. */
+function partOfEpoch(
+  { config, source }: PlanJob,
+  { totalSteps, stepsPerEpoch = 0 }: PlanFacts,
+): Problem[] {
+  if (config.max_train_steps === undefined || totalSteps >= stepsPerEpoch) return [];
+  const what = `the run ends before the data were seen once: an epoch has ${amount(stepsPerEpoch)}`;
+  return [{ where: placeOf('max_train_steps', source), what: `${totalSteps}: ${what}` }];
 }
 
 /** Steps of a long run that stand for all: those at its beginning, and some of the rest. */

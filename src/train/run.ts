@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os';
 import packageJson from '../../package.json' with { type: 'json' };
 import { placeOf, type LoadedConfig } from '../config/load.ts';
+import type { TrainConfig } from '../config/schema.ts';
 import { InternalError, UserError } from '../errors.ts';
 import { narrowingNotes, wideningProblems, type Narrowing } from '../export/narrowing.ts';
 import { civilTimeText } from '../util/strftime.ts';
@@ -31,6 +32,8 @@ interface Run {
   readonly started: Date;
   /** Paths of the adapters that were saved, the latest first. */
   readonly saved: string[];
+  /** Takes the settings of `OpenTask.decided`, which go into the recorded configuration. */
+  readonly decide: (settings: Partial<TrainConfig>) => void;
   /** Made when the plan is recorded. */
   readonly folder: () => RunFolder;
 }
@@ -59,28 +62,38 @@ export async function* train(
   const { config } = job;
   requireWritable(config.output_dir);
   const started = new Date();
-  const dated = withTemplateDate(job, started);
+  const dated = withSettings(job, templateDateOf(job, started));
   const threads = config.num_threads ?? availableParallelism();
   let folder: RunFolder | undefined;
-  const open = () => (folder = new RunFolder(config.output_dir, factsOf(job, started, threads)));
+  let decided: Partial<TrainConfig> = {};
+  const open = () => {
+    folder = new RunFolder(config.output_dir, factsOf(job, started, threads));
+    return { folder, job: withSettings(job, decided) };
+  };
   const opened = () => {
     if (folder === undefined) throw new InternalError('the run folder is not open yet');
     return folder;
   };
-  const events = runEvents(dated, { signal, started, threads, folder: opened });
+  const decide = (settings: Partial<TrainConfig>) => (decided = settings);
+  const events = runEvents(dated, { signal, started, threads, folder: opened, decide });
   try {
-    yield* recorded(events, dated, open);
+    yield* recorded(events, open);
   } finally {
     folder?.close();
   }
 }
 
-/** A template that writes today's date gets one that is recorded. */
-function withTemplateDate(job: LoadedConfig, started: Date): LoadedConfig {
-  const { config } = job;
-  if (config.task_type !== 'text-generation' || config.template_date !== undefined) return job;
-  return { ...job, config: { ...config, template_date: civilTimeText(started) } };
-}
+/** What a template that writes today's date takes for today. */
+const templateDateOf = ({ config }: LoadedConfig, started: Date): Partial<TrainConfig> =>
+  config.task_type === 'text-generation' && config.template_date === undefined
+    ? { template_date: civilTimeText(started) }
+    : {};
+
+const withSettings = (job: LoadedConfig, settings: Partial<TrainConfig>): LoadedConfig => ({
+  ...job,
+  config: { ...job.config, ...settings },
+  published: { ...job.published, ...settings },
+});
 
 function factsOf({ config }: LoadedConfig, started: Date, threads: number) {
   const versions = {
@@ -101,12 +114,14 @@ function factsOf({ config }: LoadedConfig, started: Date, threads: number) {
 
 async function* runEvents(
   job: LoadedConfig,
-  context: Pick<Run, 'signal' | 'started' | 'threads' | 'folder'>,
+  context: Pick<Run, 'signal' | 'started' | 'threads' | 'folder' | 'decide'>,
 ): AsyncGenerator<TrainEvent> {
   for (const problem of job.warnings) yield { type: 'warning', problem };
   const task = yield* tasks[job.config.task_type].open(job, context);
   const run: Run = { ...context, job, task, length: lengthOf(job, task), saved: [] };
-  const facts = { ...run.length, groups: task.groups, idle: task.idle };
+  context.decide(task.decided ?? {});
+  const { stepsPerEpoch, groups, idle } = task;
+  const facts = { ...run.length, stepsPerEpoch, groups, idle };
   requireRates(job, facts);
   for (const problem of planWarnings(job, facts)) yield { type: 'warning', problem };
   yield planOf(run);

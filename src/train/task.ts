@@ -2,6 +2,7 @@
 // models.
 
 import type { LoadedConfig } from '../config/load.ts';
+import type { TrainConfig } from '../config/schema.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Weights } from '../runtime/lowering.ts';
 import type { EvaluatedEvent } from '../eval/result.ts';
@@ -54,6 +55,8 @@ export interface OpenTask {
   readonly stepsPerEpoch: number;
   /** Keys that have no effect with this model and these data, and why. */
   readonly idle?: PlanFacts['idle'];
+  /** Settings that were not given, and that another run needs for the same numbers. */
+  readonly decided?: Partial<TrainConfig>;
   /** The weights that are trained; changed in place as the run goes on. */
   readonly groups: readonly ParameterGroup[];
   /** The weights that are not, by name. */

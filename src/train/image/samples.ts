@@ -26,6 +26,8 @@ export interface PictureSet {
   readonly config: SizedConfig;
   readonly pictures: readonly TrainingPicture[];
   readonly warnings: readonly Problem[];
+  /** The table of captions, where there is one. */
+  readonly table?: string;
 }
 
 /**
@@ -38,7 +40,7 @@ export async function readPictures(
 ): Promise<PictureSet> {
   const options = bucketOptions(config, model);
   requireBuckets(options, source);
-  const { samples, warnings } = await readImageFolder({
+  const { samples, warnings, table } = await readImageFolder({
     trainDataDir: config.train_data_dir,
     metadataPath: config.metadata_path,
     captionExtension: config.caption_extension,
@@ -51,6 +53,7 @@ export async function readPictures(
   return {
     config: withResolution(config, model),
     pictures,
+    table,
     warnings: [
       ...sizeNotes(options, config, source),
       ...warnings,

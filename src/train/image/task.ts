@@ -1,7 +1,7 @@
 // The picture task: adapters for Stable Diffusion 1.x from a folder of captioned pictures.
 
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import {
   loadStableDiffusion,
   type StableDiffusionWeights,
@@ -129,10 +129,7 @@ function taskOf(opened: Opened): OpenTask {
     plan: planOf(opened),
     stepsPerEpoch: steps.stepsPerEpoch,
     groups: adapted.groups,
-    idle:
-      base.layout === 'diffusers'
-        ? { use_ema: 'a base model in a folder has one set of weights' }
-        : {},
+    idle: idleOf(opened),
     frozen: base.weights,
     lossGraph: (key) => adapted.lossGraph(shapeOf(key)),
     async *prepare() {
@@ -148,6 +145,14 @@ function taskOf(opened: Opened): OpenTask {
     },
   };
 }
+
+/** Keys without effect with this base model and these data. */
+const idleOf = ({ base, table }: Opened): OpenTask['idle'] => ({
+  ...(base.layout === 'diffusers' && {
+    use_ema: 'a base model in a folder has one set of weights',
+  }),
+  ...(table !== undefined && { caption_extension: `the captions are in ${basename(table)}` }),
+});
 
 /** Latents and, where they do not change, text states. */
 async function* encode({

@@ -22,8 +22,7 @@ type Record = (event: TrainEvent, at: Date) => void;
  */
 export async function* recorded(
   events: AsyncIterable<TrainEvent>,
-  job: LoadedConfig,
-  open: () => RunFolder,
+  open: () => Opened,
 ): AsyncGenerator<TrainEvent> {
   const early: Entry[] = [];
   let records: Records | undefined;
@@ -33,7 +32,7 @@ export async function* recorded(
       if (records === undefined) early.push(entry);
       else yield* records.write(entry);
       if (event.type === 'plan') {
-        records = new Records(openRecords(open(), job));
+        records = new Records(openRecords(open()));
         for (const before of early) yield* records.write(before);
       }
       yield event;
@@ -42,6 +41,12 @@ export async function* recorded(
     records?.writeLog({ event: failure(error), at: new Date() });
     throw error;
   }
+}
+
+interface Opened {
+  readonly folder: RunFolder;
+  /** With what the run itself decided. */
+  readonly job: LoadedConfig;
 }
 
 interface Entry {
@@ -95,7 +100,7 @@ function failure(error: unknown): TrainEvent {
   };
 }
 
-function openRecords(folder: RunFolder, job: LoadedConfig): Record[] {
+function openRecords({ folder, job }: Opened): Record[] {
   folder.write('config.yaml', configText(job.published));
   const log: Record = (event, at) =>
     logLines(event).forEach((line) =>

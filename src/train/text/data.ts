@@ -3,7 +3,7 @@
 import { placeOf, type LoadedConfig } from '../../config/load.ts';
 import { configuredTextData } from '../../dataset/text/configured.ts';
 import type { TextData } from '../../dataset/text/prepare.ts';
-import { CheckpointError, type Problem } from '../../errors.ts';
+import { CheckpointError } from '../../errors.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { chatTemplate, type ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
@@ -35,19 +35,8 @@ export async function readTextData(
       ...data.notices,
       ...(date === undefined ? [] : [`the chat template inserts a date: ${date} (template_date)`]),
     ],
-    warnings: [...data.warnings, ...(date === undefined ? needlessDate(source) : [])],
   };
 }
-
-const needlessDate = (source: LoadedConfig['source']): Problem[] =>
-  source.lines.has('template_date') || source.overridden.has('template_date')
-    ? [
-        {
-          where: placeOf('template_date', source),
-          what: 'has no effect: the chat template inserts no date',
-        },
-      ]
-    : [];
 
 function requireKnownTokens(
   { train, validation }: TextData,

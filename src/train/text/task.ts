@@ -164,7 +164,7 @@ function* warnings(
 }
 
 function taskOf(opened: Opened): OpenTask {
-  const { config, train, adapted, base, batches, memory, packWeightsOf } = opened;
+  const { config, train, template, adapted, base, batches, memory, packWeightsOf } = opened;
   const perEpoch = stepsPerEpoch(batches, config.gradient_accumulation_steps);
   let lastStep = 0;
   return {
@@ -177,8 +177,8 @@ function taskOf(opened: Opened): OpenTask {
     },
     stepsPerEpoch: perEpoch,
     groups: adapted.groups,
-    idle:
-      opened.validation.length === 0 ? { validation_steps: 'there is nothing to validate on' } : {},
+    idle: idleOf(opened),
+    ...(template?.date !== undefined && { decided: { template_date: template.date } }),
     frozen: base.weights,
     programs: {
       alive: PROGRAMS,
@@ -198,6 +198,22 @@ function taskOf(opened: Opened): OpenTask {
         yield* previews(opened, step);
     },
     finish: (write) => lastAnswers(opened, lastStep, opened.questions, write),
+  };
+}
+
+/** Keys without effect on these data. */
+function idleOf({ config, train, validation, template }: Opened): OpenTask['idle'] {
+  const isPlain = train.every(({ sample }) => sample.content.kind === 'text');
+  const answers = config.sample_prompts.length > 0 || config.eval_path !== undefined;
+  return {
+    ...(validation.length === 0 && { validation_steps: 'there is nothing to validate on' }),
+    ...(isPlain && { train_on: 'the data are plain texts, and every token of them is trained' }),
+    ...(isPlain &&
+      !answers && {
+        chat_template:
+          'the data are plain texts, which no template renders; it only goes with the adapter',
+      }),
+    ...(template?.date === undefined && { template_date: 'the chat template inserts no date' }),
   };
 }
 
