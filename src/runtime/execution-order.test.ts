@@ -89,7 +89,7 @@ test('a training step keeps what its backward pass needs and no more', async () 
     assert.ok(live[firstGradient(layer)] < (2 * layer + 8) * ACTIVATION, `layer ${layer}`);
 });
 
-test('what is computed anew in the backward pass is computed there', async () => {
+test('what is computed again in the backward pass is computed there', async () => {
   const g = new Builder('recompute');
   const x = g.input('x', 'float32', [4, 4]);
   const again = (v: Value) => g.tanh(g.exp(v));

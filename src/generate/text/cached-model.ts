@@ -32,7 +32,7 @@ export interface CachedModelOptions extends CompileOptions {
    */
   readonly capacity?: number;
   /**
-   * Half-precision weights are held as float32 too, 4 bytes each, where that takes at most so many
+   * Half-precision weights are kept as float32 too, 4 bytes each, where that takes at most so many
    * bytes; a token then takes a half or a third of the time. Default 1 GiB.
    */
   readonly mostCopies?: number;
