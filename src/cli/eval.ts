@@ -200,7 +200,7 @@ function textConfig(path: string): Given {
 
 /**
  * What is named on the command line goes before the configuration; there, a file of questions
- * before data held back.
+ * before held-out data.
  */
 function questionsOf(
   given: Given,

@@ -15,7 +15,7 @@ const headlines: Readonly<Record<string, string>> = {
  */
 const shownProblems = 30;
 
-/** `error` as text, and the exit code: 1 for the user's to mend, 70 for ours. */
+/** `error` as text, and the exit code: 1 for a fault of the user's, 70 for one of ours. */
 export function report(error: unknown): { readonly text: string; readonly exitCode: number } {
   if (error instanceof UserError) {
     const headline = headlines[error.name] ?? 'That did not work';

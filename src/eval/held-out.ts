@@ -1,4 +1,4 @@
-// Questions from training data: the part that training holds back, each conversation asked up to
+// Questions from training data: the held-out split of the training, each conversation asked up to
 // its last answer.
 import { textSources } from '../dataset/text/configured.ts';
 import { prepareTextData } from '../dataset/text/prepare.ts';
@@ -13,9 +13,9 @@ import type { Question } from './questions.ts';
 export interface HeldOut {
   /** The files of the training, or folders of them. */
   readonly sources: readonly TextSource[];
-  /** Files that are not trained: these are asked, and nothing is held back from `sources`. */
+  /** Files that are not trained: these are asked, and nothing is held out of `sources`. */
   readonly validationSources?: readonly TextSource[];
-  /** Of the training: with the same share and seed, the same samples are held back. */
+  /** Of the training: with the same share and seed, the same samples are held out. */
   readonly share: number;
   readonly seed: Seed;
 }
@@ -42,7 +42,7 @@ export async function heldOutSet(
   return { questions: heldOutQuestions(validation), general: [], warnings };
 }
 
-/** A question for each sample of the sequences held back. */
+/** A question for each sample of the held-out sequences. */
 export function heldOutQuestions(validation: readonly Pick<Sequence, 'sample'>[]): Question[] {
   return [...new Set(validation.map(({ sample }) => sample))]
     .filter(({ content }) => endsWithAnswer(content))

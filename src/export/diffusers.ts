@@ -27,7 +27,7 @@ export function writeDiffusersLora({
   readonly modules: readonly LoraWeights[];
   /** A tensor that this type cannot hold is written in float32. */
   readonly dtype: FloatDType;
-  /** Is told of such tensors, and of numbers that are lost. */
+  /** Called for such tensors, and for numbers that are lost. */
   readonly tell?: TellNarrowing;
 }): Uint8Array {
   const tensors = new Map(

@@ -21,7 +21,7 @@ export interface GgufLora extends LanguageLora {
   readonly name?: string;
   /** Of the training, where it is not the base's; llama.cpp takes the base's unless told. */
   readonly chatTemplate?: string;
-  /** Is told of such tensors, and of numbers that are lost. */
+  /** Called for such tensors, and for numbers that are lost. */
   readonly tell?: TellNarrowing;
 }
 

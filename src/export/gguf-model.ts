@@ -33,7 +33,7 @@ export interface GgufModelOptions {
   readonly type: GgmlWritable;
   /** general.name; the folder's name unless given. */
   readonly name?: string;
-  /** Is told of such matrices, and of numbers that are lost. */
+  /** Called for such matrices, and for numbers that are lost. */
   readonly tell?: TellNarrowing;
 }
 

@@ -53,7 +53,7 @@ export interface KohyaLora {
   readonly metadata: Readonly<Record<string, string>>;
   /** A tensor that this type cannot hold is written in float32. */
   readonly dtype: FloatDType;
-  /** Is told of such tensors, and of numbers that are lost. */
+  /** Called for such tensors, and for numbers that are lost. */
   readonly tell?: TellNarrowing;
 }
 

@@ -238,7 +238,7 @@ function tellType(folder: string, dtype: FloatDType, total_size: number): void {
 }
 
 /**
- * In the text itself: written anew, 30.0 would become 30, and transformers 5 takes a whole number
+ * In the text itself: written again, 30.0 would become 30, and transformers 5 takes a whole number
  * for no float.
  */
 function withType(config: string, dtype: FloatDType): string {

@@ -27,7 +27,7 @@ import {
 export interface PeftLora extends LanguageLora {
   /** A tensor that this type cannot hold is written in float32. */
   readonly dtype: FloatDType;
-  /** Is told of such tensors, and of numbers that are lost. */
+  /** Called for such tensors, and for numbers that are lost. */
   readonly tell?: TellNarrowing;
   /** A name on the Hub or a path: where PEFT looks for the base model. */
   readonly baseModel?: string;

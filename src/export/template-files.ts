@@ -32,7 +32,7 @@ export function tokenizerWithTemplate(base: string, template: string): Map<strin
 }
 
 /**
- * In the text itself: written anew, numbers such as 1000000000000000019884624838656 would change.
+ * In the text itself: written again, numbers such as 1000000000000000019884624838656 would change.
  * A list of templates by name stays: chat_template.jinja goes before its default.
  */
 function withTemplate(config: string, template: string): string {

@@ -16,7 +16,7 @@ const batches = (requests: readonly Partial<PictureRequest>[], largest: number) 
     pictures.map(({ prompt }) => prompt).join(' '),
   ]);
 
-test('batches are of one size, the last filled up with its last picture', () => {
+test('batches are of one size, the last padded with its last picture', () => {
   assert.deepEqual(batches(Array(9).fill({}), 8), [
     ['0 1 2 3 4', '0 1 2 3 4'],
     ['5 6 7 8', '5 6 7 8 8'],

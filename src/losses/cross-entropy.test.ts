@@ -64,12 +64,12 @@ function lossGraph(variant: Variant, count: number, { losses = true, frozen = fa
   return g.finish();
 }
 
-/** The golden batch, and `filling` rows of weight 0 behind it. */
-function bindings(filling: number) {
+/** The golden batch, and `fillers` rows of weight 0 behind it. */
+function bindings(fillers: number) {
   const numbers = (values: readonly number[], fill: number) =>
     f64(
-      [values.length + filling],
-      Float64Array.from([...values, ...Array<number>(filling).fill(fill)]),
+      [values.length + fillers],
+      Float64Array.from([...values, ...Array<number>(fillers).fill(fill)]),
     );
   const tripled = (name: string, shape: readonly number[]) =>
     f64(
@@ -134,12 +134,12 @@ const variants: Variant[] = [
 for (const { softcap, ...expected } of golden.cases) {
   for (const variant of variants) {
     test(`loss and gradients equal PyTorch's: ${JSON.stringify({ softcap, ...variant })}`, () => {
-      const filling = 2;
+      const fillers = 2;
       const graph = lossGraph(
         { ...variant, ...(softcap !== null && { softcap }) },
-        trained.length + filling,
+        trained.length + fillers,
       );
-      const given = bindings(filling);
+      const given = bindings(fillers);
       const outputs = evaluate(graph, given);
       assertClose(
         { loss: outputs.loss },

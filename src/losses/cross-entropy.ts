@@ -34,7 +34,7 @@ export interface CrossEntropyInputs {
 }
 
 /**
- * Logits of one chunk of rows, about: 64 MiB. Each chunk packs the head's weight anew: half of it
+ * Logits of one chunk of rows, about: 64 MiB. Each chunk packs the head's weight again: half of it
  * takes 12 % longer in the head.
  */
 const ROWS_SIZE = 2 ** 24;

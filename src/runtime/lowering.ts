@@ -75,7 +75,7 @@ export function fileOrder(nodes: readonly OnnxNode[]): OnnxNode[] {
 
 interface Bound {
   readonly initializers: OnnxInitializer[];
-  /** Weights held in half precision: cast to float32 anew for every reader. */
+  /** Weights held in half precision: cast to float32 separately for every reader. */
   readonly stored: ReadonlyMap<Value, ValueType & { readonly name: string }>;
 }
 

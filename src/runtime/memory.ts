@@ -6,7 +6,7 @@ export interface ProcessMemory {
   readonly bytes: number;
   /**
    * `pss`: proportional set size, where a page shared by several mappings counts once (Linux).
-   * `rss`: resident set size, which counts a file anew for every mapping.
+   * `rss`: resident set size, which counts a file once for every mapping.
    */
   readonly measure: 'pss' | 'rss';
 }

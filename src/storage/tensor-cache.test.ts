@@ -84,7 +84,7 @@ test('damaged, cut off, foreign and swapped files are computed again', async () 
   }
 });
 
-test("a folder that cannot be made is the user's to mend", async () => {
+test('a folder that cannot be made is reported to the user', async () => {
   await writeFile(join(dir, 'file'), '');
   await assert.rejects(openCache(join(dir, 'file', 'cache')), SystemError);
   const key = cacheKey('blocked');

@@ -24,7 +24,7 @@ const golden: { cases: Record<string, Answer[]> } = JSON.parse(
 const TOLERANCE = 5e-6;
 const greedy: SamplingOptions = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1 };
 /**
- * A prompt of 13 takes three runs, one of 5 a run of 6 that is filled up; the room of 8 is doubled
+ * A prompt of 13 takes three runs, one of 5 a run of 6 that is padded; the room of 8 is doubled
  * twice.
  */
 const small = { chunks: [6, 4], capacity: 8, threads: 1 };

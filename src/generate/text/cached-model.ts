@@ -66,7 +66,7 @@ interface Text {
 
 /**
  * Texts that grow. Programs are compiled when they are first needed, one without the adapter and
- * one with it; both map the same weights. When the room grows they are compiled anew.
+ * one with it; both map the same weights. When the room grows they are compiled again.
  */
 export class CachedModel {
   readonly #config: LanguageModelConfig;
@@ -182,7 +182,7 @@ export class CachedModel {
     return all;
   }
 
-  /** The next tokens of each text, filled up to `tokens`. */
+  /** The next tokens of each text, padded to `tokens`. */
   async #step(
     { program, modules, copies }: Loaded,
     step: readonly (readonly number[])[],
@@ -240,7 +240,7 @@ export class CachedModel {
     );
   }
 
-  /** Copies the new tokens' keys and values behind those kept; those of filling are left. */
+  /** Copies the new tokens' keys and values behind those kept; those of padding are left. */
   #keep(
     results: Readonly<Record<string, Tensor>>,
     step: readonly (readonly number[])[],

@@ -1,5 +1,5 @@
 // Half-precision weights as float32 in memory: the runtime multiplies in float32, and would cast
-// each weight anew for every token.
+// each weight again for every token.
 
 import { adaptableLayers } from '../../adapters/lora.ts';
 import { readFloat32 } from '../../checkpoints/safetensors-file.ts';

@@ -223,7 +223,7 @@ test('a conversation needs a template', () =>
     { chatTemplate: undefined, tokenizer: { ...tokenizer, chatTemplate: undefined } },
   ));
 
-test('an adapter of a layer that is not there is ours to mend', () => {
+test('an adapter of a layer that is not there is our fault', () => {
   assert.throws(
     () =>
       createTextGenerator({

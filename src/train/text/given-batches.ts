@@ -26,7 +26,7 @@ import { textShapeOf, weighted } from './batches.ts';
 import { recomputed } from './language-loss.ts';
 import { packsWeights, textMemoryPlan } from './memory-plan.ts';
 
-/** One batch as transformers' models take it; rows are filled up on the right. */
+/** One batch as transformers' models take it; rows are padded on the right. */
 export interface GivenTextBatch {
   /** [N, T]. */
   readonly input_ids: Tensor<'int32'>;
@@ -137,7 +137,7 @@ function toTensors({ input_ids, labels, attention_mask }: GivenTextBatch): TextT
     throw new InternalError(
       `a batch of input_ids [${input_ids.shape}] and labels [${labels.shape}]`,
     );
-  if (attention_mask !== undefined && !fillsOnTheRight(attention_mask, input_ids.shape))
+  if (attention_mask !== undefined && !paddedOnTheRight(attention_mask, input_ids.shape))
     throw new InternalError(
       `an attention_mask [${attention_mask.shape}] that is not 1 for tokens, then 0 in each row`,
     );
@@ -157,7 +157,7 @@ function toTensors({ input_ids, labels, attention_mask }: GivenTextBatch): TextT
   };
 }
 
-function fillsOnTheRight({ shape, data }: Tensor<'int32'>, wanted: Shape): boolean {
+function paddedOnTheRight({ shape, data }: Tensor<'int32'>, wanted: Shape): boolean {
   const [, length] = wanted;
   return (
     sameShape(shape, wanted) &&

@@ -66,8 +66,8 @@ function lossOf(name: string, rows: readonly (readonly number[])[], length: numb
 
 const rowsOf: Readonly<Record<string, readonly [rows: number[][], length: number]>> = {
   alone: [[[0]], 10],
-  'in a row filled up to 16': [[[0]], 16],
-  'in a row filled up to 40': [[[0]], 40],
+  'in a row padded to 16': [[[0]], 16],
+  'in a row padded to 40': [[[0]], 40],
   'beside a short text': [[[1], [0]], 12],
   'beside a long text': [[[0], [2]], 20],
   'packed with a short text': [[[1, 0]], 16],

@@ -1,5 +1,5 @@
 // Cosines and sines by each sequence's own length: what "dynamic" and LongRoPE scaling make of a
-// text follows from its tokens, not from the filling of its row or from its neighbours.
+// text follows from its tokens, not from the padding of its row or from its neighbours.
 
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { changesWithLength, rotaryRows, type Rope } from '../../nn/rotary.ts';
@@ -21,7 +21,7 @@ export const rotationNames = (index: number) => ({
 
 type Filled = Pick<TextTensors, 'rows' | 'length' | 'segments'>;
 
-/** Those inputs: each segment's tokens as in a text of their own; filling does not turn. */
+/** Those inputs: each segment's tokens as in a text of their own; padding does not turn. */
 export function ownRotations(
   config: LanguageModelConfig,
   filled: Filled,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { rowLength, rowLengths } from './row-lengths.ts';
 
-test('rows of sixty tokens were filled up to 512 because max_seq_length was 4096', () => {
+test('rows of sixty tokens were padded to 512 because max_seq_length was 4096', () => {
   const plain = { max_seq_length: 4096, packing: false };
   const rows = rowLengths(plain, [60, 12, 35]);
   assert.deepEqual(rows, { most: 64, step: 8 });
