@@ -87,8 +87,8 @@ for (const [name, settings] of Object.entries(cases))
 
 /** A key without effect on data or model, and what is told of it. */
 const needless: readonly (readonly [object, RegExp])[] = [
-  [{ ...plain, train_on: 'all' }, /^train_on .* has no effect: the data are plain texts/m],
-  [{ ...plain, chat_template: 'alpaca' }, /^chat_template .* has no effect: the data are plain/m],
+  [{ ...plain, train_on: 'all' }, /^train_on .* has no effect: the data is plain texts/m],
+  [{ ...plain, chat_template: 'alpaca' }, /^chat_template .* has no effect: the data is plain/m],
   [
     { ...texts, template_date: '2026-01-31' },
     /^template_date .* the chat template inserts no date/m,

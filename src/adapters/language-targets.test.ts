@@ -64,7 +64,7 @@ test('a pattern whose layers all have one before it is refused', () => {
     );
 });
 
-test('patterns fit the end of a path from a point on; the first that fits counts', () => {
+test('patterns fit the end of a path from a point on; the first match counts', () => {
   const options = {
     ...base,
     target_modules: ['q_proj', 'v_proj'],

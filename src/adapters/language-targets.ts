@@ -14,7 +14,7 @@ export interface LanguageTargetOptions {
   readonly lora_rank: number;
   readonly lora_alpha: number;
   /**
-   * Ranks that differ, by the end of the path as a regular expression; the first that fits counts.
+   * Ranks that differ, by the end of the path as a regular expression; the first match counts.
    */
   readonly rank_pattern?: Readonly<Record<string, number>>;
   readonly alpha_pattern?: Readonly<Record<string, number>>;
@@ -100,7 +100,7 @@ function patternsOf(
 
 const comesTooLate = (where: string, pattern: string): Problem => ({
   where,
-  what: `${JSON.stringify(pattern)} has no effect: patterns before it fit all of its layers, and the first that fits counts`,
+  what: `${JSON.stringify(pattern)} has no effect: patterns before it match all of its layers, and the first match counts`,
   fix: 'Write it before them, or leave it out.',
 });
 

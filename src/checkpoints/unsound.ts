@@ -54,7 +54,7 @@ export function requireSoundOutput(output: Output, stage: Stage): void {
  */
 export function requireSoundWeights(stage: Stage, sample: string): void {
   if (culprits(weightsOf(stage)).length === 0) return;
-  throw unsoundError(`what the ${stage.name} gives for ${sample} is finite, but wrong`, stage);
+  throw unsoundError(`the ${stage.name} gives finite but wrong numbers for ${sample}`, stage);
 }
 
 /**
@@ -72,7 +72,7 @@ export function unsoundError(
       {
         where: fileOf(base[0].tensor) ?? `the ${stage.name}`,
         what: `${what}. Weights of ${ownerOf(base[0].name)} are at fault: ${listed(base)}`,
-        fix: 'The file is damaged, or was saved so: download it again, or use another base model.',
+        fix: 'The file is damaged, or was saved that way: download it again, or use another base model.',
       },
     ]);
   const adapter = culprits([...(stage.adapter ?? [])]);

@@ -130,7 +130,7 @@ test('a run that ends within its first epoch is told of, once', () => {
   const toldAt = (stepsPerEpoch: number | undefined) =>
     planWarnings(job, { totalSteps: 3, stepsPerEpoch, groups: [] }).map(({ what }) => what);
   assert.deepEqual(toldAt(4), [
-    '3: the run ends before the data were seen once: an epoch has 4 steps',
+    '3: the run ends before all of the data is seen once: an epoch has 4 steps',
   ]);
   assert.deepEqual([toldAt(3), toldAt(undefined)], [[], []]);
 });

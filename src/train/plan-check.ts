@@ -218,7 +218,7 @@ function partOfEpoch(
   { totalSteps, stepsPerEpoch = 0 }: PlanFacts,
 ): Problem[] {
   if (config.max_train_steps === undefined || totalSteps >= stepsPerEpoch) return [];
-  const what = `the run ends before the data were seen once: an epoch has ${amount(stepsPerEpoch)}`;
+  const what = `the run ends before all of the data is seen once: an epoch has ${amount(stepsPerEpoch)}`;
   return [{ where: placeOf('max_train_steps', source), what: `${totalSteps}: ${what}` }];
 }
 

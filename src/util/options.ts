@@ -28,7 +28,7 @@ export const integer = (min: number, max = Number.MAX_SAFE_INTEGER) => z.int().m
 export const text = () => z.string().min(1).regex(/\S/, 'text');
 
 /**
- * Marks an option that means something to one kind of training only; it goes into the JSON Schema.
+ * Says that an option means something to one kind of training only; it goes into the JSON Schema.
  */
 export const forImages = { task: 'image' } as const;
 export const forTexts = { task: 'text-generation' } as const;

@@ -207,11 +207,11 @@ function idleOf({ config, train, validation, template }: Opened): OpenTask['idle
   const answers = config.sample_prompts.length > 0 || config.eval_path !== undefined;
   return {
     ...(validation.length === 0 && { validation_steps: 'there is nothing to validate on' }),
-    ...(isPlain && { train_on: 'the data are plain texts, and every token of them is trained' }),
+    ...(isPlain && { train_on: 'the data is plain texts, and every token of them is trained' }),
     ...(isPlain &&
       !answers && {
         chat_template:
-          'the data are plain texts, which no template renders; it only goes with the adapter',
+          'the data is plain texts, which no template renders; it only goes with the adapter',
       }),
     ...(template?.date === undefined && { template_date: 'the chat template inserts no date' }),
   };

@@ -378,7 +378,7 @@ const withoutMixture =
   (place) =>
     bitsOf(place) + (mixed(place.before, place.character) ? MIXED_BITS : 0);
 
-/** Letters and marks, but for the accents that stand with any letter. */
+/** Letters and combining marks, but for the accents that stand with any letter. */
 const ofScript = (character: string): boolean => /(?![\u0300-\u036f])[\p{L}\p{M}]/u.test(character);
 
 const mixed = (before: string, character: string): boolean =>
