@@ -305,7 +305,7 @@ test('base model: whole numbers, which were taken for weights', async () => {
   );
 });
 
-test('base model: the same foreign element type in every tensor is told once', async () => {
+test('base model: the same foreign element type in every tensor is reported once', async () => {
   const folder = folderOf({ 'm.safetensors': serialize(singleFileTensors('float16')) });
   const path = join(folder, 'm.safetensors');
   const bytes = readFileSync(path);

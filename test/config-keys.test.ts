@@ -74,7 +74,7 @@ for (const [name, { config, logits: expected, refused }] of Object.entries(golde
   });
 }
 
-test('a key that changes nothing in transformers, and would in another family, is told', () => {
+test('a key that changes nothing in transformers, and would in another family, is reported', () => {
   const of = (name: string) => {
     const { config } = golden[name];
     return ignoredKeys({ ...config }, languageFamilies[config.model_type]);

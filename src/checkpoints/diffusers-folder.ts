@@ -87,7 +87,7 @@ function readScheduler(path: string): NoiseScheduleConfig {
   return parseFile(path, schedulerConfig);
 }
 
-/** Inpainting and SD 2 are told by name before their options are refused one by one. */
+/** Inpainting and SD 2 are named before their options are refused one by one. */
 function refuseOtherUNets(path: string): void {
   const { in_channels, use_linear_projection } = parseFile(
     path,

@@ -120,7 +120,7 @@ test('files that are no weights of ours are named', () => {
   });
 });
 
-test('missing, unexpected and mis-shaped tensors are told together', () => {
+test('missing, unexpected and mis-shaped tensors are reported together', () => {
   withFolder((folder) => {
     const tensors = tensorsOf(phi3);
     tensors.delete('model.norm.weight');
@@ -148,7 +148,7 @@ test('a family that is not there is named with those that are', () => {
   });
 });
 
-test('what a configuration asks for and is not implemented is told at its key, all at once', () => {
+test('what a configuration asks for and is not implemented is reported at its key, all at once', () => {
   withFolder((folder) => {
     writeModel(
       folder,

@@ -5,7 +5,7 @@ import { commands } from './commands.ts';
 import { createProgram } from './program.ts';
 import { report } from './report.ts';
 
-// `lora … | head` closes the pipe early: nobody reads on, and that is no error of ours
+// `lora … | head` closes the pipe early: nobody reads on, which is not an error
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;

@@ -32,7 +32,7 @@ test('flags arrive under the keys of the configuration', async () => {
   });
 });
 
-test('what the user can correct is told without a stack; a fault of ours with one', () => {
+test('what the user can correct is reported without a stack; a fault of ours with one', () => {
   const theirs = report(
     new ConfigError([
       { where: 'a.yaml:3 epocs', what: 'there is no such key', fix: 'did you mean epochs?' },

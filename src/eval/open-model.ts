@@ -42,8 +42,8 @@ export interface OpenModel {
 }
 
 /**
- * Maps the base, reads the adapter. Throws CheckpointError where they are no base and adapter, or
- * do not belong together.
+ * Maps the base, reads the adapter. Throws CheckpointError where they are not a base and an
+ * adapter, or do not belong together.
  */
 export function openModel(files: ModelFiles): OpenModel {
   const folder = adapterFolder(files.adapter);

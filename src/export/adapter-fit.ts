@@ -58,7 +58,7 @@ function sizesProblem(shape: Shape, { down, up }: LoraWeights): string | undefin
   return `its weight is [${shape.join(', ')}], but the adapter is for [${up.shape[0]}, ${down.shape[1]}]`;
 }
 
-/** Layers that the adapter is said to be on, and has no weights for: it would act without them. */
+/** Layers that the configuration names without weights in the file: it would act without them. */
 function missingPairs(
   { tensors, path: base }: Base,
   modules: readonly LoraWeights[],

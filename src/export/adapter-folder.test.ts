@@ -210,7 +210,7 @@ test("mlx-lm's folder is read: its matrices turned, its scale that of every laye
   });
 });
 
-test('an adapter named as base model is told so', () => {
+test('an adapter named as base model is reported so', () => {
   withAdapter((_, adapter) => {
     assert.throws(
       () => loadLanguageModel(adapter),

@@ -64,7 +64,7 @@ test('a model', () => {
   });
 });
 
-test('what cannot be exported is told in one message, and nothing is written', () => {
+test('what cannot be exported is reported in one message, and nothing is written', () => {
   withBoth((folder) => {
     const [adapter, base] = [join(folder, 'adapter'), join(folder, 'base')];
     refuses({ path: join(folder, 'nowhere') }, /^[^\n]*nowhere: there is no such file or folder/);

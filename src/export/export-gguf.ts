@@ -57,7 +57,7 @@ export interface GgufExport {
 }
 
 /**
- * Throws UserError (what is at `path` is no language model, or llama.cpp cannot express it),
+ * Throws UserError (what is at `path` is not a language model, or llama.cpp cannot express it),
  * CheckpointError, SystemError; then nothing is written.
  */
 export function exportGguf(options: GgufExportOptions): GgufExport {

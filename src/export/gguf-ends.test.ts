@@ -34,7 +34,7 @@ test('the extra end ids of generation_config.json are in the keys that llama.cpp
   assert.deepEqual(written([0, 99]), none); // no such token
 });
 
-test('a model whose answers end at several tokens: the file has them, what does not fit is told', () => {
+test('a model whose answers end at several tokens: the file has them, what does not fit is reported', () => {
   withFolder((folder) => {
     writeTinyModel(folder, 'llama');
     write(join(folder, 'generation_config.json'), JSON.stringify({ eos_token_id: [257, 65, 66] }));

@@ -27,7 +27,7 @@ export interface GgufModelOptions {
   /** The .gguf file to write. */
   readonly output: string;
   /**
-   * Of the matrices; vectors are float32. Rows that are no multiple of 32 are f16 where q8_0 is
+   * Of the matrices; vectors are float32. Rows that are not a multiple of 32 are f16 where q8_0 is
    * asked for; a matrix that the type cannot hold is f32.
    */
   readonly type: GgmlWritable;

@@ -278,7 +278,7 @@ test('model: a tokenizer of the SentencePiece kind', () => {
   });
 });
 
-test("model: Gemma's scale of the scores is in the queries, and other caps, periods and bases are told", () => {
+test("model: Gemma's scale of the scores is in the queries, and other caps, periods and bases are reported", () => {
   const sizes = {
     head_dim: 16,
     num_hidden_layers: 3,

@@ -140,7 +140,7 @@ function isMergeable(dtype: string): dtype is FloatDType {
   return dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16';
 }
 
-/** W + s · B A in float32; `count` is told how many numbers the second part changes. */
+/** W + s · B A in float32; `count` receives how many numbers the second part changes. */
 export function mergedWeight(
   weight: Tensor<'float32'>,
   module: LoraWeights,

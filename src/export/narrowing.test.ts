@@ -95,7 +95,7 @@ for (const dtype of ['float16', 'bfloat16'] as const)
       });
 
 for (const [format, writer] of Object.entries(adapterWriters('float16'))) {
-  test(`${format}: what is written in float32 is told, once and by name`, () => {
+  test(`${format}: what is written in float32 is reported, once and by name`, () => {
     const found: Narrowing[] = [];
     writer({ ...plain, up: filled(plain, 1e-8) }, (narrowing) => found.push(narrowing));
     const [problem, ...others] = wideningProblems(found, 'fix');
@@ -104,7 +104,7 @@ for (const [format, writer] of Object.entries(adapterWriters('float16'))) {
     assert.match(problem.what, /float16|f16/);
   });
 
-  test(`${format}: numbers that are lost, but few of them, are told`, () => {
+  test(`${format}: numbers that are lost, but few of them, are reported`, () => {
     const up = filled(plain, 1);
     up.data[0] = 1e-9;
     const found: Narrowing[] = [];

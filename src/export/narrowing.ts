@@ -1,6 +1,6 @@
 // The one rule of all writers for numbers that the wanted type cannot hold: what would be lost is
 // measured; a tensor that would lose too much is written in float32, or refused where the format
-// has no room for it; what is lost nevertheless is told.
+// has no room for it; what is lost nevertheless is reported.
 
 import { UserError, type Problem } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';

@@ -194,7 +194,7 @@ function otherConfigWithFourChannels(): StableDiffusionConfig {
   return { ...otherConfig, vae: { ...otherConfig.vae, latent_channels: 4 } };
 }
 
-test('requests that cannot be met are told together, before anything is loaded', async () => {
+test('requests that cannot be met are reported together, before anything is loaded', async () => {
   const generator = createImageGenerator(small);
   const bad = { prompt: 'a', width: 30, steps: 0, seed: -1 };
   await assert.rejects(draw(generator, [{ prompt: 'b' }, bad]), (error: unknown) => {

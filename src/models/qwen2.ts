@@ -1,5 +1,5 @@
 // Qwen 1.5, 2 and 2.5 (arXiv 2412.15115): Llama with biases of q, k and v, and a window above some
-// layer where one is asked for.
+// layer where the configuration has one.
 
 import { z } from 'zod';
 import { preNorms } from '../nn/decoder-layer.ts';

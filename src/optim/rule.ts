@@ -6,7 +6,7 @@ export interface OptimiserSettings {
   readonly betas: readonly [number, number];
   readonly eps: number;
   readonly weight_decay: number;
-  /** Share of the last step that goes on. */
+  /** Share of the last step that is carried over. */
   readonly momentum: number;
 }
 

@@ -74,7 +74,7 @@ test('our faults keep their stack', async () => {
   );
 });
 
-test('a killed process is told as what it most likely is', async () => {
+test('a killed process is reported as what it most likely is', async () => {
   process.env.SYNTHETIC_FAULT = 'killed';
   await assert.rejects(
     collect(1),

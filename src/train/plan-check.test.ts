@@ -81,7 +81,7 @@ test('a text encoder with a rate of 0 was counted as trained, and zeros were wri
   assert.match(halves.warnings[0].where, /^learning_rate$/);
 });
 
-test('keys without effect in this run are told, with the reason', () => {
+test('keys without effect in this run are reported, with the reason', () => {
   const cases: [settings: object, message: RegExp][] = [
     [{ lr_warmup_steps: 5 }, /^lr_warmup_steps has no effect: lr_scheduler: constant starts at/],
     [{ lr_scheduler: 'linear', lr_warmup_steps: 0.01 }, /^lr_warmup_steps has no effect: in this/],
@@ -125,7 +125,7 @@ test('keys without effect in this run are told, with the reason', () => {
   );
 });
 
-test('a run that ends within its first epoch is told of, once', () => {
+test('a run that ends within its first epoch is reported of, once', () => {
   const job = parseConfig({ ...pictures, max_train_steps: 3 });
   const toldAt = (stepsPerEpoch: number | undefined) =>
     planWarnings(job, { totalSteps: 3, stepsPerEpoch, groups: [] }).map(({ what }) => what);

@@ -1,5 +1,5 @@
 // One look at the whole plan before the first step: a run that would change nothing is refused, and
-// each key that has no effect in it is told. Pure functions of configuration and plan.
+// each key that has no effect in it is reported. Pure functions of configuration and plan.
 
 import { placeOf, type LoadedConfig } from '../config/load.ts';
 import {

@@ -118,7 +118,7 @@ function cropRemedy(enabled: boolean, noUpscale: boolean): string {
     : 'Crop it yourself to what matters, or set a smaller bucket_reso_steps, or a larger max_bucket_reso for a long picture.';
 }
 
-/** A batch size that no batch of a bucket has is told. */
+/** A batch size that no batch of a bucket has is reported. */
 function underfilled(
   pictures: readonly TrainingPicture[],
   { batch_size }: LoadedConfig['config'],

@@ -87,7 +87,7 @@ test('a size that the model cannot take is refused with its key and the true rea
   await look({ enable_bucket: false, resolution: 500 }, tinyConfig);
 });
 
-test('what is rounded is told', async () => {
+test('what is rounded is reported', async () => {
   const told = async (settings: object) =>
     (await look(settings, stableDiffusion15)).warnings
       .filter(({ where }) => !where.includes('png'))

@@ -56,7 +56,7 @@ interface Entry {
 
 /**
  * The records of a run in progress. A record that the disk refuses (a full disk, a limit on the
- * size of files) does not end the run, whose weights are worth more: it is told once.
+ * size of files) does not end the run, whose weights are worth more: it is reported once.
  */
 class Records {
   #told = false;

@@ -49,7 +49,7 @@ export async function questionsOf({
 }
 
 /**
- * What cannot be asked is told before training, not at its end. Throws ConfigError for sample
+ * What cannot be asked is reported before training, not at its end. Throws ConfigError for sample
  * prompts, DataError for questions.
  */
 export function requireAskable(

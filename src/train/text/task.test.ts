@@ -221,7 +221,7 @@ test('weights of files, groups of lengths, a base in half precision, patterns an
   );
 });
 
-test('faults are told before training, and nothing is left behind', async () => {
+test('faults are reported before training, and nothing is left behind', async () => {
   await assert.rejects(
     run('bad', { target_modules: ['query'] }),
     (error) =>

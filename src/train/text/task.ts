@@ -111,7 +111,7 @@ const largestShape = ({ packing }: TrainConfig, { most }: RowLengths, batches: T
   packed: packing,
 });
 
-/** A batch size that no batch has is told. */
+/** A batch size that no batch has is reported. */
 function* underfilled(
   { config, source }: LoadedConfig,
   batches: TextBatchPlan,

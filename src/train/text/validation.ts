@@ -70,7 +70,7 @@ function unsoundLoss(
   });
 }
 
-/** So few batches take too short a time to be told of. */
+/** So few batches take too short a time to be reported. */
 const UNTOLD = 8;
 
 /**
