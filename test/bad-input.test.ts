@@ -140,7 +140,7 @@ const configs: Readonly<Record<string, readonly [content: string | Uint8Array, m
     'zero bytes': [new Uint8Array(40), /not a text file/],
     'two bytes that are 红 in one encoding and 綻 in another': [
       Buffer.concat([Buffer.from(`${good}output_name: `), Buffer.from([0xba, 0xec, 0x0a])]),
-      /encoding that is not clear[^]*UTF-8/,
+      /unclear encoding[^]*UTF-8/,
     ],
     'alpha of zero, which trains nothing': [`${good}lora_alpha: 0\n`, /number above 0/],
   };
@@ -198,15 +198,15 @@ const folders: Readonly<
   ],
   'formats that are not read': [
     { 'a.psd': 'x', 'b.heic': 'x' },
-    /a\.psd: not used, because psd files are not read[^]*b\.heic: not used, because heic/,
+    /a\.psd: not used, because psd files are not supported[^]*b\.heic: not used, because heic/,
   ],
   'such a file in the table': [
     { 'a.heic': 'x', 'metadata.csv': `${header}a.heic,x\n` },
-    /metadata\.csv:2: names "a\.heic", and heic files are not read/,
+    /metadata\.csv:2: names "a\.heic", and heic files are not supported/,
   ],
   'a table with its ending hidden': [
     { 'a.png': png, 'metadata.csv.txt': header },
-    /metadata\.csv\.txt: this table is not read/,
+    /metadata\.csv\.txt: this table is not used/,
   ],
   'an Excel workbook': [
     { 'a.png': png, 'metadata.csv': Buffer.from('504b030414000600080000002100', 'hex') },

@@ -176,7 +176,7 @@ describe('the package', { skip }, () => {
 export const rank = (config: TrainConfig): number => config.lora_rank;
 export const run = (path: string, signal: AbortSignal) =>
   train(loadConfig(path, { max_train_steps: 1 }), { signal });
-// @ts-expect-error a number is no path
+// @ts-expect-error a number is not a path
 openStableDiffusion(1);
 `;
   const resolutions = { node16: 'node16', bundler: 'esnext' };

@@ -96,7 +96,7 @@ test('an --output with a blank at its end, or of a name that is kept for a devic
   const adapter = join(folder, 'on:3');
   for (const [name, message] of [
     ['merged ', /no blanks at their ends[^]*Name ".*merged"/],
-    ['nul', /"nul", that is a name that Windows keeps for a device/],
+    ['nul', /"nul", that is a name that Windows reserves for a device/],
     ['a:b', /has : in it/],
   ] as const) {
     const output = join(folder, name);

@@ -50,13 +50,13 @@ export const datasetOptions = {
   min_bucket_reso: side
     .optional()
     .describe(
-      'Shortest side of a bucket, rounded down to bucket_reso_steps. When absent: 256; at resolutions below 512, half the resolution.',
+      'Shortest side of a bucket, rounded down to a multiple of bucket_reso_steps. When absent: 256; at resolutions below 512, half the resolution.',
     )
     .meta(forImages),
   max_bucket_reso: side
     .optional()
     .describe(
-      'Longest side of a bucket, rounded up to bucket_reso_steps. When absent: 1024; at resolutions below 512 and from 1024 on, twice the resolution.',
+      'Longest side of a bucket, rounded up to a multiple of bucket_reso_steps. When absent: 1024; at resolutions below 512 and from 1024 on, twice the resolution.',
     )
     .meta(forImages),
   bucket_reso_steps: integer(1, 1024)

@@ -55,8 +55,7 @@ const all = (keys: readonly string[], alias: Alias): Record<string, Alias> =>
 
 // ---- adapters
 
-const neither =
-  'neither PEFT files without it nor llama.cpp adapters could hold what would be trained';
+const neither = 'plain LoRA files and llama.cpp adapters have no place for it';
 const start = "adapters begin as PEFT's default does (A random, B zero)";
 
 /** mlx-lm's block: its scale is ours times the rank. */
@@ -133,7 +132,7 @@ const adapters: Readonly<Record<string, Alias>> = {
     Number(value) === -1
       ? {}
       : {
-          refused: `the last ${String(value)} layers are meant; a regular expression in target_modules says which: .*\\.layers\\.(14|15)\\..*`,
+          refused: `this means the last ${String(value)} layers; a regular expression in target_modules says which: .*\\.layers\\.(14|15)\\..*`,
         },
   ...all(['init_lora_weights', 'peft_init_lora_weights'], (value) =>
     value === true || /^(true|kaiming|default)$/i.test(String(value))
@@ -159,7 +158,7 @@ const adapters: Readonly<Record<string, Alias>> = {
   ...all(['fan_in_fan_out', 'lora_fan_in_fan_out'], absent('weights are [out, in]')),
   ...all(
     ['loraplus_lr_ratio', 'relora_steps', 'shift_attn'],
-    absent('there is nothing of the kind; leave it out'),
+    absent('there is no such setting here; leave it out'),
   ),
   ...all(
     [
@@ -288,7 +287,7 @@ const mlxSchedule: Alias = (value, { iters }) => {
     name === 'cosine_decay' ? 'cosine' : name === 'linear_schedule' ? 'linear' : undefined;
   if (known === undefined || first === undefined)
     return {
-      refused: `${String(name)} is not there; lr_scheduler: cosine or linear, lr_warmup_steps and learning_rate say it`,
+      refused: `${String(name)} is not supported; use lr_scheduler: cosine or linear, with lr_warmup_steps and learning_rate`,
     };
   const other =
     (steps !== undefined && iters !== undefined && steps !== Number(iters)) ||
@@ -322,7 +321,7 @@ const run: Readonly<Record<string, Alias>> = {
   optimizer,
   ...all(
     ['optim_args', 'optimizer_config'],
-    absent('weight_decay, betas and eps say how the optimiser works'),
+    absent('use weight_decay, betas and eps to set up the optimiser'),
   ),
   lr_scheduler_type: as('lr_scheduler'),
   ...all(
@@ -335,7 +334,7 @@ const run: Readonly<Record<string, Alias>> = {
       'deepspeed',
       'fsdp',
     ],
-    absent('there is nothing of the kind; leave it out'),
+    absent('there is no such setting here; leave it out'),
   ),
   warmup_steps: (value, { warmup_ratio }) =>
     Number(value) === 0 && Number(warmup_ratio) > 0 ? {} : { means: { lr_warmup_steps: value } },
@@ -346,7 +345,7 @@ const run: Readonly<Record<string, Alias>> = {
   adam_epsilon: as('eps'),
   adam_weight_decay: as('weight_decay'),
   stage: only(['sft', 'pt'], (value) => `only stage: sft, not ${value}`),
-  rl: absent('only supervised training is there'),
+  rl: absent('only supervised training is supported'),
   adapter_path: as('output_dir'),
   save_every: as('save_steps'),
   ...all(['eval_steps', 'steps_per_eval'], as('validation_steps')),

@@ -51,7 +51,7 @@ function faultsOf(item: Values, number: number): string[] {
 type FieldFault = (value: unknown) => string | undefined;
 
 const fine: FieldFault = () => undefined;
-const unknownField: FieldFault = () => 'there is nothing of the kind';
+const unknownField: FieldFault = () => 'there is no such setting here';
 const named =
   (names: readonly string[], where: string): FieldFault =>
   (value) =>
@@ -162,7 +162,7 @@ export function withNamedData(values: Values, configPath: string | undefined): N
   };
 }
 
-const nameAFile = 'Name a file of samples: .jsonl, .json, .csv or .txt.';
+const nameAFile = 'Use a file of samples: .jsonl, .json, .csv or .txt.';
 
 const namesIn = (value: unknown): string[] =>
   typeof value === 'string'
@@ -180,7 +180,7 @@ function namedFile(name: string, folder: string, entry: unknown) {
   const what =
     entry.ranking === true
       ? 'is a set of preferences, which are not trained'
-      : 'is no file on this machine';
+      : 'is not a file on this machine';
   return { path: folder, problem: `${name} ${what} (by dataset_info.json)` };
 }
 

@@ -162,11 +162,11 @@ test('files that are no configuration', () => {
     /^brand_lora.yaml:[45]: not valid YAML: /,
   );
   assert.deepEqual(problemsOf(`${yaml(good)}\nseed: 1\nseed: 2`), [
-    'brand_lora.yaml:5: seed is there a second time (keep one of the two lines)',
+    'brand_lora.yaml:5: seed is there twice (keep one of the two lines)',
   ]);
   assert.match(
     problemsOf(`${yaml(good)}\nsample_prompts:\n\t- a`)[0],
-    /brand_lora.yaml:5: a tab where YAML wants spaces/,
+    /brand_lora.yaml:5: a tab where YAML expects spaces/,
   );
   assert.match(
     problemsOf(`${yaml(good)}\nseed: *gone`)[0],
@@ -180,7 +180,7 @@ test('files that are no configuration', () => {
 });
 
 test(
-  'a file that may not be read',
+  'a file that cannot be read',
   { skip: process.getuid?.() === 0 && 'root may read everything' },
   () => {
     const path = file(yaml(good));
@@ -463,7 +463,7 @@ test('what other trainers have and this one does not is refused by name, at its 
   );
   assert.match(
     refused({ neftune_noise_alpha: 5 })[0],
-    /^5 neftune_noise_alpha: there is nothing of the kind/,
+    /^5 neftune_noise_alpha: there is no such setting here/,
   );
   const sets = (fields: string) => refused({ datasets: `[{ path: ./faq.jsonl, ${fields} }]` })[0];
   assert.match(
@@ -509,7 +509,7 @@ special_tokens: { pad_token: "<pad>" }
   assert.deepEqual(
     axolotl.warnings.map(({ what }) => what),
     [
-      'paged_adamw_32bit is not there: adamw runs, with its state in float32',
+      'paged_adamw_32bit is not supported: adamw runs instead, with its state in float32',
       '3 keys have no effect here: flash_attention, evals_per_epoch, saves_per_epoch',
     ],
   );
@@ -535,7 +535,7 @@ special_tokens: { pad_token: "<pad>" }
     problemsOf(
       'model_name_or_path: ./base\nfinetuning_type: lora\ndataset: faq,hub,pairs\ndataset_dir: .\noutput_dir: ./out\n',
     ).join('\n'),
-    /hub is no file on this machine[^]*pairs is a set of preferences/,
+    /hub is not a file on this machine[^]*pairs is a set of preferences/,
   );
 
   const mlx = load(

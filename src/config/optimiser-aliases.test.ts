@@ -39,7 +39,7 @@ for (const [task, given] of Object.entries(settings)) {
     ])
       assert.deepEqual(ofOptimiser(name), [
         ours,
-        `${name} is not there: ${ours} runs, with its state in float32`,
+        `${name} is not supported: ${ours} runs instead, with its state in float32`,
       ]);
   });
 

@@ -39,6 +39,6 @@ export function optimiserNamed(name: string): NamedOptimiser | undefined {
   if (optimizer === undefined) return undefined;
   return {
     optimizer,
-    note: `${name} is not there: ${optimizer} runs, with its state in float32`,
+    note: `${name} is not supported: ${optimizer} runs instead, with its state in float32`,
   };
 }

@@ -26,12 +26,12 @@ function isFolder(path: string): boolean {
 export function requireOutputPath(path: string): void {
   const { value, fault } = checkOutputPath(path);
   if (fault !== undefined)
-    throw new UserError([{ where: quoted(path), what: fault, fix: 'Name another path.' }]);
+    throw new UserError([{ where: quoted(path), what: fault, fix: 'Choose another path.' }]);
   if (value !== path)
     throw new UserError([
       {
         where: quoted(path),
-        what: 'names have no blanks at their ends, and no dots at the end',
+        what: 'names have no blanks at either end and no dots at the end',
         fix: `Name ${quoted(value)}.`,
       },
     ]);

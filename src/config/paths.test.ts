@@ -56,7 +56,7 @@ test('a name that is derived from output_dir obeys the rules of one that is writ
   mkdirSync(at('there: 3'));
   assert.match(
     problemOf({ output_dir: at('there: 3') }),
-    /^output_dir: its last part, "there: 3", would be the adapter's name, and has : in it.*\n.*output_name/,
+    /^output_dir: its last part, "there: 3", would be the adapter's name, and contains :.*\n.*output_name/,
   );
   assert.equal(
     load({ output_dir: at('there: 3'), output_name: 'x' }).config.output_dir,

@@ -114,7 +114,7 @@ const faultInPath = (path: string, fault: string) => ({
     ? controlInPath(path).fix
     : path.includes('\\')
       ? 'Write paths with /.'
-      : 'Name another folder.',
+      : 'Choose another folder.',
 });
 
 /**

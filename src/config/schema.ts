@@ -35,13 +35,11 @@ const runOptions = {
   batch_size: integer(1, 4096).default(1).describe('Pictures, or rows of tokens, in a batch.'),
   gradient_accumulation_steps: integer(1, 4096)
     .default(1)
-    .describe('Batches whose gradients are added up for one step.'),
+    .describe('Number of batches whose gradients are added up for one step.'),
   epochs: integer(1, 1_000_000)
     .default(10)
     .describe('How often each sample is seen. Ignored when max_train_steps is given.'),
-  max_train_steps: integer(1)
-    .optional()
-    .describe('Length of the run in steps, in place of epochs.'),
+  max_train_steps: integer(1).optional().describe('Length of the run in steps, instead of epochs.'),
   seed: integer(0, 0xffffffff)
     .default(42)
     .describe('The same seed, data and settings give the same adapter.'),
@@ -55,15 +53,15 @@ const runOptions = {
   device: z
     .enum(['auto', 'cpu'])
     .default('auto')
-    .describe('What computes. auto and cpu: the processor, with num_threads threads.'),
+    .describe('What the run computes on. auto and cpu: the processor, with num_threads threads.'),
   num_threads: integer(1, 1024)
     .optional()
-    .describe('Threads that compute. When absent: as many as there are cores.'),
+    .describe('Number of threads. When absent: as many as there are cores.'),
 };
 
 const outputOptions = {
   output_dir: text().describe(
-    'Folder of the run: adapters, logs, contact sheet or answers. Made when it is not there. text-generation: it is also a PEFT folder.',
+    'Folder of the run: adapters, logs, contact sheet or answers. Created if it does not exist. text-generation: it is also a PEFT folder.',
   ),
   output_name: z
     .string()

@@ -93,7 +93,7 @@ export function suggestKey(
     return `here that is ${shown(opposites[plain])} set to false`;
   if (plain === 'save_every_n_epochs')
     return `here ${shown('save_steps')} counts steps, not epochs`;
-  if (unneeded.has(plain)) return 'lora-scripts has nothing of the kind: delete the line';
+  if (unneeded.has(plain)) return 'lora-scripts has no such setting: delete the line';
   const nearest = suggest(plain, configKeys);
   return nearest === undefined
     ? 'all keys are in docs/config.md'

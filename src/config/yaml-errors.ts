@@ -28,11 +28,11 @@ const byCode: Readonly<
   Record<string, ((message: string, source: string) => Explanation | undefined) | undefined>
 > = {
   DUPLICATE_KEY: (_, source) => ({
-    what: `${source.split(':')[0]} is there a second time`,
+    what: `${source.split(':')[0]} is there twice`,
     fix: 'keep one of the two lines',
   }),
   TAB_AS_INDENT: () => ({
-    what: 'a tab where YAML wants spaces',
+    what: 'a tab where YAML expects spaces',
     fix: 'replace the tab by spaces',
   }),
   MULTIPLE_DOCS: () => ({

@@ -112,7 +112,7 @@ function toValues(
         [
           {
             where: path,
-            what: 'its aliases (*name) unfold into far too much',
+            what: 'its aliases (*name) expand to far too much',
             fix: 'Write the values out.',
           },
         ],

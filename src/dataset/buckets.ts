@@ -108,7 +108,7 @@ const oddSize = (name: string, unit: number): BucketFault => ({
 
 const oddStep = (step: number, unit: number): BucketFault => ({
   option: 'step',
-  what: `the autoencoder of this base model takes pictures whose sides are multiples of ${unit}, and ${step} is none`,
+  what: `the autoencoder of this base model takes pictures whose sides are multiples of ${unit}, and ${step} is not`,
   fix: `Give a multiple of ${unit}.`,
 });
 

@@ -57,7 +57,7 @@ async function explainTables(root: string, { problems, shown }: Collector): Prom
   for (const name of tables)
     problems.push({
       where: join(shown, name),
-      what: 'this table is not read',
+      what: 'this table is not used',
       fix: 'The table of captions is called metadata.csv, a CSV file with the header filename,prompt.',
     });
 }
@@ -120,7 +120,7 @@ async function picturesIn(
   return found;
 }
 
-const ANOTHER_USED = 'not used, because another caption file of the picture has the same name';
+const ANOTHER_USED = 'not used, because the picture has another caption file of the same name';
 
 /** Endings that captions have in other programs. */
 const otherSuffixes = ['.txt', '.caption', '.cap', '.tags', '.json'];

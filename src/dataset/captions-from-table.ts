@@ -118,7 +118,7 @@ async function missingPicture(
 
 const unreadPicture = ({ name, line }: CaptionRow, shown: string): Problem => ({
   where: `${shown}:${line}`,
-  what: `names "${name}", and ${extname(name).slice(1).toLowerCase()} files are not read`,
+  what: `names "${name}", and ${extname(name).slice(1).toLowerCase()} files are not supported`,
   fix: `Convert it to png or jpg, and name that file here. (${readable})`,
 });
 

@@ -133,7 +133,7 @@ export async function warnUnread(root: string, { warnings }: Collector): Promise
     for (const file of (await listFolder(folder)).unread)
       warnings.push({
         where: nameIn(root, file),
-        what: `not used, because ${extensionOf(file).slice(1)} files are not read`,
+        what: `not used, because ${extensionOf(file).slice(1)} files are not supported`,
         fix: 'Convert it to png or jpg.',
       });
 }

@@ -50,7 +50,7 @@ const told = ({ warnings }: Awaited<ReturnType<typeof read>>) =>
 const captions = ({ samples }: Awaited<ReturnType<typeof read>>) =>
   samples.map(({ name, caption, repeats }) => [name, caption, repeats]);
 
-test('metadata.csv with mark, quotes, Chinese, surplus columns, sorted by name', async () => {
+test('metadata.csv with byte order mark, quotes, Chinese, surplus columns, sorted by name', async () => {
   const csv =
     '\ufefffilename,prompt,score\r\n猫.png,"一只红色的猫, 灯笼",5\r\nb.PNG,"a ""big"" car",\r\n\r\na.png, plain ,2\r\n';
   const set = await read({
@@ -175,7 +175,7 @@ test('all problems come in one error, each with its place', async () => {
   const expected: [RegExp, number][] = [
     [/metadata\.csv:2: names "missing\.png", but there is no such picture/, 1],
     [/metadata\.csv:3: "a\.png" has an empty caption/, 1],
-    [/metadata\.csv:5: names "b\.png" again; line 4 has it/, 1],
+    [/metadata\.csv:5: names "b\.png" again, as line 4 does/, 1],
     [/metadata\.csv:6: names "C\.png"/, 1],
     [/metadata\.csv:9: has more cells/, 1],
     [/metadata\.csv:10: names no picture/, 1],
@@ -343,7 +343,7 @@ test('caption files that are not used are told: twins, other endings, without pi
     ['b.png', 'read', 1],
   ]);
   assert.deepEqual(told(set), [
-    'a.TXT: not used, because another caption file of the picture has the same name',
+    'a.TXT: not used, because the picture has another caption file of the same name',
     'b.caption: not read, because caption files end in .txt',
     'readme.txt: no picture has this name, so it is not used',
   ]);
@@ -420,8 +420,8 @@ test('content decides, not the ending: .jfif, a JPEG named .heic or without endi
     'c.nef': 'II*\0',
   });
   assert.deepEqual(told(heic), [
-    'b.heic: not used, because heic files are not read',
-    'c.nef: not used, because nef files are not read',
+    'b.heic: not used, because heic files are not supported',
+    'c.nef: not used, because nef files are not supported',
   ]);
 });
 

@@ -82,7 +82,7 @@ async function requireFolder(root: string, shown: string): Promise<void> {
       ? 'is a file, not a folder'
       : code === 'ENOENT'
         ? 'the data folder does not exist'
-        : `the data folder may not be read (${code})`;
+        : `the data folder cannot be read (${code})`;
   throw new DataError([
     { where: shown, what, fix: 'Set train_data_dir to the folder that holds your pictures.' },
   ]);

@@ -90,7 +90,7 @@ function parseTable(whole: string, shown: string): CaptionTable {
 
 /** Spreadsheets of some countries write semicolons or tabs. */
 const delimiterOf = (header: string): string =>
-  [',', ';', '\t'].find((sign) => header.includes(sign)) ?? ',';
+  [',', ';', '\t'].find((separator) => header.includes(separator)) ?? ',';
 
 function readRecords(
   records: readonly Record[],
@@ -133,7 +133,7 @@ function rowProblem(
     };
   if (firstLine !== undefined)
     return {
-      what: `names "${name}" again; line ${firstLine} has it already`,
+      what: `names "${name}" again, as line ${firstLine} does`,
       fix: 'Delete one of the two rows.',
     };
   if (surplus.some((cell) => cell !== ''))

@@ -35,7 +35,10 @@ const readFormats: readonly (readonly [PictureFormat, (bytes: Uint8Array) => boo
   ['png', (bytes) => has(bytes, '\x89PNG')],
   ['jpeg', (bytes) => has(bytes, '\xff\xd8\xff')],
   ['webp', (bytes) => has(bytes, 'RIFF') && has(bytes, 'WEBP', 8)],
-  ['tiff', (bytes) => ['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].some((mark) => has(bytes, mark))],
+  [
+    'tiff',
+    (bytes) => ['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].some((signature) => has(bytes, signature)),
+  ],
   ['gif', (bytes) => has(bytes, 'GIF87a') || has(bytes, 'GIF89a')],
   ['avif', (bytes) => brands(bytes).some((brand) => brand === 'avif' || brand === 'avis')],
   ['bmp', isBmp],
@@ -49,39 +52,39 @@ const REPLACE = 'Replace the file, or remove it from the data set.';
 const others: readonly (readonly [(bytes: Uint8Array) => boolean, what: string, fix: string])[] = [
   [
     (bytes) => heic.includes(brands(bytes)[0]),
-    'it is a HEIC picture, as iPhones take them, and these are not read',
+    'it is a HEIC picture, as iPhones take them, which is not supported',
     CONVERT,
   ],
   [
     (bytes) => brands(bytes)[0]?.startsWith('crx'),
-    'it is a raw photo, and these are not read',
+    'it is a raw photo, which is not supported',
     CONVERT,
   ],
   [(bytes) => brands(bytes).length > 0, 'it is a video, not a picture', REPLACE],
-  [(bytes) => has(bytes, '8BPS'), 'it is a Photoshop file (PSD), and these are not read', CONVERT],
+  [(bytes) => has(bytes, '8BPS'), 'it is a Photoshop file (PSD), which is not supported', CONVERT],
   [
     (bytes) => has(bytes, '\xff\x0a') || has(bytes, 'JXL ', 4),
-    'it is a JPEG XL picture, and these are not read',
+    'it is a JPEG XL picture, which is not supported',
     CONVERT,
   ],
   [
     (bytes) => has(bytes, 'jP  ', 4) || has(bytes, '\xff\x4f\xff\x51'),
-    'it is a JPEG 2000 picture, and these are not read',
+    'it is a JPEG 2000 picture, which is not supported',
     CONVERT,
   ],
-  [(bytes) => has(bytes, '\0\0\x01\0'), 'it is an icon (ICO), and these are not read', CONVERT],
-  [(bytes) => has(bytes, 'gimp xcf'), 'it is a GIMP file (XCF), and these are not read', CONVERT],
+  [(bytes) => has(bytes, '\0\0\x01\0'), 'it is an icon (ICO), which is not supported', CONVERT],
+  [(bytes) => has(bytes, 'gimp xcf'), 'it is a GIMP file (XCF), which is not supported', CONVERT],
   [
     (bytes) => has(bytes, '\x76\x2f\x31\x01'),
-    'it is an EXR picture, and these are not read',
+    'it is an EXR picture, which is not supported',
     CONVERT,
   ],
-  [(bytes) => has(bytes, '#?RADIANCE'), 'it is an HDR picture, and these are not read', CONVERT],
+  [(bytes) => has(bytes, '#?RADIANCE'), 'it is an HDR picture, which is not supported', CONVERT],
   [(bytes) => has(bytes, '%PDF'), 'it is a PDF, not a picture', CONVERT],
   [(bytes) => has(bytes, 'PK\x03\x04'), 'it is a zip file, not a picture', 'Unpack it.'],
   [
     (bytes) => has(bytes, 'version https://git-lfs'),
-    'it is a Git LFS pointer, a text that stands for the real file',
+    'it is a Git LFS pointer, a small text in place of the real file',
     'Run git lfs pull.',
   ],
   [
@@ -91,7 +94,7 @@ const others: readonly (readonly [(bytes: Uint8Array) => boolean, what: string, 
   ],
   [
     (bytes) => /<svg[\s>]/i.test(latin(bytes, 0, 1024)),
-    'it is an SVG drawing, and these are not read',
+    'it is an SVG drawing, which is not supported',
     CONVERT,
   ],
   [isText, 'it is a text file, not a picture', REPLACE],
@@ -115,6 +118,6 @@ export function fileKind(bytes: Uint8Array): FileKind {
   const other = others.find(([test]) => test(bytes));
   if (other !== undefined) return { what: other[1], fix: other[2] };
   const zeros = bytes.every((value) => value === 0);
-  const what = zeros ? 'the file holds nothing but zeros' : 'the content is not that of a picture';
+  const what = zeros ? 'the file holds nothing but zeros' : 'its content is not a picture';
   return { what, fix: REPLACE };
 }

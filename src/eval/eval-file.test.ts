@@ -203,7 +203,7 @@ test('files that are none', async () => {
   );
   assert.match(
     (await problems({ 'e.jsonl': new Uint8Array([0x7b, 0xff, 0xfe, 0x81, 0xff]) }, 'e.jsonl'))[0],
-    /^e.jsonl:1 has an encoding that is not clear/,
+    /^e.jsonl:1 has an unclear encoding/,
   );
   assert.match((await problems({ 'e.jsonl': '' }, 'e.jsonl'))[0], /^e.jsonl holds no samples/);
 });

@@ -26,7 +26,7 @@ const golden: Golden = JSON.parse(
   readFileSync(new URL('../../reference/golden/chat_templates.json', import.meta.url), 'utf8'),
 );
 const tokenizer = {
-  marks: { bos_token: '<s>', eos_token: '</s>', unk_token: '<unk>' },
+  specialTokens: { bos_token: '<s>', eos_token: '</s>', unk_token: '<unk>' },
   addsBos: true,
   chatTemplate: undefined,
 };
@@ -117,9 +117,9 @@ test('a template that writes a date writes the one it is given, in English', () 
   assert.equal(chatTemplate(tokenizer, 'chatml', { date: '2026-05-03' })?.date, undefined);
 });
 
-test('a template by name knows no mark that the tokenizer lacks', () => {
+test('a template by name knows no special token that the tokenizer lacks', () => {
   assert.equal(
-    chatTemplate({ ...tokenizer, marks: { eos_token: '</s>' } }, 'llama-2')?.render(
+    chatTemplate({ ...tokenizer, specialTokens: { eos_token: '</s>' } }, 'llama-2')?.render(
       [{ role: 'user', content: 'Q' }],
       true,
     ),

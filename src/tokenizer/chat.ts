@@ -36,7 +36,7 @@ export interface ChatTemplate {
   ): string;
 }
 
-type Marks = Pick<TextTokenizer, 'marks' | 'addsBos' | 'chatTemplate'>;
+type TemplateTokenizer = Pick<TextTokenizer, 'specialTokens' | 'addsBos' | 'chatTemplate'>;
 
 export interface TemplateOptions {
   /** Its place in messages; default `chat_template`. */
@@ -51,7 +51,7 @@ export interface TemplateOptions {
  * CheckpointError for a template that cannot be read.
  */
 export function chatTemplate(
-  tokenizer: Marks,
+  tokenizer: TemplateTokenizer,
   name?: string,
   options: TemplateOptions = {},
 ): ChatTemplate | undefined {
@@ -66,7 +66,7 @@ export function chatTemplate(
   return compiled(
     known,
     selfContained(chatTemplates[known], tokenizer),
-    { ...tokenizer, marks: { bos_token: '', eos_token: '', ...tokenizer.marks } },
+    { ...tokenizer, specialTokens: { bos_token: '', eos_token: '', ...tokenizer.specialTokens } },
     options,
   );
 }
@@ -78,7 +78,7 @@ function knownName(name: string, where: string): ChatTemplateName {
   const names = Object.keys(chatTemplates) as ChatTemplateName[];
   const found = names.find((one) => bare(one) === bare(name)) ?? otherTemplateNames[bare(name)];
   if (found !== undefined) return found;
-  const what = `there is no chat template "${name}"; there are ${names.join(', ')}`;
+  const what = `there is no chat template "${name}"; the choices are ${names.join(', ')}`;
   throw new ConfigError([
     {
       where,
@@ -91,7 +91,7 @@ function knownName(name: string, where: string): ChatTemplateName {
 function compiled(
   name: string,
   source: string,
-  { marks, addsBos }: Marks,
+  { specialTokens, addsBos }: TemplateTokenizer,
   { where = 'chat_template', date = civilTimeText(new Date()) }: TemplateOptions,
 ): ChatTemplate {
   const template = parsed(name, source, where);
@@ -99,7 +99,7 @@ function compiled(
   const render: ChatTemplate['render'] = (messages, addGenerationPrompt, tools = []) =>
     template.render({
       ...jinjaFunctions(now),
-      ...marks,
+      ...specialTokens,
       adds_bos: addsBos,
       messages: messages.map((message) => ({ ...message })),
       add_generation_prompt: addGenerationPrompt,
@@ -111,7 +111,7 @@ function compiled(
 
 function timeOf(date: string): CivilTime {
   const time = parseCivilTime(date);
-  if (time === undefined) throw new InternalError(`${date} is no date`);
+  if (time === undefined) throw new InternalError(`${date} is not a date`);
   return time;
 }
 
@@ -119,8 +119,8 @@ function timeOf(date: string): CivilTime {
  * What is ours alone (`adds_bos`), and the special tokens that this tokenizer does not have, are
  * set by the template itself.
  */
-function selfContained(source: string, { marks, addsBos }: Marks): string {
-  const missing = ['bos_token', 'eos_token'].filter((token) => !marks[token]);
+function selfContained(source: string, { specialTokens, addsBos }: TemplateTokenizer): string {
+  const missing = ['bos_token', 'eos_token'].filter((token) => !specialTokens[token]);
   const values = [['adds_bos', String(addsBos)], ...missing.map((token) => [token, "''"])] as const;
   const uses = (name: string) =>
     new RegExp(`\\b${name}\\b`).test(source) && !source.includes(`{% set ${name} =`);

@@ -77,7 +77,7 @@ test('a stream gives nothing of an unfinished character', () => {
   assert.equal(half.end(), '\ufffd');
 });
 
-test('marks: their ids, who adds the first, and where generation ends', () => {
+test('special tokens: their ids, who adds the first, and where generation ends', () => {
   const tokenizer = opened('llama3', { 'generation_config.json': { eos_token_id: [1, 5] } });
   assert.deepEqual(
     [tokenizer.bos, tokenizer.eos, tokenizer.pad, tokenizer.addsBos],

@@ -30,31 +30,36 @@ export interface TextTokenizer {
    * config.json where there is none.
    */
   readonly endIds: readonly number[];
-  /** Ids of marks that are not text: begin, end, turns. */
+  /** Ids of special tokens: begin, end, turns. */
   readonly specialIds: ReadonlySet<number>;
   /** True where `encode` with `special` puts bos first. */
   readonly addsBos: boolean;
   /** bos_token, eos_token, unk_token, pad_token as text, for chat templates. */
-  readonly marks: Readonly<Record<string, string>>;
+  readonly specialTokens: Readonly<Record<string, string>>;
   /** The folder's own chat template (Jinja). */
   readonly chatTemplate: string | undefined;
   /**
-   * `special` (default true): with the marks that the tokenizer puts around a text. A chat template
-   * writes its own.
+   * `special` (default true): with the special tokens that the tokenizer puts around a text. A chat
+   * template writes its own.
    */
   encode(text: string, options?: { readonly special?: boolean }): Int32Array;
-  /** `special` (default false): marks such as `<|end|>` appear in the text. */
+  /** `special` (default false): special tokens such as `<|end|>` appear in the text. */
   decode(ids: ArrayLike<number>, options?: { readonly special?: boolean }): string;
   stream(options?: { readonly special?: boolean }): TextStream;
   idOf(token: string): number | undefined;
   tokenOf(id: number): string | undefined;
 }
 
-const mark = z
+const specialToken = z
   .union([z.string(), z.object({ content: z.string() }).transform(({ content }) => content)])
   .nullish();
-const marksFile = z.object({ bos_token: mark, eos_token: mark, unk_token: mark, pad_token: mark });
-const configFile = marksFile.extend({
+const specialTokensFile = z.object({
+  bos_token: specialToken,
+  eos_token: specialToken,
+  unk_token: specialToken,
+  pad_token: specialToken,
+});
+const configFile = specialTokensFile.extend({
   chat_template: z
     .union([z.string(), z.array(z.object({ name: z.string(), template: z.string() }))])
     .nullish(),
@@ -87,18 +92,18 @@ export function readTextTokenizer(folder: string): TextTokenizer {
       },
     ]);
   const config = readJson(join(folder, 'tokenizer_config.json'), configFile, {});
-  const marks = {
-    ...present(readJson(join(folder, 'special_tokens_map.json'), marksFile, {})),
+  const specialTokens = {
+    ...present(readJson(join(folder, 'special_tokens_map.json'), specialTokensFile, {})),
     ...present(config),
   };
   const tokenizer = open(
     path,
     { ...data, pre_tokenizer: asExpressions(data.pre_tokenizer) },
-    { clean_up_tokenization_spaces: false, eos_token: marks.eos_token },
+    { clean_up_tokenization_spaces: false, eos_token: specialTokens.eos_token },
   );
   return textTokenizer(
     tokenizer,
-    marks,
+    specialTokens,
     chatTemplateOf(folder, config.chat_template),
     readEndIds(folder),
   );
@@ -121,7 +126,7 @@ const missing = (folder: string) => ({
   what: existsSync(join(folder, 'tokenizer.model'))
     ? 'has a tokenizer.model of SentencePiece, but no tokenizer.json'
     : 'has no tokenizer.json',
-  fix: 'Download tokenizer.json and tokenizer_config.json from the page of the model, into its folder.',
+  fix: 'Download tokenizer.json and tokenizer_config.json from the page of the model into its folder.',
 });
 
 const unsupported = (path: string) => ({
@@ -142,7 +147,7 @@ function open(path: string, data: object, config: object): Tokenizer {
 
 function textTokenizer(
   tokenizer: Tokenizer,
-  marks: Record<string, string>,
+  specialTokens: Record<string, string>,
   chatTemplate: string | undefined,
   ends: readonly number[],
 ): TextTokenizer {
@@ -150,7 +155,7 @@ function textTokenizer(
   const added = [...tokenizer.get_added_tokens_decoder().values()];
   const idOf = (token: string | undefined): number | undefined =>
     token === undefined ? undefined : tokenizer.token_to_id(token);
-  const [bos, eos] = [idOf(marks['bos_token']), idOf(marks['eos_token'])];
+  const [bos, eos] = [idOf(specialTokens['bos_token']), idOf(specialTokens['eos_token'])];
   const known = new Set(ids);
   const decode = (tokens: ArrayLike<number>, { special = false } = {}): string => {
     const list = Array.from(tokens).filter((id) => known.has(id));
@@ -162,14 +167,14 @@ function textTokenizer(
     size: ids.reduce((most, id) => Math.max(most, id), -1) + 1,
     bos,
     eos,
-    pad: idOf(marks['pad_token']) ?? eos,
+    pad: idOf(specialTokens['pad_token']) ?? eos,
     endIds: [...new Set(eos === undefined ? ends : [eos, ...ends])],
     specialIds: new Set([
       ...added.filter(({ special }) => special).map(({ id }) => id),
       ...[bos, eos].filter((id) => id !== undefined),
     ]),
     addsBos: bos !== undefined && encode('a')[0] === bos,
-    marks,
+    specialTokens,
     chatTemplate,
     encode,
     decode,
@@ -240,7 +245,7 @@ function present({
   eos_token,
   unk_token,
   pad_token,
-}: z.output<typeof marksFile>): Record<string, string> {
+}: z.output<typeof specialTokensFile>): Record<string, string> {
   const pairs = Object.entries({ bos_token, eos_token, unk_token, pad_token });
   return Object.fromEntries(
     pairs.flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
@@ -257,7 +262,7 @@ function readJson<T>(path: string, schema: z.ZodType<T>, absent?: T): T {
       [
         {
           where: path,
-          what: 'is damaged, or not what its name says',
+          what: 'is damaged, or is not what its name says',
           fix: 'Download the file again.',
         },
       ],

@@ -44,7 +44,7 @@ test('blanks, dots and what cannot be seen at the ends of a name are left out', 
     assert.deepEqual(checkName(name), { value: 'neon' }, quoted(name));
 });
 
-test('names that Windows keeps for devices are refused on every machine', () => {
+test('names that Windows reserves for devices are refused on every machine', () => {
   for (const name of [
     'CON',
     'con',
@@ -64,19 +64,19 @@ test('names that Windows keeps for devices are refused on every machine', () => 
     ' con',
     'con.',
   ])
-    assert.match(faultOf(name) ?? '', /Windows keeps for a device/, name);
+    assert.match(faultOf(name) ?? '', /Windows reserves for a device/, name);
 });
 
 test('characters that no name may have are refused and named', () => {
-  for (const char of '<>:"|?*\\/') assert.match(faultOf(`a${char}b`) ?? '', /^has . in it/);
+  for (const char of '<>:"|?*\\/') assert.match(faultOf(`a${char}b`) ?? '', /^contains ./);
   const hidden = ['\0', '\n', '\x1b', '\x7f', '\x85', '\u00ad', '\u200b', '\u200d', '\u2028'];
   for (const char of [...hidden, '\u202e', '\u2066', '\u3164', '\ufeff', '\ud800'])
-    assert.match(faultOf(`a${char}b`) ?? '', /cannot be seen, U\+[0-9A-F]{4}$/, quoted(char));
+    assert.match(faultOf(`a${char}b`) ?? '', /invisible character, U\+[0-9A-F]{4}$/, quoted(char));
 });
 
 test('names that are empty, or nothing but blanks and dots', () => {
   for (const name of ['', ' ', '.', '..', '...', ' . ', '\u200b'])
-    assert.match(faultOf(name) ?? '', /^is no name/, quoted(name));
+    assert.match(faultOf(name) ?? '', /^is not a name/, quoted(name));
 });
 
 test('a name is measured in bytes of UTF-8', () => {
@@ -100,16 +100,16 @@ test('each folder of a path that is to be made has a name that every system take
   assert.deepEqual(unix('./x '), { value: './x' });
   assert.deepEqual(unix('./a /b./c'), { value: './a/b/c' });
   for (const [path, fault] of [
-    ['on:3', /^has : in it/],
-    ['out/on:3', /^has a part, "on:3", that has : in it/],
-    ['out/aux/x', /"aux", that is a name that Windows keeps/],
+    ['on:3', /^contains :/],
+    ['out/on:3', /^has a part, "on:3", that contains :/],
+    ['out/aux/x', /"aux", that is a name that Windows reserves/],
     ['C:\\runs\\x', /^has [:\\] in it/],
-    ['out/.../x', /"\.\.\.", that is no name/],
+    ['out/.../x', /"\.\.\.", that is not a name/],
     ['out/a\u200bb', /"a\\u200bb", that has a character in it/],
     ['out/a\nb', /"a\\nb", that/],
     [`out/${'x'.repeat(300)}`, /300 bytes/],
     ['\u200b', /is empty/],
-    ['$HOME/x', /begins with \$HOME, which only a shell fills in/],
+    ['$HOME/x', /begins with \$HOME, which only a shell expands/],
     ['${OUT}', /begins with \$\{OUT\}/],
     ['%USERPROFILE%/x', /begins with %USERPROFILE%/],
     ['~somebody/x', /begins with ~somebody/],
@@ -121,13 +121,13 @@ test('a folder that is there may be called anything', () => {
   assert.deepEqual(unix('/mnt/disk: 2/x', '/', '/mnt', '/mnt/disk: 2'), {
     value: '/mnt/disk: 2/x',
   });
-  assert.match(unix('/mnt/disk: 2/x', '/', '/mnt').fault ?? '', /has : in it/);
+  assert.match(unix('/mnt/disk: 2/x', '/', '/mnt').fault ?? '', /contains :/);
 });
 
 test('drives and shares are paths of Windows', () => {
   for (const path of ['C:\\runs\\x', 'c:/runs/x', 'D:', '\\\\host\\share\\x', 'runs\\x'])
     assert.deepEqual(windows(path), { value: path });
-  assert.match(windows('C:\\runs\\on:3').fault ?? '', /"on:3", that has : in it/);
-  assert.match(windows('C:x').fault ?? '', /has : in it/);
+  assert.match(windows('C:\\runs\\on:3').fault ?? '', /"on:3", that contains :/);
+  assert.match(windows('C:x').fault ?? '', /contains :/);
   assert.deepEqual(windows('C:\\runs\\x '), { value: 'C:\\runs\\x' });
 });

@@ -31,7 +31,7 @@ export const quoted = (name: string): string =>
 
 /** Says that `from` is used as `to`. */
 export const trimmed = (from: string, to: string): string =>
-  `${quoted(from)} became ${quoted(to)}: names have no blanks at their ends, and no dots at the end`;
+  `${quoted(from)} became ${quoted(to)}: names have no blanks at either end and no dots at the end`;
 
 /**
  * The name of one file or folder, without blanks and invisible characters at its ends and dots at
@@ -44,13 +44,13 @@ export function checkName(name: string, most = longestName): Checked {
 }
 
 function faultOf(name: string, most: number): string | undefined {
-  if (name === '') return 'is no name: nothing is left without its blanks and dots';
+  if (name === '') return 'is not a name: without its blanks and dots nothing is left';
   const [char] = refused.exec(name) ?? [];
-  if (char !== undefined) return `has ${char} in it, which names of files must not have`;
+  if (char !== undefined) return `contains ${char}, which file names must not contain`;
   const [hidden] = invisibleInside.exec(name.replaceAll(joiners, '')) ?? [];
-  if (hidden !== undefined) return `has a character in it that cannot be seen, ${codeOf(hidden)}`;
+  if (hidden !== undefined) return `contains an invisible character, ${codeOf(hidden)}`;
   const [device] = devices.exec(name) ?? [];
-  if (device !== undefined) return 'is a name that Windows keeps for a device';
+  if (device !== undefined) return 'is a name that Windows reserves for a device';
   const bytes = new TextEncoder().encode(name).length;
   return bytes > most ? `is ${bytes} bytes long; names have at most ${most}` : undefined;
 }
@@ -76,7 +76,7 @@ const roots = { windows: /^([a-z]:(?=[\\/]|$)|[\\/]{2}[^\\/]+[\\/][^\\/]+)/i, ot
 export function checkPath(path: string, { windows, isFolder }: PathRules): Checked {
   const [variable] = unfilled.exec(path) ?? [];
   if (variable !== undefined && !isFolder(variable))
-    return { value: path, fault: `begins with ${variable}, which only a shell fills in` };
+    return { value: path, fault: `begins with ${variable}, which only a shell expands` };
   const [root] = (windows ? roots.windows : roots.others).exec(path) ?? [''];
   const parts = path.slice(root.length).split(windows ? /([\\/])/ : /(\/)/);
   let value = root;
@@ -89,7 +89,7 @@ export function checkPath(path: string, { windows, isFolder }: PathRules): Check
       return { value: path, fault: part === path ? checked.fault : inPath(checked, part) };
     value += checked.value;
   }
-  return value === '' ? { value: path, fault: 'is no path: it is empty' } : { value };
+  return value === '' ? { value: path, fault: 'is not a path: it is empty' } : { value };
 }
 
 const inPath = ({ fault }: Checked, part: string): string =>

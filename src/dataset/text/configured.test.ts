@@ -72,7 +72,7 @@ test('of a folder with a file called train, those called valid and test are not 
         validation_data: [],
       });
       assert.deepEqual([both.sources.length, both.warnings.length], [3, 2]);
-      assert.match(both.warnings[1].what, /is not read/);
+      assert.match(both.warnings[1].what, /is not used/);
       assert.deepEqual(names(0, [folder]), [['more.csv', 'train.jsonl'], ['valid.jsonl']]);
       assert.match(
         textSources({ train_data: [{ path: folder, weight: 1 }], validation_data: [] })

@@ -96,8 +96,8 @@ const shown = (path: string): string =>
   resolve(path).startsWith(resolve('.')) ? relative('.', path) : path;
 const notRead = (path: string): Problem => ({
   where: shown(path),
-  what: `is not read: files end with ${[...formats].join(', ')}`,
-  fix: 'Convert it, or take it out of the folder.',
+  what: `is not used: the files of samples end with ${[...formats].join(', ')}`,
+  fix: 'Convert it, or remove it from the folder.',
 });
 const notTrained = (path: string, what: string): Problem => ({
   where: shown(path),

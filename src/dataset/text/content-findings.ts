@@ -1,5 +1,5 @@
-// What the words of a sample hold that people rarely mean: marks of the model, signs that are
-// damaged, a writing that the model cannot read.
+// What the words of a sample hold that people rarely mean: special tokens of the model, characters
+// that are damaged, a script that the model cannot read.
 import type { Problem } from '../../errors.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import type { TextContent, TextSample } from './sample.ts';
@@ -13,19 +13,21 @@ interface Part {
 }
 
 /**
- * Finds them in one sample after the other. Raw texts may hold marks: people write whole
+ * Finds them in one sample after the other. Raw texts may hold special tokens: people write whole
  * conversations so.
  */
 export function contentFindings(tokenizer: TextTokenizer): (sample: TextSample) => Finding[] {
-  const marks = [...tokenizer.specialIds]
+  const specialTokens = [...tokenizer.specialIds]
     .flatMap((id) => tokenizer.tokenOf(id) ?? [])
-    .filter((mark) => mark !== '');
+    .filter((token) => token !== '');
   return ({ where, content }) => {
     const parts = partsOf(content);
-    const marked =
-      content.kind === 'text' ? [] : parts.flatMap((part) => markFinding(where, part, marks));
+    const special =
+      content.kind === 'text'
+        ? []
+        : parts.flatMap((part) => specialTokenFinding(where, part, specialTokens));
     return [
-      ...marked.slice(0, 1),
+      ...special.slice(0, 1),
       ...parts.flatMap((part) => damageFinding(where, part)).slice(0, 1),
     ];
   };
@@ -44,24 +46,28 @@ function partsOf(content: TextContent): Part[] {
   }));
 }
 
-function markFinding(where: string, { name, text }: Part, marks: readonly string[]): Finding[] {
-  const mark = marks.find((one) => text.includes(one));
-  if (mark === undefined) return [];
-  const what = `holds ${mark}, which the model reads as a special token, not as words`;
+function specialTokenFinding(
+  where: string,
+  { name, text }: Part,
+  specialTokens: readonly string[],
+): Finding[] {
+  const token = specialTokens.find((one) => text.includes(one));
+  if (token === undefined) return [];
+  const what = `holds ${token}, which the model reads as a special token, not as words`;
   return [
     {
-      kind: 'marks in the words',
+      kind: 'special tokens in the words',
       severity: 'warning',
       where,
       detail: name,
       what,
-      fix: 'Take it out: the chat template writes the marks.',
+      fix: 'Remove it: the chat template writes the special tokens.',
     },
   ];
 }
 
 const damages: readonly (readonly [RegExp, string])[] = [
-  [/\ufffd/, 'U+FFFD, which stands for a character that was lost'],
+  [/\ufffd/, 'U+FFFD, which takes the place of a character that was lost'],
   [/\p{Surrogate}/u, 'half of a character (a lone surrogate), which becomes U+FFFD'],
   [/\0/, 'a NUL character'],
 ];
@@ -71,7 +77,7 @@ function damageFinding(where: string, { name, text }: Part): Finding[] {
   if (found === undefined) return [];
   return [
     {
-      kind: 'damaged signs',
+      kind: 'damaged characters',
       severity: 'warning',
       where,
       detail: name,
@@ -82,13 +88,13 @@ function damageFinding(where: string, { name, text }: Part): Finding[] {
 }
 
 /**
- * Tokens for a sign from which on a writing is spelled out in bytes: a language that the tokenizer
- * was made for needs less than one.
+ * Tokens per character from which on a script is spelled out in bytes: a language that the
+ * tokenizer was made for needs less than one.
  */
 const SPELLED_OUT = 1.5;
 
 /**
- * One warning where samples are in a writing that the tokenizer has no words of: its model will
+ * One warning where samples are in a script that the tokenizer has no words for: its model will
  * have read little of the language.
  */
 export function unknownWriting(
@@ -102,14 +108,16 @@ export function unknownWriting(
     const text = partsOf(sample.content)
       .map((part) => part.text)
       .join('\n');
-    const signs = [...text].length;
+    const characters = [...text].length;
     // the sequence has the template's tokens too, but is there already
     const ratio =
-      tokens > SPELLED_OUT * signs ? tokenizer.encode(text, { special: false }).length / signs : 0;
+      tokens > SPELLED_OUT * characters
+        ? tokenizer.encode(text, { special: false }).length / characters
+        : 0;
     return ratio > SPELLED_OUT ? [{ where: sample.where, ratio }] : [];
   });
   if (found.length === 0) return [];
   const [{ where, ratio }] = found;
-  const what = `is in a writing that the model's tokenizer has no words of (${ratio.toFixed(1)} tokens for a sign; in all ${found.length} of ${samples.size} samples): the base model can hardly have read the language`;
-  return [{ where, what, fix: 'Choose a base model that was made for it.' }];
+  const what = `is in a script that the model's tokenizer has no words for (${ratio.toFixed(1)} tokens per character; in all ${found.length} of ${samples.size} samples): the base model has probably never seen the language`;
+  return [{ where, what, fix: 'Choose a base model that was made for this language.' }];
 }

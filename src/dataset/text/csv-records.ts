@@ -37,7 +37,7 @@ function rowsOf(text: string): Row[] {
   const body = declared === null ? text : text.slice(declared[0].length);
   const firstLine = body.slice(0, body.search(/[\r\n]|$/)).replace(/"[^"]*"/g, '');
   const delimiter =
-    declared?.[1] ?? [',', ';', '\t'].find((sign) => firstLine.includes(sign)) ?? ',';
+    declared?.[1] ?? [',', ';', '\t'].find((separator) => firstLine.includes(separator)) ?? ',';
   // With `info` each record comes with the number of the line it ends on; the types do not say so.
   const rows = parse(body, {
     info: true,

@@ -8,14 +8,14 @@ export type FindingKind =
   | 'nothing trained'
   | 'cut off'
   | 'no end token'
-  | 'begin token twice'
+  | 'two begin tokens'
   | 'dropped'
-  | 'marks in the words'
+  | 'special tokens in the words'
   | 'altered by the template'
   | 'altered by the tokenizer'
   | 'unusual turns'
   | 'tools not written'
-  | 'damaged signs';
+  | 'damaged characters';
 
 /**
  * A fault that would go unnoticed in training. A warning leaves the sample in, or out, as it says.

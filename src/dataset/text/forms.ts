@@ -98,7 +98,7 @@ export function unknownFields(value: Fields): Fault {
           .slice(0, 6)
           .map((name) => `"${name}"`)
           .join(', ')}`
-      : `has "${answer}", but no question to it`;
+      : `has "${answer}", but no question for it`;
   if (near !== undefined) return { what, fix: `Did you mean "${near.key}" for "${near.name}"?` };
   return {
     what,
@@ -171,8 +171,8 @@ function severalFaults(fields: Fields, keys: readonly string[]): Fault[] {
   if (new Set(filled.map((key) => fields[key])).size < 2) return [];
   const fix =
     keys === promptKeys
-      ? 'Join them to one, or write "instruction" with "input".'
-      : 'Leave one of them out, or rename it.';
+      ? 'Join them into one, or use "instruction" with "input".'
+      : 'Remove one of them, or rename it.';
   return [
     {
       what: `has ${filled.map((key) => `"${key}"`).join(' and ')}; it is not clear which of them is meant`,

@@ -25,16 +25,18 @@ export function parses(text: string): boolean {
 }
 
 /**
- * Whether each line is a value of its own: one that begins with `sign` at the left margin is, or
+ * Whether each line is a value of its own: one that begins with `bracket` at the left margin is, or
  * the first at least closes its braces; lists must all begin so.
  */
-export function isLines(text: string, sign: '{' | '['): boolean {
+export function isLines(text: string, bracket: '{' | '['): boolean {
   const lines = linesOf(text.trimStart());
-  if (sign === '[')
-    return parses(lines[0]) && lines.every((line) => line.trim() === '' || line.startsWith(sign));
+  if (bracket === '[')
+    return (
+      parses(lines[0]) && lines.every((line) => line.trim() === '' || line.startsWith(bracket))
+    );
   return (
     piecesOf(lines[0], 0).pieces[0]?.content.endsWith('}') === true ||
-    lines.some((line) => line.startsWith(sign) && parses(line))
+    lines.some((line) => line.startsWith(bracket) && parses(line))
   );
 }
 
@@ -189,19 +191,24 @@ function piecesOf(text: string, wanted: 0 | 1): { pieces: Piece[]; end: number |
     start = -1;
   };
   for (let i = 0; i < text.length; i++) {
-    const sign = text[i];
-    if (sign === '\n') line++;
-    else if (quoted) [i, quoted] = [sign === '\\' ? i + 1 : i, sign !== '"'];
-    else if (wanted === 1 && depth === 1 && sign === ',') finish(i);
-    else if (wanted === 1 && depth === 1 && sign === ']') {
+    const character = text[i];
+    if (character === '\n') line++;
+    else if (quoted) [i, quoted] = [character === '\\' ? i + 1 : i, character !== '"'];
+    else if (wanted === 1 && depth === 1 && character === ',') finish(i);
+    else if (wanted === 1 && depth === 1 && character === ']') {
       finish(i);
       return { pieces, end: i + 1 };
     } else {
-      if (depth >= wanted && start < 0 && sign.trim() !== '' && sign !== '\ufeff')
+      if (depth >= wanted && start < 0 && character.trim() !== '' && character !== '\ufeff')
         [start, startedOn] = [i, line];
-      quoted = sign === '"';
-      depth += sign === '[' || sign === '{' ? 1 : sign === ']' || sign === '}' ? -1 : 0;
-      if (wanted === 0 && depth <= 0 && (sign === '}' || sign === ']')) {
+      quoted = character === '"';
+      depth +=
+        character === '[' || character === '{'
+          ? 1
+          : character === ']' || character === '}'
+            ? -1
+            : 0;
+      if (wanted === 0 && depth <= 0 && (character === '}' || character === ']')) {
         finish(i + 1);
         depth = 0;
       }

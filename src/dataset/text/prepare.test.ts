@@ -52,7 +52,7 @@ async function problems(records: readonly unknown[], options: Options): Promise<
   return error.problems.map(({ where, what }) => `${where.replace(/.*:/, '')}: ${what}`);
 }
 
-test('answers are trained with their end mark, questions are not', async () => {
+test('answers are trained with their end token, questions are not', async () => {
   const data = await prepare([chat('Hello', '您好 😀', 'And now?', 'Bye')], { template: 'chatml' });
   assert.deepEqual(shown(data), [
     '<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n⟦您好 😀<|im_end|>\n⟧<|im_start|>user\nAnd now?<|im_end|>\n<|im_start|>assistant\n⟦Bye<|im_end|>\n⟧',
@@ -168,7 +168,7 @@ test('faults that training would not show', async () => {
         template: '{% for m in messages %}{{ m.content }}{% endfor %}',
       })
     )[0],
-    /^1: no token after the answer says that it ends/,
+    /^1: no token after the answer marks its end/,
   );
   assert.match(
     (
@@ -239,7 +239,7 @@ test('a template that leaves out the system message, or writes the question othe
   );
 });
 
-test('marks in the words and damaged signs are warnings, named with the message', async () => {
+test('special tokens in the words and damaged signs are warnings, named with the message', async () => {
   const data = await prepare(
     [
       chat('what is </s>?', 'an end'),
@@ -254,12 +254,12 @@ test('marks in the words and damaged signs are warnings, named with the message'
     [
       '1 (message 1 (user)): holds </s>, which the model reads as a special token, not as words',
       '2 (message 2 (assistant)): holds half of a character (a lone surrogate), which becomes U+FFFD',
-      '3 (the prompt): holds U+FFFD, which stands for a character that was lost',
+      '3 (the prompt): holds U+FFFD, which takes the place of a character that was lost',
     ],
   );
 });
 
-test('a mark that ends answers, but no generation, is mentioned', async () => {
+test('a token that ends answers, but no generation, is mentioned', async () => {
   const { warnings } = await prepare([chat('a', 'b')], { template: 'chatml' });
   assert.match(
     warnings.map(formatProblem).join('\n'),
@@ -284,7 +284,7 @@ test('validation: a share drawn by the seed, whole samples, or files of its own'
     formatProblem(
       (await prepare([chat('a', 'b')], { template: 'plain', validationShare: 0.3 })).warnings[0],
     ),
-    /validation_split: holds nothing back/,
+    /validation_split: holds out nothing/,
   );
   const twins = await prepare([chat('a', 'b'), chat('c', 'd'), chat('a', ' b'), chat('a', 'b ')], {
     template: 'phi-3',
@@ -342,11 +342,11 @@ test('validation: a share drawn by the seed, whole samples, or files of its own'
   );
 });
 
-test('a writing that the tokenizer spells out in bytes is told of once', async () => {
+test('a script that the tokenizer spells out in bytes is told of once', async () => {
   const chinese = chat('请问快递要多久才能送到', '您好，通常需要三到五个工作日');
   const told = async (...records: readonly unknown[]) =>
     (await prepare(records, { template: 'chatml' })).warnings.filter(({ what }) =>
-      what.includes('writing'),
+      what.includes('script'),
     );
   assert.deepEqual(
     await told(chat('How long does delivery take?', 'Three to five days.'), chat('Yes?', 'No.')),
@@ -359,7 +359,7 @@ test('a writing that the tokenizer spells out in bytes is told of once', async (
   );
   assert.deepEqual(more, []);
   assert.match(one.where, /a\.jsonl:2$/);
-  assert.match(one.what, /no words of \(\d\.\d tokens for a sign; in all 2 of 3 samples\)/);
+  assert.match(one.what, /no words for \(\d\.\d tokens per character; in all 2 of 3 samples\)/);
 });
 
 const warned = ({ warnings }: TextData): string[] =>

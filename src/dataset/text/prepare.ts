@@ -34,8 +34,8 @@ export interface TextData {
 
 /**
  * Reads, writes out as tokens and checks all samples. Throws one DataError with every fault: of the
- * files, and those of `Finding` that are errors. An end mark that is never trained is an error, one
- * that some samples lack a warning.
+ * files, and those of `Finding` that are errors. An end token that is never trained is an error,
+ * one that some samples lack a warning.
  */
 export async function prepareTextData(options: TextDataOptions): Promise<TextData> {
   const { sources, validationSources = [], validationShare = 0, seed } = options;
@@ -97,7 +97,7 @@ interface Tokenized {
   readonly sequences: readonly Sequence[];
   readonly findings: readonly Finding[];
   /**
-   * Whether there are answers, and none ends with a mark that is trained: the model would never
+   * Whether there are answers, and none ends with a token that is trained: the model would never
    * learn to stop.
    */
   readonly endless: boolean;
@@ -122,7 +122,7 @@ function tokenized(samples: readonly TextSample[], options: SequenceOptions): To
 // ---- what the findings become
 
 /**
- * Where no answer at all ends with a mark that is trained, what is a warning for one sample is an
+ * Where no answer at all ends with a token that is trained, what is a warning for one sample is an
  * error.
  */
 function errorsOf(findings: readonly Finding[], { endless }: Tokenized): Problem[] {
@@ -139,7 +139,7 @@ function errorsOf(findings: readonly Finding[], { endless }: Tokenized): Problem
         ...errors,
         {
           where: cut.where,
-          what: 'nor does any other answer of the data end within max_seq_length: the model would not learn to stop',
+          what: 'and no other answer in the data ends within max_seq_length either: the model would not learn to stop',
         },
       ];
 }
@@ -176,7 +176,7 @@ function nothingLeft(sequences: readonly Sequence[], findings: readonly Finding[
   return [
     {
       where: 'train_data',
-      what: 'no sample is left to train on: all are longer than max_seq_length',
+      what: 'no samples are left to train on: all are longer than max_seq_length',
       fix: 'Raise max_seq_length.',
     },
   ];
@@ -221,11 +221,11 @@ function leaked(train: readonly TextSample[], held: readonly TextSample[]): Prob
 const nothingHeld = (drawn: readonly Sequence[], share: number): Problem[] =>
   drawn.length > 0 || !(share > 0)
     ? []
-    : [{ where: 'validation_split', what: 'holds nothing back: there is a single sample' }];
+    : [{ where: 'validation_split', what: 'holds out nothing: there is only one sample' }];
 
 /**
- * Answers may end with a mark at which programs do not stop: base models with the template of their
- * chat model.
+ * Answers may end with a token at which programs do not stop: base models with the template of
+ * their chat model.
  */
 function otherEnd(
   sequences: readonly Sequence[],
@@ -237,12 +237,12 @@ function otherEnd(
   const end = one?.ids.findLast((id, i) => one.trained[i] === 1 && specialIds.has(id));
   if (one === undefined || end === undefined || endIds.includes(end)) return [];
   const stops = endIds.map((id) => tokenOf(id)).join(', ');
-  const mark = tokenOf(end) ?? '';
+  const token = tokenOf(end) ?? '';
   return [
     {
       where: one.sample.where,
-      what: `answers end with ${mark}, but generation stops at ${stops === '' ? 'no token' : stops}`,
-      fix: `Add ${idOf(mark) ?? end} to eos_token_id in the model's generation_config.json.`,
+      what: `answers end with ${token}, but generation stops at ${stops === '' ? 'no token' : stops}`,
+      fix: `Add ${idOf(token) ?? end} to eos_token_id in the model's generation_config.json.`,
     },
   ];
 }

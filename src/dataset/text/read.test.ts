@@ -225,7 +225,7 @@ test('faults of one kind are named five times, then counted', async () => {
   );
   const many = await faults('a.jsonl', [...lines, 'broken'].join('\n'));
   assert.equal(many.length, 13);
-  assert.equal(many[5], '11: and 35 more faults of this kind, to line 79');
+  assert.equal(many[5], '11: and 35 more faults of this kind, up to line 79');
   assert.match(many[12], /^81: broken JSON: Unexpected token/);
 });
 

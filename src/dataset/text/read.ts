@@ -41,7 +41,7 @@ export async function readTextFiles(sources: readonly TextSource[]): Promise<Rea
     problems.push({
       where: 'train_data',
       what: 'there are no samples',
-      fix: 'Name a file of samples.',
+      fix: 'Give a file of samples.',
     });
   if (problems.length > 0) throw new DataError(problems);
   return {
@@ -77,8 +77,8 @@ async function samplesIn(
       problems: [
         {
           where: shown,
-          what: 'there is no file of samples in this folder',
-          fix: 'Put .jsonl, .json, .csv or .txt files into it, or name one.',
+          what: 'there are no files of samples in this folder',
+          fix: 'Put .jsonl, .json, .csv or .txt files into it, or give the path of one.',
         },
       ],
       warnings: [],
@@ -150,7 +150,7 @@ function grouped(problems: readonly Problem[], shown: string): Problem[] {
       ...members.slice(0, NAMED),
       {
         where: `${shown}:${lineOf(members[NAMED])}`,
-        what: `and ${more} more faults of this kind, to line ${lineOf(members[members.length - 1])}`,
+        what: `and ${more} more faults of this kind, up to line ${lineOf(members[members.length - 1])}`,
       },
     ];
   });
@@ -178,7 +178,7 @@ export function repeated(samples: readonly TextSample[]): Problem[] {
         ...twins.slice(0, NAMED),
         {
           where: twins[NAMED].where,
-          what: `and ${twins.length - NAMED} more samples are the same as ones before them`,
+          what: `and ${twins.length - NAMED} more samples are the same as earlier ones`,
         },
       ];
 }

@@ -42,7 +42,7 @@ const readers: Readonly<Record<RecordFormat, (text: string, shown: string) => Fo
   'plain text': readPlain,
 };
 
-/** By the first sign; the ending decides between CSV and plain text only. */
+/** By the first character; the ending decides between CSV and plain text only. */
 function formatOf(text: string, ending: string): RecordFormat {
   const json = ending === '.jsonl' || ending === '.json' || ending === '.ndjson';
   const first = text.trimStart().slice(0, 1);

@@ -20,7 +20,7 @@ export interface SequenceOptions {
   /** How conversations are written; without it only texts and prompts with completions can be. */
   readonly template?: ChatTemplate;
   readonly maxSeqLength: number;
-  /** `answers` (default): the loss counts what the assistant says, its end mark included. */
+  /** `answers` (default): the loss counts what the assistant says, its end token included. */
   readonly trainOn?: 'answers' | 'all';
   /**
    * What happens to a conversation or completion longer than the window. Default `truncate`: whole
@@ -390,7 +390,9 @@ function sequence(sample: TextSample, ids: Int32Array, spans: readonly Span[]): 
 
 // ---- findings
 
-/** An answer ends with a mark and at most this many tokens after it, such as a line break. */
+/**
+ * An answer ends with a special token and at most this many tokens after it, such as a line break.
+ */
 const AFTER_END = 4;
 
 function endFindings(
@@ -409,8 +411,8 @@ function endFindings(
       kind: 'no end token',
       severity: 'warning',
       where,
-      what: 'no token after the answer says that it ends: the model would not learn to stop',
-      fix: 'Choose a chat_template whose end mark is one token of this tokenizer, such as plain or alpaca, which end with its eos_token.',
+      what: 'no token after the answer marks its end: the model would not learn to stop',
+      fix: 'Choose a chat_template whose end token is one token of this tokenizer, such as plain or alpaca, which end with its eos_token.',
     },
   ];
 }
@@ -418,17 +420,17 @@ function endFindings(
 function doubleBegin(
   { where }: TextSample,
   ids: Int32Array,
-  { bos, marks }: TextTokenizer,
+  { bos, specialTokens }: TextTokenizer,
 ): Finding[] {
   if (bos === undefined || ids[0] !== bos || ids[1] !== bos) return [];
-  const what = `begins with ${marks['bos_token']} twice`;
+  const what = `begins with ${specialTokens['bos_token']} twice`;
   return [
     {
-      kind: 'begin token twice',
+      kind: 'two begin tokens',
       severity: 'error',
       where,
       what,
-      fix: `Take ${marks['bos_token']} out of the data; it is put before each sample.`,
+      fix: `Take ${specialTokens['bos_token']} from the data; it is added before each sample.`,
     },
   ];
 }
@@ -480,7 +482,7 @@ const toolsUnwritten = (where: string, { name }: ChatTemplate): Finding => ({
   kind: 'tools not written',
   severity: 'warning',
   where,
-  what: `the chat template (${name}) does not write the tools that stand beside the conversation`,
+  what: `the chat template (${name}) does not write the tools given beside the conversation`,
   fix: 'Choose a chat_template that knows tools, or write them into the system message.',
 });
 
@@ -506,13 +508,13 @@ function nothingTrained({ where, content }: TextSample, length: number, limit: n
       kind: 'nothing trained',
       severity: 'error',
       where,
-      what: `is ${length === 0 ? 'no' : 'a single'} token, which nothing comes before`,
+      what: `is ${length === 0 ? 'no token at all' : 'a single token, with nothing before it'}`,
       fix: 'Delete the sample, or write more.',
     };
   const marked = content.kind === 'chat' && content.messages.some(({ train }) => train === false);
   const reason = marked
     ? 'Every answer is marked train: false; delete the sample, or train one.'
-    : 'The tokenizer makes no token of its answer; write another.';
+    : 'The tokenizer gives no tokens for its answer; write another one.';
   if (length <= limit)
     return {
       kind: 'nothing trained',
@@ -557,7 +559,7 @@ function cutOff(
   const whole =
     kept.spans.length < spans.length
       ? `only the first ${kept.spans.length} of its ${spans.length} answers fit`
-      : 'its answer is cut off, and its end is not learned';
+      : 'its answer is cut off, and the model does not learn its end';
   return {
     kind: 'cut off',
     severity: 'warning',

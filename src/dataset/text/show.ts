@@ -10,7 +10,7 @@ export interface TrainedMarks {
 
 /**
  * Where the sample is, how many of its tokens are trained, and its text with `⟦ ⟧` around what is
- * trained, marks of the model included.
+ * trained, special tokens included.
  */
 export function showSample(
   { sample, ids, trained }: Sequence,

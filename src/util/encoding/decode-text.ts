@@ -52,7 +52,7 @@ const guessTold = (shown: string, { encoding, line, excerpt }: Guess): FoundProb
   where: `${shown}:${line}`,
   detail: `"${excerpt}"`,
   what: `is not UTF-8; it was read as ${encoding}`,
-  fix: 'If these are not its words, save the file as UTF-8.',
+  fix: 'If these are not the right words, save the file as UTF-8.',
 });
 
 const names: Readonly<Record<Guessed, string>> = {
@@ -128,8 +128,12 @@ const formats: readonly (readonly [signature: string, what: string, fix: string]
   ],
   ['\xd0\xcf\x11\xe0', 'is an old Excel or Word file, not text', 'In Excel: Save as, "CSV UTF-8".'],
   ['\x1f\x8b', 'is packed with gzip', 'Unpack it: gunzip.'],
-  ['PAR1', 'is a Parquet file, which is not read', 'Write it as JSON lines: one sample a line.'],
-  ['%PDF', 'is a PDF file, which is not read', 'Save its text as .txt.'],
+  [
+    'PAR1',
+    'is a Parquet file, which is not supported',
+    'Write it as JSON lines: one sample a line.',
+  ],
+  ['%PDF', 'is a PDF file, which is not supported', 'Save its text as .txt.'],
   ['{\\rtf', 'is a document with formatting (RTF), not plain text', 'Save it as plain text.'],
   ...(
     [
@@ -140,13 +144,13 @@ const formats: readonly (readonly [signature: string, what: string, fix: string]
       ['GGUF', 'GGUF'],
     ] as const
   ).map(
-    ([signature, name]) => [signature, `is a ${name} file, not text`, 'Name a text file.'] as const,
+    ([signature, name]) => [signature, `is a ${name} file, not text`, 'Give a text file.'] as const,
   ),
-  ['\xff\xfe\0\0', 'is UTF-32, which is not read', toUtf8],
-  ['\0\0\xfe\xff', 'is UTF-32, which is not read', toUtf8],
+  ['\xff\xfe\0\0', 'is UTF-32, which is not supported', toUtf8],
+  ['\0\0\xfe\xff', 'is UTF-32, which is not supported', toUtf8],
 ];
 
-const binary = { what: 'is not a text file', fix: 'Name a text file, in UTF-8.' };
+const binary = { what: 'is not a text file', fix: 'Give a text file, in UTF-8.' };
 
 /** V8 makes no longer texts. */
 const MOST_BYTES = 0x1fffffe8;
@@ -155,7 +159,7 @@ const MOST_BYTES = 0x1fffffe8;
 function withoutGuess(bytes: Uint8Array): Decoded | Undecoded | undefined {
   if (bytes.length > MOST_BYTES)
     return {
-      what: `has ${Math.round(bytes.length / 2 ** 20)} MiB, and at most 511 are read`,
+      what: `has ${Math.round(bytes.length / 2 ** 20)} MiB; at most 511 are supported`,
       fix: 'Divide it into several files, and name their folder.',
     };
   const known = formats.find(([signature]) =>
@@ -268,9 +272,7 @@ function unclear(bytes: Uint8Array, candidates: readonly Candidate[]): Undecoded
     return `${names[encoding]} ("${excerptOf(first, /[^\0-\x7f]/)}")`;
   });
   const what =
-    texts.length === 0
-      ? 'is not UTF-8'
-      : `has an encoding that is not clear: ${texts.join(' or ')}`;
+    texts.length === 0 ? 'is not UTF-8' : `has an unclear encoding: either ${texts.join(' or ')}`;
   return { line, what, fix: toUtf8 };
 }
 
