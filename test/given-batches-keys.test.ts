@@ -16,6 +16,7 @@ import { trainWithBatches } from '../src/train/image/given-batches.ts';
 import type { StepResult } from '../src/train/loop.ts';
 import { trainTextWithBatches } from '../src/train/text/given-batches.ts';
 import { writeSmallBase } from '../src/train/testing/small-base.ts';
+import { keysOf, type Settings } from './keys.test-util.ts';
 import { writeSmallLanguageModel } from '../src/train/testing/small-language-model.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'given-keys-'));
@@ -25,7 +26,6 @@ writeSmallBase(pictures, { tokens: 77 });
 const texts = join(folder, 'texts');
 writeSmallLanguageModel(texts);
 
-type Settings = Readonly<Record<string, unknown>>;
 type Training = {
   steps(): AsyncGenerator<StepResult>;
   lora(): LoraWeights[];
@@ -57,38 +57,7 @@ const paths: Readonly<Record<'image' | 'text-generation', (settings: Settings) =
     ),
 };
 
-/** A value that must show in what is trained, and the settings that it needs to show. */
-const effects: {
-  readonly [K in ConfigKey]?: { readonly value: unknown; readonly beside?: Settings };
-} = {
-  clip_skip: { value: 2 },
-  max_train_steps: { value: 2 },
-  seed: { value: 7 },
-  lora_rank: { value: 3 },
-  lora_alpha: { value: 5 },
-  conv_rank: { value: 2 },
-  conv_alpha: { value: 7, beside: { conv_rank: 2 } },
-  train_unet: { value: false },
-  train_text_encoder: { value: false },
-  target_modules: { value: ['q_proj'] },
-  rank_pattern: { value: { q_proj: 1 } },
-  alpha_pattern: { value: { q_proj: 9 } },
-  use_rslora: { value: true },
-  learning_rate: { value: 3e-3 },
-  unet_lr: { value: 3e-3 },
-  text_encoder_lr: { value: 3e-3 },
-  optimizer: { value: 'sgd' },
-  betas: { value: [0.5, 0.6] },
-  weight_decay: { value: 0.7 },
-  momentum: { value: 0.5, beside: { optimizer: 'sgd', learning_rate: 0.1 } },
-  eps: { value: 0.1 },
-  max_grad_norm: { value: 1e-3, beside: { optimizer: 'sgd', learning_rate: 0.1 } },
-  lr_scheduler: { value: 'linear' },
-  lr_warmup_steps: { value: 2, beside: { lr_scheduler: 'linear' } },
-  lr_num_cycles: { value: 2, beside: { lr_scheduler: 'cosine_with_restarts' } },
-  lr_power: { value: 3, beside: { lr_scheduler: 'polynomial' } },
-  min_snr_gamma: { value: 5 },
-};
+const keys = keysOf(folder);
 
 /** Keys that change no number, or not here, and why. */
 const noNumber: { readonly [K in ConfigKey]?: string } = {
@@ -149,9 +118,7 @@ for (const task of ['image', 'text-generation'] as const) {
       });
     else if (noNumber[key] === undefined)
       test(`${task}: ${key} changes what is trained on given batches`, async () => {
-        const effect = effects[key];
-        assert.ok(effect !== undefined, `${key} has no case in this test`);
-        const { value, beside } = effect;
+        const { value, beside } = keys[key];
         const changed = await resultOf(paths[task]({ ...beside, [key]: value }));
         assert.notEqual(changed, await plainOf(beside));
       });

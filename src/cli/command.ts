@@ -8,7 +8,8 @@ export interface CommandFlag {
   readonly key: string;
   readonly description: string;
   readonly required?: boolean;
-  readonly repeatable?: boolean;
+  /** A list of what is given, or, given once, a text. */
+  readonly repeatable?: boolean | 'text or list';
   /** Heading in the help. */
   readonly group?: string;
 }

@@ -53,7 +53,11 @@ function toOption(flag: CommandFlag): Option {
   const option = new Option(flag.flags, flag.description);
   if (flag.required) option.makeOptionMandatory();
   if (flag.group) option.helpGroup(flag.group);
-  if (flag.repeatable)
+  if (flag.repeatable === 'text or list')
+    option.argParser((value: string, before: string | string[] | undefined) =>
+      before === undefined ? value : [before, value].flat(),
+    );
+  else if (flag.repeatable)
     option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value]);
   return option;
 }

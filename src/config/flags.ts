@@ -16,8 +16,8 @@ export interface ConfigFlag {
   /** What follows it in the help: `<number>`. */
   readonly placeholder: string;
   readonly description: string;
-  /** May be given several times, for a list. */
-  readonly repeatable: boolean;
+  /** May be given several times, for a list; `text or list`: given once it is a text. */
+  readonly repeatable: boolean | 'text or list';
   /** Topic: `Adapter`. */
   readonly group: string;
 }
@@ -69,7 +69,9 @@ export const configFlags: readonly ConfigFlag[] = configKeys.map((key) => {
       ...(schema.enum && schema.enum.length > 1 ? [`One of ${schema.enum.join(', ')}.`] : []),
       ...(standard === '' || standard === 'required' ? [] : [`(default: ${standard})`]),
     ].join(' '),
-    repeatable: schema.type === 'array' && schema.prefixItems === undefined,
+    repeatable: wantsText(schema)
+      ? 'text or list'
+      : schema.type === 'array' && schema.prefixItems === undefined,
     group: groupOf(key),
   };
 });

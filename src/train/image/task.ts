@@ -146,11 +146,8 @@ function taskOf(opened: Opened): OpenTask {
   };
 }
 
-/** Keys without effect with this base model and these data. */
-const idleOf = ({ base, table }: Opened): OpenTask['idle'] => ({
-  ...(base.layout === 'diffusers' && {
-    use_ema: 'a base model in a folder has one set of weights',
-  }),
+/** Keys without effect on these data. */
+const idleOf = ({ table }: Opened): OpenTask['idle'] => ({
   ...(table !== undefined && { caption_extension: `the captions are in ${basename(table)}` }),
 });
 
