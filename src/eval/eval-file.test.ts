@@ -131,7 +131,7 @@ test('the example of the customer service is read without a word', async () => {
   );
   assert.ok(questions.length >= 30 && general.length >= 20);
   assert.deepEqual(
-    warnings.filter(({ what }) => !/asks the same|asked twice/.test(what)),
+    warnings.filter(({ what }) => !/is asked already/.test(what)),
     [],
   );
 });
@@ -215,11 +215,9 @@ test('a question asked twice is a warning', async () => {
     'e.jsonl',
     'g.jsonl',
   );
-  assert.deepEqual(
-    warnings.map(
-      ({ where, what }) =>
-        `${where.replace(/^.*\//, '')} ${what.replace(/\/?(tmp|\.\.)\S*\//, '')}`,
-    ),
-    ['e.jsonl:2 asks the same as e.jsonl:1: A', 'g.jsonl:1 asks the same as e.jsonl:1: A'],
+  assert.equal(warnings.length, 1);
+  assert.match(
+    `${warnings[0].where}: ${warnings[0].what}`,
+    /e\.jsonl:2 \(like .*e\.jsonl:1: A\), .*g\.jsonl:1 \(like .*e\.jsonl:1: A\): the same question is asked already$/,
   );
 });

@@ -8,7 +8,7 @@ import { recordsOf } from '../dataset/text/records.ts';
 import { type NamedFile, readText } from '../dataset/text-file.ts';
 import { DataError, type Problem, UserError } from '../errors.ts';
 import type { Told } from '../util/encoding/decode-text.ts';
-import { problemsByKind } from '../util/problems-by-kind.ts';
+import { type FoundProblem, problemsByKind } from '../util/problems-by-kind.ts';
 import {
   askedText,
   type FileWide,
@@ -287,23 +287,19 @@ const identity = (question: Question): string =>
 
 function repeated(questions: readonly Question[], general: readonly Question[]): Problem[] {
   const first = new Map<string, Question>();
-  const twins: Problem[] = [];
+  const twins: FoundProblem[] = [];
   for (const question of [...questions, ...general]) {
     const before = first.get(identity(question));
     if (before === undefined) first.set(identity(question), question);
     else
       twins.push({
         where: question.where,
-        what: `asks the same as ${before.where}: ${shortened(askedText(question))}`,
+        detail: `like ${before.where}: ${shortened(askedText(question))}`,
+        what: 'the same question is asked already',
         fix: 'It counts twice. Ask something else.',
       });
   }
-  return twins.length <= 5
-    ? twins
-    : [
-        ...twins.slice(0, 4),
-        { where: 'and', what: `${twins.length - 4} more questions are asked twice` },
-      ];
+  return problemsByKind(twins);
 }
 
 const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);

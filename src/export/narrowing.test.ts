@@ -109,7 +109,7 @@ for (const [format, writer] of Object.entries(adapterWriters('float16'))) {
     up.data[0] = 1e-9;
     const found: Narrowing[] = [];
     writer({ ...plain, up, alpha: rank }, (narrowing) => found.push(narrowing));
-    assert.match(narrowingNotes(found).join('\n'), /^1 of 256 numbers in 1 tensors are too small/);
+    assert.match(narrowingNotes(found).join('\n'), /^1 of 256 numbers in 1 tensor are too small/);
   });
 
   test(`${format}: NaN and infinity are refused by name`, () => {

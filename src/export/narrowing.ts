@@ -6,6 +6,7 @@ import { UserError, type Problem } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import { isTooNarrow, lossOf, type Loss } from '../tensor/narrow.ts';
 import type { Shape, Tensor } from '../tensor/tensor.ts';
+import { plural } from '../util/plural.ts';
 import { problemsByKind } from '../util/problems-by-kind.ts';
 
 /** What the wanted type would lose, or loses, of one tensor of a file. */
@@ -107,7 +108,7 @@ export function narrowingNotes(found: readonly Narrowing[]): string[] {
     ...wideningProblems(found, '').map(({ where, what }) => `${where}: ${what}`),
     ...(lossy.length > 0
       ? [
-          `${lost} of ${all} numbers in ${lossy.length} tensors are too small for ${lossy[0].type}: they became 0 or lost precision`,
+          `${lost} of ${all} numbers in ${plural(lossy.length, 'tensor')} are too small for ${lossy[0].type}: they became 0 or lost precision`,
         ]
       : []),
   ];

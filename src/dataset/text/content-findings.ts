@@ -97,10 +97,7 @@ const SPELLED_OUT = 1.5;
  * One warning where samples are in a script that the tokenizer has no words for: its model will
  * have read little of the language.
  */
-export function unknownWriting(
-  sequences: readonly Sequence[],
-  tokenizer: TextTokenizer,
-): Problem[] {
+export function unknownScript(sequences: readonly Sequence[], tokenizer: TextTokenizer): Problem[] {
   const samples = new Map<TextSample, number>();
   for (const { sample, ids } of sequences)
     samples.set(sample, (samples.get(sample) ?? 0) + ids.length);

@@ -239,7 +239,7 @@ test('a template that leaves out the system message, or writes the question othe
   );
 });
 
-test('special tokens in the words and damaged signs are warnings, named with the message', async () => {
+test('special tokens in the words and damaged characters are warnings, named with the message', async () => {
   const data = await prepare(
     [
       chat('what is </s>?', 'an end'),
@@ -338,7 +338,7 @@ test('validation: a share drawn by the seed, whole samples, or files of its own'
   );
   assert.match(
     formatProblem(own.warnings[0]),
-    /v\.jsonl:1: is in the training data too \(.*t\.jsonl:1\)/,
+    /v\.jsonl:1 \(like .*t\.jsonl:1\): is in the training data too/,
   );
 });
 

@@ -6,7 +6,7 @@ import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { permutation, type Seed } from '../../util/philox.ts';
 import { plural } from '../../util/plural.ts';
 import { streamOf } from '../../util/streams.ts';
-import { contentFindings, unknownWriting } from './content-findings.ts';
+import { contentFindings, unknownScript } from './content-findings.ts';
 import { NAMED, readTextFiles, repeated, type ReadText, type TextSource } from './read.ts';
 import { contentKey, type TextSample } from './sample.ts';
 import type { Finding, FindingKind } from './findings.ts';
@@ -71,7 +71,7 @@ export async function prepareTextData(options: TextDataOptions): Promise<TextDat
       ...leaked(read.samples, held.samples),
       ...warningsOf(findings),
       ...otherEnd(train.sequences, options.tokenizer),
-      ...unknownWriting(train.sequences, options.tokenizer),
+      ...unknownScript(train.sequences, options.tokenizer),
       ...templatePrompt([...read.samples, ...held.samples], options.template, options.tokenizer),
       ...nothingHeld(drawn, validationSources.length > 0 ? 0 : validationShare),
     ],
@@ -200,21 +200,15 @@ function requireShown(weights: readonly number[]): void {
 function leaked(train: readonly TextSample[], held: readonly TextSample[]): Problem[] {
   const known = new Map(train.map(({ content, where }) => [contentKey(content), where]));
   const found = held.filter(({ content }) => known.has(contentKey(content)));
-  const named = found.slice(0, NAMED).map(({ where, content }) => ({
-    where,
-    what: `is in the training data too (${known.get(contentKey(content))}); it does not show what was learned`,
-  }));
   return [
     ...repeated(held),
-    ...named,
-    ...(found.length > NAMED
-      ? [
-          {
-            where: found[NAMED].where,
-            what: `and ${found.length - NAMED} more samples to validate on are in the training data too`,
-          },
-        ]
-      : []),
+    ...problemsByKind(
+      found.map(({ where, content }) => ({
+        where,
+        detail: `like ${known.get(contentKey(content))}`,
+        what: 'is in the training data too; it does not show what was learned',
+      })),
+    ),
   ];
 }
 

@@ -348,8 +348,18 @@ test('what would be lost or misread is a fault', async () => {
   expected.forEach((pattern, i) => assert.match(byLine[i], pattern));
 });
 
-test('the same sample twice is mentioned', async () => {
-  const { warnings } = await read('a.jsonl', '{"text":"a"}\n{"text":"b"}\n{"text":" a"}\n');
-  assert.equal(warnings.length, 1);
-  assert.match(formatProblem(warnings[0]), /a\.jsonl:3: the same sample as .*a\.jsonl:1/);
+test('samples that are there twice are told once; those that differ in blanks are not called the same', async () => {
+  const texts = ['a', 'b', 'a', 'b', 'a', ' a', 'b\n'];
+  const lines = texts.map((text) => JSON.stringify({ text })).join('\n');
+  const { warnings } = await read('a.jsonl', lines);
+  const told = warnings.map(formatProblem);
+  assert.equal(told.length, 2, told.join('\n'));
+  assert.match(
+    told[0],
+    /a\.jsonl:3 \(like .*a\.jsonl:1\).*: the same sample is in the data already/,
+  );
+  assert.match(
+    told[1],
+    /a\.jsonl:6 \(like .*a\.jsonl:1\), .*a\.jsonl:7 \(.*\): .* differs in spaces/,
+  );
 });

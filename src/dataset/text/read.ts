@@ -162,23 +162,21 @@ const lineOf = ({ where }: Problem): number => Number(/:(\d+)$/.exec(where)?.[1]
 const kindOf = ({ what }: Problem): string =>
   what.startsWith('broken JSON') ? 'broken JSON' : what.replace(/"(?:[^"\\]|\\.)*"|\d+/g, '');
 
-/** A warning for each sample that has the words of one before it; after five, a number. */
+/** One warning for samples that are there before, and one for those that differ in blanks alone. */
 export function repeated(samples: readonly TextSample[]): Problem[] {
-  const before = new Map<string, string>();
-  const twins: Problem[] = [];
-  for (const { where, content } of samples) {
+  const before = new Map<string, TextSample>();
+  const twins: FoundProblem[] = [];
+  for (const sample of samples) {
+    const { where, content } = sample;
     const key = contentKey(content);
     const twin = before.get(key);
-    if (twin === undefined) before.set(key, where);
-    else twins.push({ where, what: `the same sample as ${twin}` });
+    if (twin === undefined) before.set(key, sample);
+    else twins.push({ where, detail: `like ${twin.where}`, what: sameness(twin, sample) });
   }
-  return twins.length <= NAMED + 1
-    ? twins
-    : [
-        ...twins.slice(0, NAMED),
-        {
-          where: twins[NAMED].where,
-          what: `and ${twins.length - NAMED} more samples are the same as earlier ones`,
-        },
-      ];
+  return problemsByKind(twins);
 }
+
+const sameness = (one: TextSample, other: TextSample): string =>
+  JSON.stringify(one.content) === JSON.stringify(other.content)
+    ? 'the same sample is in the data already'
+    : 'a sample that differs in spaces and line breaks alone is in the data already';

@@ -39,6 +39,10 @@ test('a prompt that the template adds of its own accord is told once, with how m
     one,
     'faq.jsonl:2: the chat template (of the configuration) puts a prompt of its own, "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", before samples without a system message: 2 of 3',
   );
+  for (const words of ['You are TinyBot.', 'Be kind.', '你是一个有用的助手。']) {
+    const short = qwen.replace(/You are Qwen.*?assistant\./, words);
+    assert.ok(told(short, [sample(1)])[0]?.includes(JSON.stringify(words)), words);
+  }
   assert.match(told('alpaca', [sample(1)])[0], /"Below is an instruction that describes a task/);
   assert.match(told('vicuna', [sample(1)])[0], /"A chat between a curious user/);
 });

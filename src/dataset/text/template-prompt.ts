@@ -7,6 +7,8 @@ import type { TextSample } from './sample.ts';
 
 /** Letters in a row, spaces apart, that are more than the name of a turn. */
 const WORDS = 20;
+/** The same of words that stand before the first turn alone, where no turn's name recurs. */
+const WORDS_BEFORE = 6;
 /** Characters of a prompt that are shown. */
 const SHOWN = 100;
 
@@ -43,32 +45,51 @@ const MARKUP = String.raw`<[^<>\s]*>|\[/?[A-Z_]+\]`;
 
 const [QUESTION, ANSWER] = ['3.141592653', '2.718281828'];
 
-/** The longest text that is neither of the conversation nor a special token, if it is a prompt. */
-function ownWords(template: ChatTemplate, { specialIds, tokenOf }: Names): string | undefined {
-  const rendered = renderedPlainly(template);
-  if (rendered === undefined) return undefined;
+/**
+ * The longest text that is neither of the conversation nor a special token, if it is a prompt:
+ * longer than the name of a turn, or before the first turn and not before the second.
+ */
+function ownWords(template: ChatTemplate, tokenizer: Names): string | undefined {
+  const once = longestWords(beforeFirstTurn(template), tokenizer);
+  if (letters(once) >= WORDS_BEFORE) return once;
+  const anywhere = longestWords(rendered(template, 1) ?? '', tokenizer);
+  return letters(anywhere) >= WORDS ? anywhere : undefined;
+}
+
+const letters = (text: string): number => text.match(/\p{L}/gu)?.length ?? 0;
+
+function longestWords(text: string, { specialIds, tokenOf }: Names): string {
   const special = [...specialIds]
     .flatMap((id) => tokenOf(id) ?? [])
     .filter((token) => token !== '');
-  const known = [QUESTION, ANSWER, ...special].map((text) =>
-    text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'),
+  const known = [QUESTION, ANSWER, ...special].map((token) =>
+    token.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'),
   );
-  const parts = rendered.split(new RegExp([...known, MARKUP].join('|')));
-  const letters = (part: string) => part.match(/\p{L}/gu)?.length ?? 0;
+  const parts = text.split(new RegExp([...known, MARKUP].join('|')));
   const longest = parts.reduce((best, part) => (letters(part) > letters(best) ? part : best), '');
-  const text = longest.trim().replace(/^(system|user)\s*\n/, '');
-  return letters(text) >= WORDS ? text.trim() : undefined;
+  return longest
+    .trim()
+    .replace(/^(system|user)(\s*\n|$)/, '')
+    .trim();
 }
 
-function renderedPlainly(template: ChatTemplate): string | undefined {
+/** What stands before the first question and not before the second; empty if nothing does. */
+function beforeFirstTurn(template: ChatTemplate): string {
+  const [first, second] = rendered(template, 2)?.split(QUESTION) ?? [];
+  if (second === undefined) return '';
+  let recurring = 0;
+  while (recurring < first.length && first.at(-1 - recurring) === second.at(-1 - recurring))
+    recurring++;
+  return first.slice(0, first.length - recurring);
+}
+
+function rendered(template: ChatTemplate, turns: number): string | undefined {
+  const turn = [
+    { role: 'user', content: QUESTION },
+    { role: 'assistant', content: ANSWER },
+  ] as const;
   try {
-    return template.render(
-      [
-        { role: 'user', content: QUESTION },
-        { role: 'assistant', content: ANSWER },
-      ],
-      false,
-    );
+    return template.render(Array.from({ length: turns }, () => turn).flat(), false);
   } catch {
     return undefined; // it renders other conversations only; those are checked one by one
   }

@@ -117,6 +117,30 @@ test('UTF-8 and UTF-16, with and without byte order mark', () => {
   );
 });
 
+test('UTF-16 without byte order mark is read though 退 has a zero on the side of its letters', () => {
+  const lines = ['你好,订单在哪里?', '可以退货吗?']
+    .map((text) => JSON.stringify({ text }))
+    .join('\n');
+  const little = new Uint8Array(Buffer.from(lines, 'utf16le'));
+  const big = new Uint8Array(Buffer.from(lines, 'utf16le').swap16());
+  for (const bytes of [little, big]) assert.deepEqual(decodeText(bytes), { text: lines });
+});
+
+test('two lines of Russian in Windows-1251 are not called damaged Hebrew', () => {
+  const byteOf = (character: string): number => {
+    const code = character.charCodeAt(0);
+    return code < 128 ? code : code - 0x410 + 0xc0;
+  };
+  const text = [
+    'Где мой заказ? Ваш заказ уже отправлен.',
+    'Можно вернуть? Да, в течение двух недель.',
+  ];
+  const found = decodeText(Uint8Array.from(text.join('\n'), byteOf));
+  assert.ok('text' in found, JSON.stringify(found));
+  assert.equal(found.text, text.join('\n'));
+  assert.equal(found.guess?.encoding, 'Windows-1251');
+});
+
 test('damaged UTF-8 is refused with its line, not read in an old encoding', () => {
   const long = Array.from({ length: 5000 }, (_, i) => `第${i}行，一只猫坐在窗边`).join('\n');
   const stray = new TextEncoder().encode(long);

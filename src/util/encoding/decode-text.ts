@@ -168,7 +168,8 @@ function withoutGuess(bytes: Uint8Array): Decoded | Undecoded | undefined {
   if (known !== undefined) return { what: known[1], fix: known[2] };
   const wide = wideEncoding(bytes);
   const text = decodeStrictly(wide ?? 'utf-8', bytes);
-  if (text?.includes('\0\0') === true) return binary;
+  const zeros = wide !== undefined && !hasByteOrderMark(bytes) ? '\0' : '\0\0';
+  if (text?.includes(zeros) === true) return binary;
   if (text !== undefined) return { text };
   if (wide !== undefined)
     return { what: `begins like ${wide.toUpperCase()} but is not, or is cut off`, fix: toUtf8 };
@@ -179,18 +180,26 @@ function withoutGuess(bytes: Uint8Array): Decoded | Undecoded | undefined {
 /** A text may hold a few. */
 const LEAST_ZEROS = 8;
 
+/** One side of UTF-16 has so many zeros for each of the other, where a character such as 退 is. */
+const ONE_SIDED = 8;
+
+const hasByteOrderMark = ([first, second]: Uint8Array): boolean =>
+  (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+
 /** UTF-16 with its byte order mark, or without where every other byte of Latin text is 0. */
 function wideEncoding(bytes: Uint8Array): 'utf-16le' | 'utf-16be' | undefined {
-  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
-  if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be';
+  if (hasByteOrderMark(bytes)) return bytes[0] === 0xff ? 'utf-16le' : 'utf-16be';
   const start = bytes.subarray(0, 4096);
   const zeros = [0, 0];
   start.forEach((byte, i) => (zeros[i % 2] += Number(byte === 0)));
   const most = Math.max(...zeros);
   const half = most * 2 === start.length && start.length >= 4;
-  if ((!half && most < Math.max(LEAST_ZEROS, start.length / 20)) || Math.min(...zeros) > 0)
+  if (
+    (!half && most < Math.max(LEAST_ZEROS, start.length / 20)) ||
+    Math.min(...zeros) * ONE_SIDED > most
+  )
     return undefined;
-  return zeros[0] === 0 ? 'utf-16le' : 'utf-16be';
+  return zeros[0] < zeros[1] ? 'utf-16le' : 'utf-16be';
 }
 
 /** Zeros of Latin characters among Chinese ones in UTF-16 are all on one side, and single. */

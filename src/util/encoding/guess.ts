@@ -29,7 +29,7 @@ const MARGIN_BITS = 8;
 const MARGIN_OF_TEXT_BITS = 3;
 /** Above this, characters are chosen by chance: nobody's language. An alphabet has few. */
 const MOST_STRANGE = { alphabet: 10, many: 16.5 };
-/** A line that the encoding cannot hold; a stray byte must not decide over a whole file. */
+/** Of a line that the encoding cannot hold, beside the bits of what it can hold of it. */
 const UNDECODABLE_BITS = 60;
 /** So many bytes are judged. */
 const JUDGED_BYTES = 16384;
@@ -75,18 +75,24 @@ function judged(
       ? new TextDecoder().decode(line)
       : decodeStrictly(encoding, line, line.length === JUDGED_BYTES),
   );
-  const read = decoded.flatMap((text) => (text === undefined ? [] : [textBits(text, language)]));
-  if (read.length === 0) return undefined;
+  if (decoded.every((text) => text === undefined)) return undefined;
+  // a line that is damaged is not cheaper than a sound one, or nonsense would win by its damage
+  const read = decoded.map((text, i) => textBits(text ?? soundPart(encoding, lines[i]), language));
+  const damaged = decoded.filter((text) => text === undefined).length;
   const total = (key: 'bits' | 'foreign' | 'foreignBits'): number =>
     read.reduce((sum, one) => sum + one[key], 0);
   return {
     encoding,
     prior,
     text: decoded.join('\n'),
-    bits: total('bits') + UNDECODABLE_BITS * (decoded.length - read.length),
+    bits: total('bits') + UNDECODABLE_BITS * damaged,
     strange: total('foreignBits') / Math.max(1, total('foreign')),
   };
 }
+
+/** A stray byte must not decide over a whole file. */
+const soundPart = (encoding: Guessed, line: Uint8Array): string =>
+  new TextDecoder(encoding).decode(line).replaceAll('\ufffd', '');
 
 const scoreOf = ({ bits, prior }: Candidate): number => bits + prior;
 const wide = (encoding: Guessed): boolean => encoding.startsWith('utf-16');
