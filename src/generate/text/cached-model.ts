@@ -3,6 +3,7 @@
 
 import { applyLora, type LoraModule } from '../../adapters/lora.ts';
 import { requireSoundOutput } from '../../checkpoints/unsound.ts';
+import { InternalError } from '../../errors.ts';
 import type { Graph } from '../../graph/graph.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { rotaryRows, type Rope } from '../../nn/rotary.ts';
@@ -121,6 +122,8 @@ export class CachedModel {
     adaptation?: Adaptation,
     seen?: Seen,
   ): Promise<Float32Array[]> {
+    if (parts.length > this.rows)
+      throw new InternalError(`tokens of ${parts.length} texts for a model of ${this.rows}`);
     const fed = this.#texts.map((_, row) => this.#begun(row, parts[row] ?? []));
     const longest = Math.max(...fed.map(({ length }) => length));
     await this.#makeRoom(Math.max(...this.#texts.map(({ total }) => total)));

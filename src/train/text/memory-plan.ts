@@ -5,6 +5,7 @@ import type { LanguageModelWeights } from '../../checkpoints/hf-folder.ts';
 import type { TrainConfig } from '../../config/schema.ts';
 import { float32CopyBytes } from '../../generate/text/float32-copies.ts';
 import { activationBytes } from '../loss-program.ts';
+import { needed } from '../../util/needed.ts';
 import { parameterCount } from '../task.ts';
 import type { AdaptedLanguageModel } from './adapted-model.ts';
 import { recomputed, type TextShape } from './language-loss.ts';
@@ -102,7 +103,7 @@ export function packsWeights(
  * Packed twice, once forward and once backward, they leave their file.
  */
 function packableBytes(paths: readonly string[], weights: LanguageModelWeights['weights']): number {
-  const matrices = paths.flatMap((path) => weights.get(`${path}.weight`) ?? []);
+  const matrices = paths.map((path) => needed(weights, `${path}.weight`, 'weight'));
   return matrices.every(({ dtype }) => dtype === 'float32')
     ? matrices.reduce((sum, { length }) => sum + length, 0)
     : 0;
