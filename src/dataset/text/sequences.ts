@@ -4,14 +4,30 @@ import { alteredText } from './altered-answers.ts';
 import type { Finding } from './findings.ts';
 import type { ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
-import { reasonOf } from '../../util/caught.ts';
 import type { SampleMessage, TextSample } from './sample.ts';
+import {
+  cutOff,
+  doubleBegin,
+  endFindings,
+  ignoresAnswers,
+  ignoresSystem,
+  nothingTrained,
+  outside,
+  refused,
+  systemAsAnswer,
+  tooMuch,
+  toolsUnwritten,
+  unusualTurns,
+  withoutTemplate,
+  type Span,
+  type Written,
+} from './sequence-findings.ts';
 
 /** Tokens in a row that a model reads at once. */
 export interface Sequence {
   readonly sample: TextSample;
   readonly ids: Int32Array;
-  /** 1 where the loss counts how well the token is foreseen; the first is never foreseen. */
+  /** 1 where the loss counts how well the token is predicted; the first never is. */
   readonly trained: Uint8Array;
 }
 
@@ -32,18 +48,6 @@ export interface SequenceOptions {
 export interface Sequences {
   readonly sequences: readonly Sequence[];
   readonly findings: readonly Finding[];
-}
-
-/** Tokens [start, end) of one answer. */
-interface Span {
-  readonly start: number;
-  readonly end: number;
-}
-
-/** A sample before it is cut. */
-interface Written {
-  readonly ids: Int32Array;
-  readonly spans: readonly Span[];
 }
 
 const nothing: Sequences = { sequences: [], findings: [] };
@@ -386,185 +390,4 @@ function sequence(sample: TextSample, ids: Int32Array, spans: readonly Span[]): 
   for (const { start, end } of spans) trained.fill(1, start, end);
   trained[0] = 0;
   return { sample, ids, trained };
-}
-
-// ---- findings
-
-/**
- * An answer ends with a special token and at most this many tokens after it, such as a line break.
- */
-const AFTER_END = 4;
-
-function endFindings(
-  { where }: TextSample,
-  { ids, spans }: Written,
-  { specialIds, endIds }: TextTokenizer,
-): Finding[] {
-  const ends = new Set([...specialIds, ...endIds]);
-  const without = spans.filter(
-    ({ start, end }) =>
-      !ids.subarray(Math.max(start, end - 1 - AFTER_END), end).some((id) => ends.has(id)),
-  );
-  if (without.length === 0) return [];
-  return [
-    {
-      kind: 'no end token',
-      severity: 'warning',
-      where,
-      what: 'no token after the answer marks its end: the model would not learn to stop',
-      fix: 'Choose a chat_template whose end token is one token of this tokenizer, such as plain or alpaca, which end with its eos_token.',
-    },
-  ];
-}
-
-function doubleBegin(
-  { where }: TextSample,
-  ids: Int32Array,
-  { bos, specialTokens }: TextTokenizer,
-): Finding[] {
-  if (bos === undefined || ids[0] !== bos || ids[1] !== bos) return [];
-  const what = `begins with ${specialTokens['bos_token']} twice`;
-  return [
-    {
-      kind: 'two begin tokens',
-      severity: 'error',
-      where,
-      what,
-      fix: `Take ${specialTokens['bos_token']} from the data; it is added before each sample.`,
-    },
-  ];
-}
-
-const withoutTemplate = ({ where }: TextSample): Finding => ({
-  kind: 'template fails',
-  severity: 'error',
-  where,
-  what: 'is a conversation, but the tokenizer has no chat template',
-  fix: 'Choose one by name, for example chat_template: chatml.',
-});
-
-const tooMuch = ({ where }: TextSample): Finding => ({
-  kind: 'nothing trained',
-  severity: 'error',
-  where,
-  what: 'is too long for this tokenizer',
-  fix: 'Divide it: in a .txt file, two empty lines begin another sample.',
-});
-
-function refused({ where }: TextSample, { name }: ChatTemplate, error: unknown): Finding {
-  const reason = reasonOf(error);
-  return {
-    kind: 'template fails',
-    severity: 'error',
-    where,
-    what: `the chat template (${name}) refuses it: ${reason}`,
-    fix: 'Change the sample, or choose another chat_template.',
-  };
-}
-
-const ignoresAnswers = ({ where }: TextSample, { name }: ChatTemplate, index: number): Finding => ({
-  kind: 'template ignores answers',
-  severity: 'error',
-  where,
-  what: `the chat template (${name}) does not write the assistant's answer (message ${index + 1})`,
-  fix: 'Choose a chat_template with a turn of the assistant, for example chatml.',
-});
-
-const unusualTurns = (where: string, unusual: string): Finding => ({
-  kind: 'unusual turns',
-  severity: 'warning',
-  where,
-  detail: unusual,
-  what: 'user and assistant do not take turns as usual: it is trained as the chat template writes it',
-});
-
-const toolsUnwritten = (where: string, { name }: ChatTemplate): Finding => ({
-  kind: 'tools not written',
-  severity: 'warning',
-  where,
-  what: `the chat template (${name}) does not write the tools given beside the conversation`,
-  fix: 'Choose a chat_template that knows tools, or write them into the system message.',
-});
-
-const systemAsAnswer = ({ where }: TextSample, { name }: ChatTemplate, index: number): Finding => ({
-  kind: 'template fails',
-  severity: 'error',
-  where,
-  what: `the chat template (${name}) writes the system message (message ${index + 1}) as an answer`,
-  fix: 'Move it to the beginning, or choose another chat_template.',
-});
-
-const ignoresSystem = ({ where }: TextSample, { name }: ChatTemplate): Finding => ({
-  kind: 'template ignores the system message',
-  severity: 'warning',
-  where,
-  what: `the chat template (${name}) does not write the system message: it is not trained`,
-  fix: 'Write it into the question, or choose another chat_template.',
-});
-
-function nothingTrained({ where, content }: TextSample, length: number, limit: number): Finding {
-  if (length < 2)
-    return {
-      kind: 'nothing trained',
-      severity: 'error',
-      where,
-      what: `is ${length === 0 ? 'no token at all' : 'a single token, with nothing before it'}`,
-      fix: 'Delete the sample, or write more.',
-    };
-  const marked = content.kind === 'chat' && content.messages.some(({ train }) => train === false);
-  const reason = marked
-    ? 'Every answer is marked train: false; delete the sample, or train one.'
-    : 'The tokenizer gives no tokens for its answer; write another one.';
-  if (length <= limit)
-    return {
-      kind: 'nothing trained',
-      severity: 'error',
-      where,
-      what: 'none of its tokens is trained',
-      fix: reason,
-    };
-  const what = `has ${length} tokens, and its answer begins after the first ${limit}: nothing of it would be trained`;
-  return {
-    kind: 'nothing trained',
-    severity: 'error',
-    where,
-    what,
-    fix: 'Raise max_seq_length, shorten the question, or set excess_length: drop.',
-  };
-}
-
-function outside(
-  { where }: TextSample,
-  length: number,
-  { maxSeqLength, excessLength }: SequenceOptions,
-): Finding {
-  const what = `has ${length} tokens, more than max_seq_length ${maxSeqLength}`;
-  if (excessLength === 'drop')
-    return { kind: 'dropped', severity: 'warning', where, what: `${what}: it is left out` };
-  return {
-    kind: 'dropped',
-    severity: 'error',
-    where,
-    what,
-    fix: 'Raise max_seq_length, shorten the sample, or set excess_length: truncate.',
-  };
-}
-
-function cutOff(
-  { where }: TextSample,
-  { ids, spans }: Written,
-  kept: Written,
-  limit: number,
-): Finding {
-  const whole =
-    kept.spans.length < spans.length
-      ? `only the first ${kept.spans.length} of its ${spans.length} answers fit`
-      : 'its answer is cut off, and the model does not learn its end';
-  return {
-    kind: 'cut off',
-    severity: 'warning',
-    where,
-    what: `has ${ids.length} tokens, more than max_seq_length ${limit}: ${whole}`,
-    fix: 'Raise max_seq_length, or shorten the sample.',
-  };
 }
