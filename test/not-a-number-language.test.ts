@@ -202,7 +202,7 @@ test('a NaN met by the last answers stops them: the prompt is named, the adapter
   });
   assert.equal(exitCode, 1);
   assert.match(text, /logits for the prompt "a zoo"/);
-  assert.match(text, /What was trained is saved: .*adapter_model\.safetensors/);
+  assert.match(text, /The last adapter that was saved: .*adapter_model\.safetensors/);
   assert.ok(existsSync(join(output, 'adapter_model.safetensors')));
   assert.ok(!existsSync(join(output, 'answers.md')));
 });

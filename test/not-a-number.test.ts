@@ -141,7 +141,7 @@ test('a NaN in the decoder draws no black sheet: the prompt is named, the adapte
   assert.equal(exitCode, 1);
   assert.match(text, /autoencoder's decoder gives pixels for the prompt "a cat"/);
   assert.match(text, /vae\.decoder\.conv_in\.weight/);
-  assert.match(text, /What was trained is saved: .*mine\.safetensors/);
+  assert.match(text, /The last adapter that was saved: .*mine\.safetensors/);
   const files = filesUnder(output);
   assert.ok(files.includes('mine.safetensors'));
   assert.ok(!files.some((file) => file.endsWith('.png')));
@@ -159,7 +159,7 @@ for (const value of [NaN, -Infinity])
           step: 7,
           learningRate: 9,
           place: 'brand.yaml:3 learning_rate',
-          kept: 'What was trained is saved: six.safetensors',
+          kept: 'The last adapter that was saved: six.safetensors',
         }),
       /brand\.yaml:3 learning_rate: after step 7, 1 of the adapter's 2 tensors.*unet\.a\.lora_up[^]*six/,
     );

@@ -121,7 +121,7 @@ for (const [name, given] of Object.entries(templates)) {
     assert.notDeepEqual(perplexities(other.result), perplexities(atTheEnd));
     assert.match(
       JSON.stringify(other.events),
-      /by another template \(chatml\) than the one that the adapter was trained with/,
+      /use another chat template \(chatml\) than the one that the adapter was trained with/,
     );
 
     rmSync(at('merged'), { recursive: true, force: true });
