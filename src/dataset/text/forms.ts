@@ -69,7 +69,7 @@ const isMessages = (value: unknown): value is unknown[] =>
   Array.isArray(value) && value.length > 0 && value.every(isMessage);
 const first = (fields: Fields, keys: readonly string[]): string | undefined =>
   keys.find((key) => key in fields);
-/** Signs without width are nothing to read either. */
+/** Characters without width are nothing to read either. */
 const blank = (value: unknown): boolean =>
   value === undefined ||
   value === null ||

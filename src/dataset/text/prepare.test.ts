@@ -168,7 +168,7 @@ test('faults that training would not show', async () => {
         template: '{% for m in messages %}{{ m.content }}{% endfor %}',
       })
     )[0],
-    /^1: no token after the answer marks its end/,
+    /^1: no token after the answer ends it/,
   );
   assert.match(
     (
@@ -245,7 +245,7 @@ test('special tokens in the words and damaged characters are warnings, named wit
       chat('what is </s>?', 'an end'),
       chat('a', 'half \ud83d'),
       { prompt: 'lost \ufffd', completion: 'b' },
-      { text: '<s>may hold marks</s>' },
+      { text: '<s>may hold special tokens</s>' },
     ],
     { template: 'plain' },
   );

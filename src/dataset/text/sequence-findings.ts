@@ -44,7 +44,7 @@ export function endFindings(
       kind: 'no end token',
       severity: 'warning',
       where,
-      what: 'no token after the answer marks its end: the model would not learn to stop',
+      what: 'no token after the answer ends it: the model would not learn to stop',
       fix: 'Choose a chat_template whose end token is one token of this tokenizer, such as plain or alpaca, which end with its eos_token.',
     },
   ];

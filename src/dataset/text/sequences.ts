@@ -250,7 +250,7 @@ function beforeAnswer(
   const answer = messages[index];
   const other = answer.content.trimStart().startsWith('x') ? 'y' : 'x';
   const changed = messages.with(index, { ...answer, content: other + answer.content });
-  return text.slice(0, sameSigns(template.render(changed, false), text));
+  return text.slice(0, sameCharacters(template.render(changed, false), text));
 }
 
 /**
@@ -265,7 +265,7 @@ function untilAnswer(
 ): string {
   const prompt = template.render(asked, true);
   const question = asked[asked.length - 1]?.content.trim() ?? '';
-  const common = sameSigns(prompt, text);
+  const common = sameCharacters(prompt, text);
   const at = prompt.lastIndexOf(question);
   if (
     question === '' ||
@@ -278,7 +278,7 @@ function untilAnswer(
   return found < 0 ? prompt : text.slice(0, found + prompt.length - at);
 }
 
-function sameSigns(a: string, b: string): number {
+function sameCharacters(a: string, b: string): number {
   let same = 0;
   while (same < a.length && a[same] === b[same]) same++;
   return same;

@@ -1,9 +1,9 @@
-// A sample as its model reads it, the trained tokens marked.
+// A sample as its model reads it, the trained tokens highlighted.
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import type { Sequence } from './sequences.ts';
 
-/** Signs around the trained part. */
-export interface TrainedMarks {
+/** What stands around the trained part. */
+export interface TrainedBrackets {
   readonly open: string;
   readonly close: string;
 }
@@ -15,7 +15,7 @@ export interface TrainedMarks {
 export function showSample(
   { sample, ids, trained }: Sequence,
   tokenizer: TextTokenizer,
-  { open, close }: TrainedMarks = { open: '⟦', close: '⟧' },
+  { open, close }: TrainedBrackets = { open: '⟦', close: '⟧' },
 ): string {
   const count = trained.reduce((sum, one) => sum + one, 0);
   const stream = tokenizer.stream({ special: true });
