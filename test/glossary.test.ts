@@ -15,7 +15,7 @@ interface Rule {
   readonly name: RegExp;
   /** In comments, strings and pages, lower case. */
   readonly prose: RegExp;
-  /** Other meanings of the word: taken out of prose before it is searched. */
+  /** Other meanings of the word: taken out before the rest is searched. */
   readonly meant?: readonly RegExp[];
 }
 
@@ -76,10 +76,8 @@ const words = (name: string): string =>
 function faultOf({ kind, text }: Piece, file: string): string | undefined {
   if (allowed.some(({ name, files }) => name === text && files.test(file))) return undefined;
   for (const { say, name, prose, meant = [] } of rules) {
-    const searched =
-      kind === 'name'
-        ? words(text)
-        : meant.reduce((left, one) => left.replaceAll(one, '…'), text.toLowerCase());
+    const said = kind === 'name' ? words(text) : text.toLowerCase();
+    const searched = meant.reduce((left, one) => left.replaceAll(one, '…'), said);
     const found = (kind === 'name' ? name : prose).exec(searched);
     if (found !== null)
       return `"${found[0]}" in ${kind} "${text.trim().slice(0, 100)}"; say ${say}`;
