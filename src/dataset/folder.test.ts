@@ -249,14 +249,17 @@ test('folders without pictures or captions, and what is no folder', async () => 
   assert.match((await problemsOf(read({ '0_x/a.png': null })))[0]?.what ?? '', /0 times/);
 });
 
-test('the same file twice is mentioned', async () => {
+test('six copies of one picture are not called trained twice: the same file again is mentioned', async () => {
   const same = await png(1);
   const set = await read({
-    'metadata.csv': 'filename,prompt\na.png,x\nb.png,y\n',
+    'metadata.csv': 'filename,prompt\na.png,x\nb.png,y\nc.png,z\n',
     'a.png': same,
     'b.png': same,
+    'c.png': same,
   });
-  assert.deepEqual(told(set), ['b.png (as a.png): the same file as another, trained twice']);
+  assert.deepEqual(told(set), [
+    'b.png (as a.png), c.png (as a.png): the same file as another, so it is trained more than once',
+  ]);
 });
 
 const latin = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'latin1'));

@@ -174,7 +174,11 @@ function twins(samples: readonly Sample[]): FoundProblem[] {
     if (other === undefined) first.set(hash, name);
     if (other === undefined) return [];
     return [
-      { where: name, detail: `as ${other}`, what: 'the same file as another, trained twice' },
+      {
+        where: name,
+        detail: `as ${other}`,
+        what: 'the same file as another, so it is trained more than once',
+      },
     ];
   });
 }

@@ -262,7 +262,7 @@ async function* save(
 }
 
 const tooSmall = ({ job: { config } }: Run): string =>
-  `Nothing is lost in float32, but numbers that ${config.save_precision} cannot hold hardly change a model, or ruin it. Check learning_rate (${config.learning_rate}) and alpha.`;
+  `Nothing is lost in float32, but numbers that ${config.save_precision} cannot hold hardly change a model, or ruin it. Check learning_rate (${config.learning_rate}) and lora_alpha.`;
 
 function doneOf(
   { length, started, folder }: Run,
