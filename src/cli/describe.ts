@@ -31,7 +31,8 @@ function shapeText(shapes: PlanEvent['shapes']): string {
 }
 
 export function planLines(plan: PlanEvent): string[] {
-  const steps = `${plural(plan.totalSteps, 'step')} of ${plan.batchSize * plan.gradientAccumulation} in ${plural(plan.epochs, 'epoch')}`;
+  const atOnce = plan.batchSize * plan.gradientAccumulation;
+  const steps = `${plural(plan.totalSteps, 'step')} of ${atOnce > 1 ? 'up to ' : ''}${plural(atOnce, plan.sampleName)} in ${plural(plan.epochs, 'epoch')}`;
   const resumed = plan.firstStep > 0 ? `, from step ${plan.firstStep}` : '';
   const cost = [
     ...(plan.secondsEstimate === undefined ? [] : [`about ${duration(plan.secondsEstimate)}`]),

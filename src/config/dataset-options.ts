@@ -4,9 +4,15 @@ import { forImages, integer, text } from '../util/options.ts';
 
 const side = integer(16, 8192);
 
+const resolutionText = 'a size such as 512, "768,512" or [768, 512], each side from 16 to 8192';
+
 /** `768` | `"768,512"` | `[768, 512]` -> [width, height] in pixels. */
 const resolution = z
-  .union([side, z.string().regex(/^\s*\d+\s*[,x]\s*\d+\s*$/), z.tuple([side, side])])
+  .union([
+    side,
+    z.string().regex(/^\s*\d+\s*[,x]\s*\d+\s*$/, resolutionText),
+    z.tuple([side, side]),
+  ])
   .transform((value): readonly [number, number] => {
     if (typeof value === 'number') return [value, value];
     const [width, height] = typeof value === 'string' ? value.split(/[,x]/).map(Number) : value;
@@ -39,7 +45,7 @@ export const datasetOptions = {
     .describe(
       'Size of the training pictures in pixels: 512, "768,512" or [768, 512]. When absent: the size the base model was made for, else 512.',
     )
-    .meta({ ...forImages, expected: 'a size such as 512, "768,512" or [768, 512]' }),
+    .meta({ ...forImages, expected: resolutionText }),
   enable_bucket: z
     .boolean()
     .default(true)

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { ConfigError } from '../errors.ts';
 import { flagName } from './flags.ts';
 import { loadConfig, parseConfig } from './load.ts';
+import { configKeys } from './schema.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'lora-config-'));
 mkdirSync(join(folder, 'pictures'));
@@ -190,8 +191,22 @@ test(
   },
 );
 
+test('a resolution of "192," was answered with the pattern of a validator', () => {
+  for (const resolution of ['"192,"', '"512*384"', '"512px"', '""', '7', '[512]', 'true', '-512'])
+    assert.match(problemsOf(yaml({ ...good, resolution })).join('\n'), /each side from 16 to 8192/);
+});
+
+test('no key answers with the words of a validator', () => {
+  for (const key of configKeys)
+    for (const value of ['"?!"', '""', '-1.5', '1e99', '[]', '[1, [2]]', '{ a: 1 }', 'true'])
+      assert.doesNotMatch(
+        problemsOf(yaml({ ...good, [key]: value })).join('\n'),
+        /Invalid |match pattern|received|Too (small|big)|>=|<=/,
+      );
+});
+
 const noValue = (expected: string, where: string, isRequired = false) =>
-  `brand_lora.yaml:${where}: no value; expected ${expected}${isRequired ? '' : ' (To leave it as it is by default, delete the line.)'}`;
+  `brand_lora.yaml:${where}: no value; expected ${expected}${isRequired ? '' : ' (To use the default, delete the line.)'}`;
 
 test('a key with nothing behind it took a default in one case and was refused in another', () => {
   const rank = 'a whole number from 1 to 1280';

@@ -320,7 +320,7 @@ function distinct(problems: readonly Problem[]): Problem[] {
 /** A key that is written with nothing behind it: what was meant is not guessed. */
 const noValue = (key: string, isRequired: boolean): Pick<Problem, 'what' | 'fix'> => ({
   what: `no value; expected ${expected(schemaOf(key))}`,
-  ...(!isRequired && { fix: 'To leave it as it is by default, delete the line.' }),
+  ...(!isRequired && { fix: 'To use the default, delete the line.' }),
 });
 
 /** Known keys with their text read; a problem for each unknown key and each key without a value. */

@@ -48,8 +48,12 @@ test('a warm-up of 100 steps in a run of 3 became 3 without a word', () => {
   for (const lr_scheduler of ['constant_with_warmup', 'cosine'])
     assert.match(
       said({ lr_scheduler, lr_warmup_steps: 100 }, 3),
-      /^lr_warmup_steps 100 steps of warm-up in a run of 3 steps: the learning rate only rises, to \d+ %/,
+      /^lr_warmup_steps 100 steps of warm-up, cut to 3, in a run of 3 steps: the learning rate only rises, to \d+ %/,
     );
+  assert.match(
+    said({ lr_scheduler: 'cosine', lr_warmup_steps: 3 }, 3),
+    /^lr_warmup_steps 3 steps of warm-up in a run of 3 steps: /,
+  );
   assert.equal(said({ lr_scheduler: 'cosine', lr_warmup_steps: 2 }, 3), '');
   assert.equal(said({ lr_scheduler: 'cosine', lr_warmup_steps: 0.5 }, 3), '');
 });

@@ -203,10 +203,11 @@ function longWarmup({ config, source }: PlanJob, { totalSteps }: PlanFacts): Pro
   const highest = Math.max(
     ...lookedAt(totalSteps).map((step) => learningRateFactor(step, totalSteps, config)),
   );
+  const cut = given > totalSteps ? `, cut to ${totalSteps},` : '';
   return [
     {
       where: placeOf('lr_warmup_steps', source),
-      what: `${amount(given)} of warm-up in a run of ${amount(totalSteps)}: the learning rate only rises, to ${Math.round(100 * highest)} % of the given value`,
+      what: `${amount(given)} of warm-up${cut} in a run of ${amount(totalSteps)}: the learning rate only rises, to ${Math.round(100 * highest)} % of the given value`,
       fix: 'Give fewer warm-up steps, or a share of the run such as 0.1.',
     },
   ];
