@@ -9,7 +9,7 @@ import type { ExternalTensor } from '../tensor/tensor.ts';
 import { unicodeText } from '../util/encoding/decode-text.ts';
 import { openSafetensors, type SafetensorsFile } from './safetensors-file.ts';
 
-const obtain = 'Download the folder again, or name another model as base_model.';
+const obtainModel = 'Download the folder again, or choose another model.';
 
 /** A JSON file, checked. Throws CheckpointError with every fault, each at its key. */
 export function parseFile<T>(path: string, schema: z.ZodType<T>): T {
@@ -25,12 +25,12 @@ export function parseFile<T>(path: string, schema: z.ZodType<T>): T {
 }
 
 /** A JSON file, whatever it holds. Throws CheckpointError. */
-export function readJsonFile(path: string): unknown {
+export function readJsonFile(path: string, fix = obtainModel): unknown {
   try {
     return JSON.parse(unicodeText(readFileSync(path)));
   } catch (cause) {
     const what = existsSync(path) ? 'this file is not JSON' : 'this file is missing';
-    throw new CheckpointError([{ where: path, what, fix: obtain }], { cause });
+    throw new CheckpointError([{ where: path, what, fix }], { cause });
   }
 }
 
@@ -70,7 +70,7 @@ function absent(files: readonly string[]): { what: string; fix: string } {
   if (some !== undefined && /-of-\d+/.test(some))
     return {
       what: `some of its files are missing: ${some} is one of several, and ${some.replace(/-\d+-of-\d+/, '')}.index.json, which lists them, is not there`,
-      fix: obtain,
+      fix: obtainModel,
     };
   if (some !== undefined)
     return {
@@ -83,7 +83,7 @@ function absent(files: readonly string[]): { what: string; fix: string } {
       fix: 'Use the .safetensors files of the same model.',
     };
   if (!files.some((file) => /\.(bin|ckpt|pt)$/.test(file)))
-    return { what: 'there is no .safetensors file in this folder', fix: obtain };
+    return { what: 'there is no .safetensors file in this folder', fix: obtainModel };
   return {
     what: 'its weights are PyTorch .bin files, which are not supported',
     fix: 'Look for the .safetensors files of the same model, or convert them with a tool that you trust.',
@@ -102,7 +102,7 @@ function shardFiles(folder: string, index: string): SafetensorsFile[] {
       missing.map((file) => ({
         where: join(folder, file),
         what: `this file, one of ${shards.length} that ${index} lists, is missing`,
-        fix: obtain,
+        fix: obtainModel,
       })),
     );
   return shards.map((file) => openSafetensors(join(folder, file)));

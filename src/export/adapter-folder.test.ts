@@ -95,7 +95,7 @@ test('a pair that is missing is refused by eval, merge, exports and training ali
 
 test('half a pair, a whole layer, or all but one layer that are missing are refused by all', () => {
   for (const [gone, message] of [
-    [/layers\.1\.mlp\.up_proj\.lora_B/, /up_proj: incomplete: lora_B\.weight is missing/],
+    [/layers\.1\.mlp\.up_proj\.lora_B/, /up_proj: incomplete: its lora_B\.weight is missing/],
     [/layers\.1\./, /no weights for model\.layers\.1\.\S+, \S+, \S+ and 4 more/],
     [/(?<!q_proj)\.lora_[AB]\.weight$/, /no weights for .* and 9 more/],
   ] as const)

@@ -8,7 +8,7 @@ import { readJsonFile } from '../checkpoints/model-folder.ts';
 import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
 import { requireOutputPath } from '../config/output-path.ts';
 import { writeFilesTogether, type FileContent } from '../storage/write-file.ts';
-import { CheckpointError, type Problem } from '../errors.ts';
+import { obtainAgain, CheckpointError, type Problem } from '../errors.ts';
 import type { FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import { parseCivilTime } from '../util/strftime.ts';
@@ -163,7 +163,7 @@ export interface PeftFolder extends LanguageLora {
  */
 export function readPeftFolder(folder: string): PeftFolder {
   const configPath = join(folder, 'adapter_config.json');
-  const result = configSchema.safeParse(readJsonFile(configPath));
+  const result = configSchema.safeParse(readJsonFile(configPath, obtainAgain));
   if (!result.success)
     throw new CheckpointError(
       result.error.issues.map(({ path, message }) => ({
@@ -229,10 +229,16 @@ const beyondLora = {
 } as const;
 
 function notPlain(config: PeftConfig, path: string): Problem[] {
-  const fix = 'Name a plain LoRA, or merge this adapter into its model with PEFT.';
+  const fix = 'Choose a plain LoRA, or merge this adapter into its model with PEFT.';
   const { peft_type: type, bias } = config;
   if (type !== 'LORA')
-    return [{ where: `${path} peft_type`, what: `this adapter is of type ${type}, not LORA`, fix }];
+    return [
+      {
+        where: `${path} peft_type`,
+        what: `this adapter is of type ${type}, not LORA`,
+        fix: 'Choose a LoRA adapter.',
+      },
+    ];
   const isSet = (value: unknown) =>
     value !== undefined &&
     value !== null &&
@@ -305,7 +311,7 @@ function readModule(
   if (a === undefined && b === undefined)
     return 'this tensor is not part of a plain LoRA of linear layers';
   if (a === undefined || b === undefined)
-    return `incomplete: ${a === undefined ? 'lora_A' : 'lora_B'}.weight is missing`;
+    return `incomplete: its ${a === undefined ? 'lora_A' : 'lora_B'}.weight is missing from the file`;
   const path = name.slice(prefix.length);
   const module = {
     path,
