@@ -157,7 +157,7 @@ function byKind(findings: readonly Finding[]): Problem[] {
       ? group
       : [
           ...group.slice(0, NAMED),
-          { where: group[NAMED].where, what: `and ${rest} more samples: ${group[NAMED].kind}` },
+          { where: group[NAMED].where, what: `and ${rest} more samples with the same problem` },
         ];
   });
 }
