@@ -1,5 +1,13 @@
 // Bundles the product into dist/. Does nothing when dist/ is newer than the sources.
-import { readdirSync, statSync, existsSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -33,11 +41,23 @@ export function isFresh() {
   return Math.min(...paths.map((path) => statSync(path).mtimeMs)) >= Math.max(...sources);
 }
 
+/** A bundle that a full disk cut off must not be taken for a fresh one. */
+function writeWhole(path, contents) {
+  const partial = `${path}.part`;
+  try {
+    writeFileSync(partial, contents);
+    renameSync(partial, path);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw new Error(`${path} cannot be written: ${error.message}`, { cause: error });
+  }
+}
+
 export async function build() {
   const esbuild = await import('esbuild');
   // of a packing that broke off: it would hide the installed one
   rmSync(join(root, 'dist/node_modules'), { recursive: true, force: true });
-  await esbuild.build({
+  const { outputFiles } = await esbuild.build({
     absWorkingDir: root,
     entryPoints,
     outdir: 'dist',
@@ -48,7 +68,10 @@ export async function build() {
     packages: 'external',
     sourcemap: true,
     logLevel: 'warning',
+    write: false,
   });
+  mkdirSync(join(root, 'dist'), { recursive: true });
+  for (const { path, contents } of outputFiles) writeWhole(path, contents);
   await esbuild.stop();
 }
 

@@ -37,10 +37,16 @@ function install() {
   process.exit(1);
 }
 
+function notBuilt({ message }) {
+  process.stderr.write(`lora could not be built: ${message}\n`);
+  process.stderr.write('Free some space on the disk (or raise ulimit -f), and run it again.\n');
+  process.exit(1);
+}
+
 async function main() {
   if (!isInstalled()) install();
   const { isFresh, build } = await import(pathToFileURL(at('scripts/build.mjs')).href);
-  if (!isFresh()) await build();
+  if (!isFresh()) await build().catch(notBuilt);
   await import(pathToFileURL(at('dist/cli.js')).href);
 }
 

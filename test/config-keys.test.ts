@@ -46,8 +46,8 @@ function lastLogits(config: LanguageModelConfig): number[] {
 const refusedHere: Readonly<Record<string, RegExp>> = {
   'gemma2: use_bidirectional_attention': /only false is supported/,
   'gemma3_text: use_bidirectional_attention': /only false is supported/,
-  'gemma3_text: partial_rotary_factor, rope linear': /write rope_type/,
-  'gemma3_text: rope dynamic': /write rope_type/,
+  'gemma3_text: partial_rotary_factor, rope linear': /use rope_type/,
+  'gemma3_text: rope dynamic': /use rope_type/,
   'llama: rope by kind of layer': /one rotary embedding for all layers/,
   'mistral: rope by kind of layer': /one rotary embedding for all layers/,
   'phi3: rope by kind of layer': /one rotary embedding for all layers/,

@@ -2,9 +2,17 @@
 // every writer says what happened, leaves the earlier file as it was, and nothing half-written.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { golden, tinyLora, writeTinyModel } from '../src/export/language-model.test-util.ts';
 import { writePeftFolder } from '../src/export/peft.ts';
@@ -139,3 +147,21 @@ function requireNothingSaved(text: string, files: readonly string[]): void {
     [],
   );
 }
+
+test(
+  'a build that the disk cuts off is not taken for a fresh one by the next start',
+  { skip: unlimited },
+  () => {
+    const copy = join(root, 'checkout');
+    mkdirSync(copy);
+    for (const name of ['scripts', 'src', 'package.json', 'package-lock.json', 'tsconfig.json'])
+      cpSync(name, join(copy, name), { recursive: true });
+    symlinkSync(resolve('node_modules'), join(copy, 'node_modules'));
+    const torn = bash(`ulimit -f 100; cd ${copy} && "$0" scripts/launch.cjs --version`);
+    assert.equal(torn.status, 1, torn.stdout + torn.stderr);
+    assert.match(torn.stderr, /lora could not be built: .*dist.*cannot be written/);
+    assert.doesNotMatch(torn.stderr, /\n\s+at /);
+    const again = bash(`cd ${copy} && "$0" scripts/launch.cjs --version`);
+    assert.equal(again.status, 0, again.stdout + again.stderr);
+  },
+);

@@ -60,7 +60,7 @@ test('samples with the trained part highlighted, and what was found', async (t) 
     text.includes('<|user|>\n你好<|end|>\n<|assistant|>\n⟦您好 😀\\x1b[31m<|end|>\n⟧\n'),
     text,
   );
-  assert.match(text, /warning .*faq\.jsonl:3: .*faq\.jsonl:1/);
+  assert.match(text, /warning .*faq\.jsonl:3 \(like .*faq\.jsonl:1\)/);
 });
 
 test('one sample by its number', async (t) => {

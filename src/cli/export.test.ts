@@ -95,9 +95,9 @@ test('an --output with a blank at its end, or of a name that is kept for a devic
   });
   const adapter = join(folder, 'on:3');
   for (const [name, message] of [
-    ['merged ', /no blanks at their ends[^]*Name ".*merged"/],
+    ['merged ', /no blanks at either end[^]*Name ".*merged"/],
     ['nul', /"nul", that is a name that Windows reserves for a device/],
-    ['a:b', /has : in it/],
+    ['a:b', /contains :/],
   ] as const) {
     const output = join(folder, name);
     for (const words of [
@@ -110,6 +110,6 @@ test('an --output with a blank at its end, or of a name that is kept for a devic
     }
   }
   const derived = await lora('export', '--to', 'gguf', adapter);
-  assert.match(derived.text, /the file would be called "on:3-lora.gguf", which has : in it/);
+  assert.match(derived.text, /the file would be called "on:3-lora.gguf", which contains :/);
   assert.deepEqual(readdirSync(folder).sort(), ['base', 'on:3']);
 });

@@ -73,7 +73,7 @@ test('a size that the model cannot take is refused with its key and the true rea
   };
   assert.match(
     await refused({ bucket_reso_steps: 20 }),
-    /^bucket_reso_steps: the autoencoder .* multiples of 8, and 20 is none/,
+    /^bucket_reso_steps: the autoencoder .* multiples of 8, and 20 is not/,
   );
   assert.match(
     await refused({ enable_bucket: false, resolution: 500 }),
