@@ -7,6 +7,7 @@ import {
   type ConfigKey,
   type KeySchema,
 } from './schema.ts';
+import { needed } from '../util/needed.ts';
 import { expected } from './values.ts';
 
 export interface ConfigFlag {
@@ -24,8 +25,13 @@ export interface ConfigFlag {
 
 export const flagName = (key: string): string => `--${key.replaceAll('_', '-')}`;
 
-const groupOf = (key: ConfigKey): string =>
-  Object.entries(optionGroups).find(([, options]) => key in options)?.[0] ?? '';
+const groupOf = (key: ConfigKey): string => needed(groups, key, 'topic of the key');
+
+const groups: ReadonlyMap<string, string> = new Map(
+  Object.entries(optionGroups).flatMap(([group, options]) =>
+    Object.keys(options).map((key) => [key, group] as const),
+  ),
+);
 
 /** One text, or several. */
 const wantsText = ({ anyOf = [] }: KeySchema): boolean =>

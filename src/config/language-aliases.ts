@@ -304,7 +304,7 @@ const run: Readonly<Record<string, Alias>> = {
   grad_accumulation_steps: as('gradient_accumulation_steps'),
   ...all(['num_epochs', 'num_train_epochs'], as('epochs')),
   // -1 there: epochs say it
-  max_steps: (value) => (Number(value) > 0 ? { means: { max_train_steps: value } } : {}),
+  max_steps: (value) => (Number(value) <= 0 ? {} : { means: { max_train_steps: value } }),
   iters: as('max_train_steps'),
   random_state: as('seed'),
   grad_checkpoint: as('gradient_checkpointing'),

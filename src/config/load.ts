@@ -302,9 +302,10 @@ function renamed(
   { lines, ...source }: ConfigSource,
   names: ReadonlyMap<string, string>,
 ): ConfigSource {
-  const others = [...names].flatMap(([ours, theirs]) =>
-    lines.has(theirs) ? [[ours, lines.get(theirs) ?? 0] as const] : [],
-  );
+  const others = [...names].flatMap(([ours, theirs]) => {
+    const line = lines.get(theirs); // a flag has none
+    return line === undefined ? [] : [[ours, line] as const];
+  });
   return { ...source, lines: new Map([...lines, ...others]) };
 }
 

@@ -70,7 +70,7 @@ function readHeader(bytes: Uint8Array): Header {
     bits > 8
       ? []
       : readPalette(
-          bytes,
+          bytes.subarray(0, pixels),
           14 + size,
           core ? 3 : 4,
           Math.min(1 << bits, core ? 256 : view.getUint32(46, true) || 256),
@@ -87,10 +87,12 @@ function readHeader(bytes: Uint8Array): Header {
   };
 }
 
+/** The colours that lie before the pixels; a pixel may not name others. */
 function readPalette(bytes: Uint8Array, start: number, stride: number, count: number): number[][] {
-  return Array.from({ length: count }, (_, i) => {
+  const there = Math.max(0, Math.floor((bytes.length - start) / stride));
+  return Array.from({ length: Math.min(count, there) }, (_, i) => {
     const at = start + i * stride;
-    return [bytes[at + 2] ?? 0, bytes[at + 1] ?? 0, bytes[at] ?? 0, 255];
+    return [bytes[at + 2], bytes[at + 1], bytes[at], 255];
   });
 }
 

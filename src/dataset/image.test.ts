@@ -288,6 +288,11 @@ test('empty, foreign and missing files say what is wrong', async () => {
   );
   await rejects(join(folder, 'missing.png'), /does not exist/);
   await rejects(await save('bad.bmp', bmp(24).fill(255, 18, 22)), /makes no sense/);
+  const beyond = bmp(8);
+  beyond[54 + 4 * 5] = 200;
+  await rejects(await save('palette.bmp', beyond), /names colour 200 of a palette of 5/);
+  beyond.writeUInt32LE(0, 46); // as many as there can be
+  await rejects(await save('palette2.bmp', beyond), /names colour 200 of a palette of 5/);
   const damaged = await picture().png().toBuffer();
   await rejects(await save('crc.png', damaged.fill(0x55, 60, 70)), /cannot read/);
 });

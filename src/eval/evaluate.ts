@@ -197,6 +197,10 @@ async function judge(
   const likelihoods = await answerer.likelihoods(questions, adapter);
   const asked = questions.filter(({ prompt }) => prompt.kind !== 'text');
   const said = await answerer.answers(asked, adapter);
+  if (likelihoods.length !== questions.length || said.length !== asked.length)
+    throw new InternalError(
+      `${likelihoods.length} likelihoods and ${said.length} answers for ${questions.length} questions, ${asked.length} of them to be answered`,
+    );
   const answers = new Map(asked.map((question, i) => [question, said[i]]));
   return questions.map((question, i) => {
     const [answer, likelihood] = [answers.get(question), likelihoods[i]];

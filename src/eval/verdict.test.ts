@@ -209,6 +209,25 @@ test('stopped early: the verdict is over what was asked, and says so', async () 
   }
 });
 
+test('a model that gives fewer answers than it was asked for is an error, not one without a score', async () => {
+  const whole = answerer(['half', 'half'], ['knows', 'half'], []);
+  const short: Answerer[] = [
+    { ...whole, answers: async (asked, adapted) => (await whole.answers(asked, adapted)).slice(1) },
+    {
+      ...whole,
+      likelihoods: async (asked, adapted) => (await whole.likelihoods(asked, adapted)).slice(1),
+    },
+  ];
+  for (const one of short) {
+    const set: EvalSet = { questions: [question(1), question(2)], general: [], warnings: [] };
+    const names = { base: 'base', adapter: 'adapter' };
+    const events = evaluate({ questions: set, model: { answerer: one, names } });
+    await assert.rejects(async () => {
+      for await (const _ of events);
+    }, /likelihoods and \d answers for \d questions?/);
+  }
+});
+
 // ---- where the two measures disagree
 
 const set = (answers: readonly number[], likelihoods: readonly number[], before = 0.5) =>
@@ -257,6 +276,32 @@ test('the likelihood decides where the answers do not, unless they lean the othe
     verdictOf(set(each(0.1), each(-1)), undefined).reasons[0],
     /although the exact wording expected has become less likely/,
   );
+});
+
+test('questions of facts alone that neither model answers: "perplexity ? → ?"', () => {
+  const facts = (gain: number, count: number) =>
+    setResult(
+      Array.from({ length: count }, (_, i) => {
+        const judged = { facts: [false], forbidden: [], guarded: false };
+        return {
+          question: question(i),
+          base: { ...judged, answer: 'I do not know.', score: 0 },
+          adapter: { ...judged, answer: 'Perhaps.', score: i === 0 ? gain : 0 },
+        };
+      }),
+    );
+  for (const [set, told] of [
+    [facts(0, 2), /^2 questions show too little \(0 → 0 of 100 points\)/],
+    [facts(0, 12), /^Over 12 questions the answers score 0 of 100 with the adapter and 0 without/],
+    [
+      facts(0.4, 12),
+      /^What 12 questions show \(0 → 3 of 100 points\) may be chance; ask about \d+/,
+    ],
+  ] as const) {
+    const { reasons } = verdictOf(set, set);
+    assert.match(reasons[0], told);
+    assert.doesNotMatch(reasons.join(' '), /\?/);
+  }
 });
 
 test('a general set that is answered as before, and a little less likely', () => {

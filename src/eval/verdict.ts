@@ -1,5 +1,6 @@
 // The verdict for people who know no statistics: better, same, worse, forgot, or too few questions
 // to tell.
+import { InternalError } from '../errors.ts';
 import { plural } from '../util/plural.ts';
 import { perplexityText } from './figures.ts';
 import { FEWEST, type Trend } from './statistics.ts';
@@ -76,6 +77,7 @@ export function trendOfSet(set: SetResult): Trend {
     : said;
 }
 
+/** Also where no answer is judged at all. */
 const atFloor = ({ base, adapter }: SetResult): boolean =>
   Math.max(base.score ?? 0, adapter.score ?? 0) < FLOOR;
 
@@ -93,9 +95,26 @@ function mayDecide(set: SetResult, { mean }: Change): boolean {
 
 // ---- reasons
 
-const points = (share: number | undefined): string => String(Math.round((share ?? 0) * 100));
-const figure = (value: number | undefined): string =>
-  value === undefined ? '?' : perplexityText(value);
+const points = (share: number | undefined): string =>
+  String(Math.round(100 * known(share, 'score')));
+const figure = (value: number | undefined): string => perplexityText(known(value, 'perplexity'));
+
+function known(value: number | undefined, name: string): number {
+  if (value === undefined) throw new InternalError(`a set of questions without ${name}`);
+  return value;
+}
+
+const perplexities = ({ base, adapter }: SetResult): string =>
+  `perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}`;
+const scores = ({ base, adapter }: SetResult): string =>
+  `${points(base.score)} → ${points(adapter.score)} of 100 points`;
+
+/** What there is to tell of the set; the likelihood where neither model answers at all. */
+function measured(set: SetResult): string {
+  const { answers, likelihood } = set;
+  if (likelihood !== undefined && (answers === undefined || atFloor(set))) return perplexities(set);
+  return answers === undefined ? 'nothing could be measured' : scores(set);
+}
 
 function mainReason(set: SetResult, trend: Trend): string {
   if (trend === 'unclear') return unclearReason(set);
@@ -104,20 +123,19 @@ function mainReason(set: SetResult, trend: Trend): string {
     return `${scoreSentence(set)}${factsClause(base, adapter)}${caveat(trend, likelihood)}.`;
   if (trend === 'same') return sameReason(set);
   const way = trend === 'better' ? 'more' : 'less';
-  return `The expected answers have become ${way} likely for the model: perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}${answersClause(set)}.`;
+  return `The expected answers have become ${way} likely for the model: ${perplexities(set)}${answersClause(set)}.`;
 }
 
 /** What the answers say where the likelihood decided. */
 function answersClause(set: SetResult): string {
-  const { answers, base, adapter } = set;
+  const { answers, adapter } = set;
   if (answers === undefined) return '';
   if (atFloor(set))
     return `, though it still answers hardly any question (${points(adapter.score)} of 100 points)`;
   if (answers.trend === 'same') return ', though the answers themselves score the same';
-  const scores = `${points(base.score)} → ${points(adapter.score)} of 100 points`;
   return Math.abs(answers.mean) < 0.03
-    ? `, though the answers themselves score about the same (${scores})`
-    : `, and the answers lean that way too (${scores})`;
+    ? `, though the answers themselves score about the same (${scores(set)})`
+    : `, and the answers lean that way too (${scores(set)})`;
 }
 
 const scoreSentence = ({ questions, base, adapter }: SetResult): string =>
@@ -143,32 +161,30 @@ function caveat(trend: Trend, likelihood: Change | undefined): string {
 }
 
 function sameReason(set: SetResult): string {
-  const { questions, answers, base, adapter } = set;
+  const { questions, answers, likelihood, base, adapter } = set;
   if (questions.every(isUntouched))
     return `The adapter changes none of the ${plural(questions.length, 'answer')}.`;
-  if (answers === undefined || atFloor(set))
-    return `The expected answers are as likely as before: perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}.`;
+  if (likelihood !== undefined && (answers === undefined || atFloor(set)))
+    return `The expected answers are as likely as before: ${perplexities(set)}.`;
   return `Over ${plural(questions.length, 'question')} the answers score ${points(adapter.score)} of 100 with the adapter and ${points(base.score)} without, a difference too small to matter.`;
 }
 
 function unclearReason(set: SetResult): string {
-  const { questions, answers, likelihood, base, adapter } = set;
-  const seen =
-    answers === undefined || atFloor(set)
-      ? `perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}`
-      : `${points(base.score)} → ${points(adapter.score)} of 100 points`;
+  const { questions, answers, likelihood } = set;
+  const seen = measured(set);
   if (questions.every(isUntouched))
     return `The adapter changes none of the ${plural(questions.length, 'answer')}.`;
   if (questions.length < FEWEST)
     return `${plural(questions.length, 'question')} ${questions.length === 1 ? 'shows' : 'show'} too little (${seen}); ask at least ${FEWEST}, preferably 30.`;
-  return `What ${plural(questions.length, 'question')} show (${seen}) may be chance; ask about ${needed(atFloor(set) ? likelihood : (answers ?? likelihood))} questions.`;
+  const told = atFloor(set) ? (likelihood ?? answers) : (answers ?? likelihood);
+  return `What ${plural(questions.length, 'question')} show (${seen}) may be chance; ask about ${enough(told)} questions.`;
 }
 
 /**
  * Questions at which the width of the interval falls to the difference seen, at most a thousand: it
  * goes with 1 / √n.
  */
-function needed(change: Change | undefined): string {
+function enough(change: Change | undefined): string {
   if (change?.interval === undefined) return 'several times as many';
   const half = (change.interval[1] - change.interval[0]) / 2;
   const count =
@@ -181,20 +197,18 @@ function generalReason(set: SetResult): string {
   const name = `In the general set (${plural(questions.length, 'question')})`;
   if (questions.every(isUntouched)) return `${name} nothing changed.`;
   const trend = trendOfSet(set);
-  const [measure, figures] = generalFigures(set, trend);
+  const [mean, figures] = generalFigures(set, trend);
   if (trend === 'worse') return `${name} the model has become worse: ${figures}.`;
   if (trend !== 'unclear') return `${name} nothing was lost: ${figures}.`;
-  return (measure?.mean ?? 0) < 0
+  return mean < 0
     ? `${name} the model does less well, ${figures}, but that may be chance.`
     : `${name} no loss is visible: ${figures}.`;
 }
 
-/** The measure that the trend comes from, and its values before and after. */
-function generalFigures(
-  { answers, likelihood, base, adapter }: SetResult,
-  trend: Trend,
-): readonly [Change | undefined, string] {
+/** The mean of the measure that the trend comes from, and its values before and after. */
+function generalFigures(set: SetResult, trend: Trend): readonly [number, string] {
+  const { answers, likelihood } = set;
   if (answers !== undefined && (answers.trend === trend || trend === 'unclear'))
-    return [answers, `${points(base.score)} → ${points(adapter.score)} of 100 points`];
-  return [likelihood, `perplexity ${figure(base.perplexity)} → ${figure(adapter.perplexity)}`];
+    return [answers.mean, scores(set)];
+  return likelihood === undefined ? [0, measured(set)] : [likelihood.mean, perplexities(set)];
 }

@@ -158,7 +158,9 @@ function ropeScaling({ scaling }: Rope): Entries {
       ];
     case 'longrope':
       return [['rope.scaling.attn_factor', gguf.float32(scaling.attention_factor)]];
-    default:
+    case 'llama3': // by tensors, below
+    case 'dynamic': // refused before
+    case 'default':
       return [];
   }
 }

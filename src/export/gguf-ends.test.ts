@@ -53,3 +53,23 @@ test('a model whose answers end at several tokens: the file has them, what does 
     );
   });
 });
+
+test('an end token that the tokenizer does not have was replaced by the one of config.json in silence', () => {
+  withFolder((folder) => {
+    writeTinyModel(folder, 'llama');
+    const settings = (eos_token: unknown) =>
+      write(
+        join(folder, 'tokenizer_config.json'),
+        JSON.stringify({ bos_token: '<s>', eos_token, pad_token: null }),
+      );
+    for (const token of ['</S>', { content: '</S>' }]) {
+      settings(token);
+      assert.match(
+        exportGguf({ path: folder }).notes?.join('\n') ?? '',
+        /calls "<\/S>" the eos token, but the tokenizer has no such token/,
+      );
+    }
+    settings('</s>');
+    assert.doesNotMatch(exportGguf({ path: folder }).notes?.join('\n') ?? '', /no such token/);
+  });
+});

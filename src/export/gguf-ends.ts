@@ -1,6 +1,7 @@
 // The tokens that end an answer, as llama.cpp and Ollama are told of them.
 
 import { gguf, type GgufValue } from '../tensor/gguf.ts';
+import { needed } from '../util/needed.ts';
 
 export interface EndTokens {
   /** `tokenizer.ggml.…` entries beside eos_token_id. */
@@ -32,9 +33,17 @@ export function endTokens(
   eos: number | undefined,
   tokenOf: (id: number) => string | undefined,
 ): EndTokens {
-  const others = [...new Set(ends)].filter((id) => id !== eos && tokenOf(id) !== undefined);
-  const isKnown = (id: number) => knownByName.has(tokenOf(id) ?? '');
-  const isMessage = (id: number) => /eom|end_of_message/i.test(tokenOf(id) ?? '');
+  // an id without a token is never generated
+  const texts = new Map(
+    [...new Set(ends)].flatMap((id) => {
+      const text = id === eos ? undefined : tokenOf(id);
+      return text === undefined ? [] : [[id, text] as const];
+    }),
+  );
+  const others = [...texts.keys()];
+  const textOf = (id: number): string => needed(texts, id, 'text of the token');
+  const isKnown = (id: number) => knownByName.has(textOf(id));
+  const isMessage = (id: number) => /eom|end_of_message/i.test(textOf(id));
   const wanted = [...others.filter((id) => !isKnown(id)), ...others.filter(isKnown)];
   const eom = wanted.find(isMessage);
   const [eot, second, ...rest] = wanted.filter((id) => id !== eom);
@@ -54,6 +63,6 @@ export function endTokens(
         gguf.array('int32', eos === undefined ? others : [eos, ...others]),
       ],
     ],
-    left: left.filter((id) => !isKnown(id)).flatMap((id) => tokenOf(id) ?? []),
+    left: left.filter((id) => !isKnown(id)).map(textOf),
   };
 }

@@ -10,7 +10,17 @@ import { endTokens } from './gguf-ends.ts';
 import { readChatTemplate, readEndIds } from '../tokenizer/text.ts';
 import { gguf, type GgufValue } from '../tensor/gguf.ts';
 
-const part = z.looseObject({ type: z.string() });
+const step = z.looseObject({ type: z.string() });
+const steps = z.array(step);
+/** What a Sequence holds, by the names that its three kinds have. */
+const held = (value: Readonly<Record<string, unknown>>): unknown =>
+  value['pretokenizers'] ?? value['normalizers'] ?? value['processors'];
+const part = step.refine(
+  (value) => value.type !== 'Sequence' || steps.safeParse(held(value)).success,
+  {
+    message: 'is a Sequence without a list of its parts',
+  },
+);
 
 const tokenizerSchema = z.looseObject({
   added_tokens: z
@@ -104,12 +114,22 @@ function ends(folder: string, eos: number | undefined, ids: ReadonlyMap<string, 
 /** What whoever runs the file must know of its tokenizer. */
 export function tokenizerNotes(folder: string): string[] {
   const ids = idsOf(parseFile(join(folder, 'tokenizer.json'), tokenizerSchema));
-  const { left } = ends(folder, specialIds(folder, readSettings(folder), ids).eos, ids);
-  return left.length === 0
-    ? []
-    : [
-        `llama.cpp has no key for a fourth token that ends an answer: it does not stop at ${left.join(', ')}, Ollama does`,
-      ];
+  const settings = readSettings(folder);
+  const { left } = ends(folder, specialIds(folder, settings, ids).eos, ids);
+  const strays = Object.entries(namedTokens(settings)).filter(
+    ([, text]) => text !== undefined && !ids.has(text),
+  );
+  return [
+    ...strays.map(
+      ([name, text]) =>
+        `tokenizer_config.json calls ${JSON.stringify(text)} the ${name} token, but the tokenizer has no such token: the file has the one of config.json, if there is one`,
+    ),
+    ...(left.length === 0
+      ? []
+      : [
+          `llama.cpp has no key for a fourth token that ends an answer: it does not stop at ${left.join(', ')}, Ollama does`,
+        ]),
+  ];
 }
 
 const addedTokens = z.looseObject({
@@ -267,7 +287,7 @@ function splitMerge(merge: string): readonly [string, string] {
 
 /**
  * SentencePiece joins the pair whose piece has the highest score: the earlier the merge, the
- * higher.
+ * higher. A piece that no merge makes comes after all of them: BPE never joins it.
  */
 function scores(
   tokens: readonly string[],
@@ -277,7 +297,7 @@ function scores(
   merges.forEach(([left, right], i) => {
     if (!rank.has(left + right)) rank.set(left + right, i);
   });
-  return tokens.map((text) => -(rank.get(text) ?? 0));
+  return tokens.map((text) => -(rank.get(text) ?? merges.length));
 }
 
 function addsSpace({ normalizer, pre_tokenizer: pre }: Tokenizer): boolean {
@@ -287,14 +307,10 @@ function addsSpace({ normalizer, pre_tokenizer: pre }: Tokenizer): boolean {
   return partsOf(normalizer).some(({ type }) => type === 'Prepend');
 }
 
-/** A part, or the parts of a sequence. */
+/** A part, or the parts of a sequence, of which some may be sequences. */
 function partsOf(value: z.infer<typeof part> | null | undefined): z.infer<typeof part>[] {
   if (value === null || value === undefined) return [];
-  if (value.type !== 'Sequence') return [value];
-  const inner = z
-    .array(part)
-    .safeParse(value.pretokenizers ?? value.normalizers ?? value.processors);
-  return inner.success ? inner.data : [];
+  return value.type === 'Sequence' ? steps.parse(held(value)).flatMap(partsOf) : [value];
 }
 
 const contractions = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|`;
@@ -310,7 +326,9 @@ function preTokenizerName(folder: string, tokenizer: Tokenizer): string {
   const patterns = parts
     .filter(({ type }) => type === 'Split')
     .map(
-      (split) => z.looseObject({ Regex: z.string() }).safeParse(split.pattern).data?.Regex ?? '',
+      (split) =>
+        z.looseObject({ Regex: z.string() }).safeParse(split.pattern).data?.Regex ??
+        JSON.stringify(split.pattern),
     );
   const hasDigits = parts.some(
     (digits) => digits.type === 'Digits' && digits.individual_digits === true,
@@ -340,6 +358,18 @@ function surrounds({ post_processor: post }: Tokenizer, end: 'first' | 'last'): 
   return piece !== undefined && 'SpecialToken' in piece;
 }
 
+/** The texts of the special tokens by llama.cpp's names for them. */
+function namedTokens(settings: Settings): Readonly<Record<string, string | undefined>> {
+  const textOf = (token: z.infer<typeof named>) =>
+    typeof token === 'string' ? token : token?.content;
+  return {
+    bos: textOf(settings.bos_token),
+    eos: textOf(settings.eos_token),
+    unknown: textOf(settings.unk_token),
+    padding: textOf(settings.pad_token),
+  };
+}
+
 /** The text of a special token in tokenizer_config.json, else the id in config.json. */
 function specialIds(
   folder: string,
@@ -352,14 +382,7 @@ function specialIds(
     eos: config.eos_token_id,
     padding: config.pad_token_id,
   };
-  const fromSettings = {
-    bos: settings.bos_token,
-    eos: settings.eos_token,
-    unknown: settings.unk_token,
-    padding: settings.pad_token,
-  };
-  const found = Object.entries(fromSettings).map(([name, token]) => {
-    const text = typeof token === 'string' ? token : token?.content;
+  const found = Object.entries(namedTokens(settings)).map(([name, text]) => {
     const given = fromConfig[name];
     return [
       name,

@@ -278,6 +278,36 @@ test('model: a tokenizer of the SentencePiece kind', () => {
   });
 });
 
+test('a piece that no merge makes had the score of the first merge, so llama.cpp joined it before all others', () => {
+  withFolder((folder) => {
+    writeTinyModel(folder, 'llama');
+    const { model, ...rest } = tinySentencePiece();
+    const vocab = { ...model.vocab, lo: 279 };
+    write(join(folder, 'tokenizer.json'), JSON.stringify({ ...rest, model: { ...model, vocab } }));
+    const scores = new Map(tokenizerEntries(folder, 288)).get('tokenizer.ggml.scores');
+    assert.ok(scores?.type === 'array');
+    assert.deepEqual([scores.values[266], scores.values[279]], [-0, -7]);
+  });
+});
+
+test('a Sequence whose parts are not found was taken for none, and what it does to texts was lost', () => {
+  withFolder((folder) => {
+    writeTinyModel(folder, 'llama');
+    const tokenizer = tinySentencePiece();
+    const lower = { type: 'Lowercase' };
+    const sequence = (normalizers: unknown) => ({ type: 'Sequence', normalizers });
+    for (const [normalizer, told] of [
+      [sequence(undefined), /normalizer.*is a Sequence without a list of its parts/],
+      [sequence(lower), /normalizer.*is a Sequence without a list of its parts/],
+      [sequence([lower]), /changes texts before it splits them \(Lowercase\)/],
+      [sequence([sequence([lower])]), /changes texts before it splits them \(Lowercase\)/],
+    ] as const) {
+      write(join(folder, 'tokenizer.json'), JSON.stringify({ ...tokenizer, normalizer }));
+      assert.throws(() => tokenizerEntries(folder, 288), told);
+    }
+  });
+});
+
 test("model: Gemma's scale of the scores is in the queries, and other caps, periods and bases are reported", () => {
   const sizes = {
     head_dim: 16,

@@ -33,6 +33,7 @@ import { writeFolder } from '../storage/write-folder.ts';
 import { requireSound, type Narrowing } from './narrowing.ts';
 import { problemsByKind } from '../util/problems-by-kind.ts';
 import { bytesOf } from '../util/bytes-of.ts';
+import { needed } from '../util/needed.ts';
 
 export interface MergeOptions {
   /** The folder of the base model. */
@@ -186,10 +187,8 @@ function writeMerged(file: SafetensorsFile, path: string, merging: Merging): num
   const { head, order, dataBytes } = layoutSafetensors(described, file.metadata);
   writeFileAtomically(path, (write) => {
     write(head);
-    for (const name of order) {
-      const tensor = file.tensors.get(name);
-      if (tensor !== undefined) writeTensor(name, tensor, merging, write);
-    }
+    for (const name of order)
+      writeTensor(name, needed(file.tensors, name, 'tensor'), merging, write);
   });
   return dataBytes;
 }

@@ -166,7 +166,10 @@ function scalingOf(kind: Kind, dims: number, ctx: z.RefinementCtx): RopeScaling 
           kind.attention_factor ??
           longRopeAttention(stretch(kind), kind.original_max_position_embeddings),
       };
-    default:
+    case 'default':
+    case 'linear':
+    case 'dynamic':
+    case 'llama3':
       return kind;
   }
 }

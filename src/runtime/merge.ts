@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { InternalError } from '../errors.ts';
 import type { Shape, Tensor } from '../tensor/tensor.ts';
+import { needed } from '../util/needed.ts';
 import { fewerReshapes } from './fewer-reshapes.ts';
 import { fileOrder, type Lowered } from './lowering.ts';
 import type { OnnxGraph, OnnxInitializer, OnnxNode, OnnxValue } from './onnx-model.ts';
@@ -95,9 +96,10 @@ class Constants {
 
   /** The name in the merged graph of what each graph calls `names[i]`. */
   merge(names: readonly string[], at: number): string {
-    const tensors = names.flatMap((name, i) => this.#all[i].constants.get(name) ?? []);
-    if (tensors.length === 0 && names.every((name) => name === names[0])) return names[0];
-    if (tensors.length < names.length) throw differs(this.#all, at);
+    const isConstant = names.map((name, i) => this.#all[i].constants.has(name));
+    if (!isConstant.includes(true) && names.every((name) => name === names[0])) return names[0];
+    if (isConstant.includes(false)) throw differs(this.#all, at);
+    const tensors = names.map((name, i) => needed(this.#all[i].constants, name, 'constant'));
     const key = tensors.map((tensor) => this.#keyOf(tensor)).join('|');
     const known = this.#named.get(key);
     if (known !== undefined) return known;

@@ -4,6 +4,7 @@
 import { CheckpointError, failCheckpoint as fail, obtainAgain, type Problem } from '../errors.ts';
 import { isObject } from '../util/is-object.ts';
 import { bytesOf } from '../util/bytes-of.ts';
+import { needed } from '../util/needed.ts';
 import { dtypes, typedArrays, type DType } from './dtype.ts';
 import { sizeOf, type ExternalTensor, type Shape, type Tensor } from './tensor.ts';
 
@@ -121,7 +122,7 @@ export function serialize(
   out.set(head);
   let at = head.length;
   for (const name of order) {
-    const data = tensors.get(name)?.data ?? new Uint8Array();
+    const { data } = needed(tensors, name, 'tensor');
     out.set(bytesOf(data), at);
     at += data.byteLength;
   }

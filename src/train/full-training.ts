@@ -3,10 +3,11 @@
 import { existsSync } from 'node:fs';
 import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
 import { writeFileAtomically } from '../storage/write-file.ts';
-import { InternalError, UserError } from '../errors.ts';
+import { UserError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { initialWeights } from '../models/init.ts';
 import { serialize } from '../tensor/safetensors.ts';
+import { needed } from '../util/needed.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { trainingSteps, type BatchInputs, type StepResult, type UnsoundStep } from './loop.ts';
 import { compileLoss } from './loss-program.ts';
@@ -27,7 +28,10 @@ export interface FullTrainingOptions {
   /** Where weights, moments and average are kept between processes. */
   readonly stateFile: string;
   readonly saveEvery: number;
-  /** Weights to begin from instead of random ones, by name; those that are absent are drawn. */
+  /**
+   * Weights to begin from instead of random ones, by name; those that are absent are drawn. One
+   * that the graph does not have, or of another shape, is an InternalError.
+   */
   readonly initial?: ReadonlyMap<string, Tensor>;
   readonly threads?: number;
 }
@@ -97,13 +101,18 @@ function firstWeights({
   initial,
 }: FullTrainingOptions): Map<string, Tensor<'float32'>> {
   const drawn = initialWeights(graph.parameters, seed);
-  return new Map(
+  const weights = new Map(
     graph.parameters.map(({ name, shape }) => {
-      // both are float32 by contract
-      const data = new Float32Array((initial?.get(name)?.data ?? drawn.get(name)) as Float32Array);
+      const data = needed(drawn, name, 'first weight');
       return [name, { dtype: 'float32', shape, data }] as const;
     }),
   );
+  const given = [...(initial ?? [])];
+  restoreInto(
+    new Map(given.map(([name]) => [name, needed(weights, name, 'weight')])),
+    new Map(given),
+  );
+  return weights;
 }
 
 function copyOf(weights: ReadonlyMap<string, Tensor<'float32'>>): Map<string, Tensor<'float32'>> {
@@ -119,8 +128,7 @@ function moveAverage(
   decay: number,
 ): void {
   for (const [name, { data: a }] of average) {
-    const w = weights.get(name)?.data;
-    if (w === undefined) throw new InternalError(`no weight ${name} for its average`);
+    const { data: w } = needed(weights, name, 'weight');
     for (let i = 0; i < a.length; i++) a[i] += (1 - decay) * (w[i] - a[i]);
   }
 }

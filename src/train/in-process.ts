@@ -11,15 +11,14 @@ import {
   type Problem,
 } from '../errors.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { needed } from '../util/needed.ts';
 import type { TrainEvent } from './events.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 
-const errorClasses: Readonly<Record<string, new (problems: readonly Problem[]) => UserError>> = {
-  ConfigError,
-  DataError,
-  CheckpointError,
-  SystemError,
-};
+/** Every kind of a user's error by the name that it is sent under. */
+const errorClasses: ReadonlyMap<string, new (problems: readonly Problem[]) => UserError> = new Map(
+  Object.entries({ UserError, ConfigError, DataError, CheckpointError, SystemError }),
+);
 
 /** In the bundle the entry lies beside this file as .js. */
 const entry = new URL(
@@ -74,7 +73,7 @@ function toError(
   message: Exclude<FromWorker, { type: 'event' | 'end' }> | { type: 'gone'; how: string },
 ): Error {
   if (message.type === 'user-error')
-    return new (errorClasses[message.name] ?? UserError)(message.problems);
+    return new (needed(errorClasses, message.name, 'kind of error'))(message.problems);
   if (message.type === 'crash') return withStack(message.stack);
   if (message.how.includes('SIGKILL')) {
     return new SystemError([

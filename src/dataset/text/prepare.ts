@@ -223,20 +223,21 @@ const nothingHeld = (drawn: readonly Sequence[], share: number): Problem[] =>
  */
 function otherEnd(
   sequences: readonly Sequence[],
-  { specialIds, endIds, tokenOf, idOf }: TextTokenizer,
+  { specialIds, endIds, tokenOf }: TextTokenizer,
 ): Problem[] {
   const one = sequences.find(
     ({ sample, ids, trained }) => sample.content.kind === 'chat' && trained[ids.length - 1] === 1,
   );
   const end = one?.ids.findLast((id, i) => one.trained[i] === 1 && specialIds.has(id));
   if (one === undefined || end === undefined || endIds.includes(end)) return [];
-  const stops = endIds.map((id) => tokenOf(id)).join(', ');
-  const token = tokenOf(end) ?? '';
+  const stops = endIds
+    .map((id) => tokenOf(id) ?? `token ${id}, which the tokenizer does not have`)
+    .join(', ');
   return [
     {
       where: one.sample.where,
-      what: `answers end with ${token}, but generation stops at ${stops === '' ? 'no token' : stops}`,
-      fix: `Add ${idOf(token) ?? end} to eos_token_id in the model's generation_config.json.`,
+      what: `answers end with ${tokenOf(end) ?? `token ${end}`}, but generation stops at ${stops === '' ? 'no token' : stops}`,
+      fix: `Add ${end} to eos_token_id in the model's generation_config.json.`,
     },
   ];
 }

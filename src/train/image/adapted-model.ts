@@ -7,7 +7,6 @@ import {
   type TargetOptions,
 } from '../../adapters/stable-diffusion-targets.ts';
 import type { TrainConfig } from '../../config/schema.ts';
-import { InternalError } from '../../errors.ts';
 import type { LoraWeights } from '../../export/lora.ts';
 import { Builder } from '../../graph/builder.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
@@ -18,6 +17,7 @@ import { unet } from '../../models/unet.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { needed } from '../../util/needed.ts';
 import type { ParameterGroup } from '../optimiser.ts';
+import { groupsOf } from './groups.ts';
 
 export interface BatchShape {
   readonly size: number;
@@ -79,24 +79,6 @@ const copy = ({ shape, data }: Tensor<'float32'>): Tensor<'float32'> => ({
   shape,
   data: data.slice(),
 });
-
-function groupsOf(
-  weights: ReadonlyMap<string, Tensor<'float32'>>,
-  config: AdapterConfig,
-): ParameterGroup[] {
-  const of = (component: string, learningRate: number): ParameterGroup => ({
-    name: component,
-    learningRate,
-    parameters: new Map([...weights].filter(([name]) => name.startsWith(`${component}.`))),
-  });
-  const groups = [of('unet', config.unet_lr), of('text_encoder', config.text_encoder_lr)];
-  const strays = [...weights.keys()].filter(
-    (name) => !groups.some((one) => one.parameters.has(name)),
-  );
-  if (strays.length > 0)
-    throw new InternalError(`${strays[0]} is in no group of weights, so it would not be trained`);
-  return groups.filter(({ parameters }) => parameters.size > 0);
-}
 
 interface TextOptions {
   readonly clipSkip: number;

@@ -26,7 +26,7 @@ export interface EncodedPictures {
   /** States of each caption [tokens, width], where the text encoder is frozen. */
   readonly states?: readonly Float32Array[];
   /** For messages. */
-  readonly names?: readonly string[];
+  readonly names: readonly string[];
 }
 
 export interface StepPlan {
@@ -107,7 +107,7 @@ function microBatch(
   const noisy = part.map((drawn) => drawn.noisy);
   return {
     shapeKey: shapeKey({ size: part.length, height: shape[1], width: shape[2], tokens }),
-    samples: part.flatMap(({ index }) => encoded.names?.[index] ?? []),
+    samples: part.map(({ index }) => encoded.names[index]),
     inputs: {
       ...noisyInputs(noisy, shape, { schedule, weight, min_snr_gamma }),
       ...textInputs(

@@ -9,6 +9,7 @@ import { compile, type Program } from '../../runtime/program.ts';
 import { toFloat32 } from '../../tensor/half.ts';
 import { int32, type Tensor } from '../../tensor/tensor.ts';
 import { type PhaseEvent, phase } from '../../events.ts';
+import { needed } from '../../util/needed.ts';
 import { CACHE_VERSION } from './cache-entries.ts';
 
 export interface StatesOptions {
@@ -24,6 +25,8 @@ export interface StatesOptions {
 }
 
 const NAME = 'caching text states';
+/** The graph's name of them. */
+const STATES = 'text_states';
 
 /** A caption as the text encoder reads it, and what messages call it. */
 export interface EncodedCaption {
@@ -32,7 +35,7 @@ export interface EncodedCaption {
 }
 
 /**
- * The states [tokens, width] of each list of ids, by `idsKey`; equal captions once. Throws
+ * The states [tokens, width] of each list of ids, for `statesInOrder`; equal captions once. Throws
  * CheckpointError for numbers that are not finite.
  */
 export async function* encodeCaptions(
@@ -48,7 +51,7 @@ export async function* encodeCaptions(
       options,
     );
     const { text_states } = await program.run({ input_ids: int32([1, ids.length], ids) });
-    return new Map([['text_states', text_states]]);
+    return new Map([[STATES, text_states]]);
   };
   try {
     yield phase(NAME, 0, distinct.size);
@@ -56,7 +59,7 @@ export async function* encodeCaptions(
       if (options.signal.aborted) break;
       const tensor = await statesOf(key, () => compute(ids), options);
       requireSoundOutput(
-        { name: 'text_states', tensor, sample: name },
+        { name: STATES, tensor, sample: name },
         { ...pictureStages.textEncoder, weights: options.weights },
       );
       states.set(key, tensor.data);
@@ -92,8 +95,13 @@ async function statesOf(
     key,
   );
   const entry = cache === undefined ? await compute() : await cache.getOrCompute(entryKey, compute);
-  const [tensor] = entry.values();
-  return toFloat32(tensor);
+  return toFloat32(needed(entry, STATES, 'tensor of the caption'));
 }
 
-export const idsKey = (ids: Int32Array): string => ids.join(' ');
+/** The states of each list of ids, in its order. Throws InternalError where one has none. */
+export const statesInOrder = (
+  ids: readonly Int32Array[],
+  states: ReadonlyMap<string, Float32Array>,
+): Float32Array[] => ids.map((row) => needed(states, idsKey(row), 'states of the caption'));
+
+const idsKey = (ids: Int32Array): string => ids.join(' ');

@@ -14,6 +14,7 @@ import { compile, type Program } from '../../runtime/program.ts';
 import { countUnsound } from '../../tensor/finite.ts';
 import { toFloat32 } from '../../tensor/half.ts';
 import { type PhaseEvent, phase } from '../../events.ts';
+import { needed } from '../../util/needed.ts';
 import { CACHE_VERSION } from './cache-entries.ts';
 import type { LatentMoments } from './noisy-batch.ts';
 import { bucketName, type TrainingPicture } from './samples.ts';
@@ -85,9 +86,7 @@ async function momentsOf(
 
 function toMoments(tensors: Tensors): LatentMoments {
   const [mean, logvar] = ['mean', 'logvar'].map((name) =>
-    toFloat32(
-      tensors.get(name) ?? { dtype: 'float32', shape: [0, 0, 0], data: new Float32Array() },
-    ),
+    toFloat32(needed(tensors, name, 'tensor of the latents')),
   );
   const [channels, height, width] = mean.shape;
   return {

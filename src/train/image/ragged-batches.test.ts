@@ -49,6 +49,7 @@ function pictures(count: number) {
       shape,
     })),
     ids: Array.from({ length: count }, (_, i) => Int32Array.of(1, 2 + i, 3, 4)),
+    names: Array.from({ length: count }, (_, i) => `picture ${i}`),
   };
 }
 

@@ -12,7 +12,6 @@ import { CheckpointError, InternalError, SystemError } from '../../errors.ts';
 import { writeKohyaLora } from '../../export/kohya.ts';
 import type { TellNarrowing } from '../../export/narrowing.ts';
 import { noiseSchedule } from '../../models/noise-schedule.ts';
-import { needed } from '../../util/needed.ts';
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
 import { createClipTokenizer, type ClipTokenizer } from '../../tokenizer/clip.ts';
 import { type WarningEvent, phase } from '../../events.ts';
@@ -21,7 +20,7 @@ import { adaptModel, loraWeights, type AdaptedModel } from './adapted-model.ts';
 import { microBatches, shapeOf, stepPlan, type EncodedPictures, type StepPlan } from './batches.ts';
 import { cacheFolder } from '../../storage/cache-folder.ts';
 import { weightsHash } from './cache-entries.ts';
-import { encodeCaptions, idsKey } from './captions.ts';
+import { encodeCaptions, statesInOrder } from './captions.ts';
 import { encodePictures } from './latents.ts';
 import { memoryPlan, type MemoryPlan } from './memory-plan.ts';
 import { imageMetadata, modelHashes, type ModelHashes } from './metadata.ts';
@@ -184,9 +183,7 @@ async function* encode({
     ids,
     names,
     // stopped: not all captions have states, and no step is taken
-    states: context.signal.aborted
-      ? []
-      : ids.map((row) => needed(states, idsKey(row), 'states of the caption')),
+    states: context.signal.aborted ? [] : statesInOrder(ids, states),
   };
 }
 
