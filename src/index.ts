@@ -117,7 +117,8 @@ export { readKohyaLora, writeKohyaLora, type KohyaLora } from './export/kohya.ts
 export { readDiffusersLora, writeDiffusersLora } from './export/diffusers.ts';
 export type { LoraWeights } from './export/lora.ts';
 export { readAdapterFolder } from './export/adapter-folder.ts';
-export { readPeftFolder, writePeftFolder, type PeftFolder, type PeftLora } from './export/peft.ts';
+export { readPeftFolder, type PeftFolder } from './export/peft-folder.ts';
+export { writePeftFolder, type PeftLora } from './export/peft.ts';
 export { baseFolder } from './export/base-folder.ts';
 export { exportSource } from './export/source.ts';
 export { mergeLora, type MergeLosses, type MergeOptions } from './export/merge.ts';

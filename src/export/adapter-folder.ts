@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { readJsonFile } from '../checkpoints/model-folder.ts';
 import { CheckpointError } from '../errors.ts';
 import { readMlxFolder } from './mlx.ts';
-import { readPeftFolder, type PeftFolder } from './peft.ts';
+import { readPeftFolder, type PeftFolder } from './peft-folder.ts';
 
 const keys = z.looseObject({
   peft_type: z.unknown().optional(),

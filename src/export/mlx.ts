@@ -10,7 +10,7 @@ import { toFloat32 } from '../tensor/half.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
 import { numberProblem, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
-import type { PeftFolder } from './peft.ts';
+import type { PeftFolder } from './peft-folder.ts';
 
 const configSchema = z.looseObject({
   fine_tune_type: z.string().default('lora'),

@@ -27,7 +27,8 @@ import {
   writeTinyModel,
 } from './language-model.test-util.ts';
 import { mergedWeight, mergeLora } from './merge.ts';
-import { peftConfig, readPeftFolder, writePeftFolder } from './peft.ts';
+import { peftConfig, writePeftFolder } from './peft.ts';
+import { readPeftFolder } from './peft-folder.ts';
 
 const { config } = golden.cases.llama;
 const lora = tinyLora(config);
