@@ -1,4 +1,5 @@
 // Errors that are the user's to mend: printed without a stack trace, exit code 1.
+import { withCodes, withCodesInLines } from './util/visible.ts';
 
 /**
  * One thing wrong in the user's input: where it is, what was found, what was expected and what to
@@ -75,6 +76,14 @@ export class InternalError extends Error {
   }
 }
 
-export function formatProblem({ where, what, fix }: Problem): string {
+/** A problem as it is shown: a name in it that holds something unseen shows it by its code. */
+export const shownProblem = ({ where, what, fix }: Problem): Problem => ({
+  where: withCodes(where),
+  what: withCodesInLines(what),
+  ...(fix !== undefined && { fix: withCodesInLines(fix) }),
+});
+
+export function formatProblem(problem: Problem): string {
+  const { where, what, fix } = shownProblem(problem);
   return `${where}: ${what}${fix === undefined ? '' : `\n    ${fix}`}`;
 }

@@ -134,5 +134,5 @@ export { askedText } from './eval/questions.ts';
 export type * from './eval/result.ts';
 
 // Text for a terminal
-export { visible } from './util/visible.ts';
+export { visible, withCodes } from './util/visible.ts';
 export { withCommas } from './util/order.ts';

@@ -135,7 +135,7 @@ const configs: Readonly<Record<string, readonly [content: string | Uint8Array, m
     ],
     'escape characters for the terminal': [
       `${good}x\u001b[31m: 1\n`,
-      /x\\x1b\[31m: there is no such key/,
+      /x\\u001b\[31m: there is no such key/,
     ],
     'zero bytes': [new Uint8Array(40), /not a text file/],
     'two bytes that are 红 in one encoding and 綻 in another': [

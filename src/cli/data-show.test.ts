@@ -57,7 +57,7 @@ test('samples with the trained part highlighted, and what was found', async (t) 
     /1 of 3 · .*faq\.jsonl:1 · \d+ tokens, \d+ trained\n<\|user\|>\nHi<\|end\|>\n<\|assistant\|>\n⟦Hello\.<\|end\|>\n⟧\n/,
   );
   assert.ok(
-    text.includes('<|user|>\n你好<|end|>\n<|assistant|>\n⟦您好 😀\\x1b[31m<|end|>\n⟧\n'),
+    text.includes('<|user|>\n你好<|end|>\n<|assistant|>\n⟦您好 😀\\u001b[31m<|end|>\n⟧\n'),
     text,
   );
   assert.match(text, /warning .*faq\.jsonl:3 \(like .*faq\.jsonl:1\)/);

@@ -108,6 +108,6 @@ function found(warnings: readonly Problem[]): string[] {
   if (warnings.length === 0) return ['', `${colours.green('✓')} no problems found`];
   return [
     '',
-    ...warnings.map((warning) => `${colours.yellow('warning')} ${visible(formatProblem(warning))}`),
+    ...warnings.map((warning) => `${colours.yellow('warning')} ${formatProblem(warning)}`),
   ];
 }

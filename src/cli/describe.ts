@@ -10,6 +10,7 @@ import {
   type SavedEvent,
   type ValidationEvent,
   visible,
+  withCodes,
   type WarningEvent,
 } from '../index.ts';
 import { colours } from './colours.ts';
@@ -39,7 +40,7 @@ export function planLines(plan: PlanEvent): string[] {
     ...(plan.memoryEstimate === undefined ? [] : [`about ${bytes(plan.memoryEstimate)}`]),
   ];
   return [
-    `${colours.bold(basename(plan.outputDir))} ${colours.dim('on')} ${plan.baseModel}`,
+    `${colours.bold(withCodes(basename(plan.outputDir)))} ${colours.dim('on')} ${withCodes(plan.baseModel)}`,
     `  ${plural(plan.samples, plan.sampleName)}${shapeText(plan.shapes)}`,
     `  ${steps}${resumed}`,
     `  ${amount(plan.trainableParameters)} parameters in ${plural(plan.adaptedModules, 'layer')}`,
@@ -52,13 +53,15 @@ export const warningLines = ({ problem }: WarningEvent): string[] => [
 ];
 
 export const savedLines = ({ step, files, notes = [] }: SavedEvent): string[] => [
-  `${colours.green('✓')} step ${step} saved: ${files.join(', ')}`,
+  `${colours.green('✓')} step ${step} saved: ${files.map(withCodes).join(', ')}`,
   ...notes.map((note) => `  ${note}`),
 ];
 
 export function sampleLines({ step, file, prompt, answer, baseAnswer }: SampleEvent): string[] {
   if (file !== undefined)
-    return [`${colours.green('✓')} picture of step ${step}: ${file} ${colours.dim(prompt)}`];
+    return [
+      `${colours.green('✓')} picture of step ${step}: ${withCodes(file)} ${colours.dim(visible(prompt))}`,
+    ];
   const rows =
     baseAnswer === undefined
       ? { [`step ${step}`]: answer ?? '' }
@@ -92,7 +95,7 @@ export function doneLines(done: DoneEvent, lastLoss: string): string[] {
       `: ${plural(done.step, 'step')}${loss}`;
   const files = { adapter: done.adapter, log: done.log, ...done.results };
   const rows = Object.entries(files).flatMap(([name, file]) =>
-    file === undefined ? [] : [`  ${colours.dim(name.padEnd(13))}  ${file}`],
+    file === undefined ? [] : [`  ${colours.dim(name.padEnd(13))}  ${withCodes(file)}`],
   );
   return ['', head, ...rows];
 }

@@ -95,7 +95,7 @@ test('an --output with a blank at its end, or of a name that is kept for a devic
   });
   const adapter = join(folder, 'on:3');
   for (const [name, message] of [
-    ['merged ', /no blanks at either end[^]*Name ".*merged"/],
+    ['merged ', /has blanks or[^]*Write ".*merged"/],
     ['nul', /"nul", that is a name that Windows reserves for a device/],
     ['a:b', /contains :/],
   ] as const) {

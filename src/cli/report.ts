@@ -1,5 +1,5 @@
 // What the user sees when something goes wrong, and the exit code that says so.
-import { type Problem, UserError, visible } from '../index.ts';
+import { type Problem, shownProblem, UserError } from '../index.ts';
 import { colours } from './colours.ts';
 
 const headlines: Readonly<Record<string, string>> = {
@@ -37,6 +37,7 @@ export function report(error: unknown): { readonly text: string; readonly exitCo
   };
 }
 
-function problemText({ where, what, fix }: Problem): string {
-  return `  ${colours.bold(visible(where))}: ${visible(what)}${fix === undefined ? '' : `\n      ${colours.dim(visible(fix))}`}`;
+function problemText(problem: Problem): string {
+  const { where, what, fix } = shownProblem(problem);
+  return `  ${colours.bold(where)}: ${what}${fix === undefined ? '' : `\n      ${colours.dim(fix)}`}`;
 }

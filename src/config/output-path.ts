@@ -31,8 +31,8 @@ export function requireOutputPath(path: string): void {
     throw new UserError([
       {
         where: quoted(path),
-        what: 'names have no blanks at either end and no dots at the end',
-        fix: `Name ${quoted(value)}.`,
+        what: 'a name in it has blanks or invisible characters at its ends, or dots at its end',
+        fix: `Write ${quoted(value)}.`,
       },
     ]);
 }

@@ -36,7 +36,7 @@ function problemOf(values: object): string {
 test('an output_name with a blank at its end made a file that no other program opened', () => {
   for (const name of ['neon ', ' neon', 'neon.', 'neon .safetensors', 'neon.safetensors ']) {
     assert.equal(load({ output_name: name }).config.output_name, 'neon');
-    assert.match(warningsOf({ output_name: name })[0], /^output_name: ".*" became "neon": /);
+    assert.match(warningsOf({ output_name: name })[0], /^output_name: ".*" is used as "neon": /);
   }
   assert.deepEqual(warningsOf({ output_name: 'neon.safetensors' }), []);
 });
@@ -65,7 +65,7 @@ test('a name that is derived from output_dir obeys the rules of one that is writ
   mkdirSync(at('blank '));
   const { config, warnings } = load({ output_dir: at('blank ') });
   assert.deepEqual([config.output_dir, config.output_name], [at('blank '), 'blank']);
-  assert.match(warnings[0].what, /"blank " became "blank"/);
+  assert.match(warnings[0].what, /"blank " is used as "blank"/);
 });
 
 test('an output_dir with blanks at its ends made another folder than the one that is seen', () => {
@@ -77,7 +77,7 @@ test('an output_dir with blanks at its ends made another folder than the one tha
   ]) {
     const { config, warnings } = load({ output_dir: dir });
     assert.deepEqual([config.output_dir, config.output_name], [used, used.slice(-1)]);
-    assert.match(warnings[0].what, /became/);
+    assert.match(warnings[0].what, /is used as/);
   }
   assert.deepEqual(
     parseConfig({ ...text, output_dir: ' ./x ' }).warnings.map(({ where }) => where),
@@ -92,7 +92,7 @@ test('an output_dir with blanks at its ends made another folder than the one tha
 test('a path to read with blanks around it is the one without them, unless it is there', () => {
   const { config, warnings } = load({ train_data_dir: ` ${at('pictures')} ` });
   assert.equal(config.train_data_dir, at('pictures'));
-  assert.match(warnings[0].what, /pictures " became/);
+  assert.match(warnings[0].what, /pictures " is used as/);
   mkdirSync(at('pictures '));
   assert.equal(load({ train_data_dir: at('pictures ') }).config.train_data_dir, at('pictures '));
   assert.deepEqual(warningsOf({ train_data_dir: at('pictures ') }), []);

@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import type { Problem } from '../errors.ts';
+import { alikeTo, apart, apartFrom, lookOf, nearest } from '../util/look-alike.ts';
 import {
   listFolder,
   nameIn,
@@ -70,6 +71,8 @@ interface Beside {
   /** Of the folder's name; what a picture without a text file shows. */
   readonly concept: string | undefined;
   readonly text: string | undefined;
+  /** Where there is no caption file: one that may be meant, relative to the data folder. */
+  readonly near: string | undefined;
 }
 
 interface Place {
@@ -83,59 +86,130 @@ interface Place {
 async function picturesIn(
   { root, folder, suffix }: Place,
   { repeats, concept }: Pick<Beside, 'repeats' | 'concept'>,
-  { warnings }: Collector,
+  collector: Collector,
 ): Promise<Beside[]> {
   const { all, pictures } = await listFolder(folder);
   const texts = captionFiles(all, suffix);
-  const found = pictures.map((path) => ({
-    path,
-    name: nameIn(root, path),
-    repeats,
-    concept,
-    text: texts.of(path),
-  }));
-  const used = new Set(found.map(({ text }) => text));
-  const stems = new Set(pictures.map(stemOf));
-  const tell = (file: string, what: string, fix?: string): void => {
-    warnings.push({ where: nameIn(root, file), what, ...(fix !== undefined && { fix }) });
-  };
-  for (const file of all) {
-    const isCaption = file.toLowerCase().endsWith(suffix.toLowerCase());
-    if (isCaption && !used.has(file))
-      tell(
-        file,
-        stems.has(stemOf(file)) ? ANOTHER_USED : 'no picture has this name, so it is not used',
-      );
-    if (
-      !isCaption &&
-      stems.has(stemOf(file)) &&
-      otherSuffixes.includes(extname(file).toLowerCase())
-    )
-      tell(
-        file,
-        `not read, because caption files end in ${suffix}`,
-        `caption_extension: ${extname(file)} reads it in place of those.`,
-      );
-  }
-  return found;
+  const found = pictures.map((path) => ({ path, texts: texts.of(path) }));
+  const used = new Set(found.flatMap((picture) => picture.texts));
+  const unused = all.filter((file) => isCaption(file, suffix) && !used.has(file));
+  tellUnused(all, { root, pictures, unused, suffix }, collector);
+  return found.flatMap(({ path, texts: [text, ...others] }) => {
+    const name = nameIn(root, path);
+    if (text !== undefined && others.length > 0) {
+      const names = [text, ...others].map((file) => nameIn(root, file));
+      collector.problems.push(unclearCaption(collector.shown, name, names));
+      return [];
+    }
+    if (text !== undefined) collector.warnings.push(...otherName(root, path, text, suffix));
+    const near = text === undefined ? nearCaption(path, unused, suffix) : undefined;
+    return [{ path, name, repeats, concept, text, near: near && nameIn(root, near) }];
+  });
 }
 
-const ANOTHER_USED = 'not used, because the picture has another caption file of the same name';
+interface Leftovers {
+  readonly root: string;
+  readonly pictures: readonly string[];
+  /** Caption files that no picture has. */
+  readonly unused: readonly string[];
+  readonly suffix: string;
+}
+
+/** Caption files without a picture, and those with the endings of other programs. */
+function tellUnused(
+  all: readonly string[],
+  { root, pictures, unused, suffix }: Leftovers,
+  { warnings }: Collector,
+): void {
+  const stems = new Set(pictures.map(stemOf));
+  for (const file of all) {
+    const where = nameIn(root, file);
+    const isOfPicture = stems.has(stemOf(file));
+    if (unused.includes(file))
+      warnings.push({
+        where,
+        what: isOfPicture
+          ? 'not used, because the picture has another caption file of the same name'
+          : 'no picture has this name, so it is not used',
+      });
+    else if (isOfPicture && !isCaption(file, suffix) && isOtherCaption(file))
+      warnings.push({
+        where,
+        what: `not read, because caption files end in ${suffix}`,
+        fix: `caption_extension: ${extname(file)} reads it in place of those.`,
+      });
+  }
+}
+
+const unclearCaption = (folder: string, name: string, texts: readonly string[]): Problem => ({
+  where: join(folder, name),
+  what: `which caption file is the picture's is not clear: ${texts.map((text, i) => `"${apartFrom(text, texts[i === 0 ? 1 : 0])}"`).join(' or ')}`,
+  fix: 'Give the right one the name of the picture, and move the others away.',
+});
+
+/** A caption file whose name only looks like that of its picture. */
+function otherName(root: string, picture: string, text: string, suffix: string): FoundProblem[] {
+  const [stem, wanted] = [basename(text).slice(0, -suffix.length), basename(picture)];
+  const names = [wanted.slice(0, wanted.length - extname(wanted).length), wanted];
+  if (names.some((name) => name.normalize('NFC') === stem.normalize('NFC'))) return [];
+  const [told, other] = apart(nameIn(root, text), nameIn(root, picture));
+  return [
+    {
+      where: told,
+      detail: `for ${other}`,
+      what: 'the caption file has another name than its picture; it looks the same, and is used',
+    },
+  ];
+}
+
+const nearCaption = (picture: string, texts: readonly string[], suffix: string) => {
+  const stems = texts.map((text) => basename(text).slice(0, -suffix.length));
+  const near = nearest(basename(picture, extname(picture)), stems);
+  return near === undefined ? undefined : texts[stems.indexOf(near)];
+};
 
 /** Endings that captions have in other programs. */
 const otherSuffixes = ['.txt', '.caption', '.cap', '.tags', '.json'];
+const isOtherCaption = (file: string) => otherSuffixes.includes(extname(file).toLowerCase());
 
-/** Caption files by the names of their pictures, in other upper and lower case where none fits. */
-function captionFiles(
-  files: readonly string[],
-  suffix: string,
-): { of(picture: string): string | undefined } {
-  const texts = files.filter((file) => file.toLowerCase().endsWith(suffix.toLowerCase()));
-  const exact = new Map(texts.map((file) => [stemOf(file), file]));
-  const anyCase = new Map(texts.map((file) => [stemOf(file).toLowerCase(), file]));
-  return {
-    of: (picture) => exact.get(stemOf(picture)) ?? anyCase.get(stemOf(picture).toLowerCase()),
+interface CaptionFiles {
+  /** The picture's caption file; several where it is not clear which is meant. */
+  of(picture: string): readonly string[];
+}
+
+/**
+ * Caption files by the names of their pictures: the same name, else one that looks the same, else
+ * `a.png.txt`.
+ */
+function captionFiles(files: readonly string[], suffix: string): CaptionFiles {
+  const texts = files.filter((file) => isCaption(file, suffix));
+  const stems = new Map<string, string[]>();
+  const looks = new Map<string, string[]>();
+  for (const file of texts) {
+    const stem = basename(file).slice(0, -suffix.length);
+    stems.set(stem, [...(stems.get(stem) ?? []), file]);
+    looks.set(lookOf(stem), [...(looks.get(lookOf(stem)) ?? []), stem]);
+  }
+  const filesOf = (wanted: string): string[] => {
+    const [...alike] = alikeTo(wanted, looks.get(lookOf(wanted)) ?? []);
+    return [...new Set(alike)].flatMap((stem) => stems.get(stem) ?? []);
   };
+  return {
+    of: (picture) => {
+      const name = basename(picture);
+      const found = filesOf(basename(picture, extname(picture)));
+      return inOwnCase(found.length > 0 ? found : filesOf(name), suffix);
+    },
+  };
+}
+
+const isCaption = (file: string, suffix: string): boolean =>
+  file.toLowerCase().endsWith(suffix.toLowerCase());
+
+/** `a.TXT` beside `a.txt` is the other one. */
+function inOwnCase(files: readonly string[], suffix: string): readonly string[] {
+  const own = files.filter((file) => file.endsWith(suffix));
+  return own.length > 0 ? own : files;
 }
 
 /** All caption files are decoded together. */
@@ -151,7 +225,7 @@ async function addCaptions(
   const texts = new Map(paths.map((path, i) => [path, read[i]]));
   const guesses = read.flatMap((told) => ('text' in told ? told.warnings : []));
   collector.warnings.push(...guesses, ...shared(root, pictures));
-  for (const { path, name, repeats, concept, text } of pictures) {
+  for (const { path, name, repeats, concept, text, near } of pictures) {
     const told = text === undefined ? undefined : texts.get(text);
     if (told !== undefined && 'problem' in told) collector.problems.push(told.problem);
     else {
@@ -159,7 +233,7 @@ async function addCaptions(
         told === undefined ? concept : inOneLine(told.text, nameIn(root, text ?? path), collector);
       if (caption === undefined || caption === '')
         collector.problems.push(
-          captionProblem(collector.shown, name, text && nameIn(root, text), suffix),
+          captionProblem(collector.shown, { name, text: text && nameIn(root, text), near }, suffix),
         );
       else collector.found.push({ path, name, caption, repeats });
     }
@@ -199,8 +273,7 @@ const withoutCaption = 'picture without caption';
 
 function captionProblem(
   folder: string,
-  name: string,
-  text: string | undefined,
+  { name, text, near }: Pick<Beside, 'name' | 'text' | 'near'>,
   suffix: string,
 ): Problem {
   if (text !== undefined)
@@ -209,6 +282,9 @@ function captionProblem(
       what: 'the caption file is empty',
       fix: 'Write what the picture shows, on one line, in UTF-8.',
     };
-  const fix = `Write it to ${name.slice(0, name.length - extname(name).length)}${suffix}, or to a metadata.csv with the header filename,prompt.`;
+  const own = `${name.slice(0, name.length - extname(name).length)}${suffix}`;
+  const fix = near
+    ? `If its caption is in "${apartFrom(near, own)}", rename that file to "${apartFrom(own, near)}".`
+    : `Write it to ${own}, or to a metadata.csv with the header filename,prompt.`;
   return { where: join(folder, name), what: withoutCaption, fix };
 }

@@ -1,8 +1,8 @@
 // Captions from a table: each row finds its picture, each picture its row.
-import { basename, dirname, extname, isAbsolute, join, relative } from 'node:path';
+import { dirname, extname, join, relative } from 'node:path';
 import type { Problem } from '../errors.ts';
+import { apart, apartFrom } from '../util/look-alike.ts';
 import {
-  listFolder,
   nameIn,
   readable,
   repeatsOf,
@@ -10,9 +10,9 @@ import {
   subfolders,
   warnIgnored,
   type Collector,
-  type FolderFiles,
 } from './folder-files.ts';
 import { type CaptionRow, readCaptionTable } from './metadata-csv.ts';
+import { type Finding, PictureFinder } from './picture-finder.ts';
 
 /** `suffix`: the ending of caption files, of which none is read beside a table. */
 export async function collectFromTable(
@@ -27,24 +27,19 @@ export async function collectFromTable(
   const { rows, problems, warnings } = await readCaptionTable(path, shown);
   collector.problems.push(...problems);
   collector.warnings.push(...warnings);
-  const folders = new FolderIndex(root);
-  const lines = new Map<string, CaptionRow>();
-  for (const row of rows) {
-    const file = await folders.find(row.name);
-    if (file === undefined)
-      collector.problems.push(await missingPicture(folders, row, shown, root));
-    else if (await folders.isUnread(file)) collector.problems.push(unreadPicture(row, shown));
-    else addRow(row, file, lines.get(file), { root, shown, collector });
-    if (file !== undefined && !lines.has(file)) lines.set(file, row);
-  }
+  const place: Place = { root, shown, collector };
+  const finder = new PictureFinder(root);
+  const { lines, missing } = await claimPictures(finder, rows, place);
   if (rows.length === 0 && problems.length > 0) return;
-  const rest = (await folders.pictures()).filter((file) => !lines.has(file));
+  const rest = (await finder.pictures()).filter((file) => !lines.has(file));
+  for (const row of missing)
+    collector.problems.push(await missingPicture(finder, row, rest, place));
   collector.problems.push(
     ...rest.map((file) => withoutRow(collector.shown, nameIn(root, file), shown)),
   );
-  await warnUnusedTexts(folders, [...lines.keys()], suffix, { root, shown, collector });
+  await warnUnusedTexts(finder, [...lines.keys()], suffix, place);
   for (const folder of await subfolders(root)) {
-    if (!folders.hasRead(folder))
+    if (!finder.isNamed(folder))
       await warnIgnored(folder, `List its pictures in ${shown}.`, collector);
   }
 }
@@ -54,6 +49,24 @@ interface Place {
   /** The table, in messages. */
   readonly shown: string;
   readonly collector: Collector;
+}
+
+/** Each picture with its row, and the rows that have none. */
+async function claimPictures(finder: PictureFinder, rows: readonly CaptionRow[], place: Place) {
+  const lines = new Map<string, CaptionRow>();
+  const missing: CaptionRow[] = [];
+  const { problems, warnings } = place.collector;
+  for (const row of rows) {
+    const found = await finder.find(row.name);
+    const [{ file, isNamed } = { file: undefined, isNamed: true }] = found;
+    if (file === undefined) missing.push(row);
+    else if (found.length > 1) problems.push(unclear(row, found, place));
+    else if (await finder.isUnread(file)) problems.push(unreadPicture(row, place.shown));
+    else addRow(row, file, lines.get(file), place);
+    if (!isNamed && found.length === 1) warnings.push(foundNote(row, file ?? '', place));
+    for (const { file } of found) if (!lines.has(file)) lines.set(file, row);
+  }
+  return { lines, missing };
 }
 
 function addRow(
@@ -73,20 +86,20 @@ function addRow(
     // the same name twice is a fault that the table has told already
     collector.problems.push({
       where: `${shown}:${line}`,
-      what: `"${name}" is the picture that line ${earlier.line} names "${earlier.name}"`,
+      what: `"${apartFrom(name, earlier.name)}" is the picture that line ${earlier.line} names "${apartFrom(earlier.name, name)}"`,
       fix: 'Delete one of the two rows.',
     });
 }
 
 /** Caption files beside pictures that a table describes. */
 async function warnUnusedTexts(
-  folders: FolderIndex,
+  finder: PictureFinder,
   pictures: readonly string[],
   suffix: string,
   { root, shown, collector }: Place,
 ): Promise<void> {
   const stems = new Set(pictures.map((file) => join(dirname(file), stemOf(file))));
-  const texts = (await folders.files()).filter(
+  const texts = (await finder.files()).filter(
     (file) =>
       file.toLowerCase().endsWith(suffix.toLowerCase()) &&
       stems.has(join(dirname(file), stemOf(file))),
@@ -98,23 +111,46 @@ async function warnUnusedTexts(
     });
 }
 
+/** Rows without a picture; `unclaimed`: pictures without a row. */
 async function missingPicture(
-  folders: FolderIndex,
+  finder: PictureFinder,
   { name, line }: CaptionRow,
-  shown: string,
-  root: string,
+  unclaimed: readonly string[],
+  { root, shown, collector }: Place,
 ): Promise<Problem> {
-  const near = await folders.similar(name);
-  const fix =
-    near === undefined
-      ? 'Correct the name, add the picture or delete the row.'
-      : `Did you mean "${near}"?`;
+  const similar = await finder.similar(name, unclaimed);
+  const near = similar === undefined ? undefined : nameIn(root, similar);
   return {
     where: `${shown}:${line}`,
-    what: `names "${name}", but there is no such picture in ${root}`,
-    fix,
+    what: `names "${apartFrom(name, near ?? '')}", but there is no such picture in ${collector.shown}`,
+    fix:
+      near === undefined
+        ? 'Correct the name, add the picture or delete the row.'
+        : `Did you mean "${apartFrom(near, name)}"?`,
   };
 }
+
+/** A name that several pictures here may have. */
+const unclear = ({ name, line }: CaptionRow, found: Finding, { root, shown }: Place): Problem => {
+  const files = found.map(({ file }) => nameIn(root, file));
+  return {
+    where: `${shown}:${line}`,
+    what: `names "${apartFrom(name, files[0])}", which may be ${files.map((file) => `"${apartFrom(file, name)}"`).join(' or ')}`,
+    fix: 'Write the name of the one that is meant.',
+  };
+};
+
+/** The picture was found although it is called otherwise. */
+const foundNote = ({ name, line }: CaptionRow, file: string, { root, shown }: Place) => {
+  const [written, called] = apart(name, nameIn(root, file));
+  return {
+    where: `${shown}:${line}`,
+    detail: `"${written}" is "${called}"`,
+    kind: 'picture of another name',
+    what: 'the table gives the picture another name than it has here; it was found, and is used',
+    fix: `Other programs may not find it: write "${called}" in the table.`,
+  };
+};
 
 const unreadPicture = ({ name, line }: CaptionRow, shown: string): Problem => ({
   where: `${shown}:${line}`,
@@ -127,79 +163,3 @@ const withoutRow = (folder: string, name: string, shown: string): Problem => ({
   what: `picture without caption: ${shown} has no row for it`,
   fix: `Add a row: ${name},"what the picture shows"`,
 });
-
-/**
- * A file's name as tables have it: composed, without the spaces at its ends that spreadsheets drop.
- */
-const tableName = (file: string): string => basename(file).normalize('NFC').trim();
-
-/** Names compare in Unicode's composed form. */
-interface Listing extends FolderFiles {
-  readonly byName: ReadonlyMap<string, string>;
-}
-
-/** The folders a table names pictures in, each read once. */
-class FolderIndex {
-  private readonly listings = new Map<string, Promise<Listing>>();
-
-  constructor(private readonly root: string) {
-    void this.list(root);
-  }
-
-  private list(folder: string): Promise<Listing> {
-    const known =
-      this.listings.get(folder) ??
-      listFolder(folder).then((files) => ({
-        ...files,
-        byName: new Map(files.all.map((file) => [tableName(file), file])),
-      }));
-    this.listings.set(folder, known);
-    return known;
-  }
-
-  async find(name: string): Promise<string | undefined> {
-    const path = isAbsolute(name) ? name : join(this.root, name);
-    const direct = (await this.list(dirname(path))).byName.get(tableName(path));
-    if (direct !== undefined || !name.includes('/')) return direct;
-    return this.findDecomposed(name);
-  }
-
-  /** The folders of the name may be written in the decomposed form on disk. */
-  private async findDecomposed(name: string): Promise<string | undefined> {
-    const path = join(this.root, name.normalize('NFD'));
-    return (await this.list(dirname(path))).byName.get(tableName(name));
-  }
-
-  async isUnread(file: string): Promise<boolean> {
-    return (await this.list(dirname(file))).unread.includes(file);
-  }
-
-  hasRead(folder: string): boolean {
-    return (
-      this.listings.has(folder) ||
-      this.listings.has(folder.normalize('NFC')) ||
-      this.listings.has(folder.normalize('NFD'))
-    );
-  }
-
-  /** A file that differs from `name` in case or extension only. */
-  async similar(name: string): Promise<string | undefined> {
-    const { pictures } = await this.list(dirname(join(this.root, name)));
-    const names = pictures.map(tableName);
-    const stem = stemOf(name).toLowerCase();
-    return (
-      names.find((file) => file.toLowerCase() === basename(name).toLowerCase()) ??
-      names.find((file) => stemOf(file).toLowerCase() === stem)
-    );
-  }
-
-  async pictures(): Promise<string[]> {
-    const all = await Promise.all(this.listings.values());
-    return all.flatMap(({ pictures }) => pictures).sort();
-  }
-
-  async files(): Promise<string[]> {
-    const all = await Promise.all(this.listings.values());
-    return all.flatMap((listing) => listing.all).sort();
-  }
-}

@@ -4,7 +4,7 @@ import { basename, extname, join, relative, sep } from 'node:path';
 import type { Problem } from '../errors.ts';
 import type { FoundProblem } from '../util/problems-by-kind.ts';
 import { pictureExtensions, unreadExtensions } from './image.ts';
-import { plainCaption, plainName } from './metadata-csv.ts';
+import { plainCaption } from './metadata-csv.ts';
 import { fileKind } from './picture-format.ts';
 
 /** A picture with its caption, before its file is looked into. */
@@ -86,8 +86,9 @@ export const stemOf = (file: string): string =>
     .slice(0, basename(file).length - extname(file).length)
     .normalize('NFC');
 export const readable = pictureExtensions.map((extension) => extension.slice(1)).join(', ');
+/** Relative, with forward slashes. */
 export const nameIn = (root: string, file: string): string =>
-  plainName(relative(root, file).split(sep).join('/'));
+  relative(root, file).split(sep).join('/');
 
 /** Folders and links to folders, hidden ones left out, sorted by name. */
 export async function subfolders(root: string): Promise<string[]> {

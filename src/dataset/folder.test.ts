@@ -158,7 +158,7 @@ test('folders with repeats; others are mentioned', async () => {
 
 test('all problems come in one error, each with its place', async () => {
   const csv =
-    'filename,prompt\nmissing.png,x\na.png,\nb.png,one\nb.png,two\nC.png,case\ncut.png,y\nzero.png,z\nd.png,a cat, red\n,x\n';
+    'filename,prompt\nmissing.png,x\na.png,\nb.png,one\nb.png,two\nC_.png,slip\ncut.png,y\nzero.png,z\nd.png,a cat, red\n,x\n';
   const problems = await problemsOf(
     read({
       'metadata.csv': csv,
@@ -176,7 +176,7 @@ test('all problems come in one error, each with its place', async () => {
     [/metadata\.csv:2: names "missing\.png", but there is no such picture/, 1],
     [/metadata\.csv:3: "a\.png" has an empty caption/, 1],
     [/metadata\.csv:5: names "b\.png" again, as line 4 does/, 1],
-    [/metadata\.csv:6: names "C\.png"/, 1],
+    [/metadata\.csv:6: names "C_\.png"/, 1],
     [/metadata\.csv:9: has more cells/, 1],
     [/metadata\.csv:10: names no picture/, 1],
     [/cut\.png: cannot read the picture/, 1],
@@ -191,7 +191,7 @@ test('all problems come in one error, each with its place', async () => {
     );
   assert.equal(problems.length, 10);
   assert.match(
-    problems.find(({ what }) => what.includes('"C.png"'))?.fix ?? '',
+    problems.find(({ what }) => what.includes('"C_.png"'))?.fix ?? '',
     /Did you mean "c\.png"/,
   );
 });
@@ -381,6 +381,9 @@ test('rows that name one picture in two ways are a fault', async () => {
 test('caption files in other upper and lower case than their pictures are found', async () => {
   const set = await read({ 'IMG_1.JPG': await jpeg(), 'img_1.txt': 'a cat' });
   assert.deepEqual(captions(set), [['IMG_1.JPG', 'a cat', 1]]);
+  assert.deepEqual(told(set), [
+    'img_1.txt (for IMG_1.JPG): the caption file has another name than its picture; it looks the same, and is used',
+  ]);
 });
 
 test('sixty captions of several lines are folded, as in tables, and told once', async () => {

@@ -4,18 +4,23 @@ import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DataError, formatProblem, type Problem, UserError } from '../errors.ts';
 import { problemsByKind, type FoundProblem } from '../util/problems-by-kind.ts';
+import { apart, apartFrom, printOf } from '../util/look-alike.ts';
+import { withCodes } from '../util/visible.ts';
 import { codeOf } from '../util/caught.ts';
 import { collectFromFolders } from './captions-beside.ts';
 import { collectFromTable } from './captions-from-table.ts';
 import { byNumber } from '../util/order.ts';
-import { readable, warnUnread, type Collector } from './folder-files.ts';
+import { type Collector, type Found, readable, warnUnread } from './folder-files.ts';
 import { inspectImage, type InspectedImage } from './image.ts';
 
 /** One picture of a data set. */
 export interface Sample {
   /** Absolute path of the file. */
   readonly path: string;
-  /** Path relative to the data folder, forward slashes, Unicode's composed form. */
+  /**
+   * Path relative to the data folder, forward slashes, Unicode's composed form where that is no
+   * other's name.
+   */
   readonly name: string;
   readonly caption: string;
   /** How many times an epoch shows it. */
@@ -63,8 +68,12 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
   if (table !== undefined) await collectFromTable(root, table, suffix, collector);
   else if (collector.problems.length === 0) await collectFromFolders(root, suffix, collector);
   await warnUnread(root, collector);
-  const samples = await inspectAll(collector);
-  const warnings = problemsByKind([...collector.warnings, ...twins(samples)]);
+  const samples = await inspectAll({ ...collector, found: named(collector.found) });
+  const warnings = problemsByKind([
+    ...collector.warnings,
+    ...lookingAlike(samples),
+    ...twins(samples),
+  ]);
   if (samples.length === 0 && collector.problems.length === 0)
     collector.problems.push(nothingFound(collector.shown, warnings));
   if (collector.problems.length > 0) throw new DataError(collector.problems);
@@ -136,7 +145,7 @@ async function inspectAll({ found, problems, warnings, shown }: Collector): Prom
   };
   await Promise.all(Array.from({ length: 4 }, worker));
   problems.sort((a, b) => byNumber(a.where, b.where));
-  seen.sort(({ sample: a }, { sample: b }) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  seen.sort(({ sample: a }, { sample: b }) => byName(a, b));
   warnings.push(...seen.flatMap(({ notes }) => notes));
   return seen.map(({ sample }) => sample);
 }
@@ -167,6 +176,37 @@ function notesOn(
   return notes.flatMap(([isSo, note]) => (isSo ? [note] : []));
 }
 
+/** In the composed form, the same on every machine; as on disk where two would be one. */
+function named(found: readonly Found[]): Found[] {
+  const composed = found.map(({ name }) => name.normalize('NFC'));
+  const counts = new Map<string, number>();
+  for (const name of composed) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return found.map((picture, i) =>
+    counts.get(composed[i]) === 1 ? { ...picture, name: composed[i] } : picture,
+  );
+}
+
+const byName = (a: Sample, b: Sample): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+
+/** `café.png` twice, once with é as one character and once as two. */
+function lookingAlike(samples: readonly Sample[]): FoundProblem[] {
+  const first = new Map<string, string>();
+  return samples.flatMap(({ name }) => {
+    const other = first.get(printOf(withCodes(name)));
+    if (other === undefined) first.set(printOf(withCodes(name)), name);
+    if (other === undefined) return [];
+    const [one, two] = apart(other, name);
+    return [
+      {
+        where: `"${one}" and "${two}"`,
+        kind: 'names that look the same',
+        what: 'these names look the same, but are of different characters: both pictures are trained',
+        fix: 'If they are one picture, delete one of them.',
+      },
+    ];
+  });
+}
+
 function twins(samples: readonly Sample[]): FoundProblem[] {
   const first = new Map<string, string>();
   return samples.flatMap(({ hash, name }) => {
@@ -175,8 +215,8 @@ function twins(samples: readonly Sample[]): FoundProblem[] {
     if (other === undefined) return [];
     return [
       {
-        where: name,
-        detail: `as ${other}`,
+        where: apartFrom(name, other),
+        detail: `as ${apartFrom(other, name)}`,
         what: 'the same file as another, so it is trained more than once',
       },
     ];

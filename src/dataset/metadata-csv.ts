@@ -1,11 +1,13 @@
 // metadata.csv: one row a picture, `filename,prompt`.
 import { CsvError, parse } from 'csv-parse/sync';
 import type { Problem } from '../errors.ts';
-import { visible } from '../util/visible.ts';
+import { plural } from '../util/plural.ts';
+import { formulaText, withoutFormulas } from './formula-text.ts';
+import { type Columns, readHeader } from './table-header.ts';
 import { readText } from './text-file.ts';
 
 export interface CaptionRow {
-  /** As written, with forward slashes and in Unicode's composed form. */
+  /** As written, but for a formula around it. */
   readonly name: string;
   readonly caption: string;
   /** Line of the file the row begins on, from 1. */
@@ -17,25 +19,6 @@ export interface CaptionTable {
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
 }
-
-const nameHeaders: readonly string[] = [
-  'filename',
-  'file_name',
-  'file',
-  'image',
-  'image_name',
-  'path',
-];
-const captionHeaders: readonly string[] = ['prompt', 'text', 'caption'];
-
-/**
- * The composed form with forward slashes, so that names from macOS and from Windows compare equal.
- */
-export const plainName = (name: string): string =>
-  name
-    .normalize('NFC')
-    .replaceAll('\\', '/')
-    .replace(/^(\.\/)+/, '');
 
 /** One line without surplus white space and control characters. */
 export const plainCaption = (caption: string): string =>
@@ -69,7 +52,7 @@ interface Record {
 
 function parseTable(whole: string, shown: string): CaptionTable {
   // a note from Excel to itself; its line stays, so that lines keep their numbers
-  const text = whole.replace(/^"?sep=.?"?(?=[\r\n])/i, '');
+  const { text, count } = withoutFormulas(whole.replace(/^"?sep=.?"?(?=[\r\n])/i, ''));
   const firstLine = /[^\r\n]*/.exec(text.trimStart())?.[0] ?? '';
   // With `info` each record comes with the number of the line it ends on; the types do not say so.
   const records = parse(text, {
@@ -80,13 +63,35 @@ function parseTable(whole: string, shown: string): CaptionTable {
     delimiter: delimiterOf(firstLine),
     trim: true,
   }) as unknown as Record[];
-  const header = (records[0]?.record ?? []).map((cell) => cell.toLowerCase());
-  const nameColumn = header.findIndex((cell) => nameHeaders.includes(cell));
-  const captionColumn = header.findIndex((cell) => captionHeaders.includes(cell));
-  if (nameColumn < 0 || captionColumn < 0)
-    return { rows: [], warnings: [], problems: [headerProblem(shown, visible(firstLine))] };
-  return readRecords(records.slice(1), header.length, nameColumn, captionColumn, shown);
+  const { rows: plainRows, formulas } = withoutFormulaCells(records);
+  const cells = plainRows[0]?.record ?? [];
+  const header = readHeader(cells, firstLine, shown);
+  if ('problem' in header) return { rows: [], warnings: [], problems: [header.problem] };
+  const table = readRecords(plainRows.slice(1), cells.length, header.columns, shown);
+  return { ...table, warnings: [...header.warnings, ...formulaNote(count + formulas, shown)] };
 }
+
+/** The records with the texts of those cells that are formulas, which are counted. */
+function withoutFormulaCells(records: readonly Record[]): { rows: Record[]; formulas: number } {
+  let formulas = 0;
+  const plain = (cell: string): string => {
+    const text = formulaText(cell);
+    if (text !== undefined) formulas++;
+    return text ?? cell;
+  };
+  const rows = records.map(({ record, info }) => ({ record: record.map(plain), info }));
+  return { rows, formulas };
+}
+
+const formulaNote = (count: number, shown: string): Problem[] =>
+  count === 0
+    ? []
+    : [
+        {
+          where: shown,
+          what: `${plural(count, 'cell is a formula', 'cells are formulas')} such as ="a.png"; the text in the quotes is used`,
+        },
+      ];
 
 /** Spreadsheets of some countries write semicolons or tabs. */
 const delimiterOf = (header: string): string =>
@@ -94,9 +99,8 @@ const delimiterOf = (header: string): string =>
 
 function readRecords(
   records: readonly Record[],
-  columns: number,
-  nameColumn: number,
-  captionColumn: number,
+  width: number,
+  columns: Columns,
   shown: string,
 ): CaptionTable {
   const rows: CaptionRow[] = [];
@@ -105,11 +109,11 @@ function readRecords(
   for (const { record, info } of records) {
     if (record.every((cell) => cell === '')) continue;
     const row = {
-      name: plainName(record[nameColumn] ?? ''),
-      caption: plainCaption(record[captionColumn] ?? ''),
+      name: record[columns.name] ?? '',
+      caption: plainCaption(record[columns.caption] ?? ''),
       line: startLine(record, info.lines),
     };
-    const problem = rowProblem(row, record.slice(columns), firstLines.get(row.name));
+    const problem = rowProblem(row, record.slice(width), firstLines.get(row.name));
     if (problem !== undefined) problems.push({ where: `${shown}:${row.line}`, ...problem });
     if (row.name !== '') rows.push(row);
     if (!firstLines.has(row.name)) firstLines.set(row.name, row.line);
@@ -147,19 +151,6 @@ function rowProblem(
       fix: 'Write a caption, or delete the row and the picture.',
     };
   return undefined;
-}
-
-function headerProblem(shown: string, firstLine: string): Problem {
-  const where = `${shown}:1`;
-  const found = firstLine.trim() === '' ? 'nothing' : `"${firstLine.slice(0, 60)}"`;
-  const fix = firstLine.includes('，')
-    ? 'The commas are full-width ones (，): write ordinary commas.'
-    : 'Add the line filename,prompt at the top.';
-  return {
-    where,
-    what: `the first line must be the header "filename,prompt", but is ${found}`,
-    fix,
-  };
 }
 
 const quoteFaults: { readonly [code: string]: string } = {

@@ -1,6 +1,7 @@
 // One rule for the names of files and folders that are made: what Windows, macOS and Linux all
 // take, and what people can see and type. Windows: learn.microsoft.com, "Naming Files, Paths, and
 // Namespaces".
+import { INVISIBLE, JOINERS, withCodes } from './visible.ts';
 
 /** Bytes of the longest name, in UTF-8, that all usual file systems take. */
 export const longestName = 255;
@@ -12,26 +13,25 @@ export interface Checked {
   readonly fault?: string;
 }
 
-const invisible = '\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}\\u034f\\u115f\\u1160\\u3164\\uffa0';
-const blanksAtEnds = new RegExp(`^[\\s${invisible}]+|[\\s${invisible}]+$`, 'gu');
-const dotsAtEnd = new RegExp(`[\\s.${invisible}]+$`, 'u');
-/** The joiners inside emoji and Persian words are seen by what they do. */
-const joiners = /(?<=[^\0-\u024f])[\u200c\u200d](?=[^\0-\u024f])/gu;
-const invisibleInside = new RegExp(`[${invisible}]`, 'u');
+const blanksAtEnds = new RegExp(`^[\\s${INVISIBLE}]+|[\\s${INVISIBLE}]+$`, 'gu');
+const dotsAtEnd = new RegExp(`[\\s.${INVISIBLE}]+$`, 'u');
+const invisibleInside = new RegExp(`[${INVISIBLE}]`, 'u');
 const refused = /[<>:"|?*\\/]/;
 const devices =
   /^(con|prn|aux|nul|conin\$|conout\$|clock\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\.|$)/i;
 
 /** `name` in quotation marks, with what cannot be seen as its code. */
-export const quoted = (name: string): string =>
-  JSON.stringify(name).replace(
-    new RegExp(`[${invisible}]`, 'gu'),
-    (char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
-  );
+export const quoted = (name: string): string => `"${withCodes(name.replaceAll('"', '\\"'))}"`;
 
 /** Says that `from` is used as `to`. */
 export const trimmed = (from: string, to: string): string =>
-  `${quoted(from)} became ${quoted(to)}: names have no blanks at either end and no dots at the end`;
+  `${quoted(from)} is used as ${quoted(to)}: ${lostEnds(from, to)}`;
+
+/** Why a name, or a path, that became `to` could not stay as it was. */
+const lostEnds = (from: string, to: string): string =>
+  from.split('.').length > to.split('.').length
+    ? 'blanks at the ends of a name, and dots at its end, are left out'
+    : 'blanks and invisible characters at the ends are left out';
 
 /**
  * The name of one file or folder, without blanks and invisible characters at its ends and dots at
@@ -47,7 +47,7 @@ function faultOf(name: string, most: number): string | undefined {
   if (name === '') return 'is not a name: without its blanks and dots nothing is left';
   const [char] = refused.exec(name) ?? [];
   if (char !== undefined) return `contains ${char}, which file names must not contain`;
-  const [hidden] = invisibleInside.exec(name.replaceAll(joiners, '')) ?? [];
+  const [hidden] = invisibleInside.exec(name.replaceAll(JOINERS, '')) ?? [];
   if (hidden !== undefined) return `contains an invisible character, ${codeOf(hidden)}`;
   const [device] = devices.exec(name) ?? [];
   if (device !== undefined) return 'is a name that Windows reserves for a device';
