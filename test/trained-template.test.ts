@@ -13,7 +13,7 @@ import { exportGguf } from '../src/export/export-gguf.ts';
 import { writeTinyModel } from '../src/export/language-model.test-util.ts';
 import { mergeLora } from '../src/export/merge.ts';
 import { readPeftFolder } from '../src/export/peft-folder.ts';
-import { parseGgufSync, scalarOf } from '../src/tensor/gguf.ts';
+import { parseGguf, scalarOf } from '../src/tensor/gguf.ts';
 import { chatTemplate } from '../src/tokenizer/chat.ts';
 import { readChatTemplate, readTextTokenizer } from '../src/tokenizer/text.ts';
 import { train } from '../src/train/run.ts';
@@ -98,7 +98,7 @@ function templateOfGguf(path: string) {
   const bytes = new Uint8Array(readFileSync(path));
   const read = (offset: number, length: number) => bytes.subarray(offset, offset + length);
   return scalarOf(
-    parseGgufSync({ size: bytes.length, read }, path).metadata,
+    parseGguf({ size: bytes.length, read }, path).metadata,
     'tokenizer.chat_template',
   );
 }

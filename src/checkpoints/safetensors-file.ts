@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 import { CheckpointError } from '../errors.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import { isTooNarrow, lossOf } from '../tensor/narrow.ts';
-import { parseHeaderSync, tensorFromBytes, type SafetensorsHeader } from '../tensor/safetensors.ts';
+import { parseHeader, tensorFromBytes, type SafetensorsHeader } from '../tensor/safetensors.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { codeOf } from '../util/caught.ts';
 
@@ -27,7 +27,7 @@ export interface SafetensorsFile extends SafetensorsHeader {
 export function openSafetensors(path: string): SafetensorsFile {
   return withFile(path, (fd, realPath) => {
     const { size } = fstatSync(fd);
-    const header = parseHeaderSync(
+    const header = parseHeader(
       { size, read: (offset, length) => readBytes(fd, offset, length, realPath) },
       realPath,
     );

@@ -51,7 +51,7 @@ function placeholder(schema: KeySchema): string {
  * What stands for the default in help and docs; empty when there is none or the description says
  * it.
  */
-export function shownDefault(key: ConfigKey): string {
+function shownDefault(key: ConfigKey): string {
   const { default: value } = configJsonSchema.properties[key];
   if (configJsonSchema.required.includes(key)) return 'required';
   if (

@@ -279,7 +279,7 @@ export interface KeySchema {
 
 type TaskType = Fields['task_type'];
 
-export interface ConfigJsonSchema {
+interface ConfigJsonSchema {
   readonly properties: Readonly<Record<ConfigKey, KeySchema>>;
   readonly required: readonly ConfigKey[];
 }

@@ -85,14 +85,6 @@ export interface InspectedImage extends ImageSize {
 }
 
 /**
- * Width and height as seen, EXIF rotation applied, from the header alone. Throws DataError when it
- * is not a picture.
- */
-export async function imageSize(path: string): Promise<ImageSize> {
-  return withPicture(path, sizeOf);
-}
-
-/**
  * Decodes the whole file, so that damage anywhere in it is found. Throws DataError when the file is
  * not a picture, is empty, damaged, cut off or too large.
  */

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { chunks } from '../util/chunks.ts';
 import { decodeText, decodeTogether, type Told, toldOf } from '../util/encoding/decode-text.ts';
 import { reasonOf } from '../util/caught.ts';
+import { needed } from '../util/needed.ts';
 
 /** A file to read, and how messages call it. */
 export interface NamedFile {
@@ -23,12 +24,14 @@ const AT_ONCE = 64;
 export async function readTexts(files: readonly NamedFile[]): Promise<Told[]> {
   const read: (Uint8Array | Told)[] = [];
   for (const some of chunks(files, AT_ONCE)) read.push(...(await Promise.all(some.map(bytesOf))));
-  const decoded = decodeTogether(read.filter((bytes) => bytes instanceof Uint8Array)).values();
-  return read.map((bytes, i) => {
-    if (!(bytes instanceof Uint8Array)) return bytes;
-    const next = decoded.next().value;
-    return toldOf(files[i].shown, next ?? decodeText(bytes));
-  });
+  const found = read.filter((bytes) => bytes instanceof Uint8Array);
+  const decoded = decodeTogether(found);
+  const byBytes = new Map(found.map((bytes, i) => [bytes, decoded[i]]));
+  return read.map((bytes, i) =>
+    bytes instanceof Uint8Array
+      ? toldOf(files[i].shown, needed(byBytes, bytes, 'decoded text'))
+      : bytes,
+  );
 }
 
 async function bytesOf({ path, shown }: NamedFile): Promise<Uint8Array | Told> {

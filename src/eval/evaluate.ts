@@ -116,9 +116,7 @@ async function setOf(
 
 function heldOut(questions: HeldOut, { promptFormat }: Answering): Promise<EvalSet> {
   if (promptFormat !== undefined) return heldOutSet(questions, promptFormat);
-  throw new InternalError(
-    'the tokenizer and chat template are not known: give `promptFormat`, or heldOutQuestions(data.validation)',
-  );
+  throw new InternalError('the tokenizer and chat template are not known: give `promptFormat`');
 }
 
 /**

@@ -43,7 +43,7 @@ export async function heldOutSet(
 }
 
 /** A question for each sample of the held-out sequences. */
-export function heldOutQuestions(validation: readonly Pick<Sequence, 'sample'>[]): Question[] {
+function heldOutQuestions(validation: readonly Pick<Sequence, 'sample'>[]): Question[] {
   return [...new Set(validation.map(({ sample }) => sample))]
     .filter(({ content }) => endsWithAnswer(content))
     .map(asQuestion);

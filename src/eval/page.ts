@@ -17,7 +17,7 @@ const entities: Readonly<Record<string, string>> = {
  * Text as HTML shows it. Characters that would turn the direction of what follows, or cannot be
  * seen, are shown as � .
  */
-export const escapeHtml = (text: string): string =>
+const escapeHtml = (text: string): string =>
   text
     .replace(/[&<>"']/g, (character) => entities[character])
     .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
@@ -97,7 +97,7 @@ function figureTable(set: SetResult): string {
 }
 
 /** Of answers their score tells; of texts, and where nothing else is asked, how likely they are. */
-export function kindOf({ base, adapter }: JudgedQuestion): CardKind {
+function kindOf({ base, adapter }: JudgedQuestion): CardKind {
   const likely =
     base.likelihood === undefined || adapter.likelihood === undefined
       ? 0

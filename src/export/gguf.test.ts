@@ -6,7 +6,7 @@ import { withFolder, write } from '../checkpoints/small-model.test-util.ts';
 import { UserError } from '../errors.ts';
 import { hashedWeight } from '../models/hashed-weights.test-util.ts';
 import { float32 } from '../tensor/tensor.ts';
-import { decodeGguf, parseGgufSync, scalarOf, type GgufFile } from '../tensor/gguf.ts';
+import { decodeGguf, parseGguf, scalarOf, type GgufFile } from '../tensor/gguf.ts';
 import { configEntries, ggufNotes, queryFactor } from './gguf-config.ts';
 import { writeGgufLora, ggufLoraProblems } from './gguf-lora.ts';
 import { writeGgufModel } from './gguf-model.ts';
@@ -23,7 +23,7 @@ import {
 } from './language-model.test-util.ts';
 
 const inMemory = (bytes: Uint8Array) =>
-  parseGgufSync(
+  parseGguf(
     { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) },
     'x.gguf',
   );
@@ -35,7 +35,7 @@ function open(path: string): GgufFile {
     readSync(fd, bytes, 0, length, offset);
     return bytes;
   };
-  const file = parseGgufSync({ size: fstatSync(fd).size, read }, path);
+  const file = parseGguf({ size: fstatSync(fd).size, read }, path);
   closeSync(fd);
   return file;
 }

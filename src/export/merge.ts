@@ -112,7 +112,7 @@ function refuseLosses({ changes, lostChanges, narrowings }: MergeLosses, base: s
 }
 
 /** Where adapter and base do not fit, or the base cannot be merged into. */
-export function mergeProblems(model: ModelFiles, lora: LanguageLora): Problem[] {
+function mergeProblems(model: ModelFiles, lora: LanguageLora): Problem[] {
   const fix = 'Use the unquantized version of this model.';
   if ((model.config.quantization_config ?? null) !== null)
     return [

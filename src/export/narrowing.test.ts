@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { withFolder, write } from '../checkpoints/small-model.test-util.ts';
 import { openSafetensors, readFloat32 } from '../checkpoints/safetensors-file.ts';
 import { UserError } from '../errors.ts';
-import { decodeGguf, parseGgufSync, scalarOf } from '../tensor/gguf.ts';
+import { decodeGguf, parseGguf, scalarOf } from '../tensor/gguf.ts';
 import type { FloatDType } from '../tensor/half.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import { deserialize, serialize } from '../tensor/safetensors.ts';
@@ -40,7 +40,7 @@ const named = (bytes: Uint8Array, part: string): number => {
 
 function ggufFactors(bytes: Uint8Array): Factors {
   const read = (offset: number, length: number) => bytes.subarray(offset, offset + length);
-  const file = parseGgufSync({ size: bytes.length, read }, 'x.gguf');
+  const file = parseGguf({ size: bytes.length, read }, 'x.gguf');
   const first = (part: string) => {
     const tensor = file.tensors.get(`blk.0.attn_q.weight.${part}`);
     assert.ok(tensor);
@@ -166,7 +166,7 @@ for (const [type, factor] of [
       assert.deepEqual(wide, ['blk.0.ffn_up.weight']);
       const bytes = new Uint8Array(readFileSync(output));
       const read = (offset: number, length: number) => bytes.subarray(offset, offset + length);
-      const { tensors } = parseGgufSync({ size: bytes.length, read }, output);
+      const { tensors } = parseGguf({ size: bytes.length, read }, output);
       assert.equal(tensors.get('blk.0.ffn_up.weight')?.type, 'f32');
       assert.equal(tensors.get('blk.1.ffn_up.weight')?.type, type);
     });

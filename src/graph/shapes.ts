@@ -22,7 +22,7 @@ export function inferTypes<K extends OpName>(
 /**
  * The shape two shapes broadcast to, aligned at the last axis (ONNX multidirectional broadcasting).
  */
-export function broadcastShapes(a: Shape, b: Shape): Shape {
+function broadcastShapes(a: Shape, b: Shape): Shape {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, axis) => {
     const x = a[axis - rank + a.length] ?? 1;

@@ -33,7 +33,7 @@ const count = z.int().positive();
 const positive = z.number().positive();
 
 /** An option that a file may leave out, or hold as null. */
-export const optional = <T extends z.ZodType>(schema: T) =>
+const optional = <T extends z.ZodType>(schema: T) =>
   schema.nullish().transform((value) => value ?? undefined);
 /** The same with the value it then has. */
 export const withDefault = <T extends z.ZodType>(schema: T, value: z.output<T>) =>

@@ -34,7 +34,7 @@ export function noiseSchedule(config: NoiseScheduleConfig): NoiseSchedule {
 }
 
 /** σ = √((1 - ᾱ) / ᾱ) */
-export function sigmaOf(alphaCumprod: number): number {
+function sigmaOf(alphaCumprod: number): number {
   return Math.sqrt((1 - alphaCumprod) / alphaCumprod);
 }
 

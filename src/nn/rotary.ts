@@ -87,7 +87,7 @@ export function rotate(g: Builder, x: Value, heads: number, { cos, sin }: Rotati
  * cos and sin of position · frequency, [length, dims / 2], each step rounded to float32 as the
  * models were trained.
  */
-export function rotaryTables(rope: Rope, length: number): { cos: Float32Array; sin: Float32Array } {
+function rotaryTables(rope: Rope, length: number): { cos: Float32Array; sin: Float32Array } {
   return rotaryRows(rope, length, 0, length);
 }
 
@@ -127,7 +127,7 @@ export function changesWithLength({ scaling }: Rope, longest: number): boolean {
 }
 
 /** Radians a position, one for each pair of channels, for texts of `length` tokens. */
-export function rotaryFrequencies({ theta, dims, scaling }: Rope, length: number): Float32Array {
+function rotaryFrequencies({ theta, dims, scaling }: Rope, length: number): Float32Array {
   switch (scaling.rope_type) {
     case 'default':
       return frequencies(theta, dims);

@@ -170,7 +170,7 @@ function decodeQ6_K(bytes: Uint8Array, at: number, out: Float32Array, to: number
 }
 
 /** The scale of each block, float32, before it is stored in float16. */
-export function q8Scales(values: Float32Array): Float32Array {
+function q8Scales(values: Float32Array): Float32Array {
   return Float32Array.from({ length: values.length / 32 }, (_, block) => {
     let largest = 0;
     for (let j = 0; j < 32; j++) largest = Math.max(largest, Math.abs(values[block * 32 + j]));

@@ -9,7 +9,7 @@ import {
   type GgmlType,
   type GgmlTypeName,
 } from './ggml-types.ts';
-import type { ByteReader, SyncByteReader } from './safetensors.ts';
+import type { ByteReader } from './safetensors.ts';
 import { sizeOf, type Shape, type Tensor } from './tensor.ts';
 
 const valueTypes = [
@@ -75,15 +75,7 @@ export const gguf = {
  * Reads the metadata and the places of the tensors; their bytes stay where they are. Throws
  * CheckpointError: not GGUF, another version or byte order, truncated, an unknown element type.
  */
-export async function parseGguf(reader: ByteReader, path: string): Promise<GgufFile> {
-  for (let size = Math.min(firstRead, reader.size); ; size = Math.min(size * 4, reader.size)) {
-    const file = tryParse(await reader.read(0, size), reader.size, path);
-    if (file !== undefined) return file;
-  }
-}
-
-/** As parseGguf, for a reader that answers at once. */
-export function parseGgufSync(reader: SyncByteReader, path: string): GgufFile {
+export function parseGguf(reader: ByteReader, path: string): GgufFile {
   for (let size = Math.min(firstRead, reader.size); ; size = Math.min(size * 4, reader.size)) {
     const file = tryParse(reader.read(0, size), reader.size, path);
     if (file !== undefined) return file;

@@ -23,7 +23,7 @@ export interface Loss {
 export const noLoss: Loss = { nonZero: 0, lost: 0, infinite: 0, unsound: 0 };
 
 /** A type is too narrow for a tensor when it loses more than this share of its non-zero numbers. */
-export const LOST_SHARE = 0.01;
+const LOST_SHARE = 0.01;
 
 export const isTooNarrow = ({ nonZero, lost, infinite }: Loss): boolean =>
   infinite > 0 || lost > LOST_SHARE * nonZero;

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { CheckpointError } from '../errors.ts';
 import { dtypes } from './dtype.ts';
 import { float32ToBfloat16, float32ToFloat16, toFloat32, fromFloat32 } from './half.ts';
-import { deserialize, parseHeader, parseHeaderSync, serialize } from './safetensors.ts';
+import { deserialize, parseHeader, serialize } from './safetensors.ts';
 import { float32, int32, type Tensor } from './tensor.ts';
 
 // Written by reference/safetensors_format.py.
@@ -144,15 +144,14 @@ const damaged: readonly (readonly [string, Uint8Array, RegExp])[] = [
 ];
 
 for (const [name, bytes, message] of damaged) {
-  test(`refuses ${name}`, async () => {
+  test(`refuses ${name}`, () => {
     const reader = {
       size: bytes.length,
       read: (offset: number, length: number) => bytes.subarray(offset, offset + length),
     };
     const isOurs = (error: unknown) =>
       error instanceof CheckpointError && message.test(error.message);
-    assert.throws(() => parseHeaderSync(reader, 'x.safetensors'), isOurs);
-    await assert.rejects(parseHeader(reader, 'x.safetensors'), isOurs);
+    assert.throws(() => parseHeader(reader, 'x.safetensors'), isOurs);
   });
 }
 

@@ -13,13 +13,9 @@ export interface SafetensorsHeader {
   readonly tensors: ReadonlyMap<string, ExternalTensor>;
 }
 
-/** A file, a blob, a download: anything that gives bytes at an offset. */
+/** Anything that gives bytes at an offset: a file, or what is in memory. */
 export interface ByteReader {
   readonly size: number;
-  read(offset: number, length: number): Promise<Uint8Array> | Uint8Array;
-}
-
-export interface SyncByteReader extends ByteReader {
   read(offset: number, length: number): Uint8Array;
 }
 
@@ -30,13 +26,7 @@ const maxHeaderBytes = 100_000_000;
  * Reads and checks the header; the tensors' bytes stay where they are. `path` goes into the tensors
  * and the messages. Throws CheckpointError that lists what is wrong with the file.
  */
-export async function parseHeader(reader: ByteReader, path: string): Promise<SafetensorsHeader> {
-  const length = headerLength(await reader.read(0, Math.min(64, reader.size)), reader.size, path);
-  return parseHeaderText(await reader.read(8, length), reader.size, path);
-}
-
-/** As parseHeader, for a reader that answers at once. */
-export function parseHeaderSync(reader: SyncByteReader, path: string): SafetensorsHeader {
+export function parseHeader(reader: ByteReader, path: string): SafetensorsHeader {
   const length = headerLength(reader.read(0, Math.min(64, reader.size)), reader.size, path);
   return parseHeaderText(reader.read(8, length), reader.size, path);
 }
@@ -50,7 +40,7 @@ export function deserialize(
     size: bytes.length,
     read: (offset: number, length: number) => bytes.subarray(offset, offset + length),
   };
-  const { metadata, tensors } = parseHeaderSync(reader, path);
+  const { metadata, tensors } = parseHeader(reader, path);
   const read = ([name, { dtype, shape, offset, length }]: [string, ExternalTensor]) =>
     [name, tensorFromBytes(dtype, shape, bytes.subarray(offset, offset + length))] as const;
   return { metadata, tensors: new Map(Array.from(tensors, read)) };

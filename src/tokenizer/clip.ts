@@ -33,7 +33,7 @@ export async function createClipTokenizer(folder?: string): Promise<ClipTokenize
   return clipTokenizer(own ?? (await embeddedClipVocabulary()));
 }
 
-export function clipTokenizer(vocabulary: ClipVocabulary): ClipTokenizer {
+function clipTokenizer(vocabulary: ClipVocabulary): ClipTokenizer {
   const tokenizer = new Tokenizer(description(vocabulary), {});
   const bos = vocabulary.tokens['<|startoftext|>'];
   const eos = vocabulary.tokens['<|endoftext|>'];

@@ -4,7 +4,7 @@
 import { INVISIBLE, JOINERS, withCodes } from './visible.ts';
 
 /** Bytes of the longest name, in UTF-8, that all usual file systems take. */
-export const longestName = 255;
+const longestName = 255;
 
 /** A name or path as it is used, and why it cannot be, if so. */
 export interface Checked {

@@ -2,7 +2,7 @@
 import { extname } from 'node:path';
 import type { Told } from '../../util/encoding/decode-text.ts';
 import type { FoundProblem } from '../../util/problems-by-kind.ts';
-import { type NamedFile, readText } from '../text-file.ts';
+import type { NamedFile } from '../text-file.ts';
 import { readCsv } from './csv-records.ts';
 import type { FoundRecords, TextRecord } from './found-records.ts';
 import { isLines, linesOf, parses, readArray, readLines, readObjects } from './json-records.ts';
@@ -15,14 +15,9 @@ export interface RecordFile extends FoundRecords {
 }
 
 /**
- * Reads a file whose form is found by looking. `shown` is the path in messages. Whatever is wrong
- * is listed, not thrown.
+ * The records of a file, whose form is found by looking. `shown` is the path in messages. Whatever
+ * is wrong is listed, not thrown.
  */
-export async function readRecords(path: string, shown: string): Promise<RecordFile> {
-  return recordsOf({ path, shown }, await readText({ path, shown }));
-}
-
-/** As `readRecords`, of a file whose text has been read. */
 export function recordsOf({ path, shown }: NamedFile, told: Told): RecordFile {
   const none = { format: 'plain text', records: [] } as const;
   if ('problem' in told) return { ...none, problems: [told.problem], warnings: [] };

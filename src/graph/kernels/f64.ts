@@ -24,7 +24,7 @@ export function f64(shape: Shape, data: Float64Array = new Float64Array(sizeOf(s
 }
 
 /** Elements from one step along each axis to the next, row-major. */
-export function stridesOf(shape: Shape): number[] {
+function stridesOf(shape: Shape): number[] {
   return shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
 }
 

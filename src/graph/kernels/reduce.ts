@@ -41,12 +41,12 @@ function alongAxis(x: F64Tensor, axis: number, f: (line: number[]) => number[]):
 }
 
 /** log Σ e^x */
-export function logSumExp(xs: readonly number[]): number {
+function logSumExp(xs: readonly number[]): number {
   const max = Math.max(...xs);
   return max + Math.log(xs.reduce((sum, x) => sum + Math.exp(x - max), 0));
 }
 
-export const logSoftmax = (line: readonly number[]): number[] => {
+const logSoftmax = (line: readonly number[]): number[] => {
   const total = logSumExp(line);
   return line.map((x) => x - total);
 };

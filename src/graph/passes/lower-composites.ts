@@ -24,10 +24,7 @@ function lowerAll(graph: Graph, kept: (node: Node) => boolean): Rewritten {
   return once.changed ? { graph: lowerAll(once.graph, kept).graph, changed: true } : once;
 }
 
-export function decompose<K extends OpName>(
-  g: Builder,
-  node: NodeOf<K>,
-): OpOutputs<Value>[K] | undefined {
+function decompose<K extends OpName>(g: Builder, node: NodeOf<K>): OpOutputs<Value>[K] | undefined {
   const rule = decompositions[node.op];
   return rule === 'primitive' ? undefined : rule(g, node.inputs, node.attributes, node.outputs);
 }

@@ -102,7 +102,7 @@ function keptModules(
 }
 
 /** Every layer of the text encoder and the UNet that can carry an adapter. */
-export function modulePathsOf({ textEncoder, unet }: StableDiffusionConfig): string[] {
+function modulePathsOf({ textEncoder, unet }: StableDiffusionConfig): string[] {
   return [
     textEncoderGraph(textEncoder, [1, 1]),
     unetGraph(unet, [1, unet.in_channels, 1, 1], [1, 1, unet.cross_attention_dim]),

@@ -125,7 +125,7 @@ const head = `# The configuration of this run, with every default filled in.
  * The configuration with every key that means something to its task, as YAML (of which JSON's
  * values are a part).
  */
-export function configText(config: TrainConfig): string {
+function configText(config: TrainConfig): string {
   const lines = Object.entries(config).flatMap(([key, value]) =>
     value === undefined || !isOfTask(key, config.task_type)
       ? []

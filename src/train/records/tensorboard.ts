@@ -65,7 +65,7 @@ function stepScalars(event: StepEvent): Record<string, number> {
 }
 
 /** The first message of every event file. */
-export function versionEvent(time: number): Uint8Array {
+function versionEvent(time: number): Uint8Array {
   const p = new PbfWriter();
   p.writeDoubleField(1, time); // wall_time
   p.writeStringField(3, 'brain.Event:2'); // file_version

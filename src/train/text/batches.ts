@@ -115,6 +115,6 @@ function roomFor(count: number, tokens: number): number {
 const filled = (values: ArrayLike<number>, size: number): number[] =>
   Array.from({ length: size }, (_, i) => values[i] ?? 0);
 
-export const textShapeKey = (shape: TextShape): string => JSON.stringify(shape);
+const textShapeKey = (shape: TextShape): string => JSON.stringify(shape);
 // Written by the function above.
 export const textShapeOf = (key: string): TextShape => JSON.parse(key) as TextShape;

@@ -31,7 +31,7 @@ export interface ValidationOptions {
  * Batches of neighbours in length; each token has the weight 1 / (all trained tokens). The order
  * does not matter to the loss.
  */
-export function validationBatches(
+function validationBatches(
   sequences: readonly Sequence[],
   {
     model,
