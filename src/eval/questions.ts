@@ -1,6 +1,7 @@
 // A question to a model and what its answer is judged by, read from one record of a file.
 import { distance } from 'fastest-levenshtein';
-import { type Fault, interpret } from '../dataset/text/forms.ts';
+import type { Fault } from '../dataset/text/fields.ts';
+import { interpret } from '../dataset/text/forms.ts';
 import { isObject } from '../util/is-object.ts';
 import { endsWithAnswer, type SampleMessage, type TextContent } from '../dataset/text/sample.ts';
 import { find, fold } from './fold.ts';

@@ -2,22 +2,16 @@
 // completion, text.
 import { closest, distance } from 'fastest-levenshtein';
 import { isObject } from '../../util/is-object.ts';
+import { blank, type Fault, type Fields, first, isMessage, kindOf, parsedList } from './fields.ts';
+import { readMessages } from './messages.ts';
 import type { SampleMessage, TextContent } from './sample.ts';
 
 export type TextForm =
   'messages' | 'ShareGPT conversations' | 'Alpaca' | 'prompt and completion' | 'text';
 
-/** What is wrong with a sample; the reader adds where. */
-export interface Fault {
-  readonly what: string;
-  readonly fix: string;
-}
-
 export type Interpreted =
   | { readonly form: TextForm; readonly content: TextContent }
   | { readonly faults: readonly Fault[] };
-
-type Fields = Readonly<Record<string, unknown>>;
 
 const conversationKeys = [
   'messages',
@@ -63,26 +57,8 @@ export function interpret(value: unknown): Interpreted {
 export const hasKnownField = (fields: Fields): boolean => everyKey.some((key) => key in fields);
 
 const fault = (what: string, fix: string): Interpreted => ({ faults: [{ what, fix }] });
-const isMessage = (value: unknown): boolean =>
-  isObject(value) && ('role' in value || 'from' in value);
 const isMessages = (value: unknown): value is unknown[] =>
   Array.isArray(value) && value.length > 0 && value.every(isMessage);
-const first = (fields: Fields, keys: readonly string[]): string | undefined =>
-  keys.find((key) => key in fields);
-/** Characters without width are nothing to read either. */
-const blank = (value: unknown): boolean =>
-  value === undefined ||
-  value === null ||
-  (typeof value === 'string' && value.replace(/[\u200b-\u200d\u2060\ufeff]/g, '').trim() === '');
-const kindOf = (value: unknown): string =>
-  value === null
-    ? 'null'
-    : Array.isArray(value)
-      ? 'a list'
-      : typeof value === 'object'
-        ? 'an object'
-        : `a ${typeof value}`;
-
 /** The fault of a record that is no sample by its fields. */
 export function unknownFields(value: Fields): Fault {
   const names = Object.keys(value);
@@ -154,7 +130,7 @@ function lacks(fields: Fields, has: string, wanted: string): Fault {
 function readPair(fields: Fields, prompt: string): Interpreted {
   const answer = first(fields, answerKeys);
   if (answer !== undefined && isMessages(fields[prompt]) && isMessages(fields[answer]))
-    return readMessages([...fields[prompt], ...fields[answer]], 'messages');
+    return conversation([...fields[prompt], ...fields[answer]], 'messages');
   const read = strings(fields, [prompt, answer], ['prompt', 'completion']);
   if ('faults' in read) return read;
   const several = [promptKeys, answerKeys].flatMap((keys) => severalFaults(fields, keys));
@@ -204,7 +180,7 @@ function readAlpaca(fields: Fields): Interpreted {
           : [],
       )
     : [];
-  const checked = readMessages(
+  const checked = conversation(
     [...systemOf(fields), ...before, { ...question }, { role: 'assistant', content: output }],
     'Alpaca',
   );
@@ -241,14 +217,6 @@ const systemOf = (fields: Fields): Fields[] =>
 
 // ---- conversations
 
-const roles: ReadonlyMap<string, SampleMessage['role']> = new Map([
-  ...['system', 'developer'].map((name) => [name, 'system'] as const),
-  ...['user', 'human', 'prompter'].map((name) => [name, 'user'] as const),
-  ...['assistant', 'gpt', 'chatgpt', 'bing', 'bot', 'model'].map(
-    (name) => [name, 'assistant'] as const,
-  ),
-]);
-
 function readConversation(fields: Fields, key: string): Interpreted {
   const list = typeof fields[key] === 'string' ? parsedList(fields[key]) : fields[key];
   if (!Array.isArray(list))
@@ -259,125 +227,20 @@ function readConversation(fields: Fields, key: string): Interpreted {
   if (list.length === 0) return fault(`"${key}" has no messages`, 'Delete the sample, or fill it.');
   const shareGpt = list.some((message) => isObject(message) && 'from' in message);
   const form = shareGpt ? 'ShareGPT conversations' : 'messages';
-  const [read, tools] = [readMessages(list, form, systemOf(fields)), toolsOf(fields)];
+  const [read, tools] = [conversation(list, form, systemOf(fields)), toolsOf(fields)];
   if ('what' in tools) return { faults: [...('faults' in read ? read.faults : []), tools] };
   if ('faults' in read || read.content.kind !== 'chat' || tools.length === 0) return read;
   return { ...read, content: { ...read.content, tools } };
 }
 
-/** A cell of a CSV file may hold the list as JSON. */
-function parsedList(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
-
-/**
- * An empty system message stays: it is not the same as none, for which many templates have a prompt
- * of their own. `before`: what a field of its own puts before the list; it is not counted in
- * messages.
- */
-function readMessages(
+/** `before`: what a field of its own puts before the list. */
+function conversation(
   list: readonly unknown[],
   form: TextForm,
   before: readonly Fields[] = [],
 ): Interpreted {
-  const read = [...before, ...list].map((message, i) =>
-    readMessage(message, `message ${i + 1 - before.length}`),
-  );
-  const faults = read.flatMap((message) => ('what' in message ? [message] : []));
-  const messages = read.flatMap((message) => ('what' in message ? [] : [message]));
-  if (faults.length > 0) return { faults };
-  if (!messages.some(({ role }) => role === 'assistant'))
-    return fault('has no answer of the assistant', 'Add the answer, or delete the sample.');
-  const unusual = unusualOrder(messages);
-  return {
-    form,
-    content: { kind: 'chat', messages, ...(unusual !== undefined && { unusual }) },
-  };
-}
-
-function readMessage(message: unknown, name: string): SampleMessage | Fault {
-  if (!isObject(message))
-    return {
-      what: `${name} is ${kindOf(message)}, not an object`,
-      fix: 'Write {"role": "user", "content": "…"}.',
-    };
-  const [roleKey, contentKey] = [
-    first(message, ['role', 'from']),
-    first(message, ['content', 'value']),
-  ];
-  if (roleKey === undefined)
-    return { what: `${name} has no "role"`, fix: 'Add "role": "user", "assistant" or "system".' };
-  const said = message[roleKey];
-  const role = typeof said === 'string' ? roles.get(said.trim().toLowerCase()) : undefined;
-  if (role === undefined)
-    return {
-      what: `${name} has the role ${JSON.stringify(said)}`,
-      fix: 'Roles are system, user and assistant (in ShareGPT also human and gpt); calls of tools are not supported.',
-    };
-  if (!blank(message['tool_calls']) || !blank(message['function_call']))
-    return {
-      what: `${name} (${role}) calls a tool`,
-      fix: 'Calls of tools are not supported; delete the sample.',
-    };
-  const content = plainContent(contentKey === undefined ? undefined : message[contentKey]);
-  if (contentKey === undefined)
-    return { what: `${name} (${role}) has no "content"`, fix: 'Add its text.' };
-  if (content === undefined)
-    return {
-      what: `${name} (${role}): its content is ${kindOf(message[contentKey])}, not text`,
-      fix: 'Pictures and other media are not supported; write text.',
-    };
-  if (role !== 'system' && blank(content))
-    return { what: `${name} (${role}) is empty`, fix: 'Write its text, or delete the sample.' };
-  const train = trainedOf(message);
-  if (train === undefined) return untrainable(message, `${name} (${role})`);
-  return train ? { role, content } : { role, content, train };
-}
-
-const untrainable = (message: Fields, name: string): Fault => ({
-  what: `${name}: ${'train' in message ? `"train" is ${JSON.stringify(message['train'])}, where true or false` : `"weight" is ${JSON.stringify(message['weight'])}, where 0 or 1`} is expected`,
-  fix: 'Write it without quotes, or leave it out.',
-});
-
-/** `train: false`, or OpenAI's `weight: 0`; undefined for anything else than true or false. */
-function trainedOf({ train = true, weight = 1 }: Fields): boolean | undefined {
-  if (train === null || weight === null) return true;
-  return typeof train === 'boolean' && (weight === 0 || weight === 1)
-    ? train && weight === 1
-    : undefined;
-}
-
-/** Text, or a list of parts that are all text. */
-function plainContent(content: unknown): string | undefined {
-  if (content === null) return '';
-  if (typeof content === 'string') return content;
-  if (!Array.isArray(content)) return undefined;
-  const parts = content.map((part: unknown) =>
-    isObject(part) && part['type'] === 'text' && typeof part['text'] === 'string'
-      ? part['text']
-      : undefined,
-  );
-  return parts.some((part) => part === undefined) ? undefined : parts.join('');
-}
-
-/**
- * Most templates take other orders than system, user and assistant in turns too; what one refuses
- * it says itself.
- */
-function unusualOrder(messages: readonly SampleMessage[]): string | undefined {
-  const offset = messages[0]?.role === 'system' ? 1 : 0;
-  for (let i = offset; i < messages.length; i++) {
-    const [role, before] = [messages[i].role, i === offset ? 'nobody' : messages[i - 1].role];
-    if (role === 'system') return `message ${i + 1} is a system message in the middle`;
-    if (role === before) return `messages ${i} and ${i + 1} are both the ${role}'s`;
-    if (role === 'assistant' && before === 'nobody') return 'begins with the assistant';
-  }
-  const last = messages.at(-1)?.role;
-  return last === 'assistant' ? undefined : `ends with the ${last}, and no answer`;
+  const content = readMessages(list, before);
+  return 'faults' in content ? content : { form, content };
 }
 
 /** Descriptions of tools beside a conversation, or as JSON in a text. */

@@ -3,6 +3,7 @@
 import type { Problem } from '../../errors.ts';
 import { isObject } from '../../util/is-object.ts';
 import { reasonOf } from '../../util/caught.ts';
+import { isMessage } from './fields.ts';
 import { hasKnownField } from './forms.ts';
 import type { FoundRecords, TextRecord } from './found-records.ts';
 
@@ -124,9 +125,6 @@ export function readObjects(text: string, shown: string): FoundRecords {
   );
   return { ...inside, records: asConversation(inside.records) };
 }
-
-const isMessage = (value: unknown): boolean =>
-  isObject(value) && ('role' in value || 'from' in value);
 
 /** Fields that hold records, where the object is no sample itself. */
 function listsOf(value: unknown): string[] {

@@ -5,7 +5,8 @@ import { DataError, type Problem } from '../../errors.ts';
 import type { Told } from '../../util/encoding/decode-text.ts';
 import { type FoundProblem, problemsByKind } from '../../util/problems-by-kind.ts';
 import { type NamedFile, readTexts } from '../text-file.ts';
-import { type Fault, hasKnownField, interpret, type TextForm, unknownFields } from './forms.ts';
+import type { Fault } from './fields.ts';
+import { hasKnownField, interpret, type TextForm, unknownFields } from './forms.ts';
 import { type RecordFile, recordsOf } from './records.ts';
 import { contentKey, type TextSample } from './sample.ts';
 
