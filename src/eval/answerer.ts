@@ -2,6 +2,7 @@
 // of expected answers.
 import type { SampleMessage, TextContent } from '../dataset/text/sample.ts';
 import type { Finding } from '../dataset/text/findings.ts';
+import { unreadMessageFields } from '../dataset/text/unread-fields.ts';
 import { type Sequence, sequencesOf } from '../dataset/text/sequences.ts';
 import type { Problem } from '../errors.ts';
 import type { TokenScores } from '../generate/text/score.ts';
@@ -85,7 +86,16 @@ export function questionFindings(question: Question, format: PromptFormat): Chec
   return [
     ...promptFindings(question, format),
     ...expectedOf(question, format).findings.filter(matters),
+    ...unreadFindings(question, format),
   ];
+}
+
+function unreadFindings(question: Question, { template }: PromptFormat): CheckFinding[] {
+  const { where, prompt } = question;
+  const content = contentOf(question) ?? (prompt.kind === 'chat' ? prompt : undefined);
+  if (content === undefined) return [];
+  const unread = unreadMessageFields([{ where, source: 0, content }], template);
+  return unread.map((problem) => ({ ...problem, severity: 'warning' }));
 }
 
 // ---- the question as the model reads it
@@ -142,6 +152,10 @@ function promptFindings(question: Question, options: PromptFormat): CheckFinding
   }
 }
 
+/** All words of the expected answer, those that it thinks included. */
+const expectedWords = ({ expected = '', expectedFields = {} }: Question): string =>
+  [expected, ...Object.values(expectedFields).filter((one) => typeof one === 'string')].join('\n');
+
 /**
  * Room for an answer twice as long as expected, so that a model that never ends does not talk on
  * and on.
@@ -151,7 +165,7 @@ function roomOf(question: Question, options: AnswererOptions): number {
   const wanted =
     question.expected === undefined
       ? maxNewTokens
-      : 2 * tokenizer.encode(question.expected, { special: false }).length + 16;
+      : 2 * tokenizer.encode(expectedWords(question), { special: false }).length + 16;
   return Math.max(
     1,
     Math.min(maxNewTokens, wanted, maxSeqLength - promptIds(question, options).length),
@@ -187,7 +201,11 @@ function expectedOf(
   );
 }
 
-function contentOf({ prompt, expected }: Question): TextContent | undefined {
+function contentOf({
+  prompt,
+  expected,
+  expectedFields: fields,
+}: Question): TextContent | undefined {
   if (expected === undefined) return undefined;
   if (prompt.kind === 'text') return { kind: 'text', text: expected };
   if (prompt.kind === 'completion')
@@ -195,7 +213,7 @@ function contentOf({ prompt, expected }: Question): TextContent | undefined {
   const before = prompt.messages.map((message): SampleMessage =>
     message.role === 'assistant' ? { ...message, train: false } : message,
   );
-  return { kind: 'chat', messages: [...before, { role: 'assistant', content: expected }] };
+  return { kind: 'chat', messages: [...before, { role: 'assistant', content: expected, fields }] };
 }
 
 /**

@@ -8,6 +8,7 @@ import { type EvalSet, readEvalFile } from './eval-file.ts';
 import { type HeldOut, heldOutSet } from './held-out.ts';
 import { scoreAnswer } from './score.ts';
 import { type ModelFiles, openModel, type OpenModel } from './open-model.ts';
+import { problemsByKind } from '../util/problems-by-kind.ts';
 import type { Question } from './questions.ts';
 import type { EvalResult, Judged, JudgedQuestion } from './result.ts';
 import { setResult } from './totals.ts';
@@ -130,7 +131,7 @@ export function checkQuestions(
   const found = [...questions, ...general].flatMap(check);
   const errors = found.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) throw new DataError(errors);
-  return found;
+  return problemsByKind(found);
 }
 
 // ---- asking

@@ -8,7 +8,7 @@ import type { Sequence } from '../dataset/text/sequences.ts';
 import type { Seed } from '../util/philox.ts';
 import type { PromptFormat } from './answerer.ts';
 import type { EvalSet } from './eval-file.ts';
-import type { Question } from './questions.ts';
+import { expectedFields, type Question } from './questions.ts';
 
 export interface HeldOut {
   /** The files of the training, or folders of them. */
@@ -64,5 +64,6 @@ function asQuestion({ where, content }: TextSample): Question {
     ...common,
     prompt: { kind: 'chat', messages: content.messages.slice(0, -1) },
     expected: last.content,
+    ...expectedFields(last),
   };
 }

@@ -1,6 +1,6 @@
 // A question to a model and what its answer is judged by, read from one record of a file.
 import { distance } from 'fastest-levenshtein';
-import type { Fault } from '../dataset/text/fields.ts';
+import { blank, type Fault, type Fields, first } from '../dataset/text/fields.ts';
 import { interpret } from '../dataset/text/forms.ts';
 import { isObject } from '../util/is-object.ts';
 import { endsWithAnswer, type SampleMessage, type TextContent } from '../dataset/text/sample.ts';
@@ -21,6 +21,8 @@ export interface Question {
   readonly prompt: Prompt;
   /** The expected answer; of `text` the text itself. */
   readonly expected?: string;
+  /** What the data has beside the words of the answer, such as what the model thinks before it. */
+  readonly expectedFields?: Fields;
   /** Each must appear in the answer, in one of its wordings. */
   readonly facts: readonly (readonly string[])[];
   /** None may appear. */
@@ -44,9 +46,8 @@ export type ReadQuestion =
   | { readonly question: Question; readonly warnings: readonly string[] }
   | { readonly faults: readonly Fault[] };
 
-type Fields = Readonly<Record<string, unknown>>;
-
 const ownKeys = ['facts', 'forbidden', 'topic', 'expected'] as const;
+const isOwn = (key: string): boolean => ownKeys.some((own) => own === key);
 const otherNames: Readonly<Record<string, string>> = {
   required_facts: 'facts',
   forbidden_phrases: 'forbidden',
@@ -73,9 +74,7 @@ export function readQuestion(
   wide: FileWide,
 ): ReadQuestion {
   if (!isObject(value)) return interpretFaults(value);
-  const fields = Object.fromEntries(
-    Object.entries(value).map(([key, one]) => [otherNames[key] ?? key, one]),
-  );
+  const fields = fieldsOf(value);
   const misspelt = Object.keys(fields).flatMap(misspelling);
   const facts = phraseLists(fields.facts, 'facts', csv);
   const forbidden = phraseLists(fields.forbidden, 'forbidden', csv);
@@ -109,6 +108,14 @@ export function readQuestion(
     ? { faults: contradictions }
     : { question, warnings: doubts(question) };
 }
+
+/** By the names that they have here; our own stay where they are empty, to be named. */
+const fieldsOf = (value: Fields): Fields =>
+  Object.fromEntries(
+    Object.entries(value)
+      .map(([key, one]) => [otherNames[key] ?? key, one] as const)
+      .filter(([key, one]) => isOwn(key) || !blank(one)),
+  );
 
 const topicOf = ({ topic }: Fields): { topic?: string } =>
   typeof topic === 'string' && topic.trim() !== '' ? { topic } : {};
@@ -208,7 +215,7 @@ interface Content {
 /** The record's content; `checked`: it may come without an answer. */
 function contentOf(fields: Fields, checked: boolean): Content | { faults: readonly Fault[] } {
   const { facts: _facts, forbidden: _forbidden, topic: _topic, expected, ...rest } = fields;
-  const answer = [expected, ...answerKeys.map((key) => rest[key])].find(filled);
+  const answer = [expected, ...answerKeys.map((key) => rest[key])].find((one) => !blank(one));
   const record = withAnswer(rest, answer);
   const answered = answer !== undefined || record === rest;
   if (!answered && !checked)
@@ -226,8 +233,6 @@ function contentOf(fields: Fields, checked: boolean): Content | { faults: readon
     ? { content: read.content, answered }
     : { faults: [{ what: 'ends without a question', fix: "Let its last message be the user's." }] };
 }
-
-const filled = (value: unknown): boolean => value !== undefined && value !== null && value !== '';
 
 /**
  * The record with its answer, or the placeholder, where the forms of the data have it; the record
@@ -257,11 +262,20 @@ function endsWithQuestion(messages: unknown): messages is readonly unknown[] {
   const last: unknown = Array.isArray(messages) ? messages.at(-1) : undefined;
   return (
     isObject(last) &&
-    ['user', 'human', 'prompter'].includes(String(last['role'] ?? last['from']).toLowerCase())
+    ['user', 'human', 'prompter'].includes(
+      String(last[first(last, ['role', 'from']) ?? '']).toLowerCase(),
+    )
   );
 }
 
-function promptOf({ content, answered }: Content): Pick<Question, 'prompt' | 'expected'> {
+/** What a message has beside its words, as an expected answer has it. */
+export const expectedFields = ({ fields }: SampleMessage): Pick<Question, 'expectedFields'> =>
+  fields === undefined ? {} : { expectedFields: fields };
+
+function promptOf({
+  content,
+  answered,
+}: Content): Pick<Question, 'prompt' | 'expected' | 'expectedFields'> {
   if (content.kind === 'text') return { prompt: { kind: 'text' }, expected: content.text };
   if (content.kind === 'completion')
     return {
@@ -271,7 +285,7 @@ function promptOf({ content, answered }: Content): Pick<Question, 'prompt' | 'ex
   const last = content.messages[content.messages.length - 1];
   return {
     prompt: { kind: 'chat', messages: content.messages.slice(0, -1) },
-    ...(answered ? { expected: ended(last.content) } : {}),
+    ...(answered && { expected: ended(last.content), ...expectedFields(last) }),
   };
 }
 

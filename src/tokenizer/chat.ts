@@ -10,10 +10,12 @@ import type { TextTokenizer } from './text.ts';
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant';
   readonly content: string;
-  /** Parts of a question in the Alpaca form, which its template writes apart. */
-  readonly instruction?: string;
-  readonly input?: string;
+  /** What else the data has, by its names there; the template finds it beside role and content. */
+  readonly fields?: Readonly<Record<string, unknown>>;
 }
+
+/** Names that data sets have for what a model thinks before it answers; a template reads one. */
+export const reasoningNames = ['reasoning_content', 'reasoning', 'thinking', 'thought'] as const;
 
 export interface ChatTemplate {
   /** A name of the table, or "the tokenizer's". */
@@ -25,6 +27,8 @@ export interface ChatTemplate {
   readonly source: string;
   /** The date that it writes, where it writes one. */
   readonly date?: string;
+  /** The field in which it reads what the model thinks, where it reads one. */
+  readonly reasoning?: string;
   /**
    * With `addGenerationPrompt` the text ends where the assistant's answer begins. Throws Error with
    * what the template refuses.
@@ -96,17 +100,53 @@ function compiled(
 ): ChatTemplate {
   const template = parsed(name, source, where);
   const now = timeOf(date);
-  const render: ChatTemplate['render'] = (messages, addGenerationPrompt, tools = []) =>
+  const rendered = (messages: readonly object[], prompt: boolean, tools: readonly unknown[]) =>
     template.render({
       ...jinjaFunctions(now),
       ...specialTokens,
       adds_bos: addsBos,
-      messages: messages.map((message) => ({ ...message })),
-      add_generation_prompt: addGenerationPrompt,
+      messages,
+      add_generation_prompt: prompt,
       tools: tools.length === 0 ? null : tools,
       documents: null,
     });
-  return { name, source, ...(source.includes('strftime_now') && { date }), render };
+  const reasoning = reasoningField((messages) => rendered(messages, false, []));
+  const render: ChatTemplate['render'] = (messages, addGenerationPrompt, tools = []) =>
+    rendered(
+      messages.map((message) => plainMessage(message, reasoning)),
+      addGenerationPrompt,
+      tools,
+    );
+  return {
+    name,
+    source,
+    ...(source.includes('strftime_now') && { date }),
+    ...(reasoning !== undefined && { reasoning }),
+    render,
+  };
+}
+
+/** As the template finds it: what the model thinks under the name that the template reads. */
+function plainMessage({ fields, ...message }: ChatMessage, reasoning: string | undefined): object {
+  const thought = reasoningNames.find((name) => fields?.[name] !== undefined);
+  if (reasoning === undefined || thought === undefined || fields?.[reasoning] !== undefined)
+    return { ...message, ...fields };
+  return { ...message, ...fields, [reasoning]: fields?.[thought] };
+}
+
+/** The first name whose words the template writes before an answer. */
+function reasoningField(render: (messages: readonly object[]) => string): string | undefined {
+  const thought = '3.141592653';
+  return reasoningNames.find((name) => {
+    try {
+      return render([
+        { role: 'user', content: 'Q' },
+        { role: 'assistant', content: 'A', [name]: thought },
+      ]).includes(thought);
+    } catch {
+      return false; // it renders other conversations only
+    }
+  });
 }
 
 function timeOf(date: string): CivilTime {

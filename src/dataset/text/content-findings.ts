@@ -40,10 +40,13 @@ function partsOf(content: TextContent): Part[] {
       { name: 'the prompt', text: content.prompt },
       { name: 'the completion', text: content.completion },
     ];
-  return content.messages.map(({ role, content: text }, i) => ({
-    name: `message ${i + 1} (${role})`,
-    text,
-  }));
+  return content.messages.flatMap(({ role, content: text, fields = {} }, i) => {
+    const name = `message ${i + 1} (${role})`;
+    const others = Object.entries(fields).flatMap(([field, value]) =>
+      typeof value === 'string' ? [{ name: `${name}: "${field}"`, text: value }] : [],
+    );
+    return [{ name, text }, ...others];
+  });
 }
 
 function specialTokenFinding(

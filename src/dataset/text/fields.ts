@@ -9,14 +9,34 @@ export interface Fault {
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-export const first = (fields: Fields, keys: readonly string[]): string | undefined =>
-  keys.find((key) => key in fields);
+/**
+ * Nothing is there to read: null, a text without visible characters, an empty list or object, or
+ * one that holds nothing else. Tables with a column for each field are full of such.
+ */
+export function blank(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  if (typeof value === 'string')
+    return value.replace(/[\u200b-\u200d\u2060\ufeff]/g, '').trim() === '';
+  return typeof value === 'object' && Object.values(value).every(blank);
+}
 
-/** Characters without width are nothing to read either. */
-export const blank = (value: unknown): boolean =>
-  value === undefined ||
-  value === null ||
-  (typeof value === 'string' && value.replace(/[\u200b-\u200d\u2060\ufeff]/g, '').trim() === '');
+/** Of several spellings the first that holds something, else the first that is there. */
+export const first = (fields: Fields, keys: readonly string[]): string | undefined =>
+  keys.find((key) => !blank(fields[key])) ?? keys.find((key) => key in fields);
+
+/** The fields that hold something. */
+export const filled = (fields: Fields): Fields =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => !blank(value)));
+
+/** The same value without fields that are null, at every depth; lists keep what they hold. */
+export function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, one]) => (one === null ? [] : [[key, withoutNulls(one)]])),
+  );
+}
+
 export const kindOf = (value: unknown): string =>
   value === null
     ? 'null'
@@ -28,9 +48,9 @@ export const kindOf = (value: unknown): string =>
 
 /** Whether a value is a message of a conversation. */
 export const isMessage = (value: unknown): boolean =>
-  isObject(value) && ('role' in value || 'from' in value);
+  isObject(value) && !(blank(value['role']) && blank(value['from']));
 
-/** A cell of a CSV file may hold the list as JSON. */
+/** What a text says as JSON, or the text. */
 export function parsedList(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -2,16 +2,43 @@
 // completion, text.
 import { closest, distance } from 'fastest-levenshtein';
 import { isObject } from '../../util/is-object.ts';
-import { blank, type Fault, type Fields, first, isMessage, kindOf, parsedList } from './fields.ts';
-import { readMessages } from './messages.ts';
-import type { SampleMessage, TextContent } from './sample.ts';
+import { reasoningNames } from '../../tokenizer/chat.ts';
+import {
+  blank,
+  type Fault,
+  type Fields,
+  filled,
+  first,
+  isMessage,
+  kindOf,
+  parsedList,
+  withoutNulls,
+} from './fields.ts';
+import { type Chat, readMessages } from './messages.ts';
+import type { TextContent } from './sample.ts';
 
 export type TextForm =
   'messages' | 'ShareGPT conversations' | 'Alpaca' | 'prompt and completion' | 'text';
 
+/** A sample, and the fields that it was read from. */
+interface Read {
+  readonly form: TextForm;
+  readonly content: TextContent;
+  readonly used: readonly string[];
+}
+
+interface Refused {
+  readonly faults: readonly Fault[];
+}
+
+/** `unread`: the fields that hold something and are no part of the sample. */
 export type Interpreted =
-  | { readonly form: TextForm; readonly content: TextContent }
-  | { readonly faults: readonly Fault[] };
+  | {
+      readonly form: TextForm;
+      readonly content: TextContent;
+      readonly unread: Fields;
+    }
+  | Refused;
 
 const conversationKeys = [
   'messages',
@@ -24,6 +51,10 @@ const instructionKeys = ['instruction'] as const;
 const promptKeys = ['prompt', 'question', 'query', 'input'] as const;
 const answerKeys = ['completion', 'response', 'answer', 'output'] as const;
 const textKeys = ['text', 'content'] as const;
+const systemKeys = ['system', 'system_prompt', 'system_message'] as const;
+const toolKeys = ['tools', 'functions'] as const;
+const listKeys: readonly string[] = [...conversationKeys, ...toolKeys, 'history'];
+const besideKeys: readonly string[] = [...systemKeys, ...toolKeys, 'history', ...reasoningNames];
 const everyKey: readonly string[] = [
   ...conversationKeys,
   ...instructionKeys,
@@ -35,33 +66,68 @@ const everyKey: readonly string[] = [
 const forms =
   'messages (a list of {role, content}), conversations (a list of {from, value}), instruction with output, prompt with completion, or text';
 
-/** Finds the form of a record by its fields and reads it. */
+type Reader = (fields: Fields, key: string) => Read | Refused;
+
+/** In the order in which they are looked for. */
+const readers: readonly (readonly [keys: readonly string[], read: Reader])[] = [
+  [conversationKeys, readConversation],
+  [instructionKeys, readAlpaca],
+  [promptKeys, readPair],
+  [textKeys, readText],
+];
+
+/**
+ * Finds the form of a record by the fields that hold something, or else by those that are there,
+ * and reads it.
+ */
 export function interpret(value: unknown): Interpreted {
-  if (isMessages(value)) return readConversation({ messages: value }, 'messages');
+  if (isMessages(value)) return withUnread({}, readConversation({ messages: value }, 'messages'));
   if (!isObject(value))
     return fault(
       `is ${kindOf(value)}, not an object with fields`,
       `Write an object with ${forms}.`,
     );
-  const conversation = first(value, conversationKeys);
-  if (conversation !== undefined) return readConversation(value, conversation);
-  if ('instruction' in value) return readAlpaca(value);
-  const prompt = first(value, promptKeys);
-  if (prompt !== undefined) return readPair(value, prompt);
-  const text = first(value, textKeys);
-  if (text !== undefined) return readText(value, text);
-  return { faults: [unknownFields(value)] };
+  const fields = withLists(value);
+  const holds = filled(fields);
+  const form =
+    readers.find(([keys]) => keys.some((key) => key in holds)) ??
+    readers.find(([keys]) => keys.some((key) => key in fields));
+  const key = form === undefined ? undefined : first(fields, form[0]);
+  if (form === undefined || key === undefined) return { faults: [unknownFields(fields)] };
+  return withUnread(holds, form[1](fields, key));
 }
+
+/** A cell of a CSV file may hold a list as JSON. */
+const withLists = (fields: Fields): Fields =>
+  Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      typeof value === 'string' && listKeys.includes(name) ? parsedList(value) : value,
+    ]),
+  );
+
+function withUnread(holds: Fields, read: Read | Refused): Interpreted {
+  if ('faults' in read) return read;
+  const { form, content, used } = read;
+  const unread = Object.entries(holds).filter(([name]) => !used.includes(name));
+  return { form, content, unread: Object.fromEntries(unread) };
+}
+
+/** The field of a sample that is probably meant by `name`; undefined where none is near. */
+export const nearField = (name: string): string | undefined => {
+  const key = closest(name.toLowerCase(), [...everyKey, ...besideKeys]);
+  return distance(name.toLowerCase(), key) <= (key.length > 4 ? 2 : 1) ? key : undefined;
+};
 
 /** Whether a record with such fields may be a sample. */
 export const hasKnownField = (fields: Fields): boolean => everyKey.some((key) => key in fields);
 
-const fault = (what: string, fix: string): Interpreted => ({ faults: [{ what, fix }] });
+const fault = (what: string, fix: string): Refused => ({ faults: [{ what, fix }] });
 const isMessages = (value: unknown): value is unknown[] =>
   Array.isArray(value) && value.length > 0 && value.every(isMessage);
 /** The fault of a record that is no sample by its fields. */
 export function unknownFields(value: Fields): Fault {
-  const names = Object.keys(value);
+  const names = Object.keys(filled(value));
   if (names.length === 0) return { what: 'is empty', fix: 'Delete it, or fill it.' };
   const near = names
     .filter((name) => !everyKey.includes(name))
@@ -87,12 +153,12 @@ export function unknownFields(value: Fields): Fault {
 
 // ---- text, prompt and completion, Alpaca
 
-function readText(fields: Fields, key: string): Interpreted {
+function readText(fields: Fields, key: string): Read | Refused {
   const text = fields[key];
   if (blank(text)) return fault(`"${key}" is empty`, 'Delete the sample, or fill it.');
   if (typeof text !== 'string')
     return fault(`"${key}" is ${kindOf(text)}, not text`, 'Put the text in double quotes.');
-  return { form: 'text', content: { kind: 'text', text } };
+  return { form: 'text', content: { kind: 'text', text }, used: [key] };
 }
 
 /** The fields as text; faults for those that are absent, empty or something else. */
@@ -119,7 +185,7 @@ function strings(
 }
 
 function lacks(fields: Fields, has: string, wanted: string): Fault {
-  if ('chosen' in fields)
+  if (!blank(fields['chosen']))
     return {
       what: 'has "chosen" and "rejected": preferences are not trained',
       fix: 'Rename "chosen" to "completion", and leave "rejected" out.',
@@ -127,70 +193,75 @@ function lacks(fields: Fields, has: string, wanted: string): Fault {
   return { what: `has "${has}" but no "${wanted}"`, fix: `Add "${wanted}".` };
 }
 
-function readPair(fields: Fields, prompt: string): Interpreted {
+function readPair(fields: Fields, prompt: string): Read | Refused {
   const answer = first(fields, answerKeys);
   if (answer !== undefined && isMessages(fields[prompt]) && isMessages(fields[answer]))
-    return conversation([...fields[prompt], ...fields[answer]], 'messages');
+    return conversation(fields, [prompt, answer], [...fields[prompt], ...fields[answer]]);
   const read = strings(fields, [prompt, answer], ['prompt', 'completion']);
   if ('faults' in read) return read;
   const several = [promptKeys, answerKeys].flatMap((keys) => severalFaults(fields, keys));
   if (several.length > 0) return { faults: several };
-  return {
-    form: 'prompt and completion',
-    content: { kind: 'completion', prompt: read.values[0], completion: read.values[1] },
-  };
+  const used = [...promptKeys, ...answerKeys];
+  const [question, completion] = read.values;
+  const [system, reasoning] = [systemOf(fields), reasoningOf(fields)];
+  const form = 'prompt and completion';
+  if (system.used.length === 0 && reasoning.used.length === 0)
+    return { form, content: { kind: 'completion', prompt: question, completion }, used };
+  const messages = [
+    { role: 'user', content: question },
+    { role: 'assistant', content: completion, ...reasoning.fields },
+  ];
+  return { ...conversation(fields, [...used, ...reasoning.used], messages), form };
 }
 
 /** Of two questions or two answers one would be lost. */
 function severalFaults(fields: Fields, keys: readonly string[]): Fault[] {
-  const filled = keys.filter((key) => !blank(fields[key]));
-  if (new Set(filled.map((key) => fields[key])).size < 2) return [];
+  const several = keys.filter((key) => !blank(fields[key]));
+  if (new Set(several.map((key) => fields[key])).size < 2) return [];
   const fix =
     keys === promptKeys
       ? 'Join them into one, or use "instruction" with "input".'
       : 'Remove one of them, or rename it.';
   return [
     {
-      what: `has ${filled.map((key) => `"${key}"`).join(' and ')}; it is not clear which of them is meant`,
+      what: `has ${several.map((key) => `"${key}"`).join(' and ')}; it is not clear which of them is meant`,
       fix,
     },
   ];
 }
 
-function readAlpaca(fields: Fields): Interpreted {
+function readAlpaca(fields: Fields): Read | Refused {
   const answer = first(fields, ['output', 'response', 'answer', 'completion']);
   const read = strings(fields, ['instruction', answer], ['instruction', 'output']);
   if ('faults' in read) return read;
   const [instruction, output] = read.values;
   const wrong = alpacaFaults(fields);
   if (wrong.length > 0) return { faults: wrong };
-  const input =
-    typeof fields['input'] === 'string' && !blank(fields['input']) ? fields['input'] : undefined;
-  const question: SampleMessage =
+  const { input } = filled(fields);
+  const question =
     input === undefined
       ? { role: 'user', content: instruction }
-      : { role: 'user', content: `${instruction}\n${input}`, instruction, input };
-  const before = Array.isArray(fields['history'])
-    ? fields['history'].flatMap((pair) =>
-        Array.isArray(pair)
-          ? [
-              { role: 'user', content: pair[0] },
-              { role: 'assistant', content: pair[1] },
-            ]
-          : [],
-      )
-    : [];
-  const checked = conversation(
-    [...systemOf(fields), ...before, { ...question }, { role: 'assistant', content: output }],
-    'Alpaca',
+      : { role: 'user', content: `${instruction}\n${String(input)}`, instruction, input };
+  const reasoning = reasoningOf(fields);
+  const used = ['instruction', 'input', String(answer), 'history', ...reasoning.used];
+  const messages = [
+    ...historyOf(fields),
+    question,
+    { role: 'assistant', content: output, ...reasoning.fields },
+  ];
+  return { ...conversation(fields, used, messages), form: 'Alpaca' };
+}
+
+function historyOf({ history }: Fields): Fields[] {
+  if (blank(history) || !Array.isArray(history)) return [];
+  return history.flatMap((pair) =>
+    Array.isArray(pair)
+      ? [
+          { role: 'user', content: pair[0] },
+          { role: 'assistant', content: pair[1] },
+        ]
+      : [],
   );
-  // Checking keeps role and content only; the parts of the question come back.
-  if ('faults' in checked || checked.content.kind !== 'chat' || input === undefined) return checked;
-  const messages = checked.content.messages;
-  return {
-    form: 'Alpaca',
-    content: { kind: 'chat', messages: messages.with(messages.length - 2, question) },
-  };
 }
 
 /** What may be absent must be right where it is there. */
@@ -212,45 +283,73 @@ function alpacaFaults({ input, history }: Fields): Fault[] {
   ];
 }
 
-const systemOf = (fields: Fields): Fields[] =>
-  blank(fields['system']) ? [] : [{ role: 'system', content: fields['system'] }];
+/** What a field beside the words says, and its name. */
+interface Beside {
+  readonly fields: Fields;
+  readonly used: readonly string[];
+}
+
+const nothing: Beside = { fields: {}, used: [] };
+
+function systemOf(fields: Fields): Beside {
+  const key = first(fields, systemKeys);
+  if (key === undefined || blank(fields[key])) return nothing;
+  return { fields: { role: 'system', content: fields[key] }, used: [key] };
+}
+
+function reasoningOf(fields: Fields): Beside {
+  const key = first(fields, reasoningNames);
+  return key === undefined || blank(fields[key])
+    ? nothing
+    : { fields: { [key]: fields[key] }, used: [key] };
+}
 
 // ---- conversations
 
-function readConversation(fields: Fields, key: string): Interpreted {
-  const list = typeof fields[key] === 'string' ? parsedList(fields[key]) : fields[key];
+function readConversation(fields: Fields, key: string): Read | Refused {
+  const list = fields[key];
+  if (blank(list)) return fault(`"${key}" has no messages`, 'Delete the sample, or fill it.');
   if (!Array.isArray(list))
     return fault(
       `"${key}" is ${kindOf(list)}, not a list of messages`,
       'Write [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}].',
     );
-  if (list.length === 0) return fault(`"${key}" has no messages`, 'Delete the sample, or fill it.');
-  const shareGpt = list.some((message) => isObject(message) && 'from' in message);
-  const form = shareGpt ? 'ShareGPT conversations' : 'messages';
-  const [read, tools] = [conversation(list, form, systemOf(fields)), toolsOf(fields)];
+  const tools = toolsOf(fields);
+  const read = conversation(fields, [key], list);
   if ('what' in tools) return { faults: [...('faults' in read ? read.faults : []), tools] };
-  if ('faults' in read || read.content.kind !== 'chat' || tools.length === 0) return read;
-  return { ...read, content: { ...read.content, tools } };
-}
-
-/** `before`: what a field of its own puts before the list. */
-function conversation(
-  list: readonly unknown[],
-  form: TextForm,
-  before: readonly Fields[] = [],
-): Interpreted {
-  const content = readMessages(list, before);
-  return 'faults' in content ? content : { form, content };
-}
-
-/** Descriptions of tools beside a conversation, or as JSON in a text. */
-function toolsOf(fields: Fields): readonly unknown[] | Fault {
-  const given = fields['tools'] ?? fields['functions'];
-  if (blank(given)) return [];
-  const tools = typeof given === 'string' ? parsedList(given) : given;
-  if (Array.isArray(tools)) return tools;
+  if ('faults' in read || tools.list.length === 0) return read;
   return {
-    what: `"tools" is ${kindOf(tools)}, not a list`,
+    ...read,
+    content: { ...read.content, tools: tools.list },
+    used: [...read.used, ...tools.used],
+  };
+}
+
+type ReadChat = Read & { readonly content: Chat };
+
+/** `fields` may have a system message beside the list. */
+function conversation(
+  fields: Fields,
+  used: readonly string[],
+  list: readonly unknown[],
+): ReadChat | Refused {
+  const system = systemOf(fields);
+  const content = readMessages(list, system.used.length === 0 ? undefined : system.fields);
+  if ('faults' in content) return content;
+  const shareGpt = list.some((message) => isObject(message) && !blank(message['from']));
+  const form = shareGpt ? 'ShareGPT conversations' : 'messages';
+  return { form, content, used: [...used, ...system.used] };
+}
+
+/** Descriptions of tools beside a conversation. */
+function toolsOf(fields: Fields): { list: readonly unknown[]; used: readonly string[] } | Fault {
+  const key = first(fields, toolKeys);
+  const tools = key === undefined ? undefined : fields[key];
+  if (key === undefined || blank(tools)) return { list: [], used: [] };
+  if (Array.isArray(tools))
+    return { list: tools.filter((tool) => !blank(tool)).map(withoutNulls), used: [key] };
+  return {
+    what: `"${key}" is ${kindOf(tools)}, not a list`,
     fix: 'Write a list of descriptions, or leave it out.',
   };
 }

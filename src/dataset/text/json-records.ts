@@ -3,7 +3,7 @@
 import type { Problem } from '../../errors.ts';
 import { isObject } from '../../util/is-object.ts';
 import { reasonOf } from '../../util/caught.ts';
-import { isMessage } from './fields.ts';
+import { filled, isMessage } from './fields.ts';
 import { hasKnownField } from './forms.ts';
 import type { FoundRecords, TextRecord } from './found-records.ts';
 
@@ -128,7 +128,7 @@ export function readObjects(text: string, shown: string): FoundRecords {
 
 /** Fields that hold records, where the object is no sample itself. */
 function listsOf(value: unknown): string[] {
-  if (!isObject(value) || hasKnownField(value)) return [];
+  if (!isObject(value) || hasKnownField(filled(value))) return [];
   return Object.entries(value).flatMap(([name, list]) =>
     Array.isArray(list) && list.some((item) => isObject(item) || Array.isArray(item)) ? [name] : [],
   );

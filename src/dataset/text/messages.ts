@@ -1,6 +1,6 @@
 // The messages of a conversation, one after the other: roles, words, and which answers are trained.
 import { isObject } from '../../util/is-object.ts';
-import { blank, type Fault, type Fields, first, kindOf } from './fields.ts';
+import { blank, type Fault, type Fields, filled, first, kindOf, parsedList } from './fields.ts';
 import type { SampleMessage, TextContent } from './sample.ts';
 
 export type Chat = Extract<TextContent, { kind: 'chat' }>;
@@ -15,95 +15,192 @@ const roles: ReadonlyMap<string, SampleMessage['role']> = new Map([
 
 /**
  * An empty system message stays: it is not the same as none, for which many templates have a prompt
- * of their own. `before`: what a field of its own puts before the list; it is not counted in
- * messages.
+ * of their own; one that is null is none, and so is a message of which every field is empty.
+ * `system`: what stands beside the list; it is not counted in messages.
  */
 export function readMessages(
   list: readonly unknown[],
-  before: readonly Fields[] = [],
+  system?: Fields,
 ): Chat | { readonly faults: readonly Fault[] } {
-  const read = [...before, ...list].map((message, i) =>
-    readMessage(message, `message ${i + 1 - before.length}`),
+  const read = list.flatMap((message, i) =>
+    blank(message) || isNoSystem(message) ? [] : [readMessage(message, `message ${i + 1}`)],
   );
-  const faults = read.flatMap((message) => ('what' in message ? [message] : []));
-  const messages = read.flatMap((message) => ('what' in message ? [] : [message]));
+  const before = system === undefined ? [] : [readMessage(system, 'the system message')];
+  const all = sameMessage(before[0], read[0]) ? read : [...before, ...read];
+  const faults = all.flatMap((message) => ('what' in message ? [message] : []));
+  const messages = all.flatMap((message) => ('what' in message ? [] : [message]));
   if (faults.length > 0) return { faults };
   if (!messages.some(({ role }) => role === 'assistant'))
     return {
       faults: [
-        {
-          what: 'has no answer of the assistant',
-          fix: 'Add the answer, or delete the sample.',
-        },
+        { what: 'has no answer of the assistant', fix: 'Add the answer, or delete the sample.' },
       ],
     };
   const unusual = unusualOrder(messages);
   return { kind: 'chat', messages, ...(unusual !== undefined && { unusual }) };
 }
 
-function readMessage(message: unknown, name: string): SampleMessage | Fault {
+type Message = SampleMessage | Fault;
+
+/** A system message may stand beside the list and in it. */
+const sameMessage = (one: Message | undefined, other: Message | undefined): boolean =>
+  JSON.stringify(one) === JSON.stringify(other);
+
+const [roleKeys, contentKeys] = [
+  ['role', 'from'],
+  ['content', 'value'],
+];
+
+function isNoSystem(message: unknown): boolean {
+  if (!isObject(message)) return false;
+  const { role, words } = said(message);
+  return role === 'system' && words === null;
+}
+
+interface Said {
+  readonly role: SampleMessage['role'] | undefined;
+  readonly words: unknown;
+  /** What holds something beside them. */
+  readonly rest: Fields;
+}
+
+/** Of two spellings that say the same, neither is left over. */
+function said(message: Fields): Said {
+  const [roleKey, wordsKey] = [first(message, roleKeys), first(message, contentKeys)];
+  const role = roleOf(message[roleKey ?? '']);
+  const words = message[wordsKey ?? ''];
+  const rest = Object.entries(filled(message)).filter(
+    ([key, value]) =>
+      key !== roleKey &&
+      key !== wordsKey &&
+      !(roleKeys.includes(key) && roleOf(value) === role) &&
+      !(contentKeys.includes(key) && value === words),
+  );
+  return { role, words, rest: Object.fromEntries(rest) };
+}
+
+const roleOf = (name: unknown): SampleMessage['role'] | undefined =>
+  typeof name === 'string' ? roles.get(name.trim().toLowerCase()) : undefined;
+
+function readMessage(message: unknown, name: string): Message {
   if (!isObject(message))
     return {
       what: `${name} is ${kindOf(message)}, not an object`,
       fix: 'Write {"role": "user", "content": "…"}.',
     };
-  const [roleKey, contentKey] = [
-    first(message, ['role', 'from']),
-    first(message, ['content', 'value']),
-  ];
-  if (roleKey === undefined)
-    return { what: `${name} has no "role"`, fix: 'Add "role": "user", "assistant" or "system".' };
-  const said = message[roleKey];
-  const role = typeof said === 'string' ? roles.get(said.trim().toLowerCase()) : undefined;
-  if (role === undefined)
-    return {
-      what: `${name} has the role ${JSON.stringify(said)}`,
-      fix: 'Roles are system, user and assistant (in ShareGPT also human and gpt); calls of tools are not supported.',
-    };
-  if (!blank(message['tool_calls']) || !blank(message['function_call']))
-    return {
-      what: `${name} (${role}) calls a tool`,
-      fix: 'Calls of tools are not supported; delete the sample.',
-    };
-  const content = plainContent(contentKey === undefined ? undefined : message[contentKey]);
-  if (contentKey === undefined)
+  const { role, words, rest } = said(message);
+  if (role === undefined) return roleFault(message, name);
+  const fault = toolFault(rest, `${name} (${role})`);
+  if (fault !== undefined) return fault;
+  if (words === undefined)
     return { what: `${name} (${role}) has no "content"`, fix: 'Add its text.' };
-  if (content === undefined)
-    return {
-      what: `${name} (${role}): its content is ${kindOf(message[contentKey])}, not text`,
-      fix: 'Pictures and other media are not supported; write text.',
-    };
-  if (role !== 'system' && blank(content))
+  const content = plainContent(words);
+  if ('what' in content) return { ...content, what: `${name} (${role}): ${content.what}` };
+  if (role !== 'system' && blank(content.text))
     return { what: `${name} (${role}) is empty`, fix: 'Write its text, or delete the sample.' };
-  const train = trainedOf(message);
-  if (train === undefined) return untrainable(message, `${name} (${role})`);
-  return train ? { role, content } : { role, content, train };
+  const train = trainedOf(rest);
+  if (train === undefined) return untrainable(rest, `${name} (${role})`);
+  const {
+    train: _train,
+    weight: _weight,
+    tool_calls: _calls,
+    function_call: _call,
+    ...others
+  } = rest;
+  const fields = { ...others, ...content.fields };
+  return {
+    role,
+    content: content.text,
+    ...(Object.keys(fields).length > 0 && { fields }),
+    ...(!train && { train }),
+  };
 }
 
-const untrainable = (message: Fields, name: string): Fault => ({
-  what: `${name}: ${'train' in message ? `"train" is ${JSON.stringify(message['train'])}, where true or false` : `"weight" is ${JSON.stringify(message['weight'])}, where 0 or 1`} is expected`,
-  fix: 'Write it without quotes, or leave it out.',
-});
+function roleFault(message: Fields, name: string): Fault {
+  const key = first(message, roleKeys);
+  if (key === undefined || blank(message[key]))
+    return { what: `${name} has no "role"`, fix: 'Add "role": "user", "assistant" or "system".' };
+  return {
+    what: `${name} has the role ${JSON.stringify(message[key])}`,
+    fix: 'Roles are system, user and assistant (in ShareGPT also human and gpt); calls of tools are not supported.',
+  };
+}
+
+/** In a table the calls may be JSON in a text: `"[]"` calls nothing. */
+function toolFault({ tool_calls: calls, function_call: call }: Fields, name: string) {
+  const given = [calls, call].map((one) => (typeof one === 'string' ? parsedList(one) : one));
+  if (given.every(blank)) return undefined;
+  return {
+    what: `${name} calls a tool`,
+    fix: 'Calls of tools are not supported; delete the sample.',
+  };
+}
+
+function untrainable(message: Fields, name: string): Fault {
+  const [key, expected] =
+    'train' in message && typeof message['train'] !== 'boolean'
+      ? ['train', 'true or false']
+      : ['weight', '0 or 1'];
+  return {
+    what: `${name}: "${key}" is ${JSON.stringify(message[key])}, where ${expected} is expected`,
+    fix: 'Write it without quotes, or leave it out.',
+  };
+}
 
 /** `train: false`, or OpenAI's `weight: 0`; undefined for anything else than true or false. */
 function trainedOf({ train = true, weight = 1 }: Fields): boolean | undefined {
-  if (train === null || weight === null) return true;
   return typeof train === 'boolean' && (weight === 0 || weight === 1)
     ? train && weight === 1
     : undefined;
 }
 
-/** Text, or a list of parts that are all text. */
-function plainContent(content: unknown): string | undefined {
-  if (content === null) return '';
-  if (typeof content === 'string') return content;
-  if (!Array.isArray(content)) return undefined;
-  const parts = content.map((part: unknown) =>
-    isObject(part) && part['type'] === 'text' && typeof part['text'] === 'string'
-      ? part['text']
-      : undefined,
-  );
-  return parts.some((part) => part === undefined) ? undefined : parts.join('');
+// ---- words in parts
+
+interface Words {
+  readonly text: string;
+  readonly fields: Fields;
+}
+
+const textTypes = ['text', 'input_text', 'output_text'];
+const thoughtTypes = ['thinking', 'reasoning'];
+
+/** Text, or a list of parts that are text; parts with thoughts become a field of the message. */
+function plainContent(content: unknown): Words | Fault {
+  const fix = 'Pictures and other media are not supported; write text.';
+  if (content === null) return { text: '', fields: {} };
+  if (typeof content === 'string') return { text: content, fields: {} };
+  if (!Array.isArray(content)) return { what: `its content is ${kindOf(content)}, not text`, fix };
+  const parts = content.filter((part) => !blank(part)).map(partOf);
+  const wrong = parts.find(({ other }) => other !== undefined)?.other;
+  if (wrong !== undefined)
+    return { what: `its content is a list with a part that is ${wrong}, not text`, fix };
+  const thought = parts.map((part) => part.thought ?? '').join('');
+  return {
+    text: parts.map((part) => part.text ?? '').join(''),
+    fields: thought === '' ? {} : { reasoning_content: thought },
+  };
+}
+
+interface Part {
+  readonly text?: string;
+  readonly thought?: string;
+  /** What it is in place of text. */
+  readonly other?: string;
+}
+
+function partOf(part: unknown): Part {
+  if (typeof part === 'string') return { text: part };
+  if (!isObject(part)) return { other: kindOf(part) };
+  const type = String(part['type']);
+  if (textTypes.includes(type)) return textIn(part, ['text'], 'text');
+  return thoughtTypes.includes(type)
+    ? textIn(part, ['thinking', 'reasoning', 'text'], 'thought')
+    : { other: `of type ${JSON.stringify(part['type'])}` };
+}
+
+function textIn(part: Fields, keys: readonly string[], as: 'text' | 'thought'): Part {
+  const value = part[first(part, keys) ?? ''] ?? '';
+  return typeof value === 'string' ? { [as]: value } : { other: kindOf(value) };
 }
 
 /**

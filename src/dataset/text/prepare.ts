@@ -11,6 +11,7 @@ import { NAMED, readTextFiles, repeated, type ReadText, type TextSource } from '
 import { contentKey, type TextSample } from './sample.ts';
 import type { Finding, FindingKind } from './findings.ts';
 import { templatePrompt } from './template-prompt.ts';
+import { unreadMessageFields } from './unread-fields.ts';
 import { type Sequence, type SequenceOptions, sequencesOf } from './sequences.ts';
 
 export interface TextDataOptions extends SequenceOptions {
@@ -72,11 +73,19 @@ export async function prepareTextData(options: TextDataOptions): Promise<TextDat
       ...warningsOf(findings),
       ...otherEnd(train.sequences, options.tokenizer),
       ...unknownScript(train.sequences, options.tokenizer),
-      ...templatePrompt([...read.samples, ...held.samples], options.template, options.tokenizer),
+      ...templateWarnings([...read.samples, ...held.samples], options),
       ...nothingHeld(drawn, validationSources.length > 0 ? 0 : validationShare),
     ],
   };
 }
+
+const templateWarnings = (
+  samples: readonly TextSample[],
+  { template, tokenizer }: SequenceOptions,
+): Problem[] => [
+  ...unreadMessageFields(samples, template),
+  ...templatePrompt(samples, template, tokenizer),
+];
 
 /** The faults of both in one error. */
 async function bothRead(

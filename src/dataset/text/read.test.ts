@@ -62,7 +62,7 @@ test('five forms of samples', async () => {
       {
         kind: 'chat',
         messages: [
-          { role: 'user', content: 'Sort\n2 1', instruction: 'Sort', input: '2 1' },
+          { role: 'user', content: 'Sort\n2 1', fields: { instruction: 'Sort', input: '2 1' } },
           { role: 'assistant', content: '1 2' },
         ],
       },
@@ -322,7 +322,14 @@ test('what would be lost or misread is a fault', async () => {
     { messages: [user, { ...assistant, train: 'false' }] },
     { messages: [{ role: 'constructor', content: 'Q' }, assistant] },
     { system: 'S', conversations: [user, user] },
-    { messages: [user, { role: 'assistant', content: null, tool_calls: [{}] }, user, assistant] },
+    {
+      messages: [
+        user,
+        { role: 'assistant', content: null, tool_calls: [{ id: 'c1' }] },
+        user,
+        assistant,
+      ],
+    },
     { messages: [user, { role: 'assistant', content: '\u200b' }] },
     { prompt: ['Q', 'R'], completion: ['A', 'B'] },
   ];

@@ -9,6 +9,7 @@ import type { Fault } from './fields.ts';
 import { hasKnownField, interpret, type TextForm, unknownFields } from './forms.ts';
 import { type RecordFile, recordsOf } from './records.ts';
 import { contentKey, type TextSample } from './sample.ts';
+import { UnreadFields } from './unread-fields.ts';
 
 export interface TextSource {
   readonly path: string;
@@ -106,6 +107,7 @@ function samplesOf(
   const forms = new Map<TextForm, number>();
   const samples: TextSample[] = [];
   const found: Problem[] = [...problems];
+  const unread = new UnreadFields();
   for (const { line, value } of records) {
     const read = interpret(value);
     const where = `${shown}:${line}`;
@@ -113,6 +115,7 @@ function samplesOf(
     else {
       forms.set(read.form, (forms.get(read.form) ?? 0) + 1);
       samples.push({ where, source, content: read.content });
+      unread.add(where, read.unread);
     }
   }
   const counts = [...forms].map(
@@ -121,13 +124,13 @@ function samplesOf(
   return {
     samples,
     problems: found,
-    warnings,
-    notice: `${shown}: ${format}, ${counts.join(', ')}`,
+    warnings: [...warnings, ...unread.warnings()],
+    notice: `${shown}: ${format}, ${counts.join(', ')}${unread.notice()}`,
   };
 }
 
 function unknownColumns(names: readonly string[]): Fault {
-  const { what } = unknownFields(Object.fromEntries(names.map((name) => [name, ''])));
+  const { what } = unknownFields(Object.fromEntries(names.map((name) => [name, name])));
   return {
     what: `the first line ${what}`,
     fix: 'Name the columns in the first line: prompt,completion or instruction,input,output or text.',

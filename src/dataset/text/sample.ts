@@ -34,7 +34,7 @@ export const endsWithAnswer = (content: TextContent): boolean =>
 export function contentKey(content: TextContent): string {
   if (content.kind === 'chat')
     return JSON.stringify([
-      ...content.messages.map(({ role, content: text }) => [role, words(text)]),
+      ...content.messages.map(({ role, content: text, fields }) => [role, words(text), fields]),
       ...(content.tools ?? []),
     ]);
   return content.kind === 'text'

@@ -210,14 +210,22 @@ function answered(
   const written = spansOf(messages, rendered, template, options);
   const trained = rendered.answers.filter((i) => messages[i].train !== false);
   const altered = trained.flatMap((i, n) =>
-    alteredText(
-      sample,
-      options.tokenizer,
-      { words: messages[i].content, ids: written.ids, ...written.spans[n] },
-      template.name,
+    wordsOf(messages[i], template).flatMap((words) =>
+      alteredText(
+        sample,
+        options.tokenizer,
+        { words, ids: written.ids, ...written.spans[n] },
+        template.name,
+      ),
     ),
   );
   return withFindings(fitted(sample, written, options), altered.slice(0, 1));
+}
+
+/** What an answer says, and what it thinks before, which templates set in lines of its own. */
+function wordsOf({ content, fields = {} }: SampleMessage, { reasoning }: ChatTemplate): string[] {
+  const thought = reasoning === undefined ? undefined : fields[reasoning];
+  return typeof thought === 'string' ? [content, thought.trim()] : [content];
 }
 
 function spansOf(
@@ -247,9 +255,18 @@ function beforeAnswer(
 ): string {
   const asked = messages.slice(0, index);
   if (asked.some(({ role }) => role === 'user')) return untilAnswer(asked, text, template);
-  const answer = messages[index];
-  const other = answer.content.trimStart().startsWith('x') ? 'y' : 'x';
-  const changed = messages.with(index, { ...answer, content: other + answer.content });
+  const { content, fields = {}, ...answer } = messages[index];
+  const other = (words: string): string => (words.trimStart().startsWith('x') ? 'y' : 'x') + words;
+  const changed = messages.with(index, {
+    ...answer,
+    content: other(content),
+    fields: Object.fromEntries(
+      Object.entries(fields).map(([name, value]) => [
+        name,
+        typeof value === 'string' ? other(value) : value,
+      ]),
+    ),
+  });
   return text.slice(0, sameCharacters(template.render(changed, false), text));
 }
 
