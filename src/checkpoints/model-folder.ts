@@ -6,6 +6,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError } from '../errors.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
+import { reasonOf } from '../util/caught.ts';
+import { answered, foreignFile, shortAnswer } from '../util/file-signatures.ts';
+import { missingFile } from './missing-file.ts';
 import { unicodeText } from '../util/encoding/decode-text.ts';
 import { openSafetensors, type SafetensorsFile } from './safetensors-file.ts';
 
@@ -26,11 +29,30 @@ export function parseFile<T>(path: string, schema: z.ZodType<T>): T {
 
 /** A JSON file, whatever it holds. Throws CheckpointError. */
 export function readJsonFile(path: string, fix = obtainModel): unknown {
+  const text = readUnicodeFile(path, fix);
   try {
-    return JSON.parse(unicodeText(readFileSync(path)));
+    return JSON.parse(text);
   } catch (cause) {
-    const what = existsSync(path) ? 'this file is not JSON' : 'this file is missing';
+    const answer = shortAnswer(new TextEncoder().encode(text), text.length);
+    const what =
+      text.trim() === '' ? 'the file is empty' : answer === undefined ? NO_JSON : answered(answer);
     throw new CheckpointError([{ where: path, what, fix }], { cause });
+  }
+}
+
+const NO_JSON = 'this file is not JSON, or it is damaged';
+
+/** A text file of a model, in UTF-8 or UTF-16. Throws CheckpointError with what it is instead. */
+export function readUnicodeFile(path: string, fix = obtainModel): string {
+  if (!existsSync(path)) throw new CheckpointError([{ where: path, what: missingFile(path), fix }]);
+  let bytes = new Uint8Array();
+  try {
+    bytes = readFileSync(path);
+    return unicodeText(bytes);
+  } catch (cause) {
+    const foreign = foreignFile(bytes);
+    const what = foreign === undefined ? reasonOf(cause) : `this is ${foreign.name}`;
+    throw new CheckpointError([{ where: path, what, fix: foreign?.fix ?? fix }], { cause });
   }
 }
 

@@ -4,7 +4,9 @@ import { statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { checkName, quoted, trimmed } from '../util/names.ts';
 import { codeOf } from '../util/caught.ts';
+import { explainAbsent } from './absent-path.ts';
 import { checkOutputPath, withHome } from './output-path.ts';
+import { fileInPlace, folderInPlace } from './other-kind.ts';
 
 type Wanted = 'file' | 'folder' | 'either';
 
@@ -18,9 +20,6 @@ const inputs: Readonly<Record<string, Wanted>> = {
   eval_path: 'file',
   eval_general_path: 'file',
 };
-
-/** `owner/name` of a model hub: may be fetched later. */
-const hubName = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
 
 /** Something about the value of a key. */
 export interface KeyNote {
@@ -53,13 +52,16 @@ interface Collector {
  */
 export function findPaths(values: Values, configPath: string | undefined): FoundPaths {
   const collector: Collector = { problems: [], notes: [], written: new Map() };
-  const wantedOf: Readonly<Record<string, Wanted>> =
-    values.task_type === 'text-generation' ? { ...inputs, train_data_dir: 'either' } : inputs;
-  const found = Object.entries(wantedOf).flatMap(([key, wanted]) =>
-    values[key] === undefined
+  const forTexts = values.task_type === 'text-generation';
+  const wantedOf: Readonly<Record<string, Wanted>> = forTexts
+    ? { ...inputs, train_data_dir: 'either' }
+    : inputs;
+  const found = Object.entries(wantedOf).flatMap(([key, wanted]) => {
+    const place = { key, wanted, configPath, forTexts };
+    return values[key] === undefined
       ? []
-      : [[key, mapPaths(values[key], inputPath(key, wanted, configPath, collector))] as const],
-  );
+      : [[key, mapPaths(values[key], inputPath(place, collector))] as const];
+  });
   return {
     ...collector,
     values: {
@@ -71,18 +73,26 @@ export function findPaths(values: Values, configPath: string | undefined): Found
   };
 }
 
+/** A key that names an existing file or folder. */
+interface Place {
+  readonly key: string;
+  readonly wanted: Wanted;
+  /** The file that names it, if there is one. */
+  readonly configPath: string | undefined;
+  readonly forTexts: boolean;
+}
+
 const inputPath =
-  (key: string, wanted: Wanted, configPath: string | undefined, collector: Collector) =>
+  (place: Place, collector: Collector) =>
   (path: string): string => {
     const { problems, written } = collector;
+    const { key } = place;
     const plain = path.trim();
     const result = hasControl(plain)
-      ? { absent: false, ...controlInPath(path) }
-      : (foundPath(path, wanted, configPath) ?? findPath(withHome(plain), wanted, configPath));
+      ? controlInPath(path)
+      : (foundPath(path, place) ?? findPath(withHome(plain), place));
     if (typeof result !== 'string') {
-      const { absent, ...problem } = result;
-      if (!(key === 'base_model' && hubName.test(plain) && absent))
-        problems.push({ key, ...problem });
+      problems.push({ key, ...result });
       return plain;
     }
     const name = result === withHome(path) ? path : plain;
@@ -92,9 +102,9 @@ const inputPath =
   };
 
 /** A path with a blank at its end that is really there. */
-function foundPath(path: string, wanted: Wanted, configPath: string | undefined) {
+function foundPath(path: string, place: Place) {
   if (path === path.trim()) return undefined;
-  const result = findPath(withHome(path), wanted, configPath);
+  const result = findPath(withHome(path), place);
   return typeof result === 'string' ? result : undefined;
 }
 
@@ -176,40 +186,36 @@ const controlInPath = (path: string) => ({
   fix: 'Inside double quotes \\n and \\t are a line break and a tab: write paths with /, or leave the quotes out.',
 });
 
-interface NotFound {
-  /** Whether there is nothing of the name. */
-  readonly absent: boolean;
-  readonly what: string;
-  readonly fix?: string;
-}
+type NotFound = Omit<KeyNote, 'key'>;
 
 /** The path as it can be used from here, or why there is none. */
-function findPath(path: string, wanted: Wanted, configPath: string | undefined): string | NotFound {
-  const beside =
+function findPath(path: string, place: Place): string | NotFound {
+  const { configPath, wanted } = place;
+  const besides =
     configPath === undefined || isAbsolute(path) ? undefined : join(dirname(configPath), path);
-  const candidates = [path, ...(beside === undefined || beside === join(path) ? [] : [beside])];
+  const beside = besides === join(path) ? undefined : besides;
+  const candidates = [path, ...(beside === undefined ? [] : [beside])];
   const existing = candidates.find((candidate) => kindOf(candidate) !== undefined);
   const refused = candidates.find((candidate) => kindOf(candidate) === 'refused');
-  if (refused !== undefined)
-    return {
-      absent: false,
-      what: `${refused} cannot be opened: permission denied`,
-    };
-  if (existing === undefined) {
-    const fix = isAbsolute(path)
-      ? undefined
-      : `looked at ${candidates.map((candidate) => resolve(candidate)).join(' and at ')}`;
-    const shown = path.length > 300 ? `${path.slice(0, 300)}…` : path;
-    return {
-      absent: true,
-      what: `there is no such ${wanted === 'either' ? 'file or folder' : wanted}: ${shown}`,
-      ...(path.length <= 300 && fix !== undefined && { fix }),
-    };
-  }
+  if (refused !== undefined) return { what: `${refused} cannot be opened: permission denied` };
+  if (existing === undefined) return notThere(path, beside, place);
   const kind = kindOf(existing);
   if (wanted !== 'either' && kind !== wanted)
-    return { absent: false, what: `${existing} is a ${kind}; expected a ${wanted}` };
+    return kind === 'file' ? fileInPlace(existing, place) : folderInPlace(existing, place);
   return existing;
+}
+
+function notThere(path: string, beside: string | undefined, place: Place): NotFound {
+  const { key, forTexts } = place;
+  const wanted = place.wanted === 'either' ? 'file or folder' : place.wanted;
+  const isData = forTexts && !key.startsWith('eval');
+  const hub = key === 'base_model' ? 'models' : isData ? 'datasets' : undefined;
+  const explained = explainAbsent(path, { key, wanted, hub, ...(beside && { beside }) });
+  if (explained !== undefined) return explained;
+  if (path.length > 300) return { what: `there is no such ${wanted}: ${path.slice(0, 300)}…` };
+  const what = `there is no such ${wanted}: ${path}`;
+  const places = [path, beside].flatMap((one) => (one === undefined ? [] : [resolve(one)]));
+  return isAbsolute(path) ? { what } : { what, fix: `looked at ${places.join(' and at ')}` };
 }
 
 function kindOf(path: string): 'file' | 'folder' | 'refused' | undefined {

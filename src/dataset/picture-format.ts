@@ -1,5 +1,7 @@
 // What a file is, by its first bytes: its name may say anything.
 
+import { foreignFile } from '../util/file-signatures.ts';
+
 /** Formats that are read; of those with several pictures, the first. */
 export type PictureFormat = 'png' | 'jpeg' | 'webp' | 'tiff' | 'gif' | 'avif' | 'bmp';
 
@@ -83,11 +85,6 @@ const others: readonly (readonly [(bytes: Uint8Array) => boolean, what: string, 
   [(bytes) => has(bytes, '%PDF'), 'it is a PDF, not a picture', CONVERT],
   [(bytes) => has(bytes, 'PK\x03\x04'), 'it is a zip file, not a picture', 'Unpack it.'],
   [
-    (bytes) => has(bytes, 'version https://git-lfs'),
-    'it is a Git LFS pointer, a small text in place of the real file',
-    'Run git lfs pull.',
-  ],
-  [
     (bytes) => /^\s*<(!doctype html|html)/i.test(latin(bytes)),
     'it is a web page, not a picture',
     'Download the picture itself.',
@@ -97,7 +94,6 @@ const others: readonly (readonly [(bytes: Uint8Array) => boolean, what: string, 
     'it is an SVG drawing, which is not supported',
     CONVERT,
   ],
-  [isText, 'it is a text file, not a picture', REPLACE],
 ];
 
 function isText(bytes: Uint8Array): boolean {
@@ -117,6 +113,9 @@ export function fileKind(bytes: Uint8Array): FileKind {
   if (known !== undefined) return { format: known[0] };
   const other = others.find(([test]) => test(bytes));
   if (other !== undefined) return { what: other[1], fix: other[2] };
+  const foreign = foreignFile(bytes);
+  if (foreign !== undefined) return { what: `it is ${foreign.name}`, fix: foreign.fix };
+  if (isText(bytes)) return { what: 'it is a text file, not a picture', fix: REPLACE };
   const zeros = bytes.every((value) => value === 0);
   const what = zeros ? 'the file holds nothing but zeros' : 'its content is not a picture';
   return { what, fix: REPLACE };

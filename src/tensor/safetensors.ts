@@ -5,6 +5,7 @@ import { CheckpointError, failCheckpoint as fail, obtainAgain, type Problem } fr
 import { isObject } from '../util/is-object.ts';
 import { bytesOf } from '../util/bytes-of.ts';
 import { needed } from '../util/needed.ts';
+import { answered, foreignFile, shortAnswer, SIGNATURE_BYTES } from '../util/file-signatures.ts';
 import { dtypes, typedArrays, type DType } from './dtype.ts';
 import { sizeOf, type ExternalTensor, type Shape, type Tensor } from './tensor.ts';
 
@@ -27,7 +28,8 @@ const maxHeaderBytes = 100_000_000;
  * and the messages. Throws CheckpointError that lists what is wrong with the file.
  */
 export function parseHeader(reader: ByteReader, path: string): SafetensorsHeader {
-  const length = headerLength(reader.read(0, Math.min(64, reader.size)), reader.size, path);
+  const start = reader.read(0, Math.min(SIGNATURE_BYTES, reader.size));
+  const length = headerLength(start, reader.size, path);
   return parseHeaderText(reader.read(8, length), reader.size, path);
 }
 
@@ -127,42 +129,12 @@ export function dataOffset(bytes: Uint8Array): number {
 const convert =
   'Only .safetensors files are supported: look for the .safetensors file of the same model, or convert this one with a tool that you trust.';
 
-/** Beginnings of files that people take for safetensors. */
-const disguises = [
-  {
-    start: 'version https://git-lfs',
-    what: 'this is a Git LFS pointer, a text file that stands for the real one',
-    fix: 'Run `git lfs pull` in its folder, or download the file itself.',
-  },
-  {
-    start: '<!doctype',
-    what: 'this is a web page, not a model',
-    fix: 'Download the file itself (the "download" or "raw" link).',
-  },
-  {
-    start: '<html',
-    what: 'this is a web page, not a model',
-    fix: 'Download the file itself (the "download" or "raw" link).',
-  },
-  {
-    start: 'pk\x03\x04',
-    what: 'this is a PyTorch (.ckpt, .pt, .bin) or zip file, not safetensors',
-    fix: convert,
-  },
-  {
-    start: '\x80\x02',
-    what: 'this is a Python pickle (.ckpt, .pt), not safetensors',
-    fix: convert,
-  },
-  { start: 'gguf', what: 'this is a GGUF file, not safetensors', fix: convert },
-] as const;
-
 function headerLength(start: Uint8Array, size: number, path: string): number {
   if (size === 0) fail(path, 'the file is empty (0 bytes)');
   // A header's length may begin with the very bytes that another kind of file begins with: 640 with
   // a pickle's.
   const isHeader = start.length > 8 && start[8] === BRACE && lengthOf(start) <= maxHeaderBytes;
-  if (!isHeader) refuseDisguise(start, path);
+  if (!isHeader) refuseDisguise(start, size, path);
   if (size < 8) fail(path, `the file is too short to be safetensors (${size} bytes)`);
   const length = lengthOf(start);
   if (length > maxHeaderBytes)
@@ -178,12 +150,17 @@ function headerLength(start: Uint8Array, size: number, path: string): number {
   return length;
 }
 
-function refuseDisguise(start: Uint8Array, path: string): void {
-  const text = Array.from(start, (byte) => String.fromCharCode(byte))
-    .join('')
-    .toLowerCase();
-  const disguise = disguises.find((known) => text.startsWith(known.start));
-  if (disguise !== undefined) fail(path, disguise.what, disguise.fix);
+function refuseDisguise(start: Uint8Array, size: number, path: string): void {
+  const answer = shortAnswer(start, size);
+  if (answer !== undefined) fail(path, answered(answer));
+  if (start.length >= 64 && start.every((byte) => byte === 0))
+    fail(path, 'the file begins with zeros, as after a download or a copy that broke off');
+  const foreign = foreignFile(start);
+  if (foreign === undefined) return;
+  const { kind, name, fix } = foreign;
+  const isModel = kind === 'zip' || kind === 'pickle' || kind === 'gguf' || kind === 'hdf5';
+  const told = kind === 'zip' ? 'a PyTorch (.ckpt, .pt, .bin) or zip file' : name;
+  fail(path, `this is ${told}${isModel ? ', not safetensors' : ''}`, isModel ? convert : fix);
 }
 
 /** What a header begins with. */

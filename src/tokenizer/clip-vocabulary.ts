@@ -1,8 +1,9 @@
 // CLIP's byte-pair vocabulary: the embedded one, or the one of a diffusers folder.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { readJsonFile, readUnicodeFile } from '../checkpoints/model-folder.ts';
 import { CheckpointError } from '../errors.ts';
 
 export interface ClipVocabulary {
@@ -37,7 +38,7 @@ export function readClipVocabulary(folder: string): ClipVocabulary | undefined {
     join(folder, name),
   );
   if (existsSync(vocab) && existsSync(merges)) {
-    const lines = readFileSync(merges, 'utf8').split(/\r?\n/);
+    const lines = readUnicodeFile(merges, repair).split(/\r?\n/);
     return checked(vocab, {
       tokens: parseJson(vocab, tokenIds),
       merges: parseMerges(lines.filter((line, i) => i === 0 || line !== '')),
@@ -68,20 +69,10 @@ const repair =
   'Download the file again, or delete the tokenizer folder to use the embedded vocabulary.';
 
 function parseJson<T>(path: string, schema: z.ZodType<T>): T {
-  try {
-    return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
-  } catch (cause) {
-    throw new CheckpointError(
-      [
-        {
-          where: path,
-          what: 'this is not the vocabulary of a CLIP tokenizer, or it is damaged',
-          fix: repair,
-        },
-      ],
-      { cause },
-    );
-  }
+  const result = schema.safeParse(readJsonFile(path, repair));
+  if (result.success) return result.data;
+  const what = 'this is not the vocabulary of a CLIP tokenizer, or it is damaged';
+  throw new CheckpointError([{ where: path, what, fix: repair }], { cause: result.error });
 }
 
 function checked(path: string, vocabulary: ClipVocabulary): ClipVocabulary {

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
+import { readJsonFile } from '../checkpoints/model-folder.ts';
 import { CheckpointError } from '../errors.ts';
 import { unicodeText } from '../util/encoding/decode-text.ts';
 import { asExpressions } from './pre-tokenizer.ts';
@@ -255,18 +256,9 @@ function present({
 /** `absent` is what a missing file reads as. */
 function readJson<T>(path: string, schema: z.ZodType<T>, absent?: T): T {
   if (absent !== undefined && !existsSync(path)) return absent;
-  try {
-    return schema.parse(JSON.parse(unicodeText(readFileSync(path))));
-  } catch (cause) {
-    throw new CheckpointError(
-      [
-        {
-          where: path,
-          what: 'is damaged, or is not what its name says',
-          fix: 'Download the file again.',
-        },
-      ],
-      { cause },
-    );
-  }
+  const fix = 'Download the file again.';
+  const result = schema.safeParse(readJsonFile(path, fix));
+  if (result.success) return result.data;
+  const what = 'is damaged, or is not what its name says';
+  throw new CheckpointError([{ where: path, what, fix }], { cause: result.error });
 }

@@ -1,6 +1,7 @@
 // The bytes of a file as text: UTF-8, UTF-16, or an older encoding where the words leave no doubt;
 // everything that a user's text is read from comes through here.
 import type { Problem } from '../../errors.ts';
+import { foreignFile } from '../file-signatures.ts';
 import type { FoundProblem } from '../problems-by-kind.ts';
 import { mixesScripts } from './languages.ts';
 import {
@@ -119,36 +120,22 @@ export function unicodeText(bytes: Uint8Array): string {
 
 // ---- without a guess
 
-/** Beginnings of files that people name as text, and that are none. */
-const formats: readonly (readonly [signature: string, what: string, fix: string])[] = [
-  [
-    'PK\x03\x04',
-    'is an Excel workbook or another zip file, not text',
-    'In Excel: Save as, "CSV UTF-8". A zip file must be unpacked.',
-  ],
-  ['\xd0\xcf\x11\xe0', 'is an old Excel or Word file, not text', 'In Excel: Save as, "CSV UTF-8".'],
-  ['\x1f\x8b', 'is packed with gzip', 'Unpack it: gunzip.'],
-  [
-    'PAR1',
-    'is a Parquet file, which is not supported',
-    'Write it as JSON lines: one sample a line.',
-  ],
-  ['%PDF', 'is a PDF file, which is not supported', 'Save its text as .txt.'],
-  ['{\\rtf', 'is a document with formatting (RTF), not plain text', 'Save it as plain text.'],
-  ...(
-    [
-      ['\x89PNG', 'PNG'],
-      ['\xff\xd8\xff', 'JPEG'],
-      ['GIF8', 'GIF'],
-      ['RIFF', 'WebP'],
-      ['GGUF', 'GGUF'],
-    ] as const
-  ).map(
-    ([signature, name]) => [signature, `is a ${name} file, not text`, 'Give a text file.'] as const,
-  ),
-  ['\xff\xfe\0\0', 'is UTF-32, which is not supported', toUtf8],
-  ['\0\0\xfe\xff', 'is UTF-32, which is not supported', toUtf8],
-];
+const utf32: readonly string[] = ['\xff\xfe\0\0', '\0\0\xfe\xff'];
+
+/** What a file is that people name as text, and that is none. */
+function noText(bytes: Uint8Array): Undecoded | undefined {
+  const start = String.fromCharCode(...bytes.subarray(0, 4));
+  if (utf32.includes(start)) return { what: 'is UTF-32, which is not supported', fix: toUtf8 };
+  const foreign = foreignFile(bytes);
+  if (foreign === undefined) return undefined;
+  const { kind, name, fix } = foreign;
+  if (kind === 'zip')
+    return {
+      what: 'is an Excel workbook or another zip file, not text',
+      fix: 'In Excel: Save as, "CSV UTF-8". A zip file must be unpacked.',
+    };
+  return { what: `is ${name}`, fix };
+}
 
 const binary = { what: 'is not a text file', fix: 'Give a text file, in UTF-8.' };
 
@@ -162,10 +149,8 @@ function withoutGuess(bytes: Uint8Array): Decoded | Undecoded | undefined {
       what: `has ${Math.round(bytes.length / 2 ** 20)} MiB; at most 511 are supported`,
       fix: 'Divide it into several files, and name their folder.',
     };
-  const known = formats.find(([signature]) =>
-    Array.from(signature).every((byte, i) => bytes[i] === byte.charCodeAt(0)),
-  );
-  if (known !== undefined) return { what: known[1], fix: known[2] };
+  const foreign = noText(bytes);
+  if (foreign !== undefined) return foreign;
   const wide = wideEncoding(bytes);
   const text = decodeStrictly(wide ?? 'utf-8', bytes);
   const zeros = wide !== undefined && !hasByteOrderMark(bytes) ? '\0' : '\0\0';
