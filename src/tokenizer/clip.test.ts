@@ -55,7 +55,10 @@ test('reads vocab.json and merges.txt, or tokenizer.json, of a diffusers folder'
     const own = await createClipTokenizer(folder);
     for (const { text } of golden.cases) assert.deepEqual(own.encode(text), tokenizer.encode(text));
     writeFileSync(join(folder, 'vocab.json'), '{"a": ');
-    await assert.rejects(createClipTokenizer(folder), /vocab\.json: this file is not JSON, or it is damaged/);
+    await assert.rejects(
+      createClipTokenizer(folder),
+      /vocab\.json: this file is not JSON, or it is damaged/,
+    );
     writeFileSync(join(folder, 'vocab.json'), '{"a": 0}');
     await assert.rejects(
       createClipTokenizer(folder),
