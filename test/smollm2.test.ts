@@ -109,21 +109,17 @@ async function exampleBatches(): Promise<GivenTextBatch[]> {
       { length: training.rows },
       (_, row) => (step * training.rows + row) % train.length,
     );
-    return givenBatch(train, rows, tokenizer.pad ?? 0);
+    return givenBatch(train, rows);
   });
 }
 
-function givenBatch(
-  sequences: readonly Sequence[],
-  rows: readonly number[],
-  pad: number,
-): GivenTextBatch {
+function givenBatch(sequences: readonly Sequence[], rows: readonly number[]): GivenTextBatch {
   const length = Math.max(...rows.map((row) => sequences[row].ids.length));
-  const { ids, targets } = textTensors(
-    sequences,
-    { epoch: 0, rows: rows.map((row) => [row]), length },
-    pad,
-  );
+  const { ids, targets } = textTensors(sequences, {
+    epoch: 0,
+    rows: rows.map((row) => [row]),
+    length,
+  });
   const shape = [rows.length, length];
   return {
     input_ids: int32(shape, ids),

@@ -65,7 +65,7 @@ async function run({ config: path, sample }: Readonly<Record<string, unknown>>):
     '',
     ...legend(),
     ...shown.flatMap((index) => ['', ...sampleLines(data, index, tokenizer)]),
-    ...found([...warnings, ...data.warnings]),
+    ...found([...warnings, ...tokenizer.warnings, ...data.warnings]),
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
   return 0;

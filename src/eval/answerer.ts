@@ -3,6 +3,7 @@
 import type { SampleMessage, TextContent } from '../dataset/text/sample.ts';
 import type { Finding } from '../dataset/text/findings.ts';
 import { unreadMessageFields } from '../dataset/text/unread-fields.ts';
+import { withoutEmbedding } from '../dataset/text/sequence-findings.ts';
 import { type Sequence, sequencesOf } from '../dataset/text/sequences.ts';
 import type { Problem } from '../errors.ts';
 import type { TokenScores } from '../generate/text/score.ts';
@@ -83,11 +84,12 @@ export function createAnswerer(options: AnswererOptions): Answerer {
  * needs no model.
  */
 export function questionFindings(question: Question, format: PromptFormat): CheckFinding[] {
-  return [
-    ...promptFindings(question, format),
-    ...expectedOf(question, format).findings.filter(matters),
-    ...unreadFindings(question, format),
-  ];
+  const ofPrompt = promptFindings(question, format);
+  const isTold = ({ kind }: Finding) => kind === 'no embedding' && ofPrompt.length > 0;
+  const ofAnswer = expectedOf(question, format).findings.filter(
+    (finding) => matters(finding) && !isTold(finding),
+  );
+  return [...ofPrompt, ...ofAnswer, ...unreadFindings(question, format)];
 }
 
 function unreadFindings(question: Question, { template }: PromptFormat): CheckFinding[] {
@@ -128,17 +130,11 @@ function promptFindings(question: Question, options: PromptFormat): CheckFinding
       },
     ];
   try {
-    const { length } = promptIds(question, options);
-    return length < maxSeqLength
-      ? []
-      : [
-          {
-            severity: 'error',
-            where,
-            what: `the question alone has ${length} tokens; question and answer together may have at most ${maxSeqLength}`,
-            fix: 'Shorten it, or raise max_seq_length.',
-          },
-        ];
+    const ids = promptIds(question, options);
+    return [
+      ...withoutEmbedding({ where, content: prompt }, ids, options.tokenizer),
+      ...tooLong(where, ids.length, maxSeqLength),
+    ];
   } catch (error) {
     const reason = reasonOf(error);
     return [
@@ -155,6 +151,18 @@ function promptFindings(question: Question, options: PromptFormat): CheckFinding
 /** All words of the expected answer, those that it thinks included. */
 const expectedWords = ({ expected = '', expectedFields = {} }: Question): string =>
   [expected, ...Object.values(expectedFields).filter((one) => typeof one === 'string')].join('\n');
+
+const tooLong = (where: string, length: number, most: number): CheckFinding[] =>
+  length < most
+    ? []
+    : [
+        {
+          severity: 'error',
+          where,
+          what: `the question alone has ${length} tokens; question and answer together may have at most ${most}`,
+          fix: 'Shorten it, or raise max_seq_length.',
+        },
+      ];
 
 /**
  * Room for an answer twice as long as expected, so that a model that never ends does not talk on

@@ -74,7 +74,11 @@ export function openModel(files: ModelFiles): OpenModel {
     answerer,
     promptFormat: { tokenizer, template, maxSeqLength },
     names: { base: basename(model.path), adapter: basename(resolve(folder)) },
-    warnings: [...model.warnings, ...otherTemplate(template, lora.chatTemplate)],
+    warnings: [
+      ...model.warnings,
+      ...tokenizer.warnings,
+      ...otherTemplate(template, lora.chatTemplate),
+    ],
   };
 }
 

@@ -103,7 +103,7 @@ function exportModel(folder: string, { base, output, type = 'f16' }: GgufExportO
       ...narrowingNotes(found),
       ...warnings.map(({ what }) => what),
       ...ggufNotes(config),
-      ...tokenizerNotes(folder),
+      ...tokenizerNotes(folder, config.vocab_size),
     ],
   };
 }

@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { parseFile } from '../checkpoints/model-folder.ts';
 import { UserError } from '../errors.ts';
-import { endTokens } from './gguf-ends.ts';
-import { readChatTemplate, readEndIds } from '../tokenizer/text.ts';
+import { moreTokens } from '../tokenizer/added-tokens.ts';
+import { readChatTemplate } from '../tokenizer/text.ts';
+import { type KnownTokens, specialTokens } from './gguf-special.ts';
 import { gguf, type GgufValue } from '../tensor/gguf.ts';
 
 const step = z.looseObject({ type: z.string() });
@@ -24,7 +25,7 @@ const part = step.refine(
 
 const tokenizerSchema = z.looseObject({
   added_tokens: z
-    .array(z.looseObject({ id: z.int(), content: z.string(), special: z.boolean() }))
+    .array(z.object({ id: z.int(), content: z.string(), special: z.boolean() }))
     .default([]),
   normalizer: part.nullish(),
   pre_tokenizer: part.nullish(),
@@ -41,31 +42,17 @@ const tokenizerSchema = z.looseObject({
 
 type Tokenizer = z.infer<typeof tokenizerSchema>;
 
-const named = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
-
 const settingsSchema = z.looseObject({
-  bos_token: named,
-  eos_token: named,
-  unk_token: named,
-  pad_token: named,
   add_bos_token: z.boolean().nullish(),
   add_eos_token: z.boolean().nullish(),
 });
-
-type Settings = z.infer<typeof settingsSchema>;
-
-const tokenId = z.union([z.int(), z.array(z.int())]).nullish();
-/** The special tokens that config.json, of whatever family, names by their ids. */
-const idsSchema = z.object({ bos_token_id: tokenId, eos_token_id: tokenId, pad_token_id: tokenId });
-
-type NamedIds = z.infer<typeof idsSchema>;
 
 /**
  * The `tokenizer.…` entries for a model whose embeddings have `rows` rows. Throws CheckpointError
  * (files missing or damaged) and UserError (a tokenizer that llama.cpp does not have).
  */
 export function tokenizerEntries(folder: string, rows: number): (readonly [string, GgufValue])[] {
-  const tokenizer = parseFile(join(folder, 'tokenizer.json'), tokenizerSchema);
+  const { tokenizer, tokens } = readTokenizer(folder, rows);
   const settings = readSettings(folder);
   const { vocab } = tokenizer.model;
   if (Array.isArray(vocab) || (tokenizer.model.type ?? 'BPE') !== 'BPE')
@@ -73,15 +60,10 @@ export function tokenizerEntries(folder: string, rows: number): (readonly [strin
       folder,
       `a tokenizer of type ${tokenizer.model.type ?? 'Unigram'} cannot be written as GGUF (only BPE can)`,
     );
-  const ids = idsOf(tokenizer);
-  const special = specialIds(folder, settings, ids);
   const template = readChatTemplate(folder);
   return [
-    ...vocabularyEntries(folder, tokenizer, ids, rows),
-    ...Object.entries(special).flatMap(([name, id]) =>
-      id === undefined ? [] : [[`tokenizer.ggml.${name}_token_id`, gguf.uint32(id)] as const],
-    ),
-    ...ends(folder, special.eos, ids).entries,
+    ...vocabularyEntries(folder, tokenizer, tokens.ids, rows),
+    ...specialTokens(folder, tokens, rows).entries,
     [
       'tokenizer.ggml.add_bos_token',
       gguf.bool(settings.add_bos_token ?? surrounds(tokenizer, 'first')),
@@ -94,42 +76,38 @@ export function tokenizerEntries(folder: string, rows: number): (readonly [strin
   ];
 }
 
-const readSettings = (folder: string): Settings =>
+/**
+ * The tokenizer with the tokens that the folder's other files add, without those added ones that
+ * the embeddings have no row for: no text may hold them.
+ */
+function readTokenizer(
+  folder: string,
+  rows: number,
+): { readonly tokenizer: Tokenizer; readonly tokens: KnownTokens } {
+  const read = parseFile(join(folder, 'tokenizer.json'), tokenizerSchema);
+  const vocabulary = new Map(
+    Array.isArray(read.model.vocab) ? [] : Object.entries(read.model.vocab),
+  );
+  const own = new Map(read.added_tokens.map(({ content, id }) => [content, id]));
+  const { added, named, strays } = moreTokens(folder, { vocabulary, added: own });
+  const all = [...read.added_tokens, ...added];
+  const without = all.filter(({ id }) => id >= rows).map(({ content }) => content);
+  const added_tokens = all.filter(({ id }) => id < rows);
+  const ids = new Map([
+    ...[...vocabulary].filter(([text]) => !without.includes(text)),
+    ...added_tokens.map(({ content, id }) => [content, id] as const),
+  ]);
+  return { tokenizer: { ...read, added_tokens }, tokens: { ids, named, strays, without } };
+}
+
+const readSettings = (folder: string): z.infer<typeof settingsSchema> =>
   existsSync(join(folder, 'tokenizer_config.json'))
     ? parseFile(join(folder, 'tokenizer_config.json'), settingsSchema)
     : {};
 
-/** Ids by the tokens' texts; none where the vocabulary is not BPE's. */
-const idsOf = ({ model: { vocab }, added_tokens }: Tokenizer): ReadonlyMap<string, number> =>
-  new Map([
-    ...(Array.isArray(vocab) ? [] : Object.entries(vocab)),
-    ...added_tokens.map(({ content, id }) => [content, id] as const),
-  ]);
-
-function ends(folder: string, eos: number | undefined, ids: ReadonlyMap<string, number>) {
-  const texts = new Map(Array.from(ids, ([text, id]) => [id, text]));
-  return endTokens(readEndIds(folder), eos, (id) => texts.get(id));
-}
-
 /** What whoever runs the file must know of its tokenizer. */
-export function tokenizerNotes(folder: string): string[] {
-  const ids = idsOf(parseFile(join(folder, 'tokenizer.json'), tokenizerSchema));
-  const settings = readSettings(folder);
-  const { left } = ends(folder, specialIds(folder, settings, ids).eos, ids);
-  const strays = Object.entries(namedTokens(settings)).filter(
-    ([, text]) => text !== undefined && !ids.has(text),
-  );
-  return [
-    ...strays.map(
-      ([name, text]) =>
-        `tokenizer_config.json calls ${JSON.stringify(text)} the ${name} token, but the tokenizer has no such token: the file has the one of config.json, if there is one`,
-    ),
-    ...(left.length === 0
-      ? []
-      : [
-          `llama.cpp has no key for a fourth token that ends an answer: it does not stop at ${left.join(', ')}, Ollama does`,
-        ]),
-  ];
+export function tokenizerNotes(folder: string, rows: number): readonly string[] {
+  return specialTokens(folder, readTokenizer(folder, rows).tokens, rows).notes;
 }
 
 const addedTokens = z.looseObject({
@@ -243,7 +221,7 @@ function refuseChanges(
 
 /** All tokens by id; ids that no token has are unused rows of the embeddings. */
 function tokenList(folder: string, ids: ReadonlyMap<string, number>, rows: number): string[] {
-  const tokens = Array.from({ length: rows }, (_, id) => `[PAD${id}]`);
+  const tokens = Array.from({ length: rows }, (_, id) => unusedName(id, ids));
   for (const [text, id] of ids) {
     if (id >= rows)
       refuse(
@@ -254,6 +232,10 @@ function tokenList(folder: string, ids: ReadonlyMap<string, number>, rows: numbe
   }
   return tokens;
 }
+
+/** One that no token has: llama.cpp wants each text once. */
+const unusedName = (id: number, ids: ReadonlyMap<string, number>): string =>
+  ids.has(`[PAD${id}]`) ? `[PAD${id}][UNUSED]` : `[PAD${id}]`;
 
 /** llama.cpp's numbers. */
 const tokenType = {
@@ -356,42 +338,6 @@ function surrounds({ post_processor: post }: Tokenizer, end: 'first' | 'last'): 
   const single = z.array(z.looseObject({})).safeParse(template?.single).data ?? [];
   const piece = end === 'first' ? single[0] : single.at(-1);
   return piece !== undefined && 'SpecialToken' in piece;
-}
-
-/** The texts of the special tokens by llama.cpp's names for them. */
-function namedTokens(settings: Settings): Readonly<Record<string, string | undefined>> {
-  const textOf = (token: z.infer<typeof named>) =>
-    typeof token === 'string' ? token : token?.content;
-  return {
-    bos: textOf(settings.bos_token),
-    eos: textOf(settings.eos_token),
-    unknown: textOf(settings.unk_token),
-    padding: textOf(settings.pad_token),
-  };
-}
-
-/** The text of a special token in tokenizer_config.json, else the id in config.json. */
-function specialIds(
-  folder: string,
-  settings: Settings,
-  ids: ReadonlyMap<string, number>,
-): Readonly<Partial<Record<string, number>>> {
-  const config = parseFile(join(folder, 'config.json'), idsSchema);
-  const fromConfig: Readonly<Record<string, NamedIds['bos_token_id']>> = {
-    bos: config.bos_token_id,
-    eos: config.eos_token_id,
-    padding: config.pad_token_id,
-  };
-  const found = Object.entries(namedTokens(settings)).map(([name, text]) => {
-    const given = fromConfig[name];
-    return [
-      name,
-      (text === undefined ? undefined : ids.get(text)) ?? (Array.isArray(given) ? given[0] : given),
-    ] as const;
-  });
-  return Object.fromEntries(
-    found.filter((entry): entry is readonly [string, number] => typeof entry[1] === 'number'),
-  );
 }
 
 function refuse(folder: string, what: string): never {

@@ -79,10 +79,7 @@ test('a stream gives nothing of an unfinished character', () => {
 
 test('special tokens: their ids, who adds the first, and where generation ends', () => {
   const tokenizer = opened('llama3', { 'generation_config.json': { eos_token_id: [1, 5] } });
-  assert.deepEqual(
-    [tokenizer.bos, tokenizer.eos, tokenizer.pad, tokenizer.addsBos],
-    [0, 1, 1, true],
-  );
+  assert.deepEqual([tokenizer.bos, tokenizer.eos, tokenizer.addsBos], [0, 1, true]);
   assert.deepEqual(tokenizer.endIds, [1, 5]);
   const config = { 'config.json': { model_type: 'llama', eos_token_id: 7 } };
   // where there is no generation_config.json
@@ -141,5 +138,5 @@ test('folders without a usable tokenizer say so', () => {
     (error) => error instanceof CheckpointError && /no tokenizer\.json/.test(error.message),
   );
   assert.throws(() => withFiles({ 'tokenizer.model': 'x' }, readTextTokenizer), /SentencePiece/);
-  assert.throws(() => withFiles({ 'tokenizer.json': '{"model":' }, readTextTokenizer), /damaged/);
+  assert.throws(() => withFiles({ 'tokenizer.json': '{"model":' }, readTextTokenizer), /not JSON/);
 });

@@ -4,9 +4,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
-import { readJsonFile } from '../checkpoints/model-folder.ts';
-import { CheckpointError } from '../errors.ts';
+import { parseFile } from '../checkpoints/model-folder.ts';
+import { CheckpointError, type Problem } from '../errors.ts';
 import { unicodeText } from '../util/encoding/decode-text.ts';
+import { moreTokens, type MoreTokens } from './added-tokens.ts';
+import { requireSameIds } from './post-processor.ts';
 import { asExpressions } from './pre-tokenizer.ts';
 
 /**
@@ -20,12 +22,15 @@ export interface TextStream {
 }
 
 export interface TextTokenizer {
-  /** The highest id plus one; the model's embedding may have more rows. */
+  /** The highest id plus one; the model's embedding may have more rows, or fewer. */
   readonly size: number;
+  /**
+   * Rows of the model's embedding, by `vocab_size` of the config.json beside it: an id from there
+   * on has none. Undefined where there is no such file.
+   */
+  readonly rows: number | undefined;
   readonly bos: number | undefined;
   readonly eos: number | undefined;
-  /** The padding token, or eos where there is none. */
-  readonly pad: number | undefined;
   /**
    * Ids after which generation stops: eos and what generation_config.json adds to it, or
    * config.json where there is none.
@@ -35,11 +40,15 @@ export interface TextTokenizer {
   readonly specialIds: ReadonlySet<number>;
   /** True where `encode` with `special` puts bos first. */
   readonly addsBos: boolean;
-  /** bos_token, eos_token, unk_token, pad_token as text, for chat templates. */
+  /** bos_token, eos_token, unk_token, pad_token and the like as text, for chat templates. */
   readonly specialTokens: Readonly<Record<string, string>>;
   /** The folder's own chat template (Jinja). */
   readonly chatTemplate: string | undefined;
+  /** What the files say of ids and does not hold. */
+  readonly warnings: readonly Problem[];
   /**
+   * Of a character that it has neither a token nor an unknown token for, the id is NO_ID.
+   *
    * `special` (default true): with the special tokens that the tokenizer puts around a text. A chat
    * template writes its own.
    */
@@ -51,28 +60,39 @@ export interface TextTokenizer {
   tokenOf(id: number): string | undefined;
 }
 
-const specialToken = z
-  .union([z.string(), z.object({ content: z.string() }).transform(({ content }) => content)])
-  .nullish();
-const specialTokensFile = z.object({
-  bos_token: specialToken,
-  eos_token: specialToken,
-  unk_token: specialToken,
-  pad_token: specialToken,
-});
-const configFile = specialTokensFile.extend({
+/** In place of the id of what has none. */
+export const NO_ID = -1;
+
+const configFile = z.object({
   chat_template: z
     .union([z.string(), z.array(z.object({ name: z.string(), template: z.string() }))])
     .nullish(),
 });
-const generationFile = z.object({ eos_token_id: z.union([z.int(), z.array(z.int())]).nullish() });
+/** A key such as `eos_token_id`. */
+export const tokenIds = z
+  .union([z.int(), z.array(z.int())], {
+    error: ({ input }) =>
+      `is ${JSON.stringify(input)}, not a whole number or a list of whole numbers`,
+  })
+  .nullish();
+const generationFile = z.object({ eos_token_id: tokenIds });
+const modelFile = z.object({ vocab_size: z.int().positive().nullish() });
+/** Ids by pieces, or pieces with their scores, in order: not copied, they are many. */
+const vocabulary = z.custom<
+  Readonly<Record<string, number>> | readonly (readonly [piece: string, score: number])[]
+>((value) => typeof value === 'object' && value !== null);
 const tokenizerFile = z.looseObject({
   added_tokens: z
-    .array(z.looseObject({ content: z.string(), single_word: z.boolean().nullish() }))
+    .array(z.looseObject({ id: z.int(), content: z.string(), single_word: z.boolean().nullish() }))
     .nullish(),
   pre_tokenizer: z.unknown(),
-  model: z.looseObject({ type: z.string().nullish(), byte_fallback: z.boolean().nullish() }),
+  model: z.looseObject({
+    type: z.string().nullish(),
+    byte_fallback: z.boolean().nullish(),
+    vocab: vocabulary,
+  }),
 });
+type TokenizerFile = z.output<typeof tokenizerFile>;
 
 /**
  * Reads tokenizer.json and what lies beside it. Throws CheckpointError with each file that is
@@ -81,33 +101,69 @@ const tokenizerFile = z.looseObject({
 export function readTextTokenizer(folder: string): TextTokenizer {
   const path = join(folder, 'tokenizer.json');
   if (!existsSync(path)) throw new CheckpointError([missing(folder)]);
-  const data = readJson(path, tokenizerFile);
+  const data = parseFile(path, tokenizerFile);
   if (data.model.type === 'Unigram' && data.model.byte_fallback === true)
     throw new CheckpointError([unsupported(path)]);
-  const words = (data.added_tokens ?? []).filter(({ single_word }) => single_word === true);
-  if (words.length > 0)
+  const more = moreTokens(folder, ownTokens(data));
+  const added_tokens = [...(data.added_tokens ?? []), ...more.added];
+  const word = added_tokens.find(({ single_word }) => single_word === true);
+  if (word !== undefined)
     throw new CheckpointError([
       {
         where: path,
-        what: `its added token ${JSON.stringify(words[0].content)} counts as a whole word only (single_word), which is not supported`,
+        what: `its added token ${JSON.stringify(word.content)} counts as a whole word only (single_word), which is not supported`,
       },
     ]);
-  const config = readJson(join(folder, 'tokenizer_config.json'), configFile, {});
-  const specialTokens = {
-    ...present(readJson(join(folder, 'special_tokens_map.json'), specialTokensFile, {})),
-    ...present(config),
-  };
   const tokenizer = open(
     path,
-    { ...data, pre_tokenizer: asExpressions(data.pre_tokenizer) },
-    { clean_up_tokenization_spaces: false, eos_token: specialTokens.eos_token },
+    { ...data, added_tokens, pre_tokenizer: asExpressions(data.pre_tokenizer) },
+    { clean_up_tokenization_spaces: false, eos_token: more.named.eos_token },
   );
-  return textTokenizer(
-    tokenizer,
-    specialTokens,
-    chatTemplateOf(folder, config.chat_template),
-    readEndIds(folder),
-  );
+  requireSameIds(path, data.post_processor, (token) => tokenizer.token_to_id(token));
+  const rows = rowsOf(folder);
+  const [ends, never] = partition(readEndIds(folder), rows);
+  return textTokenizer(tokenizer, more, {
+    chatTemplate: readChatTemplate(folder),
+    rows,
+    ends,
+    warnings: [...more.warnings, ...neverEnds(folder, never)],
+  });
+}
+
+// `Array.isArray` does not know of arrays that are not written
+const isList = (
+  value: z.output<typeof vocabulary>,
+): value is readonly (readonly [string, number])[] => Array.isArray(value);
+
+function ownTokens({ added_tokens, model: { vocab } }: TokenizerFile) {
+  const pieces: readonly (readonly [string, number])[] = isList(vocab)
+    ? vocab.map(([piece], id) => [piece, id])
+    : Object.entries(vocab);
+  return {
+    vocabulary: new Map(pieces),
+    added: new Map((added_tokens ?? []).map(({ content, id }) => [content, id])),
+  };
+}
+
+/** Those that a model of so many rows may generate, and those from there on; -1 is none. */
+function partition(ids: readonly number[], rows = Infinity): [number[], number[]] {
+  return [ids.filter((id) => id >= 0 && id < rows), ids.filter((id) => id >= rows)];
+}
+
+const neverEnds = (folder: string, ids: readonly number[]): Problem[] =>
+  ids.length === 0
+    ? []
+    : [
+        {
+          where: `${folder} eos_token_id`,
+          what: `has ${ids.join(', ')}, for which the model has no embedding: it never generates ${ids.length === 1 ? 'it' : 'them'}`,
+          fix: 'Use the generation_config.json of this very model.',
+        },
+      ];
+
+function rowsOf(folder: string): number | undefined {
+  const path = join(folder, 'config.json');
+  return existsSync(path) ? (parseFile(path, modelFile).vocab_size ?? undefined) : undefined;
 }
 
 /**
@@ -118,7 +174,7 @@ export function readEndIds(folder: string): readonly number[] {
   const file = ['generation_config.json', 'config.json']
     .map((name) => join(folder, name))
     .find((path) => existsSync(path));
-  const { eos_token_id: ends } = file === undefined ? {} : readJson(file, generationFile, {});
+  const { eos_token_id: ends } = file === undefined ? {} : parseFile(file, generationFile);
   return ends === undefined || ends === null ? [] : [ends].flat();
 }
 
@@ -146,42 +202,57 @@ function open(path: string, data: object, config: object): Tokenizer {
   }
 }
 
+/** What the files beside tokenizer.json say. */
+interface Beside extends Pick<TextTokenizer, 'chatTemplate' | 'rows' | 'warnings'> {
+  readonly ends: readonly number[];
+}
+
 function textTokenizer(
   tokenizer: Tokenizer,
-  specialTokens: Record<string, string>,
-  chatTemplate: string | undefined,
-  ends: readonly number[],
+  { named }: Pick<MoreTokens, 'named'>,
+  { ends, ...read }: Beside,
 ): TextTokenizer {
   const ids = [...tokenizer.get_vocab().values()];
   const added = [...tokenizer.get_added_tokens_decoder().values()];
   const idOf = (token: string | undefined): number | undefined =>
     token === undefined ? undefined : tokenizer.token_to_id(token);
-  const [bos, eos] = [idOf(specialTokens['bos_token']), idOf(specialTokens['eos_token'])];
-  const known = new Set(ids);
-  const decode = (tokens: ArrayLike<number>, { special = false } = {}): string => {
-    const list = Array.from(tokens).filter((id) => known.has(id));
-    return list.length === 0 ? '' : tokenizer.decode(list, { skip_special_tokens: !special });
-  };
-  const encode = (text: string, { special = true } = {}): Int32Array =>
-    Int32Array.from(tokenizer.encode(text, { add_special_tokens: special }).ids);
+  const [bos, eos] = [idOf(named.bos_token), idOf(named.eos_token)];
+  const { rows = Infinity } = read;
+  const { encode, decode } = coding(tokenizer, new Set(ids));
   return {
     size: ids.reduce((most, id) => Math.max(most, id), -1) + 1,
     bos,
     eos,
-    pad: idOf(specialTokens['pad_token']) ?? eos,
-    endIds: [...new Set(eos === undefined ? ends : [eos, ...ends])],
+    endIds: [...new Set([...(eos === undefined || eos >= rows ? [] : [eos]), ...ends])],
     specialIds: new Set([
       ...added.filter(({ special }) => special).map(({ id }) => id),
       ...[bos, eos].filter((id) => id !== undefined),
     ]),
     addsBos: bos !== undefined && encode('a')[0] === bos,
-    specialTokens,
-    chatTemplate,
+    specialTokens: named,
+    ...read,
     encode,
     decode,
     stream: (options) => textStream((list) => decode(list, options)),
     idOf,
     tokenOf: (id) => tokenizer.id_to_token(id),
+  };
+}
+
+function coding(
+  tokenizer: Tokenizer,
+  known: ReadonlySet<number>,
+): Pick<TextTokenizer, 'encode' | 'decode'> {
+  return {
+    decode(tokens, { special = false } = {}) {
+      const list = Array.from(tokens).filter((id) => known.has(id));
+      return list.length === 0 ? '' : tokenizer.decode(list, { skip_special_tokens: !special });
+    },
+    encode(text, { special = true } = {}) {
+      const { ids } = tokenizer.encode(text, { add_special_tokens: special });
+      // of a token without an id the package gives undefined, which its types do not say
+      return Int32Array.from(ids as (number | undefined)[], (id) => id ?? NO_ID);
+    },
   };
 }
 
@@ -211,7 +282,8 @@ function textStream(decode: (ids: readonly number[]) => string): TextStream {
  * finds it. Throws CheckpointError for a damaged file.
  */
 export function readChatTemplate(folder: string): string | undefined {
-  const config = readJson(join(folder, 'tokenizer_config.json'), configFile, {});
+  const path = join(folder, 'tokenizer_config.json');
+  const config = existsSync(path) ? parseFile(path, configFile) : {};
   return chatTemplateOf(folder, config.chat_template);
 }
 
@@ -225,7 +297,7 @@ function chatTemplateOf(
   const own = join(folder, 'chat_template.jinja');
   if (existsSync(own)) return templateFile(own);
   const old = join(folder, 'chat_template.json');
-  if (existsSync(old)) return readJson(old, z.object({ chat_template: z.string() })).chat_template;
+  if (existsSync(old)) return parseFile(old, z.object({ chat_template: z.string() })).chat_template;
   if (configured === undefined || configured === null) return undefined;
   return typeof configured === 'string'
     ? configured
@@ -239,26 +311,4 @@ function templateFile(path: string): string {
     const what = cause instanceof Error ? cause.message : String(cause);
     throw new CheckpointError([{ where: path, what, fix: 'Download the file again.' }], { cause });
   }
-}
-
-function present({
-  bos_token,
-  eos_token,
-  unk_token,
-  pad_token,
-}: z.output<typeof specialTokensFile>): Record<string, string> {
-  const pairs = Object.entries({ bos_token, eos_token, unk_token, pad_token });
-  return Object.fromEntries(
-    pairs.flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
-  );
-}
-
-/** `absent` is what a missing file reads as. */
-function readJson<T>(path: string, schema: z.ZodType<T>, absent?: T): T {
-  if (absent !== undefined && !existsSync(path)) return absent;
-  const fix = 'Download the file again.';
-  const result = schema.safeParse(readJsonFile(path, fix));
-  if (result.success) return result.data;
-  const what = 'is damaged, or is not what its name says';
-  throw new CheckpointError([{ where: path, what, fix }], { cause: result.error });
 }

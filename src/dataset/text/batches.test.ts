@@ -89,16 +89,16 @@ test('packing fits as well as it can', () => {
   ]);
 });
 
-test('tensors: targets stay within their sequence, positions restart, filling sees nothing', () => {
+test('tensors: targets stay within their sequence, positions restart, padding is id 0 and sees nothing', () => {
   const sequence = (ids: number[], trained: number[]): Sequence => ({
     sample: { where: '', source: 0, content: { kind: 'text', text: '' } },
     ids: Int32Array.from(ids),
     trained: Uint8Array.from(trained),
   });
   const sequences = [sequence([1, 2, 3], [0, 0, 1]), sequence([4, 5], [0, 1])];
-  const tensors = textTensors(sequences, { epoch: 0, rows: [[0, 1]], length: 6 }, 9);
+  const tensors = textTensors(sequences, { epoch: 0, rows: [[0, 1]], length: 6 });
   const none = NO_LABEL;
-  assert.deepEqual([...tensors.ids], [1, 2, 3, 4, 5, 9]);
+  assert.deepEqual([...tensors.ids], [1, 2, 3, 4, 5, 0]);
   assert.deepEqual([...tensors.targets], [none, 3, none, 5, none, none]);
   assert.deepEqual([...tensors.positions], [0, 1, 2, 0, 1, 0]);
   assert.deepEqual([...tensors.segments], [1, 1, 1, 2, 2, 0]);

@@ -13,7 +13,7 @@ export interface TextBatch {
   readonly epoch: number;
   /** Positions in the list of sequences; a packed row has several. At most one batch of rows. */
   readonly rows: readonly (readonly number[])[];
-  /** Tokens a row is filled up to. */
+  /** Tokens a row is padded to. */
   readonly length: number;
 }
 
@@ -213,13 +213,13 @@ export interface TextTensors {
   readonly ids: Int32Array;
   /**
    * The token that follows, where it is trained and of the same sequence; else NO_LABEL. Already
-   * shifted: position t foresees t + 1.
+   * shifted: position t predicts t + 1.
    */
   readonly targets: Int32Array;
   /** From 0 in each sequence. */
   readonly positions: Int32Array;
   /**
-   * 1, 2, … for the sequences of a row, 0 for filling. Token q sees token k where segments are
+   * 1, 2, … for the sequences of a row, 0 for padding. Token q sees token k where segments are
    * equal and k ≤ q.
    */
   readonly segments: Int32Array;
@@ -227,16 +227,15 @@ export interface TextTensors {
   readonly targetCount: number;
 }
 
-/** Writes a batch's rows. */
-export function textTensors(
-  sequences: readonly Sequence[],
-  batch: TextBatch,
-  pad: number,
-): TextTensors {
+/**
+ * Writes a batch's rows. What follows a row's last sequence is hidden and never trained, so any id
+ * of the vocabulary serves: 0, whatever the tokenizer calls its padding token.
+ */
+export function textTensors(sequences: readonly Sequence[], batch: TextBatch): TextTensors {
   const rows = batch.rows.length;
   const size = rows * batch.length;
   const [ids, targets, positions, segments] = [
-    new Int32Array(size).fill(pad),
+    new Int32Array(size),
     new Int32Array(size).fill(NO_LABEL),
     new Int32Array(size),
     new Int32Array(size),

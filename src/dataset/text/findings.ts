@@ -15,7 +15,8 @@ export type FindingKind =
   | 'altered by the tokenizer'
   | 'unusual turns'
   | 'tools not written'
-  | 'damaged characters';
+  | 'damaged characters'
+  | 'no embedding';
 
 /**
  * A fault that would go unnoticed in training. A warning leaves the sample in, or out, as it says.

@@ -161,6 +161,7 @@ function byKind(findings: readonly Finding[]): Problem[] {
     group.push(finding);
   }
   return [...kinds.values()].flatMap((group) => {
+    if (group[0].kind === 'no embedding') return problemsByKind(group.map(withoutKind));
     const rest = group.length - NAMED;
     return rest <= 1
       ? group
@@ -170,6 +171,9 @@ function byKind(findings: readonly Finding[]): Problem[] {
         ];
   });
 }
+
+/** Of one token each, not of all that lack an embedding. */
+const withoutKind = ({ where, what, fix }: Finding): Problem => ({ where, what, fix });
 
 const warningsOf = (findings: readonly Finding[]): Problem[] =>
   problemsByKind(

@@ -1,5 +1,6 @@
 // What is said of a sample that becomes tokens: what is lost, cut off or not trained.
 import type { TextTokenizer } from '../../tokenizer/text.ts';
+import { unknownId, unknownName } from '../../tokenizer/unknown-id.ts';
 import type { Finding } from './findings.ts';
 import { reasonOf } from '../../util/caught.ts';
 import type { TextSample } from './sample.ts';
@@ -66,6 +67,38 @@ export function doubleBegin(
       fix: `Take ${specialTokens['bos_token']} from the data; it is added before each sample.`,
     },
   ];
+}
+
+/** A token that the model has no embedding for, if there is one. */
+export function withoutEmbedding(
+  { where, content }: { readonly where: string; readonly content: unknown },
+  ids: Int32Array,
+  tokenizer: TextTokenizer,
+): Finding[] {
+  const id = unknownId(ids, tokenizer.rows);
+  if (id === undefined) return [];
+  const token = tokenizer.tokenOf(id);
+  const words = JSON.stringify(content);
+  const isWritten = token !== undefined && words.includes(JSON.stringify(token).slice(1, -1));
+  return [
+    {
+      kind: 'no embedding',
+      severity: 'error',
+      where,
+      what: `holds ${unknownName(id, tokenizer)}`,
+      fix: isWritten
+        ? 'Remove it from the sample, or use the base model that was trained with it.'
+        : tokenFix(id, tokenizer),
+    },
+  ];
+}
+
+/** The file to correct where it is not the sample. */
+function tokenFix(id: number, { bos, eos }: TextTokenizer): string {
+  const key = id === eos ? 'eos_token' : id === bos ? 'bos_token' : undefined;
+  return key === undefined
+    ? 'Put the tokenizer files of this very model into its folder, or choose a chat_template without this token.'
+    : `Correct ${key} in the model's tokenizer_config.json, or use the base model that was trained with it.`;
 }
 
 export const withoutTemplate = ({ where }: TextSample): Finding => ({

@@ -18,6 +18,7 @@ import {
   tooMuch,
   toolsUnwritten,
   unusualTurns,
+  withoutEmbedding,
   withoutTemplate,
   type Span,
   type Written,
@@ -60,13 +61,21 @@ const nothing: Sequences = { sequences: [], findings: [] };
 export function sequencesOf(sample: TextSample, options: SequenceOptions): Sequences {
   const { content } = sample;
   try {
-    return written(sample, options);
+    return embeddable(written(sample, options), options.tokenizer);
   } catch (error) {
     // Unigram tokenizers pass all tokens as arguments of one call
     if (error instanceof RangeError) return { sequences: [], findings: [tooMuch(sample)] };
     if (content.kind === 'text' || options.template === undefined) throw error;
     return { sequences: [], findings: [refused(sample, options.template, error)] };
   }
+}
+
+/** Without the sequences that the model cannot read. */
+function embeddable({ sequences, findings }: Sequences, tokenizer: TextTokenizer): Sequences {
+  const unknown = sequences.flatMap(({ sample, ids }) => withoutEmbedding(sample, ids, tokenizer));
+  return unknown.length === 0
+    ? { sequences, findings }
+    : { sequences: [], findings: [...unknown.slice(0, 1), ...findings] };
 }
 
 function written(sample: TextSample, options: SequenceOptions): Sequences {

@@ -10,6 +10,7 @@ import { headWeight } from '../../models/decoder.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { compile, type CompileOptions, type Program } from '../../runtime/program.ts';
 import { tensor } from '../../tensor/tensor.ts';
+import { unknownId } from '../../tokenizer/unknown-id.ts';
 import { adapterInputs, type Adaptation } from '../adaptation.ts';
 import type { AdapterSize } from '../adapter.ts';
 import { isOn, languageStage, withAdapters, type CachedModel } from './cached-model.ts';
@@ -207,9 +208,7 @@ function checkText(ids: ArrayLike<number>, from: number, vocabulary: number): vo
       },
     ]);
   }
-  const unknown = Array.from(ids).find(
-    (id) => !(Number.isInteger(id) && id >= 0 && id < vocabulary),
-  );
+  const unknown = unknownId(Array.from(ids), vocabulary);
   if (unknown !== undefined)
     throw new ConfigError([
       { where: 'ids', what: `have the token ${unknown}; the model knows 0 to ${vocabulary - 1}` },

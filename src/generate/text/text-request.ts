@@ -4,6 +4,7 @@ import { ConfigError, type Problem } from '../../errors.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import type { ChatMessage, ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
+import { unknownId, unknownName } from '../../tokenizer/unknown-id.ts';
 import type { Seed } from '../../util/philox.ts';
 import { reasonOf } from '../../util/caught.ts';
 import type { AdapterWeights } from '../adapter.ts';
@@ -154,18 +155,19 @@ function promptIds(
   { tokenizer, template, config }: TextSurroundings,
   problems: Problem[],
 ): number[] {
-  const [vocabulary, window] = [config.vocab_size, windowOf(config)];
+  const window = windowOf(config);
   const ids =
     typeof prompt === 'string'
       ? [...tokenizer.encode(prompt)]
       : isConversation(prompt)
         ? conversationIds(prompt, tokenizer, template, problems)
         : Array.from(prompt);
-  const unknown = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabulary));
+  const unknown = unknownId(ids, config.vocab_size);
   if (unknown !== undefined)
     problems.push({
       where: 'prompt',
-      what: `has the token ${unknown}; the model knows 0 to ${vocabulary - 1}`,
+      what: `holds ${unknownName(unknown, { ...tokenizer, rows: config.vocab_size })}`,
+      fix: 'Remove it, or use the base model that was trained with it.',
     });
   if (ids.length >= window)
     problems.push({

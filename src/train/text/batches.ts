@@ -40,7 +40,6 @@ export const stepsPerEpoch = (plan: TextBatchPlan, accumulation: number): number
 
 export interface MicroBatchOptions {
   readonly model: LanguageModelConfig;
-  readonly pad: number;
   /** The most rows in one run of the loss graph. */
   readonly microBatch: number;
   readonly packed: boolean;
@@ -53,12 +52,12 @@ export interface MicroBatchOptions {
 export function textMicroBatches(
   sequences: readonly Sequence[],
   batches: readonly TextBatch[],
-  { model, pad, microBatch, packed }: MicroBatchOptions,
+  { model, microBatch, packed }: MicroBatchOptions,
 ): MicroBatch[] {
   const parts = batches.flatMap((batch) =>
     evenChunks(batch.rows, microBatch).map((rows) => ({ ...batch, rows })),
   );
-  const tensors = parts.map((part) => textTensors(sequences, part, pad));
+  const tensors = parts.map((part) => textTensors(sequences, part));
   return weighted(tensors, model, packed).map((micro, i) => ({
     ...micro,
     samples: parts[i].rows.flat().map((index) => sequences[index].sample.where),

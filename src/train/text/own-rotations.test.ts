@@ -50,7 +50,6 @@ function lossOf(name: string, rows: readonly (readonly number[])[], length: numb
   const packed = rows.some((row) => row.length > 1);
   const [{ inputs, shapeKey }] = textMicroBatches(sequences, [{ epoch: 0, rows, length }], {
     model,
-    pad: 0,
     microBatch: rows.length,
     packed,
   });

@@ -60,9 +60,9 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   requireExportable(job, base, adapted);
   yield phase('reading the data');
   const questions = await questionsOf(config);
-  const data = await readTextData(job, tokenizer, base.config);
+  const data = await readTextData(job, tokenizer);
   requireAskable({ base, config, tokenizer, template: data.template, questions });
-  yield* warnings(job, base, data);
+  yield* warnings(job, base, { tokenizer, data });
   yield phase('planning');
   const lengths = data.train.map(({ ids }) => ids.length);
   const rows = rowLengths(config, lengths, data.weights);
@@ -145,7 +145,7 @@ function requireExportable(
 function* warnings(
   { config, published, source }: LoadedConfig,
   { config: model, warnings: ofModel }: LanguageModelWeights,
-  { warnings: found }: TextRunData,
+  { tokenizer, data }: Pick<Opened, 'tokenizer'> & { readonly data: TextRunData },
 ): Generator<WarningEvent> {
   const tell = (problem: Problem): WarningEvent => ({ type: 'warning', problem });
   const { max_position_embeddings: most } = model;
@@ -160,7 +160,7 @@ function* warnings(
       what: `${published.base_model} is neither in the current folder nor in output_dir or a folder above it`,
       fix: 'lora eval, merge and export will need --base <folder>.',
     });
-  yield* [...ofModel, ...found].map(tell);
+  yield* [...ofModel, ...tokenizer.warnings, ...data.warnings].map(tell);
 }
 
 function taskOf(opened: Opened): OpenTask {
@@ -259,13 +259,9 @@ function shapesOf({ config, train, rows }: Opened): PlanEvent['shapes'] {
     }));
 }
 
-function partsAt(
-  { config, train, base, batches, memory, tokenizer }: Opened,
-  step: number,
-): MicroBatch[] {
+function partsAt({ config, train, base, batches, memory }: Opened, step: number): MicroBatch[] {
   return textMicroBatches(train, batchesOfStep(batches, config.gradient_accumulation_steps, step), {
     model: base.config,
-    pad: tokenizer.pad ?? 0,
     microBatch: memory.microBatch,
     packed: config.packing,
   });
@@ -281,15 +277,7 @@ function microBatchesAt(opened: Opened, step: number): MicroBatch[] {
   }));
 }
 
-function validationOptions({
-  validation,
-  config,
-  adapted,
-  base,
-  context,
-  tokenizer,
-  memory,
-}: Opened) {
+function validationOptions({ validation, config, adapted, base, context, memory }: Opened) {
   const lengths = validation.map(({ ids }) => ids.length);
   const { most, step } = rowLengths({ ...config, packing: false }, lengths);
   return {
@@ -298,7 +286,6 @@ function validationOptions({
     weights: base.weights,
     threads: context.threads,
     learningRate: config.learning_rate,
-    pad: tokenizer.pad ?? 0,
     rows: memory.microBatch,
     lengthStep: step,
     maxSeqLength: most,

@@ -19,7 +19,6 @@ export interface ValidationOptions {
   readonly threads: number;
   /** For messages. */
   readonly learningRate: number;
-  readonly pad: number;
   /** Rows in one run. */
   readonly rows: number;
   /** Rows are as long as a multiple of this. */
@@ -35,11 +34,10 @@ function validationBatches(
   sequences: readonly Sequence[],
   {
     model,
-    pad,
     rows,
     lengthStep,
     maxSeqLength,
-  }: Pick<ValidationOptions, 'model' | 'pad' | 'rows' | 'lengthStep' | 'maxSeqLength'>,
+  }: Pick<ValidationOptions, 'model' | 'rows' | 'lengthStep' | 'maxSeqLength'>,
 ): MicroBatch[] {
   const byLength = Array.from(sequences.keys()).sort(
     (a, b) => sequences[b].ids.length - sequences[a].ids.length,
@@ -52,7 +50,7 @@ function validationBatches(
       Math.ceil(sequences[part[0]].ids.length / lengthStep) * lengthStep,
     ),
   }));
-  return textMicroBatches(sequences, batches, { model, pad, microBatch: rows, packed: false });
+  return textMicroBatches(sequences, batches, { model, microBatch: rows, packed: false });
 }
 
 function unsoundLoss(
