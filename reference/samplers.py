@@ -95,5 +95,10 @@ if __name__ == "__main__":
         for sampler, steps in CASES
         for kind in ("epsilon", "v_prediction")
     ]
+    TRAINED["rescale_betas_zero_snr"] = True
+    rows += [
+        dict(sampler=sampler.__name__, steps=steps, prediction_type="v_prediction", zero_snr=True, x=sampler(steps, "v_prediction"))
+        for sampler, steps in ((ddim, 20), (euler, 10), (euler_a, 10), (dpmpp_2m, 10), (dpmpp_2m_karras, 12))
+    ]
     with open(GOLDEN, "w") as file:
         file.write("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")

@@ -1,25 +1,25 @@
-// Does a checkpoint hold exactly the tensors that a model needs?
+// Does a checkpoint hold all tensors that a model needs, and what else does it hold?
 
 import { CheckpointError, type Problem } from '../errors.ts';
-import type { DType } from '../tensor/dtype.ts';
-import { sameShape, type ExternalTensor, type Shape } from '../tensor/tensor.ts';
+import { sameShape, type Shape } from '../tensor/tensor.ts';
+import type { Described } from './contents.ts';
 
 /** Names shown of each sort; a foreign file would fill the screen. */
 const shown = 12;
 
 /** What the runtime reads in place. */
-const weightTypes: readonly DType[] = ['float32', 'float16', 'bfloat16'];
+const weightTypes: readonly string[] = ['float32', 'float16', 'bfloat16'];
 
 /**
- * Compares the weights of `path` with the parameters a model expects. Throws one CheckpointError
- * that lists missing, unexpected, mis-shaped and mis-typed tensors, a dozen of each, with their
- * counts.
+ * Compares the weights of `path` with the parameters a model expects, and gives the names of those
+ * that it does not expect. Throws one CheckpointError where tensors are missing, mis-shaped or
+ * mis-typed, which lists a dozen of each, and of the unexpected ones, with their counts.
  */
 export function checkWeights(
   expected: ReadonlyMap<string, Shape>,
-  weights: ReadonlyMap<string, ExternalTensor>,
+  weights: ReadonlyMap<string, Described>,
   path: string,
-): void {
+): string[] {
   const missing = [...expected.keys()].filter((name) => !weights.has(name));
   const unexpected = [...weights.keys()].filter((name) => !expected.has(name));
   const misshaped = [...expected].flatMap(([name, shape]) => {
@@ -32,6 +32,7 @@ export function checkWeights(
     expected.has(name) && !weightTypes.includes(dtype) ? [`${name} is ${dtype}`] : [],
   );
   const total = expected.size;
+  if (missing.length + misshaped.length + mistyped.length === 0) return unexpected;
   const problems = [
     ...report(path, `${missing.length} of ${total} tensors missing`, missing),
     ...report(path, `${unexpected.length} unexpected`, unexpected),
@@ -42,7 +43,6 @@ export function checkWeights(
       mistyped,
     ),
   ];
-  if (problems.length === 0) return;
   problems.push({
     where: path,
     what: 'the file does not contain the model that its configuration describes',

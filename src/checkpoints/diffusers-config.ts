@@ -54,7 +54,6 @@ export const limits = {
   }),
   scheduler: z.object({
     trained_betas: only(null),
-    rescale_betas_zero_snr: only(false),
   }),
 };
 
@@ -118,4 +117,5 @@ export const schedulerConfig = z.object({
   beta_end: z.number().positive().default(0.02),
   beta_schedule: z.enum(['scaled_linear', 'linear']).default('linear'),
   prediction_type: z.enum(['epsilon', 'v_prediction']).default('epsilon'),
+  rescale_betas_zero_snr: z.boolean().default(false),
 });

@@ -10,7 +10,10 @@ import {
   type NoiseScheduleConfig,
   type StableDiffusionConfig,
 } from '../models/stable-diffusion-config.ts';
-import type { ExternalTensor } from '../tensor/tensor.ts';
+import { stableDiffusionParameters } from '../models/parameters.ts';
+import { checkConfig } from './check-config.ts';
+import type { Described } from './contents.ts';
+import { checkWeights } from './check-weights.ts';
 import {
   clipTextConfig,
   limits,
@@ -19,8 +22,10 @@ import {
   vaeConfig,
 } from './diffusers-config.ts';
 import { isVaeAttentionWeight, modernVaeKey, textEncoderKey, type Component } from './ldm-keys.ts';
+import { leftoverWarnings, refuseLayerExtras } from './leftovers.ts';
+import { requireUsableSchedule } from './markers.ts';
 import { folderTensors, parseFile } from './model-folder.ts';
-import { asMatrix, type StableDiffusionWeights } from './weights.ts';
+import { asMatrix, parametersOf, type StableDiffusionWeights } from './weights.ts';
 
 /**
  * The weights of a diffusers folder under our names (component, dot, name in its file), and its
@@ -30,7 +35,8 @@ import { asMatrix, type StableDiffusionWeights } from './weights.ts';
 export function loadDiffusersFolder(folder: string): StableDiffusionWeights {
   refuseOtherPipelines(folder);
   const config = readConfigs(folder);
-  const weights = new Map<string, ExternalTensor>();
+  checkConfig(config, folder);
+  const weights = new Map<string, Described>();
   for (const part of ['unet', 'vae', 'text_encoder'] as const) {
     for (const [key, tensor] of folderTensors(join(folder, part))) {
       const name = modernKey(part, key);
@@ -38,7 +44,16 @@ export function loadDiffusersFolder(folder: string): StableDiffusionWeights {
         weights.set(`${part}.${name}`, isVaeAttentionWeight(name) ? asMatrix(tensor) : tensor);
     }
   }
-  return { layout: 'diffusers', path: folder, config, weights };
+  const expected = stableDiffusionParameters(config);
+  const leftovers = checkWeights(expected, weights, folder);
+  refuseLayerExtras(leftovers, expected, folder);
+  return {
+    layout: 'diffusers',
+    path: folder,
+    config,
+    weights: parametersOf(expected, weights),
+    warnings: leftoverWarnings(leftovers, folder),
+  };
 }
 
 /** The name of today for a tensor of a component's file; undefined for one to be left alone. */
@@ -84,7 +99,9 @@ function readConfigs(folder: string): StableDiffusionConfig {
 function readScheduler(path: string): NoiseScheduleConfig {
   if (!existsSync(path)) return stableDiffusion15.scheduler;
   parseFile(path, limits.scheduler);
-  return parseFile(path, schedulerConfig);
+  const schedule = parseFile(path, schedulerConfig);
+  requireUsableSchedule(schedule, path);
+  return schedule;
 }
 
 /** Inpainting and SD 2 are named before their options are refused one by one. */

@@ -4,15 +4,19 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { failCheckpoint as fail, type Problem } from '../errors.ts';
+import { CheckpointError, failCheckpoint as fail, type Problem } from '../errors.ts';
 import { languageModelParameters } from '../models/decoder.ts';
 import { ignoredKeys } from '../models/ignored-keys.ts';
 import type { LanguageModelConfig } from '../models/language-config.ts';
 import { familyOf, languageFamilies } from '../models/language-families.ts';
-import type { ExternalTensor } from '../tensor/tensor.ts';
+import type { ExternalTensor, Shape } from '../tensor/tensor.ts';
 import { checkWeights } from './check-weights.ts';
+import type { Described } from './contents.ts';
+import { languageProblem } from './language-kinds.ts';
+import { leftoverWarnings, refuseLayerExtras } from './leftovers.ts';
 import { folderTensors, parseFile } from './model-folder.ts';
 import { readTensor } from './safetensors-file.ts';
+import { parametersOf } from './weights.ts';
 
 export interface LanguageModelWeights {
   /** The folder, absolute, symbolic links resolved. */
@@ -22,41 +26,71 @@ export interface LanguageModelWeights {
    * By the checkpoint's own keys: exactly the model's parameters, in float32, float16 or bfloat16.
    */
   readonly weights: ReadonlyMap<string, ExternalTensor>;
-  /** What config.json says and the model's family does not read, as in transformers. */
+  /**
+   * What config.json says and the model's family does not read, as in transformers; tensors of the
+   * files that are not part of the model.
+   */
   readonly warnings: readonly Problem[];
 }
 
 /**
  * Reads names, shapes and configuration of a language model. `path`: the folder, or its
  * config.json. Throws CheckpointError when the family is not one of ours, when it asks for what is
- * not implemented, or when tensors are missing, unexpected, or of the wrong shape or type.
+ * not implemented, or when tensors are missing, of the wrong shape or type, or
+ * such that the model would compute otherwise with them.
  */
 export function loadLanguageModel(path: string): LanguageModelWeights {
   const folder = languageModelFolder(path);
   const config = readLanguageConfig(folder);
   const expected = languageModelParameters(config);
   const tensors = folderTensors(folder);
-  refuseQuantized(tensors, folder);
   if (config.tie_word_embeddings) requireSharedHead(tensors, folder);
-  const weights = new Map([...tensors].filter(([name]) => expected.has(name) || !isLeftOver(name)));
-  checkWeights(expected, weights, folder);
-  checkTypes(weights, folder);
-  return { path: folder, config, weights, warnings: ignoredWarnings(folder, config) };
+  const found = new Map([...tensors].filter(([name]) => expected.has(name) || !isKnown(name)));
+  const leftovers = leftoversOf(expected, found, folder);
+  refuseLayerExtras(leftovers, expected, folder);
+  refuseOtherLayers(leftovers, folder, config);
+  const warnings = [...ignoredWarnings(folder, config), ...leftoverWarnings(leftovers, folder)];
+  return { path: folder, config, weights: parametersOf(expected, found), warnings };
 }
 
-/** Tensors that only quantized weights have, where config.json does not tell. */
-function refuseQuantized(tensors: ReadonlyMap<string, ExternalTensor>, folder: string): void {
-  const quantized = [...tensors.keys()].filter((name) =>
-    /\.(qweight|qzeros|SCB|weight_scale(_inv)?|weight\.(absmax|quant_map|quant_state\..*))$/.test(
-      name,
-    ),
+/**
+ * Tensors of a model's numbered layers that its family does not compute with, adapters and the
+ * scales of quantized caches apart: config.json belongs to another model.
+ */
+function refuseOtherLayers(
+  leftovers: readonly string[],
+  folder: string,
+  { model_type }: LanguageModelConfig,
+): void {
+  const others = leftovers.filter(
+    (name) =>
+      /^model\.layers\.\d+\./.test(name) && !/lora_|\.[kv]_(scale|zero_point)$|_amax$/.test(name),
   );
-  if (quantized.length > 0)
-    fail(
-      folder,
-      `its weights are quantized: it has ${quantized[0]}`,
-      'Use the version of this model with float32, float16 or bfloat16 weights.',
-    );
+  if (others.length === 0) return;
+  fail(
+    folder,
+    `a ${model_type} as config.json describes it has no ${others[0]}${others.length > 1 ? `, nor ${others.length - 1} more tensors of the layers that the files hold` : ''}`,
+    'config.json (model_type, num_hidden_layers …) does not belong to these weights: download the folder again.',
+  );
+}
+
+/**
+ * The names that the model does not expect. Throws CheckpointError where the weights are not those
+ * of the model, with what they are where that is known.
+ */
+function leftoversOf(
+  expected: ReadonlyMap<string, Shape>,
+  found: ReadonlyMap<string, Described>,
+  folder: string,
+): string[] {
+  try {
+    return checkWeights(expected, found, folder);
+  } catch (error) {
+    const problem = languageProblem(found, folder);
+    throw error instanceof CheckpointError && problem !== undefined
+      ? new CheckpointError([problem], { cause: error })
+      : error;
+  }
 }
 
 /**
@@ -64,17 +98,20 @@ function refuseQuantized(tensors: ReadonlyMap<string, ExternalTensor>, folder: s
  * may hold them twice. Throws CheckpointError where the two differ: some programs take one, some
  * both.
  */
-function requireSharedHead(tensors: ReadonlyMap<string, ExternalTensor>, folder: string): void {
+function requireSharedHead(tensors: ReadonlyMap<string, Described>, folder: string): void {
   const [head, embeddings] = ['lm_head.weight', 'model.embed_tokens.weight'].map((name) =>
     tensors.get(name),
   );
-  if (head === undefined || embeddings === undefined || sameBytes(head, embeddings)) return;
+  if (head === undefined || embeddings === undefined) return;
+  if (isReadable(head) && isReadable(embeddings) && sameBytes(head, embeddings)) return;
   fail(
     `${folder} lm_head.weight`,
     'differs from the input embeddings, but tie_word_embeddings in config.json says that they are the same weights',
     'If this model has an output layer of its own, set tie_word_embeddings to false there; otherwise remove lm_head.weight.',
   );
 }
+
+const isReadable = (tensor: Described): tensor is ExternalTensor => 'path' in tensor;
 
 /** Bytes that are compared at once. */
 const PIECE = 1 << 24;
@@ -97,7 +134,7 @@ function sameBytes(a: ExternalTensor, b: ExternalTensor): boolean {
  * What older files hold beside the parameters: tables that follow from the configuration, and a
  * head that is the embedding again.
  */
-function isLeftOver(name: string): boolean {
+function isKnown(name: string): boolean {
   return name.endsWith('.rotary_emb.inv_freq') || name === 'lm_head.weight';
 }
 
@@ -173,17 +210,4 @@ function ignoredWarnings(folder: string, config: LanguageModelConfig): Problem[]
           fix: 'If the model was trained with it, model_type is wrong; otherwise remove it.',
         },
       ];
-}
-
-function checkTypes(weights: ReadonlyMap<string, ExternalTensor>, folder: string): void {
-  const others = [...weights].filter(
-    ([, { dtype }]) => dtype !== 'float32' && dtype !== 'float16' && dtype !== 'bfloat16',
-  );
-  if (others.length === 0) return;
-  const [name, { dtype }] = others[0];
-  fail(
-    folder,
-    `${others.length} tensors are not float32, float16 or bfloat16, the first ${name}: ${dtype}`,
-    'Use the unquantized version of this model.',
-  );
 }

@@ -5,12 +5,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError } from '../errors.ts';
-import type { ExternalTensor } from '../tensor/tensor.ts';
 import { reasonOf } from '../util/caught.ts';
 import { answered, foreignFile, shortAnswer } from '../util/file-signatures.ts';
 import { missingFile } from './missing-file.ts';
 import { unicodeText } from '../util/encoding/decode-text.ts';
-import { openSafetensors, type SafetensorsFile } from './safetensors-file.ts';
+import type { Described } from './contents.ts';
+import { openAnySafetensors, openSafetensors, type SafetensorsFile } from './safetensors-file.ts';
 
 const obtainModel = 'Download the folder again, or choose another model.';
 
@@ -56,9 +56,17 @@ export function readUnicodeFile(path: string, fix = obtainModel): string {
   }
 }
 
-/** The tensors of a folder's safetensors files. Throws CheckpointError where there are none. */
-export function folderTensors(folder: string): ReadonlyMap<string, ExternalTensor> {
-  return new Map(folderFiles(folder).flatMap(({ tensors }) => [...tensors]));
+/**
+ * The tensors of a folder's safetensors files, those of types that are not supported too. Throws
+ * CheckpointError where there are none.
+ */
+export function folderTensors(folder: string): ReadonlyMap<string, Described> {
+  return new Map(
+    folderFiles(folder, openAnySafetensors).flatMap(({ tensors, unsupported }) => [
+      ...tensors,
+      ...unsupported,
+    ]),
+  );
 }
 
 /**
@@ -66,7 +74,7 @@ export function folderTensors(folder: string): ReadonlyMap<string, ExternalTenso
  * other variants where it is absent, else the shards that its index lists, or all that their names
  * count. Throws CheckpointError where there are none.
  */
-export function folderFiles(folder: string): SafetensorsFile[] {
+export function folderFiles(folder: string, open = openSafetensors): SafetensorsFile[] {
   const files = readdirSync(folder).sort();
   const index = files.find((file) => file.endsWith('.safetensors.index.json'));
   const whole = files.filter(
@@ -78,11 +86,11 @@ export function folderFiles(folder: string): SafetensorsFile[] {
     whole.find((file) => /^(diffusion_pytorch_model|model)\.safetensors$/.test(file)) ??
     whole.find((file) => file.includes('.fp16.')) ??
     whole[0];
-  if (chosen !== undefined) return [openSafetensors(join(folder, chosen))];
-  if (index !== undefined) return shardFiles(folder, index);
+  if (chosen !== undefined) return [open(join(folder, chosen))];
+  if (index !== undefined) return shardFiles(folder, index, open);
   const numbered = files.filter((file) => /-\d+-of-\d+\.safetensors$/.test(file));
   if (numbered.length > 0 && numbered.length === Number(/-of-(\d+)/.exec(numbered[0])?.[1]))
-    return numbered.map((file) => openSafetensors(join(folder, file)));
+    return numbered.map((file) => open(join(folder, file)));
   throw new CheckpointError([{ where: folder, ...absent(files) }]);
 }
 
@@ -112,7 +120,11 @@ function absent(files: readonly string[]): { what: string; fix: string } {
   };
 }
 
-function shardFiles(folder: string, index: string): SafetensorsFile[] {
+function shardFiles(
+  folder: string,
+  index: string,
+  open: typeof openSafetensors,
+): SafetensorsFile[] {
   const { weight_map } = parseFile(
     join(folder, index),
     z.object({ weight_map: z.record(z.string(), z.string()) }),
@@ -127,5 +139,5 @@ function shardFiles(folder: string, index: string): SafetensorsFile[] {
         fix: obtainModel,
       })),
     );
-  return shards.map((file) => openSafetensors(join(folder, file)));
+  return shards.map((file) => open(join(folder, file)));
 }

@@ -5,7 +5,12 @@ import { basename } from 'node:path';
 import { CheckpointError } from '../errors.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import { isTooNarrow, lossOf } from '../tensor/narrow.ts';
-import { parseHeader, tensorFromBytes, type SafetensorsHeader } from '../tensor/safetensors.ts';
+import {
+  parseAnyHeader,
+  parseHeader,
+  tensorFromBytes,
+  type SafetensorsHeader,
+} from '../tensor/safetensors.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { codeOf } from '../util/caught.ts';
 
@@ -25,9 +30,21 @@ export interface SafetensorsFile extends SafetensorsHeader {
  * Reads the header of a file. Throws CheckpointError when it is missing, unreadable, or not sound.
  */
 export function openSafetensors(path: string): SafetensorsFile {
+  return openWith(parseHeader, path);
+}
+
+/**
+ * As openSafetensors; tensors of types that are not supported are no fault here, but set apart in
+ * `unsupported`: whether they are needed is for the caller to say.
+ */
+export function openAnySafetensors(path: string): SafetensorsFile {
+  return openWith(parseAnyHeader, path);
+}
+
+function openWith(parse: typeof parseHeader, path: string): SafetensorsFile {
   return withFile(path, (fd, realPath) => {
     const { size } = fstatSync(fd);
-    const header = parseHeader(
+    const header = parse(
       { size, read: (offset, length) => readBytes(fd, offset, length, realPath) },
       realPath,
     );

@@ -8,8 +8,12 @@ import {
   type UNetConfig,
   type VaeConfig,
 } from '../models/stable-diffusion-config.ts';
+import { stableDiffusionParameters } from '../models/parameters.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
-import { requireStableDiffusion1, type Tensors } from './identify.ts';
+import { checkConfig } from './check-config.ts';
+import { checkWeights } from './check-weights.ts';
+import { Contents, type Described } from './contents.ts';
+import { kindError, kindOf } from './identify.ts';
 import {
   emaKey,
   isVaeAttentionWeight,
@@ -17,48 +21,112 @@ import {
   nameLdmKeys,
   type LdmName,
 } from './ldm-keys.ts';
-import { openSafetensors } from './safetensors-file.ts';
-import { asMatrix, type StableDiffusionWeights } from './weights.ts';
+import { leftoverWarnings, refuseLayerExtras } from './leftovers.ts';
+import { markedSchedule, markers, markerWarnings, requireUsableSchedule } from './markers.ts';
+import { openAnySafetensors } from './safetensors-file.ts';
+import { asMatrix, parametersOf, type StableDiffusionWeights } from './weights.ts';
+
+/** Tensors by name; the types of some may not be supported, which matters if they are needed. */
+export type Tensors = ReadonlyMap<string, Described>;
 
 /**
  * The weights of a single-file checkpoint under our names, and the configuration read off their
  * shapes. What the file cannot say is fixed as in SD 1.5: 32 groups, 8 heads, text heads of width
- * 64, its noise schedule. Throws CheckpointError when the file is not SD 1.x, or when `useEma` asks
- * for averaged weights that it lacks.
+ * 64, its noise schedule, which its markers may change. Whatever else lies in the file is named in
+ * the warnings. Throws CheckpointError when the file is not a complete SD 1.x, or when `useEma`
+ * asks for averaged weights that it lacks.
  */
 export function loadSingleFile(path: string, useEma: boolean): StableDiffusionWeights {
-  const { tensors, path: realPath } = openSafetensors(path);
-  requireStableDiffusion1(tensors, path);
-  const weights = nameWeights(useEma ? withEma(tensors, path) : tensors);
-  return { layout: 'single-file', path: realPath, config: readConfig(weights, path), weights };
+  const file = openAnySafetensors(path);
+  const tensors: Tensors = new Map<string, Described>([...file.tensors, ...file.unsupported]);
+  const plain = completeModel(tensors, path);
+  const { config, weights } = useEma ? readModel(withEma(tensors, path), path) : plain;
+  const statement = { names: new Set(tensors.keys()), metadata: file.metadata };
+  const scheduler = markedSchedule(statement, config.scheduler);
+  requireUsableSchedule(scheduler, path);
+  return {
+    layout: 'single-file',
+    path: file.path,
+    config: { ...config, scheduler },
+    weights,
+    warnings: [
+      ...markerWarnings(statement, path),
+      ...leftoverWarnings(
+        plain.leftovers.filter((key) => !markers.includes(key)),
+        path,
+      ),
+    ],
+  };
+}
+
+interface SingleFileModel {
+  readonly config: StableDiffusionConfig;
+  readonly weights: ReadonlyMap<string, ExternalTensor>;
+  /** Keys of the file. */
+  readonly leftovers: readonly string[];
+}
+
+/**
+ * The model, whatever else the file holds. Only where it is not complete, or where a tensor makes
+ * it compute otherwise, its kind is looked for, and thrown.
+ */
+function completeModel(tensors: Tensors, path: string): SingleFileModel {
+  const file = new Contents(tensors);
+  const told = (whole: boolean) => {
+    const kind = kindOf(file, whole);
+    return kind && kindError(kind, file, path);
+  };
+  let model: SingleFileModel;
+  try {
+    model = readModel(tensors, path);
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    throw told(false) ?? error;
+  }
+  const other = told(true);
+  if (other !== undefined) throw other;
+  return model;
+}
+
+function readModel(tensors: Tensors, path: string): SingleFileModel {
+  const { weights, keys } = nameWeights(tensors);
+  const config = readConfig(weights, path);
+  checkConfig(config, path);
+  const expected = stableDiffusionParameters(config);
+  const leftovers = checkWeights(expected, weights, path);
+  refuseLayerExtras(leftovers, expected, path);
+  return {
+    config,
+    weights: parametersOf(expected, weights),
+    leftovers: leftovers.map((name) => keys.get(name) ?? name),
+  };
 }
 
 /** The tensors of a single file under our names, without those that are known and not needed. */
-export function nameWeights(tensors: Tensors): Map<string, ExternalTensor> {
+export function nameWeights<T extends Described>(
+  tensors: ReadonlyMap<string, T>,
+): { weights: Map<string, T>; keys: Map<string, string> } {
   const names = nameLdmKeys([...tensors.keys()]);
-  const weights = new Map<string, ExternalTensor>();
-  for (const [key, tensor] of tensors) addWeight(weights, key, tensor, names.get(key));
-  return weights;
+  const weights = new Map<string, T>();
+  const keys = new Map<string, string>();
+  for (const [key, tensor] of tensors) {
+    const name = names.get(key);
+    if (name === undefined || name.kind === 'ignored') continue;
+    const ours = weightName(key, name);
+    // two names of one weight: the first is taken, the other is a leftover
+    const free = weights.has(ours) ? key : ours;
+    weights.set(free, isVaeAttentionWeight(ours) ? asMatrix(tensor) : tensor);
+    keys.set(free, key);
+  }
+  return { weights, keys };
 }
 
-function addWeight(
-  weights: Map<string, ExternalTensor>,
-  key: string,
-  tensor: ExternalTensor,
-  name: LdmName | undefined,
-): void {
-  if (name === undefined || name.kind === 'ignored') return;
-  // A name that no rule knows stays as it is, for checkWeights to call it unexpected.
-  if (name.kind === 'unknown') weights.set(key, tensor);
-  else
-    weights.set(
-      `${name.component}.${name.key}`,
-      isVaeAttentionWeight(name.key) ? asMatrix(tensor) : tensor,
-    );
-}
+/** A name that no rule knows stays as it is, for checkWeights to call it unexpected. */
+const weightName = (key: string, name: LdmName): string =>
+  name.kind === 'weight' ? `${name.component}.${name.key}` : key;
 
 /** The UNet's tensors replaced by their averaged copies. */
-function withEma(tensors: Tensors, path: string): Map<string, ExternalTensor> {
+function withEma(tensors: Tensors, path: string): Tensors {
   const unetKeys = [...tensors.keys()].filter((key) => key.startsWith(ldmPrefixes.unet));
   const missing = unetKeys.filter((key) => !tensors.has(emaKey(key)));
   if (missing.length > 0) {

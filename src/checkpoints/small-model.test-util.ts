@@ -96,20 +96,25 @@ export const smallConfigs = {
   },
 };
 
-/** Writes the model as a diffusers folder; `rename` changes tensor names, to make old files. */
+/**
+ * Writes the model as a diffusers folder; `rename` changes tensor names, to make old files; `extra`
+ * names tensors that lie in the files beside the model.
+ */
 export function writeFolder(
   folder: string,
   dtype: FloatDType = 'float32',
   rename: (name: string) => string = (name) => name,
+  extra: Readonly<Record<string, readonly string[]>> = {},
 ): void {
   for (const part of ['unet', 'vae', 'text_encoder'] as const) {
     const rows = smallRows.filter(({ name }) => name.startsWith(`${part}.`));
-    const tensors = new Map(
-      rows.map(({ name, shape }) => [
-        rename(name.slice(part.length + 1)),
-        values(name, shape, dtype),
-      ]),
-    );
+    const tensors = new Map([
+      ...rows.map(
+        ({ name, shape }) =>
+          [rename(name.slice(part.length + 1)), values(name, shape, dtype)] as const,
+      ),
+      ...(extra[part] ?? []).map((name) => [name, values(name, [1], dtype)] as const),
+    ]);
     write(
       join(
         folder,

@@ -3,10 +3,7 @@
 import { realpathSync, statSync, type Stats } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { failCheckpoint as fail } from '../errors.ts';
-import { stableDiffusionParameters } from '../models/parameters.ts';
 import { codeOf } from '../util/caught.ts';
-import { checkConfig } from './check-config.ts';
-import { checkWeights } from './check-weights.ts';
 import { loadDiffusersFolder } from './diffusers-folder.ts';
 import { loadSingleFile } from './single-file.ts';
 import type { StableDiffusionWeights } from './weights.ts';
@@ -21,19 +18,13 @@ export interface LoadOptions {
 /**
  * Reads names, shapes and configuration of a base model; the weights stay in their files. `path`: a
  * .safetensors file, a diffusers folder, or its model_index.json. Throws CheckpointError when it is
- * anything else, or when tensors are missing, unexpected, or of the wrong shape.
+ * anything else, or when tensors are missing or of the wrong shape; tensors of something else that
+ * lie beside the model are named in its warnings.
  */
 export function loadStableDiffusion(
   path: string,
   { useEma = false }: LoadOptions = {},
 ): StableDiffusionWeights {
-  const model = load(path, useEma);
-  checkConfig(model.config, path);
-  checkWeights(stableDiffusionParameters(model.config), model.weights, path);
-  return model;
-}
-
-function load(path: string, useEma: boolean): StableDiffusionWeights {
   const found = statOf(path);
   if (found === undefined)
     fail(

@@ -1,6 +1,7 @@
 // A Stable Diffusion checkpoint as functions from tensors to tensors.
 
 import { loadStableDiffusion } from '../checkpoints/stable-diffusion.ts';
+import type { Problem } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { decoderGraph, encoderGraph, textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import type { StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
@@ -16,6 +17,8 @@ export interface OpenOptions {
 
 export interface StableDiffusion {
   readonly config: StableDiffusionConfig;
+  /** Tensors of the files that are ignored, and what the files say of the model's training. */
+  readonly warnings: readonly Problem[];
   /**
    * ids [N, T] int32 -> text states [N, T, D]. `clipSkip` 1 is the last layer, 2 the one before.
    */
@@ -47,10 +50,11 @@ export function openStableDiffusion(
   path: string,
   { threads, useEma }: OpenOptions = {},
 ): StableDiffusion {
-  const { config, weights } = loadStableDiffusion(path, { useEma });
+  const { config, weights, warnings } = loadStableDiffusion(path, { useEma });
   const { run, release } = latestPrograms({ weights, threads });
   return {
     config,
+    warnings,
     async textStates(ids, { clipSkip = 1 } = {}) {
       const graph = () => textEncoderGraph(config.textEncoder, ids.shape, clipSkip);
       const outputs = await run(`text ${ids.shape} ${clipSkip}`, graph, { input_ids: ids });

@@ -31,6 +31,33 @@ test('Stable Diffusion 1.5 has the published schedule', () => {
   assert.ok(Math.abs(schedule.sigmas[999] - 14.614641) < 6e-6);
 });
 
+test("zero terminal SNR: nothing but noise at the end, the numbers of diffusers' DDPMScheduler", () => {
+  const zero = noiseSchedule({
+    ...stableDiffusion15.scheduler,
+    prediction_type: 'v_prediction',
+    rescale_betas_zero_snr: true,
+  });
+  const published: readonly (readonly [number, number])[] = [
+    [0, 0.9991499781608582],
+    [100, 0.8867608904838562],
+    [500, 0.24101854860782623],
+    [900, 0.002960391342639923],
+    [998, 1.9679629303936963e-7],
+  ];
+  for (const [t, alpha] of published)
+    // a few roundings to float32
+    assert.ok(Math.abs(zero.alphasCumprod[t] / alpha - 1) < 3e-7, `${t}`);
+  assert.equal(zero.alphasCumprod[999], 0);
+  const [x0, noise] = [Float32Array.of(0.5, -1.25, 3), Float32Array.of(-0.75, 2, 0.125)];
+  assert.deepEqual(addNoise(zero, x0, noise, 999), noise);
+  assert.deepEqual(
+    velocity(zero, x0, noise, 999),
+    x0.map((x) => -x),
+  );
+  assert.ok(Math.abs(zero.sigmas[999] - 4096) < 1e-3); // diffusers starts sampling there
+  assert.ok(minSnrWeight(zero, 999, 5) < 1e-7);
+});
+
 test('the first timestep below a signal-to-noise ratio', () => {
   const below = (snr: number) => schedule.sigmas.findIndex((sigma) => sigma ** -2 < snr);
   assert.deepEqual([below(5), below(1)], [147, 354]);

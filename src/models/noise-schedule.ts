@@ -23,14 +23,38 @@ export interface NoiseSchedule {
  * formula, their product accumulated in float64 and each ᾱ rounded.
  */
 export function noiseSchedule(config: NoiseScheduleConfig): NoiseSchedule {
-  const betas = betaSchedules[config.beta_schedule](config);
-  const alphasCumprod = new Float32Array(betas.length);
+  const usual = betaSchedules[config.beta_schedule](config);
+  const betas = config.rescale_betas_zero_snr ? zeroTerminalSnr(usual) : usual;
+  const alphasCumprod = cumulative(betas);
+  const sigmas = Float64Array.from(alphasCumprod, (alpha) => sigmaOf(Math.max(alpha, LEAST_ALPHA)));
+  return { config, betas, alphasCumprod, sigmas };
+}
+
+/** ᾱₜ = Π (1 - β) */
+function cumulative(betas: Float32Array): Float32Array {
   let product = 1;
-  betas.forEach((beta, t) => {
-    product *= Math.fround(1 - beta);
-    alphasCumprod[t] = product;
+  return betas.map((beta) => (product *= Math.fround(1 - beta)));
+}
+
+/**
+ * What ᾱ = 0 counts as where a sampler starts from a finite σ, here 4096: as in diffusers'
+ * EulerDiscreteScheduler (v0.27).
+ */
+const LEAST_ALPHA = 2 ** -24;
+
+/**
+ * β so that nothing of the picture is left at the last timestep and the first is as before: √ᾱ
+ * moved and stretched (Lin et al., arXiv 2305.08891, algorithm 1), in float32 as PyTorch does.
+ */
+function zeroTerminalSnr(betas: Float32Array): Float32Array {
+  const roots = cumulative(betas).map(Math.sqrt);
+  const [first, last] = [roots[0], roots[roots.length - 1]];
+  const stretch = Math.fround(first / Math.fround(first - last));
+  const alphas = roots.map((root) => {
+    const stretched = Math.fround(Math.fround(root - last) * stretch);
+    return stretched * stretched;
   });
-  return { config, betas, alphasCumprod, sigmas: Float64Array.from(alphasCumprod, sigmaOf) };
+  return alphas.map((alpha, t) => 1 - Math.fround(t === 0 ? alpha : alpha / alphas[t - 1]));
 }
 
 /** σ = √((1 - ᾱ) / ᾱ) */

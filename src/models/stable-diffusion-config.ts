@@ -69,6 +69,8 @@ export interface NoiseScheduleConfig {
   readonly beta_end: number;
   readonly beta_schedule: 'scaled_linear' | 'linear';
   readonly prediction_type: 'epsilon' | 'v_prediction';
+  /** Zero terminal SNR: at the last timestep there is nothing but noise. */
+  readonly rescale_betas_zero_snr: boolean;
 }
 
 export interface StableDiffusionConfig {
@@ -141,5 +143,6 @@ export const stableDiffusion15: StableDiffusionConfig = {
     beta_end: 0.012,
     beta_schedule: 'scaled_linear',
     prediction_type: 'epsilon',
+    rescale_betas_zero_snr: false,
   },
 };

@@ -12,6 +12,14 @@ import { sizeOf, type ExternalTensor, type Shape, type Tensor } from './tensor.t
 export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, ExternalTensor>;
+  /** Tensors of types that we do not compute with, such as float8; their bytes are left alone. */
+  readonly unsupported: ReadonlyMap<string, UnsupportedTensor>;
+}
+
+export interface UnsupportedTensor {
+  /** As the header spells it: `F8_E4M3`. */
+  readonly dtype: string;
+  readonly shape: Shape;
 }
 
 /** Anything that gives bytes at an offset: a file, or what is in memory. */
@@ -28,6 +36,11 @@ const maxHeaderBytes = 100_000_000;
  * and the messages. Throws CheckpointError that lists what is wrong with the file.
  */
 export function parseHeader(reader: ByteReader, path: string): SafetensorsHeader {
+  return requireSupported(parseAnyHeader(reader, path), path);
+}
+
+/** As parseHeader; tensors of types that are not supported are no fault, but set apart. */
+export function parseAnyHeader(reader: ByteReader, path: string): SafetensorsHeader {
   const start = reader.read(0, Math.min(SIGNATURE_BYTES, reader.size));
   const length = headerLength(start, reader.size, path);
   return parseHeaderText(reader.read(8, length), reader.size, path);
@@ -174,17 +187,36 @@ function parseHeaderText(bytes: Uint8Array, size: number, path: string): Safeten
   const dataStart = 8 + bytes.length;
   const problems: Problem[] = [];
   const metadata = readMetadata(header.__metadata__, path, problems);
+  const places = new Map<string, Place>();
   const tensors = new Map<string, ExternalTensor>();
+  const unsupported = new Map<string, UnsupportedTensor>();
   for (const [name, entry] of Object.entries(header)) {
     if (name === '__metadata__') continue;
     const result = readEntry(entry, dataStart, path);
-    if (typeof result === 'string')
+    if (typeof result === 'string') {
       problems.push({ where: `${path} ${name}`, what: result, fix: obtainAgain });
-    else tensors.set(name, result);
+      continue;
+    }
+    places.set(name, result);
+    if (isSupported(result)) tensors.set(name, result);
+    else unsupported.set(name, result);
   }
-  if (problems.length === 0) problems.push(...layoutProblems(tensors, dataStart, size, path));
+  if (problems.length === 0) problems.push(...layoutProblems(places, dataStart, size, path));
   if (problems.length > 0) throw new CheckpointError(firstOf(problems, path));
-  return { metadata, tensors };
+  return { metadata, tensors, unsupported };
+}
+
+const unpacked = 'Name the float32, float16 or bfloat16 file of the same model.';
+
+/** The header; throws CheckpointError where tensors are of types that are not supported. */
+function requireSupported(header: SafetensorsHeader, path: string): SafetensorsHeader {
+  const problems = Array.from(header.unsupported, ([name, { dtype }]) => ({
+    where: `${path} ${name}`,
+    what: `element type ${JSON.stringify(dtype)} is not supported (supported: ${[...dtypeBySpelling.keys()].join(', ')})`,
+    fix: unpacked,
+  }));
+  if (problems.length > 0) throw new CheckpointError(firstOf(problems, path));
+  return header;
 }
 
 function parseJson(bytes: Uint8Array, path: string): Record<string, unknown> {
@@ -220,17 +252,27 @@ const dtypeBySpelling = new Map<unknown, DType>(
   Object.entries(dtypes).map(([dtype, { safetensors }]) => [safetensors, dtype as DType]),
 );
 
+/** Where a tensor's bytes are in the file. */
+type Place = Pick<ExternalTensor, 'offset' | 'length'>;
+
+type Entry = ExternalTensor | (UnsupportedTensor & Place);
+
+const isSupported = (entry: Entry): entry is ExternalTensor => 'path' in entry;
+
 /** A tensor's entry in the header, or what is wrong with it. */
-function readEntry(entry: unknown, dataStart: number, path: string): ExternalTensor | string {
+function readEntry(entry: unknown, dataStart: number, path: string): Entry | string {
   if (!isObject(entry)) return 'its entry in the header is not an object';
-  const dtype = dtypeBySpelling.get(entry.dtype);
-  if (dtype === undefined)
-    return `element type ${JSON.stringify(entry.dtype)} is not supported (supported: ${[...dtypeBySpelling.keys()].join(', ')})`;
   const { shape, data_offsets: offsets } = entry;
+  if (typeof entry.dtype !== 'string') return `its dtype ${JSON.stringify(entry.dtype)} is no name`;
   if (!isSizes(shape)) return `its shape ${JSON.stringify(shape)} is not a list of sizes`;
   if (!isSizes(offsets) || offsets.length !== 2)
     return `its data_offsets ${JSON.stringify(offsets)} are not a pair of positions`;
   const length = offsets[1] - offsets[0];
+  const dtype = dtypeBySpelling.get(entry.dtype);
+  if (dtype === undefined)
+    return length < 0
+      ? `its data_offsets [${offsets.join(', ')}] are not a pair of positions`
+      : { dtype: entry.dtype, shape, offset: dataStart + offsets[0], length };
   const expected = shape.reduce((product, dim) => product * dim, dtypes[dtype].bytes);
   if (length !== expected)
     return `shape [${shape.join(', ')}] of ${dtype} takes ${expected} bytes, but data_offsets [${offsets.join(', ')}] hold ${length}`;
@@ -243,7 +285,7 @@ function isSizes(value: unknown): value is number[] {
 
 /** The tensors must fill the rest of the file: no overlap, no hole, no end beyond it. */
 function layoutProblems(
-  tensors: ReadonlyMap<string, ExternalTensor>,
+  tensors: ReadonlyMap<string, Place>,
   dataStart: number,
   size: number,
   path: string,
@@ -279,7 +321,7 @@ function firstOf(problems: readonly Problem[], path: string): Problem[] {
       {
         where: path,
         what: `${alike.length} tensors, the first ${alike[0].where.slice(path.length + 1)}: ${alike[0].what}`,
-        fix: 'Name the float32, float16 or bfloat16 file of the same model.',
+        fix: unpacked,
       },
     ];
   }

@@ -15,6 +15,7 @@ interface Golden {
   readonly sampler: SamplerName;
   readonly steps: number;
   readonly prediction_type: NoiseScheduleConfig['prediction_type'];
+  readonly zero_snr?: boolean;
   readonly x: readonly number[];
 }
 
@@ -32,10 +33,10 @@ const model: Predict = (x, t) =>
 async function sample(
   name: SamplerName,
   steps: number,
-  prediction_type: Golden['prediction_type'] = 'epsilon',
+  changes: Partial<NoiseScheduleConfig> = {},
 ): Promise<SamplerStep[]> {
   const run = {
-    schedule: noiseSchedule({ ...stableDiffusion15.scheduler, prediction_type }),
+    schedule: noiseSchedule({ ...stableDiffusion15.scheduler, ...changes }),
     steps,
     noise: hashed('start'),
     predict: model,
@@ -46,9 +47,11 @@ async function sample(
   return yielded;
 }
 
-for (const { sampler, steps, prediction_type, x } of golden) {
-  test(`${sampler} in ${steps} steps of ${prediction_type} equals diffusers`, async () => {
-    const yielded = await sample(sampler, steps, prediction_type);
+for (const { sampler, steps, prediction_type, zero_snr = false, x } of golden) {
+  const kind = `${prediction_type}${zero_snr ? ' with zero terminal SNR' : ''}`;
+  test(`${sampler} in ${steps} steps of ${kind} equals diffusers`, async () => {
+    const changes = { prediction_type, rescale_betas_zero_snr: zero_snr };
+    const yielded = await sample(sampler, steps, changes);
     assert.deepEqual(
       yielded.map(({ step }) => step),
       Array.from({ length: steps }, (_, i) => i + 1),

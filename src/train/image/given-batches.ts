@@ -77,7 +77,7 @@ export function trainWithBatches(
   checkInitial(adapted.modules, first);
   const options = { schedule: noiseSchedule(base.config.scheduler), ...config };
   return {
-    warnings: given.warningsFor(adapted.groups),
+    warnings: [...base.warnings, ...given.warningsFor(adapted.groups)],
     lora: () => [...loraWeights(adapted), ...first.kept],
     steps: () =>
       givenSteps({

@@ -48,7 +48,7 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   yield phase('reading the pictures');
   const set = await readPictures(job, base.config);
   const tokens = base.config.textEncoder.max_position_embeddings;
-  yield* warnings(set, tokenizer, tokens);
+  yield* warnings(base, set, tokenizer, tokens);
   yield phase('planning');
   const adapted = adaptModel(base.config, set.config);
   const memory = memoryPlan(adapted, base, set, tokens);
@@ -90,6 +90,7 @@ async function tokenizerOf({
 }
 
 function* warnings(
+  { warnings: ofModel }: StableDiffusionWeights,
   { pictures, warnings: found }: PictureSet,
   tokenizer: ClipTokenizer,
   tokens: number,
@@ -101,7 +102,8 @@ function* warnings(
     const what = `the caption is longer than the ${room} tokens that the text encoder reads; the rest is ignored`;
     return [{ where: name, detail: `${count} tokens`, what }];
   });
-  for (const problem of [...found, ...problemsByKind(long)]) yield { type: 'warning', problem };
+  for (const problem of [...ofModel, ...found, ...problemsByKind(long)])
+    yield { type: 'warning', problem };
 }
 
 const planOf = ({ pictures, adapted, memory }: Opened): OpenTask['plan'] => ({

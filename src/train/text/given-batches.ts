@@ -86,7 +86,7 @@ export function trainTextWithBatches(
   else if (initial !== undefined) begin(adapted, initial, 'initial');
   const batches = (step: number) => toMicroBatches(batchesAt(step), base.config);
   return {
-    warnings: given.warningsFor(adapted.groups),
+    warnings: [...base.warnings, ...given.warningsFor(adapted.groups)],
     lora: () => languageLoraWeights(adapted, config.use_rslora),
     async *steps() {
       const first = batches(0);

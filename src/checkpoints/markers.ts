@@ -1,0 +1,53 @@
+// Empty tensors by which a single file says how it was trained: v_pred and ztsnr.
+
+import { failCheckpoint as fail, type Problem } from '../errors.ts';
+import type { NoiseScheduleConfig } from '../models/stable-diffusion-config.ts';
+
+/** Names of tensors that say something and hold nothing. */
+export const markers: readonly string[] = ['v_pred', 'ztsnr'];
+
+/** What a file says of its own training: its tensors' names, and its metadata. */
+export interface Statement {
+  readonly names: ReadonlySet<string>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** The noise schedule of a single file: that of SD 1.5 (`usual`), as its markers change it. */
+export function markedSchedule(
+  { names, metadata }: Statement,
+  usual: NoiseScheduleConfig,
+): NoiseScheduleConfig {
+  const predictsV = names.has('v_pred') || metadata['modelspec.prediction_type'] === 'v';
+  return {
+    ...usual,
+    ...(predictsV && { prediction_type: 'v_prediction' }),
+    ...(names.has('ztsnr') && { rescale_betas_zero_snr: true }),
+  };
+}
+
+/** What the markers do, in one line. */
+export function markerWarnings({ names, metadata }: Statement, where: string): Problem[] {
+  const found = [
+    ...(names.has('v_pred') ? ['v_pred (it predicts v, not the noise)'] : []),
+    ...(!names.has('v_pred') && metadata['modelspec.prediction_type'] === 'v'
+      ? ['modelspec.prediction_type v (it predicts v, not the noise)']
+      : []),
+    ...(names.has('ztsnr') ? ['ztsnr (at the last timestep there is nothing but noise)'] : []),
+  ];
+  if (found.length === 0) return [];
+  const what = `the file says of the model: ${found.join(' and ')}; it is trained and drawn with accordingly`;
+  return [{ where, what }];
+}
+
+/**
+ * Throws CheckpointError for zero terminal SNR where the model predicts the noise: at the last
+ * timestep it would be given nothing else, and no picture could be drawn from its prediction.
+ */
+export function requireUsableSchedule(schedule: NoiseScheduleConfig, where: string): void {
+  if (!schedule.rescale_betas_zero_snr || schedule.prediction_type === 'v_prediction') return;
+  fail(
+    where,
+    'zero terminal SNR (ztsnr in a single file, rescale_betas_zero_snr in a folder) needs a model that predicts v, but this one predicts the noise',
+    'If it does predict v, its single file lacks the empty tensor v_pred, or its scheduler_config.json prediction_type: v_prediction. Otherwise remove the marker.',
+  );
+}
