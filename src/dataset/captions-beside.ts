@@ -12,6 +12,7 @@ import {
   warnIgnored,
   type Collector,
 } from './folder-files.ts';
+import { noRepeats } from './picture-levels.ts';
 import type { FoundProblem } from '../util/problems-by-kind.ts';
 import { plainCaption } from './metadata-csv.ts';
 import { readTexts } from './text-file.ts';
@@ -35,15 +36,11 @@ export async function collectFromFolders(
         collector,
       );
     else if (parts.repeats === 0)
-      collector.problems.push({
-        where: join(collector.shown, basename(folder)),
-        what: 'the folder repeats its pictures 0 times',
-        fix: `Name it 1_${parts.concept}, or move it away.`,
-      });
+      collector.problems.push(noRepeats(collector.shown, basename(folder)));
     else pictures.push(...(await picturesIn({ root, folder, suffix }, parts, collector)));
   }
   await addCaptions(root, pictures, suffix, collector);
-  if (collector.problems.some(({ what }) => what === withoutCaption))
+  if (collector.problems.some(({ what }) => what === WITHOUT_CAPTION))
     await explainTables(root, collector);
 }
 
@@ -269,7 +266,7 @@ function inOneLine(text: string, name: string, { warnings }: Collector): string 
   return plainCaption(text);
 }
 
-const withoutCaption = 'picture without caption';
+export const WITHOUT_CAPTION = 'picture without caption';
 
 function captionProblem(
   folder: string,
@@ -286,5 +283,5 @@ function captionProblem(
   const fix = near
     ? `If its caption is in "${apartFrom(near, own)}", rename that file to "${apartFrom(own, near)}".`
     : `Write it to ${own}, or to a metadata.csv with the header filename,prompt.`;
-  return { where: join(folder, name), what: withoutCaption, fix };
+  return { where: join(folder, name), what: WITHOUT_CAPTION, fix };
 }

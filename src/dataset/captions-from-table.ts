@@ -5,7 +5,7 @@ import { apart, apartFrom } from '../util/look-alike.ts';
 import {
   nameIn,
   readable,
-  repeatsOf,
+  repeatsWithin,
   stemOf,
   subfolders,
   warnIgnored,
@@ -80,7 +80,7 @@ function addRow(
       path: file,
       name: nameIn(root, file),
       caption,
-      repeats: repeatsOf(dirname(file))?.repeats ?? 1,
+      repeats: repeatsWithin(root, file),
     });
   else if (earlier.name !== name)
     // the same name twice is a fault that the table has told already

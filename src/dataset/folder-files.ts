@@ -1,6 +1,6 @@
 // What lies in a data folder: its files, its pictures, its folders with repeats.
 import { open, readdir, stat } from 'node:fs/promises';
-import { basename, extname, join, relative, sep } from 'node:path';
+import { basename, extname, isAbsolute, join, relative, sep } from 'node:path';
 import type { Problem } from '../errors.ts';
 import type { FoundProblem } from '../util/problems-by-kind.ts';
 import { pictureExtensions, unreadExtensions } from './image.ts';
@@ -116,6 +116,15 @@ export function repeatsOf(folder: string): { repeats: number; concept: string } 
     : { repeats: Number(match[1]), concept: plainCaption(match[2]) };
 }
 
+/** Of a file in a data folder: only the folders directly in it repeat their pictures. */
+export function repeatsWithin(root: string, file: string): number {
+  const [first, ...rest] = relative(root, file).split(sep);
+  const isInside = rest.length > 0 && first !== '..' && !isAbsolute(first);
+  return (isInside ? repeatsOf(first)?.repeats : undefined) ?? 1;
+}
+
+export const NOT_USED = 'this folder is not used';
+
 export async function warnIgnored(
   folder: string,
   fix: string,
@@ -124,7 +133,7 @@ export async function warnIgnored(
   const { pictures } = await listFolder(folder);
   if (pictures.length === 0) return;
   const detail = `${pictures.length} ${pictures.length === 1 ? 'picture' : 'pictures'}`;
-  warnings.push({ where: basename(folder), detail, what: 'this folder is not used', fix });
+  warnings.push({ where: basename(folder), detail, what: NOT_USED, fix });
 }
 
 /** Pictures of formats that are not read are named, not passed over in silence. */

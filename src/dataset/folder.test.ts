@@ -305,7 +305,7 @@ test('a caption whose encoding is not clear is refused with its place and what i
   );
   assert.match(problems[0].where, /a\.txt:1$/);
   assert.match(problems[0].what, /GB18030 \(GBK\) \("美"\) or/);
-  assert.match(problems[1].what, /is a PNG file, not text/);
+  assert.match(problems[1].what, /is a PNG picture, not text/);
 });
 
 const jpeg = (): Promise<Buffer> =>

@@ -2,16 +2,17 @@
 // folders, as a list of samples.
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { DataError, formatProblem, type Problem, UserError } from '../errors.ts';
+import { DataError, type Problem, UserError } from '../errors.ts';
 import { problemsByKind, type FoundProblem } from '../util/problems-by-kind.ts';
 import { apart, apartFrom, printOf } from '../util/look-alike.ts';
 import { withCodes } from '../util/visible.ts';
 import { codeOf } from '../util/caught.ts';
-import { collectFromFolders } from './captions-beside.ts';
+import { collectFromFolders, WITHOUT_CAPTION } from './captions-beside.ts';
 import { collectFromTable } from './captions-from-table.ts';
 import { byNumber } from '../util/order.ts';
-import { type Collector, type Found, readable, warnUnread } from './folder-files.ts';
+import { type Collector, type Found, NOT_USED, warnUnread } from './folder-files.ts';
 import { inspectImage, type InspectedImage } from './image.ts';
+import { nothingFound, ownConcept, neverShown, ownRepeats, warnDeeper } from './picture-levels.ts';
 
 /** One picture of a data set. */
 export interface Sample {
@@ -68,6 +69,7 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
   if (table !== undefined) await collectFromTable(root, table, suffix, collector);
   else if (collector.problems.length === 0) await collectFromFolders(root, suffix, collector);
   await warnUnread(root, collector);
+  await warnLevels(root, collector);
   const samples = await inspectAll({ ...collector, found: named(collector.found) });
   const warnings = problemsByKind([
     ...collector.warnings,
@@ -75,9 +77,25 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
     ...twins(samples),
   ]);
   if (samples.length === 0 && collector.problems.length === 0)
-    collector.problems.push(nothingFound(collector.shown, warnings));
+    collector.problems.push(await nothingFound(root, collector.shown, warnings.filter(isOfFile)));
   if (collector.problems.length > 0) throw new DataError(collector.problems);
   return { samples, warnings, ...(table !== undefined && { table }) };
+}
+
+/** Folders without effect are part of the answer where there are no pictures at all. */
+const isOfFile = ({ what }: Problem): boolean => what !== NOT_USED;
+
+/** What the names and the depth of folders do not do. */
+async function warnLevels(root: string, collector: Collector): Promise<void> {
+  const { shown, problems, warnings } = collector;
+  problems.push(...neverShown(collector));
+  const repeats = ownRepeats(root, shown);
+  if (repeats !== undefined) warnings.push(repeats);
+  const concept = problems.some(({ what }) => what === WITHOUT_CAPTION)
+    ? ownConcept(root, shown)
+    : undefined;
+  if (concept !== undefined) problems.push(concept);
+  if (collector.found.length > 0) await warnDeeper(root, collector);
 }
 
 async function requireFolder(root: string, shown: string): Promise<void> {
@@ -222,12 +240,3 @@ function twins(samples: readonly Sample[]): FoundProblem[] {
     ];
   });
 }
-
-const nothingFound = (shown: string, warnings: readonly Problem[]): Problem => ({
-  where: shown,
-  what: `the data folder holds no pictures (${readable})`,
-  fix: [
-    'Put your pictures and a metadata.csv with the header filename,prompt into it.',
-    ...warnings.map(formatProblem),
-  ].join('\n      '),
-});

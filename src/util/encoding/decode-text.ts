@@ -1,7 +1,7 @@
 // The bytes of a file as text: UTF-8, UTF-16, or an older encoding where the words leave no doubt;
 // everything that a user's text is read from comes through here.
 import type { Problem } from '../../errors.ts';
-import { foreignFile } from '../file-signatures.ts';
+import { foreignFile, pictureKinds } from '../file-signatures.ts';
 import type { FoundProblem } from '../problems-by-kind.ts';
 import { mixesScripts } from './languages.ts';
 import {
@@ -134,7 +134,11 @@ function noText(bytes: Uint8Array): Undecoded | undefined {
       what: 'is an Excel workbook or another zip file, not text',
       fix: 'In Excel: Save as, "CSV UTF-8". A zip file must be unpacked.',
     };
-  return { what: `is ${name}`, fix };
+  const isOther = pictureKinds.includes(kind) || kind === 'gguf' || kind === 'safetensors';
+  return {
+    what: `is ${name}${isOther ? ', not text' : ''}`,
+    fix: isOther ? 'Give a text file.' : fix,
+  };
 }
 
 const binary = { what: 'is not a text file', fix: 'Give a text file, in UTF-8.' };
