@@ -14,7 +14,7 @@ import {
 } from './folder-files.ts';
 import { noRepeats } from './picture-levels.ts';
 import type { FoundProblem } from '../util/problems-by-kind.ts';
-import { plainCaption } from './metadata-csv.ts';
+import { readCaption } from './caption.ts';
 import { readTexts } from './text-file.ts';
 
 export async function collectFromFolders(
@@ -256,14 +256,9 @@ function shared(root: string, pictures: readonly Beside[]): FoundProblem[] {
 
 /** Line breaks become spaces, which is what CLIP reads in them, as in a table. */
 function inOneLine(text: string, name: string, { warnings }: Collector): string {
-  const lines = text.split(/\r\n|\r|\n/).filter((line) => line.trim() !== '');
-  if (lines.length > 1)
-    warnings.push({
-      where: name,
-      detail: `${lines.length} lines`,
-      what: 'the caption has several lines, which are joined into one',
-    });
-  return plainCaption(text);
+  const read = readCaption(text, name);
+  warnings.push(...read.warnings);
+  return read.caption;
 }
 
 export const WITHOUT_CAPTION = 'picture without caption';

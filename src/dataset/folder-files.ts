@@ -4,7 +4,7 @@ import { basename, extname, isAbsolute, join, relative, sep } from 'node:path';
 import type { Problem } from '../errors.ts';
 import type { FoundProblem } from '../util/problems-by-kind.ts';
 import { pictureExtensions, unreadExtensions } from './image.ts';
-import { plainCaption } from './metadata-csv.ts';
+import { plainCaption } from './caption.ts';
 import { fileKind } from './picture-format.ts';
 
 /** A picture with its caption, before its file is looked into. */

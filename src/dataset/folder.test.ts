@@ -454,3 +454,30 @@ test('what is done to a picture is told: transparency, inks, several pictures in
     'wave.gif (2 pictures): only the first picture of the file is used',
   ]);
 });
+
+test('odd characters in captions are told alike beside pictures and in tables', async () => {
+  const caption = 'a\u200bcat\u2028\ufeffa \u0001mat \ufffd';
+  const beside = await read({ 'a.png': null, 'a.txt': `${caption}\r\n` });
+  const table = await read({
+    'a.png': null,
+    'metadata.csv': `filename,prompt\na.png,"${caption}"\n`,
+  });
+  for (const [set, where] of [
+    [beside, 'a.txt'],
+    [table, 'metadata.csv:2'],
+  ] as const) {
+    assert.deepEqual(captions(set), [['a.png', 'a\u200bcat a mat \ufffd', 1]]);
+    const words = told(set).map((line) => line.replace(/^.*?: /, ''));
+    assert.ok(
+      told(set).every((line) => line.includes(where)),
+      String(told(set)),
+    );
+    assert.deepEqual(words, [
+      'the caption has several lines, which are joined into one',
+      'has a byte order mark (U+FEFF) among its words, which is left out',
+      'has control characters, which become spaces',
+      'holds U+FFFD, which takes the place of a character that was lost',
+      'holds U+200B, which cannot be seen and is trained as it stands',
+    ]);
+  }
+});

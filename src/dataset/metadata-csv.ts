@@ -1,7 +1,9 @@
 // metadata.csv: one row a picture, `filename,prompt`.
 import { CsvError, parse } from 'csv-parse/sync';
 import type { Problem } from '../errors.ts';
+import { readCaption } from './caption.ts';
 import { plural } from '../util/plural.ts';
+import type { FoundProblem } from '../util/problems-by-kind.ts';
 import { formulaText, withoutFormulas } from './formula-text.ts';
 import { type Columns, readHeader } from './table-header.ts';
 import { readText } from './text-file.ts';
@@ -17,12 +19,8 @@ export interface CaptionRow {
 export interface CaptionTable {
   readonly rows: readonly CaptionRow[];
   readonly problems: readonly Problem[];
-  readonly warnings: readonly Problem[];
+  readonly warnings: readonly FoundProblem[];
 }
-
-/** One line without surplus white space and control characters. */
-export const plainCaption = (caption: string): string =>
-  caption.replace(/[\s\p{Cc}]+/gu, ' ').trim();
 
 /**
  * Reads a table of captions; whatever is wrong with it is listed, not thrown. `shown` is the path
@@ -68,7 +66,8 @@ function parseTable(whole: string, shown: string): CaptionTable {
   const header = readHeader(cells, firstLine, shown);
   if ('problem' in header) return { rows: [], warnings: [], problems: [header.problem] };
   const table = readRecords(plainRows.slice(1), cells.length, header.columns, shown);
-  return { ...table, warnings: [...header.warnings, ...formulaNote(count + formulas, shown)] };
+  const notes = [...header.warnings, ...formulaNote(count + formulas, shown)];
+  return { ...table, warnings: [...notes, ...table.warnings] };
 }
 
 /** The records with the texts of those cells that are formulas, which are counted. */
@@ -105,20 +104,20 @@ function readRecords(
 ): CaptionTable {
   const rows: CaptionRow[] = [];
   const problems: Problem[] = [];
+  const warnings: FoundProblem[] = [];
   const firstLines = new Map<string, number>();
   for (const { record, info } of records) {
     if (record.every((cell) => cell === '')) continue;
-    const row = {
-      name: record[columns.name] ?? '',
-      caption: plainCaption(record[columns.caption] ?? ''),
-      line: startLine(record, info.lines),
-    };
+    const line = startLine(record, info.lines);
+    const read = readCaption(record[columns.caption] ?? '', `${shown}:${line}`);
+    const row = { name: record[columns.name] ?? '', caption: read.caption, line };
+    warnings.push(...read.warnings);
     const problem = rowProblem(row, record.slice(width), firstLines.get(row.name));
     if (problem !== undefined) problems.push({ where: `${shown}:${row.line}`, ...problem });
     if (row.name !== '') rows.push(row);
     if (!firstLines.has(row.name)) firstLines.set(row.name, row.line);
   }
-  return { rows, problems, warnings: [] };
+  return { rows, problems, warnings };
 }
 
 /** A record ends on line `last`; line breaks inside its quotes put its beginning before that. */

@@ -4,6 +4,7 @@ import { statSync } from 'node:fs';
 import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import { parseYaml, type YamlFile } from '../config/yaml.ts';
+import { plainRecord } from '../dataset/text/plain-record.ts';
 import { recordsOf } from '../dataset/text/records.ts';
 import { type NamedFile, readText } from '../dataset/text-file.ts';
 import { DataError, type Problem, UserError } from '../errors.ts';
@@ -225,7 +226,7 @@ function readWide(
 }
 
 async function readSet(key: 'questions' | 'general', description: Description): Promise<Found> {
-  const { file, shown, wide } = description;
+  const { file, shown } = description;
   const value = file.values[key];
   if (value === undefined || value === null) return { questions: [], problems: [], warnings: [] };
   const paths = typeof value === 'string' ? [value] : value;
@@ -244,9 +245,15 @@ async function readSet(key: 'questions' | 'general', description: Description): 
   const items = paths.map((item: unknown, i) =>
     typeof item === 'string'
       ? readNamed(item, [key, i], description)
-      : readAll([{ where: `${shown}:${file.lineAt([key, i])}`, value: item }], wide),
+      : readItem(item, file.lineAt([key, i]), description),
   );
   return joined(await Promise.all(items));
+}
+
+function readItem(item: unknown, line: number, { shown, wide }: Description): Found {
+  const { record, warnings } = plainRecord({ line, value: item }, shown);
+  const found = readAll([{ where: `${shown}:${line}`, value: record.value }], wide);
+  return { ...found, warnings: [...problemsByKind(warnings), ...found.warnings] };
 }
 
 /** A path in the file is relative to the file. */

@@ -2,6 +2,7 @@
 // that are damaged, a script that the model cannot read.
 import type { Problem } from '../../errors.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
+import { oddCharacters } from '../../util/odd-characters.ts';
 import type { TextContent, TextSample } from './sample.ts';
 import type { Finding } from './findings.ts';
 import type { Sequence } from './sequences.ts';
@@ -28,7 +29,7 @@ export function contentFindings(tokenizer: TextTokenizer): (sample: TextSample) 
         : parts.flatMap((part) => specialTokenFinding(where, part, specialTokens));
     return [
       ...special.slice(0, 1),
-      ...parts.flatMap((part) => damageFinding(where, part)).slice(0, 1),
+      ...firstOfEach(parts.flatMap((part) => damageFindings(where, part))),
     ];
   };
 }
@@ -69,26 +70,17 @@ function specialTokenFinding(
   ];
 }
 
-const damages: readonly (readonly [RegExp, string])[] = [
-  [/\ufffd/, 'U+FFFD, which takes the place of a character that was lost'],
-  [/\p{Surrogate}/u, 'half of a character (a lone surrogate), which becomes U+FFFD'],
-  [/\0/, 'a NUL character'],
-];
+const firstOfEach = (findings: readonly Finding[]): Finding[] =>
+  findings.filter(({ what }, i) => findings.findIndex((one) => one.what === what) === i);
 
-function damageFinding(where: string, { name, text }: Part): Finding[] {
-  const found = damages.find(([pattern]) => pattern.test(text));
-  if (found === undefined) return [];
-  return [
-    {
-      kind: 'damaged characters',
-      severity: 'warning',
-      where,
-      detail: name,
-      what: `holds ${found[1]}`,
-      fix: 'Write the sample again from where it came, in UTF-8.',
-    },
-  ];
-}
+const damageFindings = (where: string, { name, text }: Part): Finding[] =>
+  oddCharacters(text).map((odd) => ({
+    kind: 'damaged characters',
+    severity: 'warning',
+    where,
+    detail: name,
+    ...odd,
+  }));
 
 /**
  * Tokens per character from which on a script is spelled out in bytes: a language that the

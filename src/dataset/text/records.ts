@@ -5,6 +5,7 @@ import type { FoundProblem } from '../../util/problems-by-kind.ts';
 import type { NamedFile } from '../text-file.ts';
 import { readCsv } from './csv-records.ts';
 import type { FoundRecords, TextRecord } from './found-records.ts';
+import { plainRecord } from './plain-record.ts';
 import { isLines, linesOf, parses, readArray, readLines, readObjects } from './json-records.ts';
 
 export type RecordFormat = 'JSON lines' | 'a JSON array' | 'JSON objects' | 'CSV' | 'plain text';
@@ -24,7 +25,15 @@ export function recordsOf({ path, shown }: NamedFile, told: Told): RecordFile {
   const { text, warnings } = told;
   const format = formatOf(text, extname(path).toLowerCase());
   const found = readers[format](text, shown);
-  if (found.records.length > 0 || found.problems.length > 0) return { format, ...found, warnings };
+  if (found.records.length > 0 || found.problems.length > 0) {
+    const plain = found.records.map((record) => plainRecord(record, shown));
+    return {
+      format,
+      ...found,
+      records: plain.map(({ record }) => record),
+      warnings: [...warnings, ...plain.flatMap((one) => one.warnings)],
+    };
+  }
   const fix = 'Write samples into it, or take it out of the list of files.';
   return { ...none, problems: [{ where: shown, what: 'holds no samples', fix }], warnings };
 }
