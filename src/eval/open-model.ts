@@ -4,8 +4,7 @@ import { loadLanguageModel } from '../checkpoints/hf-folder.ts';
 import { CheckpointError, type Problem } from '../errors.ts';
 import { baseFolder } from '../export/base-folder.ts';
 import { type LanguageLora, loraScale } from '../export/language-lora.ts';
-import { throwProblems } from '../export/lora.ts';
-import { fitProblems } from '../export/adapter-fit.ts';
+import { fitted } from '../export/adapter-fit.ts';
 import { readAdapterFolder } from '../export/adapter-folder.ts';
 import { exportSource } from '../export/source.ts';
 import { createTextGenerator } from '../generate/text/text-generator.ts';
@@ -47,12 +46,12 @@ export interface OpenModel {
  */
 export function openModel(files: ModelFiles): OpenModel {
   const folder = adapterFolder(files.adapter);
-  const lora = readAdapterFolder(folder);
-  const base = files.baseModel ?? baseFolder({ folder, named: lora.baseModel });
+  const stored = readAdapterFolder(folder);
+  const base = files.baseModel ?? baseFolder({ folder, named: stored.baseModel });
   const model = loadLanguageModel(base);
-  throwProblems(fitProblems({ ...model, tensors: model.weights }, lora), folder);
-  const tokenizer = withTemplate(readTextTokenizer(model.path), lora.chatTemplate);
-  const date = lora.templateDate;
+  const lora = fitted({ ...model, tensors: model.weights }, stored, model.weights);
+  const tokenizer = withTemplate(readTextTokenizer(model.path), stored.chatTemplate);
+  const date = stored.templateDate;
   const template = chatTemplate(tokenizer, files.chatTemplate, { date });
   const maxSeqLength = Math.min(files.maxSeqLength ?? 2048, windowOf(model.config));
   const generator = createTextGenerator({
@@ -77,7 +76,7 @@ export function openModel(files: ModelFiles): OpenModel {
     warnings: [
       ...model.warnings,
       ...tokenizer.warnings,
-      ...otherTemplate(template, lora.chatTemplate),
+      ...otherTemplate(template, stored.chatTemplate),
     ],
   };
 }

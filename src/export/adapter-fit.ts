@@ -1,10 +1,14 @@
 // Whether a language model's adapter and a base belong together: asked before anything is merged,
 // exported, answered or trained on.
 
-import type { Problem } from '../errors.ts';
-import type { Shape } from '../tensor/tensor.ts';
-import type { AdapterTargets, LanguageLora } from './language-lora.ts';
-import { shapeProblem, type LoraWeights } from './lora.ts';
+import { readFloat32 } from '../checkpoints/safetensors-file.ts';
+import type { ExternalTensor, Shape } from '../tensor/tensor.ts';
+import { needed } from '../util/needed.ts';
+import { problemsByKind, type FoundProblem } from '../util/problems-by-kind.ts';
+import { fullMatch } from '../util/python-regexp.ts';
+import type { AdapterTargets, LanguageLora, StoredLora } from './language-lora.ts';
+import { shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import { plainLora } from './start.ts';
 
 export interface Base {
   /** The base's folder, for messages. */
@@ -13,18 +17,47 @@ export interface Base {
   readonly tensors: ReadonlyMap<string, { readonly shape: Shape }>;
 }
 
-/** Where they do not fit: layers that the base does not have, other sizes, missing pairs. */
-export function fitProblems(base: Base, lora: LanguageLora): Problem[] {
-  const { modules, targets } = lora;
-  const misfits = modules.flatMap((module) => misfit(base, module));
-  return misfits.length > 0 || targets === undefined
-    ? misfits
-    : missingPairs(base, modules, targets);
+/**
+ * The adapter as plain LoRA on this base. `weights`: of the base, read for an adapter
+ * that took a part out of them (PiSSA, OLoRA). Throws CheckpointError, one problem for each kind,
+ * where the two do not belong together.
+ */
+export function fitted(
+  base: Base,
+  lora: StoredLora,
+  weights: ReadonlyMap<string, ExternalTensor>,
+): LanguageLora {
+  throwProblems(problemsByKind(fitProblems(base, lora)), base.path);
+  const problems: FoundProblem[] = [];
+  const weightOf = (path: string) =>
+    readFloat32(needed(weights, `${path}.weight`, 'weight of the base'));
+  const plain = plainLora(lora, weightOf, (path, what) => {
+    problems.push({ where: path, what, kind: 'start', fix: NO_START });
+  });
+  throwProblems(problemsByKind(problems), base.path);
+  return plain;
 }
 
-function misfit({ tensors, path, config }: Base, module: LoraWeights): Problem[] {
+const NO_START =
+  'Name the base model that the adapter was trained on. If it is this one: convert the adapter where it was trained, with save_pretrained(…, path_initial_model_for_weight_conversion=…) of PEFT.';
+
+/** Where they do not fit: layers that the base does not have, other sizes, missing pairs. */
+export function fitProblems(base: Base, lora: StoredLora): FoundProblem[] {
+  const { modules, targets } = lora;
+  const misfits = modules.flatMap((module) => misfit(base, module));
+  if (misfits.length > 0 || targets === undefined) return misfits;
+  const isNamed = isTarget(targets);
+  return isNamed === undefined
+    ? []
+    : [
+        ...missingPairs(base, modules, targets, isNamed),
+        ...unnamedPairs(modules, targets, isNamed),
+      ];
+}
+
+function misfit({ tensors, path, config }: Base, module: LoraWeights): FoundProblem[] {
   const weight = tensors.get(`${module.path}.weight`);
-  const where = `${path} ${module.path}`;
+  const where = module.path;
   if (weight === undefined && module.path === 'lm_head')
     return [
       {
@@ -38,13 +71,20 @@ function misfit({ tensors, path, config }: Base, module: LoraWeights): Problem[]
       {
         where,
         what: 'the base model has no such layer',
-        fix: `The base is ${config.model_type} with ${layerCount(tensors)} layers: name the model that the adapter was trained on.`,
+        fix: `The base, ${path}, is ${config.model_type} with ${layerCount(tensors)} layers: name the model that the adapter was trained on.`,
       },
     ];
   const problem = shapeProblem(module.down, module.up) ?? sizesProblem(weight.shape, module);
   return problem === undefined
     ? []
-    : [{ where, what: problem, fix: 'Name the model that the adapter was trained on.' }];
+    : [
+        {
+          where,
+          what: problem,
+          kind: 'sizes',
+          fix: `Name the model that the adapter was trained on in place of ${path}.`,
+        },
+      ];
 }
 
 function layerCount(tensors: Base['tensors']): number {
@@ -63,12 +103,13 @@ function missingPairs(
   { tensors, path: base }: Base,
   modules: readonly LoraWeights[],
   targets: AdapterTargets,
-): Problem[] {
+  isNamed: (path: string) => boolean,
+): FoundProblem[] {
   const present = new Set(modules.map(({ path }) => path));
   const missing = [...tensors]
     .filter(([name, { shape }]) => name.endsWith('.weight') && shape.length === 2)
     .map(([name]) => name.slice(0, -'.weight'.length))
-    .filter((path) => !HEADS.includes(path) && !present.has(path) && isTarget(path, targets));
+    .filter((path) => !HEADS.includes(path) && !present.has(path) && isNamed(path));
   if (missing.length === 0) return [];
   const shown = missing.slice(0, 3).join(', ');
   const rest = missing.length > 3 ? ` and ${missing.length - 3} more` : '';
@@ -81,24 +122,43 @@ function missingPairs(
   ];
 }
 
+/** Layers with weights in the file that the configuration does not name: PEFT leaves them out. */
+function unnamedPairs(
+  modules: readonly LoraWeights[],
+  { where }: AdapterTargets,
+  isNamed: (path: string) => boolean,
+): FoundProblem[] {
+  return modules
+    .filter(({ path }) => !isNamed(path))
+    .map(({ path }) => ({
+      where: path,
+      what: `its weights are in the file, but ${where} does not name it, and PEFT leaves such layers out`,
+      fix: 'If the adapter was trained on it, add it to target_modules there; otherwise copy the adapter again.',
+    }));
+}
+
 /** Layers that adapters are seldom on, and that share their weights where they are. */
 const HEADS: readonly string[] = ['lm_head', 'model.embed_tokens'];
 
-/** PEFT's rules: a list of names that paths end with, or one regular expression of whole paths. */
-function isTarget(path: string, { target, exclude, layers }: AdapterTargets): boolean {
-  const index = /\.layers\.(\d+)\./.exec(path)?.[1];
-  if (layers !== undefined && (index === undefined || !layers.includes(Number(index))))
-    return false;
-  return matches(path, target) && !(exclude !== undefined && matches(path, exclude));
+/**
+ * PEFT's rules: a list of names that paths end with, or one regular expression of whole paths.
+ * Undefined where an expression is Python's alone: then nothing is known.
+ */
+function isTarget({ target, exclude, layers = [] }: AdapterTargets) {
+  const isNamed = matcher(target);
+  const isExcluded = exclude === undefined ? () => false : matcher(exclude);
+  if (isNamed === undefined || isExcluded === undefined) return undefined;
+  const isChosen = (path: string) => {
+    const index = /\.layers\.(\d+)\./.exec(path)?.[1];
+    return layers.length === 0 || (index !== undefined && layers.includes(Number(index)));
+  };
+  return (path: string) => isNamed(path) && isChosen(path) && !isExcluded(path);
 }
 
-function matches(path: string, names: string | readonly string[]): boolean {
+function matcher(names: string | readonly string[]): ((path: string) => boolean) | undefined {
   if (typeof names !== 'string')
-    return names.some((name) => path === name || path.endsWith(`.${name}`));
-  if (names === 'all-linear') return true;
-  try {
-    return new RegExp(`^(?:${names})$`).test(path);
-  } catch {
-    return false; // Python's expressions are not all JavaScript's; then nothing is known
-  }
+    return (path) => names.some((name) => path === name || path.endsWith(`.${name}`));
+  if (names.toLowerCase() === 'all-linear') return (path) => !HEADS.includes(path);
+  const expression = fullMatch(names);
+  return expression === undefined ? undefined : (path) => expression.test(path);
 }

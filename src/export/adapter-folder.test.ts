@@ -146,6 +146,85 @@ test('adapters of other kinds have each its own answer', () => {
   });
 });
 
+test('starts that changed the base beyond what its files tell are refused by their names', () => {
+  withAdapter((folder, adapter, base) => {
+    for (const [init, message] of [
+      [
+        'pissa_niter_16',
+        /began with a part of its base .* \(pissa_niter_16\)[^]*path_initial_model/,
+      ],
+      ['corda', /CorDA[^]*path_initial_model_for_weight_conversion/],
+      ['lora_ga', /LoRA-GA[^]*set init_lora_weights to true/],
+      ['loftq', /LoftQ quantized[^]*merge_and_unload/],
+      ['PISSA', /init_lora_weights: "PISSA" is not known/],
+      [{ a: 1 }, /init_lora_weights: \{"a":1\} is not known/],
+    ] as const) {
+      change(adapter, { init_lora_weights: init });
+      eachSays(message, folder, adapter, base);
+    }
+  });
+});
+
+test('starts that leave the base as it is are plain LoRA', () => {
+  const starts = [true, false, null, 'gaussian', 'Gaussian', 'eva', 'orthogonal', 'mica'];
+  withAdapter((_, adapter) => {
+    for (const init of starts) {
+      change(adapter, { init_lora_weights: init });
+      assert.equal(readAdapterFolder(adapter).start, undefined, String(init));
+    }
+    for (const [init, start] of [
+      ['pissa', 'pissa'],
+      ['olora', 'olora'],
+      ['OLoRA', 'olora'],
+    ]) {
+      change(adapter, { init_lora_weights: init });
+      assert.equal(readAdapterFolder(adapter).start, start);
+    }
+  });
+});
+
+test('target_modules as names, paths, all-linear or an expression of Python mean the same layers', () => {
+  withAdapter((folder, adapter, base) => {
+    const all = String.raw`(?i)\A.*\.(?P<kind>self_attn|mlp)\.\w+_PROJ\Z`;
+    for (const target of ['all-linear', 'All-Linear', all, linearPaths(config), null]) {
+      change(adapter, { target_modules: target });
+      assert.equal(answers(folder, adapter, base).eval, 'accepted', String(target));
+    }
+    change(adapter, { target_modules: all, layers_to_transform: [] });
+    assert.equal(answers(folder, adapter, base).eval, 'accepted');
+    for (const target of [
+      String.raw`model\.layers\.\d+\.(?P<q>self_attn)\..*`,
+      ['q_proj', 'v_proj'],
+    ]) {
+      change(adapter, { target_modules: target });
+      eachSays(/its weights are in the file, but .* does not name it/, folder, adapter, base);
+    }
+  });
+});
+
+test('an adapter without r and lora_alpha has 8 of each, as in PEFT', () => {
+  withAdapter((_, adapter) => {
+    change(adapter, { r: undefined, lora_alpha: undefined });
+    assert.throws(() => readAdapterFolder(adapter), /it has rank 4, but rank 8/);
+    change(adapter, { r: 4 });
+    assert.equal(readAdapterFolder(adapter).modules[0].alpha, 8);
+  });
+});
+
+test('an adapter of another task, or of another kind with fields of the same names, is called so', () => {
+  withAdapter((folder, adapter, base) => {
+    change(adapter, { task_type: 'SEQ_CLS' });
+    eachSays(
+      /task_type: the adapter is for a model of another task \(SEQ_CLS\)/,
+      folder,
+      adapter,
+      base,
+    );
+    change(adapter, { peft_type: 'ADALORA', rank_pattern: { q_proj: [true, false] } });
+    eachSays(/peft_type: this adapter is of type ADALORA, not LORA/, folder, adapter, base);
+  });
+});
+
 test('rsLoRA and patterns of ranks and alphas keep their meaning', () => {
   withAdapter((folder, adapter, base) => {
     change(adapter, { use_rslora: true, alpha_pattern: { 'layers.0.self_attn.q_proj': 6 } });

@@ -5,11 +5,12 @@ import { basename, join, resolve } from 'node:path';
 import { loadLanguageModel, readLanguageConfig } from '../checkpoints/hf-folder.ts';
 import { requireOutputPath } from '../config/output-path.ts';
 import { writeFileAtomically } from '../storage/write-file.ts';
-import { UserError, type Problem } from '../errors.ts';
+import { UserError } from '../errors.ts';
 import { languageModelParameters } from '../models/decoder.ts';
 import type { LanguageModelConfig } from '../models/language-config.ts';
 import { familyOf } from '../models/language-families.ts';
 import type { GgmlWritable } from '../tensor/ggml-types.ts';
+import type { ExternalTensor } from '../tensor/tensor.ts';
 import { checkName, quoted } from '../util/names.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
 import { TEMPLATE_FILE } from './template-files.ts';
@@ -18,10 +19,9 @@ import { ggufNotes } from './gguf-config.ts';
 import { tokenizerNotes } from './gguf-tokenizer.ts';
 import { ggufLoraProblems, writeGgufLora } from './gguf-lora.ts';
 import { writeGgufModel } from './gguf-model.ts';
-import type { LanguageLora } from './language-lora.ts';
-import { throwProblems } from './lora.ts';
+import type { LanguageLora, StoredLora } from './language-lora.ts';
 import { narrowingNotes, type Narrowing } from './narrowing.ts';
-import { fitProblems } from './adapter-fit.ts';
+import { fitted } from './adapter-fit.ts';
 import { readAdapterFolder } from './adapter-folder.ts';
 import { exportSource } from './source.ts';
 
@@ -117,16 +117,16 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
         fix: 'Remove --type.',
       },
     ]);
-  const lora = readAdapterFolder(folder);
-  const path = baseFolder({ folder, named: lora.baseModel, given: base });
+  const stored = readAdapterFolder(folder);
+  const path = baseFolder({ folder, named: stored.baseModel, given: base });
   const config = readLanguageConfig(path);
   const { architecture } = familyOf(config).gguf;
-  requireReachable(lora, config);
-  throwProblems(configProblems(path, config, lora), folder);
-  const type = wanted ?? ggmlTypeOf(lora);
+  requireReachable(stored, config);
+  const { modules, rslora } = fittedTo(path, config, stored);
+  const type = wanted ?? ggmlTypeOf(stored);
   const file = outputFile(output, folder, `${nameOf(folder)}-lora.gguf`);
-  const chatTemplate = lora.chatTemplate === readChatTemplate(path) ? undefined : lora.chatTemplate;
-  const { modules, rslora } = lora;
+  const chatTemplate =
+    stored.chatTemplate === readChatTemplate(path) ? undefined : stored.chatTemplate;
   const told = chatTemplate !== undefined && { chatTemplate };
   const found: Narrowing[] = [];
   const tell = (narrowing: Narrowing) => found.push(narrowing);
@@ -147,21 +147,26 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
 }
 
 /** Throws UserError that lists the layers that llama.cpp's adapters do not have. */
-function requireReachable({ modules }: LanguageLora, config: LanguageModelConfig): void {
+function requireReachable({ modules }: StoredLora, config: LanguageModelConfig): void {
   const paths = modules.map(({ path }) => path);
   const problems = ggufLoraProblems(paths, config);
   if (problems.length > 0) throw new UserError(problems);
 }
 
-/** Layers and sizes that the base, by its configuration, does not have. */
-function configProblems(base: string, config: LanguageModelConfig, lora: LanguageLora): Problem[] {
+/**
+ * The adapter on the base as its configuration describes it; its weights are read only for an
+ * adapter that took a part out of them.
+ */
+function fittedTo(path: string, config: LanguageModelConfig, lora: StoredLora): LanguageLora {
   const tensors = new Map(
     Array.from(languageModelParameters(config), ([name, shape]) => [name, { shape }] as const),
   );
-  return fitProblems({ tensors, path: base, config }, lora);
+  const weights =
+    lora.start === undefined ? new Map<string, ExternalTensor>() : loadLanguageModel(path).weights;
+  return fitted({ tensors, path, config }, lora, weights);
 }
 
-function ggmlTypeOf({ modules }: LanguageLora): 'f32' | 'f16' | 'bf16' {
+function ggmlTypeOf({ modules }: StoredLora): 'f32' | 'f16' | 'bf16' {
   const types = new Set(modules.flatMap(({ down, up }) => [down.dtype, up.dtype]));
   if (types.size !== 1) return 'f32';
   return types.has('float16') ? 'f16' : types.has('bfloat16') ? 'bf16' : 'f32';

@@ -10,7 +10,18 @@ export interface LanguageLora {
   readonly rslora: boolean;
   /** The layers that its file says it is on, where that is known. */
   readonly targets?: AdapterTargets;
+  /** It belongs to the whole base; see `StoredLora`. */
+  readonly start?: undefined;
 }
+
+/** An adapter as its file has it: `fitted` gives the plain LoRA. */
+export interface StoredLora extends Omit<LanguageLora, 'start'> {
+  /** What it begins with and takes out of its base, where it does. */
+  readonly start?: Start;
+}
+
+/** PEFT's init_lora_weights that changes the base in a way that can be computed again. */
+export type Start = 'pissa' | 'olora';
 
 /** PEFT's target_modules, exclude_modules and layers_to_transform. */
 export interface AdapterTargets {

@@ -24,8 +24,8 @@ import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { countUnsound } from '../tensor/finite.ts';
 import { isTooNarrow, lossOf } from '../tensor/narrow.ts';
 import { openModelFiles, type ModelFiles } from './model-files.ts';
-import { loraScale, type LanguageLora } from './language-lora.ts';
-import { fitProblems } from './adapter-fit.ts';
+import { loraScale, type StoredLora } from './language-lora.ts';
+import { fitted } from './adapter-fit.ts';
 import { templateFiles } from './template-files.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
 import { throwProblems, type LoraWeights } from './lora.ts';
@@ -38,7 +38,7 @@ import { needed } from '../util/needed.ts';
 export interface MergeOptions {
   /** The folder of the base model. */
   readonly base: string;
-  readonly lora: LanguageLora;
+  readonly lora: StoredLora;
   /** The folder to write: a new one, or an empty one. */
   readonly output: string;
   /** The type of all floating weights; each keeps its own unless given. */
@@ -77,11 +77,12 @@ export function mergeLora({ base, lora, output, dtype, chatTemplate }: MergeOpti
         fix: 'Name another output folder.',
       },
     ]);
-  throwProblems(mergeProblems(model, lora), base);
-  const byWeight = new Map(lora.modules.map((module) => [`${module.path}.weight`, module]));
+  throwProblems(problemsByKind(mergeProblems(model, lora)), base);
+  const { modules, rslora } = fitted(model, lora, model.tensors);
+  const byWeight = new Map(modules.map((module) => [`${module.path}.weight`, module]));
   const losses: Merging['losses'] = { changes: 0, lostChanges: 0, narrowings: [] };
   writeFolder(output, (folder) => {
-    const merging = { byWeight, rslora: lora.rslora, dtype, losses };
+    const merging = { byWeight, rslora, dtype, losses };
     const sizes = model.files.map((file) => writeMerged(file, join(folder, file.name), merging));
     refuseLosses(losses, base);
     copyRest(model.path, folder);
@@ -111,8 +112,8 @@ function refuseLosses({ changes, lostChanges, narrowings }: MergeLosses, base: s
   throw new UserError([{ where: base, what, fix }]);
 }
 
-/** Where adapter and base do not fit, or the base cannot be merged into. */
-function mergeProblems(model: ModelFiles, lora: LanguageLora): Problem[] {
+/** Where the base cannot be merged into. */
+function mergeProblems(model: ModelFiles, { modules }: StoredLora): Problem[] {
   const fix = 'Use the unquantized version of this model.';
   if ((model.config.quantization_config ?? null) !== null)
     return [
@@ -122,7 +123,7 @@ function mergeProblems(model: ModelFiles, lora: LanguageLora): Problem[] {
         fix,
       },
     ];
-  const others = lora.modules.flatMap(({ path }) => {
+  return modules.flatMap(({ path }) => {
     const dtype = model.tensors.get(`${path}.weight`)?.dtype;
     return dtype === undefined || isMergeable(dtype)
       ? []
@@ -134,7 +135,6 @@ function mergeProblems(model: ModelFiles, lora: LanguageLora): Problem[] {
           },
         ];
   });
-  return [...fitProblems(model, lora), ...others];
 }
 
 function isMergeable(dtype: string): dtype is FloatDType {

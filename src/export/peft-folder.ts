@@ -9,8 +9,11 @@ import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts'
 import { CheckpointError, obtainAgain, type Problem } from '../errors.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
+import { isObject } from '../util/is-object.ts';
+import { fullMatch } from '../util/python-regexp.ts';
 import { parseCivilTime } from '../util/strftime.ts';
-import type { LanguageLora } from './language-lora.ts';
+import type { StoredLora } from './language-lora.ts';
+import { configProblems, startOf, typeProblems } from './peft-config.ts';
 import { numberProblem, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
 import { PEFT_PREFIX } from './peft.ts';
 
@@ -20,8 +23,9 @@ const names = z.union([z.string(), z.array(z.string())]).nullish();
 
 const configSchema = z.looseObject({
   peft_type: z.string(),
-  r: z.int().optional(),
-  lora_alpha: z.number(),
+  // as PEFT where they are absent
+  r: z.int().default(8),
+  lora_alpha: z.number().default(8),
   lora_dropout: z.number().nullish(),
   use_rslora: z.boolean().nullish(),
   alpha_pattern: pattern,
@@ -36,7 +40,7 @@ const configSchema = z.looseObject({
 
 type PeftConfig = z.infer<typeof configSchema>;
 
-export interface PeftFolder extends LanguageLora {
+export interface PeftFolder extends StoredLora {
   readonly baseModel: string | undefined;
   readonly revision: string | undefined;
   readonly dropout: number;
@@ -53,17 +57,8 @@ export interface PeftFolder extends LanguageLora {
  */
 export function readPeftFolder(folder: string): PeftFolder {
   const configPath = join(folder, 'adapter_config.json');
-  const result = configSchema.safeParse(readJsonFile(configPath, obtainAgain));
-  if (!result.success)
-    throw new CheckpointError(
-      result.error.issues.map(({ path, message }) => ({
-        where: `${configPath} ${path.join('.')}`,
-        what: message.replace(/^Invalid input: /, ''),
-        fix: "It was not written by PEFT, or it is damaged: copy the adapter's folder again.",
-      })),
-    );
-  const config = result.data;
-  throwProblems(notPlain(config, configPath), configPath);
+  const config = readConfig(configPath);
+  throwProblems(configProblems(config, configPath), configPath);
   const {
     base_model_name_or_path: baseModel,
     revision,
@@ -78,8 +73,24 @@ export function readPeftFolder(folder: string): PeftFolder {
     dropout: dropout ?? 0,
     chatTemplate: readChatTemplate(folder),
     templateDate: dateOf(folder),
+    start: startOf(config),
     ...targetsOf(config, configPath),
   };
+}
+
+function readConfig(path: string): PeftConfig {
+  const file = readJsonFile(path, obtainAgain);
+  const result = configSchema.safeParse(file);
+  if (result.success) return result.data;
+  // other kinds have fields of the same names
+  if (isObject(file)) throwProblems(typeProblems(file, path), path);
+  throw new CheckpointError(
+    result.error.issues.map(({ path: keys, message }) => ({
+      where: `${path} ${keys.join('.')}`,
+      what: message.replace(/^Invalid input: /, ''),
+      fix: "It was not written by PEFT, or it is damaged: copy the adapter's folder again.",
+    })),
+  );
 }
 
 function targetsOf(config: PeftConfig, where: string): Pick<PeftFolder, 'targets'> {
@@ -100,56 +111,6 @@ function dateOf(folder: string): string | undefined {
     join(folder, 'adapter_model.safetensors'),
   ).metadata;
   return date !== undefined && parseCivilTime(date) !== undefined ? date : undefined;
-}
-
-/** Keys of adapter_config.json that, when set, mean more than W + s B A. */
-const beyondLora = {
-  use_dora: 'DoRA',
-  lora_bias: 'a bias in B',
-  modules_to_save: 'whole modules beside the LoRA',
-  layer_replication: 'repeated layers',
-  trainable_token_indices: 'trained tokens',
-  alora_invocation_tokens: 'an activated LoRA (aLoRA)',
-  use_qalora: 'QALoRA',
-  use_bdlora: 'BD-LoRA',
-  kasa_config: 'KaSA',
-  arrow_config: 'Arrow',
-  monteclora_config: 'MonteCLoRA',
-  target_parameters: 'parameters that are not layers',
-} as const;
-
-function notPlain(config: PeftConfig, path: string): Problem[] {
-  const fix = 'Choose a plain LoRA, or merge this adapter into its model with PEFT.';
-  const { peft_type: type, bias } = config;
-  if (type !== 'LORA')
-    return [
-      {
-        where: `${path} peft_type`,
-        what: `this adapter is of type ${type}, not LORA`,
-        fix: 'Choose a LoRA adapter.',
-      },
-    ];
-  const isSet = (value: unknown) =>
-    value !== undefined &&
-    value !== null &&
-    value !== false &&
-    !(Array.isArray(value) && value.length === 0);
-  const found = Object.entries(beyondLora).filter(([key]) => isSet(config[key]));
-  const problems: Problem[] = found.map(([key, name]) => ({
-    where: `${path} ${key}`,
-    what: `the adapter has ${name}, which is not supported`,
-    fix,
-  }));
-  return isSet(bias) && bias !== 'none'
-    ? [
-        ...problems,
-        {
-          where: `${path} bias`,
-          what: `the adapter has trained biases (${bias}), which are not supported`,
-          fix,
-        },
-      ]
-    : problems;
 }
 
 function readModules(folder: string, config: PeftConfig): LoraWeights[] {
@@ -222,7 +183,7 @@ function rankProblem(
   { r, rank_pattern: ranks }: PeftConfig,
 ): string | undefined {
   const told = patternValue(ranks ?? {}, path) ?? r;
-  return told === undefined || told === down.shape[0]
+  return told === down.shape[0]
     ? undefined
     : `it has rank ${down.shape[0]}, but rank ${told} according to adapter_config.json, which decides its scale`;
 }
@@ -240,17 +201,13 @@ function patternValue(
 }
 
 function patternOf(key: string): RegExp {
-  try {
-    return new RegExp(`^(?:.*\\.)?(?:${key})$`);
-  } catch (cause) {
-    throw new CheckpointError(
-      [
-        {
-          where: 'adapter_config.json',
-          what: `the pattern ${JSON.stringify(key)} is not a regular expression: ${cause instanceof Error ? cause.message : String(cause)}`,
-        },
-      ],
-      { cause },
-    );
-  }
+  const found = fullMatch(`(?:.*\\.)?(?:${key})`);
+  if (found !== undefined) return found;
+  throw new CheckpointError([
+    {
+      where: 'adapter_config.json',
+      what: `the pattern ${JSON.stringify(key)} is not a regular expression that can be read here`,
+      fix: 'Write the names of the layers in its place.',
+    },
+  ]);
 }

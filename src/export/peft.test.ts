@@ -68,6 +68,7 @@ test('a folder comes back as it was written', () => {
         chatTemplate: undefined,
         templateDate: undefined,
         targets: undefined,
+        start: undefined,
       },
     );
     const byPath = new Map(read.modules.map((module) => [module.path, module]));

@@ -6,13 +6,13 @@ import type { TrainConfigInput } from '../../config/schema.ts';
 import { NO_LABEL, type TextTensors } from '../../dataset/text/batches.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { CheckpointError, InternalError, type Problem } from '../../errors.ts';
-import { loraScale } from '../../export/language-lora.ts';
+import { loraScale, type StoredLora } from '../../export/language-lora.ts';
 import type { LoraWeights } from '../../export/lora.ts';
-import { fitProblems } from '../../export/adapter-fit.ts';
+import { fitted } from '../../export/adapter-fit.ts';
 import { readAdapterFolder } from '../../export/adapter-folder.ts';
-import { throwProblems } from '../../export/lora.ts';
 import { toFloat32 } from '../../tensor/half.ts';
 import { float32, sameShape, type Shape, type Tensor } from '../../tensor/tensor.ts';
+import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
 import { givenSettings, givenSteps, type GivenSettings } from '../given-settings.ts';
 import type { StepResult } from '../loop.ts';
 import { LossPrograms } from '../programs.ts';
@@ -82,8 +82,11 @@ export function trainTextWithBatches(
   const { config } = given;
   const base = loadLanguageModel(config.base_model);
   const adapted = adaptLanguageModel(base.config, config);
-  if (typeof initial === 'string') begin(adapted, fromFolder(initial, adapted, base), initial);
-  else if (initial !== undefined) begin(adapted, initial, 'initial');
+  if (typeof initial === 'string') {
+    const { start, weights } = fromFolder(initial, adapted, base);
+    begin(adapted, weights, initial, start === undefined ? '' : DOUBLED);
+  }
+  if (initial !== undefined && typeof initial !== 'string') begin(adapted, initial, 'initial');
   const batches = (step: number) => toMicroBatches(batchesAt(step), base.config);
   return {
     warnings: [...base.warnings, ...given.warningsFor(adapted.groups)],
@@ -174,11 +177,11 @@ function fromFolder(
   folder: string,
   { modules }: AdaptedLanguageModel,
   base: LanguageModelWeights,
-): ReadonlyMap<string, Tensor> {
-  const file = readAdapterFolder(folder);
-  throwProblems(fitProblems({ ...base, tensors: base.weights }, file), folder);
+): { readonly start: StoredLora['start']; readonly weights: ReadonlyMap<string, Tensor> } {
+  const stored = readAdapterFolder(folder);
+  const file = fitted({ ...base, tensors: base.weights }, stored, base.weights);
   const scales = new Map(modules.map(({ path, alpha, rank }) => [path, alpha / rank]));
-  return new Map(
+  const weights = new Map(
     file.modules.flatMap((module) => {
       const scale = loraScale(module, file.rslora);
       const { shape, data } = toFloat32(module.up);
@@ -192,34 +195,34 @@ function fromFolder(
       ] as const;
     }),
   );
+  return { start: stored.start, weights };
 }
 
-/** Throws CheckpointError for weights that no adapter of this run has, or of another shape. */
+const DOUBLED =
+  ' The part that this adapter took out of its base goes along, so its rank is twice that of its file.';
+
+/**
+ * Throws CheckpointError for weights that no adapter of this run has, or of another shape; `note`
+ * ends the remedy for the latter.
+ */
 function begin(
   { weights }: AdaptedLanguageModel,
   given: ReadonlyMap<string, Tensor>,
   where: string,
+  note = '',
 ): void {
-  const problems = [...given].flatMap(([name, { shape }]): Problem[] => {
+  const problems = [...given].flatMap(([name, { shape }]): FoundProblem[] => {
     const wanted = weights.get(name)?.shape;
-    if (wanted === undefined)
-      return [
-        {
-          where: `${where} ${name}`,
-          what: 'no adapter of this run has this weight',
-          fix: 'Name its layer in target_modules.',
-        },
-      ];
-    return sameShape(shape, wanted)
-      ? []
-      : [
-          {
-            where: `${where} ${name}`,
-            what: `is [${shape}], but should be [${wanted}]`,
-            fix: 'Set lora_rank to the rank it was trained with.',
-          },
-        ];
+    const at = `${where} ${name}`;
+    if (wanted === undefined) {
+      const what = 'no adapter of this run has this weight';
+      return [{ where: at, what, fix: 'Name its layer in target_modules.' }];
+    }
+    if (sameShape(shape, wanted)) return [];
+    const what = `is [${shape}], but should be [${wanted}]`;
+    const rank = shape[name.endsWith('.lora_up.weight') ? 1 : 0];
+    return [{ where: at, what, kind: 'shape', fix: `Set lora_rank to ${rank}.${note}` }];
   });
-  if (problems.length > 0) throw new CheckpointError(problems);
+  if (problems.length > 0) throw new CheckpointError(problemsByKind(problems));
   for (const [name, tensor] of given) weights.get(name)?.data.set(toFloat32(tensor).data);
 }
