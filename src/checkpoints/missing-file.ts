@@ -33,8 +33,11 @@ export const isUnfinished = (path: string): boolean =>
   unfinished.test(path) || existsSync(`${path}.aria2`);
 
 function linkTarget(path: string): string | undefined {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  return found?.isSymbolicLink() === true ? readlinkSync(path) : undefined;
+  try {
+    return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : undefined;
+  } catch {
+    return undefined; // nothing of that name, or what stands before it is no folder
+  }
 }
 
 function namesIn(folder: string): string[] {
