@@ -41,6 +41,12 @@ export const limits = {
     class_embed_type: only(null),
     addition_embed_type: only(null),
     encoder_hid_dim: only(null),
+    encoder_hid_dim_type: only(null),
+    time_cond_proj_dim: only(null),
+    conv_in_kernel: only(3),
+    conv_out_kernel: only(3),
+    resnet_out_scale_factor: only(1),
+    cross_attention_norm: only(null),
     num_class_embeds: only(null),
   }),
   vae: z.object({

@@ -3,8 +3,6 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { failCheckpoint as fail } from '../errors.ts';
 import {
   stableDiffusion15,
   type NoiseScheduleConfig,
@@ -21,6 +19,7 @@ import {
   unetConfig,
   vaeConfig,
 } from './diffusers-config.ts';
+import { refuseOtherFolders, refuseOtherParts } from './folder-kinds.ts';
 import { isVaeAttentionWeight, modernVaeKey, textEncoderKey, type Component } from './ldm-keys.ts';
 import { leftoverWarnings, refuseLayerExtras } from './leftovers.ts';
 import { requireUsableSchedule } from './markers.ts';
@@ -33,7 +32,7 @@ import { asMatrix, parametersOf, type StableDiffusionWeights } from './weights.t
  * 1.x that we implement.
  */
 export function loadDiffusersFolder(folder: string): StableDiffusionWeights {
-  refuseOtherPipelines(folder);
+  refuseOtherFolders(folder);
   const config = readConfigs(folder);
   checkConfig(config, folder);
   const weights = new Map<string, Described>();
@@ -63,28 +62,9 @@ function modernKey(part: Component, key: string): string | undefined {
   return key.endsWith('embeddings.position_ids') ? undefined : textEncoderKey(key);
 }
 
-function refuseOtherPipelines(folder: string): void {
-  const index = join(folder, 'model_index.json');
-  const pipeline = existsSync(index)
-    ? parseFile(index, z.object({ _class_name: z.string().default('') }))._class_name
-    : '';
-  const fix = 'Name a Stable Diffusion 1.x model as base_model.';
-  if (/XL/.test(pipeline) || existsSync(join(folder, 'text_encoder_2')))
-    fail(folder, 'this is a Stable Diffusion XL model, not Stable Diffusion 1.x', fix);
-  if (pipeline !== '' && !/^(Stable|Latent)Diffusion(Img2Img)?Pipeline$/.test(pipeline))
-    fail(folder, `this is a ${pipeline}, not a plain Stable Diffusion 1.x model`, fix);
-  const parts = ['unet', 'vae', 'text_encoder'].filter((part) => !existsSync(join(folder, part)));
-  if (parts.length > 0)
-    fail(
-      folder,
-      `this folder is not a diffusers model: it has no ${parts.map((part) => `${part}/`).join(', ')}`,
-      fix,
-    );
-}
-
 function readConfigs(folder: string): StableDiffusionConfig {
+  refuseOtherParts(folder);
   const unetPath = join(folder, 'unet', 'config.json');
-  refuseOtherUNets(unetPath);
   const vaePath = join(folder, 'vae', 'config.json');
   parseFile(unetPath, limits.unet);
   parseFile(vaePath, limits.vae);
@@ -102,24 +82,4 @@ function readScheduler(path: string): NoiseScheduleConfig {
   const schedule = parseFile(path, schedulerConfig);
   requireUsableSchedule(schedule, path);
   return schedule;
-}
-
-/** Inpainting and SD 2 are named before their options are refused one by one. */
-function refuseOtherUNets(path: string): void {
-  const { in_channels, use_linear_projection } = parseFile(
-    path,
-    z.object({
-      in_channels: z.unknown().optional(),
-      use_linear_projection: z.unknown().optional(),
-    }),
-  );
-  const fix = 'Name a Stable Diffusion 1.x model as base_model.';
-  if (use_linear_projection === true)
-    fail(path, 'this is a Stable Diffusion 2.x (or later) model, not Stable Diffusion 1.x', fix);
-  if (in_channels === 9 || in_channels === 8)
-    fail(
-      path,
-      `this is an inpainting or image-editing model (in_channels ${in_channels}), not plain Stable Diffusion 1.x`,
-      fix,
-    );
 }

@@ -7,6 +7,7 @@ import type { FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { loadLanguageModel } from './hf-folder.ts';
+import { languageKinds } from './language-kinds.ts';
 import { values, withFolder, write } from './small-model.test-util.ts';
 
 const golden: {
@@ -193,4 +194,81 @@ test('what a configuration asks for and is not implemented is reported at its ke
 test('a path that is no model folder', () => {
   failsWith('no/such/folder', /there is no such file or folder/);
   withFolder((folder) => failsWith(folder, /not a language model: it has no config\.json/));
+});
+
+/** What a folder was found with beside all tensors of its model. */
+const leftovers = {
+  'a head of values': ['v_head.summary.weight'],
+  'an adapter that was not merged': [
+    'model.layers.0.self_attn.q_proj.lora_A.default.weight',
+    'lora_te_x.lora_up.weight',
+  ],
+  'scales of a quantized cache': ['model.layers.0.self_attn.k_scale'],
+  'a trainer': ['global_step', 'optimizer.state.0', 'betas'],
+  'pictures and more tokens': ['model.visual.patch_embed.weight', 'mtp.fc.weight', 'emb_params'],
+};
+
+for (const [title, names] of Object.entries(leftovers))
+  test(`a whole language model with ${title} in its files is that model, and the rest is named`, () => {
+    withFolder((folder) => {
+      const extra = names.map((name) => [name, values(name, [1])] as const);
+      writeModel(folder, tied.config, new Map([...tensorsOf(tied), ...extra]));
+      const { weights, warnings } = loadLanguageModel(folder);
+      assert.deepEqual([...weights.keys()].sort(), Object.keys(tied.parameters).sort());
+      assert.equal(warnings.length, 1);
+      assert.match(warnings[0].what, /not part of the model (is|are) ignored: /);
+      for (const name of names) assert.ok(warnings[0].what.includes(name));
+    });
+  });
+
+test('tensors with which a language model would compute otherwise are not ignored', () => {
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ['model.layers.0.self_attn.o_proj.bias', /more tensors than they compute with here/],
+    ['model.layers.0.post_feedforward_layernorm.weight', /has no model\.layers\.0\.post_feed/],
+    ['model.layers.99.mlp.up_proj.weight', /a qwen3 as config\.json describes it has no model/],
+    ['model.layers.0.mlp.up_proj.weight_scale', /its weights are quantized/],
+  ];
+  for (const [name, message] of cases)
+    withFolder((folder) => {
+      writeModel(folder, tied.config, tensorsOf(tied).set(name, values(name, [1])));
+      failsWith(folder, message);
+    });
+});
+
+/** Names of tensors in the files of a folder with the config.json of a language model. */
+const others: Readonly<
+  Record<Exclude<keyof typeof languageKinds, 'float8'>, (name: string) => string>
+> = {
+  quantized: (name) => name.replace(/q_proj\.weight$/, 'q_proj.qweight'),
+  unmerged: (name) => name.replace(/q_proj\.weight$/, 'q_proj.base_layer.weight'),
+  adapter: (name) => name.replace(/weight$/, 'lora_A.weight'),
+  pictures: (name) => `down_blocks.0.${name}`,
+  withPictures: (name) =>
+    name
+      .replace(/^model\./, 'model.language_model.')
+      .replace(/^model\.language_model\.norm/, 'model.visual.norm'),
+  wrapped: (name) => `module.${name}`,
+  classifier: (name) => name.replace(/^model\.embed_tokens/, 'score'),
+  withoutBody: (name) => name.replace(/^model\./, ''),
+};
+
+for (const [kind, rename] of Object.entries(others))
+  test(`files that are no ${tied.config.model_type as string} but of the kind ${kind} are called that`, () => {
+    // total over the table, as its keys are those of the renaming
+    const { what } = languageKinds[kind as keyof typeof languageKinds];
+    withFolder((folder) => {
+      const tensors = Array.from(
+        tensorsOf(tied),
+        ([name, tensor]) => [rename(name), tensor] as const,
+      );
+      writeModel(folder, tied.config, new Map(tensors));
+      failsWith(folder, new RegExp(what.slice(0, 30).replace(/[()]/g, '.')));
+    });
+  });
+
+test('a model for pictures given as language model', () => {
+  withFolder((folder) => {
+    write(join(folder, 'model_index.json'), '{}');
+    failsWith(folder, /a model for pictures \(diffusers\)[^]*task_type/);
+  });
 });

@@ -165,6 +165,12 @@ export function languageModelFolder(path: string): string {
       'this folder is an adapter, not a model',
       'Name the folder of the model that it was trained on, which its adapter_config.json names.',
     );
+  if (existsSync(join(folder, 'model_index.json')) || existsSync(join(folder, 'unet')))
+    fail(
+      folder,
+      'this folder is a model for pictures (diffusers), not a language model',
+      'For pictures, leave task_type out, or set it to image. For texts, name the folder of a language model.',
+    );
   return fail(
     folder,
     'this folder is not a language model: it has no config.json',

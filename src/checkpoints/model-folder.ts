@@ -10,7 +10,12 @@ import { answered, foreignFile, shortAnswer } from '../util/file-signatures.ts';
 import { missingFile } from './missing-file.ts';
 import { unicodeText } from '../util/encoding/decode-text.ts';
 import type { Described } from './contents.ts';
-import { openAnySafetensors, openSafetensors, type SafetensorsFile } from './safetensors-file.ts';
+import {
+  kindOfFile,
+  openAnySafetensors,
+  openSafetensors,
+  type SafetensorsFile,
+} from './safetensors-file.ts';
 
 const obtainModel = 'Download the folder again, or choose another model.';
 
@@ -72,7 +77,8 @@ export function folderTensors(folder: string): ReadonlyMap<string, Described> {
 /**
  * A folder's safetensors files that belong together: the full-precision file first, `.fp16.` and
  * other variants where it is absent, else the shards that its index lists, or all that their names
- * count. Throws CheckpointError where there are none.
+ * count, else one that is called .bin and is safetensors. Throws CheckpointError where there are
+ * none.
  */
 export function folderFiles(folder: string, open = openSafetensors): SafetensorsFile[] {
   const files = readdirSync(folder).sort();
@@ -91,6 +97,12 @@ export function folderFiles(folder: string, open = openSafetensors): Safetensors
   const numbered = files.filter((file) => /-\d+-of-\d+\.safetensors$/.test(file));
   if (numbered.length > 0 && numbered.length === Number(/-of-(\d+)/.exec(numbered[0])?.[1]))
     return numbered.map((file) => open(join(folder, file)));
+  const disguised = files.find(
+    (file) =>
+      /^(diffusion_pytorch_model|pytorch_model|model)(\.[\w-]+)?\.(bin|pt|ckpt)$/.test(file) &&
+      kindOfFile(join(folder, file)) === 'safetensors',
+  );
+  if (disguised !== undefined) return [open(join(folder, disguised))];
   throw new CheckpointError([{ where: folder, ...absent(files) }]);
 }
 

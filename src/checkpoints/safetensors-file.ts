@@ -13,6 +13,7 @@ import {
 } from '../tensor/safetensors.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { codeOf } from '../util/caught.ts';
+import { foreignFile, SIGNATURE_BYTES, type ForeignKind } from '../util/file-signatures.ts';
 
 export interface SafetensorsFile extends SafetensorsHeader {
   /** Absolute, symbolic links resolved. */
@@ -49,6 +50,14 @@ function openWith(parse: typeof parseHeader, path: string): SafetensorsFile {
       realPath,
     );
     return { ...header, path: realPath, name: basename(path), size };
+  });
+}
+
+/** What a file is by its first bytes, whatever its name says; undefined where they do not tell. */
+export function kindOfFile(path: string): ForeignKind | undefined {
+  return withFile(path, (fd, realPath) => {
+    const length = Math.min(SIGNATURE_BYTES, fstatSync(fd).size);
+    return foreignFile(readBytes(fd, 0, length, realPath))?.kind;
   });
 }
 

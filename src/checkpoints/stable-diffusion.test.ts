@@ -282,10 +282,8 @@ test('a folder with a fault in it', () => {
     write(join(folder, 'vae', 'config.json'), '{');
     rejects(() => loadStableDiffusion(folder), /vae\/config\.json: this file is not JSON/);
     writeFolder(folder);
-    renameSync(
-      join(folder, 'unet', 'diffusion_pytorch_model.safetensors'),
-      join(folder, 'unet', 'diffusion_pytorch_model.bin'),
-    );
+    rmSync(join(folder, 'unet', 'diffusion_pytorch_model.safetensors'));
+    write(join(folder, 'unet', 'diffusion_pytorch_model.bin'), '\x80\x02}q');
     rejects(() => loadStableDiffusion(folder), /PyTorch \.bin files/);
   });
 });

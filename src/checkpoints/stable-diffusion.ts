@@ -5,6 +5,7 @@ import { basename, dirname } from 'node:path';
 import { failCheckpoint as fail } from '../errors.ts';
 import { codeOf } from '../util/caught.ts';
 import { loadDiffusersFolder } from './diffusers-folder.ts';
+import { kindOfFile } from './safetensors-file.ts';
 import { loadSingleFile } from './single-file.ts';
 import type { StableDiffusionWeights } from './weights.ts';
 
@@ -34,7 +35,7 @@ export function loadStableDiffusion(
     );
   if (basename(path) === 'model_index.json') return loadFolder(dirname(path), useEma);
   if (found.isDirectory()) return loadFolder(path, useEma);
-  if (/\.(ckpt|pt|pth|bin)$/i.test(path)) {
+  if (isPickle(path)) {
     fail(
       path,
       'this is a Python pickle (.ckpt, .pt, .bin), which can run programs when it is opened, so it is never opened',
@@ -42,6 +43,13 @@ export function loadStableDiffusion(
     );
   }
   return loadSingleFile(path, useEma);
+}
+
+/** By its content, where that tells; else by its name. */
+function isPickle(path: string): boolean {
+  if (!/\.(ckpt|pt|pth|bin)$/i.test(path)) return false;
+  const kind = kindOfFile(path);
+  return kind === undefined || kind === 'pickle' || kind === 'zip' || kind === 'tar';
 }
 
 function statOf(path: string): Stats | undefined {
