@@ -39,6 +39,29 @@ const assertionNeedsReason = {
   },
 };
 
+/**
+ * A plain object is no map of words that others choose: `__proto__` would be lost in it, and
+ * `constructor` found.
+ */
+const noObjectAsMap = {
+  meta: {
+    type: 'problem',
+    schema: [],
+    messages: {
+      map: 'use a Map, or Object.fromEntries where all is there at once: __proto__ is lost here',
+      record: 'drops __proto__: use mapOf() or jsonObject of src/util/own.ts',
+    },
+  },
+  create: (context) => ({
+    'VariableDeclarator[id.typeAnnotation.typeAnnotation.typeName.name="Record"] > ObjectExpression.init[properties.length=0]':
+      (node) => context.report({ node, messageId: 'map' }),
+    'AssignmentExpression[operator="??="] > MemberExpression.left[computed=true]': (node) =>
+      context.report({ node, messageId: 'map' }),
+    'CallExpression[callee.object.name="z"][callee.property.name="record"]': (node) =>
+      context.report({ node, messageId: 'record' }),
+  }),
+};
+
 export default tseslint.config(
   { ignores: ['dist/', 'output/', 'node_modules/', 'data/', '.cache/'] },
   ...tseslint.configs.strict,
@@ -46,7 +69,12 @@ export default tseslint.config(
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     plugins: {
       '@stylistic': stylistic,
-      house: { rules: { 'assertion-needs-reason': assertionNeedsReason } },
+      house: {
+        rules: {
+          'assertion-needs-reason': assertionNeedsReason,
+          'no-object-as-map': noObjectAsMap,
+        },
+      },
     },
     rules: {
       '@typescript-eslint/consistent-type-imports': 'error',
@@ -59,6 +87,7 @@ export default tseslint.config(
       ],
       '@typescript-eslint/no-invalid-void-type': 'off',
       'house/assertion-needs-reason': 'error',
+      'house/no-object-as-map': 'error',
       eqeqeq: 'error',
       'no-var': 'error',
       'prefer-const': 'error',
@@ -121,6 +150,7 @@ export default tseslint.config(
       'max-lines-per-function': 'off',
       'max-lines': 'off',
       'house/assertion-needs-reason': 'off',
+      'house/no-object-as-map': 'off',
     },
   },
   {

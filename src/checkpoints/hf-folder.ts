@@ -9,6 +9,7 @@ import { languageModelParameters } from '../models/decoder.ts';
 import { ignoredKeys } from '../models/ignored-keys.ts';
 import type { LanguageModelConfig } from '../models/language-config.ts';
 import { familyOf, languageFamilies } from '../models/language-families.ts';
+import { jsonObject } from '../util/own.ts';
 import type { ExternalTensor, Shape } from '../tensor/tensor.ts';
 import { checkWeights } from './check-weights.ts';
 import type { Described } from './contents.ts';
@@ -205,7 +206,7 @@ export function readLanguageConfig(folder: string): LanguageModelConfig {
 
 function ignoredWarnings(folder: string, config: LanguageModelConfig): Problem[] {
   const path = join(folder, 'config.json');
-  const file = parseFile(path, z.record(z.string(), z.unknown()));
+  const file = parseFile(path, jsonObject);
   const keys = ignoredKeys(file, familyOf(config));
   return keys.length === 0
     ? []

@@ -76,7 +76,8 @@ const resnetLayers: Readonly<Record<string, string>> = {
 
 function unetKey(key: string, blocks: ReadonlyMap<string, string>): string | undefined {
   const [, fixed, leaf] = /^(time_embed\.\d+|out\.\d+)\.(\w+)$/.exec(key) ?? [];
-  if (fixed !== undefined) return fixed in unetFixed ? `${unetFixed[fixed]}.${leaf}` : undefined;
+  if (fixed !== undefined)
+    return Object.hasOwn(unetFixed, fixed) ? `${unetFixed[fixed]}.${leaf}` : undefined;
   const [, block, inner] =
     /^((?:input_blocks\.\d+|middle_block|output_blocks\.\d+)\.\d+)\.(.+)$/.exec(key) ?? [];
   const target = block === undefined ? undefined : blocks.get(block);
@@ -86,7 +87,9 @@ function unetKey(key: string, blocks: ReadonlyMap<string, string>): string | und
 
 function resnetKey(inner: string): string {
   const [, layer, leaf] = /^(.+)\.(\w+)$/.exec(inner) ?? [];
-  return layer !== undefined && layer in resnetLayers ? `${resnetLayers[layer]}.${leaf}` : inner;
+  return layer !== undefined && Object.hasOwn(resnetLayers, layer)
+    ? `${resnetLayers[layer]}.${leaf}`
+    : inner;
 }
 
 /** What stands at `input_blocks.4.1` and the like, told from the names inside it. */
@@ -213,7 +216,7 @@ export function modernVaeKey(key: string): string {
   return key.replace(
     /(\.mid_block\.attentions\.0\.)(\w+)\.(weight|bias)$/,
     (all, block: string, layer: string, leaf: string) =>
-      layer in vaeAttention ? `${block}${vaeAttention[layer]}.${leaf}` : all,
+      Object.hasOwn(vaeAttention, layer) ? `${block}${vaeAttention[layer]}.${leaf}` : all,
   );
 }
 

@@ -4,6 +4,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { mapOf } from '../util/own.ts';
 import { CheckpointError } from '../errors.ts';
 import { reasonOf } from '../util/caught.ts';
 import { answered, foreignFile, shortAnswer } from '../util/file-signatures.ts';
@@ -139,9 +140,9 @@ function shardFiles(
 ): SafetensorsFile[] {
   const { weight_map } = parseFile(
     join(folder, index),
-    z.object({ weight_map: z.record(z.string(), z.string()) }),
+    z.object({ weight_map: mapOf(z.string()) }),
   );
-  const shards = [...new Set(Object.values(weight_map))].sort();
+  const shards = [...new Set(weight_map.values())].sort();
   const missing = shards.filter((file) => !existsSync(join(folder, file)));
   if (missing.length > 0)
     throw new CheckpointError(

@@ -5,6 +5,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { withHome } from './output-path.ts';
 import { unicodeText } from '../util/encoding/decode-text.ts';
 import { isObject } from '../util/is-object.ts';
+import { own } from '../util/own.ts';
 
 type Values = Readonly<Record<string, unknown>>;
 type Source = string | { readonly path: unknown; readonly weight?: unknown };
@@ -43,7 +44,9 @@ function sourcesOf(item: unknown): Source[] {
 function faultsOf(item: Values, number: number): string[] {
   return Object.entries(item).flatMap(([key, value]) => {
     const fault =
-      value === null || value === undefined ? undefined : (fieldFaults[key] ?? unknownField)(value);
+      value === null || value === undefined
+        ? undefined
+        : (own(fieldFaults, key) ?? unknownField)(value);
     return fault === undefined ? [] : [`${key} of data set ${number}: ${fault}`];
   });
 }
@@ -148,7 +151,7 @@ export function withNamedData(values: Values, configPath: string | undefined): N
   if (folder === undefined || info === undefined) return { values, problems: [] };
   const { dataset_dir: _, ...rest } = values;
   const found = (['dataset', 'eval_dataset'] as const).flatMap((key) =>
-    namesIn(values[key]).map((name) => ({ key, ...namedFile(name, folder, info[name]) })),
+    namesIn(values[key]).map((name) => ({ key, ...namedFile(name, folder, own(info, name)) })),
   );
   const paths = ['dataset', 'eval_dataset'].flatMap((key) => {
     const files = found.filter((one) => one.key === key).map(({ path }) => path);

@@ -326,7 +326,7 @@ const noValue = (key: string, isRequired: boolean): Pick<Problem, 'what' | 'fix'
 
 /** Known keys with their text read; a problem for each unknown key and each key without a value. */
 function readValues(given: Readonly<Record<string, unknown>>, source: ConfigSource) {
-  const values: Record<string, unknown> = {};
+  const values: [string, unknown][] = [];
   const problems: Problem[] = [];
   const known: ReadonlySet<string> = new Set(configKeys);
   for (const [key, value] of Object.entries(given)) {
@@ -340,11 +340,19 @@ function readValues(given: Readonly<Record<string, unknown>>, source: ConfigSour
         fix: isGroup ? 'Keys are not grouped: write them at the left margin.' : suggestKey(key),
       });
     } else if (value !== null) {
-      values[key] = fromText(schemaOf(key), value);
+      const read = fromText(schemaOf(key), value);
+      problems.push(...protoProblems(read, where));
+      values.push([key, read]);
     } else problems.push({ where, ...noValue(key, required.has(key)) });
   }
-  return { values, problems };
+  return { values: Object.fromEntries<unknown>(values), problems };
 }
+
+/** No setting inside another is called so, and what checks them would drop it without a word. */
+const protoProblems = (value: unknown, where: string): Problem[] =>
+  isObject(value) && Object.hasOwn(value, '__proto__')
+    ? [{ where, what: 'there is no such name: __proto__', fix: 'Delete it.' }]
+    : [];
 
 const required: ReadonlySet<string> = new Set(configJsonSchema.required);
 

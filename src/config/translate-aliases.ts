@@ -50,7 +50,9 @@ export function isForTexts({ task_type: task, ...values }: Values): boolean {
  * unless both say the same.
  */
 export function translate(given: Values): Translated {
-  const values: Record<string, unknown> = {};
+  const values: Record<string, unknown> = Object.fromEntries(
+    Object.entries(given).filter(([key]) => !Object.hasOwn(aliases, key)),
+  );
   const [problems, notes, ignored]: [
     { key: string; what: string; fix?: string }[],
     { key: string; what: string }[],
@@ -58,8 +60,6 @@ export function translate(given: Values): Translated {
   ] = [[], [], []];
   const empty: Translated['empty'][number][] = [];
   const renamed = new Map<string, string>();
-  for (const [key, value] of Object.entries(given))
-    if (!Object.hasOwn(aliases, key)) values[key] = value;
   values.task_type = 'text-generation';
   for (const [key, value] of Object.entries(given)) {
     if (!Object.hasOwn(aliases, key) || value === undefined) continue;

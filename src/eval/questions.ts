@@ -3,6 +3,7 @@ import { distance } from 'fastest-levenshtein';
 import { blank, type Fault, type Fields, first } from '../dataset/text/fields.ts';
 import { interpret } from '../dataset/text/forms.ts';
 import { isObject } from '../util/is-object.ts';
+import { own } from '../util/own.ts';
 import { endsWithAnswer, type SampleMessage, type TextContent } from '../dataset/text/sample.ts';
 import { find, fold } from './fold.ts';
 
@@ -113,7 +114,7 @@ export function readQuestion(
 const fieldsOf = (value: Fields): Fields =>
   Object.fromEntries(
     Object.entries(value)
-      .map(([key, one]) => [otherNames[key] ?? key, one] as const)
+      .map(([key, one]) => [own(otherNames, key) ?? key, one] as const)
       .filter(([key, one]) => isOwn(key) || !blank(one)),
   );
 

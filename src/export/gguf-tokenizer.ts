@@ -4,6 +4,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { mapOf } from '../util/own.ts';
 import { parseFile } from '../checkpoints/model-folder.ts';
 import { UserError } from '../errors.ts';
 import { moreTokens } from '../tokenizer/added-tokens.ts';
@@ -32,7 +33,7 @@ const tokenizerSchema = z.looseObject({
   post_processor: part.nullish(),
   model: z.looseObject({
     type: z.string().optional(),
-    vocab: z.union([z.record(z.string(), z.int()), z.array(z.unknown())]),
+    vocab: z.union([mapOf(z.int()), z.array(z.unknown())]),
     merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])).default([]),
     byte_fallback: z.boolean().nullish(),
     ignore_merges: z.boolean().nullish(),
@@ -85,9 +86,7 @@ function readTokenizer(
   rows: number,
 ): { readonly tokenizer: Tokenizer; readonly tokens: KnownTokens } {
   const read = parseFile(join(folder, 'tokenizer.json'), tokenizerSchema);
-  const vocabulary = new Map(
-    Array.isArray(read.model.vocab) ? [] : Object.entries(read.model.vocab),
-  );
+  const vocabulary = Array.isArray(read.model.vocab) ? new Map<string, number>() : read.model.vocab;
   const own = new Map(read.added_tokens.map(({ content, id }) => [content, id]));
   const { added, named, strays } = moreTokens(folder, { vocabulary, added: own });
   const all = [...read.added_tokens, ...added];

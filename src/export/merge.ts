@@ -12,7 +12,7 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import { jsonObject } from '../util/own.ts';
 import { parseFile } from '../checkpoints/model-folder.ts';
 import { readFloat32, readTensor, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
 import { requireOutputPath } from '../config/output-path.ts';
@@ -255,10 +255,7 @@ function replaceTemplate(base: string, folder: string, template: string): void {
 }
 
 function changeJson(path: string, change: (content: Record<string, unknown>) => object): void {
-  writeFileAtomically(
-    path,
-    `${JSON.stringify(change(parseFile(path, z.record(z.string(), z.unknown()))), null, 2)}\n`,
-  );
+  writeFileAtomically(path, `${JSON.stringify(change(parseFile(path, jsonObject)), null, 2)}\n`);
 }
 
 function copyRange(

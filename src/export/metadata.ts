@@ -140,14 +140,15 @@ function spell(value: unknown, spelling: Spelling): string {
 }
 
 /**
- * Python's json.dumps(): a space after commas and colons, other characters than ASCII as \\u
- * escapes.
+ * Python's json.dumps(), of a map as of an object: a space after commas and colons, other
+ * characters than ASCII as \\u escapes.
  */
 export function pythonJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`;
   if (typeof value === 'number' && !Number.isInteger(value)) return pythonFloat(value);
   if (typeof value !== 'object' || value === null) return ascii(JSON.stringify(value));
-  return `{${Object.entries(value)
+  const entries = value instanceof Map ? [...value] : Object.entries(value);
+  return `{${entries
     .map(([key, item]) => `${ascii(JSON.stringify(key))}: ${pythonJson(item)}`)
     .join(', ')}}`;
 }

@@ -17,6 +17,7 @@ import { configProblems, startOf, typeProblems } from './peft-config.ts';
 import { numberProblem, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
 import { PEFT_PREFIX } from './peft.ts';
 
+// eslint-disable-next-line house/no-object-as-map -- no layer is called __proto__
 const pattern = z.record(z.string(), z.number()).nullish();
 
 const names = z.union([z.string(), z.array(z.string())]).nullish();

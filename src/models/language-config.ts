@@ -80,6 +80,7 @@ export const kvHeadsOr = (absent: number) =>
 /** What each layer looks at, in families that read it. */
 export const layerTypes = optional(z.array(z.enum(['full_attention', 'sliding_attention'])));
 
+// eslint-disable-next-line house/no-object-as-map -- its fields are read by their names
 const ropeFields = z.record(z.string(), z.unknown());
 export type RopeFields = z.output<typeof ropeFields>;
 

@@ -100,16 +100,17 @@ export function layoutSafetensors(
     ([nameA, a], [nameB, b]) =>
       writeOrder.indexOf(a.dtype) - writeOrder.indexOf(b.dtype) || (nameA < nameB ? -1 : 1),
   );
-  const header: Record<string, unknown> =
-    Object.keys(metadata).length === 0 ? {} : { __metadata__: metadata };
   let end = 0;
-  for (const [name, { dtype, shape }] of sorted) {
-    header[name] = {
+  const entries = sorted.map(([name, { dtype, shape }]): [string, unknown] => [
+    name,
+    {
       dtype: dtypes[dtype].safetensors,
       shape,
       data_offsets: [end, (end += sizeOf(shape) * dtypes[dtype].bytes)],
-    };
-  }
+    },
+  ]);
+  const about = Object.keys(metadata).length === 0 ? [] : [['__metadata__', metadata] as const];
+  const header = Object.fromEntries([...about, ...entries]); // a tensor may be called __proto__
   const text = new TextEncoder().encode(JSON.stringify(header));
   const head = new Uint8Array(8 + Math.ceil(text.length / 8) * 8).fill(0x20, 8);
   new DataView(head.buffer).setBigUint64(0, BigInt(head.length - 8), true);

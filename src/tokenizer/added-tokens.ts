@@ -4,6 +4,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { jsonObject, mapOf } from '../util/own.ts';
 import { parseFile } from '../checkpoints/model-folder.ts';
 import type { Problem } from '../errors.ts';
 import { type FoundProblem, problemsByKind } from '../util/problems-by-kind.ts';
@@ -40,8 +41,8 @@ export interface OwnTokens {
 const flag = z.boolean().nullish();
 const tokenFlags = { special: flag, single_word: flag, lstrip: flag, rstrip: flag };
 const token = z.looseObject({ content: z.string(), ...tokenFlags, normalized: flag });
-const settingsFile = z.looseObject({ added_tokens_decoder: z.record(z.string(), token).nullish() });
-const addedFile = z.record(z.string(), z.int());
+const settingsFile = z.looseObject({ added_tokens_decoder: mapOf(token).nullish() });
+const addedFile = mapOf(z.int());
 
 type Token = z.output<typeof token>;
 
@@ -66,7 +67,7 @@ export function moreTokens(folder: string, own: OwnTokens): MoreTokens {
   );
   const special = [...named.values()].flat();
   const declared = decoder
-    ? Object.entries(decoder).map(([id, one]) => ({ token: one, id: Number(id), where: path }))
+    ? Array.from(decoder).map(([id, one]) => ({ token: one, id: Number(id), where: path }))
     : legacyTokens(folder, new Set(special.map(({ content }) => content)));
   const found = added(own, declared, special);
   const given = new Set([...own.vocabulary.keys(), ...own.added.keys()]);
@@ -98,14 +99,12 @@ const stray = (where: string, name: string, content: string): Problem => ({
 });
 
 const optionalFile = (folder: string, name: string): Readonly<Record<string, unknown>> =>
-  existsSync(join(folder, name))
-    ? parseFile(join(folder, name), z.record(z.string(), z.unknown()))
-    : {};
+  existsSync(join(folder, name)) ? parseFile(join(folder, name), jsonObject) : {};
 
 function legacyTokens(folder: string, special: ReadonlySet<string>): Declared[] {
   const where = join(folder, 'added_tokens.json');
   if (!existsSync(where)) return [];
-  return Object.entries(parseFile(where, addedFile)).map(([content, id]) => ({
+  return Array.from(parseFile(where, addedFile)).map(([content, id]) => ({
     token: { content, special: special.has(content), normalized: !special.has(content) },
     id,
     where,

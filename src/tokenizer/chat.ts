@@ -2,6 +2,7 @@
 // by name.
 import { closest } from 'fastest-levenshtein';
 import { CheckpointError, ConfigError, InternalError } from '../errors.ts';
+import { own } from '../util/own.ts';
 import { chatTemplates, type ChatTemplateName, otherTemplateNames } from './chat-templates.ts';
 import { jinjaFunctions, jinjaTemplate } from './jinja.ts';
 import { type CivilTime, civilTimeText, parseCivilTime } from '../util/strftime.ts';
@@ -80,7 +81,8 @@ const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, 
 function knownName(name: string, where: string): ChatTemplateName {
   // `Object.keys` forgets the keys' type.
   const names = Object.keys(chatTemplates) as ChatTemplateName[];
-  const found = names.find((one) => bare(one) === bare(name)) ?? otherTemplateNames[bare(name)];
+  const found =
+    names.find((one) => bare(one) === bare(name)) ?? own(otherTemplateNames, bare(name));
   if (found !== undefined) return found;
   const what = `there is no chat template "${name}"; the choices are ${names.join(', ')}`;
   throw new ConfigError([

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { readJsonFile, readUnicodeFile } from '../checkpoints/model-folder.ts';
 import { CheckpointError } from '../errors.ts';
+import { mapOf } from '../util/own.ts';
 
 export interface ClipVocabulary {
   /** Token → id; the last two are `<|startoftext|>` and `<|endoftext|>`. */
-  readonly tokens: Readonly<Record<string, number>>;
+  readonly tokens: ReadonlyMap<string, number>;
   /** Pairs to join, the most urgent first. */
   readonly merges: readonly (readonly [string, string])[];
 }
@@ -47,7 +48,7 @@ export function readClipVocabulary(folder: string): ClipVocabulary | undefined {
   return existsSync(whole) ? fromTokenizerJson(whole) : undefined;
 }
 
-const tokenIds = z.record(z.string(), z.int());
+const tokenIds = mapOf(z.int());
 const tokenizerJson = z.object({
   added_tokens: z.array(z.object({ id: z.int(), content: z.string() })).default([]),
   model: z.object({
@@ -58,9 +59,9 @@ const tokenizerJson = z.object({
 
 function fromTokenizerJson(path: string): ClipVocabulary {
   const { added_tokens, model } = parseJson(path, tokenizerJson);
-  const added = Object.fromEntries(added_tokens.map(({ content, id }) => [content, id]));
+  const added = added_tokens.map(({ content, id }) => [content, id] as const);
   return checked(path, {
-    tokens: { ...model.vocab, ...added },
+    tokens: new Map([...model.vocab, ...added]),
     merges: model.merges.map((pair) => (typeof pair === 'string' ? pairOf(pair) : pair)),
   });
 }
@@ -77,7 +78,7 @@ function parseJson<T>(path: string, schema: z.ZodType<T>): T {
 
 function checked(path: string, vocabulary: ClipVocabulary): ClipVocabulary {
   const missing = ['<|startoftext|>', '<|endoftext|>'].filter(
-    (token) => !(token in vocabulary.tokens),
+    (token) => !vocabulary.tokens.has(token),
   );
   if (missing.length > 0)
     throw new CheckpointError([
@@ -97,14 +98,14 @@ function pairOf(line: string): [string, string] {
 }
 
 /** Ids in CLIP's order: bytes, bytes that end a word, merges, special tokens. */
-function tokensOf(merges: readonly (readonly [string, string])[]): Record<string, number> {
-  const tokens: Record<string, number> = {};
+function tokensOf(merges: readonly (readonly [string, string])[]): ReadonlyMap<string, number> {
+  const tokens = new Map<string, number>();
   let next = 0;
-  for (const letter of byteLetters()) tokens[letter] = next++;
-  for (const letter of byteLetters()) tokens[`${letter}</w>`] = next++;
-  for (const [left, right] of merges) tokens[left + right] = next++;
-  tokens['<|startoftext|>'] = next++;
-  tokens['<|endoftext|>'] = next++;
+  for (const letter of byteLetters()) tokens.set(letter, next++);
+  for (const letter of byteLetters()) tokens.set(`${letter}</w>`, next++);
+  for (const [left, right] of merges) tokens.set(left + right, next++);
+  tokens.set('<|startoftext|>', next++);
+  tokens.set('<|endoftext|>', next++);
   return tokens;
 }
 

@@ -47,7 +47,7 @@ test('reads vocab.json and merges.txt, or tokenizer.json, of a diffusers folder'
   const folder = mkdtempSync(join(tmpdir(), 'clip-'));
   try {
     const { tokens, merges } = await embeddedClipVocabulary();
-    writeFileSync(join(folder, 'vocab.json'), JSON.stringify(tokens));
+    writeFileSync(join(folder, 'vocab.json'), JSON.stringify(Object.fromEntries(tokens)));
     writeFileSync(
       join(folder, 'merges.txt'),
       ['#version: 0.2', ...merges.map((pair) => pair.join(' ')), ''].join('\n'),
@@ -67,7 +67,9 @@ test('reads vocab.json and merges.txt, or tokenizer.json, of a diffusers folder'
     rmSync(join(folder, 'vocab.json'));
     writeFileSync(
       join(folder, 'tokenizer.json'),
-      JSON.stringify({ model: { vocab: tokens, merges: merges.map((pair) => pair.join(' ')) } }),
+      JSON.stringify({
+        model: { vocab: Object.fromEntries(tokens), merges: merges.map((pair) => pair.join(' ')) },
+      }),
     );
     const whole = await createClipTokenizer(folder);
     for (const { text } of golden.cases)

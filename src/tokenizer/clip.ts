@@ -1,6 +1,7 @@
 // CLIP's tokenizer, as transformers' CLIPTokenizerFast (Radford et al., 2021): text → ids, offline.
 
 import { Tokenizer } from '@huggingface/tokenizers';
+import { needed } from '../util/needed.ts';
 import {
   embeddedClipVocabulary,
   readClipVocabulary,
@@ -35,14 +36,12 @@ export async function createClipTokenizer(folder?: string): Promise<ClipTokenize
 
 function clipTokenizer(vocabulary: ClipVocabulary): ClipTokenizer {
   const tokenizer = new Tokenizer(description(vocabulary), {});
-  const bos = vocabulary.tokens['<|startoftext|>'];
-  const eos = vocabulary.tokens['<|endoftext|>'];
+  const idOf = (token: string) => needed(vocabulary.tokens, token, 'token');
+  const [bos, eos] = [idOf('<|startoftext|>'), idOf('<|endoftext|>')];
   const ids = (text: string) =>
     text
       .split(specialTokenPattern)
-      .flatMap((part, i) =>
-        i % 2 === 1 ? [vocabulary.tokens[part]] : tokenizer.encode(normalize(part)).ids,
-      );
+      .flatMap((part, i) => (i % 2 === 1 ? [idOf(part)] : tokenizer.encode(normalize(part)).ids));
   return {
     bos,
     eos,
@@ -101,7 +100,7 @@ function description({ tokens, merges }: ClipVocabulary): object {
       continuing_subword_prefix: '',
       end_of_word_suffix: '</w>',
       fuse_unk: false,
-      vocab: tokens,
+      vocab: Object.fromEntries(tokens),
       merges,
     },
   };

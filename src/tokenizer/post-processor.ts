@@ -2,13 +2,14 @@
 // text and by id.
 
 import { z } from 'zod';
+import { mapOf } from '../util/own.ts';
 import { CheckpointError } from '../errors.ts';
 
 const pair = z.tuple([z.string(), z.int()]);
 const processor = z.looseObject({
-  special_tokens: z
-    .record(z.string(), z.looseObject({ ids: z.array(z.int()), tokens: z.array(z.string()) }))
-    .nullish(),
+  special_tokens: mapOf(
+    z.looseObject({ ids: z.array(z.int()), tokens: z.array(z.string()) }),
+  ).nullish(),
   cls: pair.nullish(),
   sep: pair.nullish(),
   processors: z.array(z.unknown()).nullish(),
@@ -38,7 +39,7 @@ const inVocabulary = (id: number | undefined): string =>
 function tokensAround(post: unknown): (readonly [token: string, id: number])[] {
   const { success, data } = processor.safeParse(post);
   if (!success) return [];
-  const templated = Object.values(data.special_tokens ?? {}).flatMap(({ ids, tokens }) =>
+  const templated = Array.from(data.special_tokens?.values() ?? []).flatMap(({ ids, tokens }) =>
     tokens.map((token, i) => [token, ids[i]] as const),
   );
   const pairs = [data.cls, data.sep].filter((one) => one !== null && one !== undefined);

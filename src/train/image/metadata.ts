@@ -138,14 +138,15 @@ const folderOf = (config: SizedConfig, { name }: TrainingPicture): string =>
 function datasetDirs(
   config: SizedConfig,
   pictures: readonly TrainingPicture[],
-): Record<string, { n_repeats: number; img_count: number }> {
-  const dirs: Record<string, { n_repeats: number; img_count: number }> = {};
+): ReadonlyMap<string, { n_repeats: number; img_count: number }> {
+  const dirs = new Map<string, { n_repeats: number; img_count: number }>();
   for (const picture of pictures) {
-    const entry = (dirs[folderOf(config, picture)] ??= {
+    const folder = folderOf(config, picture);
+    const { n_repeats, img_count } = dirs.get(folder) ?? {
       n_repeats: picture.repeats,
       img_count: 0,
-    });
-    entry.img_count++;
+    };
+    dirs.set(folder, { n_repeats, img_count: img_count + 1 });
   }
   return dirs;
 }
@@ -154,13 +155,14 @@ function datasetDirs(
 function tagFrequency(
   config: SizedConfig,
   pictures: readonly TrainingPicture[],
-): Record<string, Record<string, number>> {
-  const byFolder: Record<string, Record<string, number>> = {};
+): ReadonlyMap<string, ReadonlyMap<string, number>> {
+  const byFolder = new Map<string, Map<string, number>>();
   for (const picture of pictures) {
-    const tags = (byFolder[folderOf(config, picture)] ??= {});
+    const folder = folderOf(config, picture);
+    const tags = byFolder.get(folder) ?? new Map<string, number>();
+    byFolder.set(folder, tags);
     const found = picture.caption.split(',').map((tag) => tag.trim().toLowerCase());
-    for (const tag of found.filter((text) => text !== ''))
-      tags[tag] = (Object.hasOwn(tags, tag) ? tags[tag] : 0) + 1;
+    for (const tag of found.filter((text) => text !== '')) tags.set(tag, (tags.get(tag) ?? 0) + 1);
   }
   return byFolder;
 }
