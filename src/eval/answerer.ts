@@ -49,20 +49,31 @@ export interface AnswererOptions extends PromptFormat {
 
 export type CheckFinding = Problem & { readonly severity: 'error' | 'warning' };
 
+/** What a model thinks before it answers is no part of the answer that is judged. */
+export function withoutThoughts(
+  answer: string,
+  { template }: Pick<PromptFormat, 'template'>,
+): string {
+  const end = template?.reasoningEnd;
+  const at = end === undefined ? -1 : answer.lastIndexOf(end);
+  return end === undefined || at < 0 ? answer : answer.slice(at + end.length).trimStart();
+}
+
 /** Closing releases the generator. */
 export function createAnswerer(options: AnswererOptions): Answerer {
   const { generator } = options;
   return {
     check: (question) => questionFindings(question, options),
     together: generator.together,
-    answers(questions, adapter) {
+    async answers(questions, adapter) {
       const requests = questions.map((question) => ({
         name: question.where,
         prompt: promptIds(question, options),
         temperature: 0,
         maxNewTokens: roomOf(question, options),
       }));
-      return generator.answers(requests, { multiplier: Number(adapter) });
+      const said = await generator.answers(requests, { multiplier: Number(adapter) });
+      return said.map((answer) => withoutThoughts(answer, options));
     },
     async likelihoods(questions, adapter) {
       const texts = questions.map((question) =>

@@ -59,7 +59,17 @@ const answerKeys = ['completion', 'response', 'answer', 'output'];
 const questionKeys = ['prompt', 'question', 'query', 'instruction'];
 const conversationKeys = ['messages', 'conversations', 'conversation', 'dialog', 'dialogue'];
 /** Fields that data sets have and that say nothing about the answer. */
-const idleKeys = ['id', 'source', 'input', 'system', 'history', 'text', 'content', 'note'];
+const idleKeys = [
+  'id',
+  'source',
+  'input',
+  'context',
+  'system',
+  'history',
+  'text',
+  'content',
+  'note',
+];
 const known: readonly string[] = [
   ...ownKeys,
   ...answerKeys,

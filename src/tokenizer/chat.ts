@@ -30,6 +30,8 @@ export interface ChatTemplate {
   readonly date?: string;
   /** The field in which it reads what the model thinks, where it reads one. */
   readonly reasoning?: string;
+  /** What it writes between that and the words of the answer: `</think>`. */
+  readonly reasoningEnd?: string;
   /**
    * With `addGenerationPrompt` the text ends where the assistant's answer begins. Throws Error with
    * what the template refuses.
@@ -112,10 +114,10 @@ function compiled(
       tools: tools.length === 0 ? null : tools,
       documents: null,
     });
-  const reasoning = reasoningField((messages) => rendered(messages, false, []));
+  const thoughts = reasoningField((messages) => rendered(messages, false, []));
   const render: ChatTemplate['render'] = (messages, addGenerationPrompt, tools = []) =>
     rendered(
-      messages.map((message) => plainMessage(message, reasoning)),
+      messages.map((message) => plainMessage(message, thoughts.reasoning)),
       addGenerationPrompt,
       tools,
     );
@@ -123,7 +125,7 @@ function compiled(
     name,
     source,
     ...(source.includes('strftime_now') && { date }),
-    ...(reasoning !== undefined && { reasoning }),
+    ...thoughts,
     render,
   };
 }
@@ -136,19 +138,31 @@ function plainMessage({ fields, ...message }: ChatMessage, reasoning: string | u
   return { ...message, ...fields, [reasoning]: fields?.[thought] };
 }
 
-/** The first name whose words the template writes before an answer. */
-function reasoningField(render: (messages: readonly object[]) => string): string | undefined {
-  const thought = '3.141592653';
-  return reasoningNames.find((name) => {
-    try {
-      return render([
-        { role: 'user', content: 'Q' },
-        { role: 'assistant', content: 'A', [name]: thought },
-      ]).includes(thought);
-    } catch {
-      return false; // it renders other conversations only
-    }
-  });
+/** The first name whose words the template writes before an answer, and what divides the two. */
+function reasoningField(
+  render: (messages: readonly object[]) => string,
+): Pick<ChatTemplate, 'reasoning' | 'reasoningEnd'> {
+  const [thought, content] = ['3.141592653', '2.718281828'];
+  for (const reasoning of reasoningNames) {
+    const answer = { role: 'assistant', content, [reasoning]: thought };
+    const text = renderedOrNothing(render, [{ role: 'user', content: 'Q' }, answer]);
+    const [at, answerAt] = [text.indexOf(thought), text.indexOf(content)];
+    if (at < 0) continue;
+    const end = text.slice(at + thought.length, Math.max(0, answerAt)).trim();
+    return { reasoning, ...(end !== '' && { reasoningEnd: end }) };
+  }
+  return {};
+}
+
+function renderedOrNothing(
+  render: (messages: readonly object[]) => string,
+  messages: readonly object[],
+): string {
+  try {
+    return render(messages);
+  } catch {
+    return ''; // it renders other conversations only
+  }
 }
 
 function timeOf(date: string): CivilTime {

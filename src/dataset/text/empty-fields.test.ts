@@ -127,6 +127,19 @@ test('fields of records that nothing reads are named: what describes a sample in
   assert.equal(warnings[0].fix, 'Did you mean "system" for "sytem"?');
 });
 
+test('what a field says that the sample says already is not missed; a context is the input', async () => {
+  const chat = { prompt_text: 'Q', prompt: 'Q', messages: [user, assistant] };
+  const read = interpret(chat);
+  assert.ok('unread' in read);
+  assert.deepEqual(read.unread, {});
+  const fields = { instruction: 'Who?', input: 'Bob did it.' };
+  const question = { role: 'user', content: 'Who?\nBob did it.', fields };
+  assert.deepEqual(content({ instruction: 'Who?', context: 'Bob did it.', response: 'A' }), {
+    kind: 'chat',
+    messages: [question, assistant],
+  });
+});
+
 test('a system prompt beside question and answer is part of the sample', () => {
   assert.deepEqual(content({ id: 1, system_prompt: 'S', question: 'Q', response: 'A' }), {
     ...chat,

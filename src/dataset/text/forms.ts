@@ -51,6 +51,7 @@ const instructionKeys = ['instruction'] as const;
 const promptKeys = ['prompt', 'question', 'query', 'input'] as const;
 const answerKeys = ['completion', 'response', 'answer', 'output'] as const;
 const textKeys = ['text', 'content'] as const;
+const inputKeys = ['input', 'context'] as const;
 const systemKeys = ['system', 'system_prompt', 'system_message'] as const;
 const toolKeys = ['tools', 'functions'] as const;
 const listKeys: readonly string[] = [...conversationKeys, ...toolKeys, 'history'];
@@ -109,13 +110,20 @@ const withLists = (fields: Fields): Fields =>
 function withUnread(holds: Fields, read: Read | Refused): Interpreted {
   if ('faults' in read) return read;
   const { form, content, used } = read;
-  const unread = Object.entries(holds).filter(([name]) => !used.includes(name));
+  const words = wordsOf(content);
+  const unread = Object.entries(holds).filter(
+    ([name, value]) => !used.includes(name) && !words.includes(value),
+  );
   return { form, content, unread: Object.fromEntries(unread) };
 }
 
-/** The field of a sample that is probably meant by `name`; undefined where none is near. */
+/** What a field beside them may say again, as the question of a conversation. */
+const wordsOf = (content: TextContent): unknown[] =>
+  content.kind === 'chat' ? content.messages.map((message) => message.content) : [];
+
+/** The field beside the words that is probably meant by `name`; undefined where none is near. */
 export const nearField = (name: string): string | undefined => {
-  const key = closest(name.toLowerCase(), [...everyKey, ...besideKeys]);
+  const key = closest(name.toLowerCase(), [...inputKeys, ...besideKeys]);
   return distance(name.toLowerCase(), key) <= (key.length > 4 ? 2 : 1) ? key : undefined;
 };
 
@@ -237,13 +245,13 @@ function readAlpaca(fields: Fields): Read | Refused {
   const [instruction, output] = read.values;
   const wrong = alpacaFaults(fields);
   if (wrong.length > 0) return { faults: wrong };
-  const { input } = filled(fields);
-  const question =
-    input === undefined
-      ? { role: 'user', content: instruction }
-      : { role: 'user', content: `${instruction}\n${String(input)}`, instruction, input };
+  const inputKey = first(fields, inputKeys) ?? 'input';
+  const input = fields[inputKey];
+  const question = blank(input)
+    ? { role: 'user', content: instruction }
+    : { role: 'user', content: `${instruction}\n${String(input)}`, instruction, input };
   const reasoning = reasoningOf(fields);
-  const used = ['instruction', 'input', String(answer), 'history', ...reasoning.used];
+  const used = ['instruction', inputKey, String(answer), 'history', ...reasoning.used];
   const messages = [
     ...historyOf(fields),
     question,
@@ -265,13 +273,21 @@ function historyOf({ history }: Fields): Fields[] {
 }
 
 /** What may be absent must be right where it is there. */
-function alpacaFaults({ input, history }: Fields): Fault[] {
+function alpacaFaults(fields: Fields): Fault[] {
+  const { history } = fields;
+  const inputKey = first(fields, inputKeys) ?? 'input';
+  const input = fields[inputKey];
   const pairs =
     Array.isArray(history) && history.every((pair) => Array.isArray(pair) && pair.length === 2);
   return [
     ...(blank(input) || typeof input === 'string'
       ? []
-      : [{ what: `"input" is ${kindOf(input)}, not text`, fix: 'Put the text in double quotes.' }]),
+      : [
+          {
+            what: `"${inputKey}" is ${kindOf(input)}, not text`,
+            fix: 'Put the text in double quotes.',
+          },
+        ]),
     ...(blank(history) || pairs
       ? []
       : [

@@ -88,7 +88,9 @@ export function unreadMessageFields(
   const unread = fields.filter(
     ({ name, found }) => !found.slice(0, ASKED).some((one) => writes(template, one, name)),
   );
-  const list = unread.map(({ role, name, found }) => `"${name}" of the ${role} (${found.length})`);
+  const count = ({ length }: readonly unknown[]): string =>
+    samples.length > 1 ? ` (${length})` : '';
+  const list = unread.map(({ role, name, found }) => `"${name}" of the ${role}${count(found)}`);
   return problemsByKind([
     ...unread.flatMap(({ found, name }) =>
       found.map(({ sample, index }) => ({
