@@ -8,7 +8,7 @@ import { serialize } from '../tensor/safetensors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { loadLanguageModel } from './hf-folder.ts';
 import { languageKinds } from './language-kinds.ts';
-import { values, withFolder, write } from './small-model.test-util.ts';
+import { singleFileTensors, values, withFolder, write } from './small-model.test-util.ts';
 
 const golden: {
   cases: Record<string, { config: Record<string, unknown>; parameters: Record<string, number[]> }>;
@@ -270,5 +270,15 @@ test('a model for pictures given as language model', () => {
   withFolder((folder) => {
     write(join(folder, 'model_index.json'), '{}');
     failsWith(folder, /a model for pictures \(diffusers\)[^]*task_type/);
+    const path = join(folder, 'v1-5.safetensors');
+    write(path, serialize(singleFileTensors()));
+    failsWith(path, /its weights are a model for pictures[^]*task_type/);
+  });
+});
+
+test('the file of a language model in place of its folder', () => {
+  withFolder((folder) => {
+    writeModel(folder, tied.config, tensorsOf(tied));
+    failsWith(join(folder, 'model.safetensors'), new RegExp(`base_model: ${folder}$`, 'm'));
   });
 });

@@ -2,7 +2,7 @@
 // weights stay where they are.
 
 import { existsSync, realpathSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError, failCheckpoint as fail, type Problem } from '../errors.ts';
 import { languageModelParameters } from '../models/decoder.ts';
@@ -16,7 +16,7 @@ import type { Described } from './contents.ts';
 import { languageProblem } from './language-kinds.ts';
 import { leftoverWarnings, refuseLayerExtras } from './leftovers.ts';
 import { folderTensors, parseFile } from './model-folder.ts';
-import { readTensor } from './safetensors-file.ts';
+import { kindOfFile, openAnySafetensors, readTensor } from './safetensors-file.ts';
 import { parametersOf } from './weights.ts';
 
 export interface LanguageModelWeights {
@@ -151,13 +151,7 @@ export function languageModelFolder(path: string): string {
       'there is no such file or folder',
       'Check base_model; a relative path starts from the folder the command runs in.',
     );
-  if (!found.isDirectory() && !path.endsWith('config.json')) {
-    fail(
-      path,
-      'a language model is a folder with config.json, tokenizer.json and .safetensors files',
-      'Name the folder as base_model.',
-    );
-  }
+  if (!found.isDirectory() && !path.endsWith('config.json')) refuseFile(path);
   const folder = realpathSync(found.isDirectory() ? path : join(path, '..'));
   if (existsSync(join(folder, 'config.json'))) return folder;
   if (existsSync(join(folder, 'adapter_config.json')))
@@ -176,6 +170,21 @@ export function languageModelFolder(path: string): string {
     folder,
     'this folder is not a language model: it has no config.json',
     'Name the folder that holds the model as base_model.',
+  );
+}
+
+/** A file in place of a folder: what it is, where its content tells. */
+function refuseFile(path: string): never {
+  if (kindOfFile(path) === 'safetensors') {
+    const { tensors, unsupported } = openAnySafetensors(path);
+    const problem = languageProblem(new Map([...tensors, ...unsupported]), path);
+    if (problem !== undefined) throw new CheckpointError([problem]);
+  }
+  const beside = existsSync(join(path, '..', 'config.json'));
+  fail(
+    path,
+    'a language model is a folder with config.json, tokenizer.json and .safetensors files',
+    beside ? `Name the folder as base_model: ${dirname(path)}` : 'Name the folder as base_model.',
   );
 }
 
