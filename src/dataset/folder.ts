@@ -3,7 +3,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DataError, type Problem, UserError } from '../errors.ts';
-import { problemsByKind, type FoundProblem } from '../util/problems-by-kind.ts';
+import { faultsByKind, problemsByKind, type FoundProblem } from '../util/problems-by-kind.ts';
 import { apart, apartFrom, printOf } from '../util/look-alike.ts';
 import { withCodes } from '../util/visible.ts';
 import { codeOf } from '../util/caught.ts';
@@ -78,7 +78,7 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
   ]);
   if (samples.length === 0 && collector.problems.length === 0)
     collector.problems.push(await nothingFound(root, collector.shown, warnings.filter(isOfFile)));
-  if (collector.problems.length > 0) throw new DataError(collector.problems);
+  if (collector.problems.length > 0) throw new DataError(faultsByKind(collector.problems));
   return { samples, warnings, ...(table !== undefined && { table }) };
 }
 

@@ -5,7 +5,7 @@ import type { Finding } from '../dataset/text/findings.ts';
 import { unreadMessageFields } from '../dataset/text/unread-fields.ts';
 import { withoutEmbedding } from '../dataset/text/sequence-findings.ts';
 import { type Sequence, sequencesOf } from '../dataset/text/sequences.ts';
-import type { Problem } from '../errors.ts';
+import type { FoundProblem } from '../util/problems-by-kind.ts';
 import type { TokenScores } from '../generate/text/score.ts';
 import type { TextGenerator } from '../generate/text/text-generator.ts';
 import type { ChatMessage, ChatTemplate } from '../tokenizer/chat.ts';
@@ -47,7 +47,7 @@ export interface AnswererOptions extends PromptFormat {
   readonly maxNewTokens?: number;
 }
 
-export type CheckFinding = Problem & { readonly severity: 'error' | 'warning' };
+export type CheckFinding = FoundProblem & { readonly severity: 'error' | 'warning' };
 
 /** What a model thinks before it answers is no part of the answer that is judged. */
 export function withoutThoughts(

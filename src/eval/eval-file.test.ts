@@ -84,10 +84,12 @@ test('a YAML file with questions, files of questions, a general set, and what ho
     ],
   );
   assert.deepEqual(
-    warnings.map(({ what }) => what),
+    warnings.map(({ where, what }) => [where.replace(/[^ ]*\//g, ''), what]),
     [
-      'its own expected answer does not contain the fact "free"',
-      'its own expected answer does not contain the fact "[not JSON"',
+      [
+        'eval.yaml:4 ("free"), general.csv:4 ("[not JSON")',
+        'its own expected answer does not contain this fact',
+      ],
     ],
   );
 });

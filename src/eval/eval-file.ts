@@ -9,7 +9,7 @@ import { recordsOf } from '../dataset/text/records.ts';
 import { type NamedFile, readText } from '../dataset/text-file.ts';
 import { DataError, type Problem, UserError } from '../errors.ts';
 import type { Told } from '../util/encoding/decode-text.ts';
-import { type FoundProblem, problemsByKind } from '../util/problems-by-kind.ts';
+import { faultsByKind, type FoundProblem, problemsByKind } from '../util/problems-by-kind.ts';
 import {
   askedText,
   type FileWide,
@@ -31,8 +31,8 @@ export interface EvalSet {
 /** Every fault found so far, and what was read beside them. */
 interface Found {
   readonly questions: Question[];
-  readonly problems: Problem[];
-  readonly warnings: Problem[];
+  readonly problems: FoundProblem[];
+  readonly warnings: FoundProblem[];
 }
 
 const keys = ['questions', 'general', 'forbidden', 'system'];
@@ -40,13 +40,13 @@ const described = 'questions (a list, or files of them), general, forbidden and 
 
 /**
  * Reads the questions in `path` (.yaml, .yml, .json, .jsonl, .csv), and a general set in `general`.
- * Throws one DataError with every fault, each at its `file:line`.
+ * Throws one DataError with every kind of fault, at its first places.
  */
 export async function readEvalFile(path: string, general?: string): Promise<EvalSet> {
   const main = await readAny(path);
   const other = general === undefined ? undefined : await readAny(general);
   const problems = [...main.problems, ...(other?.problems ?? [])];
-  if (problems.length > 0) throw new DataError(problems);
+  if (problems.length > 0) throw new DataError(faultsByKind(problems));
   const [questions, generals] = [main.questions, [...main.general, ...(other?.questions ?? [])]];
   if (questions.length === 0)
     throw new DataError([
@@ -60,7 +60,10 @@ export async function readEvalFile(path: string, general?: string): Promise<Eval
     name: shownPath(path),
     questions,
     general: generals,
-    warnings: [...main.warnings, ...(other?.warnings ?? []), ...repeated(questions, generals)],
+    warnings: [
+      ...problemsByKind([...main.warnings, ...(other?.warnings ?? [])]),
+      ...repeated(questions, generals),
+    ],
   };
 }
 
@@ -83,7 +86,7 @@ async function readAny(path: string): Promise<ReadAny> {
   const ending = extname(path).toLowerCase();
   if (['.yaml', '.yml'].includes(ending) || (ending === '.json' && isObject(told.text))) {
     const read = await readDescription(path, told.text);
-    return { ...read, warnings: [...problemsByKind(told.warnings), ...read.warnings] };
+    return { ...read, warnings: [...told.warnings, ...read.warnings] };
   }
   return { ...readRecordsOf({ path, shown }, told, { forbidden: [] }), general: [] };
 }
@@ -130,11 +133,10 @@ function readRecordsOf(named: NamedFile, told: Told, wide: FileWide): Found {
     csv: format === 'CSV',
   }));
   const found = readAll(read, wide);
-  const guesses = problemsByKind(warnings);
-  return withProblems({ ...found, warnings: [...guesses, ...found.warnings] }, problems);
+  return withProblems({ ...found, warnings: [...warnings, ...found.warnings] }, problems);
 }
 
-const withProblems = (found: Found, problems: readonly Problem[]): Found => ({
+const withProblems = (found: Found, problems: readonly FoundProblem[]): Found => ({
   ...found,
   problems: [...problems, ...found.problems],
 });
@@ -147,7 +149,7 @@ function readAll(records: readonly QuestionRecord[], wide: FileWide): Found {
       found.problems.push(...read.faults.map((fault) => ({ where: record.where, ...fault })));
     else {
       found.questions.push(read.question);
-      found.warnings.push(...read.warnings.map((what) => ({ where: record.where, what })));
+      found.warnings.push(...read.warnings.map((doubt) => ({ where: record.where, ...doubt })));
     }
   }
   return found;

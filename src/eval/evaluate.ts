@@ -1,6 +1,7 @@
 // Base beside adapter over questions that neither was trained on: asks, judges, and gives a
 // verdict.
 import { DataError, InternalError, type Problem } from '../errors.ts';
+import { faultsByKind, problemsByKind } from '../util/problems-by-kind.ts';
 import { phase, type PhaseEvent, type WarningEvent } from '../events.ts';
 import { chunks } from '../util/chunks.ts';
 import type { Answerer, CheckFinding } from './answerer.ts';
@@ -8,7 +9,6 @@ import { type EvalSet, readEvalFile } from './eval-file.ts';
 import { type HeldOut, heldOutSet } from './held-out.ts';
 import { scoreAnswer } from './score.ts';
 import { type ModelFiles, openModel, type OpenModel } from './open-model.ts';
-import { problemsByKind } from '../util/problems-by-kind.ts';
 import type { Question } from './questions.ts';
 import type { EvalResult, Judged, JudgedQuestion } from './result.ts';
 import { setResult } from './totals.ts';
@@ -130,7 +130,7 @@ export function checkQuestions(
 ): readonly Problem[] {
   const found = [...questions, ...general].flatMap(check);
   const errors = found.filter(({ severity }) => severity === 'error');
-  if (errors.length > 0) throw new DataError(errors);
+  if (errors.length > 0) throw new DataError(faultsByKind(errors));
   return problemsByKind(found);
 }
 

@@ -44,7 +44,7 @@ export interface FileWide {
 }
 
 export type ReadQuestion =
-  | { readonly question: Question; readonly warnings: readonly string[] }
+  | { readonly question: Question; readonly warnings: readonly Doubt[] }
   | { readonly faults: readonly Fault[] };
 
 const ownKeys = ['facts', 'forbidden', 'topic', 'expected'] as const;
@@ -337,18 +337,27 @@ function contradictionsOf({ prompt, facts, forbidden }: Question): Fault[] {
   }));
 }
 
-function doubts({ expected, facts, forbidden, prompt }: Question): string[] {
+/** What may be a mistake in a question. */
+interface Doubt {
+  readonly what: string;
+  readonly detail: string;
+}
+
+function doubts({ expected, facts, forbidden, prompt }: Question): Doubt[] {
   if (expected === undefined || prompt.kind === 'text') return [];
   const folded = fold(expected);
   const has = (phrase: string): boolean => find(folded, phrase).length > 0;
-  const missing = facts
-    .filter((ways) => !ways.some(has))
-    .map((ways) => `its own expected answer does not contain the fact "${ways[0]}"`);
+  const missing = facts.filter((ways) => !ways.some(has)).map(([first]) => `"${first}"`);
+  const present = forbidden.filter(has).map((phrase) => `"${phrase}"`);
   return [
-    ...missing,
-    ...forbidden
-      .filter(has)
-      .map((phrase) => `its own expected answer contains the forbidden phrase "${phrase}"`),
+    ...missing.map((detail) => ({
+      what: 'its own expected answer does not contain this fact',
+      detail,
+    })),
+    ...present.map((detail) => ({
+      what: 'its own expected answer contains this forbidden phrase',
+      detail,
+    })),
   ];
 }
 

@@ -3,6 +3,7 @@
 
 import { readFloat32 } from '../checkpoints/safetensors-file.ts';
 import type { ExternalTensor, Shape } from '../tensor/tensor.ts';
+import { plural } from '../util/plural.ts';
 import { needed } from '../util/needed.ts';
 import { problemsByKind, type FoundProblem } from '../util/problems-by-kind.ts';
 import { fullMatch } from '../util/python-regexp.ts';
@@ -27,14 +28,14 @@ export function fitted(
   lora: StoredLora,
   weights: ReadonlyMap<string, ExternalTensor>,
 ): LanguageLora {
-  throwProblems(problemsByKind(fitProblems(base, lora)), base.path);
+  throwProblems(problemsByKind(fitProblems(base, lora)));
   const problems: FoundProblem[] = [];
   const weightOf = (path: string) =>
     readFloat32(needed(weights, `${path}.weight`, 'weight of the base'));
   const plain = plainLora(lora, weightOf, (path, what) => {
     problems.push({ where: path, what, kind: 'start', fix: NO_START });
   });
-  throwProblems(problemsByKind(problems), base.path);
+  throwProblems(problemsByKind(problems));
   return plain;
 }
 
@@ -71,7 +72,7 @@ function misfit({ tensors, path, config }: Base, module: LoraWeights): FoundProb
       {
         where,
         what: 'the base model has no such layer',
-        fix: `The base, ${path}, is ${config.model_type} with ${layerCount(tensors)} layers: name the model that the adapter was trained on.`,
+        fix: `The base, ${path}, is ${config.model_type} with ${plural(layerCount(tensors), 'layer')}: name the model that the adapter was trained on.`,
       },
     ];
   const problem = shapeProblem(module.down, module.up) ?? sizesProblem(weight.shape, module);

@@ -72,6 +72,6 @@ export function readDiffusersLora(path: string): LoraWeights[] {
     if (problem === undefined) modules.push(module);
     else problems.push({ where: `${path} ${name}`, what: problem });
   }
-  throwProblems(problems, path);
+  throwProblems(problems);
   return modules;
 }

@@ -106,13 +106,13 @@ function plan(
     if (typeof found === 'string') problems.push({ where: `${path} ${key}`, what: found });
     else planned.push(found);
   }
-  throwProblems(problems, path);
+  throwProblems(problems);
   const missing = missingNames(family, config, new Set(planned.map(({ name }) => name)));
   if (missing.length > 0)
     throw new UserError([
       {
         where: path,
-        what: `weights are missing: ${missing.slice(0, 12).join(', ')}`,
+        what: `weights are missing: ${missing.slice(0, 12).join(', ')}${missing.length > 12 ? ` and ${missing.length - 12} more` : ''}`,
         fix: "Download the model's folder again.",
       },
     ]);

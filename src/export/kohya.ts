@@ -116,7 +116,7 @@ export function readKohyaLora(
     if (typeof found === 'string') problems.push({ where: `${path} ${name}`, what: found });
     else modules.push(found);
   }
-  throwProblems(problems, path);
+  throwProblems(problems);
   return { modules, metadata: file.metadata };
 }
 

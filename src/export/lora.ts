@@ -1,6 +1,7 @@
 // A trained LoRA in memory: what the writers of each format take and their readers give back.
 
 import { CheckpointError, InternalError, type Problem } from '../errors.ts';
+import { faultsByKind } from '../util/problems-by-kind.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
@@ -42,13 +43,7 @@ export function numberProblem({ down, up, alpha }: LoraWeights): string | undefi
   return isBroken ? 'it has values that are not finite (NaN or infinity)' : undefined;
 }
 
-/** Throws the problems found in a LoRA file, a dozen at most. */
-export function throwProblems(problems: readonly Problem[], path: string): void {
-  if (problems.length === 0) return;
-  const rest = problems.length - 12;
-  throw new CheckpointError(
-    rest > 0
-      ? [...problems.slice(0, 12), { where: path, what: `and ${rest} more such problems` }]
-      : problems,
-  );
+/** Throws the problems found in a LoRA file, if there are any, each kind once. */
+export function throwProblems(problems: readonly Problem[]): void {
+  if (problems.length > 0) throw new CheckpointError(faultsByKind(problems));
 }

@@ -77,7 +77,7 @@ export function mergeLora({ base, lora, output, dtype, chatTemplate }: MergeOpti
         fix: 'Name another output folder.',
       },
     ]);
-  throwProblems(problemsByKind(mergeProblems(model, lora)), base);
+  throwProblems(problemsByKind(mergeProblems(model, lora)));
   const { modules, rslora } = fitted(model, lora, model.tensors);
   const byWeight = new Map(modules.map((module) => [`${module.path}.weight`, module]));
   const losses: Merging['losses'] = { changes: 0, lostChanges: 0, narrowings: [] };

@@ -57,7 +57,7 @@ function readModules(path: string, scale: number): LoraWeights[] {
   }
   if (modules.length + problems.length === 0)
     problems.push({ where: path, what: 'it contains no layers' });
-  throwProblems(problems, path);
+  throwProblems(problems);
   return modules;
 }
 

@@ -59,7 +59,7 @@ export interface PeftFolder extends StoredLora {
 export function readPeftFolder(folder: string): PeftFolder {
   const configPath = join(folder, 'adapter_config.json');
   const config = readConfig(configPath);
-  throwProblems(configProblems(config, configPath), configPath);
+  throwProblems(configProblems(config, configPath));
   const {
     base_model_name_or_path: baseModel,
     revision,
@@ -84,7 +84,7 @@ function readConfig(path: string): PeftConfig {
   const result = configSchema.safeParse(file);
   if (result.success) return result.data;
   // other kinds have fields of the same names
-  if (isObject(file)) throwProblems(typeProblems(file, path), path);
+  if (isObject(file)) throwProblems(typeProblems(file, path));
   throw new CheckpointError(
     result.error.issues.map(({ path: keys, message }) => ({
       where: `${path} ${keys.join('.')}`,
@@ -136,7 +136,7 @@ function readModules(folder: string, config: PeftConfig): LoraWeights[] {
   }
   if (modules.length + problems.length === 0)
     problems.push({ where: path, what: 'it contains no layers' });
-  throwProblems(problems, path);
+  throwProblems(problems);
   return modules;
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { problemsByKind } from './problems-by-kind.ts';
+import { faultsByKind, problemsByKind } from './problems-by-kind.ts';
 
 test('sixty warnings of one kind are one, with the first three places and the count', () => {
   const lines = Array.from({ length: 60 }, (_, i) => ({
@@ -41,4 +41,24 @@ test('problems with other words are of one kind where they say so', () => {
       what: 'the prompt holds <s> (the first place), and the like',
     },
   ]);
+});
+
+test('thirty faults of one kind were listed one by one, and hid those of another', () => {
+  const missing = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({
+      where: `data.csv:${i + 2}`,
+      what: `names "${i}.pgn", which is no picture`,
+      fix: `Did you mean "${i}.png"?`,
+    }));
+  const other = { where: 'a.png', what: 'the file is empty', fix: 'Delete it.' };
+  assert.deepEqual(faultsByKind([...missing(30), other, { ...other, where: 'b.png' }]), [
+    {
+      where: 'data.csv:2, data.csv:3, data.csv:4 and 27 more (30 in all)',
+      what: 'names "0.pgn", which is no picture (the first place), and the like',
+      fix: 'For the first: Did you mean "0.png"?',
+    },
+    { ...other, where: 'a.png, b.png' },
+  ]);
+  // a few keep each their own words
+  assert.deepEqual(faultsByKind(missing(3)), missing(3));
 });

@@ -18,24 +18,47 @@ const PLACES_NAMED = 3;
  * One problem for each kind, in the order in which the kinds are first found: `where` holds the
  * first three places and the number of the others, `what` and `fix` are those of the first.
  */
-export function problemsByKind(found: readonly FoundProblem[]): Problem[] {
+export const problemsByKind = (found: readonly FoundProblem[]): Problem[] =>
+  grouped(found, ({ kind, what, fix }) => JSON.stringify(kind ?? [what, fix])).map(toldOnce);
+
+/**
+ * As `problemsByKind`, for what stops the program: of one kind are also those whose words differ in
+ * numbers and in what is in quotes; a few of them are told each in its own words.
+ */
+export const faultsByKind = (found: readonly FoundProblem[]): Problem[] =>
+  grouped(found, ({ kind, what }) => kind ?? plain(what)).flatMap((members) =>
+    members.length > PLACES_NAMED || areAlike(members)
+      ? [toldOnce(members)]
+      : members.map((one) => toldOnce([one])),
+  );
+
+/** Without the words and numbers of one place. */
+const plain = (what: string): string => what.replace(/"(?:[^"\\]|\\.)*"|\d+/g, '');
+
+function grouped(
+  found: readonly FoundProblem[],
+  keyOf: (problem: FoundProblem) => string,
+): FoundProblem[][] {
   const kinds = new Map<string, FoundProblem[]>();
   for (const problem of found) {
-    const key = JSON.stringify(problem.kind ?? [problem.what, problem.fix]);
-    const members = kinds.get(key);
-    if (members === undefined) kinds.set(key, [problem]);
+    const members = kinds.get(keyOf(problem));
+    if (members === undefined) kinds.set(keyOf(problem), [problem]);
     else members.push(problem);
   }
-  return [...kinds.values()].map(toldOnce);
+  return [...kinds.values()];
 }
+
+const areAlike = (members: readonly FoundProblem[]): boolean =>
+  members.every(({ what, fix }) => what === members[0].what && fix === members[0].fix);
 
 function toldOnce(members: readonly FoundProblem[]): Problem {
   const [{ what, fix }] = members;
   const alike = members.every((other) => other.what === what);
+  const remedy = members.every((other) => other.fix === fix) ? fix : fix && `For the first: ${fix}`;
   return {
     where: placesOf(members),
     what: alike ? what : `${what} (the first place), and the like`,
-    ...(fix !== undefined && { fix }),
+    ...(remedy !== undefined && { fix: remedy }),
   };
 }
 

@@ -1,5 +1,5 @@
 // The records that a file holds, whatever its form.
-import type { Problem } from '../../errors.ts';
+import type { FoundProblem } from '../../util/problems-by-kind.ts';
 
 export interface TextRecord {
   /** From 1. */
@@ -9,7 +9,7 @@ export interface TextRecord {
 
 export interface FoundRecords {
   readonly records: readonly TextRecord[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly FoundProblem[];
   /** Of a CSV file: the names in its first line, in lower case. */
   readonly columns?: { readonly line: number; readonly names: readonly string[] };
 }

@@ -1,6 +1,6 @@
 // Records of a JSON file: one on each line, an array of them, objects over several lines, or an
 // object that holds the list.
-import type { Problem } from '../../errors.ts';
+import type { FoundProblem } from '../../util/problems-by-kind.ts';
 import { isObject } from '../../util/is-object.ts';
 import { reasonOf } from '../../util/caught.ts';
 import { filled, isMessage } from './fields.ts';
@@ -149,7 +149,7 @@ function parsed(
   linesBefore = 0,
 ): FoundRecords {
   const records: TextRecord[] = [];
-  const problems: Problem[] = [];
+  const problems: FoundProblem[] = [];
   for (const { content, line } of pieces) {
     try {
       records.push({ line: line + linesBefore, value: JSON.parse(content) });
@@ -161,7 +161,12 @@ function parsed(
 }
 
 /** Parsers tell the position; people look for the line. */
-function broken(error: unknown, { content, line }: Piece, shown: string, fix: string): Problem {
+function broken(
+  error: unknown,
+  { content, line }: Piece,
+  shown: string,
+  fix: string,
+): FoundProblem {
   const reason = reasonOf(error);
   const at = Number(/ at position (\d+)/.exec(reason)?.[1] ?? 0);
   const cut = /unterminated|unexpected end/i.test(reason) || at >= content.trimEnd().length;
@@ -171,6 +176,7 @@ function broken(error: unknown, { content, line }: Piece, shown: string, fix: st
         .replace(/ (in|after) JSON at position \d+.*/s, '')
         .replace(/, (\.\.\.)?"[^]*"(\.\.\.)? is not valid JSON$/, '');
   return {
+    kind: 'broken JSON',
     where: `${shown}:${line + linesOf(content.slice(0, at)).length - 1}`,
     what: `broken JSON: ${near}${cut || at === 0 ? '' : ` before ${content.slice(at, at + 20).replace(/\s+/g, ' ')}`}`,
     fix,

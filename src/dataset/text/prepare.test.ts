@@ -127,7 +127,7 @@ test('too long: whole answers are kept, else the end is cut and said; drop and r
   assert.match(shown(turns)[0], /^<\|user\|>\na<\|end\|>\n<\|assistant\|>\n⟦b<\|end\|>\n⟧$/);
   assert.match(
     formatProblem(turns.warnings[0]),
-    /a\.jsonl:1: has \d+ tokens, more than max_seq_length 40: only the first 1 of its 2 answers fit/,
+    /a\.jsonl:1 \(\d+ tokens\): is longer than max_seq_length 40: only the first of its 2 answers fits/,
   );
   const cut = await prepare([chat('a', long), chat('a', 'b')], {
     template: 'phi-3',
@@ -141,7 +141,7 @@ test('too long: whole answers are kept, else the end is cut and said; drop and r
     excessLength: 'drop',
   });
   assert.equal(dropped.train.length, 1);
-  assert.match(formatProblem(dropped.warnings[0]), /a\.jsonl:1: .* left out/);
+  assert.match(formatProblem(dropped.warnings[0]), /a\.jsonl:1 .* left out/);
   assert.match(
     (
       await problems([chat('a', long)], {
@@ -150,7 +150,7 @@ test('too long: whole answers are kept, else the end is cut and said; drop and r
         excessLength: 'raise',
       })
     )[0],
-    /^1: has \d+ tokens, more than/,
+    /^1 \(\d+ tokens\): is longer than/,
   );
   const text = await prepare([{ text: long }], { maxSeqLength: 40 });
   assert.equal(text.train.map((part) => gpt2.decode(part.ids)).join(''), long);
@@ -160,7 +160,7 @@ test('faults that training would not show', async () => {
   const long = 'many words here '.repeat(20);
   assert.match(
     (await problems([chat('a', 'b'), chat(long, 'b')], { template: 'phi-3', maxSeqLength: 40 }))[0],
-    /^2: has \d+ tokens, and its answer begins after the first 40/,
+    /^2 \(\d+ tokens\): its answer begins after the first 40 tokens/,
   );
   assert.match(
     (
@@ -198,15 +198,15 @@ test('faults that training would not show', async () => {
   assert.match(
     (
       await problems([chat('a', long), chat('b', long)], { template: 'phi-3', maxSeqLength: 40 })
-    )[1],
-    /^2: .*: its answer is cut off/,
+    )[0],
+    /^2 \(\d+ tokens\): is longer than max_seq_length 40: its answer is cut off/,
   ); // no answer would end
   const many = await problems(
     Array.from({ length: 20 }, (_, i) => chat(`${i} ${long}`, 'b')),
     { template: 'phi-3', maxSeqLength: 40 },
   );
-  assert.equal(many.length, 6);
-  assert.match(many[5], /15 more samples with the same problem$/);
+  assert.equal(many.length, 1);
+  assert.match(many[0], /^3 \(\d+ tokens\) and 17 more \(20 in all\): its answer begins after/);
 });
 
 test('a template that leaves out the system message, or writes the question otherwise once it is answered', async () => {

@@ -1,15 +1,15 @@
 // Files of samples as sequences to train and to validate on; what would fail silently is found here
 // and named.
 import { DataError, type Problem } from '../../errors.ts';
-import { problemsByKind } from '../../util/problems-by-kind.ts';
+import { faultsByKind, problemsByKind } from '../../util/problems-by-kind.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { permutation, type Seed } from '../../util/philox.ts';
 import { plural } from '../../util/plural.ts';
 import { streamOf } from '../../util/streams.ts';
 import { contentFindings, unknownScript } from './content-findings.ts';
-import { NAMED, readTextFiles, repeated, type ReadText, type TextSource } from './read.ts';
+import { readTextFiles, repeated, type ReadText, type TextSource } from './read.ts';
 import { contentKey, type TextSample } from './sample.ts';
-import type { Finding, FindingKind } from './findings.ts';
+import type { Finding } from './findings.ts';
 import { templatePrompt } from './template-prompt.ts';
 import { unreadMessageFields } from './unread-fields.ts';
 import { type Sequence, type SequenceOptions, sequencesOf } from './sequences.ts';
@@ -135,10 +135,14 @@ function tokenized(samples: readonly TextSample[], options: SequenceOptions): To
  * error.
  */
 function errorsOf(findings: readonly Finding[], { endless }: Tokenized): Problem[] {
-  const errors = byKind(
-    findings.filter(
-      ({ kind, severity }) =>
-        severity === 'error' || (endless && (kind === 'no end token' || kind === 'cut off')),
+  const found = findings.filter(
+    ({ kind, severity }) =>
+      severity === 'error' || (endless && (kind === 'no end token' || kind === 'cut off')),
+  );
+  // a token without an embedding is told for each token, not once for all that lack one
+  const errors = faultsByKind(
+    found.map(({ severity: _, ...one }) =>
+      one.kind === 'no embedding' ? { ...one, kind: one.what } : one,
     ),
   );
   const cut = endless ? findings.find(({ kind }) => kind === 'cut off') : undefined;
@@ -152,28 +156,6 @@ function errorsOf(findings: readonly Finding[], { endless }: Tokenized): Problem
         },
       ];
 }
-
-function byKind(findings: readonly Finding[]): Problem[] {
-  const kinds = new Map<FindingKind, Finding[]>();
-  for (const finding of findings) {
-    const group = kinds.get(finding.kind) ?? [];
-    kinds.set(finding.kind, group);
-    group.push(finding);
-  }
-  return [...kinds.values()].flatMap((group) => {
-    if (group[0].kind === 'no embedding') return problemsByKind(group.map(withoutKind));
-    const rest = group.length - NAMED;
-    return rest <= 1
-      ? group
-      : [
-          ...group.slice(0, NAMED),
-          { where: group[NAMED].where, what: `and ${rest} more samples with the same problem` },
-        ];
-  });
-}
-
-/** Of one token each, not of all that lack an embedding. */
-const withoutKind = ({ where, what, fix }: Finding): Problem => ({ where, what, fix });
 
 const warningsOf = (findings: readonly Finding[]): Problem[] =>
   problemsByKind(

@@ -20,7 +20,10 @@ async function faults(name: string, content: string | Uint8Array): Promise<strin
     (reason: unknown) => reason,
   );
   assert.ok(error instanceof DataError, String(error));
-  return error.problems.map(({ where, what }) => `${/:(\d+)$/.exec(where)?.[1] ?? '-'}: ${what}`);
+  const lineOf = (where: string) => (/:\d/.test(where) ? where.replace(/^.*:(?=\d)/, '') : '-');
+  return error.problems.map(
+    ({ where, what }) => `${where.split(', ').map(lineOf).join(', ')}: ${what}`,
+  );
 }
 
 const user = { role: 'user', content: 'Q' } as const;
@@ -156,10 +159,8 @@ test('all faults of samples are named at once', async () => {
     /^4: "output" is empty/,
     /^5: is a string/,
     /^6: "messages" has no messages/,
-    /^7: has no answer of the assistant/,
-    /^8: has no answer of the assistant/,
+    /^7, 8, 10: has no answer of the assistant/,
     /^9: "tools" is a number/,
-    /^10: has no answer of the assistant/,
     /^11: message 2 \(assistant\) is empty/,
     /^12: message 2 has the role "tool"/,
     /^13: message 1 \(user\) has no "content"/,
@@ -203,7 +204,7 @@ test('faults of files', async () => {
     (await faults('a.jsonl', '{"text": "a"},\n{"text": "b"},\n')).map((fault) =>
       fault.slice(0, 15),
     ),
-    ['1: broken JSON:', '2: broken JSON:'],
+    ['1, 2: broken JS'],
   );
   assert.match(
     (await faults('a.json', '[{"text": "a"}]\n\nmore'))[0],
@@ -219,14 +220,19 @@ test('faults of files', async () => {
   );
 });
 
-test('faults of one kind are named five times, then counted', async () => {
+test('faults of one kind are told once, with three places and the count', async () => {
   const lines = Array.from({ length: 80 }, (_, i) =>
     i % 2 === 0 ? '{}' : JSON.stringify({ prompt: `q${i}`, completion: '' }),
   );
-  const many = await faults('a.jsonl', [...lines, 'broken'].join('\n'));
-  assert.equal(many.length, 13);
-  assert.equal(many[5], '11: and 35 more faults of this kind, up to line 79');
-  assert.match(many[12], /^81: broken JSON: Unexpected token/);
+  const many = await faults('a.jsonl', [...lines, 'broken', '{"a', '{"b": }', '[1,]'].join('\n'));
+  const [bare, empty, broken] = many;
+  assert.equal(many.length, 3);
+  assert.match(bare, /^1, 3, 5 and 37 more \(40 in all\): is empty/);
+  assert.match(empty, /^2, 4, 6 and 37 more \(40 in all\): "completion" is empty/);
+  assert.match(
+    broken,
+    /^81, 82, 83 and 1 more \(4 in all\): broken JSON: Unexpected token.* \(the first place\), and the like/,
+  );
 });
 
 test('tables: a wrong first line is one fault, and no cell is lost', async () => {

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
 import { DataError, type Problem } from '../../errors.ts';
 import type { Told } from '../../util/encoding/decode-text.ts';
-import { type FoundProblem, problemsByKind } from '../../util/problems-by-kind.ts';
+import { faultsByKind, type FoundProblem, problemsByKind } from '../../util/problems-by-kind.ts';
 import { type NamedFile, readTexts } from '../text-file.ts';
 import type { Fault } from './fields.ts';
 import { hasKnownField, interpret, type TextForm, unknownFields } from './forms.ts';
@@ -25,18 +25,15 @@ export interface ReadText {
   readonly warnings: readonly Problem[];
 }
 
-/** So many samples are named for one fault; more are counted. */
-export const NAMED = 5;
-
-/** Reads all files. Throws one DataError with every fault, each at its `file:line`. */
+/** Reads all files. Throws one DataError with every kind of fault, at its first places. */
 export async function readTextFiles(sources: readonly TextSource[]): Promise<ReadText> {
   const named = sources.map(({ path }) => ({ path, shown: shownPath(path) }));
   const texts = await readTexts(named);
   const files = await Promise.all(
     named.map((file, source) => samplesIn(file, texts[source], source)),
   );
-  const problems = files.flatMap((file) =>
-    grouped(file.problems, shownPath(sources[file.source].path)),
+  const problems = faultsByKind(
+    files.flatMap((file) => file.problems.toSorted((a, b) => lineOf(a) - lineOf(b))),
   );
   const samples = files.flatMap((file) => file.samples);
   if (samples.length === 0 && problems.length === 0)
@@ -61,7 +58,7 @@ const shownPath = (path: string): string => {
 interface FileSamples {
   readonly source: number;
   readonly samples: readonly TextSample[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly FoundProblem[];
   readonly warnings: readonly FoundProblem[];
   readonly notice: string;
 }
@@ -106,7 +103,7 @@ function samplesOf(
     };
   const forms = new Map<TextForm, number>();
   const samples: TextSample[] = [];
-  const found: Problem[] = [...problems];
+  const found: FoundProblem[] = [...problems];
   const unread = new UnreadFields();
   for (const { line, value } of records) {
     const read = interpret(value);
@@ -137,34 +134,8 @@ function unknownColumns(names: readonly string[]): Fault {
   };
 }
 
-// ---- many faults
-
-/** Faults in the order of the lines; those of one kind are named a few times and then counted. */
-function grouped(problems: readonly Problem[], shown: string): Problem[] {
-  const kinds = new Map<string, Problem[]>();
-  for (const problem of problems.toSorted((a, b) => lineOf(a) - lineOf(b))) {
-    const members = kinds.get(kindOf(problem));
-    if (members === undefined) kinds.set(kindOf(problem), [problem]);
-    else members.push(problem);
-  }
-  return [...kinds.values()].flatMap((members) => {
-    const more = members.length - NAMED;
-    if (more <= 1) return members;
-    return [
-      ...members.slice(0, NAMED),
-      {
-        where: `${shown}:${lineOf(members[NAMED])}`,
-        what: `and ${more} more faults of this kind, up to line ${lineOf(members[members.length - 1])}`,
-      },
-    ];
-  });
-}
-
+/** 0: of the whole file. */
 const lineOf = ({ where }: Problem): number => Number(/:(\d+)$/.exec(where)?.[1] ?? 0);
-
-/** Without the words and numbers of the sample. */
-const kindOf = ({ what }: Problem): string =>
-  what.startsWith('broken JSON') ? 'broken JSON' : what.replace(/"(?:[^"\\]|\\.)*"|\d+/g, '');
 
 /** One warning for samples that are there before, and one for those that differ in blanks alone. */
 export function repeated(samples: readonly TextSample[]): Problem[] {

@@ -3,6 +3,7 @@ import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { unknownId, unknownName } from '../../tokenizer/unknown-id.ts';
 import type { Finding } from './findings.ts';
 import { reasonOf } from '../../util/caught.ts';
+import { plural } from '../../util/plural.ts';
 import type { TextSample } from './sample.ts';
 import type { ChatTemplate } from '../../tokenizer/chat.ts';
 
@@ -201,12 +202,12 @@ export function nothingTrained(
       what: 'none of its tokens is trained',
       fix: reason,
     };
-  const what = `has ${length} tokens, and its answer begins after the first ${limit}: nothing of it would be trained`;
   return {
     kind: 'nothing trained',
     severity: 'error',
     where,
-    what,
+    detail: plural(length, 'token'),
+    what: `its answer begins after the first ${limit} tokens (max_seq_length): nothing of it would be trained`,
     fix: 'Raise max_seq_length, shorten the question, or set excess_length: drop.',
   };
 }
@@ -216,13 +217,14 @@ export function outside(
   length: number,
   { maxSeqLength, excessLength }: Limit,
 ): Finding {
-  const what = `has ${length} tokens, more than max_seq_length ${maxSeqLength}`;
+  const [detail, what] = [plural(length, 'token'), `is longer than max_seq_length ${maxSeqLength}`];
   if (excessLength === 'drop')
-    return { kind: 'dropped', severity: 'warning', where, what: `${what}: it is left out` };
+    return { kind: 'dropped', severity: 'warning', where, detail, what: `${what}: it is left out` };
   return {
     kind: 'dropped',
     severity: 'error',
     where,
+    detail,
     what,
     fix: 'Raise max_seq_length, shorten the sample, or set excess_length: truncate.',
   };
@@ -236,13 +238,16 @@ export function cutOff(
 ): Finding {
   const whole =
     kept.spans.length < spans.length
-      ? `only the first ${kept.spans.length} of its ${spans.length} answers fit`
+      ? kept.spans.length === 1
+        ? `only the first of its ${spans.length} answers fits`
+        : `only the first ${kept.spans.length} of its ${spans.length} answers fit`
       : 'its answer is cut off, and the model does not learn its end';
   return {
     kind: 'cut off',
     severity: 'warning',
     where,
-    what: `has ${ids.length} tokens, more than max_seq_length ${limit}: ${whole}`,
+    detail: plural(ids.length, 'token'),
+    what: `is longer than max_seq_length ${limit}: ${whole}`,
     fix: 'Raise max_seq_length, or shorten the sample.',
   };
 }

@@ -4,6 +4,7 @@
 import { adaptableLayers, type LoraModule } from '../../adapters/lora.ts';
 import type { TrainConfig } from '../../config/schema.ts';
 import { CheckpointError, type Problem } from '../../errors.ts';
+import { faultsByKind } from '../../util/problems-by-kind.ts';
 import { readKohyaLora } from '../../export/kohya.ts';
 import { shapeProblem, type LoraWeights } from '../../export/lora.ts';
 import type { Graph } from '../../graph/graph.ts';
@@ -139,5 +140,5 @@ export function checkInitial(
           },
         ];
   });
-  if (problems.length > 0) throw new CheckpointError(problems.slice(0, 12));
+  if (problems.length > 0) throw new CheckpointError(faultsByKind(problems));
 }

@@ -68,11 +68,14 @@ function requireSize(samples: readonly Sample[], unit: number): void {
   const small = samples.filter(({ width, height }) => Math.min(width, height) < unit);
   if (small.length === 0) return;
   throw new DataError(
-    small.map(({ path, width, height }) => ({
-      where: path,
-      what: `${width}x${height} is smaller than ${unit}x${unit}, the smallest size that this base model takes, and bucket_no_upscale forbids enlarging it`,
-      fix: 'Replace it with a larger picture, or set bucket_no_upscale: false.',
-    })),
+    problemsByKind(
+      small.map(({ path, width, height }) => ({
+        where: path,
+        detail: `${width}x${height}`,
+        what: `is smaller than ${unit}x${unit}, the smallest size that this base model takes, and bucket_no_upscale forbids enlarging it`,
+        fix: 'Replace it with a larger picture, or set bucket_no_upscale: false.',
+      })),
+    ),
   );
 }
 

@@ -121,8 +121,7 @@ test('a picture smaller than the model takes is enlarged, or refused where that 
   assert.ok(pictures[0].bucket[0] >= 8);
   await assert.rejects(
     look({ ...settings, bucket_no_upscale: true }, stableDiffusion15),
-    (error) =>
-      error instanceof DataError && /5x90 is smaller than 8x8/.test(error.problems[0].what),
+    (error) => error instanceof DataError && /\(5x90\): is smaller than 8x8/.test(error.message),
   );
   const { pictures: allowed } = await look({ ...settings, bucket_no_upscale: true }, tinyConfig);
   assert.deepEqual(allowed[0].bucket[0], 4);

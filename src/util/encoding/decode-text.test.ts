@@ -62,6 +62,33 @@ test('the apostrophe of Windows-1252 is no Chinese character', () => {
   });
 });
 
+test('the excerpt of a guess held the brackets of JSON, and its line was wrong where lines end in CR', () => {
+  const told = (text: string) => {
+    const found = decodeText(latin(text));
+    assert.ok('text' in found && found.guess !== undefined, text);
+    return [found.guess.line, found.guess.excerpt];
+  };
+  assert.deepEqual(
+    told('{"text": "plain"}\n{"prompt": "Where?", "completion": "the artist\x92s own"}'),
+    [2, 'the artist’s own'],
+  );
+  assert.deepEqual(told('prompt,completion\r\n"Where?","the artist\x92s own, says he"'), [
+    2,
+    'the artist’s own, says he',
+  ]);
+  assert.deepEqual(told('one\rtwo\rthe artist\x92s own\rfour'), [3, 'the artist’s own']);
+});
+
+test('an unclear or damaged encoding is reported at its own line, with the words of that line', () => {
+  const shown = (content: Uint8Array) => refusal(content);
+  const both = new TextEncoder().encode('a caf\u00e9\r');
+  assert.match(shown(Uint8Array.from([...both, ...latin('{"a": "tea \xe9"}')])), /^2: .*"tea /);
+  const lost = Buffer.from('\ufeffone\ntwo\nthe cat \ud800 sits', 'utf16le');
+  assert.match(shown(lost), /UTF-16/);
+  const wide = Buffer.from('\ufeff一只猫\n坐在窗边', 'utf16le').subarray(0, -1);
+  assert.match(shown(wide), /UTF-16/);
+});
+
 test('a folder of GB18030 decides over one caption whose bytes are also UTF-8', () => {
   const cat = bytes('c3a8'); // 猫 in GB18030, è in UTF-8
   assert.equal(textOf(cat), 'è');

@@ -262,12 +262,16 @@ const controls = (bytes: Uint8Array): number =>
 function unclear(bytes: Uint8Array, candidates: readonly Candidate[]): Undecoded {
   const damaged = decodeStrictly('utf-8', bytes) === undefined;
   if (damaged && candidates[0]?.encoding === 'utf-8') return notUtf8(bytes);
-  const { line } = firstBadLine('utf-8', bytes);
   const told = new Set<string>();
   const rivals = candidates.filter(({ text }) => !told.has(text) && told.add(text));
+  // where it is UTF-8 by accident, all lines are; those of UTF-16 are not found by single bytes
+  const isByLines = damaged && rivals.every(({ encoding }) => !encoding.startsWith('utf-16'));
+  const line = isByLines
+    ? firstBadLine('utf-8', bytes).line
+    : firstForeign(rivals[0]?.text ?? '').line;
   const texts = rivals.slice(0, RIVALS_NAMED).map(({ encoding, text }) => {
-    const first = text.split('\n').find((one) => /[^\0-\x7f]/.test(one)) ?? '';
-    return `${names[encoding]} ("${excerptOf(first, /[^\0-\x7f]/)}")`;
+    const excerpt = excerptOf(text.split(LINE_END)[line - 1] ?? '', FOREIGN);
+    return `${names[encoding]} ("${excerpt}")`;
   });
   const what =
     texts.length === 0 ? 'is not UTF-8' : `has an unclear encoding: either ${texts.join(' or ')}`;
@@ -275,20 +279,25 @@ function unclear(bytes: Uint8Array, candidates: readonly Candidate[]): Undecoded
 }
 
 function firstForeign(text: string): Pick<Guess, 'line' | 'excerpt'> {
-  const lines = text.split('\n');
+  const lines = text.split(LINE_END);
   const found = Math.max(
     0,
-    lines.findIndex((line) => /[^\0-\x7f]/.test(line)),
+    lines.findIndex((line) => FOREIGN.test(line)),
   );
-  return { line: found + 1, excerpt: excerptOf(lines[found], /[^\0-\x7f]/) };
+  return { line: found + 1, excerpt: excerptOf(lines[found], FOREIGN) };
 }
+
+/** What an encoding decides. */
+const FOREIGN = /[^\0-\x7f]/;
+const LINE_END = /\r\n|\r|\n/;
 
 const EXCERPT_BEFORE = 16;
 const EXCERPT_LENGTH = 36;
 
-/** The place around what `wanted` finds first. */
+/** The words around what `wanted` finds first; of JSON or CSV those of its value alone. */
 function excerptOf(line: string, wanted: RegExp): string {
-  const characters = Array.from(line.trim());
+  const value = line.split('"').find((part) => wanted.test(part)) ?? line;
+  const characters = Array.from(value.trim());
   const at = Math.max(
     0,
     characters.findIndex((character) => wanted.test(character)),
@@ -303,11 +312,19 @@ function excerptOf(line: string, wanted: RegExp): string {
 
 /** The first line that is not in `encoding`; the last where all are. */
 function firstBadLine(encoding: string, bytes: Uint8Array): { line: number; content: Uint8Array } {
+  const unit = encoding.startsWith('utf-16') ? 2 : 1;
+  const low = encoding === 'utf-16be' ? 1 : 0;
+  const isAt = (at: number, byte: number): boolean =>
+    bytes[at + low] === byte && (unit === 1 || bytes[at + 1 - low] === 0);
   let [line, start] = [1, 0];
-  for (;;) {
-    const found = bytes.indexOf(10, start);
-    const content = bytes.subarray(start, found < 0 ? bytes.length : found);
-    if (found < 0 || decodeStrictly(encoding, content) === undefined) return { line, content };
-    [line, start] = [line + 1, found + 1];
+  for (let at = 0; at < bytes.length; at += unit) {
+    const isEnd = isAt(at, LF) || (isAt(at, CR) && !isAt(at + unit, LF));
+    if (!isEnd) continue;
+    const content = bytes.subarray(start, at);
+    if (decodeStrictly(encoding, content) === undefined) return { line, content };
+    [line, start] = [line + 1, at + unit];
   }
+  return { line, content: bytes.subarray(start) };
 }
+
+const [LF, CR] = [10, 13];
