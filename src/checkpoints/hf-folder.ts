@@ -2,7 +2,7 @@
 // weights stay where they are.
 
 import { existsSync, realpathSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError, failCheckpoint as fail, type Problem } from '../errors.ts';
 import { languageModelParameters } from '../models/decoder.ts';
@@ -16,6 +16,7 @@ import type { Described } from './contents.ts';
 import { languageProblem } from './language-kinds.ts';
 import { leftoverWarnings, refuseLayerExtras } from './leftovers.ts';
 import { folderTensors, parseFile } from './model-folder.ts';
+import { failMisplaced } from './model-levels.ts';
 import { kindOfFile, openAnySafetensors, readTensor } from './safetensors-file.ts';
 import { parametersOf } from './weights.ts';
 
@@ -151,42 +152,25 @@ export function languageModelFolder(path: string): string {
       'there is no such file or folder',
       'Check base_model; a relative path starts from the folder the command runs in.',
     );
-  if (!found.isDirectory() && !path.endsWith('config.json')) refuseFile(path);
-  const folder = realpathSync(found.isDirectory() ? path : join(path, '..'));
-  if (existsSync(join(folder, 'config.json'))) return folder;
-  if (existsSync(join(folder, 'adapter_config.json')))
-    fail(
-      folder,
-      'this folder is an adapter, not a model',
-      'Name the folder of the model that it was trained on, which its adapter_config.json names.',
-    );
-  if (existsSync(join(folder, 'model_index.json')) || existsSync(join(folder, 'unet')))
-    fail(
-      folder,
-      'this folder is a model for pictures (diffusers), not a language model',
-      'For pictures, leave task_type out, or set it to image. For texts, name the folder of a language model.',
-    );
-  return fail(
-    folder,
-    'this folder is not a language model: it has no config.json',
-    'Name the folder that holds the model as base_model.',
-  );
+  if (!found.isDirectory() && basename(path) !== 'config.json') refuseFile(path);
+  const folder = realpathSync(found.isDirectory() ? path : dirname(path));
+  const isModel = existsSync(join(folder, 'config.json'));
+  if (isModel && !isPart(folder)) return folder;
+  return failMisplaced(found.isDirectory() ? path : dirname(path), 'language model');
 }
 
-/** A file in place of a folder: what it is, where its content tells. */
+/** A file in place of a folder: what it is by its content, or by its place. */
 function refuseFile(path: string): never {
   if (kindOfFile(path) === 'safetensors') {
     const { tensors, unsupported } = openAnySafetensors(path);
     const problem = languageProblem(new Map([...tensors, ...unsupported]), path);
     if (problem !== undefined) throw new CheckpointError([problem]);
   }
-  const beside = existsSync(join(path, '..', 'config.json'));
-  fail(
-    path,
-    'a language model is a folder with config.json, tokenizer.json and .safetensors files',
-    beside ? `Name the folder as base_model: ${dirname(path)}` : 'Name the folder as base_model.',
-  );
+  return failMisplaced(path, 'language model');
 }
+
+/** A folder of a diffusers model has a config.json too. */
+const isPart = (folder: string): boolean => existsSync(join(dirname(folder), 'model_index.json'));
 
 /** What to do about models that are not supported, where a relative of theirs is. */
 const relatives: Readonly<Record<string, string>> = {

@@ -47,3 +47,6 @@ function namesIn(folder: string): string[] {
     return []; // not there, not a folder, or not to be read
   }
 }
+
+export const isBrokenLink = (path: string): boolean =>
+  !existsSync(path) && linkTarget(path) !== undefined;

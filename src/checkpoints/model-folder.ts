@@ -8,7 +8,7 @@ import { mapOf } from '../util/own.ts';
 import { CheckpointError } from '../errors.ts';
 import { reasonOf } from '../util/caught.ts';
 import { answered, foreignFile, shortAnswer } from '../util/file-signatures.ts';
-import { missingFile } from './missing-file.ts';
+import { missingFile, unfinishedIn } from './missing-file.ts';
 import { unicodeText } from '../util/encoding/decode-text.ts';
 import type { Described } from './contents.ts';
 import {
@@ -104,15 +104,29 @@ export function folderFiles(folder: string, open = openSafetensors): Safetensors
       kindOfFile(join(folder, file)) === 'safetensors',
   );
   if (disguised !== undefined) return [open(join(folder, disguised))];
-  throw new CheckpointError([{ where: folder, ...absent(files) }]);
+  const [begun] = unfinishedIn(folder);
+  const what = `there are no weights in this folder: the download of ${begun} is not finished`;
+  throw new CheckpointError([
+    { where: folder, ...(begun === undefined ? absent(files) : { what, fix: obtainModel }) },
+  ]);
+}
+
+/** Of the shards that the name of one counts (`-00001-of-00003`), those that are not there. */
+function missingShards(one: string, files: readonly string[]): string[] {
+  const [, digits, count] = /-(\d+)-of-(\d+)/.exec(one) ?? [];
+  if (digits === undefined || Number(count) > 10_000) return [];
+  return Array.from({ length: Number(count) }, (_, i) =>
+    one.replace(`-${digits}-of-`, `-${String(i + 1).padStart(digits.length, '0')}-of-`),
+  ).filter((name) => !files.includes(name));
 }
 
 /** What a folder has in place of weights that are read. */
 function absent(files: readonly string[]): { what: string; fix: string } {
   const [some] = files.filter((file) => file.endsWith('.safetensors'));
-  if (some !== undefined && /-of-\d+/.test(some))
+  const missing = some === undefined ? [] : missingShards(some, files);
+  if (some !== undefined && missing.length > 0)
     return {
-      what: `some of its files are missing: ${some} is one of several, and ${some.replace(/-\d+-of-\d+/, '')}.index.json, which lists them, is not there`,
+      what: `some of its files are missing: ${some} is one of several, and there is no ${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ` … (${missing.length} in all)` : ''}`,
       fix: obtainModel,
     };
   if (some !== undefined)

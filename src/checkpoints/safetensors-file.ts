@@ -2,7 +2,7 @@
 
 import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { basename } from 'node:path';
-import { CheckpointError } from '../errors.ts';
+import { CheckpointError, obtainAgain } from '../errors.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import { isTooNarrow, lossOf } from '../tensor/narrow.ts';
 import {
@@ -14,6 +14,7 @@ import {
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { codeOf } from '../util/caught.ts';
 import { foreignFile, SIGNATURE_BYTES, type ForeignKind } from '../util/file-signatures.ts';
+import { isBrokenLink, missingFile } from './missing-file.ts';
 
 export interface SafetensorsFile extends SafetensorsHeader {
   /** Absolute, symbolic links resolved. */
@@ -101,20 +102,22 @@ function open(path: string): { fd: number; realPath: string } {
     if (!fstatSync(fd).isDirectory()) return { fd, realPath };
     closeSync(fd);
   } catch (cause) {
-    throw new CheckpointError([{ where: path, ...explain(cause) }], { cause });
+    throw new CheckpointError([{ where: path, ...explain(cause, path) }], { cause });
   }
   throw new CheckpointError([
     { where: path, what: 'this is a folder, not a .safetensors file', fix: 'Name the file in it.' },
   ]);
 }
 
-function explain(cause: unknown): { what: string; fix: string } {
+function explain(cause: unknown, path: string): { what: string; fix: string } {
   const code = codeOf(cause);
   if (code === 'ENOENT' || code === 'ENOTDIR')
-    return {
-      what: 'there is no such file',
-      fix: 'Check the spelling; a relative path starts from the folder the command runs in.',
-    };
+    return isBrokenLink(path)
+      ? { what: missingFile(path), fix: obtainAgain }
+      : {
+          what: 'there is no such file',
+          fix: 'Check the spelling; a relative path starts from the folder the command runs in.',
+        };
   if (code === 'EACCES' || code === 'EPERM')
     return {
       what: 'the file cannot be read: permission denied',

@@ -1,11 +1,13 @@
 // Opens a Stable Diffusion 1.x base model, whichever layout it has.
 
-import { realpathSync, statSync, type Stats } from 'node:fs';
-import { basename, dirname } from 'node:path';
-import { failCheckpoint as fail } from '../errors.ts';
+import { existsSync, realpathSync, statSync, type Stats } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { CheckpointError, failCheckpoint as fail } from '../errors.ts';
 import { codeOf } from '../util/caught.ts';
 import { loadDiffusersFolder } from './diffusers-folder.ts';
 import { kindOfFile } from './safetensors-file.ts';
+import { isUnfinished } from './missing-file.ts';
+import { knownMisplaced } from './model-levels.ts';
 import { loadSingleFile } from './single-file.ts';
 import type { StableDiffusionWeights } from './weights.ts';
 
@@ -42,6 +44,7 @@ export function loadStableDiffusion(
       'Look for the .safetensors file of the same model, or convert this one with a tool that you trust.',
     );
   }
+  if (isUnfinished(path) || !/\.(safetensors|sft)$/i.test(path)) refuseOther(path);
   return loadSingleFile(path, useEma);
 }
 
@@ -50,6 +53,12 @@ function isPickle(path: string): boolean {
   if (!/\.(ckpt|pt|pth|bin)$/i.test(path)) return false;
   const kind = kindOfFile(path);
   return kind === undefined || kind === 'pickle' || kind === 'zip' || kind === 'tar';
+}
+
+/** Files of any name are read; other kinds, and folders, are told by names and places. */
+function refuseOther(path: string): void {
+  const known = knownMisplaced(path, 'Stable Diffusion model');
+  if (known !== undefined) throw new CheckpointError([{ where: path, ...known }]);
 }
 
 function statOf(path: string): Stats | undefined {
@@ -63,6 +72,9 @@ function statOf(path: string): Stats | undefined {
   }
 }
 
+/** What a diffusers folder of Stable Diffusion has. */
+const parts = ['model_index.json', 'unet'];
+
 function loadFolder(folder: string, useEma: boolean): StableDiffusionWeights {
   if (useEma)
     fail(
@@ -70,5 +82,6 @@ function loadFolder(folder: string, useEma: boolean): StableDiffusionWeights {
       'use_ema is only for single-file checkpoints, which can hold both sets of weights',
       'Remove use_ema.',
     );
+  if (!parts.some((part) => existsSync(join(folder, part)))) refuseOther(folder);
   return loadDiffusersFolder(realpathSync(folder));
 }

@@ -3,7 +3,14 @@ import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { reasonOf } from '../util/caught.ts';
-import { hubNameOf, hubRemedy, isHubName, cachedFolder, type HubKind } from './hub-names.ts';
+import {
+  hubNameOf,
+  hubRemedy,
+  isHubName,
+  cachedFolder,
+  setting,
+  type HubKind,
+} from './hub-names.ts';
 import { suggest } from './suggest-key.ts';
 
 /** What is said of a path that is not there. */
@@ -43,7 +50,7 @@ const quotes: Explanation = (path, { key }) => {
     ? undefined
     : {
         what: `the quotation marks belong to the value: ${path}`,
-        fix: `Write it without them, or with one pair: ${key}: ${inner}`,
+        fix: `Write it without them, or with one pair: ${setting(key, inner)}`,
       };
 };
 
@@ -52,7 +59,7 @@ const address: Explanation = (path, { key, hub }) => {
   if (scheme === undefined) return undefined;
   if (/^file:/i.test(scheme)) {
     const what = `expected a path, found an address: ${path}`;
-    return { what, fix: `Write ${key}: ${pathOfAddress(path)}` };
+    return { what, fix: `Write ${setting(key, pathOfAddress(path))}` };
   }
   const what = `${path} is a web address; expected a path`;
   const named = hubNameOf(path);
@@ -76,7 +83,10 @@ const variable: Explanation = (path, { key, environment = process.env }) => {
   if (match === null) return undefined;
   const value = environment[match[1] ?? match[2]];
   const what = `only a shell expands ${match[0]}, in ${path}`;
-  const fix = `Write the path in full: ${key}: ${path.replace(match[0], () => value ?? '…')}`;
+  const fix = `Write the path in full: ${setting(
+    key,
+    path.replace(match[0], () => value ?? '…'),
+  )}`;
   return { what, fix };
 };
 
@@ -95,12 +105,12 @@ const windowsPath: Explanation = (path, { key, platform = process.platform }) =>
   if (drive === null) return { what, fix: 'Write the path that the share has here.' };
   const rest = drive[2].replaceAll('\\', '/');
   const mounted = `/mnt/${drive[1].toLowerCase()}/${rest}`; // WSL
-  if (exists(mounted)) return { what, fix: `Write ${key}: ${mounted}` };
+  if (exists(mounted)) return { what, fix: `Write ${setting(key, mounted)}` };
   const end = suffixHere(rest);
   const fix =
     end === undefined
       ? `Write the path that it has here; in WSL it is ${mounted}.`
-      : `Write the path that it has here: ${key}: ${end}`;
+      : `Write the path that it has here: ${setting(key, end)}`;
   return { what, fix };
 };
 
@@ -113,7 +123,7 @@ function suffixHere(path: string): string | undefined {
 const backslashes: Explanation = (path, { key, platform = process.platform }) => {
   const plain = path.replaceAll('\\', '/');
   return platform !== 'win32' && plain !== path && exists(plain)
-    ? { what: `there is nothing of the name ${path}`, fix: `Paths have /: ${key}: ${plain}` }
+    ? { what: `there is nothing of the name ${path}`, fix: `Paths have /: ${setting(key, plain)}` }
     : undefined;
 };
 
@@ -141,7 +151,7 @@ const nearName: Explanation = (path, { key, wanted, beside }) => {
     if (near !== undefined)
       return {
         what: `there is no such ${wanted}: ${path}`,
-        fix: `Did you mean ${key}: ${near}?`,
+        fix: `Did you mean ${setting(key, near)}?`,
       };
   }
   return undefined;

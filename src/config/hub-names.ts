@@ -58,14 +58,18 @@ export function currentSnapshot(repository: string): string | undefined {
     .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
 }
 
+/** `base_model: path`, or `--base path`. */
+export const setting = (key: string, path: string): string =>
+  key.startsWith('--') ? `${key} ${path}` : `${key}: ${path}`;
+
 /** What to do where `owner/name` is no path here. `key`: what is to name the folder. */
 export function hubRemedy(name: string, kind: HubKind, key: string): string {
   const cached = cachedFolder(name, kind);
   if (cached !== undefined)
-    return `it is in the cache of Hugging Face on this machine: ${key}: ${cached}`;
+    return `it is in the cache of Hugging Face on this machine: ${setting(key, cached)}`;
   const folder = `${kind === 'models' ? 'models' : 'data'}/${basename(name)}`;
   const type = kind === 'models' ? '' : '--repo-type dataset ';
-  return `nothing is downloaded here, and ${name} is not in ${hubCacheFolder()} either. Download it, for example with: hf download ${type}${name} --local-dir ${folder}; then ${key}: ${folder}`;
+  return `nothing is downloaded here, and ${name} is not in ${hubCacheFolder()} either. Download it, for example with: hf download ${type}${name} --local-dir ${folder}; then ${setting(key, folder)}`;
 }
 
 const textOf = (path: string): string | undefined => {

@@ -72,7 +72,7 @@ test('what cannot be exported is reported in one message, and nothing is written
       { path: folder },
       /neither adapter_config\.json nor config\.json in this folder\n.*There are adapters in it: .*adapter\./,
     );
-    refuses({ path: adapter, base: folder }, /--base .*: there is no config\.json in it/);
+    refuses({ path: adapter, base: folder }, /--base .*: this folder is /);
     refuses({ path: adapter, type: 'q8_0' }, /an adapter cannot be quantized/);
     refuses({ path: base, base }, /complete model, which needs no base model/);
     refuses(

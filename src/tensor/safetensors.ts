@@ -5,7 +5,14 @@ import { CheckpointError, failCheckpoint as fail, obtainAgain, type Problem } fr
 import { isObject } from '../util/is-object.ts';
 import { bytesOf } from '../util/bytes-of.ts';
 import { needed } from '../util/needed.ts';
-import { answered, foreignFile, shortAnswer, SIGNATURE_BYTES } from '../util/file-signatures.ts';
+import {
+  answered,
+  foreignFile,
+  type ForeignKind,
+  packedKinds,
+  shortAnswer,
+  SIGNATURE_BYTES,
+} from '../util/file-signatures.ts';
 import { dtypes, typedArrays, type DType } from './dtype.ts';
 import { sizeOf, type ExternalTensor, type Shape, type Tensor } from './tensor.ts';
 
@@ -164,6 +171,8 @@ function headerLength(start: Uint8Array, size: number, path: string): number {
   return length;
 }
 
+const otherWeights: readonly ForeignKind[] = ['pickle', 'gguf', 'hdf5'];
+
 function refuseDisguise(start: Uint8Array, size: number, path: string): void {
   const answer = shortAnswer(start, size);
   if (answer !== undefined) fail(path, answered(answer));
@@ -172,9 +181,11 @@ function refuseDisguise(start: Uint8Array, size: number, path: string): void {
   const foreign = foreignFile(start);
   if (foreign === undefined) return;
   const { kind, name, fix } = foreign;
-  const isModel = kind === 'zip' || kind === 'pickle' || kind === 'gguf' || kind === 'hdf5';
-  const told = kind === 'zip' ? 'a PyTorch (.ckpt, .pt, .bin) or zip file' : name;
-  fail(path, `this is ${told}${isModel ? ', not safetensors' : ''}`, isModel ? convert : fix);
+  if (kind === 'zip')
+    fail(path, 'this is a PyTorch (.ckpt, .pt, .bin) or zip file, not safetensors', convert);
+  if (otherWeights.includes(kind)) fail(path, `this is ${name}, not safetensors`, convert);
+  const mayBeMeant = ['lfs-pointer', 'web-page', 'refusal', ...packedKinds].includes(kind);
+  fail(path, `this is ${name}`, mayBeMeant ? fix : 'Name the .safetensors file of a model.');
 }
 
 /** What a header begins with. */
