@@ -8,6 +8,7 @@ import type { ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { prepareTextData, type TextData } from './prepare.ts';
 import type { TextSource } from './read.ts';
+import { aboutData, sampleFormats } from './sample-files.ts';
 
 /** How a model reads. */
 export interface TextReader {
@@ -96,7 +97,7 @@ const shown = (path: string): string =>
   resolve(path).startsWith(resolve('.')) ? relative('.', path) : path;
 const notRead = (path: string): Problem => ({
   where: shown(path),
-  what: `is not used: the files of samples end with ${[...formats].join(', ')}`,
+  what: `is not used: the files of samples end with ${[...sampleFormats].join(', ')}`,
   fix: 'Convert it, or remove it from the folder.',
 });
 const notTrained = (path: string, what: string): Problem => ({
@@ -105,16 +106,6 @@ const notTrained = (path: string, what: string): Problem => ({
   fix: 'To train it, name it in train_data.',
 });
 
-const formats: ReadonlySet<string> = new Set([
-  '.jsonl',
-  '.ndjson',
-  '.json',
-  '.csv',
-  '.tsv',
-  '.txt',
-]);
-/** In a folder these are about the data. */
-const about = /^(\.|readme|licen[cs]e|dataset_infos?\.json)/i;
 /** These are data, too, as others write them. */
 const otherData = /\.(parquet|arrow|feather|xlsx?|gz|zip|bz2|zst|xz|pkl|yaml|yml)$/i;
 
@@ -130,9 +121,9 @@ function filesIn(path: string): FilesOf {
   const alone = { trained: [path], validated: [], tested: [], unread: [] };
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return alone;
   const all = readdirSync(path)
-    .filter((name) => !about.test(name))
+    .filter((name) => !aboutData.test(name))
     .sort();
-  const names = all.filter((name) => formats.has(extname(name).toLowerCase()));
+  const names = all.filter((name) => sampleFormats.has(extname(name).toLowerCase()));
   if (names.length === 0) return alone;
   const divided = names.some((name) => partOf(name) === 'train');
   const those = (...parts: readonly Part[]): string[] =>

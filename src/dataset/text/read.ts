@@ -9,6 +9,7 @@ import type { Fault } from './fields.ts';
 import { hasKnownField, interpret, type TextForm, unknownFields } from './forms.ts';
 import { type RecordFile, recordsOf } from './records.ts';
 import { contentKey, type TextSample } from './sample.ts';
+import { noSamples } from './text-levels.ts';
 import { UnreadFields } from './unread-fields.ts';
 
 export interface TextSource {
@@ -73,13 +74,7 @@ async function samplesIn(
     return {
       source,
       samples: [],
-      problems: [
-        {
-          where: shown,
-          what: 'there are no files of samples in this folder',
-          fix: 'Put .jsonl, .json, .csv or .txt files into it, or give the path of one.',
-        },
-      ],
+      problems: [noSamples(path, shown)],
       warnings: [],
       notice: '',
     };

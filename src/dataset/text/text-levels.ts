@@ -1,0 +1,116 @@
+// A folder without files of samples: what it holds instead, and in which folders below it they lie.
+import { readdirSync, type Dirent } from 'node:fs';
+import { extname, join } from 'node:path';
+import type { Problem } from '../../errors.ts';
+import { parquetToLines } from '../../util/file-signatures.ts';
+import { aboutData, sampleFormats } from './sample-files.ts';
+
+const DEPTH = 3;
+const MOST_FOLDERS = 300;
+const SHOWN = 3;
+
+/** What is said of a folder in which there is no file of samples. */
+export function noSamples(path: string, shown: string): Problem {
+  const below = foldersBelow(path, shown);
+  const { files, folders } = entriesOf(path);
+  const found = instead(shown, files);
+  if (found !== undefined) return { where: shown, ...found };
+  const samples = below.filter(({ files }) => files.some(isSamples));
+  if (samples.length > 0) return { where: shown, ...fromBelow(samples) };
+  const [other] = below.flatMap((folder) => instead(folder.shown, folder.files) ?? []);
+  if (other !== undefined) return { where: shown, ...other };
+  const what =
+    files.length + folders.length === 0
+      ? 'this folder is empty: there are no files of samples'
+      : 'there are no files of samples in this folder';
+  const fix = 'Put .jsonl, .json, .csv or .txt files into it, or give the path of one.';
+  return { where: shown, what, fix };
+}
+
+interface Below {
+  readonly shown: string;
+  readonly files: readonly string[];
+}
+
+const isSamples = (name: string): boolean =>
+  sampleFormats.has(extname(name).toLowerCase()) && !aboutData.test(name);
+
+function fromBelow(samples: readonly Below[]): Omit<Problem, 'where'> {
+  const list = samples.slice(0, SHOWN).map(({ shown, files }) => {
+    const count = files.filter(isSamples).length;
+    return `${shown} (${count} ${count === 1 ? 'file' : 'files'})`;
+  });
+  const more = samples.length > SHOWN ? ` and ${samples.length - SHOWN} more` : '';
+  const what = `there are no files of samples in this folder itself; below it they are in ${list.join(', ')}${more}`;
+  if (samples.length === 1) return { what, fix: `Name it: train_data_dir: ${samples[0].shown}` };
+  const train = samples.find(({ shown }) => /(^|[\\/])train(ing)?$/i.test(shown)) ?? samples[0];
+  const valid = samples.find(({ shown }) => /(^|[\\/])(valid|validation|val|dev)$/i.test(shown));
+  const rest = valid === undefined ? '' : `, and to validate validation_data: [${valid.shown}]`;
+  return { what, fix: `Name the one to train: train_data_dir: ${train.shown}${rest}` };
+}
+
+/** What a folder holds in place of files of samples, by their names. */
+function instead(shown: string, files: readonly string[]): Omit<Problem, 'where'> | undefined {
+  const named = (pattern: RegExp) => files.filter((name) => pattern.test(name));
+  const some = (names: readonly string[], noun: string): string =>
+    `${shown} holds ${names.length} ${noun}${names.length === 1 ? '' : 's'} (${names[0]}${names.length > 1 ? ' …' : ''})`;
+  const arrow = named(/\.arrow$/i);
+  if (arrow.length > 0)
+    return {
+      what: `${some(arrow, 'Arrow file')}: a data set as save_to_disk of the library datasets writes it, which is not supported`,
+      fix: `Save it as JSON lines, in Python: load_from_disk(${JSON.stringify(shown)}).to_json("train.jsonl")`,
+    };
+  const parquet = named(/\.parquet$/i);
+  if (parquet.length > 0)
+    return {
+      what: `${some(parquet, 'Parquet file')}, as data sets on Hugging Face, which are not supported`,
+      fix: parquetToLines(join(shown, parquet.length === 1 ? parquet[0] : '*.parquet')),
+    };
+  const packed = named(/\.(gz|zst|zip|xz|bz2|tar|7z|rar)$/i);
+  if (packed.length > 0)
+    return { what: some(packed, 'packed file'), fix: 'Unpack it, and name the folder again.' };
+  if (files.includes('adapter_config.json'))
+    return { what: `${shown} is an adapter, not data`, fix: 'Name a file or folder of samples.' };
+  if (files.includes('config.json') || files.includes('model_index.json'))
+    return { what: `${shown} is a model, not data`, fix: 'Models are base_model; name samples.' };
+  const pictures = named(/\.(png|jpe?g|webp|avif|tiff?|gif|bmp)$/i);
+  return pictures.length > 0
+    ? {
+        what: some(pictures, 'picture'),
+        fix: 'To train on pictures, leave out task_type; texts are .jsonl, .json, .csv or .txt files.',
+      }
+    : undefined;
+}
+
+/** Folders below `path`, nearest first, hidden ones left out. */
+function foldersBelow(path: string, shown: string): Below[] {
+  const found: Below[] = [];
+  let level = [{ path, shown }];
+  for (let depth = 0; depth < DEPTH && found.length < MOST_FOLDERS; depth++) {
+    level = level.flatMap((at) =>
+      entriesOf(at.path).folders.map((name) => ({
+        path: join(at.path, name),
+        shown: join(at.shown, name),
+      })),
+    );
+    found.push(...level.map((at) => ({ shown: at.shown, files: entriesOf(at.path).files })));
+  }
+  return found;
+}
+
+function entriesOf(folder: string): { files: readonly string[]; folders: readonly string[] } {
+  const seen = readEntries(folder).filter(({ name }) => !name.startsWith('.'));
+  const names = (some: readonly Dirent[]) => some.map(({ name }) => name).sort();
+  return {
+    files: names(seen.filter((entry) => !entry.isDirectory())),
+    folders: names(seen.filter((entry) => entry.isDirectory())),
+  };
+}
+
+function readEntries(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return []; // not to be read
+  }
+}
