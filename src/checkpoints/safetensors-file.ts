@@ -1,7 +1,7 @@
 // Safetensors files on disk: the header is read and checked, tensors only when asked for.
 
-import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
-import { basename } from 'node:path';
+import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { CheckpointError, obtainAgain } from '../errors.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import { isTooNarrow, lossOf } from '../tensor/narrow.ts';
@@ -105,8 +105,16 @@ function open(path: string): { fd: number; realPath: string } {
     throw new CheckpointError([{ where: path, ...explain(cause, path) }], { cause });
   }
   throw new CheckpointError([
-    { where: path, what: 'this is a folder, not a .safetensors file', fix: 'Name the file in it.' },
+    { where: path, what: 'this is a folder, not a .safetensors file', fix: fileIn(path) },
   ]);
+}
+
+function fileIn(folder: string): string {
+  const names = readdirSync(folder).filter((name) => /\.safetensors$/i.test(name));
+  const shown = names.sort().slice(0, 3);
+  return names.length === 0
+    ? 'There is none in it; name another one.'
+    : `Name the file in it: ${shown.map((name) => join(folder, name)).join(', or ')}`;
 }
 
 function explain(cause: unknown, path: string): { what: string; fix: string } {

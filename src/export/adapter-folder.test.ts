@@ -295,7 +295,7 @@ test('an adapter named as base model is reported so', () => {
       () => loadLanguageModel(adapter),
       (error: unknown) =>
         error instanceof CheckpointError &&
-        /this folder is an adapter, not a model/.test(error.message),
+        /this folder is an adapter \(PEFT\), not a model/.test(error.message),
     );
   });
 });

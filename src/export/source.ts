@@ -4,6 +4,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { openSafetensors } from '../checkpoints/safetensors-file.ts';
 import { UserError } from '../errors.ts';
+import { adaptersBelow } from './adapter-levels.ts';
 
 export type ExportSource =
   /** PEFT's folder, with adapter_config.json. */
@@ -34,11 +35,11 @@ function ofFolder(folder: string): ExportSource {
     return fail(folder, 'this is a base model for pictures; GGUF is for language models');
   const names = readdirSync(folder).sort();
   const weights = names.filter((name) => name.endsWith('.safetensors'));
-  const inside = names.filter((name) => existsSync(join(folder, name, 'adapter_config.json')));
+  const inside = adaptersBelow(folder);
   if (weights.length > 0) return ofFile(join(folder, weights[0]));
   const fix =
     inside.length > 0
-      ? `There are adapters in it: ${inside.map((name) => join(folder, name)).join(', ')}.`
+      ? `There are adapters in it: ${inside.join(', ')}.`
       : 'Name the folder of an adapter (with adapter_config.json) or of a model (with config.json).';
   return fail(folder, 'there is neither adapter_config.json nor config.json in this folder', fix);
 }
