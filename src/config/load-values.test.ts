@@ -1,0 +1,79 @@
+// Values that a key cannot have, and keys that do not go together.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { good, problemsOf, text, yaml } from './load.test-util.ts';
+import { configKeys } from './schema.ts';
+
+const noValue = (expected: string, where: string, isRequired = false) =>
+  `brand_lora.yaml:${where}: no value; expected ${expected}${isRequired ? '' : ' (To use the default, delete the line.)'}`;
+
+test('keys that contradict each other', () => {
+  assert.deepEqual(problemsOf(yaml({ ...good, train_unet: false, train_text_encoder: false })), [
+    'brand_lora.yaml:4 train_unet: nothing to train: train_unet and train_text_encoder are both false',
+  ]);
+  assert.match(
+    problemsOf(yaml({ ...good, min_bucket_reso: 512, max_bucket_reso: 256 }))[0],
+    /512 is more than max_bucket_reso, 256/,
+  );
+  assert.match(
+    problemsOf(yaml({ ...good, lr_warmup_steps: 1.5 }))[0],
+    /whole number of steps, or a share of the run below 1; found 1.5/,
+  );
+});
+
+test('a resolution of "192," was answered with the pattern of a validator', () => {
+  for (const resolution of ['"192,"', '"512*384"', '"512px"', '""', '7', '[512]', 'true', '-512'])
+    assert.match(problemsOf(yaml({ ...good, resolution })).join('\n'), /each side from 16 to 8192/);
+});
+
+test('no key answers with the words of a validator', () => {
+  for (const key of configKeys)
+    for (const value of ['"?!"', '""', '-1.5', '1e99', '[]', '[1, [2]]', '{ a: 1 }', 'true'])
+      assert.doesNotMatch(
+        problemsOf(yaml({ ...good, [key]: value })).join('\n'),
+        /Invalid |match pattern|received|Too (small|big)|>=|<=/,
+      );
+});
+
+test('a key with nothing behind it took a default in one case and was refused in another', () => {
+  const rank = 'a whole number from 1 to 1280';
+  assert.deepEqual(problemsOf(yaml({ ...good, lora_rank: '' })), [noValue(rank, '4 lora_rank')]);
+  assert.deepEqual(problemsOf(yaml({ ...good, base_model: '' })), [
+    noValue('text', '2 base_model', true),
+  ]);
+  for (const key of ['metadata_path', 'unet_lr', 'lora_alpha', 'max_train_steps', 'output_name'])
+    assert.match(problemsOf(yaml({ ...good, [key]: '' }))[0], /: no value; expected /, key);
+  const ofText = (values: object) =>
+    problemsOf(yaml({ ...text, train_data_dir: './faq.jsonl', ...values }));
+  for (const empty of ['', '~', 'null']) {
+    assert.deepEqual(ofText({ lora_r: empty }), [noValue(rank, '5 lora_r')]);
+    assert.deepEqual(ofText({ learning_rate: empty }), [
+      noValue('a number from 0 to 10', '5 learning_rate'),
+    ]);
+    assert.deepEqual(ofText({ epochs: empty }), [
+      noValue('a whole number from 1 to 1000000', '5 epochs'),
+    ]);
+  }
+  for (const key of ['num_epochs', 'optim', 'sequence_len', 'train_on_inputs', 'val_set_size'])
+    assert.match(ofText({ [key]: '' })[0], /: no value; expected /, key);
+  for (const key of ['wandb_project', 'deepspeed', 'resume_from_checkpoint', 'special_tokens'])
+    assert.deepEqual(ofText({ [key]: '' }), [], `${key} asks for nothing`);
+  assert.deepEqual(
+    ofText({ lora_target_modules: '', lora_target_linear: true }),
+    [],
+    'another key says it',
+  );
+});
+
+test('task_type: image-generation was answered with text-generation', () => {
+  for (const task_type of ['image-generation', 'text', 'sd', 'Image'])
+    assert.match(
+      problemsOf(yaml({ ...good, task_type }))[0],
+      /expected one of image, text-generation; found ".*image trains adapters for pictures/,
+    );
+  for (const device of ['cuda', 'gpu', 'mps'])
+    assert.match(
+      problemsOf(yaml({ ...good, device }))[0],
+      /expected one of auto, cpu; found ".*runs on the processor/,
+    );
+});
