@@ -58,7 +58,7 @@ test('the program itself: help, version, exit codes, a closed pipe', () => {
   assert.equal(missing.status, 1);
   assert.equal(
     stripVTControlCharacters(missing.stderr),
-    'The configuration cannot be used\n  nowhere.yaml: there is no such file\n      examples are in configs/\n',
+    'The configuration cannot be used\n  nowhere.yaml: there is no such file\n      Examples are in configs/.\n',
   );
   const pipe = spawnSync(
     'sh',

@@ -105,3 +105,15 @@ test('a key of the other task is a warning that names both', () => {
     'noise_offset: is a key of task_type: image and has no effect with task_type: text-generation',
   ]);
 });
+
+test('four keys of pictures in a file for texts were four warnings', () => {
+  const images = { resolution: 512, noise_offset: 0.1, clip_skip: 2, enable_bucket: true };
+  const values = yaml({ ...text, train_data_dir: './faq.jsonl', ...images });
+  const { warnings } = loadConfig(file(values));
+  assert.deepEqual(
+    warnings.map(({ what }) => what),
+    [
+      '4 keys of task_type: image have no effect with task_type: text-generation: resolution, noise_offset, clip_skip, enable_bucket',
+    ],
+  );
+});

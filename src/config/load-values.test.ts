@@ -9,7 +9,7 @@ const noValue = (expected: string, where: string, isRequired = false) =>
 
 test('keys that contradict each other', () => {
   assert.deepEqual(problemsOf(yaml({ ...good, train_unet: false, train_text_encoder: false })), [
-    'brand_lora.yaml:4 train_unet: nothing to train: train_unet and train_text_encoder are both false',
+    'brand_lora.yaml:4 train_unet: nothing to train: train_unet and train_text_encoder are both false (Set one of them to true, or delete its line.)',
   ]);
   assert.match(
     problemsOf(yaml({ ...good, min_bucket_reso: 512, max_bucket_reso: 256 }))[0],
@@ -76,4 +76,31 @@ test('task_type: image-generation was answered with text-generation', () => {
       problemsOf(yaml({ ...good, device }))[0],
       /expected one of auto, cpu; found ".*runs on the processor/,
     );
+});
+
+test('learning_rate: 0 was refused without a way out, and so were other keys that do not fit', () => {
+  for (const [values, fix] of [
+    [{ learning_rate: 0 }, 'Set it above 0, such as 1e-4'],
+    [{ unet_lr: 0, train_text_encoder: false }, 'Set it above 0, such as 1e-4'],
+    [{ conv_rank: 4, conv_alpha: 0 }, 'Delete the line'],
+    [{ min_bucket_reso: 512, max_bucket_reso: 256 }, 'Exchange the two'],
+  ] as const) {
+    const [problem] = problemsOf(yaml({ ...good, ...values }));
+    assert.ok(problem.includes(`(${fix}`), problem);
+  }
+});
+
+test('a key that is missing was answered with "expected text"', () => {
+  assert.deepEqual(
+    problemsOf('seed: 1').map((line) => line.replace(/: \.\/.*/, '')),
+    ['base_model', 'train_data_dir', 'output_dir'].map(
+      (key) => `brand_lora.yaml ${key}: is missing (Add a line such as ${key}`,
+    ),
+  );
+});
+
+test('an unknown task_type brought a second problem, that train_data_dir is not a folder', () => {
+  const lines = problemsOf(yaml({ ...good, task_type: 'text', train_data_dir: './faq.jsonl' }));
+  assert.equal(lines.length, 1);
+  assert.match(lines[0], /task_type: expected one of image, text-generation; found "text"/);
 });

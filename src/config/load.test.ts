@@ -88,7 +88,7 @@ test('all problems are told at once, in the order of the file', () => {
       'brand_lora.yaml:6 batch_size: expected a whole number from 1 to 4096; found 0',
       'brand_lora.yaml:7 lr_scheduler: expected one of constant, constant_with_warmup, linear, cosine, cosine_with_restarts, polynomial; found "cosin"',
       'brand_lora.yaml:8 train_unet_only: there is no such key',
-      'brand_lora.yaml output_dir: is missing; expected text',
+      'brand_lora.yaml output_dir: is missing',
     ],
   );
   const fixes = problemsOf(text).join('\n');
@@ -101,10 +101,10 @@ test('all problems are told at once, in the order of the file', () => {
 
 test('files that are no configuration', () => {
   assert.deepEqual(problemsOf(''), [
-    'brand_lora.yaml: the file is empty (examples are in configs/)',
+    'brand_lora.yaml: the file is empty (Examples are in configs/.)',
   ]);
   assert.deepEqual(problemsOf('# nothing\n'), [
-    'brand_lora.yaml: the file is empty (examples are in configs/)',
+    'brand_lora.yaml: the file is empty (Examples are in configs/.)',
   ]);
   assert.match(problemsOf('- a\n- b\n')[0], /expected lines of the form "key: value"/);
   assert.match(problemsOf('just text')[0], /expected lines of the form "key: value"/);
@@ -113,7 +113,7 @@ test('files that are no configuration', () => {
     /^brand_lora.yaml:[45]: not valid YAML: /,
   );
   assert.deepEqual(problemsOf(`${yaml(good)}\nseed: 1\nseed: 2`), [
-    'brand_lora.yaml:5: seed is there twice (keep one of the two lines)',
+    'brand_lora.yaml:5: seed is there twice (Keep one of the two lines.)',
   ]);
   assert.match(
     problemsOf(`${yaml(good)}\nsample_prompts:\n\t- a`)[0],

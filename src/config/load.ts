@@ -7,6 +7,7 @@ import { decodeText, toldOf } from '../util/encoding/decode-text.ts';
 import { problemsByKind } from '../util/problems-by-kind.ts';
 import { isObject } from '../util/is-object.ts';
 import { codeOf } from '../util/caught.ts';
+import { own } from '../util/own.ts';
 import { asWritten, findPaths, type KeyNote } from './paths.ts';
 import {
   configJsonSchema,
@@ -104,10 +105,14 @@ function readText(path: string): { text: string; warnings: readonly Problem[] } 
 function whyUnreadable(cause: unknown): Pick<Problem, 'what' | 'fix'> {
   const code = codeOf(cause);
   if (code === 'ENOENT' || code === 'ENOTDIR')
-    return { what: 'there is no such file', fix: 'examples are in configs/' };
-  if (code === 'EISDIR') return { what: 'this is a folder; expected a YAML file' };
+    return { what: 'there is no such file', fix: 'Examples are in configs/.' };
+  if (code === 'EISDIR')
+    return { what: 'this is a folder; expected a YAML file', fix: 'Name the file inside it.' };
   if (code === 'EACCES' || code === 'EPERM')
-    return { what: 'the file cannot be read: permission denied' };
+    return {
+      what: 'the file cannot be read: permission denied',
+      fix: 'Give yourself the right to read it.',
+    };
   return {
     what: `the file cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
   };
@@ -291,10 +296,19 @@ function foreignKeys(
   source: ConfigSource,
 ): Problem[] {
   const foreign = Object.keys(values).filter((key) => !isOfTask(key, task));
-  return foreign.map((key) => ({
-    where: placeOf(key, source),
-    what: `is a key of task_type: ${schemaOf(key).task} and has no effect with task_type: ${task}`,
-  }));
+  const [first, ...others] = foreign;
+  if (first === undefined) return [];
+  const { task: theirs } = schemaOf(first);
+  if (others.length === 0)
+    return [
+      {
+        where: placeOf(first, source),
+        what: `is a key of task_type: ${theirs} and has no effect with task_type: ${task}`,
+      },
+    ];
+  const names = foreign.map((key) => source.overridden.get(key) ?? key);
+  const what = `${foreign.length} keys of task_type: ${theirs} have no effect with task_type: ${task}: ${names.join(', ')}`;
+  return [{ where: source.path ?? 'config', what }];
 }
 
 /** Our keys have the lines of their aliases. */
@@ -377,10 +391,11 @@ function toProblem(
         found === undefined || issue.message.includes(show(found))
           ? issue.message
           : `${issue.message}; found ${show(found)}`,
+      ...(typeof issue.params?.fix === 'string' && { fix: issue.params.fix }),
     };
   }
   if (found === undefined)
-    return { where, what: `is missing; expected ${expected(schemaOf(key))}` };
+    return { where, what: 'is missing', fix: `Add a line such as ${key}: ${exampleOf(key)}` };
   const wanted = issue.code === 'invalid_format' ? issue.message : expected(schemaOf(key));
   const fix = remedy(key, found);
   return {
@@ -389,6 +404,17 @@ function toProblem(
     ...(fix !== undefined && { fix }),
   };
 }
+
+/** Of a key that must be given. */
+const exampleOf = (key: string): string =>
+  own(
+    {
+      train_data_dir: './data/mine',
+      base_model: './models/mine',
+      output_dir: './output/mine',
+    },
+    key,
+  ) ?? `(${expected(schemaOf(key))})`;
 
 function remedy(key: string, found: unknown): string | undefined {
   const { enum: names, type } = schemaOf(key);

@@ -52,10 +52,11 @@ interface Collector {
  */
 export function findPaths(values: Values, configPath: string | undefined): FoundPaths {
   const collector: Collector = { problems: [], notes: [], written: new Map() };
-  const forTexts = values.task_type === 'text-generation';
-  const wantedOf: Readonly<Record<string, Wanted>> = forTexts
-    ? { ...inputs, train_data_dir: 'either' }
-    : inputs;
+  const { task_type: task = 'image' } = values;
+  const forTexts = task === 'text-generation';
+  // a task that does not exist is told as such: what its data would be is not known
+  const wantedOf: Readonly<Record<string, Wanted>> =
+    task === 'image' ? inputs : { ...inputs, train_data_dir: 'either' };
   const found = Object.entries(wantedOf).flatMap(([key, wanted]) => {
     const place = { key, wanted, configPath, forTexts };
     return values[key] === undefined

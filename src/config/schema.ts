@@ -159,25 +159,38 @@ type Fields = z.output<typeof fields>;
 
 /** Keys that contradict each other. */
 function checkTogether(config: Fields, context: z.RefinementCtx): void {
-  const say = (key: keyof Fields, message: string) =>
-    context.addIssue({ code: 'custom', path: [key], message });
+  const say = (key: keyof Fields, message: string, fix: string) =>
+    context.addIssue({ code: 'custom', path: [key], message, params: { fix } });
   const nothing = nothingTrained(config);
   if (nothing !== undefined) say(...nothing);
   if (config.conv_rank > 0 && config.conv_alpha === 0)
-    say('conv_alpha', 'expected a number above 0; found 0');
+    say(
+      'conv_alpha',
+      'expected a number above 0; found 0',
+      'Delete the line: it is then conv_rank.',
+    );
   const { min_bucket_reso: min, max_bucket_reso: max } = config;
   if (min !== undefined && max !== undefined && min > max) {
-    say('min_bucket_reso', `${min} is more than max_bucket_reso, ${max}`);
+    say(
+      'min_bucket_reso',
+      `${min} is more than max_bucket_reso, ${max}`,
+      'Exchange the two, or delete both lines.',
+    );
   }
   const outputs = [config.output_name ?? 'lora', 'pytorch_lora_weights'].map((file) =>
     resolve(config.output_dir, `${file}.safetensors`),
   );
   if (outputs.includes(resolve(config.base_model)))
-    say('output_name', 'the adapter would take the place of base_model; choose another name');
+    say(
+      'output_name',
+      'the adapter would take the place of base_model',
+      'Choose another name, or another output_dir.',
+    );
   if (config.output_dir !== '' && resolve(config.output_dir) === resolve(config.train_data_dir))
     say(
       'output_dir',
       'must not be train_data_dir: what a run writes would be among the data of the next',
+      'Choose a folder of its own, such as ./output/my_lora.',
     );
 }
 
@@ -204,13 +217,21 @@ function partsOf(config: Fields): Part[] {
 }
 
 /** The key that leaves nothing to train, and why. */
-function nothingTrained(config: Fields): [keyof Fields, string] | undefined {
+function nothingTrained(config: Fields): [keyof Fields, string, string] | undefined {
   const parts = partsOf(config);
   if (parts.some(({ wanted, rate }) => wanted && rate > 0)) return undefined;
   const [still] = parts.filter(({ wanted }) => wanted);
   return still === undefined
-    ? ['train_unet', 'nothing to train: train_unet and train_text_encoder are both false']
-    : [still.key, 'nothing would be trained at a learning rate of 0'];
+    ? [
+        'train_unet',
+        'nothing to train: train_unet and train_text_encoder are both false',
+        'Set one of them to true, or delete its line.',
+      ]
+    : [
+        still.key,
+        'nothing would be trained at a learning rate of 0',
+        'Set it above 0, such as 1e-4, or delete the line to use the default.',
+      ];
 }
 
 /** A list written with commas; `all` is LLaMA-Factory's word. */

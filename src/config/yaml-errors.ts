@@ -29,11 +29,11 @@ const byCode: Readonly<
 > = {
   DUPLICATE_KEY: (_, source) => ({
     what: `${source.split(':')[0]} is there twice`,
-    fix: 'keep one of the two lines',
+    fix: 'Keep one of the two lines.',
   }),
   TAB_AS_INDENT: () => ({
     what: 'a tab where YAML expects spaces',
-    fix: 'replace the tab by spaces',
+    fix: 'Replace the tab with spaces.',
   }),
   MULTIPLE_DOCS: () => ({
     what: 'a second document begins here',

@@ -38,7 +38,7 @@ export function parseYaml(text: string, path: string): YamlFile {
   const root = document.contents;
   if (root === null || (isScalar(root) && root.value === null)) {
     throw new ConfigError([
-      { where: path, what: 'the file is empty', fix: 'examples are in configs/' },
+      { where: path, what: 'the file is empty', fix: 'Examples are in configs/.' },
     ]);
   }
   if (!isMap(root)) {
@@ -46,7 +46,7 @@ export function parseYaml(text: string, path: string): YamlFile {
       {
         where: path,
         what: 'expected lines of the form "key: value"',
-        fix: 'examples are in configs/',
+        fix: 'Examples are in configs/.',
       },
     ]);
   }
