@@ -4,6 +4,8 @@ import { statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { checkName, quoted, trimmed } from '../util/names.ts';
 import { codeOf } from '../util/caught.ts';
+import { apartFrom } from '../util/look-alike.ts';
+import { likelyPath, sameNormalPath } from './alike-path.ts';
 import { explainAbsent } from './absent-path.ts';
 import { checkOutputPath, withHome } from './output-path.ts';
 import { fileInPlace, folderInPlace } from './other-kind.ts';
@@ -196,7 +198,9 @@ function findPath(path: string, place: Place): string | NotFound {
     configPath === undefined || isAbsolute(path) ? undefined : join(dirname(configPath), path);
   const beside = besides === join(path) ? undefined : besides;
   const candidates = [path, ...(beside === undefined ? [] : [beside])];
-  const existing = candidates.find((candidate) => kindOf(candidate) !== undefined);
+  const existing =
+    candidates.find((candidate) => kindOf(candidate) !== undefined) ??
+    candidates.map(sameNormalPath).find((candidate) => candidate !== undefined);
   const refused = candidates.find((candidate) => kindOf(candidate) === 'refused');
   if (refused !== undefined) return { what: `${refused} cannot be opened: permission denied` };
   if (existing === undefined) return notThere(path, beside, place);
@@ -214,6 +218,12 @@ function notThere(path: string, beside: string | undefined, place: Place): NotFo
   const explained = explainAbsent(path, { key, wanted, hub, ...(beside && { beside }) });
   if (explained !== undefined) return explained;
   if (path.length > 300) return { what: `there is no such ${wanted}: ${path.slice(0, 300)}…` };
+  const near = [path, beside].flatMap((one) => (one && likelyPath(one)) ?? [])[0];
+  if (near !== undefined)
+    return {
+      what: `there is no such ${wanted}: ${apartFrom(path, near)}`,
+      fix: `Did you mean ${apartFrom(near, path)}?`,
+    };
   const what = `there is no such ${wanted}: ${path}`;
   const places = [path, beside].flatMap((one) => (one === undefined ? [] : [resolve(one)]));
   return isAbsolute(path) ? { what } : { what, fix: `looked at ${places.join(' and at ')}` };
