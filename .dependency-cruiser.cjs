@@ -85,7 +85,7 @@ module.exports = {
         pathNot: '^node_modules/onnxruntime-node/', // scripts/prepack.mjs puts it into the package
       },
     },
-    single('onnxruntime-node', '^src/runtime/ort-session\.ts$'),
+    single('onnxruntime-node', '^src/runtime/onnxruntime/session\\.ts$'),
     single('yaml', '^src/config/yaml\\.ts$'),
     single('sharp', '^src/dataset/image\\.ts$'),
   ],

@@ -1,8 +1,8 @@
 // The rate at which ONNX Runtime multiplies float32 matrices on this machine.
 
 import { Builder } from '../src/graph/builder.ts';
-import { compile } from '../src/runtime/program.ts';
 import { float32 } from '../src/tensor/tensor.ts';
+import { cpuRuntime } from '../src/runtime/runtime.ts';
 
 const SIDE = 2048;
 const PRODUCTS = 4;
@@ -20,7 +20,10 @@ export async function gemmRate(threads: number): Promise<number> {
       1,
     ),
   );
-  const program = await compile(g.finish(), { weights: new Map(), threads, arena: true });
+  const program = await cpuRuntime(threads).compile(g.finish(), {
+    weights: new Map(),
+    arena: true,
+  });
   const random = () =>
     float32(
       [SIDE, SIDE],

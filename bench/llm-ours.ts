@@ -14,19 +14,20 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { differentiate } from '../src/autodiff/differentiate.ts';
 import { loadLanguageModel } from '../src/checkpoints/hf-folder.ts';
+import { liveBytes } from '../src/runtime/live-bytes.ts';
 import {
   executedNodes,
-  liveBytes,
   timeByOperator,
   type ExecutedNode,
-} from '../src/runtime/execution-order.ts';
+} from '../src/runtime/onnxruntime/profile.ts';
 import { lower, type Lowered } from '../src/runtime/lowering.ts';
-import { compile } from '../src/runtime/program.ts';
 import { int32 } from '../src/tensor/tensor.ts';
 import { adaptLanguageModel } from '../src/train/text/adapted-model.ts';
 import { weighted } from '../src/train/text/batches.ts';
 import { trainTextWithBatches, type GivenTextBatch } from '../src/train/text/given-batches.ts';
 import { recomputed } from '../src/train/text/language-loss.ts';
+import { cpuRuntime } from '../src/runtime/runtime.ts';
+import { cpu } from '../src/runtime/onnxruntime/cpu.ts';
 
 const {
   values,
@@ -128,12 +129,12 @@ async function profile(): Promise<void> {
   });
   const given = { ...inputs, ...Object.fromEntries(adapted.weights) };
   const place = mkdtempSync(join(tmpdir(), 'llm-profile-'));
-  const program = await compile(graph, { weights, threads, profile: join(place, 'p') });
+  const program = await cpuRuntime(threads).compile(graph, { weights, profile: join(place, 'p') });
   for (let i = 0; i < steps; i++) await program.run(given);
   await program.release();
   const all = executedNodes(join(place, readdirSync(place)[0]));
   rmSync(place, { recursive: true });
-  tell(fastest(all), lower(graph, weights));
+  tell(fastest(all), lower(graph, weights, cpu));
 }
 
 /** Of each kernel the fastest run: the machine may be busy with other work. */

@@ -6,8 +6,9 @@ import { cpus } from 'node:os';
 import { differentiate } from '../src/autodiff/differentiate.ts';
 import type { Graph } from '../src/graph/graph.ts';
 import { processMemory } from '../src/runtime/memory.ts';
-import { compile, compileShared, type Program } from '../src/runtime/program.ts';
+import type { Program } from '../src/runtime/program.ts';
 import { tinyUNet, trainingStep } from './unet-step-graph.ts';
+import { cpuRuntime } from '../src/runtime/runtime.ts';
 
 const buckets = [
   [32, 32],
@@ -36,11 +37,13 @@ async function measure(what: string, create: () => Promise<Program[]>): Promise<
 console.log(
   `${cpus()[0].model}; ${graphs.length} buckets, ${graphs[0].nodes.length} nodes before lowering`,
 );
-await measure('warm-up', async () => [await compile(graphs[0], options)]);
-await measure('one session', async () => [await compile(graphs[0], options)]);
+await measure('warm-up', async () => [await cpuRuntime().compile(graphs[0], options)]);
+await measure('one session', async () => [await cpuRuntime().compile(graphs[0], options)]);
 await measure('a session each', async () => {
   const programs: Program[] = [];
-  for (const graph of graphs) programs.push(await compile(graph, options));
+  for (const graph of graphs) programs.push(await cpuRuntime().compile(graph, options));
   return programs;
 });
-await measure('one session for all', async () => [await compileShared(graphs, options)]);
+await measure('one session for all', async () => [
+  await cpuRuntime().compileShared(graphs, options),
+]);

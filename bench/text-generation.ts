@@ -7,6 +7,7 @@
 // Both take the same prompt and print the first tokens. `--rank`: with an adapter of that rank, of
 // zeros, on every linear layer.
 
+import { cpuRuntime } from '../src/runtime/runtime.ts';
 import { parseArgs } from 'node:util';
 import { adaptableLayers } from '../src/adapters/lora.ts';
 import { loadLanguageModel } from '../src/checkpoints/hf-folder.ts';
@@ -54,7 +55,7 @@ async function timed<T>(body: () => Promise<T>): Promise<[T, number]> {
   return [await body(), performance.now() - start];
 }
 
-const model = new CachedModel(config, sizes, { weights, threads });
+const model = new CachedModel(config, sizes, { runtime: cpuRuntime(threads), weights });
 const prompt = Array.from({ length }, (_, i) => (i * 7919) % config.vocab_size);
 const [, first] = await timed(() => model.feed(prompt, adaptation));
 model.reset();
@@ -74,7 +75,7 @@ console.log(
   `prompt of ${length}: ${read.toFixed(0)} ms (the first time ${first.toFixed(0)}); ${count} tokens: ${(wrote / count).toFixed(1)} ms each, ${((1000 * count) / wrote).toFixed(1)} a second; ${ids.slice(0, 8).join(' ')}`,
 );
 
-const scorer = new TokenScorer(config, sizes, { weights, threads });
+const scorer = new TokenScorer(config, sizes, { runtime: cpuRuntime(threads), weights });
 const text = [...prompt, ...ids];
 await scorer.score(model, [{ ids: text, from: length }], adaptation);
 const [[{ sum }], scored] = await timed(() =>

@@ -11,13 +11,15 @@ import { parseArgs } from 'node:util';
 import { differentiate } from '../src/autodiff/differentiate.ts';
 import type { Graph } from '../src/graph/graph.ts';
 import { initialWeights } from '../src/models/init.ts';
-import { executedNodes, liveBytes, timeByOperator } from '../src/runtime/execution-order.ts';
+import { liveBytes } from '../src/runtime/live-bytes.ts';
+import { executedNodes, timeByOperator } from '../src/runtime/onnxruntime/profile.ts';
 import { lower } from '../src/runtime/lowering.ts';
 import { processMemory } from '../src/runtime/memory.ts';
-import { compile } from '../src/runtime/program.ts';
 import { float32, type Tensor } from '../src/tensor/tensor.ts';
 import { normals } from '../src/util/philox.ts';
 import { tinyUNet, trainingStep } from './unet-step-graph.ts';
+import { cpuRuntime } from '../src/runtime/runtime.ts';
+import { cpu } from '../src/runtime/onnxruntime/cpu.ts';
 
 function randomInputs(graph: Graph): Record<string, Tensor> {
   const inputs = graph.inputs.map(
@@ -60,12 +62,16 @@ async function main(): Promise<void> {
     : differentiate(forward, { loss: 'loss', wrt: forward.parameters });
   const inputs = randomInputs(graph);
   const folder = mkdtempSync(join(tmpdir(), 'unet-step-'));
-  const options = { weights: new Map(), threads: Number(values.threads), arena: values.arena };
+  const options = {
+    weights: new Map(),
+    runtime: cpuRuntime(Number(values.threads)),
+    arena: values.arena,
+  };
   console.log(
     `${cpus()[0].model}, ${values.threads} threads; batch ${values.batch}, ${values.side}x${values.side}`,
   );
   const began = performance.now();
-  const program = await compile(graph, options);
+  const program = await cpuRuntime().compile(graph, options);
   const created = performance.now() - began;
   const times: number[] = [];
   let loss = NaN;
@@ -86,7 +92,7 @@ async function main(): Promise<void> {
   await program.release();
 
   if (values.top === '0') return;
-  const profiled = await compile(graph, { ...options, profile: join(folder, 'p') });
+  const profiled = await cpuRuntime().compile(graph, { ...options, profile: join(folder, 'p') });
   const runs = Number(values.steps);
   for (let i = 0; i < runs; i++) await profiled.run(inputs);
   await profiled.release();
@@ -100,7 +106,7 @@ async function main(): Promise<void> {
       ...Array.from({ length: runs }, (_, run) => all[run * each + i].microseconds),
     ),
   }));
-  const lowered = lower(graph, new Map());
+  const lowered = lower(graph, new Map(), cpu);
   const byName = new Map(lowered.nodes.map((node) => [node.name, node]));
   const order = executed.flatMap(({ name }) => byName.get(name) ?? []);
   console.log(

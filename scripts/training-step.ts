@@ -5,15 +5,14 @@ import { applyLora } from '../src/adapters/lora.ts';
 import { differentiate } from '../src/autodiff/differentiate.ts';
 import { Builder } from '../src/graph/builder.ts';
 import type { Graph } from '../src/graph/graph.ts';
-import { lowerComposites } from '../src/graph/passes/lower-composites.ts';
 import { printGraph } from '../src/graph/print.ts';
 import { noisePredictionLoss } from '../src/losses/noise-prediction.ts';
 import { attention } from '../src/nn/attention.ts';
 import { groupNorm } from '../src/nn/group-norm.ts';
 import { fromTokens, toTokens } from '../src/nn/tokens.ts';
-import { hasKernel } from '../src/runtime/emissions.ts';
-import { lower, type Lowered } from '../src/runtime/lowering.ts';
+import { lower, rewrite, type Lowered } from '../src/runtime/lowering.ts';
 import { zeros } from '../src/tensor/tensor.ts';
+import { cpu } from '../src/runtime/onnxruntime/cpu.ts';
 
 /**
  * A picture of 2 x 2 places and 4 channels, whose places attend to each other; with `loss`, the
@@ -61,12 +60,12 @@ export function trainingStep(): Readonly<Record<string, string>> {
     loss: printGraph(finished, { scope: 'loss', declarations: false }),
     adapter: printGraph(adapted, { scope: 'unet.attn.to_q', declarations: false }),
     gradients: printGraph(behind(adapted, gradients), { declarations: false }),
-    lowered: printGraph(behind(adapted, lowerComposites(gradients, hasKernel).graph), {
+    lowered: printGraph(behind(adapted, rewrite(gradients, cpu)), {
       scope: 'unet.attn',
       limit: 22,
       declarations: false,
     }),
-    onnx: onnxText(lower(gradients, frozen), 15),
+    onnx: onnxText(lower(gradients, frozen, cpu), 15),
   };
 }
 

@@ -96,7 +96,8 @@ export {
   type LoraModule,
   type LoraSize,
 } from './adapters/lora.ts';
-export { compile, type CompileOptions, type Program } from './runtime/program.ts';
+export { openRuntime, type Runtime, type RuntimeOptions } from './runtime/runtime.ts';
+export type { CompileOptions, Program } from './runtime/program.ts';
 
 // Tensors and files
 export {

@@ -24,9 +24,9 @@ import { clipTextEncoder } from '../src/models/clip-text.ts';
 import { hashedWeight } from '../src/models/hashed-weights.test-util.ts';
 import { stableDiffusion15 } from '../src/models/stable-diffusion-config.ts';
 import { unet } from '../src/models/unet.ts';
-import { compile } from '../src/runtime/program.ts';
 import { float32, type ExternalTensor, type Tensor } from '../src/tensor/tensor.ts';
 import { program, tokenIds, uniform, type Tensors } from './stable-diffusion-support.ts';
+import { cpuRuntime } from '../src/runtime/runtime.ts';
 
 interface Summary {
   readonly shape: readonly number[];
@@ -90,7 +90,7 @@ function writeWeights(graph: Graph, path: string): Map<string, ExternalTensor> {
 async function run(graph: Graph, inputs: Tensors): Promise<Tensors> {
   const folder = realpathSync(mkdtempSync(join(scratch ?? tmpdir(), 'full-size-')));
   try {
-    const session = await compile(graph, {
+    const session = await cpuRuntime().compile(graph, {
       weights: writeWeights(graph, join(folder, 'weights.bin')),
     });
     const results = await session.run(inputs);

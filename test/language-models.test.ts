@@ -18,8 +18,8 @@ import {
 import { hashedUniforms, hashedWeight } from '../src/models/hashed-weights.test-util.ts';
 import type { LanguageModelConfig } from '../src/models/language-config.ts';
 import { languageFamilies } from '../src/models/language-families.ts';
-import { compile } from '../src/runtime/program.ts';
 import { float32, int32, type Tensor } from '../src/tensor/tensor.ts';
+import { cpuRuntime } from '../src/runtime/runtime.ts';
 
 interface Case {
   readonly options: { readonly model_type: string };
@@ -188,9 +188,8 @@ test('gradients of weights that adapters stand beside, by ONNX Runtime', async (
     const wrt = Object.keys(stored.gradients).map(
       (key) => graph.parameters.find((value) => value.name === key) ?? assert.fail(key),
     );
-    const program = await compile(differentiate(graph, { loss: 'loss', wrt }), {
+    const program = await cpuRuntime(1).compile(differentiate(graph, { loss: 'loss', wrt }), {
       weights: weightsOf(graph),
-      threads: 1,
     });
     const results = await program.run({ ids: tokenIds(config.vocab_size) });
     await program.release();

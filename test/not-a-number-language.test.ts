@@ -28,6 +28,7 @@ import { float32 } from '../src/tensor/tensor.ts';
 import { train } from '../src/train/run.ts';
 import { smallLlama, writeSmallLanguageModel } from '../src/train/testing/small-language-model.ts';
 import { readTextTokenizer } from '../src/tokenizer/text.ts';
+import { cpuRuntime } from '../src/runtime/runtime.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'not-a-number-language-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -144,7 +145,7 @@ for (const [place, { tensor, at }] of Object.entries(places))
     test(`${name}: no answer is generated`, async () => {
       const model = loadLanguageModel(base);
       const tokenizer = readTextTokenizer(base);
-      const generator = createTextGenerator({ model, tokenizer, threads: 1 });
+      const generator = createTextGenerator({ model, tokenizer, runtime: cpuRuntime(1) });
       const prompt = '<|im_start|>a cup';
       const pattern = new RegExp(`for the prompt "<\\|im_start\\|>a cup"[^]*${tensor}`);
       try {

@@ -18,6 +18,7 @@ import { trainWithBatches, type GivenBatch } from '../src/train/image/given-batc
 import { train } from '../src/train/run.ts';
 import { requireSoundParameters } from '../src/train/unsound-step.ts';
 import { writePictures, writeSmallBase } from '../src/train/testing/small-base.ts';
+import { cpuRuntime } from '../src/runtime/runtime.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'not-a-number-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -202,7 +203,12 @@ async function drawing(
   options: Partial<Parameters<typeof createImageGenerator>[0]> = {},
 ): Promise<void> {
   const checkpoint = loadStableDiffusion(base);
-  const generator = createImageGenerator({ checkpoint, tokenizer, threads: 1, ...options });
+  const generator = createImageGenerator({
+    checkpoint,
+    tokenizer,
+    runtime: cpuRuntime(1),
+    ...options,
+  });
   try {
     const requests = [{ prompt: 'a cat', negativePrompt: 'fog', steps: 2, ...request }];
     for await (const event of generator.generate(requests)) assert.notEqual(event.type, 'image');

@@ -18,6 +18,7 @@ import { float32, int32, sizeOf, type Tensor } from '../src/tensor/tensor.ts';
 import { chatTemplate } from '../src/tokenizer/chat.ts';
 import { readTextTokenizer } from '../src/tokenizer/text.ts';
 import { trainTextWithBatches, type GivenTextBatch } from '../src/train/text/given-batches.ts';
+import { cpuRuntime } from '../src/runtime/runtime.ts';
 
 interface Golden {
   readonly every: number;
@@ -63,7 +64,7 @@ test(
     const tokenizer = readTextTokenizer(folder);
     const template = chatTemplate(tokenizer);
     const generator = createTextGenerator({ model: { config, weights }, tokenizer });
-    const model = new CachedModel(config, new Map(), { weights });
+    const model = new CachedModel(config, new Map(), { runtime: cpuRuntime(), weights });
     for (const { question, ids, scores, logits, largest, tokens } of golden.answers) {
       const prompt = tokenizer.encode(
         template?.render([{ role: 'user', content: question }], true) ?? '',

@@ -15,7 +15,6 @@ import { hashedUniforms } from '../src/models/hashed-weights.test-util.ts';
 import { otherConfig, smallConfig } from '../src/models/small-configs.test-util.ts';
 import type { StableDiffusionConfig } from '../src/models/stable-diffusion-config.ts';
 import { unet } from '../src/models/unet.ts';
-import { compile } from '../src/runtime/program.ts';
 import { deserialize } from '../src/tensor/safetensors.ts';
 import { float32, type Tensor } from '../src/tensor/tensor.ts';
 import {
@@ -26,6 +25,7 @@ import {
   weightsOf,
   type Tensors,
 } from './stable-diffusion-support.ts';
+import { cpuRuntime } from '../src/runtime/runtime.ts';
 
 const golden = deserialize(
   readFileSync(new URL('../reference/golden/stable_diffusion_small.safetensors', import.meta.url)),
@@ -61,7 +61,7 @@ const backends: Record<Backend, (graph: Graph, inputs: Tensors) => Promise<Tenso
     );
   },
   async runtime(graph, inputs) {
-    const session = await compile(graph, { weights: weightsOf(graph), threads: 1 });
+    const session = await cpuRuntime(1).compile(graph, { weights: weightsOf(graph) });
     const results = await session.run(inputs);
     await session.release();
     return results;

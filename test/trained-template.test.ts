@@ -17,6 +17,7 @@ import { parseGguf, scalarOf } from '../src/tensor/gguf.ts';
 import { chatTemplate } from '../src/tokenizer/chat.ts';
 import { readChatTemplate, readTextTokenizer } from '../src/tokenizer/text.ts';
 import { train } from '../src/train/run.ts';
+import { cpuRuntime } from '../src/runtime/runtime.ts';
 
 /** Short ones: the tiny model reads 128 bytes. */
 const templates = {
@@ -78,7 +79,7 @@ async function judged(chat_template?: string) {
   const model = {
     adapter: at('adapter'),
     maxSeqLength: 64,
-    threads: 1,
+    runtime: cpuRuntime(1),
     ...(chat_template !== undefined && { chatTemplate: chat_template }),
   };
   const run = evaluate({ model, questions: at('eval.jsonl') });

@@ -5,6 +5,7 @@
 //
 // Continues from .cache/tiny-llm/state.safetensors where that is there. Then: npx tsx
 // models/tiny-llm/pack.ts
+import { cpuRuntime } from '../../src/runtime/runtime.ts';
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chatTemplate } from '../../src/tokenizer/chat.ts';
@@ -37,6 +38,7 @@ export function tinyTraining(
 ): Promise<FullTraining> {
   const reader = openReader();
   return fullTraining({
+    runtime: cpuRuntime(),
     graph: languageLoss(tinyLanguageModel, {
       rows: ROWS,
       length: LENGTH,

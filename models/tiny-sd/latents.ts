@@ -2,9 +2,9 @@
 
 import { encoderGraph } from '../../src/models/graphs.ts';
 import { latentFactor } from '../../src/models/stable-diffusion-config.ts';
-import { compile } from '../../src/runtime/program.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { PICTURE_SIDE, tinyStableDiffusion as config } from './config.ts';
+import { cpuRuntime } from '../../src/runtime/runtime.ts';
 
 export const latentSide = PICTURE_SIDE / latentFactor(config.vae);
 export const latentSize = config.vae.latent_channels * latentSide * latentSide;
@@ -22,7 +22,7 @@ export async function encodePictures(
   const own = new Map(
     graph.parameters.flatMap(({ name }) => [[name, weights.get(name) as Tensor] as const]),
   ); // the autoencoder has them all
-  const program = await compile(graph, { weights: own });
+  const program = await cpuRuntime().compile(graph, { weights: own });
   const size = 3 * PICTURE_SIDE * PICTURE_SIDE;
   const latents = new Float32Array(count * latentSize);
   for (let start = 0; start < count; start += batch) {

@@ -4,6 +4,7 @@
 //
 // Continues from .cache/tiny-sd/autoencoder.safetensors where that is there.
 
+import { cpuRuntime } from '../../src/runtime/runtime.ts';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Tensor } from '../../src/tensor/tensor.ts';
@@ -93,6 +94,7 @@ export async function autoencoderTraining(
   batchAt: (step: number) => BatchInputs,
 ) {
   return fullTraining({
+    runtime: cpuRuntime(),
     graph: autoencoderLoss(config, BATCH, CROP),
     seed: SEED,
     learningRate: 1e-3,

@@ -5,6 +5,7 @@
 //
 // Needs stage 1's state. Continues from .cache/tiny-sd/diffusion.safetensors where that is there.
 
+import { cpuRuntime } from '../../src/runtime/runtime.ts';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { writeFileAtomically } from '../../src/storage/write-file.ts';
@@ -152,6 +153,7 @@ function deepStart(parameters: Graph['parameters']): Map<string, Tensor> {
 export function diffusionTraining(totalSteps: number, data: (step: number) => BatchInputs) {
   const graph = diffusionLoss(trainedConfig, BATCH, latentSide, TOKENS);
   return fullTraining({
+    runtime: cpuRuntime(),
     graph,
     seed: SEED,
     learningRate: 1e-3,

@@ -5,9 +5,10 @@ import { Builder } from '../graph/builder.ts';
 import { evaluate } from '../graph/evaluate.ts';
 import type { Graph, Node, Value } from '../graph/graph.ts';
 import { draw } from '../graph/testing/draw.ts';
-import { liveBytes } from '../runtime/execution-order.ts';
+import { liveBytes } from '../runtime/live-bytes.ts';
 import { lower } from '../runtime/lowering.ts';
 import { differentiate } from './differentiate.ts';
+import { cpu } from '../runtime/onnxruntime/cpu.ts';
 
 const [LAYERS, ROWS, WIDTH] = [8, 16, 8];
 
@@ -42,7 +43,7 @@ test('gradients are the same numbers, and the peak is lower', () => {
   );
   assert.deepEqual(evaluate(again, bindings), evaluate(plain, bindings));
   const [peak, less] = [plain, again].map((one) => {
-    const lowered = lower(one, new Map());
+    const lowered = lower(one, new Map(), cpu);
     return Math.max(...liveBytes(lowered.nodes, lowered));
   });
   // one tensor a layer in place of four, gradients in both

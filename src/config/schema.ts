@@ -6,6 +6,7 @@ import { adapterOptions } from '../adapters/options.ts';
 import { lossOptions } from '../losses/options.ts';
 import { optimisers } from '../optim/optimisers.ts';
 import { optimOptions } from '../optim/options.ts';
+import { devices } from '../runtime/devices.ts';
 import { forImages, forTexts, integer, number, text } from '../util/options.ts';
 import { datasetOptions } from './dataset-options.ts';
 import { textDataOptions } from './text-data-options.ts';
@@ -51,7 +52,7 @@ const runOptions = {
     )
     .meta(forTexts),
   device: z
-    .enum(['auto', 'cpu'])
+    .enum(devices)
     .default('auto')
     .describe('What the run computes on. auto and cpu: the processor, with num_threads threads.'),
   num_threads: integer(1, 1024)

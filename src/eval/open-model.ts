@@ -9,6 +9,7 @@ import { readAdapterFolder } from '../export/adapter-folder.ts';
 import { exportSource } from '../export/source.ts';
 import { createTextGenerator } from '../generate/text/text-generator.ts';
 import { windowOf } from '../generate/text/text-request.ts';
+import { cpuRuntime } from '../runtime/runtime.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { chatTemplate, type ChatTemplate } from '../tokenizer/chat.ts';
@@ -60,7 +61,7 @@ export function openModel(files: ModelFiles): OpenModel {
     chatTemplate: files.chatTemplate,
     templateDate: date,
     ...adapterOf(lora),
-    threads: files.threads,
+    runtime: cpuRuntime(files.threads),
   });
   const answerer = createAnswerer({
     generator,

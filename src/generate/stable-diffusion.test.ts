@@ -8,6 +8,7 @@ import { float32, type Tensor } from '../tensor/tensor.ts';
 import { writeSmallBase } from '../train/testing/small-base.ts';
 import { errorOf, tokenIds, uniform } from '../../test/stable-diffusion-support.ts';
 import { openStableDiffusion } from './stable-diffusion.ts';
+import { cpuRuntime } from '../runtime/runtime.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'functions-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -22,7 +23,7 @@ function expected(name: string): Tensor {
 }
 
 test("a folder's functions give PyTorch's numbers", async () => {
-  const model = openStableDiffusion(folder, { threads: 1 });
+  const model = openStableDiffusion(folder, { runtime: cpuRuntime(1) });
   const { scaling_factor } = model.config.vae;
   const ids = tokenIds([2, 77], 100);
   const z = uniform('z', [2, 4, 8, 6], 1.7);

@@ -5,12 +5,12 @@ import type { Problem } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { decoderGraph, encoderGraph, textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import type { StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
-import { compile, type CompileOptions, type Program } from '../runtime/program.ts';
+import { cpuRuntime, type Runtime } from '../runtime/runtime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 export interface OpenOptions {
-  /** Threads that compute; by default the machine's cores. */
-  readonly threads?: number;
+  /** Default: the processor, with one thread for each core. */
+  readonly runtime?: Runtime;
   /** The averaged weights of a single file that has both. */
   readonly useEma?: boolean;
 }
@@ -48,10 +48,14 @@ const alive = 4;
  */
 export function openStableDiffusion(
   path: string,
-  { threads, useEma }: OpenOptions = {},
+  { runtime = cpuRuntime(), useEma }: OpenOptions = {},
 ): StableDiffusion {
   const { config, weights, warnings } = loadStableDiffusion(path, { useEma });
-  const { run, release } = latestPrograms({ weights, threads });
+  const programs = runtime.programs(alive);
+  const run = async (key: string, graph: () => Graph, inputs: Readonly<Record<string, Tensor>>) => {
+    const program = await programs.get(key, () => runtime.compile(graph(), { weights }));
+    return program.run(inputs);
+  };
   return {
     config,
     warnings,
@@ -74,29 +78,6 @@ export function openStableDiffusion(
       const graph = () => decoderGraph(config.vae, latents.shape);
       return (await run(`decoder ${latents.shape}`, graph, { latents })).pixels;
     },
-    release,
+    release: () => programs.release(),
   };
-}
-
-/** Runs graphs by name; the programs that were used last are kept. */
-function latestPrograms(options: CompileOptions) {
-  const programs = new Map<string, Program>();
-  return {
-    async run(key: string, graph: () => Graph, inputs: Readonly<Record<string, Tensor>>) {
-      const program = programs.get(key) ?? (await compile(graph(), options));
-      programs.delete(key);
-      programs.set(key, program); // the latest used is last
-      await releaseOldest(programs, alive);
-      return program.run(inputs);
-    },
-    release: () => releaseOldest(programs, 0),
-  };
-}
-
-async function releaseOldest(programs: Map<string, Program>, keep: number): Promise<void> {
-  for (const [key, program] of programs) {
-    if (programs.size <= keep) return;
-    programs.delete(key);
-    await program.release();
-  }
 }

@@ -7,7 +7,9 @@ import { InternalError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import type { StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
-import { compile, type CompileOptions, type Program } from '../runtime/program.ts';
+import type { CompileOptions, Program } from '../runtime/program.ts';
+import type { Programs } from '../runtime/program-cache.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { sizeOf, type Tensor } from '../tensor/tensor.ts';
 import { adapterInputs, MULTIPLIER, type Adaptation } from './adaptation.ts';
 import type { AdapterSize } from './adapter.ts';
@@ -15,26 +17,34 @@ import type { AdapterSize } from './adapter.ts';
 /** Which part of the model it is. */
 type StageName = Pick<NamedStage, 'name' | 'prefixes'>;
 
+export interface StageOptions extends CompileOptions {
+  readonly runtime: Runtime;
+}
+
+/** A program, and the adapters that it takes weights for. */
+interface Loaded extends Program {
+  readonly modules: readonly LoraModule[];
+}
+
 /** A model as a session for one shape at a time: another shape replaces it. */
 export class Stage<Shape extends readonly number[]> {
   readonly #named: StageName;
   readonly #build: (...shape: Shape) => Graph;
   readonly #sizes: ReadonlyMap<string, AdapterSize>;
-  readonly #options: CompileOptions;
-  #loaded:
-    | { readonly key: string; readonly program: Program; readonly modules: readonly LoraModule[] }
-    | undefined;
+  readonly #options: StageOptions;
+  readonly #programs: Programs<Loaded>;
 
   constructor(
     named: StageName,
     build: (...shape: Shape) => Graph,
     sizes: ReadonlyMap<string, AdapterSize>,
-    options: CompileOptions,
+    options: StageOptions,
   ) {
     this.#named = named;
     this.#build = build;
     this.#sizes = sizes;
     this.#options = options;
+    this.#programs = options.runtime.programs(1);
   }
 
   /**
@@ -47,8 +57,8 @@ export class Stage<Shape extends readonly number[]> {
     samples: readonly string[],
     adaptation?: Adaptation,
   ): Promise<Record<string, Tensor>> {
-    const { program, modules } = await this.#at(shape);
-    const outputs = await program.run({ ...inputs, ...adapterInputs(modules, adaptation) });
+    const program = await this.#programs.get(shape.join('x'), () => this.#open(shape));
+    const outputs = await program.run({ ...inputs, ...adapterInputs(program.modules, adaptation) });
     for (const [name, tensor] of Object.entries(outputs))
       this.#requireSound(name, tensor, samples, adaptation);
     return outputs;
@@ -69,23 +79,18 @@ export class Stage<Shape extends readonly number[]> {
     }
   }
 
-  async release(): Promise<void> {
-    const loaded = this.#loaded;
-    this.#loaded = undefined;
-    await loaded?.program.release();
+  release(): Promise<void> {
+    return this.#programs.release();
   }
 
-  async #at(shape: Shape) {
-    const key = shape.join('x');
-    if (this.#loaded?.key === key) return this.#loaded;
-    await this.release();
+  async #open(shape: Shape): Promise<Loaded> {
+    const { runtime, ...options } = this.#options;
     const { graph, modules } = applyLora(
       this.#build(...shape),
       ({ path }) => this.#sizes.get(path),
       { multiplier: MULTIPLIER },
     );
-    this.#loaded = { key, modules, program: await compile(graph, this.#options) };
-    return this.#loaded;
+    return { ...(await runtime.compile(graph, options)), modules };
   }
 }
 

@@ -19,6 +19,7 @@ import {
   type ImageGenerator,
   type ImageGeneratorOptions,
 } from './text-to-image.ts';
+import { cpuRuntime } from '../runtime/runtime.ts';
 
 type Image = Extract<GenerationEvent, { type: 'image' }>;
 
@@ -41,7 +42,7 @@ const tokenizerOf = (vocabulary: number) => ({
 const small: ImageGeneratorOptions = {
   checkpoint: checkpointOf(smallConfig),
   tokenizer: tokenizerOf(100),
-  threads: 1,
+  runtime: cpuRuntime(1),
 };
 
 /** The adapter of reference/text_to_image.py. */
@@ -170,7 +171,7 @@ test('without guidance the negative prompt does not matter', async () => {
   const generator = createImageGenerator({
     checkpoint: checkpointOf(otherConfigWithFourChannels()),
     tokenizer: tokenizerOf(50),
-    threads: 1,
+    runtime: cpuRuntime(1),
   });
   const request: PictureRequest = {
     prompt: 'a',

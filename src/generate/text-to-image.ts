@@ -6,7 +6,8 @@ import type { Picture } from '../dataset/image.ts';
 import { decoderGraph, textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import { noiseSchedule } from '../models/noise-schedule.ts';
 import { latentFactor, type StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
-import type { Weights } from '../runtime/lowering.ts';
+import type { Weights } from '../tensor/weights.ts';
+import { cpuRuntime, type Runtime } from '../runtime/runtime.ts';
 import { byteLength, float32, int32, type Tensor } from '../tensor/tensor.ts';
 import type { ClipTokenizer } from '../tokenizer/clip.ts';
 import { needed } from '../util/needed.ts';
@@ -28,7 +29,8 @@ export interface ImageGeneratorOptions {
   readonly modules?: readonly AdapterSize[];
   /** For requests that bring none of their own. */
   readonly loraWeights?: AdapterWeights;
-  readonly threads?: number;
+  /** Default: the processor, with one thread for each core. */
+  readonly runtime?: Runtime;
   /** n: the states after the n-th layer from the end; 1, the default, is the last. */
   readonly clipSkip?: number;
   /** Pictures that go through the models at once; by default 8, and 1 where memory is spared. */
@@ -91,7 +93,7 @@ class Generator implements ImageGenerator {
     const {
       checkpoint: { config, weights },
       modules = [],
-      threads,
+      runtime = cpuRuntime(),
       clipSkip = 1,
     } = options;
     const sizes = new Map(modules.map((module) => [module.path, module]));
@@ -101,7 +103,7 @@ class Generator implements ImageGenerator {
     this.#savesMemory = options.savesMemory ?? bytesOf(weights) > GIB;
     const { unet, vae, textEncoder } = config;
     const tokens = textEncoder.max_position_embeddings;
-    const compiling = { weights, threads, arena: !this.#savesMemory };
+    const compiling = { runtime, weights, arena: !this.#savesMemory };
     this.#text = new Stage(
       pictureStages.textEncoder,
       () => textEncoderGraph(textEncoder, [1, tokens], clipSkip),

@@ -18,11 +18,13 @@ import type { Graph } from '../graph/graph.ts';
 import { f64 } from '../graph/kernels/f64.ts';
 import { assertClose } from '../graph/testing/sample-graph.ts';
 import { hashedUniforms } from '../models/hashed-weights.test-util.ts';
-import { executedNodes, liveBytes } from '../runtime/execution-order.ts';
+import { liveBytes } from '../runtime/live-bytes.ts';
+import { executedNodes } from '../runtime/onnxruntime/profile.ts';
 import { lower } from '../runtime/lowering.ts';
-import { compile } from '../runtime/program.ts';
 import { float32, int32 } from '../tensor/tensor.ts';
 import { crossEntropy, tokenLosses, type CrossEntropyInputs } from './cross-entropy.ts';
+import { cpuRuntime } from '../runtime/runtime.ts';
+import { cpu } from '../runtime/onnxruntime/cpu.ts';
 
 interface Golden {
   readonly batch: number;
@@ -200,6 +202,7 @@ for (const [head, chunk] of [
     const lowered = lower(
       differentiate(g.finish(), { loss: 'loss', wrt: [inputs.hidden] }),
       new Map(),
+      cpu,
     );
     const peak = Math.max(...liveBytes(lowered.nodes, lowered));
     // logits and two tensors of their size for an eighth of the rows, or of the vocabulary: 0.375
@@ -212,10 +215,9 @@ test('ONNX Runtime executes it chunk after chunk, and large logits do not overfl
     const source = lossGraph({ chunk: 3 }, trained.length, { losses: false });
     const [hidden] = source.inputs;
     const gradients = differentiate(source, { loss: 'loss', wrt: [hidden] });
-    const lowered = lower(gradients, new Map());
-    const program = await compile(gradients, {
+    const lowered = lower(gradients, new Map(), cpu);
+    const program = await cpuRuntime(1).compile(gradients, {
       weights: new Map(),
-      threads: 1,
       profile: join(folder, 'profile'),
     });
     const { loss } = await program.run(inFloat32(gradients, large()));
@@ -263,9 +265,8 @@ test('with a frozen head it is executed chunk after chunk of the vocabulary, rea
         } as const,
       ],
     ]);
-    const program = await compile(gradients, {
+    const program = await cpuRuntime(1).compile(gradients, {
       weights,
-      threads: 1,
       profile: join(folder, 'profile'),
     });
     const actual = await program.run(inFloat32(gradients, given));
@@ -318,7 +319,7 @@ test('over a vocabulary the loss is right to float32, also where logits are far 
   };
   g.output('losses', tokenLosses(g, inputs));
   const weight = Float32Array.from(hashedUniforms('weight', vocabulary), (u) => 3 * u);
-  const program = await compile(g.finish(), { weights: new Map(), threads: 1 });
+  const program = await cpuRuntime(1).compile(g.finish(), { weights: new Map() });
   const { losses } = await program.run({
     hidden: float32([rows, width], [0.3, 1, 1.5, 40]),
     weight: float32([vocabulary, width], weight),

@@ -4,8 +4,10 @@ import { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { float32 } from '../tensor/tensor.ts';
 import { lower } from './lowering.ts';
+import { fileOrder } from './onnxruntime/file-order.ts';
 import { merge } from './merge.ts';
-import { compile } from './program.ts';
+import { cpuRuntime } from './runtime.ts';
+import { cpu } from './onnxruntime/cpu.ts';
 
 /** y = form(2 x), x [2, 3, 4] or of another height. */
 function graphOf(form: (g: Builder, x: Value) => Value, height = 2) {
@@ -15,9 +17,10 @@ function graphOf(form: (g: Builder, x: Value) => Value, height = 2) {
 }
 
 const shapesOf = (graphs: readonly ReturnType<typeof graphOf>[]) =>
-  merge(graphs.map((graph) => lower(graph, new Map()))).onnx.nodes.filter(
-    ({ type }) => type === 'Reshape',
-  ).length;
+  merge(
+    graphs.map((graph) => lower(graph, new Map(), cpu)),
+    fileOrder,
+  ).onnx.nodes.filter(({ type }) => type === 'Reshape').length;
 
 const forms: Record<string, readonly [(g: Builder, x: Value) => Value, number]> = {
   'there and back': [(g, x) => g.neg(g.reshape(g.reshape(x, [6, 4]), x.shape)), 0],
@@ -35,7 +38,7 @@ for (const [name, [form, expected]] of Object.entries(forms)) {
   test(`reshapes: ${name}`, async () => {
     const graph = graphOf(form);
     assert.equal(shapesOf([graph]), expected);
-    const program = await compile(graph, { weights: new Map(), threads: 1 });
+    const program = await cpuRuntime(1).compile(graph, { weights: new Map() });
     const x = float32(
       [2, 3, 4],
       Float32Array.from({ length: 24 }, (_, i) => i / 24),

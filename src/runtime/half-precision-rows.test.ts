@@ -4,7 +4,8 @@ import { Builder } from '../graph/builder.ts';
 import { fromFloat32 } from '../tensor/half.ts';
 import { float32, int32 } from '../tensor/tensor.ts';
 import { lower } from './lowering.ts';
-import { compile } from './program.ts';
+import { cpuRuntime } from './runtime.ts';
+import { cpu } from './onnxruntime/cpu.ts';
 
 test('rows of an embedding in half precision are gathered before they are cast', async () => {
   for (const dtype of ['float16', 'bfloat16'] as const) {
@@ -24,9 +25,9 @@ test('rows of an embedding in half precision are gathered before they are cast',
         ),
       ],
     ]);
-    const nodes = lower(graph, weights).nodes.map(({ type, inputs }) => [type, inputs[0]]);
+    const nodes = lower(graph, weights, cpu).nodes.map(({ type, inputs }) => [type, inputs[0]]);
     assert.deepEqual(nodes[0], ['Gather', `table~${dtype}`]);
-    const program = await compile(graph, { weights, threads: 1 });
+    const program = await cpuRuntime(1).compile(graph, { weights });
     const { y } = await program.run({ ids: int32([2, 2], [4, 0, 0, 2]) });
     await program.release();
     assert.deepEqual([...y.data], [5, 6, 7, -7, -6, -5, -7, -6, -5, -1, 0, 1]);

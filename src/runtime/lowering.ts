@@ -1,5 +1,5 @@
-// Our graph as an ONNX graph for ONNX Runtime on a CPU: composites without a kernel decomposed,
-// weights bound, nodes in an order that ONNX Runtime executes as we mean it.
+// Our graph as nodes of ONNX for a backend: rewritten by its passes, composites without a kernel
+// decomposed, weights bound.
 
 import { InternalError } from '../errors.ts';
 import {
@@ -11,17 +11,15 @@ import {
   type ValueType,
 } from '../graph/graph.ts';
 import type { OpName } from '../graph/ops.ts';
-import { factorsLast } from '../graph/passes/factors-last.ts';
-import { padsToConcat } from '../graph/passes/pads-to-concat.ts';
 import { lowerComposites } from '../graph/passes/lower-composites.ts';
 import { dtypes } from '../tensor/dtype.ts';
-import { sameShape, type ExternalTensor, type Tensor } from '../tensor/tensor.ts';
-import { emitNode, hasKernel } from './emissions.ts';
+import { sameShape, type Tensor } from '../tensor/tensor.ts';
+import type { Weights } from '../tensor/weights.ts';
+import type { Lowering } from './backend.ts';
+import { emitNode, hasKernel, type Emissions } from './emission.ts';
 import { Emitter } from './emitter.ts';
 import { weightViews } from './weight-views.ts';
 import type { OnnxInitializer, OnnxNode } from './onnx-model.ts';
-
-export type Weights = ReadonlyMap<string, Tensor | ExternalTensor>;
 
 export interface Lowered {
   readonly name: string;
@@ -38,16 +36,21 @@ export interface Lowered {
   readonly types: ReadonlyMap<string, ValueType>;
 }
 
-/** Lowers a graph and binds the parameters named in `weights`. */
-export function lower(graph: Graph, weights: Weights): Lowered {
-  const composed = lowerComposites(padsToConcat(factorsLast(graph).graph).graph, hasKernel);
-  const { graph: lowered, views } = weightViews(composed.graph, weights);
+/** A graph after a backend's passes, without the composites that it has no kernel for. */
+export function rewrite(graph: Graph, { emissions, passes }: Lowering): Graph {
+  const rewritten = passes.reduce((before, { apply }) => apply(before), graph);
+  return lowerComposites(rewritten, (node) => hasKernel(emissions, node)).graph;
+}
+
+/** Lowers a graph for a backend and binds the parameters named in `weights`. */
+export function lower(graph: Graph, weights: Weights, backend: Lowering): Lowered {
+  const { graph: lowered, views } = weightViews(rewrite(graph, backend), weights);
   const e = new Emitter();
   const bound = bindWeights(lowered, new Map([...weights, ...views]));
   const inputs = [...graph.inputs, ...graph.parameters.filter((value) => !weights.has(value.name))];
   for (const { name, dtype, shape } of [...inputs, ...lowered.constants.keys()])
     e.types.set(name, { dtype, shape });
-  for (const node of lowered.nodes) emitBound(e, node, bound.stored);
+  for (const node of lowered.nodes) emitBound(backend.emissions, e, node, bound.stored);
   const outputs = nameOutputs(e, lowered, inputs);
   for (const [value, tensor] of lowered.constants) e.constants.set(value.name, tensor);
   return {
@@ -59,18 +62,6 @@ export function lower(graph: Graph, weights: Weights): Lowered {
     nodes: e.nodes,
     types: e.types,
   };
-}
-
-/**
- * The order to write the nodes in. ONNX Runtime walks depth-first from the nodes nobody reads, and
- * takes them, and each node's inputs, from the end of the file first; it does not mind a node that
- * stands before its inputs. So the reverse of the meant order is executed in the meant order, each
- * node as late as its reader allows: frozen weights are cast, and activations recomputed, just
- * before they are read, and a gradient leaves as soon as it can. Not promised by ONNX Runtime:
- * execution-order.test.ts watches it.
- */
-export function fileOrder(nodes: readonly OnnxNode[]): OnnxNode[] {
-  return [...nodes].reverse();
 }
 
 interface Bound {
@@ -102,14 +93,19 @@ function bindWeights(graph: Graph, weights: Weights): Bound {
  */
 const selecting: ReadonlySet<OpName> = new Set<OpName>(['Gather']);
 
-function emitBound<K extends OpName>(e: Emitter, node: NodeOf<K>, stored: Bound['stored']): void {
+function emitBound<K extends OpName>(
+  emissions: Emissions,
+  e: Emitter,
+  node: NodeOf<K>,
+  stored: Bound['stored'],
+): void {
   const [source]: readonly (Value | undefined)[] = node.inputs;
   const held = source && stored.get(source);
   if (held === undefined || !selecting.has(node.op))
-    return emitNode(e, castStoredInputs(e, node, stored));
+    return emitNode(emissions, e, castStoredInputs(e, node, stored));
   const selection = withInputs(node, (value) => (value === source ? held : value));
   const outputs = mapOutputs(node, (y) => ({ ...y, name: `${y.name}<0`, dtype: held.dtype }));
-  emitNode(e, { ...selection, outputs });
+  emitNode(emissions, e, { ...selection, outputs });
   node.outputs.forEach((y, i) => castTo(e, y, outputs[i].name));
 }
 

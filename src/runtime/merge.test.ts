@@ -10,8 +10,10 @@ import { unet } from '../models/unet.ts';
 import { float32, type Shape, type Tensor } from '../tensor/tensor.ts';
 import { normals } from '../util/philox.ts';
 import { lower } from './lowering.ts';
+import { fileOrder } from './onnxruntime/file-order.ts';
 import { merge } from './merge.ts';
-import { compile, compileShared } from './program.ts';
+import { cpuRuntime } from './runtime.ts';
+import { cpu } from './onnxruntime/cpu.ts';
 
 const NONE = new Map<string, Tensor>();
 
@@ -50,10 +52,10 @@ function inputsOf(graph: Graph): Record<string, Tensor> {
 
 test('one session for two buckets and a smaller batch gives the bits of three sessions', async () => {
   const graphs = [trainingStep(16, 16), trainingStep(16, 24), trainingStep(16, 16, 3)];
-  const shared = await compileShared(graphs, { weights: NONE, threads: 1 });
+  const shared = await cpuRuntime(1).compileShared(graphs, { weights: NONE });
   for (const graph of graphs) {
     const inputs = inputsOf(graph);
-    const alone = await compile(graph, { weights: NONE, threads: 1 });
+    const alone = await cpuRuntime(1).compile(graph, { weights: NONE });
     assert.deepEqual(await shared.run(inputs), await alone.run(inputs));
     await alone.release();
   }
@@ -70,9 +72,9 @@ test('only what differs becomes an input or a symbol', () => {
     const x = g.input('x', 'float32', [rows, 6]);
     // 0.25 twice where rows are 4
     g.output('y', g.mul(g.reduceSum(g.mul(g.reshape(x, [rows, 2, 3]), 0.25), [1]), 1 / rows));
-    return lower(g.finish(), NONE);
+    return lower(g.finish(), NONE, cpu);
   };
-  const { onnx, fed } = merge([build(4), build(5)]);
+  const { onnx, fed } = merge([build(4), build(5)], fileOrder);
   assert.deepEqual(
     onnx.inputs.map(({ shape }) => shape),
     [['d4_5', 6], [3], []],
@@ -99,11 +101,14 @@ test('says at which node the shapes need different graphs', () => {
     const g = new Builder('net');
     const x = g.input('x', 'float32', [rows, 4]);
     g.output('y', rows > 4 ? g.slice(g.neg(x), 0, 0, 4) : g.neg(x));
-    return lower(g.finish(), NONE);
+    return lower(g.finish(), NONE, cpu);
   };
   assert.throws(
-    () => merge([build(4), build(8)]),
+    () => merge([build(4), build(8)], fileOrder),
     /internal: net: the shapes need different graphs, at node 1: nothing \/ Slice Slice \{\}/,
   );
-  assert.throws(() => merge([build(8), build(4)]), /at node 1: Slice Slice \{\} \/ nothing/);
+  assert.throws(
+    () => merge([build(8), build(4)], fileOrder),
+    /at node 1: Slice Slice \{\} \/ nothing/,
+  );
 });

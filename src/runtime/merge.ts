@@ -5,8 +5,9 @@ import { createHash } from 'node:crypto';
 import { InternalError } from '../errors.ts';
 import type { Shape, Tensor } from '../tensor/tensor.ts';
 import { needed } from '../util/needed.ts';
+import type { Backend } from './backend.ts';
 import { fewerReshapes } from './fewer-reshapes.ts';
-import { fileOrder, type Lowered } from './lowering.ts';
+import type { Lowered } from './lowering.ts';
 import type { OnnxGraph, OnnxInitializer, OnnxNode, OnnxValue } from './onnx-model.ts';
 
 export interface Merged {
@@ -18,8 +19,11 @@ export interface Merged {
   readonly fed: readonly Readonly<Record<string, Tensor>>[];
 }
 
-/** Throws InternalError naming the first node at which the graphs are not of one structure. */
-export function merge(all: readonly Lowered[]): Merged {
+/**
+ * `order` is a backend's. Throws InternalError naming the first node at which the graphs are not of
+ * one structure.
+ */
+export function merge(all: readonly Lowered[], order: Backend['order']): Merged {
   const constants = new Constants(all);
   const nodes = all[0].nodes.map((node, at) => mergeNode(all, node, at, constants));
   checkLength(all);
@@ -28,7 +32,7 @@ export function merge(all: readonly Lowered[]): Merged {
     inputs: [...mergeValues(all, 'inputs'), ...constants.inputs],
     outputs: mergeValues(all, 'outputs'),
     initializers: [...all[0].weights, ...constants.initializers],
-    nodes: fileOrder(
+    nodes: order(
       fewerReshapes(nodes, shapesIn(all), new Set(all[0].outputs.map(({ name }) => name))),
     ),
   };

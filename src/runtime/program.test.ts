@@ -15,7 +15,7 @@ import {
   type Shape,
   type Tensor,
 } from '../tensor/tensor.ts';
-import { compile } from './program.ts';
+import { cpuRuntime } from './runtime.ts';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'runtime-')));
 after(() => rmSync(folder, { recursive: true }));
@@ -33,7 +33,7 @@ async function runGraph(
 ) {
   const g = new Builder('test');
   for (const [name, value] of Object.entries(build(g))) g.output(name, value);
-  const program = await compile(g.finish(), { weights, threads: 1 });
+  const program = await cpuRuntime(1).compile(g.finish(), { weights });
   const results = await program.run(inputs);
   await program.release();
   return results;
@@ -84,11 +84,10 @@ test('packed weights give the same products, forward and backward, and need thei
   const inputs = { x: ramp([5, 33], 0.3), dy: ramp([5, 70], 0.2) };
   const results = [];
   for (const packWeights of [false, true]) {
-    const program = await compile(g.finish(), {
+    const program = await cpuRuntime(2).compile(g.finish(), {
       weights: new Map([
         ['w', { dtype: 'float32', shape: [70, 33], path, offset: 0, length: w.data.byteLength }],
       ]),
-      threads: 2,
       packWeights,
     });
     // zeros, were it still mapped
@@ -199,7 +198,7 @@ test('enlarges, slices, pads and reduces', async () => {
 test('says which inputs are missing, unknown or of the wrong type', async () => {
   const g = new Builder('net');
   g.output('y', g.mul(g.input('x', 'float32', [2]), g.parameter('layer.w', [2])));
-  const program = await compile(g.finish(), { weights: new Map(), threads: 1 });
+  const program = await cpuRuntime(1).compile(g.finish(), { weights: new Map() });
   assert.deepEqual(program.inputNames, ['x', 'layer.w']);
   const expected = new InternalError(
     'net: x is float32 [3], not float32 [2]; layer.w is missing; z is not an input',
@@ -207,7 +206,10 @@ test('says which inputs are missing, unknown or of the wrong type', async () => 
   await assert.rejects(program.run({ x: ramp([3]), z: ramp([1]) }), expected);
   await program.release();
   const weights = new Map([['layer.w', tensor('float32', [1], new Float32Array(1))]]);
-  await assert.rejects(compile(g.finish(), { weights }), /weight layer\.w is \[1\], not \[2\]/);
+  await assert.rejects(
+    cpuRuntime().compile(g.finish(), { weights }),
+    /weight layer\.w is \[1\], not \[2\]/,
+  );
 });
 
 test('the same inputs give the same bits, in one session and in two, with two threads', async () => {
@@ -230,7 +232,7 @@ test('the same inputs give the same bits, in one session and in two, with two th
   const inputs = { x: ramp([4, 8, 16, 16]), w: ramp([16, 8, 3, 3]), s: ramp([16]), b: ramp([16]) };
   const graph = g.finish();
   const programs = await Promise.all(
-    [0, 1].map(() => compile(graph, { weights: new Map(), threads: 2 })),
+    [0, 1].map(() => cpuRuntime(2).compile(graph, { weights: new Map() })),
   );
   const first = await programs[0].run(inputs);
   for (const program of [...programs, ...programs])

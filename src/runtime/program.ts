@@ -3,11 +3,12 @@
 import { InternalError } from '../errors.ts';
 import type { Graph, Value } from '../graph/graph.ts';
 import { sameShape, type Tensor } from '../tensor/tensor.ts';
-import { lower, type Lowered, type Weights } from './lowering.ts';
+import type { Weights } from '../tensor/weights.ts';
+import type { Backend, Session, SessionOptions } from './backend.ts';
+import { lower, type Lowered } from './lowering.ts';
 import { merge } from './merge.ts';
-import { createSession, type Session, type SessionOptions } from './ort-session.ts';
 
-export interface CompileOptions extends SessionOptions {
+export interface CompileOptions extends Omit<SessionOptions, 'threads'> {
   /**
    * Frozen parameters by name; those that stay in their file are mapped, never read. The others
    * become inputs of every run.
@@ -27,25 +28,19 @@ export interface Program {
 }
 
 /**
- * Lowers, encodes and loads a graph. The same inputs give the same bits at one number of threads.
- */
-export function compile(graph: Graph, options: CompileOptions): Promise<Program> {
-  return compileShared([graph], options);
-}
-
-/**
  * One program for graphs that differ in their shapes alone, as those of several buckets do: it maps
  * the weights once, and each run takes the graph that its inputs fit. Results are those of separate
  * programs. Throws InternalError naming the node where the graphs are not of one structure; a size
  * of 1 beside others may be enough for that, since nothing is broadcast there.
  */
-export async function compileShared(
+export async function compileFor(
+  backend: Backend,
   graphs: readonly Graph[],
-  options: CompileOptions,
+  { weights, ...options }: CompileOptions & SessionOptions,
 ): Promise<Program> {
-  const lowered = graphs.map((graph) => lower(graph, options.weights));
-  const { onnx, fed } = merge(lowered);
-  const session = await createSession(onnx, options);
+  const lowered = graphs.map((graph) => lower(graph, weights, backend));
+  const { onnx, fed } = merge(lowered, (nodes) => backend.order(nodes));
+  const session = await backend.open(onnx, options);
   return programOf(lowered, fed, session);
 }
 

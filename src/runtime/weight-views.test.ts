@@ -8,7 +8,8 @@ import type { Value } from '../graph/graph.ts';
 import { fromFloat32 } from '../tensor/half.ts';
 import { byteLength, float32, type ExternalTensor, type Tensor } from '../tensor/tensor.ts';
 import { lower } from './lowering.ts';
-import { compile } from './program.ts';
+import { cpuRuntime } from './runtime.ts';
+import { cpu } from './onnxruntime/cpu.ts';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'weight-views-')));
 after(() => rmSync(folder, { recursive: true }));
@@ -54,8 +55,11 @@ async function check(
 ) {
   const weights = new Map([['w', w]]);
   const graph = graphOf(part);
-  assert.equal(lower(graph, weights).nodes.filter(({ type }) => type === 'Slice').length, slices);
-  const program = await compile(graph, { weights, threads: 1 });
+  assert.equal(
+    lower(graph, weights, cpu).nodes.filter(({ type }) => type === 'Slice').length,
+    slices,
+  );
+  const program = await cpuRuntime(1).compile(graph, { weights });
   assert.deepEqual([...(await program.run({ x })).y.data], product(rows));
   await program.release();
 }
@@ -80,7 +84,7 @@ test('columns are computed', () =>
 test('the same rows twice are one weight', () => {
   const graph = graphOf((g, w) => g.mul(middle(g, w), middle(g, w)));
   assert.deepEqual(
-    lower(graph, new Map([['w', inFile('float32')]])).weights.map(({ name }) => name),
+    lower(graph, new Map([['w', inFile('float32')]]), cpu).weights.map(({ name }) => name),
     ['w[2:5]'],
   );
 });

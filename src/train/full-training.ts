@@ -6,6 +6,7 @@ import { writeFileAtomically } from '../storage/write-file.ts';
 import { UserError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { initialWeights } from '../models/init.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import { needed } from '../util/needed.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -33,7 +34,7 @@ export interface FullTrainingOptions {
    * that the graph does not have, or of another shape, is an InternalError.
    */
   readonly initial?: ReadonlyMap<string, Tensor>;
-  readonly threads?: number;
+  readonly runtime: Runtime;
 }
 
 export interface FullTraining {
@@ -63,9 +64,8 @@ async function* run(
   average: ReadonlyMap<string, Tensor<'float32'>>,
 ): AsyncGenerator<StepResult> {
   const weights = optimiser.parameters;
-  const program = await compileLoss(options.graph, weights.keys(), {
+  const program = await compileLoss(options.runtime, options.graph, weights.keys(), {
     weights: new Map(),
-    threads: options.threads,
     arena: true,
   });
   try {

@@ -2,10 +2,10 @@
 
 import { differentiate } from '../autodiff/differentiate.ts';
 import type { Graph, Node, Value } from '../graph/graph.ts';
-import { liveBytes } from '../runtime/execution-order.ts';
-import { lower, type Weights } from '../runtime/lowering.ts';
-import { compile, type CompileOptions } from '../runtime/program.ts';
+import type { CompileOptions } from '../runtime/program.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import type { Weights } from '../tensor/weights.ts';
 import { needed } from '../util/needed.ts';
 
 export interface LossAndGradients {
@@ -30,13 +30,14 @@ type SegmentOf = (node: Node) => string | undefined;
  * in `trainable`; `segmentOf` as `differentiate` takes it.
  */
 export async function compileLoss(
+  runtime: Runtime,
   graph: Graph,
   trainable: Iterable<string>,
   options: CompileOptions,
   segmentOf?: SegmentOf,
 ): Promise<LossProgram> {
   const { gradients, wrt } = withGradients(graph, trainable, segmentOf);
-  const program = await compile(gradients, options);
+  const program = await runtime.compile(gradients, options);
   return {
     async run(inputs, parameters) {
       const results = await program.run({
@@ -56,13 +57,13 @@ export async function compileLoss(
  * The most bytes of computed tensors that one run of the loss and its gradients holds at a time.
  */
 export function activationBytes(
+  runtime: Runtime,
   graph: Graph,
   trainable: Iterable<string>,
   weights: Weights,
   segmentOf?: SegmentOf,
 ): number {
-  const lowered = lower(withGradients(graph, trainable, segmentOf).gradients, weights);
-  return liveBytes(lowered.nodes, lowered).reduce((most, bytes) => Math.max(most, bytes), 0);
+  return runtime.activationBytes(withGradients(graph, trainable, segmentOf).gradients, weights);
 }
 
 function withGradients(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Builder } from '../graph/builder.ts';
+import { cpuRuntime } from '../runtime/runtime.ts';
 import { float32 } from '../tensor/tensor.ts';
 import { LossPrograms } from './programs.ts';
 
@@ -19,7 +20,7 @@ test('every shape is computed right, whichever packs its weights', async () => {
     lossGraph,
     trainable: ['w'],
     weights: new Map(),
-    threads: 1,
+    runtime: cpuRuntime(1),
     packWeightsOf: '2',
     alive: 1,
   });
@@ -41,7 +42,7 @@ test('the program that packs its weights stays, whatever other shapes come', asy
     lossGraph: (key) => (opened.push(key), lossGraph(key)),
     trainable: ['w'],
     weights: new Map(),
-    threads: 1,
+    runtime: cpuRuntime(1),
     packWeightsOf: '2',
     alive: 2,
   });

@@ -3,6 +3,8 @@
 
 import type { Graph, Node } from '../graph/graph.ts';
 import type { CompileOptions } from '../runtime/program.ts';
+import type { Programs } from '../runtime/program-cache.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { BatchInputs } from './loop.ts';
 import { compileLoss, type LossAndGradients, type LossProgram } from './loss-program.ts';
@@ -17,6 +19,7 @@ export interface MicroBatch {
 }
 
 export interface ProgramsOptions extends Omit<CompileOptions, 'packWeights'> {
+  readonly runtime: Runtime;
   readonly lossGraph: (shapeKey: string) => Graph;
   readonly trainable: readonly string[];
   /** As `differentiate` takes it: what is computed a second time in the backward pass. */
@@ -34,41 +37,28 @@ export interface ProgramsOptions extends Omit<CompileOptions, 'packWeights'> {
 }
 
 export class LossPrograms {
-  /** Least recently used first. */
-  readonly #programs = new Map<string, LossProgram>();
+  readonly #programs: Programs<LossProgram>;
 
-  constructor(readonly options: ProgramsOptions) {}
+  constructor(readonly options: ProgramsOptions) {
+    this.#programs = options.runtime.programs(options.alive ?? 2);
+  }
 
   async run(
     { shapeKey, inputs }: MicroBatch,
     parameters: ReadonlyMap<string, Tensor>,
   ): Promise<LossAndGradients> {
-    const program = await this.#programFor(shapeKey);
+    const pinned = shapeKey === this.options.packWeightsOf;
+    const program = await this.#programs.get(shapeKey, () => this.#open(shapeKey), { pinned });
     return program.run(inputs, parameters);
   }
 
-  async release(): Promise<void> {
-    for (const program of this.#programs.values()) await program.release();
-    this.#programs.clear();
+  release(): Promise<void> {
+    return this.#programs.release();
   }
 
-  async #programFor(key: string): Promise<LossProgram> {
-    const known = this.#programs.get(key);
-    this.#programs.delete(key);
-    const program = known ?? (await this.#open(key));
-    this.#programs.set(key, program);
-    return program;
-  }
-
-  async #open(key: string): Promise<LossProgram> {
-    const { lossGraph, trainable, segmentOf, alive = 2, packWeightsOf, ...rest } = this.options;
+  #open(key: string): Promise<LossProgram> {
+    const { runtime, lossGraph, trainable, segmentOf, packWeightsOf, ...rest } = this.options;
     const options = { ...rest, packWeights: key === packWeightsOf };
-    for (const [oldest, program] of this.#programs) {
-      if (this.#programs.size < alive) break;
-      if (oldest === packWeightsOf) continue;
-      this.#programs.delete(oldest);
-      await program.release();
-    }
-    return compileLoss(lossGraph(key), trainable, options, segmentOf);
+    return compileLoss(runtime, lossGraph(key), trainable, options, segmentOf);
   }
 }

@@ -8,7 +8,7 @@ import type { TrainConfig } from '../config/schema.ts';
 import { InternalError, UserError } from '../errors.ts';
 import { narrowingNotes, wideningProblems, type Narrowing } from '../export/narrowing.ts';
 import { civilTimeText } from '../util/strftime.ts';
-import { runtimeVersion } from '../runtime/ort-session.ts';
+import { openRuntime, type Runtime } from '../runtime/runtime.ts';
 import type { DoneEvent, PlanEvent, StepEvent } from '../events.ts';
 import type { TrainEvent } from './events.ts';
 import { trainingSteps, type StepResult } from './loop.ts';
@@ -27,7 +27,7 @@ interface Run {
   readonly job: LoadedConfig;
   readonly task: OpenTask;
   readonly length: RunLength;
-  readonly threads: number;
+  readonly runtime: Runtime;
   readonly signal: AbortSignal;
   readonly started: Date;
   /** Paths of the adapters that were saved, the latest first. */
@@ -37,12 +37,6 @@ interface Run {
   /** Made when the plan is recorded. */
   readonly folder: () => RunFolder;
 }
-
-/** What computes, by `device`. */
-const computesOn: { readonly [K in LoadedConfig['config']['device']]: string } = {
-  auto: 'cpu',
-  cpu: 'cpu',
-};
 
 interface RunLength {
   readonly totalSteps: number;
@@ -64,10 +58,11 @@ export async function* train(
   const started = new Date();
   const dated = withSettings(job, templateDateOf(job, started));
   const threads = config.num_threads ?? availableParallelism();
+  const runtime = openRuntime({ device: config.device, threads });
   let folder: RunFolder | undefined;
   let decided: Partial<TrainConfig> = {};
   const open = () => {
-    folder = new RunFolder(config.output_dir, factsOf(job, started, threads));
+    folder = new RunFolder(config.output_dir, factsOf(job, started, runtime));
     return { folder, job: withSettings(job, decided) };
   };
   const opened = () => {
@@ -75,11 +70,12 @@ export async function* train(
     return folder;
   };
   const decide = (settings: Partial<TrainConfig>) => (decided = settings);
-  const events = runEvents(dated, { signal, started, threads, folder: opened, decide });
+  const events = runEvents(dated, { signal, started, runtime, folder: opened, decide });
   try {
     yield* recorded(events, open);
   } finally {
     folder?.close();
+    await runtime.release();
   }
 }
 
@@ -95,18 +91,18 @@ const withSettings = (job: LoadedConfig, settings: Partial<TrainConfig>): Loaded
   published: { ...job.published, ...settings },
 });
 
-function factsOf({ config }: LoadedConfig, started: Date, threads: number) {
+function factsOf({ config }: LoadedConfig, started: Date, { backend, threads, version }: Runtime) {
   const versions = {
     'lora-scripts': packageJson.version,
     node: process.versions.node,
-    onnxruntime: runtimeVersion,
+    onnxruntime: version,
     platform: `${process.platform} ${process.arch}`,
   };
   return {
     id: runId(started),
     started: started.toISOString(),
     seed: config.seed,
-    device: computesOn[config.device],
+    device: backend,
     threads,
     versions,
   };
@@ -114,7 +110,7 @@ function factsOf({ config }: LoadedConfig, started: Date, threads: number) {
 
 async function* runEvents(
   job: LoadedConfig,
-  context: Pick<Run, 'signal' | 'started' | 'threads' | 'folder' | 'decide'>,
+  context: Pick<Run, 'signal' | 'started' | 'runtime' | 'folder' | 'decide'>,
 ): AsyncGenerator<TrainEvent> {
   for (const problem of job.warnings) yield { type: 'warning', problem };
   const task = yield* tasks[job.config.task_type].open(job, context);
@@ -147,7 +143,7 @@ function lengthOf({ config }: LoadedConfig, { stepsPerEpoch }: OpenTask): RunLen
   return { totalSteps, epochs: Math.ceil(totalSteps / stepsPerEpoch) };
 }
 
-function planOf({ job: { config, published }, task, length, threads }: Run): PlanEvent {
+function planOf({ job: { config, published }, task, length, runtime }: Run): PlanEvent {
   return {
     type: 'plan',
     outputDir: published.output_dir,
@@ -158,18 +154,18 @@ function planOf({ job: { config, published }, task, length, threads }: Run): Pla
     ...length,
     firstStep: 0,
     trainableParameters: parameterCount(task.groups),
-    device: `${computesOn[config.device]}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    device: runtime.description,
   };
 }
 
 async function* steps(run: Run, optimiser: Optimiser): AsyncGenerator<TrainEvent> {
-  const { job, task, length, signal, threads } = run;
+  const { job, task, length, signal, runtime } = run;
   const trainable = [...optimiser.parameters.keys()];
   const programs = new LossPrograms({
     lossGraph: task.lossGraph,
     trainable,
     weights: task.frozen,
-    threads,
+    runtime,
     ...task.programs,
   });
   const statisticsOf = statistics(length.totalSteps);

@@ -4,7 +4,8 @@
 import type { LoadedConfig } from '../config/load.ts';
 import type { TrainConfig } from '../config/schema.ts';
 import type { Graph } from '../graph/graph.ts';
-import type { Weights } from '../runtime/lowering.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Weights } from '../tensor/weights.ts';
 import type { EvaluatedEvent } from '../eval/result.ts';
 import type { TellNarrowing } from '../export/narrowing.ts';
 import type {
@@ -22,7 +23,7 @@ import type { MicroBatch, ProgramsOptions } from './programs.ts';
 export type TaskEvent = PhaseEvent | WarningEvent | SampleEvent | ValidationEvent | EvaluatedEvent;
 
 export interface TaskContext {
-  readonly threads: number;
+  readonly runtime: Runtime;
   readonly signal: AbortSignal;
 }
 

@@ -3,7 +3,7 @@
 import { unsoundError } from '../checkpoints/unsound.ts';
 import { UserError, type Problem } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
-import type { Weights } from '../runtime/lowering.ts';
+import type { Weights } from '../tensor/weights.ts';
 import { countUnsound } from '../tensor/finite.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { UnsoundStep } from './loop.ts';

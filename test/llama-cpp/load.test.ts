@@ -30,6 +30,7 @@ import { toFloat32 } from '../../src/tensor/half.ts';
 import { chatTemplate } from '../../src/tokenizer/chat.ts';
 import { readTextTokenizer } from '../../src/tokenizer/text.ts';
 import { ask, missing, tokenize } from './llama-cpp.ts';
+import { cpuRuntime } from '../../src/runtime/runtime.ts';
 
 const embedded = 'models/tiny-llm';
 
@@ -56,7 +57,7 @@ async function ours(
   const generator = createTextGenerator({
     model: loadLanguageModel(folder),
     tokenizer: readTextTokenizer(folder),
-    threads: 1,
+    runtime: cpuRuntime(1),
     ...(lora && adapterOf(lora)),
   });
   let ids: readonly number[] = [];

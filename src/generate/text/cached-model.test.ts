@@ -8,6 +8,7 @@ import { fromFloat32 } from '../../tensor/half.ts';
 import { CachedModel } from './cached-model.ts';
 import { nextToken, type SamplingOptions } from './sampling.ts';
 import { errorOf, tinyAdapter, tinyModel, tinyModelNames } from './tiny-models.test-util.ts';
+import { cpuRuntime } from '../../runtime/runtime.ts';
 
 interface Answer {
   readonly prompt: readonly number[];
@@ -27,7 +28,7 @@ const greedy: SamplingOptions = { temperature: 0, topK: 0, topP: 1, minP: 0, rep
  * A prompt of 13 takes three runs, one of 5 a run of 6 that is padded; the room of 8 is doubled
  * twice.
  */
-const small = { chunks: [6, 4], capacity: 8, threads: 1 };
+const small = { chunks: [6, 4], capacity: 8, runtime: cpuRuntime(1) };
 
 async function continued(model: CachedModel, { prompt, settings, answer }: Answer) {
   const [options, ids] = [
@@ -85,7 +86,7 @@ test('logits behind kept keys are those of the whole text at once', async (t) =>
     if (name === 'llama, rope dynamic') continue;
     const { config, weights } = tinyModel(name);
     const [whole, parts] = [{ chunks: [32], capacity: 32 }, small].map(
-      (size) => new CachedModel(config, new Map(), { weights, threads: 1, ...size }),
+      (size) => new CachedModel(config, new Map(), { weights, runtime: cpuRuntime(1), ...size }),
     );
     const expected = await logitsOf(whole, [text.length]);
     for (const ends of [oneByOne, [7, 8, 20], [20]]) {

@@ -7,8 +7,10 @@ import { InternalError } from '../../errors.ts';
 import type { Graph } from '../../graph/graph.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { rotaryRows, type Rope } from '../../nn/rotary.ts';
-import { compileShared, type CompileOptions, type Program } from '../../runtime/program.ts';
-import type { Weights } from '../../runtime/lowering.ts';
+import type { CompileOptions, Program } from '../../runtime/program.ts';
+import type { Programs } from '../../runtime/program-cache.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import type { Weights } from '../../tensor/weights.ts';
 import { int32, tensor, type Tensor } from '../../tensor/tensor.ts';
 import { HIDDEN } from '../../graph/hidden.ts';
 import { adapterInputs, MULTIPLIER, type Adaptation } from '../adaptation.ts';
@@ -17,6 +19,7 @@ import { MOST_COPIES, splitWeights, type SplitWeights } from './float32-copies.t
 import { keyWidth, names, sightKinds, stepGraph, type SightKinds } from './step-graph.ts';
 
 export interface CachedModelOptions extends CompileOptions {
+  readonly runtime: Runtime;
   /**
    * Texts that grow beside each other: reading the weights is most of the cost of a token, and
    * serves them all. Default 1.
@@ -51,8 +54,7 @@ export type Seen = (row: number, hidden: Float32Array) => void;
  */
 const MOST_SCORES = 2 ** 24;
 
-interface Loaded {
-  readonly program: Program;
+interface Loaded extends Program {
   readonly modules: readonly LoraModule[];
   /** Tokens that may go through it at once. */
   readonly chunks: readonly number[];
@@ -74,7 +76,7 @@ export class CachedModel {
   readonly #options: CachedModelOptions;
   readonly #sizes: ReadonlyMap<string, AdapterSize>;
   readonly #kinds: SightKinds;
-  readonly #loaded = new Map<boolean, Promise<Loaded>>();
+  readonly #programs: Programs<Loaded>;
   readonly #texts: Text[];
   #names: readonly string[] = [];
   #split: SplitWeights | undefined;
@@ -91,6 +93,7 @@ export class CachedModel {
     this.#config = config;
     this.#sizes = sizes;
     this.#options = options;
+    this.#programs = options.runtime.programs(2);
     this.#kinds = sightKinds(config);
     this.#texts = Array.from({ length: rows }, () => ({ ids: [], total: 0 }));
     this.#capacity = capacity;
@@ -162,13 +165,7 @@ export class CachedModel {
 
   async release(): Promise<void> {
     this.#split = undefined;
-    await this.#releasePrograms();
-  }
-
-  async #releasePrograms(): Promise<void> {
-    const all = [...this.#loaded.values()];
-    this.#loaded.clear();
-    for (const loaded of all) await (await loaded).program.release();
+    await this.#programs.release();
   }
 
   /** The tokens that a text must read: the new ones, or all where its frequencies change. */
@@ -187,7 +184,7 @@ export class CachedModel {
 
   /** The next tokens of each text, padded to `tokens`. */
   async #step(
-    { program, modules, copies }: Loaded,
+    { run, modules, copies }: Loaded,
     step: readonly (readonly number[])[],
     tokens: number,
     adaptation: Adaptation | undefined,
@@ -197,7 +194,7 @@ export class CachedModel {
       ...this.#sightInputs(tokens),
       ...this.#cacheInputs(),
     };
-    const results = await program.run({
+    const results = await run({
       ...given,
       ...copies,
       ...adapterInputs(modules, adaptation),
@@ -279,7 +276,7 @@ export class CachedModel {
         ),
       ),
     );
-    await this.#releasePrograms();
+    await this.#programs.release();
   }
 
   #emptyCaches(capacity: number): Float32Array[] {
@@ -291,16 +288,14 @@ export class CachedModel {
 
   /** Without its adapters where they would add nothing. */
   #load(withAdapter: boolean): Promise<Loaded> {
-    const known = this.#loaded.get(withAdapter);
-    if (known !== undefined) return known;
-    const loading = this.#compile(withAdapter ? this.#sizes : new Map());
-    this.#loaded.set(withAdapter, loading);
-    return loading;
+    const sizes = withAdapter ? this.#sizes : new Map<string, AdapterSize>();
+    return this.#programs.get(`adapter ${withAdapter}`, () => this.#compile(sizes));
   }
 
   async #compile(sizes: ReadonlyMap<string, AdapterSize>): Promise<Loaded> {
     const [rows, capacity] = [this.rows, this.#capacity];
     const {
+      runtime,
       chunks: wanted = rows === 1 ? [256, 64] : [64],
       weights,
       mostCopies = MOST_COPIES,
@@ -313,11 +308,11 @@ export class CachedModel {
     const graphs = chunks.map((tokens) => stepGraph(this.#config, { rows, tokens, capacity }));
     const { bound, copies } = (this.#split ??= splitWeights(graphs[0], weights, mostCopies));
     const adapted = graphs.map((graph) => withAdapters(graph, sizes));
-    const program = await compileShared(
+    const program = await runtime.compileShared(
       adapted.map(({ graph }) => graph),
-      { ...this.#options, weights: bound },
+      { weights: bound },
     );
-    return { program, modules: adapted[0].modules, chunks, copies };
+    return { ...program, modules: adapted[0].modules, chunks, copies };
   }
 }
 

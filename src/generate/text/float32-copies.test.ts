@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Weights } from '../../runtime/lowering.ts';
+import type { Weights } from '../../tensor/weights.ts';
 import { fromFloat32 } from '../../tensor/half.ts';
 import { float32CopyBytes, splitWeights } from './float32-copies.ts';
 import { stepGraph } from './step-graph.ts';

@@ -4,7 +4,7 @@
 import { adaptableLayers } from '../../adapters/lora.ts';
 import { readFloat32 } from '../../checkpoints/safetensors-file.ts';
 import type { Graph } from '../../graph/graph.ts';
-import type { Weights } from '../../runtime/lowering.ts';
+import type { Weights } from '../../tensor/weights.ts';
 import { toFloat32 } from '../../tensor/half.ts';
 import { byteLength, isExternal, type Tensor } from '../../tensor/tensor.ts';
 

@@ -8,6 +8,7 @@ import type { Adaptation } from '../adaptation.ts';
 import { CachedModel } from './cached-model.ts';
 import { TokenScorer } from './score.ts';
 import { tinyAdapter, tinyModel } from './tiny-models.test-util.ts';
+import { cpuRuntime } from '../../runtime/runtime.ts';
 
 /** log softmax in float64. */
 function logProbability(logits: Float32Array, id: number): number {
@@ -28,9 +29,9 @@ for (const [name, count] of [
     const { modules, loraWeights } = tinyAdapter(config);
     const sizes = new Map(modules.map((module) => [module.path, module]));
     const [model, reader] = [1, 2].map(
-      () => new CachedModel(config, sizes, { weights, capacity: 128, threads: 1 }),
+      () => new CachedModel(config, sizes, { weights, capacity: 128, runtime: cpuRuntime(1) }),
     );
-    const scorer = new TokenScorer(config, sizes, { weights, threads: 1 });
+    const scorer = new TokenScorer(config, sizes, { weights, runtime: cpuRuntime(1) });
     const [ids, from] = [idsOf(count), 3];
     const sums: number[] = [];
     for (const adaptation of [undefined, { weights: loraWeights, multiplier: 1 }] satisfies (
@@ -60,9 +61,10 @@ for (const name of ['gemma3_text', 'phi3, longrope, short', 'llama, rope dynamic
   test(`several texts at a time, whatever room there is, score as each alone: ${name}`, async () => {
     const { config, weights } = tinyModel(name);
     const [alone, several] = [1, 3].map(
-      (rows) => new CachedModel(config, new Map(), { weights, threads: 1, rows, capacity: 64 }),
+      (rows) =>
+        new CachedModel(config, new Map(), { weights, runtime: cpuRuntime(1), rows, capacity: 64 }),
     );
-    const scorer = new TokenScorer(config, new Map(), { weights, threads: 1 });
+    const scorer = new TokenScorer(config, new Map(), { weights, runtime: cpuRuntime(1) });
     const ids = idsOf(130);
     const texts = [
       { ids: ids.slice(0, 50), from: 1 },
@@ -86,8 +88,8 @@ for (const name of ['gemma3_text', 'phi3, longrope, short', 'llama, rope dynamic
 test('what cannot be scored is named', async () => {
   const { config, weights } = tinyModel('llama');
   const [model, scorer] = [
-    new CachedModel(config, new Map(), { weights }),
-    new TokenScorer(config, new Map(), { weights }),
+    new CachedModel(config, new Map(), { runtime: cpuRuntime(), weights }),
+    new TokenScorer(config, new Map(), { runtime: cpuRuntime(), weights }),
   ];
   for (const text of [
     { ids: [1, 2], from: 0 },

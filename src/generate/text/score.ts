@@ -8,7 +8,9 @@ import type { Graph } from '../../graph/graph.ts';
 import { tokenLosses } from '../../losses/cross-entropy.ts';
 import { headWeight } from '../../models/decoder.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
-import { compile, type CompileOptions, type Program } from '../../runtime/program.ts';
+import type { CompileOptions, Program } from '../../runtime/program.ts';
+import type { Programs } from '../../runtime/program-cache.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
 import { tensor } from '../../tensor/tensor.ts';
 import { unknownId } from '../../tokenizer/unknown-id.ts';
 import { adapterInputs, type Adaptation } from '../adaptation.ts';
@@ -33,8 +35,12 @@ export interface TokenScores {
   readonly tokens: Float32Array;
 }
 
-interface Loaded {
-  readonly program: Program;
+export interface ScorerOptions extends CompileOptions {
+  readonly runtime: Runtime;
+}
+
+/** A program, and the adapters that it takes weights for. */
+interface Loaded extends Program {
   readonly modules: readonly LoraModule[];
 }
 
@@ -48,13 +54,13 @@ const HEAD_ROWS = 64;
 export class TokenScorer {
   readonly #config: LanguageModelConfig;
   readonly #headSizes: ReadonlyMap<string, AdapterSize>;
-  readonly #options: CompileOptions;
-  readonly #loaded = new Map<boolean, Promise<Loaded>>();
+  readonly #options: ScorerOptions;
+  readonly #programs: Programs<Loaded>;
 
   constructor(
     config: LanguageModelConfig,
     sizes: ReadonlyMap<string, AdapterSize>,
-    options: CompileOptions,
+    options: ScorerOptions,
   ) {
     this.#config = config;
     this.#headSizes =
@@ -66,6 +72,7 @@ export class TokenScorer {
             ),
           );
     this.#options = options;
+    this.#programs = options.runtime.programs(2);
   }
 
   /**
@@ -92,10 +99,8 @@ export class TokenScorer {
     return scores;
   }
 
-  async release(): Promise<void> {
-    const all = [...this.#loaded.values()];
-    this.#loaded.clear();
-    for (const loaded of all) await (await loaded).program.release();
+  release(): Promise<void> {
+    return this.#programs.release();
   }
 
   /**
@@ -130,7 +135,7 @@ export class TokenScorer {
     adaptation: Adaptation | undefined,
   ): Promise<Float32Array> {
     const width = this.#config.hidden_size;
-    const { program, modules } = await this.#load(isOn(adaptation) && this.#headSizes.size > 0);
+    const program = await this.#load(isOn(adaptation) && this.#headSizes.size > 0);
     const found = new Float32Array(labels.length);
     for (let at = 0; at < labels.length; at += HEAD_ROWS) {
       const rows = new Float32Array(HEAD_ROWS * width);
@@ -142,7 +147,7 @@ export class TokenScorer {
       };
       const { likelihoods } = await program.run({
         ...inputs,
-        ...adapterInputs(modules, adaptation),
+        ...adapterInputs(program.modules, adaptation),
       });
       // the head gives float32
       found.set((likelihoods.data as Float32Array).subarray(0, labels.length - at), at);
@@ -151,16 +156,14 @@ export class TokenScorer {
   }
 
   #load(withAdapter: boolean): Promise<Loaded> {
-    const known = this.#loaded.get(withAdapter);
-    if (known !== undefined) return known;
-    const loading = this.#compile(withAdapter ? this.#headSizes : new Map());
-    this.#loaded.set(withAdapter, loading);
-    return loading;
+    const sizes = withAdapter ? this.#headSizes : new Map<string, AdapterSize>();
+    return this.#programs.get(`adapter ${withAdapter}`, () => this.#compile(sizes));
   }
 
   async #compile(sizes: ReadonlyMap<string, AdapterSize>): Promise<Loaded> {
+    const { runtime, ...options } = this.#options;
     const { graph, modules } = withAdapters(headGraph(this.#config), sizes);
-    return { program: await compile(graph, this.#options), modules };
+    return { ...(await runtime.compile(graph, options)), modules };
   }
 }
 

@@ -7,6 +7,7 @@ import { ConfigError, InternalError } from '../../errors.ts';
 import { createTextGenerator, type TextEvent, type TextGenerator } from './text-generator.ts';
 import { windowOf, type TextRequest } from './text-request.ts';
 import { tinyAdapter, tinyModel } from './tiny-models.test-util.ts';
+import { cpuRuntime } from '../../runtime/runtime.ts';
 
 const tokenizer = await goldenTokenizer('gpt2');
 const model = tinyModel('llama', { vocab_size: tokenizer.size });
@@ -20,7 +21,7 @@ async function withGenerator<T>(
     model,
     tokenizer,
     chatTemplate: 'chatml',
-    threads: 1,
+    runtime: cpuRuntime(1),
     ...more,
   });
   try {

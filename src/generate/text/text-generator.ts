@@ -4,7 +4,8 @@
 import { InternalError } from '../../errors.ts';
 import { adaptableLayers } from '../../adapters/lora.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
-import type { Weights } from '../../runtime/lowering.ts';
+import type { Weights } from '../../tensor/weights.ts';
+import { cpuRuntime, type Runtime } from '../../runtime/runtime.ts';
 import { chatTemplate, type ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { chunks } from '../../util/chunks.ts';
@@ -28,7 +29,8 @@ export interface TextGeneratorOptions {
   readonly modules?: readonly AdapterSize[];
   /** For requests that bring none of their own. */
   readonly loraWeights?: AdapterWeights;
-  readonly threads?: number;
+  /** Default: the processor, with one thread for each core. */
+  readonly runtime?: Runtime;
 }
 
 export type TextEvent =
@@ -88,6 +90,7 @@ export function createTextGenerator(options: TextGeneratorOptions): TextGenerato
 class Generator implements TextGenerator {
   readonly together: number;
   readonly #options: TextGeneratorOptions;
+  readonly #runtime: Runtime;
   readonly #template: ChatTemplate | undefined;
   readonly #sizes: ReadonlyMap<string, AdapterSize>;
   readonly #scorer: TokenScorer;
@@ -97,15 +100,16 @@ class Generator implements TextGenerator {
     const {
       model: { config, weights },
       modules = [],
-      threads,
+      runtime = cpuRuntime(),
     } = options;
     this.#sizes = new Map(modules.map((module) => [module.path, module]));
     checkAdapter(config, this.#sizes);
     this.#options = options;
+    this.#runtime = runtime;
     this.#template = chatTemplate(options.tokenizer, options.chatTemplate, {
       date: options.templateDate,
     });
-    this.#scorer = new TokenScorer(config, this.#sizes, { weights, threads });
+    this.#scorer = new TokenScorer(config, this.#sizes, { runtime, weights });
     this.together = mostTogether(config);
   }
 
@@ -202,12 +206,13 @@ class Generator implements TextGenerator {
   /** One at a time: another number of texts takes other programs. */
   async #modelOf(rows: number): Promise<CachedModel> {
     if (this.#model?.rows === rows) return this.#model;
-    const {
-      model: { config, weights },
-      threads,
-    } = this.#options;
+    const { config, weights } = this.#options.model;
     await this.#model?.release();
-    return (this.#model = new CachedModel(config, this.#sizes, { weights, threads, rows }));
+    return (this.#model = new CachedModel(config, this.#sizes, {
+      runtime: this.#runtime,
+      weights,
+      rows,
+    }));
   }
 
   #adaptationOf({

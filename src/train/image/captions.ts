@@ -4,8 +4,8 @@ import { pictureStages, requireSoundOutput } from '../../checkpoints/unsound.ts'
 import { cacheKey, type TensorCache } from '../../storage/tensor-cache.ts';
 import { textEncoderGraph } from '../../models/graphs.ts';
 import type { ClipTextConfig } from '../../models/stable-diffusion-config.ts';
-import type { Weights } from '../../runtime/lowering.ts';
-import { compile, type Program } from '../../runtime/program.ts';
+import type { Weights } from '../../tensor/weights.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
 import { toFloat32 } from '../../tensor/half.ts';
 import { int32, type Tensor } from '../../tensor/tensor.ts';
 import { type PhaseEvent, phase } from '../../events.ts';
@@ -18,7 +18,7 @@ export interface StatesOptions {
   readonly clipSkip: number;
   /** Hash of the text encoder's weights. */
   readonly identity: string;
-  readonly threads: number;
+  readonly runtime: Runtime;
   readonly signal: AbortSignal;
   /** Absent: nothing is kept. */
   readonly cache?: TensorCache;
@@ -44,11 +44,12 @@ export async function* encodeCaptions(
 ): AsyncGenerator<PhaseEvent, ReadonlyMap<string, Float32Array>> {
   const distinct = firstByKey(captions);
   const states = new Map<string, Float32Array>();
-  let program: Program | undefined;
+  const { runtime, weights, textEncoder, clipSkip } = options;
+  const programs = runtime.programs(1);
   const compute = async (ids: Int32Array) => {
-    program ??= await compile(
-      textEncoderGraph(options.textEncoder, [1, ids.length], options.clipSkip),
-      options,
+    const graph = () => textEncoderGraph(textEncoder, [1, ids.length], clipSkip);
+    const program = await programs.get(`${ids.length}`, () =>
+      runtime.compile(graph(), { weights }),
     );
     const { text_states } = await program.run({ input_ids: int32([1, ids.length], ids) });
     return new Map([[STATES, text_states]]);
@@ -60,13 +61,13 @@ export async function* encodeCaptions(
       const tensor = await statesOf(key, () => compute(ids), options);
       requireSoundOutput(
         { name: STATES, tensor, sample: name },
-        { ...pictureStages.textEncoder, weights: options.weights },
+        { ...pictureStages.textEncoder, weights },
       );
       states.set(key, tensor.data);
       yield phase(NAME, states.size, distinct.size);
     }
   } finally {
-    await program?.release();
+    await programs.release();
   }
   return states;
 }

@@ -10,6 +10,7 @@ import { countUnsound } from '../../tensor/finite.ts';
 import { sameShape, sizeOf, type Tensor } from '../../tensor/tensor.ts';
 import { givenSettings, givenSteps } from '../given-settings.ts';
 import type { StepResult } from '../loop.ts';
+import { openRuntime } from '../../runtime/runtime.ts';
 import { LossPrograms } from '../programs.ts';
 import type { MicroBatch } from '../programs.ts';
 import { adaptModel, loraWeights } from './adapted-model.ts';
@@ -86,7 +87,7 @@ export function trainWithBatches(
         batchesAt: (step) => toMicroBatches(batchesAt(step), step, options),
         programs: new LossPrograms({
           weights: base.weights,
-          threads: config.num_threads,
+          runtime: openRuntime({ device: config.device, threads: config.num_threads }),
           trainable: [...adapted.weights.keys()],
           lossGraph: (key: string) => adapted.lossGraph(shapeOf(key)),
         }),

@@ -9,8 +9,10 @@ import { cacheKey, type TensorCache, type Tensors } from '../../storage/tensor-c
 import { loadPixels } from '../../dataset/image.ts';
 import { encoderGraph } from '../../models/graphs.ts';
 import type { VaeConfig } from '../../models/stable-diffusion-config.ts';
-import type { Weights } from '../../runtime/lowering.ts';
-import { compile, type Program } from '../../runtime/program.ts';
+import type { Weights } from '../../tensor/weights.ts';
+import type { Program } from '../../runtime/program.ts';
+import type { Programs } from '../../runtime/program-cache.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
 import { countUnsound } from '../../tensor/finite.ts';
 import { toFloat32 } from '../../tensor/half.ts';
 import { type PhaseEvent, phase } from '../../events.ts';
@@ -24,7 +26,7 @@ export interface EncodeOptions {
   readonly weights: Weights;
   /** Hash of the autoencoder's weights. */
   readonly identity: string;
-  readonly threads: number;
+  readonly runtime: Runtime;
   readonly signal: AbortSignal;
   /** Absent: nothing is kept. */
   readonly cache?: TensorCache;
@@ -98,11 +100,12 @@ function toMoments(tensors: Tensors): LatentMoments {
 
 /** The encoder for one bucket at a time, opened when a picture needs it. */
 class BucketEncoder {
-  #program: Program | undefined;
-  #bucket = '';
+  readonly #programs: Programs<Program>;
   #hasSoundWeights = false;
 
-  constructor(readonly options: EncodeOptions) {}
+  constructor(readonly options: EncodeOptions) {
+    this.#programs = options.runtime.programs(1);
+  }
 
   async encode(picture: TrainingPicture): Promise<Tensors> {
     const [width, height] = picture.bucket;
@@ -128,21 +131,13 @@ class BucketEncoder {
     this.#hasSoundWeights = true;
   }
 
-  async release(): Promise<void> {
-    await this.#program?.release();
-    this.#program = undefined;
+  release(): Promise<void> {
+    return this.#programs.release();
   }
 
-  async #open({ bucket }: TrainingPicture): Promise<Program> {
-    const name = bucketName(bucket);
-    if (this.#program !== undefined && this.#bucket === name) return this.#program;
-    await this.release();
-    const { vae, weights, threads } = this.options;
-    this.#program = await compile(encoderGraph(vae, [1, 3, bucket[1], bucket[0]]), {
-      weights,
-      threads,
-    });
-    this.#bucket = name;
-    return this.#program;
+  #open({ bucket }: TrainingPicture): Promise<Program> {
+    const { vae, weights, runtime } = this.options;
+    const graph = () => encoderGraph(vae, [1, 3, bucket[1], bucket[0]]);
+    return this.#programs.get(bucketName(bucket), () => runtime.compile(graph(), { weights }));
   }
 }

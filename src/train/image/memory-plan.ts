@@ -2,6 +2,7 @@
 
 import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
 import { latentFactor } from '../../models/stable-diffusion-config.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
 import { activationBytes } from '../loss-program.ts';
 import { parameterCount } from '../task.ts';
 import type { AdaptedModel } from './adapted-model.ts';
@@ -53,6 +54,7 @@ function largestBatches({ config, pictures }: PictureSet): LargestBatch[] {
 
 /** Halves the micro-batch until its activations fit. */
 export function memoryPlan(
+  runtime: Runtime,
   adapted: AdaptedModel,
   base: StableDiffusionWeights,
   set: PictureSet,
@@ -63,7 +65,7 @@ export function memoryPlan(
   const trainable = [...adapted.weights.keys()];
   const activations = ({ width, height }: LargestBatch, size: number): number => {
     const shape = { size, height: height / factor, width: width / factor, tokens };
-    return activationBytes(adapted.lossGraph(shape), trainable, base.weights);
+    return activationBytes(runtime, adapted.lossGraph(shape), trainable, base.weights);
   };
   const most = (limit: number): number =>
     Math.max(...batches.map((batch) => activations(batch, Math.min(batch.size, limit))));

@@ -10,6 +10,7 @@ import { noiseSchedule } from '../../models/noise-schedule.ts';
 import { float32, int32, sizeOf, type Tensor } from '../../tensor/tensor.ts';
 import { normals } from '../../util/philox.ts';
 import type { TrainEvent } from '../events.ts';
+import { cpuRuntime } from '../../runtime/runtime.ts';
 import { compileLoss } from '../loss-program.ts';
 import type { BatchInputs } from '../loop.ts';
 import { train } from '../run.ts';
@@ -86,9 +87,8 @@ function withFillers(inputs: BatchInputs, size: number): Record<string, Tensor> 
 
 async function lossOf(key: string, inputs: BatchInputs) {
   const graph = adapted.lossGraph(shapeOf(key));
-  const program = await compileLoss(graph, adapted.weights.keys(), {
+  const program = await compileLoss(cpuRuntime(1), graph, adapted.weights.keys(), {
     weights: base.weights,
-    threads: 1,
   });
   try {
     return await program.run(inputs, adapted.weights);

@@ -5,6 +5,7 @@ import { drawContactSheet } from '../../generate/contact-sheet.ts';
 import { createImageGenerator } from '../../generate/text-to-image.ts';
 import type { ClipTokenizer } from '../../tokenizer/clip.ts';
 import { type PhaseEvent, phase } from '../../events.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
 import type { AdaptedModel } from './adapted-model.ts';
 import type { SizedConfig } from './sizes.ts';
 
@@ -13,7 +14,7 @@ export interface SheetSource {
   readonly config: SizedConfig;
   readonly adapted: AdaptedModel;
   readonly tokenizer: ClipTokenizer;
-  readonly threads: number;
+  readonly runtime: Runtime;
 }
 
 const NAME = 'drawing the contact sheet';
@@ -24,14 +25,14 @@ export async function* drawSheet({
   config,
   adapted,
   tokenizer,
-  threads,
+  runtime,
 }: SheetSource): AsyncGenerator<PhaseEvent, Uint8Array | undefined> {
   if (config.sample_prompts.length === 0) return undefined;
   const generator = createImageGenerator({
     checkpoint: base,
     tokenizer,
     modules: adapted.modules,
-    threads,
+    runtime,
     clipSkip: config.clip_skip,
   });
   const options = {

@@ -51,7 +51,7 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   yield* warnings(base, set, tokenizer, tokens);
   yield phase('planning');
   const adapted = adaptModel(base.config, set.config);
-  const memory = memoryPlan(adapted, base, set, tokens);
+  const memory = memoryPlan(context.runtime, adapted, base, set, tokens);
   return taskOf({
     ...set,
     base,
@@ -141,7 +141,7 @@ function taskOf(opened: Opened): OpenTask {
     batchesAt: (step) => microBatches(step, steps.batchesOf(step), ready(), draw),
     files: (at, tell) => adapterFiles(opened, hashes, at, tell),
     async *finish(write) {
-      const sheet = yield* drawSheet({ ...opened, threads: opened.context.threads });
+      const sheet = yield* drawSheet({ ...opened, runtime: opened.context.runtime });
       return new Map(sheet && [['contact sheet', write('contact-sheet.png', sheet)]]);
     },
   };

@@ -129,7 +129,7 @@ function generatorOf({ base, config, adapted, tokenizer, context }: AnswerSource
     templateDate: config.template_date,
     modules: adapted.modules,
     loraWeights: adapted.weights,
-    threads: context.threads,
+    runtime: context.runtime,
   });
 }
 

@@ -15,6 +15,7 @@ import { float32, sameShape, type Shape, type Tensor } from '../../tensor/tensor
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
 import { givenSettings, givenSteps, type GivenSettings } from '../given-settings.ts';
 import type { StepResult } from '../loop.ts';
+import { openRuntime } from '../../runtime/runtime.ts';
 import { LossPrograms } from '../programs.ts';
 import type { MicroBatch } from '../programs.ts';
 import {
@@ -114,14 +115,15 @@ function programsFor(
   { base, adapted, config, totalSteps }: Prepared,
 ): LossPrograms {
   const [{ shapeKey: shape }] = first;
+  const runtime = openRuntime({ device: config.device, threads: config.num_threads });
   const packs =
     first.every(({ shapeKey }) => shapeKey === shape) &&
-    packsWeights(textMemoryPlan(adapted, base, textShapeOf(shape), config), {
+    packsWeights(textMemoryPlan(runtime, adapted, base, textShapeOf(shape), config), {
       runs: totalSteps * first.length,
     });
   return new LossPrograms({
     weights: base.weights,
-    threads: config.num_threads,
+    runtime,
     trainable: [...adapted.weights.keys()],
     lossGraph: (key) => adapted.lossGraph(textShapeOf(key)),
     segmentOf: recomputed(config.gradient_checkpointing),

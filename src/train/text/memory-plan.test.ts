@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 import { loadLanguageModel } from '../../checkpoints/hf-folder.ts';
 import { parseConfig } from '../../config/load.ts';
 import type { FloatDType } from '../../tensor/half.ts';
+import { cpuRuntime } from '../../runtime/runtime.ts';
 import { smallLlama, writeSmallLanguageModel } from '../testing/small-language-model.ts';
 import { adaptLanguageModel } from './adapted-model.ts';
 import { packsWeights, textMemoryPlan } from './memory-plan.ts';
@@ -24,7 +25,7 @@ function planOf(dtype: FloatDType = 'float32') {
     base_model: path,
   });
   const shape = { rows: 2, length: 16, trained: 32, packed: false };
-  return textMemoryPlan(adaptLanguageModel(base.config, config), base, shape, config);
+  return textMemoryPlan(cpuRuntime(), adaptLanguageModel(base.config, config), base, shape, config);
 }
 
 /** Numbers in the matrices: q and o, k and v, the gated layer and its way back, the output head. */

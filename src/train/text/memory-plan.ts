@@ -4,6 +4,7 @@ import { totalmem } from 'node:os';
 import type { LanguageModelWeights } from '../../checkpoints/hf-folder.ts';
 import type { TrainConfig } from '../../config/schema.ts';
 import { float32CopyBytes } from '../../generate/text/float32-copies.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
 import { activationBytes } from '../loss-program.ts';
 import { needed } from '../../util/needed.ts';
 import { parameterCount } from '../task.ts';
@@ -47,6 +48,7 @@ const runsToPackFor = 32;
  * activations fit.
  */
 export function textMemoryPlan(
+  runtime: Runtime,
   adapted: AdaptedLanguageModel,
   base: LanguageModelWeights,
   shape: TextShape,
@@ -56,6 +58,7 @@ export function textMemoryPlan(
   const segmentOf = recomputed(config.gradient_checkpointing);
   const activations = (rows: number) =>
     activationBytes(
+      runtime,
       adapted.lossGraph({ ...shape, rows, trained: rows * shape.length }, { dropout: true }),
       trainable,
       base.weights,

@@ -68,7 +68,13 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   const rows = rowLengths(config, lengths, data.weights);
   const batches = textBatchPlan({ ...batchOptions(config, rows), lengths, weights: data.weights });
   yield* underfilled(job, batches);
-  const memory = textMemoryPlan(adapted, base, largestShape(config, rows, batches), config);
+  const memory = textMemoryPlan(
+    context.runtime,
+    adapted,
+    base,
+    largestShape(config, rows, batches),
+    config,
+  );
   const opened = {
     ...data,
     config,
@@ -284,7 +290,7 @@ function validationOptions({ validation, config, adapted, base, context, memory 
     adapted,
     model: base.config,
     weights: base.weights,
-    threads: context.threads,
+    runtime: context.runtime,
     learningRate: config.learning_rate,
     rows: memory.microBatch,
     lengthStep: step,

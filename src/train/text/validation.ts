@@ -3,8 +3,8 @@
 import type { UserError } from '../../errors.ts';
 import type { Sequence } from '../../dataset/text/sequences.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
-import { compile } from '../../runtime/program.ts';
-import type { Weights } from '../../runtime/lowering.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import type { Weights } from '../../tensor/weights.ts';
 import { chunks } from '../../util/chunks.ts';
 import { type PhaseEvent, type ValidationEvent, phase } from '../../events.ts';
 import type { MicroBatch } from '../programs.ts';
@@ -16,7 +16,7 @@ export interface ValidationOptions {
   readonly adapted: AdaptedLanguageModel;
   readonly model: LanguageModelConfig;
   readonly weights: Weights;
-  readonly threads: number;
+  readonly runtime: Runtime;
   /** For messages. */
   readonly learningRate: number;
   /** Rows in one run. */
@@ -81,21 +81,22 @@ export async function* validate(
   options: ValidationOptions,
 ): AsyncGenerator<PhaseEvent, ValidationEvent> {
   const batches = validationBatches(sequences, options);
-  const { adapted, weights, threads } = options;
+  const { adapted, weights, runtime } = options;
+  const programs = runtime.programs(1);
   let [loss, done] = [0, 0];
-  for (const key of new Set(batches.map(({ shapeKey }) => shapeKey))) {
-    const program = await compile(adapted.lossGraph(textShapeOf(key)), { weights, threads });
-    try {
-      for (const batch of batches.filter(({ shapeKey }) => shapeKey === key)) {
-        if (batches.length > UNTOLD) yield phase('validating', done++, batches.length);
-        const inputs = { ...batch.inputs, ...Object.fromEntries(adapted.weights) };
-        const part = Number((await program.run(inputs)).loss.data[0]);
-        if (!Number.isFinite(part)) throw unsoundLoss(batch, step, part, options);
-        loss += part;
-      }
-    } finally {
-      await program.release();
+  try {
+    for (const batch of batches) {
+      const open = () =>
+        runtime.compile(adapted.lossGraph(textShapeOf(batch.shapeKey)), { weights });
+      const program = await programs.get(batch.shapeKey, open);
+      if (batches.length > UNTOLD) yield phase('validating', done++, batches.length);
+      const inputs = { ...batch.inputs, ...Object.fromEntries(adapted.weights) };
+      const part = Number((await program.run(inputs)).loss.data[0]);
+      if (!Number.isFinite(part)) throw unsoundLoss(batch, step, part, options);
+      loss += part;
     }
+  } finally {
+    await programs.release();
   }
   const tokens = sequences.reduce(
     (sum, { trained }) => sum + trained.reduce((n, one) => n + one, 0),

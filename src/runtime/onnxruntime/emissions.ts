@@ -1,34 +1,11 @@
 // What each operator becomes in ONNX Runtime on a CPU: nodes of its own, or its decomposition.
 
-import { InternalError } from '../errors.ts';
-import type { Node, NodeOf, Value } from '../graph/graph.ts';
-import type { OpName } from '../graph/ops.ts';
-import { dtypes } from '../tensor/dtype.ts';
-import { sizeOf, type Shape } from '../tensor/tensor.ts';
-import type { Emitter } from './emitter.ts';
-import type { Attribute } from './onnx-model.ts';
-
-type Emit<K extends OpName> = (e: Emitter, node: NodeOf<K>) => void;
-interface Emission<K extends OpName> {
-  readonly emit: Emit<K>;
-  /** Whether ONNX Runtime has a kernel for this very node; if not, it is decomposed. */
-  readonly when: (node: NodeOf<K>) => boolean;
-}
-
-/** Emits one node; composite operators without a kernel must have been decomposed before. */
-export function emitNode<K extends OpName>(e: Emitter, node: NodeOf<K>): void {
-  const emission = emissions[node.op];
-  if (emission === 'decompose') throw new InternalError(`${node.op} reached the encoder whole`);
-  e.begin(node.outputs[0].name);
-  if (typeof emission === 'object') emission.emit(e, node);
-  else emission(e, node);
-}
-
-/** Whether the runtime takes this node whole. */
-export function hasKernel<K extends OpName>(node: NodeOf<K>): boolean {
-  const emission = emissions[node.op];
-  return typeof emission === 'object' ? emission.when(node) : emission !== 'decompose';
-}
+import type { Node, NodeOf, Value } from '../../graph/graph.ts';
+import { dtypes } from '../../tensor/dtype.ts';
+import { sizeOf, type Shape } from '../../tensor/tensor.ts';
+import type { Emission, Emissions } from '../emission.ts';
+import type { Emitter } from '../emitter.ts';
+import type { Attribute } from '../onnx-model.ts';
 
 const int = (value: number | boolean): Attribute => ({ int: Number(value) });
 const ints = (values: readonly number[]): Attribute => ({ ints: values });
@@ -214,7 +191,7 @@ const attention: Emission<'Attention'> = {
   },
 };
 
-const emissions: { readonly [K in OpName]: Emit<K> | Emission<K> | 'decompose' } = {
+export const cpuEmissions: Emissions = {
   Identity: same,
   Neg: same,
   Abs: same,

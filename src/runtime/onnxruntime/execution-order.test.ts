@@ -3,13 +3,15 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { differentiate } from '../autodiff/differentiate.ts';
-import { Builder } from '../graph/builder.ts';
-import type { Graph, Value } from '../graph/graph.ts';
-import { byteLength, zeros, type Tensor } from '../tensor/tensor.ts';
-import { executedNodes, liveBytes, timeByOperator } from './execution-order.ts';
-import { lower, type Lowered } from './lowering.ts';
-import { compile } from './program.ts';
+import { differentiate } from '../../autodiff/differentiate.ts';
+import { Builder } from '../../graph/builder.ts';
+import type { Graph, Value } from '../../graph/graph.ts';
+import { byteLength, zeros, type Tensor } from '../../tensor/tensor.ts';
+import { liveBytes } from '../live-bytes.ts';
+import { executedNodes, timeByOperator } from './profile.ts';
+import { lower, type Lowered } from '../lowering.ts';
+import { cpuRuntime } from '../runtime.ts';
+import { cpu } from './cpu.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'order-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -45,7 +47,10 @@ async function executed(
   graph: Graph,
   weights: ReadonlyMap<string, Tensor>,
 ): Promise<ReturnType<typeof executedNodes>> {
-  const program = await compile(graph, { weights, threads: 1, profile: join(folder, graph.name) });
+  const program = await cpuRuntime(1).compile(graph, {
+    weights,
+    profile: join(folder, graph.name),
+  });
   const given = [...graph.inputs, ...graph.parameters].filter(({ name }) => !weights.has(name));
   await program.run(
     Object.fromEntries(given.map(({ name, dtype, shape }) => [name, zeros(dtype, shape)])),
@@ -63,7 +68,7 @@ const inOrder = (names: readonly string[], { nodes }: Lowered) => {
 
 test('a training step keeps what its backward pass needs and no more', async () => {
   const { graph, weights } = adapterStep();
-  const lowered = lower(graph, weights);
+  const lowered = lower(graph, weights, cpu);
   const names = (await executed(graph, weights)).map(({ name }) => name);
   assert.deepEqual([...names].sort(), lowered.nodes.map(({ name }) => name).sort());
   const order = inOrder(names, lowered);
@@ -102,7 +107,7 @@ test('what is computed again in the backward pass is computed there', async () =
   const names = (await executed(graph, new Map())).map(({ name }) => name);
   assert.deepEqual(
     names,
-    lower(graph, new Map()).nodes.map(({ name }) => name),
+    lower(graph, new Map(), cpu).nodes.map(({ name }) => name),
   );
 });
 

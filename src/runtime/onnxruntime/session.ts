@@ -1,35 +1,22 @@
-// ONNX Runtime's CPU provider: the only file that imports onnxruntime-node.
+// A session of ONNX Runtime: the only file that imports onnxruntime-node.
 
 import { parse, relative, sep } from 'node:path';
 import { env, InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import { InternalError, SystemError } from '../errors.ts';
-import { dtypes, type DType } from '../tensor/dtype.ts';
-import { isExternal, type Tensor } from '../tensor/tensor.ts';
-import { encodeModel, type OnnxGraph } from './onnx-model.ts';
+import { InternalError, SystemError } from '../../errors.ts';
+import { dtypes, type DType } from '../../tensor/dtype.ts';
+import { isExternal, type Tensor } from '../../tensor/tensor.ts';
+import type { Session, SessionOptions } from '../backend.ts';
+import { encodeModel, type OnnxGraph } from '../onnx-model.ts';
 
 /** Of ONNX Runtime, e.g. `1.30.0`. */
 export const runtimeVersion: string = env.versions.node ?? env.versions.common;
 
-export interface SessionOptions {
-  /** Threads of one operator; by default the machine's cores. */
-  readonly threads?: number;
-  /** Prefix of a profile to write when the session is released. */
-  readonly profile?: string;
-  /** Keep freed tensors for later ones, in one growing region. */
-  readonly arena?: boolean;
-  /**
-   * Copy each constant float32 matrix into the order in which its products read it, for each
-   * direction; its file is left then.
-   */
-  readonly packWeights?: boolean;
-}
-
-export interface Session {
-  run(
-    inputs: Readonly<Record<string, Tensor>>,
-    outputs: readonly string[],
-  ): Promise<Record<string, Tensor>>;
-  release(): Promise<void>;
+/** What a provider decides of a session. */
+export interface ProviderOptions extends Pick<SessionOptions, 'threads' | 'profile'> {
+  readonly executionProviders: InferenceSession.SessionOptions['executionProviders'];
+  readonly enableCpuMemArena: boolean;
+  /** Settings of ONNX Runtime by their own names. */
+  readonly extra: Readonly<Record<string, string>>;
 }
 
 /**
@@ -38,27 +25,26 @@ export interface Session {
  */
 export async function createSession(
   graph: OnnxGraph,
-  options: SessionOptions = {},
+  { threads, profile, extra, ...provider }: ProviderOptions,
 ): Promise<Session> {
   const root = commonRoot(graph);
   const model = encodeModel(graph, (path) => relative(root, path).split(sep).join('/'));
   const session = await InferenceSession.create(model, {
-    executionProviders: ['cpu'],
+    ...provider,
     graphOptimizationLevel: 'disabled',
     enableMemPattern: false,
-    enableCpuMemArena: options.arena ?? false,
     // refuses undefined
-    ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
+    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     interOpNumThreads: 1,
     logSeverityLevel: 3,
-    enableProfiling: options.profile !== undefined,
-    profileFilePrefix: options.profile,
+    enableProfiling: profile !== undefined,
+    profileFilePrefix: profile,
     extra: {
-      'session.disable_prepacking': options.packWeights === true ? '0' : '1',
+      ...extra,
       'session.model_external_initializers_file_folder_path': root,
     },
   });
-  return new OrtSession(session, options.profile !== undefined);
+  return new OrtSession(session, profile !== undefined);
 }
 
 class OrtSession implements Session {

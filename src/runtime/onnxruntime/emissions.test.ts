@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Builder } from '../graph/builder.ts';
-import type { Graph, Value } from '../graph/graph.ts';
-import { lowerComposites } from '../graph/passes/lower-composites.ts';
-import { float32, type Shape, type Tensor } from '../tensor/tensor.ts';
-import { normals } from '../util/philox.ts';
-import { lower } from './lowering.ts';
-import { compile } from './program.ts';
+import { Builder } from '../../graph/builder.ts';
+import type { Graph, Value } from '../../graph/graph.ts';
+import { lowerComposites } from '../../graph/passes/lower-composites.ts';
+import { float32, type Shape, type Tensor } from '../../tensor/tensor.ts';
+import { normals } from '../../util/philox.ts';
+import { lower } from '../lowering.ts';
+import { cpuRuntime } from '../runtime.ts';
+import { cpu } from './cpu.ts';
 
 interface Case {
   /** Shapes of the inputs. */
@@ -152,7 +153,7 @@ const cases: Readonly<Record<string, Case>> = {
 };
 
 async function run(graph: Graph, inputs: Record<string, Tensor>): Promise<Tensor> {
-  const program = await compile(graph, { weights: new Map(), threads: 1 });
+  const program = await cpuRuntime(1).compile(graph, { weights: new Map() });
   const { y } = await program.run(inputs);
   await program.release();
   return y;
@@ -163,7 +164,7 @@ for (const [name, { shapes, build, kernel, tolerance }] of Object.entries(cases)
     const g = new Builder('case');
     g.output('y', build(g, ...shapes.map((shape, i) => g.input(`x${i}`, 'float32', shape))));
     const graph = g.finish();
-    assert.ok(lower(graph, new Map()).nodes.some(({ type }) => type === kernel));
+    assert.ok(lower(graph, new Map(), cpu).nodes.some(({ type }) => type === kernel));
     const inputs = Object.fromEntries(
       graph.inputs.map(({ name, shape }, i) => [
         name,

@@ -1,0 +1,27 @@
+// ONNX Runtime on the processor.
+
+import { factorsLast } from '../../graph/passes/factors-last.ts';
+import { padsToConcat } from '../../graph/passes/pads-to-concat.ts';
+import type { Backend } from '../backend.ts';
+import { cpuEmissions } from './emissions.ts';
+import { fileOrder } from './file-order.ts';
+import { createSession } from './session.ts';
+
+/** The same inputs give the same bits at one number of threads. */
+export const cpu: Backend = {
+  name: 'cpu',
+  emissions: cpuEmissions,
+  passes: [
+    { name: 'factors last', apply: (graph) => factorsLast(graph).graph },
+    { name: 'pads to concat', apply: (graph) => padsToConcat(graph).graph },
+  ],
+  order: fileOrder,
+  describe: (threads) => `cpu, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+  open: (graph, { arena = false, packWeights = false, ...rest }) =>
+    createSession(graph, {
+      ...rest,
+      executionProviders: ['cpu'],
+      enableCpuMemArena: arena,
+      extra: { 'session.disable_prepacking': packWeights ? '0' : '1' },
+    }),
+};
