@@ -85,6 +85,13 @@ module.exports = {
         pathNot: '^node_modules/onnxruntime-node/', // scripts/prepack.mjs puts it into the package
       },
     },
+    {
+      name: 'backends-are-behind-the-runtime',
+      comment: 'nothing outside src/runtime knows which backend runs, or that ONNX Runtime does',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/runtime/', test] },
+      to: { path: '^src/runtime/onnxruntime/' },
+    },
     single('onnxruntime-node', '^src/runtime/onnxruntime/session\\.ts$'),
     single('yaml', '^src/config/yaml\\.ts$'),
     single('sharp', '^src/dataset/image\\.ts$'),

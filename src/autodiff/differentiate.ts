@@ -13,7 +13,6 @@ import {
   type Value,
 } from '../graph/graph.ts';
 import type { OpInputs, OpName, OpOutputs } from '../graph/ops.ts';
-import { lateOrder } from '../graph/passes/late-order.ts';
 import { removeDeadNodes } from '../graph/passes/remove-dead-nodes.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { sameShape, type Shape } from '../tensor/tensor.ts';
@@ -35,8 +34,9 @@ export interface DifferentiateOptions {
 
 /**
  * The graph with, for each value of `wrt`, an output `grad:<its name>` of its shape: d loss / d
- * value. Requires a legal graph whose nodes are in execution order. Throws InternalError where the
- * loss does not depend on a value, or only through an operator that is not differentiable.
+ * value. These come first, in the order in which they are computed. Requires a legal graph whose
+ * nodes are in execution order. Throws InternalError where the loss does not depend on a value, or
+ * only through an operator that is not differentiable.
  */
 export function differentiate(
   graph: Graph,
@@ -53,7 +53,19 @@ export function differentiate(
       propagate(g, node, kept(node), active, adjoints);
   }
   for (const value of wrt) g.output(`grad:${value.name}`, adjointOf(value, adjoints, loss));
-  return lateOrder(removeDeadNodes(g.finish()).graph, new Set([loss]));
+  return gradientsFirst(removeDeadNodes(g.finish()).graph, graph.outputs);
+}
+
+/** Its outputs: gradients as they are computed, then `given`, those that it had before. */
+function gradientsFirst(graph: Graph, given: Graph['outputs']): Graph {
+  const places = new Map(
+    graph.nodes.flatMap((node, at) => node.outputs.map((value) => [value, at] as const)),
+  );
+  const place = (value: Value) => places.get(value) ?? -1; // computed by none: there from the start
+  const gradients = [...graph.outputs]
+    .filter(([name]) => !given.has(name))
+    .sort(([, a], [, b]) => place(a) - place(b));
+  return { ...graph, outputs: new Map([...gradients, ...given]) };
 }
 
 function adjointOf(value: Value, adjoints: ReadonlyMap<Value, Value>, loss: string): Value {

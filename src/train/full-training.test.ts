@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Builder } from '../graph/builder.ts';
 import { InternalError } from '../errors.ts';
+import { cpuRuntime } from '../runtime/runtime.ts';
 import { float32 } from '../tensor/tensor.ts';
 import { fullTraining } from './full-training.ts';
 
@@ -14,6 +15,7 @@ function graph() {
 
 const begun = (initial: ReadonlyMap<string, ReturnType<typeof float32>>) =>
   fullTraining({
+    runtime: cpuRuntime(1),
     graph: graph(),
     seed: 1,
     learningRate: 1,

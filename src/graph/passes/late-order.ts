@@ -3,21 +3,18 @@
 import type { Graph, Node, Value } from '../graph.ts';
 
 /**
- * Nodes in the order of a depth-first walk: the outputs one after the other, each with all that it
- * still needs before it; of a node's inputs the one that the graph computes first comes first.
- * `outputs` named in `last` are walked to at the end. Drops what no output needs. ONNX Runtime
- * walks in the same way (see `fileOrder`), so this is the order it executes.
+ * Nodes in the order of a depth-first walk: the outputs one after the other as they are listed,
+ * each with all that it still needs before it; of a node's inputs the one that the graph computes
+ * first comes first. Drops what no output needs.
  */
-export function lateOrder(graph: Graph, last: ReadonlySet<string> = new Set()): Graph {
+export function lateOrder(graph: Graph): Graph {
   const producers = new Map<Value, number>(
     graph.nodes.flatMap((node, at) => node.outputs.map((value) => [value, at] as const)),
   );
-  const ends = (wanted: boolean) =>
-    [...graph.outputs].filter(([name]) => last.has(name) === wanted).map(([, value]) => value);
   const nodes: Node[] = [];
   const done = new Set<number>();
-  for (const values of [ends(false), ends(true)])
-    for (const at of producing(values, producers)) walk(at, graph, producers, done, nodes);
+  for (const value of graph.outputs.values())
+    for (const at of producing([value], producers)) walk(at, graph, producers, done, nodes);
   return { ...graph, nodes };
 }
 

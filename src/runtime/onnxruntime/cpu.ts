@@ -1,6 +1,7 @@
 // ONNX Runtime on the processor.
 
 import { factorsLast } from '../../graph/passes/factors-last.ts';
+import { lateOrder } from '../../graph/passes/late-order.ts';
 import { padsToConcat } from '../../graph/passes/pads-to-concat.ts';
 import type { Backend } from '../backend.ts';
 import { cpuEmissions } from './emissions.ts';
@@ -12,6 +13,7 @@ export const cpu: Backend = {
   name: 'cpu',
   emissions: cpuEmissions,
   passes: [
+    { name: 'late order', apply: lateOrder },
     { name: 'factors last', apply: (graph) => factorsLast(graph).graph },
     { name: 'pads to concat', apply: (graph) => padsToConcat(graph).graph },
   ],

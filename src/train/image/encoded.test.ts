@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { InternalError } from '../../errors.ts';
 import { smallConfig } from '../../models/small-configs.test-util.ts';
 import type { TensorCache, Tensors } from '../../storage/tensor-cache.ts';
+import { cpuRuntime } from '../../runtime/runtime.ts';
 import { float32 } from '../../tensor/tensor.ts';
 import { encodeCaptions, statesInOrder } from './captions.ts';
 import { encodePictures } from './latents.ts';
@@ -20,7 +21,7 @@ const around = (entry: Tensors) => ({
   cache: cacheOf(entry),
   weights: new Map(),
   identity: 'base',
-  threads: 1,
+  runtime: cpuRuntime(1),
   signal: new AbortController().signal,
 });
 const picture = {
