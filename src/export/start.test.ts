@@ -25,6 +25,7 @@ import { mergeLora } from './merge.ts';
 import { openModelFiles } from './model-files.ts';
 import { fields } from './peft-config.ts';
 import { plainLora } from './start.ts';
+import { cpuRuntime } from '../runtime/runtime.ts';
 
 const { tensors } = deserialize(
   new Uint8Array(readFileSync('reference/golden/peft_starts/golden.safetensors')),
@@ -81,7 +82,7 @@ for (const name of ['pissa', 'olora']) {
       const { modules, loraWeights } = adapterOf(lora);
       const run = new CachedModel(model.config, new Map(modules.map((one) => [one.path, one])), {
         weights: model.weights,
-        threads: 1,
+        runtime: cpuRuntime(1),
         chunks: [8],
         capacity: 8,
       });
