@@ -299,7 +299,7 @@ const ofFiles: readonly Explanation[] = [half, ofFolderAbove, byEnding, noLangua
 
 // ---- what is a model
 
-export function isModel(path: string, kind: ModelKind): boolean {
+function isModel(path: string, kind: ModelKind): boolean {
   return kind === 'language model'
     ? isLanguageModel(path)
     : isDiffusers(path) || isStableDiffusion1(path);
@@ -329,7 +329,7 @@ const DEPTH = 3;
 const MOST_FOLDERS = 300;
 
 /** Models of a kind below a folder, nearest first; within a model no other is looked for. */
-export function modelsBelow(root: string, kind: ModelKind): string[] {
+function modelsBelow(root: string, kind: ModelKind): string[] {
   return foundBelow(root, (path) => isModel(path, kind));
 }
 
