@@ -12,7 +12,14 @@ import { collectFromTable } from './captions-from-table.ts';
 import { byNumber } from '../util/order.ts';
 import { type Collector, type Found, NOT_USED, warnUnread } from './folder-files.ts';
 import { inspectImage, type InspectedImage } from './image.ts';
-import { nothingFound, ownConcept, neverShown, ownRepeats, warnDeeper } from './picture-levels.ts';
+import {
+  nothingFound,
+  ownConcept,
+  neverShown,
+  ownRepeats,
+  tablesBelow,
+  warnDeeper,
+} from './picture-levels.ts';
 
 /** One picture of a data set. */
 export interface Sample {
@@ -69,7 +76,7 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
   if (table !== undefined) await collectFromTable(root, table, suffix, collector);
   else if (collector.problems.length === 0) await collectFromFolders(root, suffix, collector);
   await warnUnread(root, collector);
-  await warnLevels(root, collector);
+  await warnLevels(root, table, collector);
   const samples = await inspectAll({ ...collector, found: named(collector.found) });
   const warnings = problemsByKind([
     ...collector.warnings,
@@ -86,7 +93,11 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
 const isOfFile = ({ what }: Problem): boolean => what !== NOT_USED;
 
 /** What the names and the depth of folders do not do. */
-async function warnLevels(root: string, collector: Collector): Promise<void> {
+async function warnLevels(
+  root: string,
+  table: string | undefined,
+  collector: Collector,
+): Promise<void> {
   const { shown, problems, warnings } = collector;
   problems.push(...neverShown(collector));
   const repeats = ownRepeats(root, shown);
@@ -96,6 +107,7 @@ async function warnLevels(root: string, collector: Collector): Promise<void> {
     : undefined;
   if (concept !== undefined) problems.push(concept);
   if (collector.found.length > 0) await warnDeeper(root, collector);
+  warnings.push(...(await tablesBelow(root, collector)).filter(({ path }) => path !== table));
 }
 
 async function requireFolder(root: string, shown: string): Promise<void> {

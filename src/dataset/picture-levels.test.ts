@@ -63,6 +63,12 @@ test('the folder above it repeats 10 times, captions in text files or a table', 
     assert.deepEqual(await read(folder), { repeats: [10], told: [] });
 });
 
+test('a table in 10_lamp is not read from the folder above, and that is told', async () => {
+  const { repeats, told } = await read(await folderOf(captioned['a table']));
+  assert.deepEqual(repeats, [10]);
+  assert.match(told[0], /^10_lamp\/metadata\.csv: this table of captions is not read/);
+});
+
 test('pictures without captions in 10_lamp: the folder above gives them its name', async () => {
   const folder = await folderOf({ '10_lamp/a.png': null });
   assert.match(

@@ -184,3 +184,24 @@ export const noRepeats = (shown: string, folder: string): Problem => ({
   what: 'the folder repeats its pictures 0 times',
   fix: `Name it 1_${repeatsOf(folder)?.concept ?? folder}, or move it away.`,
 });
+
+/** Tables of captions in the folders of the pictures, where none is read. */
+export async function tablesBelow(
+  root: string,
+  { found }: Collector,
+): Promise<(FoundProblem & { path: string })[]> {
+  const folders = new Set(found.map(({ path }) => dirname(path)));
+  folders.delete(root);
+  const tables: (FoundProblem & { path: string })[] = [];
+  for (const folder of folders)
+    for (const name of (await entriesOf(folder)).files.filter((one) =>
+      /^metadata\.csv$/i.test(one),
+    ))
+      tables.push({
+        path: join(folder, name),
+        where: nameIn(root, join(folder, name)),
+        what: 'this table of captions is not read, because it does not lie in train_data_dir itself',
+        fix: 'Put one table for all folders into train_data_dir, with names such as 10_lamp/a.png.',
+      });
+  return tables;
+}
