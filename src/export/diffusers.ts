@@ -5,6 +5,7 @@ import type { Problem } from '../errors.ts';
 import type { FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { kindProblems, pictureStartProblems } from './adapter-kinds.ts';
 import {
   assertShapes,
   numberProblem,
@@ -52,7 +53,9 @@ export function writeDiffusersLora({
  * missing.
  */
 export function readDiffusersLora(path: string): LoraWeights[] {
-  const { tensors } = openSafetensors(path);
+  const { tensors, metadata } = openSafetensors(path);
+  throwProblems(kindProblems(tensors.keys(), path));
+  throwProblems(pictureStartProblems(metadata, path));
   const problems: Problem[] = [];
   const modules: LoraWeights[] = [];
   for (const name of new Set(

@@ -11,6 +11,7 @@ import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import { float32, type Tensor } from '../tensor/tensor.ts';
 import { needed } from '../util/needed.ts';
+import { kindProblems, pictureStartProblems } from './adapter-kinds.ts';
 import { legacyHash, modelHash } from './hashes.ts';
 import {
   assertShapes,
@@ -142,23 +143,11 @@ function readModule(
   return shapeProblem(module.down, module.up) ?? numberProblem(module) ?? module;
 }
 
-const otherAdapters: readonly (readonly [RegExp, string])[] = [
-  [/\.hada_/, 'LoHa'],
-  [/\.lokr_/, 'LoKr'],
-  [/\.oft_/, 'OFT'],
-  [/\.dora_scale$/, 'DoRA'],
-  [/\.lora_mid\./, 'LoCon with a Tucker core'],
-  [/\.diff(_b)?$/, 'a full-weight difference'],
-];
-
-function refuseOtherAdapters({ tensors }: SafetensorsFile, path: string): void {
+function refuseOtherAdapters({ tensors, metadata }: SafetensorsFile, path: string): void {
   const names = [...tensors.keys()];
+  throwProblems(kindProblems(names, path));
+  throwProblems(pictureStartProblems(metadata, path));
   const fix = 'Name a plain LoRA.';
-  const other = otherAdapters.find(([pattern]) => names.some((name) => pattern.test(name)));
-  if (other !== undefined)
-    throw new CheckpointError([
-      { where: path, what: `this adapter is ${other[1]}, not a plain LoRA`, fix },
-    ]);
   if (!names.some((name) => /^lora_(unet|te\d?)_/.test(name)))
     throw new CheckpointError([
       {

@@ -9,6 +9,7 @@ import { CheckpointError, type Problem } from '../errors.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
+import { kindProblems } from './adapter-kinds.ts';
 import { numberProblem, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
 import type { PeftFolder } from './peft-folder.ts';
 
@@ -48,6 +49,7 @@ export function readMlxFolder(folder: string): PeftFolder {
 
 function readModules(path: string, scale: number): LoraWeights[] {
   const { tensors } = openSafetensors(path);
+  throwProblems(kindProblems(tensors.keys(), path));
   const problems: Problem[] = [];
   const modules: LoraWeights[] = [];
   for (const name of new Set([...tensors.keys()].map((key) => key.replace(/\.lora_[ab]$/, '')))) {

@@ -12,6 +12,7 @@ import { readChatTemplate } from '../tokenizer/text.ts';
 import { isObject } from '../util/is-object.ts';
 import { fullMatch } from '../util/python-regexp.ts';
 import { parseCivilTime } from '../util/strftime.ts';
+import { kindProblems } from './adapter-kinds.ts';
 import type { StoredLora } from './language-lora.ts';
 import { configProblems, startOf, typeProblems } from './peft-config.ts';
 import { numberProblem, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
@@ -126,9 +127,12 @@ function readModules(folder: string, config: PeftConfig): LoraWeights[] {
     ]);
   }
   const { tensors } = openSafetensors(path);
+  throwProblems(kindProblems(tensors.keys(), path));
   const problems: Problem[] = [];
   const modules: LoraWeights[] = [];
-  const keys = [...tensors.keys()].filter((key) => !isBaseWeight(key, tensors));
+  const keys = [...tensors.keys()].filter(
+    (key) => !isBaseWeight(key, tensors) && !isOfTraining(key),
+  );
   for (const name of new Set(keys.map((key) => key.replace(factor, '')))) {
     const found = readModule(tensors, name, config);
     if (typeof found === 'string') problems.push({ where: `${path} ${name}`, what: found });
@@ -142,6 +146,9 @@ function readModules(folder: string, config: PeftConfig): LoraWeights[] {
 
 /** Some writers leave the adapter's name, `default`, in the key. */
 const factor = /\.lora_[AB](\.default)?\.weight$/;
+
+/** What VeLoRA keeps for its gradients. */
+const isOfTraining = (key: string): boolean => key.endsWith('.lora_velora_embed');
 
 /** PEFT saves the base's own weight beside an adapter of the output layer. */
 function isBaseWeight(key: string, tensors: ReadonlyMap<string, ExternalTensor>): boolean {

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { openSafetensors } from '../checkpoints/safetensors-file.ts';
 import { UserError } from '../errors.ts';
+import { otherKind } from './adapter-kinds.ts';
 import { adaptersBelow } from './adapter-levels.ts';
 
 export type ExportSource =
@@ -64,6 +65,8 @@ function ofFile(path: string): ExportSource {
       'Put adapter_config.json into the same folder.',
     );
   if (existsSync(join(folder, 'config.json'))) return { kind: 'model', folder };
+  const other = otherKind(keys);
+  if (other !== undefined) return fail(path, `this is ${other.what}`, other.fix);
   return fail(
     path,
     'this is neither an adapter nor a language model with its config.json beside it',
