@@ -15,6 +15,7 @@ export type FindingKind =
   | 'altered by the tokenizer'
   | 'unusual turns'
   | 'tools not written'
+  | 'asked otherwise'
   | 'damaged characters'
   | 'no embedding';
 

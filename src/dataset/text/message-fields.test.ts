@@ -117,6 +117,19 @@ test('thoughts reach the template under the name that it reads, wherever they st
   }
 });
 
+test('a thought that generation opens and the sample does not have is told', async () => {
+  const kinds = async (template: string, record: object) => {
+    const { findings } = sequencesOf(sampleOf(record), await optionsFor(template));
+    return findings.map(({ kind, what }) => `${kind}: ${what.slice(0, 72)}`);
+  };
+  assert.deepEqual(await kinds('not thinking', golden.conversations['thinks']), [
+    'asked otherwise: the chat template (of the configuration) begins answers with "\\n</think>',
+  ]);
+  for (const title of ['does not think', 'thinks'])
+    for (const template of ['thinks', 'opens'])
+      assert.deepEqual(await kinds(template, golden.conversations[title]), [], title);
+});
+
 test('fields that the template does not write are named in one warning, with a count', async () => {
   const { template } = await optionsFor('thinks');
   const record = (words: string) =>

@@ -157,6 +157,19 @@ export const toolsUnwritten = (where: string, { name }: ChatTemplate): Finding =
   fix: 'Choose a chat_template that knows tools, or write them into the system message.',
 });
 
+/** `asked`: what generation begins an answer with, and the sample does not. */
+export const askedOtherwise = (
+  { where }: TextSample,
+  { name }: ChatTemplate,
+  asked: string,
+): Finding => ({
+  kind: 'asked otherwise',
+  severity: 'warning',
+  where,
+  what: `the chat template (${name}) begins answers with ${JSON.stringify(asked)} when the model is asked, and not in the sample: the model is trained on other texts than it will read`,
+  fix: 'Where it opens a thought, give the answers "reasoning_content", or choose another chat_template.',
+});
+
 export const systemAsAnswer = (
   { where }: TextSample,
   { name }: ChatTemplate,

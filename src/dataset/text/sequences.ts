@@ -6,6 +6,7 @@ import type { ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import type { SampleMessage, TextSample } from './sample.ts';
 import {
+  askedOtherwise,
   cutOff,
   doubleBegin,
   endFindings,
@@ -228,7 +229,13 @@ function answered(
       ),
     ),
   );
-  return withFindings(fitted(sample, written, options), altered.slice(0, 1));
+  const otherwise = trained.flatMap((i) => {
+    const prompt = beforeAnswer(messages, i, rendered.text, template);
+    const common = sameCharacters(prompt, rendered.text);
+    return common === prompt.length ? [] : [askedOtherwise(sample, template, prompt.slice(common))];
+  });
+  const findings = [...altered.slice(0, 1), ...otherwise.slice(0, 1)];
+  return withFindings(fitted(sample, written, options), findings);
 }
 
 /** What an answer says, and what it thinks before, which templates set in lines of its own. */
