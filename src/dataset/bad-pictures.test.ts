@@ -9,6 +9,7 @@ import { DataError } from '../errors.ts';
 import { crc32 } from '../util/crc.ts';
 import { readImageFolder } from './folder.ts';
 import { inspectImage } from './image.ts';
+import { ftyp, heif, isoBox, tiffFile } from './testing/picture-files.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'bad pictures '));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -63,6 +64,108 @@ function withBadLastPart(): Uint8Array {
 }
 const ascii = (text: string) => Buffer.from(text, 'latin1');
 
+const notRead = (name: string) => new RegExp(`: it is ${name}, which is not supported$`);
+const HEIC = notRead('a HEIC picture, as iPhones take them');
+const RAW = notRead('a raw photo, as cameras store them');
+const zeros = Buffer.alloc(60);
+const shot = (photometric: number, tags: { readonly [tag: number]: number } = {}) =>
+  tiffFile({
+    width: 4,
+    height: 4,
+    channels: 1,
+    numbers: Uint8Array.from({ length: 16 }, (_, i) => 9 * i),
+    tags: { 262: photometric, ...tags },
+  });
+/** As many cameras store them: a small picture first, the photo in a directory below it. */
+function withPhotoBelow(): Uint8Array {
+  const inner = shot(32803);
+  const first = shot(1, { 254: 1, 330: 0 });
+  const at = first.length;
+  const entries = first.readUInt16LE(8);
+  for (let i = 0; i < entries; i++)
+    if (first.readUInt16LE(10 + 12 * i) === 330) first.writeUInt32LE(at, 18 + 12 * i);
+  return Buffer.concat([first, inner.subarray(8)]);
+}
+
+/** Files of other formats under names of pictures. */
+const foreign: { readonly [name: string]: readonly [Uint8Array, RegExp] } = {
+  'heic brand.jpg': [heif('hvc1', 'heic', 'mif1', 'heic'), HEIC],
+  'mif1 heic.jpg': [ftyp('mif1', 'mif1', 'heic'), HEIC],
+  'msf1 hevc.jpg': [ftyp('msf1', 'msf1', 'hevc'), HEIC],
+  'mif1 alone.png': [heif('hvc1', 'mif1', 'mif1', 'miaf'), HEIC],
+  'avif brand on heic.png': [heif('hvc1', 'mif1', 'avif'), HEIC],
+  'mif1 unknown.png': [ftyp('mif1', 'miaf'), notRead('a HEIF picture')],
+  'mif1 jpeg.png': [heif('jpeg', 'mif1', 'jpeg'), notRead('a HEIF picture of the kind jpeg')],
+  'avis only.avif': [
+    Buffer.concat([
+      ftyp('avis', 'avis', 'msf1'),
+      isoBox(
+        'moov',
+        isoBox(
+          'trak',
+          isoBox('mdia', isoBox('minf', isoBox('stbl', isoBox('stsz', zeros.fill(1, 8, 12))))),
+        ),
+      ),
+    ]),
+    notRead('an AVIF animation without a still picture'),
+  ],
+  'jxl.png': [Buffer.from([0xff, 0x0a, 0xfa, 0x1f, 1, 2]), notRead('a JPEG XL picture')],
+  'jxl box.jpg': [
+    Buffer.concat([isoBox('JXL ', Buffer.from([13, 10, 0x87, 10])), ftyp('jxl ', 'jxl ')]),
+    notRead('a JPEG XL picture'),
+  ],
+  'jp2.jpg': [isoBox('jP  ', Buffer.from([13, 10, 0x87, 10])), notRead('a JPEG 2000 picture')],
+  'j2k.jpg': [ascii('\xff\x4f\xff\x51\0\x2f'), notRead('a JPEG 2000 picture')],
+  'no end.jpg': [
+    whole.jpg.subarray(0, whole.jpg.length - 2),
+    /: the file is cut off: it ends after \d+ bytes, without the two \(FF D9\) that end every JPEG$/,
+  ],
+  'no end progressive.jpg': [
+    whole.progressive.subarray(0, whole.progressive.length - 2),
+    /: the file is cut off: .*without the two \(FF D9\)/,
+  ],
+  'zeros for an end.jpg': [
+    Buffer.concat([whole.jpg.subarray(0, whole.jpg.length - 2), zeros.subarray(0, 5)]),
+    /: the file is cut off: .*without the two \(FF D9\)/,
+  ],
+  '12 bits.jpg': [
+    Buffer.concat([
+      Buffer.from([0xff, 0xd8, 0xff, 0xc1, 0, 11, 12, 0, 9, 0, 9, 1, 1, 0x11, 0]),
+      Buffer.from([0xff, 0xd9]),
+    ]),
+    notRead('a JPEG of 12 bits a channel'),
+  ],
+  'icon.png': [Buffer.from([0, 0, 1, 0, 1, 0, 16, 16, 0, 0]), notRead('an icon \\(ICO\\)')],
+  'targa.png': [
+    Buffer.concat([Buffer.from([0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 9, 0, 24, 0x20]), zeros]),
+    notRead('a TGA picture'),
+  ],
+  'portable.png': [ascii('P6\n9 9\n255\n\x01\x02\xff'), notRead('a PPM picture')],
+  'document.jpg': [ascii('%PDF-1.7\n%\xe2\xe3'), /: it is a PDF, not a picture$/],
+  'canon.jpg': [Buffer.concat([ascii('II*\0\x10\0\0\0CR\x02\0'), zeros]), RAW],
+  'canon 3.jpg': [ftyp('crx ', 'crx ', 'isom'), RAW],
+  'fuji.jpg': [ascii('FUJIFILMCCD-RAW 0201'), RAW],
+  'filters.tif': [shot(32803), RAW],
+  'linear.tif': [shot(34892), RAW],
+  'adobe.tif': [shot(1, { 50706: 0x104 }), RAW],
+  'nikon.tif': [withPhotoBelow(), RAW],
+  'clip.jpg': [ftyp('qt  ', 'qt  '), /: it is a video, not a picture$/],
+  'old clip.jpg': [isoBox('wide'), /: it is a video, not a picture$/],
+  'webm.jpg': [ascii('\x1a\x45\xdf\xa3\x93\x42\x82\x88webm'), /: it is a video, not a picture$/],
+  'page with comments.jpg': [
+    ascii(`\xef\xbb\xbf\n<!-- ${'x'.repeat(900)} --><html lang="en">`),
+    /: it is a web page, not a picture$/,
+  ],
+  'drawing with comments.png': [
+    ascii(`<?xml version="1.0"?><!-- ${'x'.repeat(2000)} --><svg xmlns="">`),
+    notRead('an SVG drawing'),
+  ],
+  'denied.jpg': [
+    ascii('<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'),
+    /: it is a server's error message, not a picture$/,
+  ],
+};
+
 /** Bad files, with what is said of each. */
 const bad: { readonly [name: string]: readonly [Uint8Array, RegExp] } = {
   'empty.png': [new Uint8Array(), /: the file is empty \(0 bytes\)$/],
@@ -90,16 +193,17 @@ const bad: { readonly [name: string]: readonly [Uint8Array, RegExp] } = {
   ],
   'tail of zeros.png': [damaged(whole.png, 0.5, 1, 0), /damaged at the end: its last \d+ of/],
   'middle.jpg': [damaged(whole.jpg, 0.01, 0.03), /: the file is damaged/],
-  'middle.webp': [damaged(whole.webp, 0.02, 0.9, 0xff), /damaged: it begins as a WEBP picture/],
+  'middle.webp': [damaged(whole.webp, 0.02, 0.9, 0xff), /damaged: it begins as WEBP,/],
   'text.jpg': [ascii('a red cat on a mat\n'), /: it is a text file, not a picture$/],
   'page.png': [ascii('<!DOCTYPE html><title>403'), /: it is a web page, not a picture$/],
   'drawing.png': [ascii('<?xml version="1.0"?>\n<svg width="9"/>'), /: it is an SVG drawing/],
-  'phone.jpg': [ascii('\0\0\0\x18ftypheic\0\0\0\0mif1heic    '), /: it is a HEIC picture, as iPh/],
+  'phone.jpg': [ftyp('heic', 'mif1', 'heic'), HEIC],
   'film.png': [ascii('\0\0\0\x18ftypisom\0\0\0\0isommp41    '), /: it is a video/],
   'layers.png': [ascii('8BPS\0\x01\0\0\0\0\0\0\0\x03'), /: it is a Photoshop file/],
   'large.png': [lyingPng(100_000, 90_000), /too large: 100000x90000 are more than 268 million/],
   'archive.png': [ascii('PK\x03\x04\x14\0\0\0'), /: it is a zip file/],
   'pointer.png': [ascii('version https://git-lfs.github.com/spec/v1\noid'), /a Git LFS pointer/],
+  ...foreign,
   'random.png': [
     Uint8Array.from(noise.subarray(0, 4000), (v, i) => v ^ (i * 31)),
     /content is not/,
@@ -127,7 +231,7 @@ test("bad pictures had each other's reasons, in the words of the decoder", async
     `file_name,text\n${rows.map((n) => `"${n}",x`).join('\n')}\n`,
   );
   let first: string | undefined;
-  for (let run = 0; run < 4; run++) {
+  for (let run = 0; run < 2; run++) {
     const error = await readImageFolder({ trainDataDir: folder }).catch((e: unknown) => e);
     assert.ok(error instanceof DataError);
     first ??= error.message;
@@ -166,5 +270,40 @@ test('alone a bad picture has the same reason as in a folder', async () => {
     const error = await inspectImage(path).catch((e: unknown) => e);
     assert.ok(error instanceof DataError, name);
     assert.match(error.problems[0].what, reason, name);
+  }
+});
+
+/** In an order of its own for each seed. */
+function shuffled<T>(items: readonly T[], seed: number): T[] {
+  const order = items.map((item, i) => ({ item, key: ((i + 1) * (2 * seed + 1) * 7919) % 1009 }));
+  return order.sort((a, b) => a.key - b.key).map(({ item }) => item);
+}
+
+test('in any order, any number at once, and beside sound ones, reasons are the same', async () => {
+  const folder = join(root, 'shuffled');
+  mkdirSync(folder);
+  for (const [name, [bytes]] of Object.entries(bad)) writeFileSync(join(folder, name), bytes);
+  const sound = ['a.jpg', 'b.png', 'c.avif', 'd.webp'].map((name) => join(folder, `sound ${name}`));
+  [whole.jpg, whole.png, whole.avif, whole.webp].forEach((bytes, i) =>
+    writeFileSync(sound[i], bytes),
+  );
+  const paths = Object.keys(bad).flatMap((name, i) => [join(folder, name), sound[i % 4]]);
+  for (const [seed, atOnce] of [1, 3, 16, 200].entries()) {
+    const queue = shuffled(paths, seed);
+    const worker = async (): Promise<void> => {
+      for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
+        const error = await inspectImage(path).then(
+          () => undefined,
+          (e: unknown) => e,
+        );
+        const where = `${atOnce} at once: ${path}`;
+        if (sound.includes(path)) assert.equal(error, undefined, where);
+        else {
+          assert.ok(error instanceof DataError, where);
+          assert.match(error.problems[0].what, bad[basename(path)][1], where);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, worker));
   }
 });

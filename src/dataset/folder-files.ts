@@ -54,7 +54,7 @@ type Sort = 'picture' | 'unread' | 'other';
 /** Raw photos begin as TIFF files do, so these need their names. */
 const toldByBytes = ['png', 'jpeg', 'webp', 'gif', 'avif'];
 const texts = ['.txt', '.csv', '.json', '.jsonl', '.caption', '.md', '.yaml', '.yml', '.npz'];
-const HEAD = 64;
+const HEAD = 4096;
 
 /** A photo that an app saved as `.heic` may be a JPEG, and a file without an ending a PNG. */
 async function sortOf(file: string): Promise<Sort> {

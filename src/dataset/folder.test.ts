@@ -432,9 +432,11 @@ test('content decides, not the ending: .jfif, a JPEG named .heic or without endi
 });
 
 test('what is done to a picture is told: transparency, inks, several pictures in a file', async () => {
-  const rgba = sharp({ create: { width: 8, height: 6, channels: 4, background: '#12345600' } });
+  const rgba = sharp({ create: { width: 8, height: 6, channels: 4, background: '#12345680' } });
   const opaque = sharp({ create: { width: 9, height: 6, channels: 4, background: '#123456ff' } });
-  const two = Buffer.from(Uint8Array.from({ length: 8 * 12 * 3 }, (_, i) => (i < 144 ? 250 : 5)));
+  const two = Buffer.from(
+    Uint8Array.from({ length: 8 * 12 * 3 }, (_, i) => (i % 6 < 3 ? 250 : i < 144 ? 5 : 99)),
+  );
   const raw = { width: 8, height: 12, channels: 3, pageHeight: 6 } as const;
   const set = await read({
     'metadata.csv': 'filename,prompt\nglass.png,x\nopaque.png,x\nprint.jpg,x\nwave.gif,x\n',
@@ -451,7 +453,7 @@ test('what is done to a picture is told: transparency, inks, several pictures in
   assert.deepEqual(told(set), [
     'glass.png: what is transparent is trained as white',
     "print.jpg: the colours are inks (CMYK), and are converted to the screen's (sRGB)",
-    'wave.gif (2 pictures): only the first picture of the file is used',
+    'wave.gif (2 pictures): an animation, or several pictures in one file: the first of them is used, the others are not',
   ]);
 });
 

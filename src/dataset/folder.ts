@@ -11,7 +11,7 @@ import { collectFromFolders, WITHOUT_CAPTION } from './captions-beside.ts';
 import { collectFromTable } from './captions-from-table.ts';
 import { byNumber } from '../util/order.ts';
 import { type Collector, type Found, NOT_USED, warnUnread } from './folder-files.ts';
-import { inspectImage, type InspectedImage } from './image.ts';
+import { inspectImage } from './image.ts';
 import {
   nothingFound,
   ownConcept,
@@ -159,9 +159,11 @@ async function inspectAll({ found, problems, warnings, shown }: Collector): Prom
   const worker = async (): Promise<void> => {
     for (let picture = found[next++]; picture !== undefined; picture = found[next++]) {
       try {
-        const image = await inspectImage(picture.path);
-        const { width, height, hash } = image;
-        seen.push({ sample: { ...picture, width, height, hash }, notes: notesOn(picture, image) });
+        const { width, height, hash, notes } = await inspectImage(picture.path);
+        seen.push({
+          sample: { ...picture, width, height, hash },
+          notes: notes.map((note) => ({ ...note, where: picture.name })),
+        });
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
         problems.push(
@@ -178,32 +180,6 @@ async function inspectAll({ found, problems, warnings, shown }: Collector): Prom
   seen.sort(({ sample: a }, { sample: b }) => byName(a, b));
   warnings.push(...seen.flatMap(({ notes }) => notes));
   return seen.map(({ sample }) => sample);
-}
-
-/** What is done to a picture that people may not expect. */
-function notesOn(
-  { name }: { readonly name: string },
-  { frames, isTransparent, isForPrint }: InspectedImage,
-): FoundProblem[] {
-  const notes: readonly (readonly [boolean, FoundProblem])[] = [
-    [
-      frames > 1,
-      {
-        where: name,
-        detail: `${frames} pictures`,
-        what: 'only the first picture of the file is used',
-      },
-    ],
-    [isTransparent, { where: name, what: 'what is transparent is trained as white' }],
-    [
-      isForPrint,
-      {
-        where: name,
-        what: "the colours are inks (CMYK), and are converted to the screen's (sRGB)",
-      },
-    ],
-  ];
-  return notes.flatMap(([isSo, note]) => (isSo ? [note] : []));
 }
 
 /** In the composed form, the same on every machine; as on disk where two would be one. */

@@ -2,12 +2,19 @@
 // upright sRGB, 8 bits, on white.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import sharp, { type Sharp } from 'sharp';
+import sharp, { type Metadata, type Sharp } from 'sharp';
 import { DataError, InternalError } from '../errors.ts';
 import { codeOf } from '../util/caught.ts';
 import { decodeBmp, type Rgba } from './bmp.ts';
-import { damageOf, isDecodedThoughDamaged } from './picture-damage.ts';
+import { colourOf, type ColourSpace } from './colour/colour-space.ts';
+import { rangeOf } from './colour/number-range.ts';
+import { SRGB, type RgbSpace } from './colour/rgb-space.ts';
+import { toSrgb } from './colour/to-srgb.ts';
+import { boxesOf } from './containers/iso-boxes.ts';
+import { damageOf, isCutOffJpeg } from './picture-damage.ts';
 import { fileKind, type PictureFormat } from './picture-format.ts';
+import { framesOf } from './picture-frames.ts';
+import { unsupportedKind } from './unsupported-picture.ts';
 
 /**
  * Extensions of pictures, lower case. What a file is, its first bytes say: a PNG named `.jpg` is
@@ -76,21 +83,23 @@ export interface Placement {
 export interface InspectedImage extends ImageSize {
   /** SHA-256 of the file. */
   readonly hash: string;
-  /** Pictures in the file, of which the first counts. */
-  readonly frames: number;
-  /** Whether some of it is transparent, which is shown on white. */
-  readonly isTransparent: boolean;
-  /** Whether its colours are inks (CMYK), which are converted. */
-  readonly isForPrint: boolean;
+  /** What is done to the picture that people may not expect. */
+  readonly notes: readonly PictureNote[];
+}
+
+export interface PictureNote {
+  readonly what: string;
+  /** What belongs to this picture alone. */
+  readonly detail?: string;
 }
 
 /**
  * Decodes the whole file, so that damage anywhere in it is found. Throws DataError when the file is
- * not a picture, is empty, damaged, cut off or too large.
+ * not a picture, is empty, damaged, cut off or too large, or when nothing is to be seen in it.
  */
 export async function inspectImage(path: string): Promise<InspectedImage> {
-  return withPicture(path, async (picture, bytes) => {
-    const { pages = 1, hasAlpha, space } = await picture.metadata();
+  return withPicture(path, async (opened, bytes) => {
+    const { picture } = opened;
     // JPEG: decodes at an eighth, reads every byte
     const { data, info } = await picture
       .clone()
@@ -99,14 +108,80 @@ export async function inspectImage(path: string): Promise<InspectedImage> {
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
     const { channels } = info;
+    const hasAlpha = channels === 2 || channels === 4;
+    const isTransparent =
+      opened.isTransparent ||
+      (hasAlpha && data.some((value, i) => (i + 1) % channels === 0 && value < 255));
+    const colour = isAlike(data, channels) ? await singleColour(picture) : undefined;
+    requireContent(opened, isTransparent, colour);
     return {
       ...(await sizeOf(picture)),
       hash: createHash('sha256').update(bytes).digest('hex'),
-      frames: pages,
-      isTransparent: hasAlpha && data.some((value, i) => (i + 1) % channels === 0 && value < 255),
-      isForPrint: space === 'cmyk',
+      notes: [...opened.notes, ...notesOn(opened, isTransparent)],
     };
   });
+}
+
+/** Differences between pixels that are not seen: those of a JPEG's rounding. */
+const UNSEEN = 2;
+
+/** Whether the pixels are of one colour on white, as far as is seen. */
+function isAlike(data: Uint8Array, channels: number): boolean {
+  const hasAlpha = channels % 2 === 0;
+  const colours = channels - (hasAlpha ? 1 : 0);
+  const least = Array<number>(colours).fill(255);
+  const most = Array<number>(colours).fill(0);
+  for (let at = 0; at < data.length; at += channels) {
+    const opacity = hasAlpha ? data[at + channels - 1] / 255 : 1;
+    for (let c = 0; c < colours; c++) {
+      const value = 255 - opacity * (255 - data[at + c]);
+      least[c] = Math.min(least[c], value);
+      most[c] = Math.max(most[c], value);
+    }
+  }
+  return most.every((value, c) => value - least[c] <= UNSEEN);
+}
+
+/** The only colour of a picture on white; undefined: it has several. */
+async function singleColour(picture: Sharp): Promise<readonly number[] | undefined> {
+  const { rgb } = await toPicture(onWhite(picture.clone()));
+  return isAlike(rgb, 3) ? [...rgb.subarray(0, 3)] : undefined;
+}
+
+/** Refuses pictures of which nothing is seen, and animations that begin with an empty frame. */
+function requireContent(
+  { frames }: Opened,
+  isTransparent: boolean,
+  colour: readonly number[] | undefined,
+): void {
+  if (colour === undefined) return;
+  const isWhite = colour.every((value) => value >= 255 - UNSEEN);
+  if (frames > 1)
+    throw new PictureFault(
+      `the first of its ${frames} pictures, which would be used, is ${isTransparent && isWhite ? 'empty: transparent, or white on white' : 'empty: all of it has one colour'}`,
+      { fix: 'Save the picture that you want to train on as png, or remove the file.' },
+    );
+  if (isTransparent && isWhite)
+    throw new PictureFault(
+      'nothing is to be seen: it is transparent, or white where it is not, and is put on white',
+      { fix: 'Put it on another background, or remove it from the data set.' },
+    );
+}
+
+/** What is done to a picture that people may not expect. */
+function notesOn({ frames, isForPrint }: Opened, isTransparent: boolean): PictureNote[] {
+  const notes: readonly (readonly [boolean, PictureNote])[] = [
+    [
+      frames > 1,
+      {
+        detail: `${frames} pictures`,
+        what: 'an animation, or several pictures in one file: the first of them is used, the others are not',
+      },
+    ],
+    [isTransparent, { what: 'what is transparent is trained as white' }],
+    [isForPrint, { what: "the colours are inks (CMYK), and are converted to the screen's (sRGB)" }],
+  ];
+  return notes.flatMap(([isSo, note]) => (isSo ? [note] : []));
 }
 
 /**
@@ -127,12 +202,23 @@ export async function loadPixels(path: string, placement: Placement): Promise<Fl
 
 /** As `loadPixels`, in bytes; without a placement the picture keeps its size. */
 export async function loadPicture(path: string, placement?: Placement): Promise<Picture> {
-  return withPicture(path, async (picture) => {
-    const whole = onWhite(picture);
-    return toPicture(
-      placement === undefined ? whole : place(whole, placement, await sizeOf(picture)),
-    );
+  return withPicture(path, async ({ picture, space, white }) => {
+    const isOwn = space.kind === 'rgb';
+    const whole = isOwn ? picture.clone() : onWhite(picture);
+    const placed = placement === undefined ? whole : place(whole, placement, await sizeOf(picture));
+    return isOwn ? ownColours(placed, space, white) : toPicture(placed);
   });
+}
+
+/** The decoder leaves colours of these spaces as they are. Scaled first, fewer are converted. */
+async function ownColours(picture: Sharp, space: RgbSpace, white: number): Promise<Picture> {
+  const isDeep = white > 255;
+  const { data, info } = await picture
+    .raw({ depth: isDeep ? 'ushort' : 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  const numbers = isDeep ? new Uint16Array(Uint8Array.from(data).buffer) : data;
+  return { rgb: toSrgb({ data: numbers, channels, white }, space), width, height };
 }
 
 function place(
@@ -153,19 +239,126 @@ function place(
 /** As many as sharp decodes: a header that lies must not take all memory. */
 const MOST_PIXELS = 0x3fff ** 2;
 
-/** An upright picture. `failOn: 'error'` refuses cut-off files, not odd metadata. */
-async function open(bytes: Uint8Array, format: PictureFormat): Promise<Sharp> {
+/** A picture that is ready to be decoded, upright. */
+interface Opened {
+  readonly picture: Sharp;
+  /** `rgb`: the picture keeps the numbers of the file, which are still to be converted. */
+  readonly space: ColourSpace;
+  /** The number that stands for white. */
+  readonly white: number;
+  readonly frames: number;
+  readonly isForPrint: boolean;
+  readonly isTransparent: boolean;
+  readonly notes: readonly PictureNote[];
+}
+
+const PLAIN = {
+  space: { kind: 'srgb' },
+  white: 255,
+  frames: 1,
+  isForPrint: false,
+  isTransparent: false,
+  notes: [],
+} as const;
+
+/** `failOn: 'error'` refuses cut-off files, not odd metadata. */
+async function open(file: Uint8Array, format: PictureFormat): Promise<Opened> {
   if (format === 'bmp') {
-    const { data, width, height } = bitmap(bytes);
-    return sharp(data, { raw: { width, height, channels: 4 } });
+    const { data, width, height } = bitmap(file);
+    return { ...PLAIN, picture: sharp(data, { raw: { width, height, channels: 4 } }) };
   }
-  if (isDecodedThoughDamaged(format, bytes)) throw new PictureFault(damageOf(format, bytes));
-  const { width, height } = await sharp(bytes, { limitInputPixels: false }).metadata();
+  const unsupported = unsupportedKind(format, file);
+  if (unsupported !== undefined) throw new PictureFault(unsupported.what, unsupported);
+  if (isCutOffJpeg(format, file)) throw new PictureFault(damageOf(format, file));
+  const bytes = format === 'avif' ? asStill(file) : file;
+  const head = await sharp(bytes, { limitInputPixels: false }).metadata();
+  requireSize(head);
+  const { space, note } = colourOf(format, bytes, { ...head, depth: head.depth ?? 'uchar' });
+  const options = {
+    failOn: 'error',
+    autoOrient: true,
+    ignoreIcc: space.kind !== 'profile',
+  } as const;
+  const frames = framesOf(format, file, head.pages ?? 1);
+  const notes = note === undefined ? [] : [note];
+  if (!['uchar', 'ushort'].includes(head.depth ?? 'uchar')) {
+    const numbers = await ofNumbers(sharp(bytes, options), head, space);
+    return { ...PLAIN, frames, ...numbers, notes: [...notes, ...numbers.notes] };
+  }
+  return {
+    picture: inOwnSpace(sharp(bytes, options), space, head.space),
+    space,
+    white: whiteOf(head),
+    frames,
+    isForPrint: head.space === 'cmyk',
+    isTransparent: false,
+    notes,
+  };
+}
+
+/**
+ * An AVIF file as the decoder takes it: one that begins as an animation is not known to it, and the
+ * still picture is wanted, not the tracks.
+ */
+function asStill(file: Uint8Array): Uint8Array {
+  const copy = Uint8Array.from(file);
+  const put = (text: string, at: number) => copy.set(Buffer.from(text, 'latin1'), at);
+  for (const { type, data } of boxesOf(copy)) {
+    if (type === 'moov') put('free', data.byteOffset - 4);
+    if (type !== 'ftyp') continue;
+    const brands = Buffer.from(data).toString('latin1').replaceAll('avis', 'avif');
+    put(brands.replaceAll('msf1', 'mif1'), data.byteOffset);
+  }
+  put('avif', 8);
+  return copy;
+}
+
+function requireSize({ width, height }: ImageSize): void {
   if (width * height > MOST_PIXELS)
     throw new PictureFault(
       `the picture is too large: ${width}x${height} are more than ${Math.floor(MOST_PIXELS / 1e6)} million pixels`,
     );
-  return sharp(bytes, { failOn: 'error', autoOrient: true });
+}
+
+/** AVIF of 10 and 12 bits comes with its bits moved up to 16. */
+function whiteOf({ depth, bitsPerSample = 16 }: Metadata): number {
+  if (depth !== 'ushort') return 255;
+  return bitsPerSample < 16 ? (2 ** bitsPerSample - 1) * 2 ** (16 - bitsPerSample) : 65_535;
+}
+
+/** Its numbers untouched where they are converted here, through the profile where there is one. */
+function inOwnSpace(picture: Sharp, space: ColourSpace, stored: string): Sharp {
+  if (space.kind === 'rgb') return picture.toColourspace(stored);
+  // of 16 bits a channel the decoder makes Display P3, which it takes back where this is asked for
+  return space.kind === 'profile' && stored === 'rgb16' ? picture.withIccProfile('srgb') : picture;
+}
+
+/** A picture whose pixels are fractions, or whole numbers of 16 or 32 bits: in bytes, on white. */
+async function ofNumbers(
+  picture: Sharp,
+  { space: stored, hasAlpha }: Metadata,
+  space: ColourSpace,
+): Promise<Pick<Opened, 'picture' | 'isTransparent' | 'notes'>> {
+  if (space.kind === 'profile')
+    throw new PictureFault('its colour profile cannot be applied to pixels that are fractions', {
+      fix: 'Save it with 8 or 16 bits a channel.',
+    });
+  const { data, info } = await picture
+    .toColourspace(stored)
+    .raw({ depth: 'float' })
+    .toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  const numbers = new Float32Array(Uint8Array.from(data).buffer);
+  const range = rangeOf(numbers, hasAlpha ? channels : undefined);
+  if ('what' in range) throw new PictureFault(range.what, range);
+  const { white } = range;
+  const rgb = toSrgb({ data: numbers, channels, white }, space.kind === 'rgb' ? space : SRGB);
+  return {
+    picture: sharp(rgb, { raw: { width, height, channels: 3 } }),
+    isTransparent:
+      hasAlpha && numbers.some((value, i) => (i + 1) % channels === 0 && value < white),
+    notes: space.kind === 'rgb' ? [] : [range.note],
+  };
 }
 
 function bitmap(bytes: Uint8Array): Rgba {
@@ -198,8 +391,14 @@ async function toPicture(picture: Sharp): Promise<Picture> {
   };
 }
 
-/** Why a picture is not read, in our own words. */
-class PictureFault extends Error {}
+/** Why a picture is not read, in our own words, and what to do. */
+class PictureFault extends Error {
+  readonly fix: string;
+  constructor(what: string, { fix = REPLACE, cause }: { fix?: string; cause?: unknown } = {}) {
+    super(what, { cause });
+    this.fix = fix;
+  }
+}
 
 /** By the codes of the file system. */
 const unreadable: { readonly [code: string]: string } = {
@@ -219,7 +418,7 @@ const refused = (path: string, what: string, fix: string, cause?: unknown): Data
  */
 async function withPicture<T>(
   path: string,
-  work: (picture: Sharp, bytes: Uint8Array) => Promise<T>,
+  work: (opened: Opened, bytes: Uint8Array) => Promise<T>,
 ): Promise<T> {
   const bytes = await bytesOf(path);
   const kind = fileKind(bytes);
@@ -228,8 +427,8 @@ async function withPicture<T>(
     return await work(await open(bytes, kind.format), bytes);
   } catch (cause) {
     if (cause instanceof InternalError) throw cause;
-    const what = cause instanceof PictureFault ? cause.message : damageOf(kind.format, bytes);
-    throw refused(path, what, REPLACE, cause);
+    if (cause instanceof PictureFault) throw refused(path, cause.message, cause.fix, cause);
+    throw refused(path, damageOf(kind.format, bytes), REPLACE, cause);
   }
 }
 

@@ -2,6 +2,8 @@
 // for the errors of all pictures that are decoded at a time, so what it says may be another's.
 
 import { crc32 } from '../util/crc.ts';
+import { afterScan } from './containers/jpeg-segments.ts';
+import { TiffFile, tiffTags } from './containers/tiff-directory.ts';
 import type { PictureFormat } from './picture-format.ts';
 
 /** Whether a file ends before its format says so, or where it is damaged; undefined: not seen. */
@@ -48,16 +50,6 @@ const jpeg: Look = (bytes) => {
   return bytes[at] === 0xff && bytes[at + 1] === 0xd9 ? undefined : 'cut off';
 };
 
-/** The next marker behind a scan's data, in which FF 00 is a byte and FF D0 … D7 are restarts. */
-function afterScan(bytes: Uint8Array, start: number): number {
-  for (let at = start; at + 1 < bytes.length; at++) {
-    const next = bytes[at + 1];
-    if (bytes[at] === 0xff && next !== 0 && next !== 0xff && !(next >= 0xd0 && next <= 0xd7))
-      return at;
-  }
-  return bytes.length;
-}
-
 /** RIFF names its length at byte 4. */
 const webp: Look = (bytes) =>
   bytes.length < 12 || 8 + viewOf(bytes).getUint32(4, true) > bytes.length ? 'cut off' : undefined;
@@ -80,36 +72,18 @@ const avif: Look = (bytes) => {
 /** A GIF ends with 3B; blocks are not followed. */
 const gif: Look = (bytes) => (bytes.lastIndexOf(0x3b) < bytes.length - 16 ? 'cut off' : undefined);
 
-const STRIP_OFFSETS = 273;
-const STRIP_LENGTHS = 279;
-const TILE_OFFSETS = 324;
-const TILE_LENGTHS = 325;
-
-/** The first directory must lie in the file, and so must the strips or tiles that it names. */
+/** The directories lie in the file, and so do the strips or tiles that the first one names. */
 const tiff: Look = (bytes) => {
-  if (bytes.length < 8) return 'cut off';
-  const view = viewOf(bytes);
-  const little = bytes[0] === 0x49;
-  const u16 = (at: number): number => view.getUint16(at, little);
-  const u32 = (at: number): number => view.getUint32(at, little);
-  if (u16(2) !== 42) return undefined; // BigTIFF
-  const start = u32(4);
-  if (start + 2 > bytes.length || start + 2 + 12 * u16(start) > bytes.length) return 'cut off';
-  const valuesOf = (tag: number): number[] => {
-    const entries = Array.from({ length: u16(start) }, (_, i) => start + 2 + 12 * i);
-    const entry = entries.find((at) => u16(at) === tag);
-    if (entry === undefined) return [];
-    const size = u16(entry + 2) === 3 ? 2 : 4;
-    const count = u32(entry + 4);
-    const at = count * size <= 4 ? entry + 8 : u32(entry + 8);
-    if (at + count * size > bytes.length) return [Infinity];
-    return Array.from({ length: count }, (_, i) => (size === 2 ? u16 : u32)(at + i * size));
-  };
+  const directories = new TiffFile(bytes).directories();
+  if (directories === 'cut off') return 'cut off';
+  const [first] = directories;
+  if (first === undefined) return { from: 4, to: 8 };
   const exceeds = (offsets: number, lengths: number): boolean => {
-    const sizes = valuesOf(lengths);
-    return valuesOf(offsets).some((offset, i) => offset + (sizes[i] ?? 0) > bytes.length);
+    const sizes = first.valuesOf(lengths);
+    return first.valuesOf(offsets).some((offset, i) => offset + (sizes[i] ?? 0) > bytes.length);
   };
-  return exceeds(STRIP_OFFSETS, STRIP_LENGTHS) || exceeds(TILE_OFFSETS, TILE_LENGTHS)
+  return exceeds(tiffTags.stripOffsets, tiffTags.stripLengths) ||
+    exceeds(tiffTags.tileOffsets, tiffTags.tileLengths)
     ? 'cut off'
     : undefined;
 };
@@ -131,9 +105,9 @@ const ZEROS = 256;
 const zerosAtEnd = (bytes: Uint8Array): number =>
   bytes.length - 1 - bytes.findLastIndex((value) => value !== 0);
 
-/** A JPEG that ends in zeros decodes, its rest grey: zeros are codes like any other. */
-export const isDecodedThoughDamaged = (format: PictureFormat, bytes: Uint8Array): boolean =>
-  format === 'jpeg' && zerosAtEnd(bytes) >= ZEROS && jpeg(bytes) === 'cut off';
+/** Of a JPEG that is cut off in its last rows, a decoder makes up what is missing. */
+export const isCutOffJpeg = (format: PictureFormat, bytes: Uint8Array): boolean =>
+  format === 'jpeg' && jpeg(bytes) === 'cut off';
 
 /** In plain words, why a file of this format that fails to decode does so. */
 export function damageOf(format: PictureFormat, bytes: Uint8Array): string {
@@ -142,10 +116,10 @@ export function damageOf(format: PictureFormat, bytes: Uint8Array): string {
     return `the file is damaged at the end: its last ${zeros} of ${bytes.length} bytes are zeros, as after a copy that broke off`;
   const damage = looks[format](bytes);
   if (damage === 'cut off')
-    return `the file is cut off: it ends after ${bytes.length} bytes, before the picture does`;
+    return `the file is cut off: it ends after ${bytes.length} bytes, ${format === 'jpeg' ? 'without the two (FF D9) that end every JPEG' : 'before the picture does'}`;
   const name = format.toUpperCase();
   if (damage === undefined)
-    return `the file is damaged: it begins as a ${name} picture, but what follows cannot be decoded`;
+    return `the file is damaged: it begins as ${name}, but what follows cannot be decoded`;
   const { from, to } = damage;
   const place =
     from > 0.9 * bytes.length

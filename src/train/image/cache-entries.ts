@@ -9,7 +9,7 @@ import { bytesOf } from '../../util/bytes-of.ts';
  * To be raised whenever pictures are read, or the models computed, in another way: older entries
  * are then not found.
  */
-export const CACHE_VERSION = 1;
+export const CACHE_VERSION = 2;
 
 /**
  * SHA-256 over names, types, shapes and bytes of all weights under `prefix`: the same for every

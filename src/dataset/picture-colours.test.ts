@@ -1,0 +1,275 @@
+// Pictures whose files name another colour space or depth: reference/colour_spaces.py goes from
+// sRGB to each space, and its numbers must come back as those colours.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import sharp, { type AvifOptions } from 'sharp';
+import { DataError } from '../errors.ts';
+import { inspectImage, loadPicture } from './image.ts';
+import {
+  chrm,
+  cicp,
+  gama,
+  iccp,
+  pngChunk,
+  pngFile,
+  tiffFile,
+  withNclx,
+  type PngPixels,
+  type TiffPage,
+} from './testing/picture-files.ts';
+
+type Rows = readonly (readonly number[])[];
+interface Golden {
+  readonly targets: Rows;
+  readonly codes: {
+    readonly [name: string]: {
+      readonly primaries: number;
+      readonly transfer: number;
+      readonly signals: Rows;
+    };
+  };
+  readonly chunks: {
+    readonly [name: string]: {
+      readonly gamma: number;
+      readonly primaries?: Rows;
+      readonly signals: Rows;
+    };
+  };
+  readonly profiles: { readonly [name: string]: { readonly icc: string; readonly signals: Rows } };
+}
+const golden = JSON.parse(
+  readFileSync(new URL('../../reference/golden/colour_spaces.json', import.meta.url), 'utf8'),
+) as Golden; // what the script writes
+
+const folder = mkdtempSync(join(tmpdir(), 'colours '));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Each colour is a square of so many pixels. */
+const SIDE = 16;
+const [width, height] = [SIDE * golden.targets.length, SIDE];
+
+/** The picture of these colours, in whole numbers up to `white`. */
+const pixels = (signals: Rows, white = 1): number[] =>
+  Array.from({ length: width * height }, (_, i) => signals[Math.floor((i % width) / SIDE)])
+    .flat()
+    .map((value) => (white === 1 ? value : Math.round(value * white)));
+
+const pngOf = (signals: Rows, bits: 8 | 16): PngPixels => ({
+  width,
+  height,
+  channels: signals[0].length,
+  bits,
+  numbers: pixels(signals, 2 ** bits - 1),
+});
+const tiffOf = (numbers: TiffPage['numbers'], more: Partial<TiffPage> = {}): Buffer =>
+  tiffFile({ width, height, channels: numbers.length / width / height, numbers, ...more });
+
+async function avifOf(signals: Rows, bitdepth: AvifOptions['bitdepth']): Promise<Buffer> {
+  const raw = { width, height, channels: 3 } as const;
+  return sharp(Uint16Array.from(pixels(signals, 65535)), { raw })
+    .toColourspace('rgb16')
+    .avif({ lossless: true, bitdepth, effort: 0 })
+    .toBuffer();
+}
+
+let count = 0;
+function saved(bytes: Uint8Array): string {
+  const path = join(folder, `${count++}`);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+const whats = async (bytes: Uint8Array): Promise<string[]> =>
+  (await inspectImage(saved(bytes))).notes.map(({ what }) => what);
+
+async function refusal(bytes: Uint8Array): Promise<string> {
+  const error = await inspectImage(saved(bytes)).catch((e: unknown) => e);
+  assert.ok(error instanceof DataError, String(error));
+  return error.problems[0].what;
+}
+
+/** The greatest difference from the colours, in the middle of each square. */
+async function off(bytes: Uint8Array, targets = golden.targets): Promise<number> {
+  const { rgb } = await loadPicture(saved(bytes));
+  const row = (SIDE / 2) * width;
+  return Math.max(
+    ...targets.flatMap((colour, square) =>
+      colour.map((value, c) => Math.abs(rgb[3 * (row + (square + 0.5) * SIDE) + c] - value)),
+    ),
+  );
+}
+
+/**
+ * 16 bits leave rounding alone; of 8 and 10 bits, a step near the edge of a wide space is several
+ * of sRGB: so far the numbers themselves lie apart.
+ */
+const TOLERANCES = { 8: 7, 10: 4, 12: 2, 16: 1 } as const;
+
+for (const [name, { primaries, transfer, signals }] of Object.entries(golden.codes)) {
+  test(`a PNG's cICP was not read: ${name} was trained in wrong colours`, async () => {
+    const isSteep = transfer === 8; // linear light has few numbers for what is dark
+    for (const bits of isSteep ? ([16] as const) : ([8, 16] as const)) {
+      const bytes = pngFile(pngOf(signals, bits), cicp(primaries, transfer));
+      const found = await off(bytes);
+      assert.ok(found <= TOLERANCES[bits], `${bits} bits: ${found}`);
+    }
+  });
+
+  test(`AVIF's nclx was not read: ${name} was trained in wrong colours`, async () => {
+    const isSteep = transfer === 8 || transfer === 16;
+    for (const bits of isSteep ? ([12] as const) : ([8, 10, 12] as const)) {
+      const bytes = withNclx(await avifOf(signals, bits), primaries, transfer);
+      const found = await off(bytes);
+      assert.ok(found <= TOLERANCES[bits] + 4, `${bits} bits: ${found}`); // lossless, but in YCbCr
+    }
+  });
+}
+
+for (const [name, { gamma, primaries, signals }] of Object.entries(golden.chunks))
+  test(`a PNG's ${name} were not read`, async () => {
+    const chunks = [gama(gamma), ...(primaries === undefined ? [] : [chrm(primaries)])];
+    assert.ok((await off(pngFile(pngOf(signals, 16), ...chunks))) <= 1);
+    assert.ok((await off(pngFile(pngOf(signals, 8), ...chunks))) <= 4);
+    const srgb = pngFile(
+      pngOf(golden.codes.sRGB.signals, 8),
+      pngChunk('sRGB', Buffer.alloc(1)),
+      ...chunks,
+    );
+    assert.equal(await off(srgb), 0, 'sRGB wins');
+  });
+
+for (const [name, { icc, signals }] of Object.entries(golden.profiles)) {
+  const profile = Buffer.from(icc, 'base64');
+  const isGrey = signals[0].length === 1;
+  const targets = isGrey ? golden.targets.map(([, g]) => [g, g, g]) : golden.targets;
+  test(`of 16 bits a channel, or of fractions, the profile was lost: ${name}`, async () => {
+    const deep = Uint16Array.from(pixels(signals, 65535));
+    const files = {
+      'png 16': pngFile(pngOf(signals, 16), iccp(profile)),
+      'tiff 16': tiffOf(deep, { profile }),
+      'tiff of fractions': tiffOf(Float32Array.from(pixels(signals)), { profile }),
+    };
+    for (const [file, bytes] of Object.entries(files)) {
+      const found = await off(bytes, targets);
+      assert.ok(found <= 1, `${file}: ${found}`);
+      assert.deepEqual(await whats(bytes), [], file);
+    }
+  });
+  test(`of 8 bits, the profile counts: ${name}`, async () => {
+    if (name === 'linear sRGB') return; // 8 bits are too few for what is dark
+    const bytes = pngFile(pngOf(signals, 8), iccp(profile));
+    const found = await off(bytes, targets);
+    assert.ok(found <= 4, `${found}`); // Little CMS, see the reference
+  });
+}
+
+test('cICP counts more than iCCP, iCCP more than gAMA', async () => {
+  const { 'Display P3': p3 } = golden.codes;
+  const adobe = iccp(Buffer.from(golden.profiles['Adobe RGB'].icc, 'base64'));
+  assert.ok((await off(pngFile(pngOf(p3.signals, 16), cicp(12, 13), adobe, gama(100_000)))) <= 1);
+  const signals = golden.profiles['Adobe RGB'].signals;
+  assert.ok((await off(pngFile(pngOf(signals, 16), adobe, gama(100_000)))) <= 1);
+});
+
+test('a picture in another space is the same when it is scaled, turned and transparent', async () => {
+  const { signals } = golden.codes['Display P3'];
+  const clear = signals.map((row) => [...row, 128 / 255]);
+  const onWhite = golden.targets.map((row) => row.map((v) => 255 + ((v - 255) * 128) / 255));
+  assert.ok((await off(pngFile(pngOf(clear, 16), cicp(12, 13)), onWhite)) <= 1);
+  const path = saved(pngFile(pngOf(signals, 16), cicp(12, 13)));
+  const small = await loadPicture(path, {
+    resized: [width / 2, height / 2],
+    crop: [SIDE / 2, 0, SIDE / 2, SIDE / 2],
+  });
+  const middle = 3 * ((SIDE / 4) * (SIDE / 2) + SIDE / 4);
+  const [, second] = golden.targets;
+  small.rgb.subarray(middle, middle + 3).forEach((v, c) => assert.ok(Math.abs(v - second[c]) <= 1));
+});
+
+test('HDR, curves of video and unknown codes are told', async () => {
+  const png = (...codes: [number, number, number?]) =>
+    whats(pngFile(pngOf(golden.codes.sRGB.signals, 8), cicp(...codes)));
+  assert.match((await png(9, 16))[0], /^an HDR picture: 203 cd\/m² becomes white/);
+  assert.match((await png(9, 18))[0], /^an HDR picture/);
+  assert.match((await png(1, 1))[0], /a curve of video \(BT\.709\), which is taken as sRGB's/);
+  assert.match((await png(99, 13))[0], /of a kind that is not known, and are taken as sRGB/);
+  assert.match((await png(1, 13, 1))[0], /of a kind that is not known/);
+  assert.deepEqual(await png(12, 13), []);
+  assert.deepEqual(await png(2, 2), []);
+});
+
+test('narrow range: black is 16 and white 235', async () => {
+  const narrow = golden.codes.sRGB.signals.map((row) => row.map((v) => (16 + 219 * v) / 255));
+  assert.ok((await off(pngFile(pngOf(narrow, 8), cicp(1, 13, 0, 0)))) <= 1);
+});
+
+test('a damaged or foreign profile is told, and the colours are those of the numbers', async () => {
+  const { signals } = golden.codes.sRGB;
+  const adobe = Buffer.from(golden.profiles['Adobe RGB'].icc, 'base64');
+  const grey = Buffer.from(golden.profiles['grey of gamma 1.8'].icc, 'base64');
+  const bytes = Uint8Array.from(pixels(signals, 255));
+  const damaged = {
+    short: tiffOf(bytes, { profile: adobe.subarray(0, 200) }),
+    noise: tiffOf(bytes, { profile: Buffer.alloc(300, 7) }),
+    'not unpacked': pngFile(pngOf(signals, 8), pngChunk('iCCP', Buffer.from('x\0\0notzlib'))),
+    'cut off, 16 bits': pngFile(pngOf(signals, 16), iccp(adobe.subarray(0, 200))),
+  };
+  for (const [name, file] of Object.entries(damaged)) {
+    assert.equal(await off(file), 0, name);
+    assert.match((await whats(file))[0], /its colour profile is damaged/, name);
+  }
+  const foreign = tiffOf(bytes, { profile: grey });
+  assert.equal(await off(foreign), 0);
+  assert.match((await whats(foreign))[0], /profile is made for pictures of another kind/);
+});
+
+test('a TIFF of floats from 0 to 1 was trained as black', async () => {
+  const { signals } = golden.codes.sRGB;
+  const grey = golden.targets.map(([, g]) => [g, g, g]);
+  const greys = golden.targets.map(([, g]) => [g / 255]);
+  const files: readonly (readonly [string, Buffer, Rows?])[] = [
+    ['0 to 1', tiffOf(Float32Array.from(pixels(signals)))],
+    ['0 to 255', tiffOf(Float32Array.from(pixels(signals, 255)))],
+    ['grey', tiffOf(Float32Array.from(pixels(greys))), grey],
+    ['with alpha', tiffOf(Float32Array.from(pixels(signals.map((row) => [...row, 1]))))],
+    ['32 bits', tiffOf(Uint32Array.from(pixels(signals, 255)))],
+    ['signed', tiffOf(Int16Array.from(pixels(signals, 255)))],
+  ];
+  for (const [name, bytes, targets] of files) {
+    assert.ok((await off(bytes, targets)) <= 1, name);
+    assert.match((await whats(bytes))[0], /^its pixels are not bytes: 0 is taken as black/, name);
+  }
+});
+
+test('numbers of which black and white cannot be told are refused by name', async () => {
+  const { signals } = golden.codes.sRGB;
+  const unit = Float32Array.from(pixels(signals));
+  const files: readonly (readonly [Buffer, RegExp])[] = [
+    [tiffOf(unit.map((v) => 2 * v - 1)), /numbers from -1 to 1, of which it cannot be told/],
+    [tiffOf(unit.map((v) => 5 * v)), /numbers from 0 to 5, of which/],
+    [tiffOf(unit.map((v) => 4095 * v)), /numbers from 0 to 4095, of which/],
+    [tiffOf(unit.map((v, i) => (i === 7 ? NaN : v))), /not numbers \(NaN or infinite\)/],
+    [tiffOf(Float64Array.from(unit)), /numbers of 64 bits, which are not supported/],
+    [tiffOf(Int8Array.from(pixels(signals, 127))), /numbers from -128 to 127/],
+    [tiffOf(Uint8Array.from(pixels(signals, 255)), { tags: { 262: 8 } }), /colours are Lab/],
+    [tiffOf(Uint8Array.from(pixels(signals, 255)), { tags: { 262: 6 } }), /are YCbCr without/],
+    [
+      tiffOf(
+        Uint8Array.from(
+          pixels(
+            signals.map((r) => [...r, 1, 1]),
+            255,
+          ),
+        ),
+      ),
+      /it has 5 channels/,
+    ],
+  ];
+  for (const [bytes, what] of files) {
+    assert.match(await refusal(bytes), what);
+    await assert.rejects(loadPicture(saved(bytes)), DataError);
+  }
+});
