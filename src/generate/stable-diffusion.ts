@@ -1,12 +1,13 @@
 // A Stable Diffusion checkpoint as functions from tensors to tensors.
 
 import { loadStableDiffusion } from '../checkpoints/stable-diffusion.ts';
-import type { Problem } from '../errors.ts';
+import { type Problem, UserError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { decoderGraph, encoderGraph, textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import type { StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
 import { cpuRuntime, type Runtime } from '../runtime/runtime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { unknownPlace } from '../tokenizer/unknown-id.ts';
 
 export interface OpenOptions {
   /** Default: the processor, with one thread for each core. */
@@ -60,6 +61,8 @@ export function openStableDiffusion(
     config,
     warnings,
     async textStates(ids, { clipSkip = 1 } = {}) {
+      const what = unknownPlace(ids, config.textEncoder.vocab_size);
+      if (what !== undefined) throw new UserError([{ where: 'ids', what }]);
       const graph = () => textEncoderGraph(config.textEncoder, ids.shape, clipSkip);
       const outputs = await run(`text ${ids.shape} ${clipSkip}`, graph, { input_ids: ids });
       return outputs.text_states;

@@ -3,6 +3,7 @@
 
 import { pictureStages } from '../checkpoints/unsound.ts';
 import type { Picture } from '../dataset/image.ts';
+import { ConfigError } from '../errors.ts';
 import { decoderGraph, textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import { noiseSchedule } from '../models/noise-schedule.ts';
 import { latentFactor, type StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
@@ -10,6 +11,7 @@ import type { Weights } from '../tensor/weights.ts';
 import { cpuRuntime, type Runtime } from '../runtime/runtime.ts';
 import { byteLength, float32, int32, type Tensor } from '../tensor/tensor.ts';
 import type { ClipTokenizer } from '../tokenizer/clip.ts';
+import { unknownPlace } from '../tokenizer/unknown-id.ts';
 import { needed } from '../util/needed.ts';
 import { normals } from '../util/philox.ts';
 import type { Adaptation } from './adaptation.ts';
@@ -168,7 +170,7 @@ class Generator implements ImageGenerator {
    * T, C].
    */
   async #encode({ pictures }: PictureBatch): Promise<Tensor> {
-    const { max_position_embeddings: length, hidden_size } = this.#config.textEncoder;
+    const { max_position_embeddings: length, hidden_size, vocab_size } = this.#config.textEncoder;
     const adaptation = this.#adaptationOf(pictures);
     const negatives =
       pictures[0].guidance === 1 ? [] : pictures.map(({ negativePrompt }) => negativePrompt);
@@ -176,6 +178,8 @@ class Generator implements ImageGenerator {
     const states = new Map<string, Float32Array>();
     for (const text of new Set(texts)) {
       const input_ids = int32([1, length], this.#options.tokenizer.encode(text, length));
+      const what = unknownPlace(input_ids, vocab_size);
+      if (what !== undefined) throw new ConfigError([{ where: promptName(text), what }]);
       const outputs = await this.#text.run([], { input_ids }, [promptName(text)], adaptation);
       states.set(text, floats(outputs.text_states));
     }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { readJsonFile, readUnicodeFile } from '../checkpoints/model-folder.ts';
 import { CheckpointError } from '../errors.ts';
+import { type AddedToken, moreTokens } from './added-tokens.ts';
 import { mapOf } from '../util/own.ts';
 
 export interface ClipVocabulary {
@@ -12,6 +13,10 @@ export interface ClipVocabulary {
   readonly tokens: ReadonlyMap<string, number>;
   /** Pairs to join, the most urgent first. */
   readonly merges: readonly (readonly [string, string])[];
+  /** Tokens that the other files of the folder add, such as `<my-style>` of a textual inversion. */
+  readonly added?: readonly AddedToken[];
+  /** Default: `<|endoftext|>`. */
+  readonly pad?: string;
 }
 
 /**
@@ -40,17 +45,47 @@ export function readClipVocabulary(folder: string): ClipVocabulary | undefined {
   );
   if (existsSync(vocab) && existsSync(merges)) {
     const lines = readUnicodeFile(merges, repair).split(/\r?\n/);
-    return checked(vocab, {
-      tokens: parseJson(vocab, tokenIds),
-      merges: parseMerges(lines.filter((line, i) => i === 0 || line !== '')),
-    });
+    return withMore(
+      folder,
+      checked(vocab, {
+        tokens: parseJson(vocab, tokenIds),
+        merges: parseMerges(lines.filter((line, i) => i === 0 || line !== '')),
+      }),
+    );
   }
-  return existsSync(whole) ? fromTokenizerJson(whole) : undefined;
+  return existsSync(whole) ? withMore(folder, fromTokenizerJson(whole)) : undefined;
+}
+
+/** With the tokens of the folder's other files, and its padding token. */
+function withMore(folder: string, vocabulary: ClipVocabulary): ClipVocabulary {
+  const { tokens, added = [] } = vocabulary;
+  const own = new Map(added.map(({ content, id }) => [content, id]));
+  const more = moreTokens(folder, { vocabulary: tokens, added: own });
+  const all = [...added, ...more.added];
+  const ids = all.map(({ content, id }) => [content, id] as const);
+  return {
+    ...vocabulary,
+    tokens: new Map([...tokens, ...ids]),
+    added: all,
+    pad: more.named.pad_token,
+  };
 }
 
 const tokenIds = mapOf(z.int());
 const tokenizerJson = z.object({
-  added_tokens: z.array(z.object({ id: z.int(), content: z.string() })).default([]),
+  added_tokens: z
+    .array(
+      z.object({
+        id: z.int(),
+        content: z.string(),
+        special: z.boolean().default(false),
+        single_word: z.boolean().default(false),
+        lstrip: z.boolean().default(false),
+        rstrip: z.boolean().default(false),
+        normalized: z.boolean().default(false),
+      }),
+    )
+    .default([]),
   model: z.object({
     vocab: tokenIds,
     merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
@@ -59,9 +94,10 @@ const tokenizerJson = z.object({
 
 function fromTokenizerJson(path: string): ClipVocabulary {
   const { added_tokens, model } = parseJson(path, tokenizerJson);
-  const added = added_tokens.map(({ content, id }) => [content, id] as const);
+  const ids = added_tokens.map(({ content, id }) => [content, id] as const);
   return checked(path, {
-    tokens: new Map([...model.vocab, ...added]),
+    added: added_tokens,
+    tokens: new Map([...model.vocab, ...ids]),
     merges: model.merges.map((pair) => (typeof pair === 'string' ? pairOf(pair) : pair)),
   });
 }

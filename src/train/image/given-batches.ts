@@ -8,6 +8,7 @@ import type { LoraWeights } from '../../export/lora.ts';
 import { noiseSchedule } from '../../models/noise-schedule.ts';
 import { countUnsound } from '../../tensor/finite.ts';
 import { sameShape, sizeOf, type Tensor } from '../../tensor/tensor.ts';
+import { unknownPlace } from '../../tokenizer/unknown-id.ts';
 import { givenSettings, givenSteps } from '../given-settings.ts';
 import type { StepResult } from '../loop.ts';
 import { openRuntime } from '../../runtime/runtime.ts';
@@ -76,7 +77,11 @@ export function trainWithBatches(
   const first = initialAdapters(initial, base.config, config);
   const adapted = adaptModel(base.config, config, { initial: first.trained, computeStates: true });
   checkInitial(adapted.modules, first);
-  const options = { schedule: noiseSchedule(base.config.scheduler), ...config };
+  const options = {
+    schedule: noiseSchedule(base.config.scheduler),
+    ids: base.config.textEncoder.vocab_size,
+    ...config,
+  };
   return {
     warnings: [...base.warnings, ...given.warningsFor(adapted.groups)],
     lora: () => [...loraWeights(adapted), ...first.kept],
@@ -95,7 +100,10 @@ export function trainWithBatches(
   };
 }
 
-type LossOptions = Pick<NoisyInputOptions, 'schedule' | 'min_snr_gamma'>;
+interface LossOptions extends Pick<NoisyInputOptions, 'schedule' | 'min_snr_gamma'> {
+  /** Embeddings of the text encoder. */
+  readonly ids: number;
+}
 
 function toMicroBatches(
   given: GivenBatch | readonly GivenBatch[],
@@ -103,22 +111,43 @@ function toMicroBatches(
   options: LossOptions,
 ): MicroBatch[] {
   const batches = 'latents' in given ? [given] : given;
-  requireSoundBatches(batches, step);
+  requireSoundBatches(batches, step, options);
   const weight = 1 / batches.reduce((sum, { latents }) => sum + latents.shape[0], 0);
   return batches.map((batch) => toMicroBatch(batch, weight, options));
 }
 
-/** Throws DataError for numbers that are not finite. */
-function requireSoundBatches(batches: readonly GivenBatch[], step: number): void {
-  const problems = batches.flatMap((batch, i): Problem[] =>
-    (['latents', 'noise'] as const).flatMap((name) => {
+/** Throws DataError for numbers that are not finite, ids and timesteps that the model lacks. */
+function requireSoundBatches(
+  batches: readonly GivenBatch[],
+  step: number,
+  { ids, schedule }: LossOptions,
+): void {
+  const steps = schedule.alphasCumprod.length;
+  const problems = batches.flatMap((batch, i): Problem[] => [
+    ...unknownIds(batch, `batch ${i} of step ${step}`, ids),
+    ...unknownTimesteps(batch, `batch ${i} of step ${step}`, steps),
+    ...(['latents', 'noise'] as const).flatMap((name) => {
       const count = countUnsound(batch[name]);
       const what = `${count} of its ${batch[name].data.length} numbers are NaN or infinite`;
       const where = `batch ${i} of step ${step}, ${name}`;
       return count === 0 ? [] : [{ where, what, fix: 'Give batches of finite numbers.' }];
     }),
-  );
+  ]);
   if (problems.length > 0) throw new DataError(problems);
+}
+
+function unknownIds({ input_ids }: GivenBatch, batch: string, ids: number): Problem[] {
+  const what = unknownPlace(input_ids, ids);
+  return what === undefined ? [] : [{ where: `${batch}, input_ids`, what, fix: ownTokenizer }];
+}
+
+const ownTokenizer = "Give ids of the model's own tokenizer.";
+
+function unknownTimesteps({ timesteps }: GivenBatch, batch: string, steps: number): Problem[] {
+  const one = Array.from(timesteps).find((t) => !(Number.isInteger(t) && t >= 0 && t < steps));
+  if (one === undefined) return [];
+  const what = `has ${one}, not a whole number from 0 to ${steps - 1}`;
+  return [{ where: `${batch}, timesteps`, what, fix: 'Give timesteps of the noise schedule.' }];
 }
 
 function toMicroBatch(

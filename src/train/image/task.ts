@@ -13,6 +13,8 @@ import { writeKohyaLora } from '../../export/kohya.ts';
 import type { TellNarrowing } from '../../export/narrowing.ts';
 import { noiseSchedule } from '../../models/noise-schedule.ts';
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
+import { unknownId } from '../../tokenizer/unknown-id.ts';
+import { requireKnownTokens } from './known-tokens.ts';
 import { createClipTokenizer, type ClipTokenizer } from '../../tokenizer/clip.ts';
 import { type WarningEvent, phase } from '../../events.ts';
 import type { OpenTask, SavePoint, Task, TaskContext, TaskEvent } from '../task.ts';
@@ -48,6 +50,7 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   yield phase('reading the pictures');
   const set = await readPictures(job, base.config);
   const tokens = base.config.textEncoder.max_position_embeddings;
+  requireKnownTokens(set, tokenizer, base.config);
   yield* warnings(base, set, tokenizer, tokens);
   yield phase('planning');
   const adapted = adaptModel(base.config, set.config);
@@ -78,7 +81,8 @@ async function tokenizerOf({
     layout === 'diffusers' && existsSync(folder) ? folder : undefined,
   );
   const { vocab_size } = config.textEncoder;
-  if (Math.max(tokenizer.bos, tokenizer.eos) < vocab_size) return tokenizer;
+  const { bos, eos, pad } = tokenizer;
+  if (unknownId([bos, eos, pad], vocab_size) === undefined) return tokenizer;
   const what = `the text encoder knows ${vocab_size} tokens, fewer than its tokenizer's vocabulary has`;
   throw new CheckpointError([
     {

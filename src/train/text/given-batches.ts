@@ -5,13 +5,14 @@ import { loadLanguageModel, type LanguageModelWeights } from '../../checkpoints/
 import type { TrainConfigInput } from '../../config/schema.ts';
 import { NO_LABEL, type TextTensors } from '../../dataset/text/batches.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
-import { CheckpointError, InternalError, type Problem } from '../../errors.ts';
+import { CheckpointError, DataError, InternalError, type Problem } from '../../errors.ts';
 import { loraScale, type StoredLora } from '../../export/language-lora.ts';
 import type { LoraWeights } from '../../export/lora.ts';
 import { fitted } from '../../export/adapter-fit.ts';
 import { readAdapterFolder } from '../../export/adapter-folder.ts';
+import { unknownId, unknownPlace } from '../../tokenizer/unknown-id.ts';
 import { toFloat32 } from '../../tensor/half.ts';
-import { float32, sameShape, type Shape, type Tensor } from '../../tensor/tensor.ts';
+import { float32, int32, sameShape, type Shape, type Tensor } from '../../tensor/tensor.ts';
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
 import { givenSettings, givenSteps, type GivenSettings } from '../given-settings.ts';
 import type { StepResult } from '../loop.ts';
@@ -88,7 +89,7 @@ export function trainTextWithBatches(
     begin(adapted, weights, initial, start === undefined ? '' : DOUBLED);
   }
   if (initial !== undefined && typeof initial !== 'string') begin(adapted, initial, 'initial');
-  const batches = (step: number) => toMicroBatches(batchesAt(step), base.config);
+  const batches = (step: number) => toMicroBatches(batchesAt(step), step, base.config);
   return {
     warnings: [...base.warnings, ...given.warningsFor(adapted.groups)],
     lora: () => languageLoraWeights(adapted, config.use_rslora),
@@ -133,8 +134,41 @@ function programsFor(
 
 type Given = GivenTextBatch | readonly GivenTextBatch[];
 
-const toMicroBatches = (given: Given, model: LanguageModelConfig) =>
-  weighted(('labels' in given ? [given] : given).map(toTensors), model, false);
+function toMicroBatches(given: Given, step: number, model: LanguageModelConfig): MicroBatch[] {
+  const batches = ('labels' in given ? [given] : given).map((batch) =>
+    withoutPadding(batch, model.vocab_size),
+  );
+  const problems = batches.flatMap((batch, i) =>
+    idProblems(batch, `batch ${i} of step ${step}`, model.vocab_size),
+  );
+  if (problems.length > 0) throw new DataError(problems);
+  return weighted(batches.map(toTensors), model, false);
+}
+
+/** What the mask hides may be no id at all, such as -1: then it is 0. */
+function withoutPadding(batch: GivenTextBatch, rows: number): GivenTextBatch {
+  const { input_ids, attention_mask: mask } = batch;
+  if (mask === undefined || !sameShape(mask.shape, input_ids.shape)) return batch;
+  const ids = input_ids.data.map((id, i) =>
+    mask.data[i] === 0 && unknownId([id], rows) !== undefined ? 0 : id,
+  );
+  return { ...batch, input_ids: int32(input_ids.shape, ids) };
+}
+
+function idProblems({ input_ids, labels }: GivenTextBatch, where: string, ids: number): Problem[] {
+  const trained = int32(
+    labels.shape,
+    labels.data.map((label) => (label === NO_LABEL ? 0 : label)),
+  );
+  return [['input_ids', input_ids] as const, ['labels', trained] as const].flatMap(
+    ([name, tensor]) => {
+      const what = unknownPlace(tensor, ids);
+      const orNone = name === 'labels' ? `, or ${NO_LABEL}` : '';
+      const fix = `Give ids of the model's own tokenizer${orNone}.`;
+      return what === undefined ? [] : [{ where: `${where}, ${name}`, what, fix }];
+    },
+  );
+}
 
 function toTensors({ input_ids, labels, attention_mask }: GivenTextBatch): TextTensors {
   const [rows, length] = input_ids.shape;
