@@ -118,6 +118,25 @@ test('a file is written through a link to it, with the permissions that it had',
   });
 });
 
+test('a disk that gives back other bytes, or fewer, leaves no file under its name', () => {
+  withFolder((dir) => {
+    for (const [kept, told] of [
+      ['abX', /its 3 bytes, when read back, differ/],
+      ['ab', /when read back, it has 2 of 3 bytes/],
+    ] as const) {
+      assert.throws(
+        () =>
+          writeFileAtomically(join(dir, 'a.bin'), (write) => {
+            write(new TextEncoder().encode('abc'));
+            for (const partial of readdirSync(dir)) writeFileSync(join(dir, partial), kept);
+          }),
+        told,
+      );
+      assert.deepEqual(readdirSync(dir), []);
+    }
+  });
+});
+
 test('a device is not replaced by a file', { skip: process.platform === 'win32' }, () => {
   assert.throws(() => writeFileAtomically('/dev/null', 'x'), is(/this is a device, not a file/));
   assert.ok(statSync('/dev/null').isCharacterDevice());
