@@ -317,3 +317,19 @@ test('a module of a part that kohya has no name for is an error, not a name that
   for (const path of ['vae.decoder.conv_in', 'text_encoder_2.layers.0.fc1', 'conv_in', ''])
     assert.throws(() => kohyaName(path), /no name in kohya's files for/);
 });
+
+test('a LoRA with tensors of a trainer and an embedding in it is that LoRA, and they are named', () => {
+  withFolder((folder) => {
+    const path = join(folder, 'x.safetensors');
+    const one = float32([1], [0]);
+    const tensors = new Map<string, Tensor>([
+      ['lora_unet_a_b.lora_down.weight', zeros('float32', [1, 2])],
+      ['lora_unet_a_b.lora_up.weight', zeros('float32', [2, 1])],
+      ...['global_step', 'emb_params', 'bundle_emb.x.clip_l'].map((name) => [name, one] as const),
+    ]);
+    writeFileSync(path, serialize(tensors));
+    const { modules, leftovers } = readKohyaLora(path, ['unet.a.b']);
+    assert.equal(modules.length, 1);
+    assert.deepEqual([...leftovers].sort(), ['bundle_emb.x.clip_l', 'emb_params', 'global_step']);
+  });
+});

@@ -106,20 +106,31 @@ function alphaTensor(name: string, alpha: number, dtype: FloatDType): Tensor {
 export function readKohyaLora(
   path: string,
   paths: Iterable<string>,
-): { modules: LoraWeights[]; metadata: Readonly<Record<string, string>> } {
+): {
+  modules: LoraWeights[];
+  metadata: Readonly<Record<string, string>>;
+  /** Names of tensors that belong to no module, such as a trainer's. */
+  leftovers: readonly string[];
+} {
   const file = openSafetensors(path);
   refuseOtherAdapters(file, path);
   const known = modulePaths(paths);
   const problems: Problem[] = [];
   const modules: LoraWeights[] = [];
-  for (const name of new Set(Array.from(file.tensors.keys(), (key) => key.split('.')[0]))) {
+  const keys = [...file.tensors.keys()];
+  const leftovers = keys.filter((key) => !ofModule.test(key));
+  const own = keys.filter((key) => ofModule.test(key));
+  for (const name of new Set(own.map((key) => key.split('.')[0]))) {
     const found = readModule(file, name, known.get(name));
     if (typeof found === 'string') problems.push({ where: `${path} ${name}`, what: found });
     else modules.push(found);
   }
   throwProblems(problems);
-  return { modules, metadata: file.metadata };
+  return { modules, metadata: file.metadata, leftovers };
 }
+
+/** A name that kohya's keys have. */
+const ofModule = /^lora_(unet|te\d?)_/;
 
 /** A module of the file, or what is wrong with it. */
 function readModule(

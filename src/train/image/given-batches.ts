@@ -83,7 +83,7 @@ export function trainWithBatches(
     ...config,
   };
   return {
-    warnings: [...base.warnings, ...given.warningsFor(adapted.groups)],
+    warnings: [...base.warnings, ...first.warnings, ...given.warningsFor(adapted.groups)],
     lora: () => [...loraWeights(adapted), ...first.kept],
     steps: () =>
       givenSteps({

@@ -2,6 +2,7 @@
 // behind clip_skip, which it keeps as they are.
 
 import { adaptableLayers, type LoraModule } from '../../adapters/lora.ts';
+import { leftoverWarnings } from '../../checkpoints/leftovers.ts';
 import type { TrainConfig } from '../../config/schema.ts';
 import { CheckpointError, type Problem } from '../../errors.ts';
 import { faultsByKind } from '../../util/problems-by-kind.ts';
@@ -20,6 +21,8 @@ export interface InitialAdapters {
   readonly kept: readonly LoraWeights[];
   /** For messages. */
   readonly where: string;
+  /** Tensors of the file that are ignored. */
+  readonly warnings: readonly Problem[];
 }
 
 /**
@@ -33,10 +36,11 @@ export function initialAdapters(
 ): InitialAdapters {
   const skipped = skippedLayers(model, config);
   if (typeof initial === 'string') {
-    const { modules } = readKohyaLora(initial, modulePathsOf(model));
+    const { modules, leftovers } = readKohyaLora(initial, modulePathsOf(model));
     const trained = modules.filter(({ path }) => !skipped.has(path));
     const kept = modules.filter(({ path }) => skipped.has(path));
-    return { trained: weightsOf(trained, config), kept, where: initial };
+    const warnings = leftoverWarnings(leftovers, initial);
+    return { trained: weightsOf(trained, config), kept, where: initial, warnings };
   }
   const given = [...(initial ?? [])];
   const isSkipped = ([name]: readonly [string, unknown]) => skipped.has(layerOf(name));
@@ -45,6 +49,7 @@ export function initialAdapters(
     trained: new Map(trained.map(([name, tensor]) => [name, toFloat32(tensor)])),
     kept: keptModules(new Map(given.filter(isSkipped)), config),
     where: 'initial',
+    warnings: [],
   };
 }
 
