@@ -27,6 +27,10 @@ const kinds: readonly (readonly [pattern: RegExp, what: string, fix: string])[] 
     'a prompt tuning (trained tokens before the prompt)',
     'Choose a LoRA adapter; a prompt tuning cannot be merged into a model.',
   ],
+];
+
+/** What holds no factors of a LoRA at all. */
+const wholes: typeof kinds = [
   [
     /^(emb_params|string_to_param\b.*|clip_[lg]|t5|<[^>]+>)$/,
     'an embedding (textual inversion)',
@@ -37,10 +41,6 @@ const kinds: readonly (readonly [pattern: RegExp, what: string, fix: string])[] 
     'a ControlNet',
     'Choose a LoRA adapter.',
   ],
-];
-
-/** What holds no factors of a LoRA at all. */
-const wholes: typeof kinds = [
   [
     /^model\.diffusion_model\.|^(unet\.)?(conv_in|down_blocks|mid_block|up_blocks)\./,
     'a whole model for pictures',
