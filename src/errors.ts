@@ -27,15 +27,19 @@ export class UserError extends Error {
   /** The same error, whose last remedy ends with `note`. */
   with(note: string): UserError {
     const last = this.problems.length - 1;
-    const problems = this.problems.map((problem, i) =>
+    return this.withEach((problem, i) =>
       i === last ? { ...problem, fix: [problem.fix, note].filter(Boolean).join(' ') } : problem,
     );
+  }
+
+  /** The same error with each problem changed. */
+  withEach(change: (problem: Problem, index: number) => Problem): UserError {
     // every subclass has this constructor
     const Same = this.constructor as new (
       problems: readonly Problem[],
       options?: ErrorOptions,
     ) => UserError;
-    return new Same(problems, { cause: this.cause });
+    return new Same(this.problems.map(change), { cause: this.cause });
   }
 }
 

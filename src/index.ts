@@ -10,6 +10,7 @@ export {
   type ConfigSource,
   type LoadedConfig,
 } from './config/load.ts';
+export { locatedError } from './config/located.ts';
 export { requireOutputPath } from './config/output-path.ts';
 export { configJsonSchema, type TrainConfig, type TrainConfigInput } from './config/schema.ts';
 export { configFlags, flagName, type ConfigFlag } from './config/flags.ts';

@@ -372,7 +372,7 @@ test('the command: the message on stderr, exit code 1, nothing left behind', () 
   assert.equal(run.stdout, '');
   assert.match(
     run.stderr,
-    /bad\.yaml:4 learning_rte: there is no such key\n +did you mean learning_rate\?/,
+    /bad\.yaml:4 learning_rte: there is no such key\n +Did you mean learning_rate\?/,
   );
   assert.ok(!existsSync(join(home, 'out')));
 });

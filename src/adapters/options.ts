@@ -10,7 +10,10 @@ const highestRank = 1280;
 const ranks = z.record(z.string(), integer(1, highestRank));
 const alphas = z.record(z.string(), number(0).gt(0));
 /* eslint-enable house/no-object-as-map */
-const patterns = { ...forTexts, expected: 'pairs such as { q_proj: 8 }' };
+const pairsOf = (number: string) => ({
+  ...forTexts,
+  expected: `pairs of a name and ${number}, such as { q_proj: 8 }`,
+});
 
 export const adapterOptions = {
   lora_rank: integer(1, highestRank)
@@ -53,8 +56,11 @@ export const adapterOptions = {
     .describe(
       'Ranks that differ from lora_rank, by name or by a regular expression of the end of the path: { down_proj: 4 }. The first match counts.',
     )
-    .meta(patterns),
-  alpha_pattern: alphas.default({}).describe('The same for lora_alpha.').meta(patterns),
+    .meta(pairsOf(`a whole number from 1 to ${highestRank}`)),
+  alpha_pattern: alphas
+    .default({})
+    .describe('The same for lora_alpha.')
+    .meta(pairsOf('a number above 0')),
   use_rslora: z
     .boolean()
     .default(false)

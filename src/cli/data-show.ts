@@ -7,6 +7,7 @@ import {
   formatProblem,
   languageModelFolder,
   loadConfig,
+  locatedError,
   placeOf,
   type Problem,
   readTextTokenizer,
@@ -58,7 +59,9 @@ async function run({ config: path, sample }: Readonly<Record<string, unknown>>):
     where: placeOf('chat_template', source),
     date: config.template_date,
   });
-  const data = await configuredTextData(config, { tokenizer, template });
+  const data = await configuredTextData(config, { tokenizer, template }).catch((error: unknown) => {
+    throw locatedError(error, source);
+  });
   const shown = chosen(data, sample);
   const lines = [
     ...data.notices.map((notice) => visible(notice)),

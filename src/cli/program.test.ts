@@ -35,13 +35,13 @@ test('flags arrive under the keys of the configuration', async () => {
 test('what the user can correct is reported without a stack; a fault of ours with one', () => {
   const theirs = report(
     new ConfigError([
-      { where: 'a.yaml:3 epocs', what: 'there is no such key', fix: 'did you mean epochs?' },
+      { where: 'a.yaml:3 epocs', what: 'there is no such key', fix: 'Did you mean epochs?' },
     ]),
   );
   assert.equal(theirs.exitCode, 1);
   assert.equal(
     stripVTControlCharacters(theirs.text),
-    'The configuration cannot be used\n  a.yaml:3 epocs: there is no such key\n      did you mean epochs?\n',
+    'The configuration cannot be used\n  a.yaml:3 epocs: there is no such key\n      Did you mean epochs?\n',
   );
   const ours = report(new TypeError('x'));
   assert.equal(ours.exitCode, 70);
@@ -67,4 +67,16 @@ test('the program itself: help, version, exit codes, a closed pipe', () => {
   );
   assert.equal(pipe.stdout, '{\n');
   assert.equal(pipe.stderr, '');
+});
+
+test('the help of lora train is wrapped, and not cut by the terminal, in 80 columns', () => {
+  const program = createProgram(commands, '1.2.3', () => {});
+  const train = program.commands.find((command) => command.name() === 'train');
+  assert.ok(train);
+  let text = '';
+  train.configureOutput({ getOutHelpWidth: () => 80, writeOut: (part) => (text += part) });
+  train.outputHelp();
+  assert.match(text, /--learning-rate/);
+  const [usage] = text.split('\nExamples:'); // commands are not wrapped
+  for (const line of usage.split('\n')) assert.ok(line.length <= 80, line);
 });

@@ -2,6 +2,15 @@
 import { Command as Commander, Option } from 'commander';
 import type { Command, CommandFlag } from './command.ts';
 
+/** Descriptions are wrapped beside the longest flag of `lora train` in 80 columns, too. */
+const help = { minWidthToWrap: 20 };
+
+/** What the groups of commands are about; a group that is not here is called by its word. */
+const groups: Readonly<Record<string, string>> = {
+  data: 'Look at the training data of a language model',
+  config: 'What may stand in the YAML file',
+};
+
 /** A program of `commands`; `finish` receives the exit code of the one that ran. */
 export function createProgram(
   commands: readonly Command[],
@@ -15,6 +24,7 @@ export function createProgram(
     .version(version, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
+    .configureHelp(help)
     .addHelpText('after', '\nExample:\n  $ lora train --config configs/brand_lora.yaml')
     .showHelpAfterError('(lora --help lists the commands)');
   for (const command of commands) addCommand(program, command, finish);
@@ -45,7 +55,10 @@ function addCommand(program: Commander, command: Command, finish: (code: number)
 function groupOf(parent: Commander, word: string): Commander {
   return (
     parent.commands.find((command) => command.name() === word) ??
-    parent.command(word).description(`Commands for the ${word}`).helpCommand(false)
+    parent
+      .command(word)
+      .description(groups[word] ?? `Commands for the ${word}`)
+      .helpCommand(false)
   );
 }
 

@@ -11,7 +11,7 @@ import {
   setting,
   type HubKind,
 } from './hub-names.ts';
-import { suggest } from './suggest-key.ts';
+import { suggest } from '../util/suggest.ts';
 
 /** What is said of a path that is not there. */
 export interface Absent {

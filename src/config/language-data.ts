@@ -201,7 +201,11 @@ export function withTemplateFile(values: Values, configPath: string | undefined)
     values,
     problems: [{ key: 'chat_template', what, ...(fix !== undefined && { fix }) }],
   });
-  if (folder === undefined) return problem(`there is no such file: ${path}`);
+  if (folder === undefined)
+    return problem(
+      `there is no such file: ${path}`,
+      "Correct the path, or delete the line to use the tokenizer's own template.",
+    );
   try {
     const source = unicodeText(readFileSync(isAbsolute(path) ? path : join(folder, path)));
     return { values: { ...values, chat_template: source }, problems: [] };

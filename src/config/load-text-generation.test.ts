@@ -89,7 +89,9 @@ test('a chat template may be a file, beside the configuration too', () => {
   );
   assert.deepEqual(
     problemsOf(yaml({ ...text, train_data_dir: './faq.jsonl', chat_template: 'other.jinja' })),
-    ['brand_lora.yaml:5 chat_template: there is no such file: other.jinja'],
+    [
+      "brand_lora.yaml:5 chat_template: there is no such file: other.jinja (Correct the path, or delete the line to use the tokenizer's own template.)",
+    ],
   );
 });
 

@@ -104,3 +104,28 @@ test('an unknown task_type brought a second problem, that train_data_dir is not 
   assert.equal(lines.length, 1);
   assert.match(lines[0], /task_type: expected one of image, text-generation; found "text"/);
 });
+
+test('two numbers were to be put in quotes, a list of texts was refused twice, and a limit was not told', () => {
+  const pair = 'expected two numbers from 0 to below 1, such as [0.9, 0.999]; found';
+  for (const betas of ['[0.9]', '[0.9, 1]', '[0.9, 0.99, 0.999]'])
+    assert.deepEqual(problemsOf(yaml({ ...good, betas })), [
+      `brand_lora.yaml:4 betas: ${pair} ${betas.replaceAll(' ', '')}`,
+    ]);
+  assert.deepEqual(problemsOf(yaml({ ...good, optimizer: 'sgd', momentum: 1.5 })), [
+    'brand_lora.yaml:5 momentum: expected a number from 0 to below 1; found 1.5',
+  ]);
+  for (const sample_prompts of ['[""]', '["", " ", 3]'])
+    assert.equal(problemsOf(yaml({ ...good, sample_prompts })).length, 1);
+});
+
+test('number formats as other trainers call them are answered with our names', () => {
+  for (const [theirs, ours] of [
+    ['fp16', 'float16'],
+    ['BF16', 'bfloat16'],
+    ['float', 'float32'],
+  ])
+    assert.match(
+      problemsOf(yaml({ ...good, save_precision: theirs }))[0],
+      new RegExp(`Write save_precision: ${ours}\\.`),
+    );
+});

@@ -92,11 +92,11 @@ test('all problems are told at once, in the order of the file', () => {
     ],
   );
   const fixes = problemsOf(text).join('\n');
-  assert.match(fixes, /here it is called lora_rank/);
-  assert.match(fixes, /did you mean epochs\?/);
-  assert.match(fixes, /did you mean cosine\?/);
-  assert.match(fixes, /train_text_encoder set to false/);
-  assert.match(fixes, /looked at .*nowhere and at .*nowhere/);
+  assert.match(fixes, /Here it is called lora_rank\./);
+  assert.match(fixes, /Did you mean epochs\?/);
+  assert.match(fixes, /Did you mean cosine\?/);
+  assert.match(fixes, /Set train_text_encoder to false/);
+  assert.match(fixes, /Looked at .*nowhere and at .*nowhere/);
 });
 
 test('files that are no configuration', () => {

@@ -19,7 +19,8 @@ import {
 import { withLayers, withNamedData, withTemplateFile } from './language-data.ts';
 import { isForTexts, translate, type Translated } from './translate-aliases.ts';
 import { optimiserNamed } from './optimiser-aliases.ts';
-import { suggest, suggestKey } from './suggest-key.ts';
+import { suggest } from '../util/suggest.ts';
+import { suggestKey } from './suggest-key.ts';
 import { expected, fromText, show } from './values.ts';
 import { parseYaml } from './yaml.ts';
 
@@ -195,7 +196,10 @@ function parsed(paths: Values, { values, problems, located, source }: Found): Tr
     ? []
     : result.error.issues
         .map((issue) => toProblem(issue, values, source))
-        .filter(({ where }) => !bad.has(where));
+        .filter(
+          ({ where }, i, all) =>
+            !bad.has(where) && all.findIndex((other) => other.where === where) === i,
+        );
   const all = distinct([...problems, ...issues, ...located]);
   if (all.length > 0 || !result.success) throw new ConfigError(inFileOrder(all, source));
   return result.data;
@@ -416,21 +420,34 @@ const exampleOf = (key: string): string =>
     key,
   ) ?? `(${expected(schemaOf(key))})`;
 
+/** Names of other trainers for number formats -> ours. */
+const precisions: Readonly<Record<string, string>> = {
+  fp16: 'float16',
+  half: 'float16',
+  fp32: 'float32',
+  float: 'float32',
+  full: 'float32',
+  bf16: 'bfloat16',
+};
+
 function remedy(key: string, found: unknown): string | undefined {
-  const { enum: names, type } = schemaOf(key);
+  const { enum: names, type, prefixItems } = schemaOf(key);
   if (key === 'task_type')
     return 'image trains adapters for pictures (Stable Diffusion), text-generation adapters of a language model.';
   if (key === 'device')
     return 'Training runs on the processor: leave the line out, or write device: cpu.';
+  const precision = own(precisions, String(found).toLowerCase());
+  if (key === 'save_precision' && precision !== undefined)
+    return `Write save_precision: ${precision}.`;
   if (typeof found === 'string') {
     const nearest = suggest(found, names ?? []);
-    return nearest === undefined ? undefined : `did you mean ${nearest}?`;
+    return nearest === undefined ? undefined : `Did you mean ${nearest}?`;
   }
   if (type === 'string' && names === undefined && typeof found !== 'object')
     return `A number, a date or true and false as text: put it in quotes, "${String(found)}".`;
   if (key === 'train_data')
     return 'Write each as "- faq.jsonl" or "- { path: faq.jsonl, weight: 2 }"; a weight is a number above 0.';
-  if (type === 'array' && Array.isArray(found) && found.some((item) => typeof item !== 'string'))
+  if (type === 'array' && prefixItems === undefined && Array.isArray(found))
     return 'Put each text in quotes, one a line after "- ".';
   return undefined;
 }

@@ -226,7 +226,7 @@ function notThere(path: string, beside: string | undefined, place: Place): NotFo
     };
   const what = `there is no such ${wanted}: ${path}`;
   const places = [path, beside].flatMap((one) => (one === undefined ? [] : [resolve(one)]));
-  return isAbsolute(path) ? { what } : { what, fix: `looked at ${places.join(' and at ')}` };
+  return isAbsolute(path) ? { what } : { what, fix: `Looked at ${places.join(' and at ')}.` };
 }
 
 function kindOf(path: string): 'file' | 'folder' | 'refused' | undefined {

@@ -1,5 +1,5 @@
 // Which key was meant: by the aliases of other trainers, or the nearest of ours.
-import { closest, distance } from 'fastest-levenshtein';
+import { suggest } from '../util/suggest.ts';
 import { configKeys, type ConfigKey } from './schema.ts';
 
 /**
@@ -88,22 +88,13 @@ export function suggestKey(
 ): string {
   const plain = unknownKey.toLowerCase().replaceAll('-', '_');
   // hasOwn: a key may be called constructor
-  if (Object.hasOwn(aliases, plain)) return `here it is called ${shown(aliases[plain])}`;
-  if (Object.hasOwn(opposites, plain))
-    return `here that is ${shown(opposites[plain])} set to false`;
+  if (Object.hasOwn(aliases, plain)) return `Here it is called ${shown(aliases[plain])}.`;
+  if (Object.hasOwn(opposites, plain)) return `Set ${shown(opposites[plain])} to false instead.`;
   if (plain === 'save_every_n_epochs')
-    return `here ${shown('save_steps')} counts steps, not epochs`;
-  if (unneeded.has(plain)) return 'lora-scripts has no such setting: delete the line';
+    return `Use ${shown('save_steps')}, which counts steps, not epochs.`;
+  if (unneeded.has(plain)) return 'There is no such setting in lora-scripts: delete the line.';
   const nearest = suggest(plain, configKeys);
   return nearest === undefined
-    ? 'all keys are in docs/config.md'
-    : `did you mean ${shown(nearest)}?`;
-}
-
-/** The nearest of `known`, when it is near enough to be a slip of the hand. */
-export function suggest<T extends string>(found: string, known: readonly T[]): T | undefined {
-  if (known.length === 0) return undefined;
-  const nearest = closest(found, known);
-  if (distance(found, nearest) > Math.max(2, Math.ceil(found.length / 3))) return undefined;
-  return known.find((key) => key === nearest);
+    ? 'All keys are in docs/config.md.'
+    : `Did you mean ${shown(nearest)}?`;
 }

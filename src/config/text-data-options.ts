@@ -35,12 +35,12 @@ export const textDataOptions = {
     )
     .meta(forTexts),
   template_date: text()
-    .refine((date) => parseCivilTime(date) !== undefined, 'expected a date, 2026-01-31')
+    .refine((date) => parseCivilTime(date) !== undefined, 'expected a date such as 2026-01-31')
     .optional()
     .describe(
-      "The date, 2026-01-31 or 2026-01-31T12:00:00, that a chat template with today's date in it writes, in training and in evaluations of the adapter. When absent: the start of the run, in UTC; the run's config.yaml records it.",
+      "The date, such as 2026-01-31 or 2026-01-31T12:00:00, that a chat template which writes today's date takes for today, in training and in evaluations of the adapter. When absent: the start of the run, in UTC; the run's config.yaml records it.",
     )
-    .meta({ ...forTexts, expected: 'a date, 2026-01-31 or 2026-01-31T12:00:00' }),
+    .meta({ ...forTexts, expected: 'a date such as 2026-01-31 or 2026-01-31T12:00:00' }),
   train_on: z
     .enum(['answers', 'all'])
     .default('answers')

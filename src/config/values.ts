@@ -48,7 +48,7 @@ export function expected(schema: KeySchema): string {
   if (schema.expected !== undefined) return schema.expected;
   if (schema.enum)
     return schema.enum.length === 1 ? schema.enum[0] : `one of ${schema.enum.join(', ')}`;
-  if (schema.prefixItems) return 'two numbers such as [0.9, 0.999]';
+  if (schema.prefixItems) return 'two numbers from 0 to below 1, such as [0.9, 0.999]';
   if (schema.type === 'array') return 'a list of texts';
   if (schema.type === 'boolean') return 'true or false';
   if (schema.type === 'string') return 'text';
@@ -56,7 +56,8 @@ export function expected(schema: KeySchema): string {
 }
 
 /** The limits of a number: ` from 0 to 10`, ` above 0`. */
-function limits({ minimum, maximum, exclusiveMinimum }: KeySchema): string {
+function limits({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: KeySchema): string {
+  if (exclusiveMaximum !== undefined) return ` from ${minimum ?? 0} to below ${exclusiveMaximum}`;
   const bounded = maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER;
   if (exclusiveMinimum !== undefined)
     return ` above ${exclusiveMinimum}${bounded ? `, at most ${maximum}` : ''}`;

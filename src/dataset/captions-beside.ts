@@ -70,6 +70,8 @@ interface Beside {
   readonly text: string | undefined;
   /** Where there is no caption file: one that may be meant, relative to the data folder. */
   readonly near: string | undefined;
+  /** Without a caption file: one of the picture's name that ends as in other programs. */
+  readonly other?: string | undefined;
 }
 
 interface Place {
@@ -100,7 +102,8 @@ async function picturesIn(
     }
     if (text !== undefined) collector.warnings.push(...otherName(root, path, text, suffix));
     const near = text === undefined ? nearCaption(path, unused, suffix) : undefined;
-    return [{ path, name, repeats, concept, text, near: near && nameIn(root, near) }];
+    const other = text === undefined ? otherCaption(path, all) : undefined;
+    return [{ path, name, repeats, concept, text, near: near && nameIn(root, near), other }];
   });
 }
 
@@ -165,6 +168,9 @@ const nearCaption = (picture: string, texts: readonly string[], suffix: string) 
   return near === undefined ? undefined : texts[stems.indexOf(near)];
 };
 
+const otherCaption = (picture: string, files: readonly string[]): string | undefined =>
+  files.find((file) => stemOf(file) === stemOf(picture) && isOtherCaption(file));
+
 /** Endings that captions have in other programs. */
 const otherSuffixes = ['.txt', '.caption', '.cap', '.tags', '.json'];
 const isOtherCaption = (file: string) => otherSuffixes.includes(extname(file).toLowerCase());
@@ -222,7 +228,7 @@ async function addCaptions(
   const texts = new Map(paths.map((path, i) => [path, read[i]]));
   const guesses = read.flatMap((told) => ('text' in told ? told.warnings : []));
   collector.warnings.push(...guesses, ...shared(root, pictures));
-  for (const { path, name, repeats, concept, text, near } of pictures) {
+  for (const { path, name, repeats, concept, text, ...found } of pictures) {
     const told = text === undefined ? undefined : texts.get(text);
     if (told !== undefined && 'problem' in told) collector.problems.push(told.problem);
     else {
@@ -230,7 +236,11 @@ async function addCaptions(
         told === undefined ? concept : inOneLine(told.text, nameIn(root, text ?? path), collector);
       if (caption === undefined || caption === '')
         collector.problems.push(
-          captionProblem(collector.shown, { name, text: text && nameIn(root, text), near }, suffix),
+          captionProblem(
+            collector.shown,
+            { name, text: text && nameIn(root, text), ...found },
+            suffix,
+          ),
         );
       else collector.found.push({ path, name, caption, repeats });
     }
@@ -265,7 +275,7 @@ export const WITHOUT_CAPTION = 'picture without caption';
 
 function captionProblem(
   folder: string,
-  { name, text, near }: Pick<Beside, 'name' | 'text' | 'near'>,
+  { name, text, near, other }: Pick<Beside, 'name' | 'text' | 'near' | 'other'>,
   suffix: string,
 ): Problem {
   if (text !== undefined)
@@ -275,8 +285,10 @@ function captionProblem(
       fix: 'Write what the picture shows, on one line, in UTF-8.',
     };
   const own = `${name.slice(0, name.length - extname(name).length)}${suffix}`;
-  const fix = near
-    ? `If its caption is in "${apartFrom(near, own)}", rename that file to "${apartFrom(own, near)}".`
-    : `Write it to ${own}, or to a metadata.csv with the header filename,prompt.`;
+  const fix = other
+    ? `There are files that end in ${extname(other)}: caption_extension: ${extname(other)} reads them.`
+    : near
+      ? `If its caption is in "${apartFrom(near, own)}", rename that file to "${apartFrom(own, near)}".`
+      : `Write it to ${own}, or to a metadata.csv with the header filename,prompt.`;
   return { where: join(folder, name), what: WITHOUT_CAPTION, fix };
 }

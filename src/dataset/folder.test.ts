@@ -483,3 +483,15 @@ test('odd characters in captions are told alike beside pictures and in tables', 
     ]);
   }
 });
+
+test('captions with another ending were not named where all pictures lack one', async () => {
+  for (const ending of ['.caption', '.TXT']) {
+    const files = { 'a.png': null, [`a${ending}`]: 'a lamp', 'b.png': null, [`b${ending}`]: 'b' };
+    const problems = await problemsOf(read(files, { captionExtension: '.cap' }));
+    assert.equal(problems.length, 1);
+    assert.equal(
+      problems[0].fix,
+      `There are files that end in ${ending}: caption_extension: ${ending} reads them.`,
+    );
+  }
+});

@@ -2,7 +2,7 @@
 // the training data has them.
 import { statSync } from 'node:fs';
 import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path';
-import { closest } from 'fastest-levenshtein';
+import { suggest } from '../util/suggest.ts';
 import { parseYaml, type YamlFile } from '../config/yaml.ts';
 import { plainRecord } from '../dataset/text/plain-record.ts';
 import { recordsOf } from '../dataset/text/records.ts';
@@ -200,6 +200,9 @@ function parsed(text: string, shown: string): YamlFile {
   }
 }
 
+const didYouMean = (near: string | undefined): string =>
+  near === undefined ? '' : `Did you mean "${near}"? `;
+
 function readWide(
   { values, lines, lineAt }: YamlFile,
   shown: string,
@@ -208,7 +211,7 @@ function readWide(
   const problems = unknown.map((key): Problem => ({
     where: `${shown}:${lines.get(key)}`,
     what: `unknown key "${key}"`,
-    fix: `Did you mean "${closest(key, keys)}"? The file has ${described}.`,
+    fix: `${didYouMean(suggest(key, keys))}The file has ${described}.`,
   }));
   const { system, forbidden } = values;
   if (system !== undefined && typeof system !== 'string')

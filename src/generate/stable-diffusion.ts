@@ -3,6 +3,7 @@
 import { loadStableDiffusion } from '../checkpoints/stable-diffusion.ts';
 import { type Problem, UserError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
+import { clipSkipProblems } from '../models/clip-text.ts';
 import { decoderGraph, encoderGraph, textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import type { StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
 import { cpuRuntime, type Runtime } from '../runtime/runtime.ts';
@@ -62,7 +63,9 @@ export function openStableDiffusion(
     warnings,
     async textStates(ids, { clipSkip = 1 } = {}) {
       const what = unknownPlace(ids, config.textEncoder.vocab_size);
-      if (what !== undefined) throw new UserError([{ where: 'ids', what }]);
+      const problems = clipSkipProblems('clipSkip', clipSkip, config.textEncoder);
+      if (what !== undefined) problems.push({ where: 'ids', what });
+      if (problems.length > 0) throw new UserError(problems);
       const graph = () => textEncoderGraph(config.textEncoder, ids.shape, clipSkip);
       const outputs = await run(`text ${ids.shape} ${clipSkip}`, graph, { input_ids: ids });
       return outputs.text_states;

@@ -4,6 +4,7 @@
 import { pictureStages } from '../checkpoints/unsound.ts';
 import type { Picture } from '../dataset/image.ts';
 import { ConfigError } from '../errors.ts';
+import { clipSkipProblems } from '../models/clip-text.ts';
 import { decoderGraph, textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import { noiseSchedule } from '../models/noise-schedule.ts';
 import { latentFactor, type StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
@@ -100,6 +101,7 @@ class Generator implements ImageGenerator {
     } = options;
     const sizes = new Map(modules.map((module) => [module.path, module]));
     checkAdapter(config, sizes);
+    checkClipSkip(config, clipSkip);
     this.#options = options;
     this.#config = config;
     this.#savesMemory = options.savesMemory ?? bytesOf(weights) > GIB;
@@ -310,4 +312,9 @@ function floats({ data }: Tensor): Float32Array {
 
 function bytesOf(weights: Weights): number {
   return [...weights.values()].reduce((sum, { dtype, shape }) => sum + byteLength(dtype, shape), 0);
+}
+
+function checkClipSkip({ textEncoder }: StableDiffusionConfig, clipSkip: number): void {
+  const problems = clipSkipProblems('clipSkip', clipSkip, textEncoder);
+  if (problems.length > 0) throw new ConfigError(problems);
 }

@@ -1,6 +1,6 @@
 // CLIP's text encoder (Radford et al. 2021); parameters named as transformers' CLIPTextModel.
 
-import { InternalError } from '../errors.ts';
+import { InternalError, type Problem } from '../errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { headsAttention } from '../nn/attention.ts';
@@ -12,6 +12,18 @@ export interface ClipTextOptions {
   /** n: the states after the n-th layer from the end, normalized; 1 (the default) is the last. */
   readonly clipSkip?: number;
   readonly prefix?: string;
+}
+
+/** What is wrong with a `clipSkip` that counts more layers than the text encoder has. */
+export function clipSkipProblems(
+  where: string,
+  clipSkip: number,
+  { num_hidden_layers: layers }: Pick<ClipTextConfig, 'num_hidden_layers'>,
+): Problem[] {
+  if (Number.isInteger(clipSkip) && clipSkip >= 1 && clipSkip <= layers) return [];
+  const range = layers === 1 ? '1' : `a whole number from 1 to ${layers}`;
+  const has = `the text encoder of this base model has ${layers} ${layers === 1 ? 'layer' : 'layers'}`;
+  return [{ where, what: `expected ${range}, because ${has}; found ${clipSkip}` }];
 }
 
 /**

@@ -1,8 +1,8 @@
 // A conversation as the text that a model was taught to read: the tokenizer's own template, or one
 // by name.
-import { closest } from 'fastest-levenshtein';
 import { CheckpointError, ConfigError, InternalError } from '../errors.ts';
 import { own } from '../util/own.ts';
+import { suggest } from '../util/suggest.ts';
 import { chatTemplates, type ChatTemplateName, otherTemplateNames } from './chat-templates.ts';
 import { jinjaFunctions, jinjaTemplate } from './jinja.ts';
 import { type CivilTime, civilTimeText, parseCivilTime } from '../util/strftime.ts';
@@ -86,12 +86,13 @@ function knownName(name: string, where: string): ChatTemplateName {
   const found =
     names.find((one) => bare(one) === bare(name)) ?? own(otherTemplateNames, bare(name));
   if (found !== undefined) return found;
+  const near = suggest(name, names);
   const what = `there is no chat template "${name}"; the choices are ${names.join(', ')}`;
   throw new ConfigError([
     {
       where,
       what,
-      fix: `Did you mean "${closest(name, names)}"? Without the key, the tokenizer's own is used.`,
+      fix: `${near === undefined ? '' : `Did you mean "${near}"? `}Without the key, the tokenizer's own is used.`,
     },
   ]);
 }

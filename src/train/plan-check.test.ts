@@ -160,3 +160,36 @@ test('a configuration whose keys all have an effect, and one of defaults, say no
   };
   assert.equal(said(settings, 100_000), '');
 });
+
+test('a key of the other task was a warning twice', () => {
+  for (const settings of [
+    { ...texts, sample_cfg: 3 },
+    { ...texts, conv_alpha: 3, unet_lr: 1 },
+    { sample_temperature: 1, validation_steps: 500 },
+    { group_by_length: true, eval_general_path: join(root, 'faq.jsonl') },
+  ])
+    assert.match(said(settings), /^[^\n]* no effect with task_type: [^\n]*$/);
+});
+
+test('four keys without effect for one reason were four warnings', () => {
+  assert.equal(
+    said({ sample_cfg: 3, sample_steps: 2, sample_seed: 4, sample_negative_prompt: 'x' }),
+    'sample_cfg, sample_steps, sample_seed and 1 more (4 in all) has no effect: there are no sample_prompts',
+  );
+  assert.match(
+    said({ enable_bucket: false, min_bucket_reso: 64, bucket_reso_steps: 8 }),
+    /^[^\n]*$/,
+  );
+});
+
+test('a setting of another schedule was answered with the learning rates of this run', () => {
+  const lr_scheduler = 'cosine';
+  assert.match(
+    said({ lr_scheduler, lr_num_cycles: 3 }),
+    /^lr_num_cycles has no effect: only lr_scheduler: cosine_with_restarts uses it$/,
+  );
+  assert.match(
+    said({ lr_scheduler, lr_power: 2 }),
+    /^lr_power has no effect: only lr_scheduler: polynomial uses it$/,
+  );
+});

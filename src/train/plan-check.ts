@@ -1,7 +1,7 @@
 // One look at the whole plan before the first step: a run that would change nothing is refused, and
 // each key that has no effect in it is reported. Pure functions of configuration and plan.
 
-import { placeOf, type LoadedConfig } from '../config/load.ts';
+import { isOfTask, placeOf, type LoadedConfig } from '../config/load.ts';
 import {
   configJsonSchema,
   trainSchema,
@@ -12,6 +12,7 @@ import { ConfigError, type Problem } from '../errors.ts';
 import { optimisers } from '../optim/optimisers.ts';
 import type { OptimiserRule } from '../optim/rule.ts';
 import { learningRateFactor } from '../optim/schedule.ts';
+import { problemsByKind } from '../util/problems-by-kind.ts';
 import type { ParameterGroup } from './optimiser.ts';
 
 /** What of a plan decides whether a key has an effect. */
@@ -47,21 +48,27 @@ export function planWarnings({ config, source }: PlanJob, facts: PlanFacts): Pro
   // config and schema have the same keys
   const keys = [...source.given] as ConfigKey[];
   const given = keys.filter((key) => isChanged(key, keys, config));
+  const idle = given.flatMap((key): Problem[] => {
+    const why = whyIdle(key, config, facts);
+    return why === undefined
+      ? []
+      : [{ where: placeOf(key, source), what: `has no effect: ${why}` }];
+  });
   return [
-    ...given.flatMap((key): Problem[] => {
-      const why =
-        facts.idle?.[key] ??
-        idleRules[key]?.(config, facts) ??
-        unreadByOptimiser(key, config) ??
-        sameRates(key, config, facts);
-      return why === undefined
-        ? []
-        : [{ where: placeOf(key, source), what: `has no effect: ${why}` }];
-    }),
+    ...problemsByKind(idle),
     ...longWarmup({ config, source }, facts),
     ...partOfEpoch({ config, source }, facts),
   ];
 }
+
+/** Keys of the other task were reported when the configuration was read. */
+const whyIdle = (key: ConfigKey, config: TrainConfig, facts: PlanFacts): string | undefined =>
+  isOfTask(key, config.task_type)
+    ? (facts.idle?.[key] ??
+      idleRules[key]?.(config, facts) ??
+      unreadByOptimiser(key, config) ??
+      sameRates(key, config, facts))
+    : undefined;
 
 /**
  * Whether a key has another value than it would have unwritten beside the others that are given: a
@@ -105,6 +112,9 @@ const noLimits = either(
     'with bucket_no_upscale the buckets are made to fit the pictures',
   ),
 );
+/** A setting that one schedule alone reads. */
+const onlyOf = (scheduler: TrainConfig['lr_scheduler']): IdleRule =>
+  when(({ lr_scheduler }) => lr_scheduler !== scheduler, `only lr_scheduler: ${scheduler} uses it`);
 const frozenUnet = when(({ train_unet }) => !train_unet, 'the UNet is not trained');
 const idleRules: { readonly [K in ConfigKey]?: IdleRule } = {
   epochs: when(
@@ -134,6 +144,8 @@ const idleRules: { readonly [K in ConfigKey]?: IdleRule } = {
     ({ train_text_encoder, text_encoder_lr }) => !train_text_encoder && text_encoder_lr > 0,
     'the text encoder is not trained',
   ),
+  lr_num_cycles: onlyOf('cosine_with_restarts'),
+  lr_power: onlyOf('polynomial'),
   group_by_length: either(
     when(({ packing }) => packing, 'packing fills the rows'),
     when(({ batch_size }) => batch_size === 1, 'a batch has one row (batch_size: 1)'),

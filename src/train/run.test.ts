@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { openSafetensors, readFloat32 } from '../checkpoints/safetensors-file.ts';
 import { loadConfig, parseConfig } from '../config/load.ts';
-import { DataError, SystemError } from '../errors.ts';
+import { ConfigError, DataError, SystemError } from '../errors.ts';
 import type { TrainEvent } from './events.ts';
 import { requireWritable } from './run-folder.ts';
 import { train } from './run.ts';
@@ -252,4 +252,24 @@ test('an adapter of a v-prediction base says so, and does not pass for Stable Di
     undefined,
     'epsilon',
   ]);
+});
+
+test('what the base model refuses of the settings names their line, and nothing is left behind', async () => {
+  const file = join(root, 'skip.yaml');
+  const output_dir = join(root, 'skip');
+  writeFileSync(
+    file,
+    Object.entries({ ...common, output_dir, train_text_encoder: false, clip_skip: 12 })
+      .map(([key, value]) => `${key}: ${value}\n`)
+      .join(''),
+  );
+  const { signal } = new AbortController();
+  await assert.rejects(
+    async () => {
+      for await (const event of train(loadConfig(file), { signal })) assert.ok(event);
+    },
+    (error) =>
+      error instanceof ConfigError && /skip\.yaml:9 clip_skip: expected/.test(error.message),
+  );
+  assert.ok(!existsSync(output_dir));
 });

@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os';
 import packageJson from '../../package.json' with { type: 'json' };
 import { placeOf, type LoadedConfig } from '../config/load.ts';
+import { located, locatedError } from '../config/located.ts';
 import type { TrainConfig } from '../config/schema.ts';
 import { InternalError, UserError } from '../errors.ts';
 import { narrowingNotes, wideningProblems, type Narrowing } from '../export/narrowing.ts';
@@ -113,7 +114,7 @@ async function* runEvents(
   context: Pick<Run, 'signal' | 'started' | 'runtime' | 'folder' | 'decide'>,
 ): AsyncGenerator<TrainEvent> {
   for (const problem of job.warnings) yield { type: 'warning', problem };
-  const task = yield* tasks[job.config.task_type].open(job, context);
+  const task = yield* locating(job, tasks[job.config.task_type].open(job, context));
   const run: Run = { ...context, job, task, length: lengthOf(job, task), saved: [] };
   context.decide(task.decided ?? {});
   const { stepsPerEpoch, groups, idle } = task;
@@ -225,6 +226,21 @@ const unsoundSource = ({ job, task, saved }: Run) => ({
 
 const keptOf = ([latest]: readonly string[]): string =>
   latest === undefined ? 'Nothing was saved yet.' : `The last adapter that was saved: ${latest}`;
+
+/** Events of a task that is being opened: keys are named with their places. */
+async function* locating<T>({ source }: LoadedConfig, events: AsyncGenerator<TrainEvent, T>) {
+  try {
+    for (;;) {
+      const { done, value } = await events.next();
+      if (done === true) return value;
+      yield value.type === 'warning'
+        ? { ...value, problem: located(value.problem, source) }
+        : value;
+    }
+  } catch (error) {
+    throw locatedError(error, source);
+  }
+}
 
 /** Events of work beside the training; its errors say what of the training is kept. */
 async function* keeping<T>(run: Run, events: AsyncGenerator<TrainEvent, T>) {

@@ -11,7 +11,8 @@ import type { LoraWeights } from '../../export/lora.ts';
 import { Builder } from '../../graph/builder.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
 import { noisePredictionLoss } from '../../losses/noise-prediction.ts';
-import { clipTextEncoder } from '../../models/clip-text.ts';
+import { ConfigError } from '../../errors.ts';
+import { clipSkipProblems, clipTextEncoder } from '../../models/clip-text.ts';
 import type { StableDiffusionConfig } from '../../models/stable-diffusion-config.ts';
 import { unet } from '../../models/unet.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
@@ -50,6 +51,12 @@ export interface AdaptedModel {
    * computed, text_states.
    */
   lossGraph(shape: BatchShape): Graph;
+}
+
+/** Throws ConfigError where clip_skip counts more layers than the text encoder has. */
+export function requireTextLayers({ textEncoder }: StableDiffusionConfig, clipSkip: number): void {
+  const problems = clipSkipProblems('clip_skip', clipSkip, textEncoder);
+  if (problems.length > 0) throw new ConfigError(problems);
 }
 
 /** Puts adapters on the text encoder and the UNet of a model. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { CheckpointError } from '../../errors.ts';
+import { CheckpointError, ConfigError } from '../../errors.ts';
 import { writeKohyaLora } from '../../export/kohya.ts';
 import { hashedUniforms } from '../../models/hashed-weights.test-util.ts';
 import { float32, int32, sizeOf, type Tensor } from '../../tensor/tensor.ts';
@@ -208,4 +208,15 @@ test('half of an adapter of a layer that clip_skip leaves out is refused', () =>
     () => trainWithBatches({ ...settings, clip_skip: 2 }, { batchesAt: batchAt, initial }),
     /not a pair of lora_down\.weight and lora_up\.weight/,
   );
+});
+
+test('a clip_skip of more layers than the text encoder has was called a bug of ours', () => {
+  for (const clip_skip of [3, 12])
+    assert.throws(
+      () => trainWithBatches({ ...settings, clip_skip }, { batchesAt: batchAt }),
+      (error) =>
+        error instanceof ConfigError &&
+        error.message ===
+          `clip_skip: expected a whole number from 1 to 2, because the text encoder of this base model has 2 layers; found ${clip_skip}`,
+    );
 });

@@ -14,7 +14,7 @@ import type { StepResult } from '../loop.ts';
 import { openRuntime } from '../../runtime/runtime.ts';
 import { LossPrograms } from '../programs.ts';
 import type { MicroBatch } from '../programs.ts';
-import { adaptModel, loraWeights } from './adapted-model.ts';
+import { adaptModel, loraWeights, requireTextLayers } from './adapted-model.ts';
 import { shapeKey, shapeOf } from './batches.ts';
 import { checkInitial, initialAdapters } from './initial-adapters.ts';
 import { noisyInputs, type NoisyInputOptions } from './noisy-batch.ts';
@@ -74,6 +74,7 @@ export function trainWithBatches(
   const given = givenSettings('image', settings);
   const { config } = given;
   const base = loadStableDiffusion(config.base_model, { useEma: config.use_ema });
+  requireTextLayers(base.config, config.clip_skip);
   const first = initialAdapters(initial, base.config, config);
   const adapted = adaptModel(base.config, config, { initial: first.trained, computeStates: true });
   checkInitial(adapted.modules, first);

@@ -18,7 +18,7 @@ import { requireKnownTokens } from './known-tokens.ts';
 import { createClipTokenizer, type ClipTokenizer } from '../../tokenizer/clip.ts';
 import { type WarningEvent, phase } from '../../events.ts';
 import type { OpenTask, SavePoint, Task, TaskContext, TaskEvent } from '../task.ts';
-import { adaptModel, loraWeights, type AdaptedModel } from './adapted-model.ts';
+import { adaptModel, loraWeights, requireTextLayers, type AdaptedModel } from './adapted-model.ts';
 import { microBatches, shapeOf, stepPlan, type EncodedPictures, type StepPlan } from './batches.ts';
 import { cacheFolder } from '../../storage/cache-folder.ts';
 import { weightsHash } from './cache-entries.ts';
@@ -46,6 +46,7 @@ interface Opened extends PictureSet {
 async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<TaskEvent, OpenTask> {
   yield phase('loading the base model');
   const base = loadStableDiffusion(job.config.base_model, { useEma: job.config.use_ema });
+  requireTextLayers(base.config, job.config.clip_skip);
   const tokenizer = await tokenizerOf(base);
   yield phase('reading the pictures');
   const set = await readPictures(job, base.config);
