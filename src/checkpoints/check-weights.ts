@@ -5,7 +5,7 @@ import { sameShape, type Shape } from '../tensor/tensor.ts';
 import type { Described } from './contents.ts';
 
 /** Names shown of each sort; a foreign file would fill the screen. */
-const shown = 12;
+const shown = 3;
 
 /** What the runtime reads in place. */
 const weightTypes: readonly string[] = ['float32', 'float16', 'bfloat16'];
@@ -13,7 +13,7 @@ const weightTypes: readonly string[] = ['float32', 'float16', 'bfloat16'];
 /**
  * Compares the weights of `path` with the parameters a model expects, and gives the names of those
  * that it does not expect. Throws one CheckpointError where tensors are missing, mis-shaped or
- * mis-typed, which lists a dozen of each, and of the unexpected ones, with their counts.
+ * mis-typed, which names the first of each, and of the unexpected ones, with their counts.
  */
 export function checkWeights(
   expected: ReadonlyMap<string, Shape>,
@@ -33,22 +33,25 @@ export function checkWeights(
   );
   const total = expected.size;
   if (missing.length + misshaped.length + mistyped.length === 0) return unexpected;
+  const isForeign = missing.length + misshaped.length > 0;
   const problems = [
     ...report(path, `${missing.length} of ${total} tensors missing`, missing),
-    ...report(path, `${unexpected.length} unexpected`, unexpected),
+    ...(isForeign ? report(path, `${unexpected.length} unexpected`, unexpected) : []),
     ...report(path, `${misshaped.length} of the wrong shape`, misshaped),
-    ...report(
-      path,
-      `${mistyped.length} of an element type that weights do not have (${weightTypes.join(', ')})`,
-      mistyped,
-    ),
   ];
-  problems.push({
-    where: path,
-    what: 'the file does not contain the model that its configuration describes',
-    fix: 'Download the model again, or name another one as base_model.',
-  });
-  throw new CheckpointError(problems);
+  if (problems.length > 0)
+    problems.push({
+      where: path,
+      what: 'the file does not contain the model that its configuration describes',
+      fix: 'Download the model again, or name another one as base_model.',
+    });
+  throw new CheckpointError([...problems, ...mistypedProblems(mistyped, path)]);
+}
+
+function mistypedProblems(names: readonly string[], path: string): Problem[] {
+  const title = `${names.length} of an element type that weights do not have`;
+  const fix = `Use a file of the same model in ${weightTypes.join(', ')}.`;
+  return report(path, title, names).map((problem) => ({ ...problem, fix }));
 }
 
 function report(where: string, title: string, names: readonly string[]): Problem[] {

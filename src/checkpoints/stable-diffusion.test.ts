@@ -208,7 +208,7 @@ test('missing, unexpected and mis-shaped tensors stand together in one error', (
   rejects(
     () => checkWeights(small, weights, '/m'),
     /\/m: 1 of 512 tensors missing:\n {4}unet\.conv_in\.bias/,
-    /20 unexpected:\n {4}stranger\.0\n[^]*… and 8 more/,
+    /20 unexpected:\n {4}stranger\.0\n[^]*… and 17 more/,
     /1 of the wrong shape:\n {4}unet\.conv_in\.weight is \[32, 5, 3, 3\], should be \[32, 4, 3, 3\]/,
   );
 });

@@ -43,7 +43,7 @@ const NO_START =
   'Name the base model that the adapter was trained on. If it is this one: convert the adapter where it was trained, with save_pretrained(…, path_initial_model_for_weight_conversion=…) of PEFT.';
 
 /** Where they do not fit: layers that the base does not have, other sizes, missing pairs. */
-export function fitProblems(base: Base, lora: StoredLora): FoundProblem[] {
+function fitProblems(base: Base, lora: StoredLora): FoundProblem[] {
   const { modules, targets } = lora;
   const misfits = modules.flatMap((module) => misfit(base, module));
   if (misfits.length > 0 || targets === undefined) return misfits;
