@@ -307,3 +307,48 @@ test('in any order, any number at once, and beside sound ones, reasons are the s
     await Promise.all(Array.from({ length: atOnce }, worker));
   }
 });
+
+test('a TIFF whose compression is not known is not called damaged', async () => {
+  const numbers = noise.subarray(0, 12 * 8 * 3);
+  for (const [code, name] of [
+    [50000, 'Zstandard'],
+    [34887, 'LERC'],
+    [34925, 'LZMA'],
+    [50001, 'WebP'],
+    [33005, 'JPEG 2000'],
+    [50002, 'JPEG XL'],
+  ] as const) {
+    const path = join(root, `${code}.tif`);
+    writeFileSync(
+      path,
+      tiffFile({ width: 12, height: 8, channels: 3, numbers, tags: { 259: code } }),
+    );
+    await assert.rejects(inspectImage(path), (error) => {
+      assert.ok(error instanceof DataError);
+      assert.match(
+        error.problems[0].what,
+        new RegExp(`its pixels are compressed with ${name}, which`),
+      );
+      return true;
+    });
+  }
+});
+
+test('a picture of another format that was only renamed: converting is advised, not the name', async () => {
+  for (const [name, bytes] of [
+    ['phone.jpg', heif('hvc1', 'heic', 'mif1')],
+    ['jxl.png', Buffer.from('\xff\x0a and more', 'latin1')],
+  ] as const) {
+    const path = join(root, name);
+    writeFileSync(path, bytes);
+    await assert.rejects(inspectImage(path), (error) => {
+      assert.ok(error instanceof DataError);
+      const ending = name.slice(-4);
+      assert.match(
+        error.problems[0].fix ?? '',
+        new RegExp(`Convert.*ends in \\${ending}, but that`),
+      );
+      return true;
+    });
+  }
+});

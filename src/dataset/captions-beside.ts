@@ -44,19 +44,21 @@ export async function collectFromFolders(
     await explainTables(root, collector);
 }
 
+const TABLE = /\.(csv|tsv|xlsx?|ods|jsonl)$|^metadata\.(csv\.txt|json|txt)$/i;
+
 /**
  * Tables of captions under names or in forms that are not read: the likely reason why pictures lack
  * captions.
  */
 async function explainTables(root: string, { problems, shown }: Collector): Promise<void> {
-  const tables = (await readdir(root))
-    .sort()
-    .filter((name) => /^metadata\.(csv\.txt|jsonl?|xlsx?|ods|tsv|txt)$/i.test(name));
+  const tables = (await readdir(root)).sort().filter((name) => TABLE.test(name));
   for (const name of tables)
     problems.push({
       where: join(shown, name),
       what: 'this table is not used',
-      fix: 'The table of captions is called metadata.csv, a CSV file with the header filename,prompt.',
+      fix: name.toLowerCase().endsWith('.csv')
+        ? `Call it metadata.csv, or name it: metadata_path: ${join(shown, name)}`
+        : 'The table of captions is called metadata.csv, a CSV file with the header filename,prompt.',
     });
 }
 
@@ -258,7 +260,7 @@ function shared(root: string, pictures: readonly Beside[]): FoundProblem[] {
     .filter(([, names]) => names.length > 1)
     .map(([text, names]) => ({
       where: nameIn(root, text),
-      detail: names.join(', '),
+      detail: names.map((name, i) => apartFrom(name, names[i === 0 ? 1 : 0])).join(', '),
       what: 'several pictures share this caption file, and each is trained with it',
       fix: 'Remove all but one of the pictures, or give each a name and a caption of its own.',
     }));

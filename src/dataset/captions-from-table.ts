@@ -31,6 +31,10 @@ export async function collectFromTable(
   const finder = new PictureFinder(root);
   const { lines, missing } = await claimPictures(finder, rows, place);
   if (rows.length === 0 && problems.length > 0) return;
+  if (missing.length === rows.length && (await areSwapped(finder, missing))) {
+    collector.problems.push(swapped(shown));
+    return;
+  }
   const rest = (await finder.pictures()).filter((file) => !lines.has(file));
   for (const row of missing)
     collector.problems.push(await missingPicture(finder, row, rest, place));
@@ -43,6 +47,22 @@ export async function collectFromTable(
       await warnIgnored(folder, `List its pictures in ${shown}.`, collector);
   }
 }
+
+/** Rows that are enough to see what stands in a column. */
+const ENOUGH_ROWS = 5;
+
+/** Whether the captions of rows without a picture are names of pictures. */
+async function areSwapped(finder: PictureFinder, rows: readonly CaptionRow[]): Promise<boolean> {
+  for (const { caption } of rows.slice(0, ENOUGH_ROWS))
+    if ((await finder.find(caption)).length === 0) return false;
+  return rows.length > 0;
+}
+
+const swapped = (table: string): Problem => ({
+  where: `${table}:1`,
+  what: 'the headings of the columns are swapped: the captions stand under the heading for names, and the names of the pictures under that for captions',
+  fix: 'Swap the two headings in the first line.',
+});
 
 interface Place {
   readonly root: string;

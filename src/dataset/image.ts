@@ -2,6 +2,7 @@
 // upright sRGB, 8 bits, on white.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { extname } from 'node:path';
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { DataError, InternalError } from '../errors.ts';
 import { codeOf } from '../util/caught.ts';
@@ -14,6 +15,7 @@ import { boxesOf } from './containers/iso-boxes.ts';
 import { damageOf, isCutOffJpeg } from './picture-damage.ts';
 import { fileKind, type PictureFormat } from './picture-format.ts';
 import { framesOf } from './picture-frames.ts';
+import { CONVERT, type UnreadFile } from './unread-files.ts';
 import { unsupportedKind } from './unsupported-picture.ts';
 
 /**
@@ -422,7 +424,7 @@ async function withPicture<T>(
 ): Promise<T> {
   const bytes = await bytesOf(path);
   const kind = fileKind(bytes);
-  if ('what' in kind) throw refused(path, kind.what, kind.fix);
+  if ('what' in kind) throw refused(path, kind.what, fixOf(kind, path));
   try {
     return await work(await open(bytes, kind.format), bytes);
   } catch (cause) {
@@ -430,6 +432,14 @@ async function withPicture<T>(
     if (cause instanceof PictureFault) throw refused(path, cause.message, cause.fix, cause);
     throw refused(path, damageOf(kind.format, bytes), REPLACE, cause);
   }
+}
+
+/** The ending of another format may be all that somebody changed. */
+function fixOf({ fix }: UnreadFile, path: string): string {
+  const ending = extname(path).toLowerCase();
+  return fix === CONVERT && pictureExtensions.includes(ending)
+    ? `${fix} Its name ends in ${ending}, but that alone does not make it one.`
+    : fix;
 }
 
 async function bytesOf(path: string): Promise<Uint8Array> {

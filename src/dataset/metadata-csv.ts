@@ -1,7 +1,8 @@
 // metadata.csv: one row a picture, `filename,prompt`.
-import { CsvError, parse } from 'csv-parse/sync';
+import { CsvError } from 'csv-parse/sync';
 import type { Problem } from '../errors.ts';
 import { readCaption } from './caption.ts';
+import { csvFault, csvRows, type CsvRow } from './csv-rows.ts';
 import { plural } from '../util/plural.ts';
 import type { FoundProblem } from '../util/problems-by-kind.ts';
 import { formulaText, withoutFormulas } from './formula-text.ts';
@@ -32,53 +33,54 @@ export async function readCaptionTable(path: string, shown: string): Promise<Cap
     problems: [problem],
     warnings: [],
   });
+  const told = await readText({ path, shown });
+  if ('problem' in told) return failed(told.problem);
   try {
-    const told = await readText({ path, shown });
-    if ('problem' in told) return failed(told.problem);
     const table = parseTable(told.text, shown);
     return { ...table, warnings: [...table.warnings, ...told.warnings] };
   } catch (error) {
-    if (error instanceof CsvError) return failed(csvProblem(error, shown));
+    if (error instanceof CsvError) return failed(csvProblem(error, told.text, shown));
     throw error;
   }
-}
-
-interface Record {
-  readonly record: readonly string[];
-  readonly info: { readonly lines: number };
 }
 
 function parseTable(whole: string, shown: string): CaptionTable {
   // a note from Excel to itself; its line stays, so that lines keep their numbers
   const { text, count } = withoutFormulas(whole.replace(/^"?sep=.?"?(?=[\r\n])/i, ''));
   const firstLine = /[^\r\n]*/.exec(text.trimStart())?.[0] ?? '';
-  // With `info` each record comes with the number of the line it ends on; the types do not say so.
-  const records = parse(text, {
-    info: true,
-    relax_column_count: true,
-    skip_empty_lines: true,
-    bom: true,
-    delimiter: delimiterOf(firstLine),
-    trim: true,
-  }) as unknown as Record[];
+  const records = csvRows(text, { bom: true, delimiter: delimiterOf(firstLine), trim: true });
   const { rows: plainRows, formulas } = withoutFormulaCells(records);
-  const cells = plainRows[0]?.record ?? [];
+  const cells = plainRows[0]?.cells ?? [];
   const header = readHeader(cells, firstLine, shown);
-  if ('problem' in header) return { rows: [], warnings: [], problems: [header.problem] };
+  if ('problem' in header) {
+    const problem = { ...header.problem, ...laterHeader(plainRows.slice(1)) };
+    return { rows: [], warnings: [], problems: [problem] };
+  }
   const table = readRecords(plainRows.slice(1), cells.length, header.columns, shown);
   const notes = [...header.warnings, ...formulaNote(count + formulas, shown)];
   return { ...table, warnings: [...notes, ...table.warnings] };
 }
 
+/** Rows before the header are looked for so far. */
+const TITLE_ROWS = 10;
+
+/** What to do where titles or notes stand above the header. */
+function laterHeader(rows: readonly CsvRow[]): Pick<Problem, 'fix'> | undefined {
+  const header = rows
+    .slice(0, TITLE_ROWS)
+    .find(({ cells }) => !('problem' in readHeader(cells, '', '')));
+  return header && { fix: `Line ${header.line} is the header: delete the lines above it.` };
+}
+
 /** The records with the texts of those cells that are formulas, which are counted. */
-function withoutFormulaCells(records: readonly Record[]): { rows: Record[]; formulas: number } {
+function withoutFormulaCells(records: readonly CsvRow[]): { rows: CsvRow[]; formulas: number } {
   let formulas = 0;
   const plain = (cell: string): string => {
     const text = formulaText(cell);
     if (text !== undefined) formulas++;
     return text ?? cell;
   };
-  const rows = records.map(({ record, info }) => ({ record: record.map(plain), info }));
+  const rows = records.map(({ cells, line }) => ({ cells: cells.map(plain), line }));
   return { rows, formulas };
 }
 
@@ -97,7 +99,7 @@ const delimiterOf = (header: string): string =>
   [',', ';', '\t'].find((separator) => header.includes(separator)) ?? ',';
 
 function readRecords(
-  records: readonly Record[],
+  records: readonly CsvRow[],
   width: number,
   columns: Columns,
   shown: string,
@@ -106,13 +108,12 @@ function readRecords(
   const problems: Problem[] = [];
   const warnings: FoundProblem[] = [];
   const firstLines = new Map<string, number>();
-  for (const { record, info } of records) {
-    if (record.every((cell) => cell === '')) continue;
-    const line = startLine(record, info.lines);
-    const read = readCaption(record[columns.caption] ?? '', `${shown}:${line}`);
-    const row = { name: record[columns.name] ?? '', caption: read.caption, line };
+  for (const { cells, line } of records) {
+    if (cells.every((cell) => cell === '')) continue;
+    const read = readCaption(cells[columns.caption] ?? '', `${shown}:${line}`);
+    const row = { name: cells[columns.name] ?? '', caption: read.caption, line };
     warnings.push(...read.warnings);
-    const problem = rowProblem(row, record.slice(width), firstLines.get(row.name));
+    const problem = rowProblem(row, cells.slice(width), firstLines.get(row.name));
     if (problem !== undefined) problems.push({ where: `${shown}:${row.line}`, ...problem });
     if (row.name !== '') rows.push(row);
     if (!firstLines.has(row.name)) firstLines.set(row.name, row.line);
@@ -120,9 +121,8 @@ function readRecords(
   return { rows, problems, warnings };
 }
 
-/** A record ends on line `last`; line breaks inside its quotes put its beginning before that. */
-const startLine = (record: readonly string[], last: number): number =>
-  last - record.reduce((breaks, cell) => breaks + (cell.match(/\r\n|\r|\n/g)?.length ?? 0), 0);
+/** `#NAME?`, `#WERT!`, `#¿NOMBRE?`, `#N/A`; `#####` where a column was too narrow. */
+const ERROR_VALUE = /^#(¿?[\p{Lu}\p{Lo}\d_/]+[?!]|N\/[AD]|NV|#+)$/u;
 
 function rowProblem(
   { name, caption }: CaptionRow,
@@ -142,7 +142,13 @@ function rowProblem(
   if (surplus.some((cell) => cell !== ''))
     return {
       what: `has more cells than the header; the caption would end at "${caption}"`,
-      fix: `Put the caption in double quotes: ${name},"${[caption, ...surplus].join(', ')}"`,
+      fix: inQuotes(name, [caption, ...surplus].join(', ')),
+    };
+  const [wrong] = [name, caption].filter((cell) => ERROR_VALUE.test(cell));
+  if (wrong !== undefined)
+    return {
+      what: `has "${wrong}", an error of a spreadsheet, in place of the ${wrong === name ? "picture's name" : 'caption'}`,
+      fix: "In the spreadsheet, write the cell as text (with an apostrophe, ', before it), and save the file again.",
     };
   if (caption === '')
     return {
@@ -152,18 +158,20 @@ function rowProblem(
   return undefined;
 }
 
-const quoteFaults: { readonly [code: string]: string } = {
-  CSV_QUOTE_NOT_CLOSED: 'a double quote is opened somewhere and never closed',
-  INVALID_OPENING_QUOTE: 'a double quote stands inside a cell that does not begin with one',
-  CSV_INVALID_CLOSING_QUOTE: 'text follows the double quote that ends a cell',
-  CSV_NON_TRIMABLE_CHAR_AFTER_CLOSING_QUOTE: 'text follows the double quote that ends a cell',
-};
+/** What to write for a caption with commas; typographic quotes hold no cell together. */
+function inQuotes(name: string, caption: string): string {
+  const [plainName, plainText] = [name, caption].map((text) => text.replace(/["“”„‟«»]/g, ''));
+  const isTypographic = /^[“”„‟«»]/.test(caption);
+  const row = isTypographic ? `${plainName},"${plainText}"` : `${name},"${caption}"`;
+  return isTypographic
+    ? `Its quotes are typographic ones (“ ”), which do not count: write plain ones: ${row}`
+    : `Put the caption in double quotes: ${row}`;
+}
 
-function csvProblem(error: CsvError, shown: string): Problem {
-  const line = typeof error['lines'] === 'number' ? `:${error['lines']}` : '';
-  const reason = Object.hasOwn(quoteFaults, error.code) ? quoteFaults[error.code] : error.message;
+function csvProblem(error: CsvError, text: string, shown: string): Problem {
+  const { line, reason } = csvFault(error, text);
   return {
-    where: `${shown}${line}`,
+    where: line === undefined ? shown : `${shown}:${line}`,
     what: `is not valid CSV: ${reason}`,
     fix: 'Put the whole caption in double quotes; a quote inside it is written twice: "a ""big"" house".',
   };

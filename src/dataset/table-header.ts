@@ -91,6 +91,11 @@ function whyNot(
       what: headerFault(line),
       fix: 'The commas are full-width ones (，): write ordinary commas.',
     };
+  if (line.includes('|'))
+    return {
+      what: headerFault(line),
+      fix: 'The columns are divided by |: divide them by commas, and put captions with commas in double quotes.',
+    };
   if ((name === undefined) === (caption === undefined))
     return { what: headerFault(line), fix: 'Add the line filename,prompt at the top.' };
   const [kind, wanted] =

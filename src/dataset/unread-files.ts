@@ -10,7 +10,7 @@ export interface UnreadFile {
   readonly fix: string;
 }
 
-const CONVERT = 'Convert it to png or jpg.';
+export const CONVERT = 'Convert it to png or jpg.';
 const REPLACE = 'Replace the file, or remove it from the data set.';
 
 const notRead = (name: string): UnreadFile => ({

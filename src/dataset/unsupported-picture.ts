@@ -4,10 +4,9 @@ import { frameOf, headSegments } from './containers/jpeg-segments.ts';
 import { stillCoding, trackLength } from './containers/iso-boxes.ts';
 import { TiffFile, tiffTags, type TiffDirectory } from './containers/tiff-directory.ts';
 import { pagesOfTiff } from './picture-frames.ts';
-import { rawPhoto, type UnreadFile } from './unread-files.ts';
+import { CONVERT, rawPhoto, type UnreadFile } from './unread-files.ts';
 import type { PictureFormat } from './picture-format.ts';
 
-const CONVERT = 'Convert it to png or jpg.';
 const SAVE = 'Save it as RGB with 8 or 16 bits a channel, or convert it to png or jpg.';
 
 /** What the picture is, where it is of a kind that is not read. */
@@ -50,6 +49,31 @@ const JPEG_COMPRESSIONS = [6, 7];
 const SIGNED = 2;
 const COMPLEX = [5, 6];
 
+/** Codes of compressions that the decoder does not know, by their names. */
+const compressions = new Map([
+  [32809, 'ThunderScan'],
+  [32766, 'NeXT'],
+  [32908, 'PixarFilm'],
+  [32909, 'PixarLog'],
+  [33003, 'JPEG 2000'],
+  [33004, 'JPEG 2000'],
+  [33005, 'JPEG 2000'],
+  [34661, 'JBIG'],
+  [34712, 'JPEG 2000'],
+  [34887, 'LERC'],
+  [34892, 'lossy JPEG'],
+  [34925, 'LZMA'],
+  [34926, 'Zstandard'],
+  [34927, 'WebP'],
+  [34933, 'PNG'],
+  [34934, 'JPEG XR'],
+  [22610, 'JPEG XR'],
+  [50000, 'Zstandard'],
+  [50001, 'WebP'],
+  [50002, 'JPEG XL'],
+  [52546, 'JPEG XL'],
+]);
+
 function unsupportedTiff(bytes: Uint8Array): UnreadFile | undefined {
   const file = new TiffFile(bytes);
   const directories = file.directories();
@@ -60,6 +84,12 @@ function unsupportedTiff(bytes: Uint8Array): UnreadFile | undefined {
   if ([...directories, ...inner].some(isRaw)) return rawPhoto;
   const what = unsupportedNumbers(directories[0]) ?? unsupportedColours(directories[0]);
   if (what !== undefined) return { what, fix: SAVE };
+  const packing = compressions.get(directories[0].valuesOf(tiffTags.compression)[0]);
+  if (packing !== undefined)
+    return {
+      what: `its pixels are compressed with ${packing}, which is not supported in TIFF files`,
+      fix: 'Save it uncompressed or with LZW, or convert it to png or jpg.',
+    };
   const [first, ...others] = pagesOfTiff(bytes);
   return first === 'page' || !others.includes('page')
     ? undefined

@@ -59,6 +59,15 @@ export function plainText(text: string): { text: string; told: readonly Oddity[]
 const rewrite = 'Write it again from where it came, in UTF-8.';
 const remove = 'Remove it, if it is not meant.';
 
+/**
+ * What the bytes of UTF-8 become as Windows-1252 (`cafÃ©`, `itâ€™s`, `çŒ«å’ª`), and what U+FFFD
+ * becomes as GBK. Only what no language writes: `é…»` and `ß“` are bytes of UTF-8, too.
+ */
+const byte = '[\\u00a0-\\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ\\x80-\\x9f]';
+const misread = new RegExp(
+  `[ÂÃ][\\u00a1-\\u00aa\\u00ac-\\u00ba\\u00bc-\\u00bf]|[âã]€${byte}|ï¼${byte}|ðŸ${byte}{2}|([ä-é]${byte}{2}){2}|锟斤拷`,
+);
+
 /** Joiners in emoji and in Persian or Indic words are left alone, and so are marks of direction. */
 const odd: readonly (readonly [found: RegExp, what: (code: string) => string, fix: string])[] = [
   [/\ufffd/, (code) => `${code}, which takes the place of a character that was lost`, rewrite],
@@ -80,11 +89,17 @@ const odd: readonly (readonly [found: RegExp, what: (code: string) => string, fi
 export function oddCharacters(text: string): Oddity[] {
   if (/^[\t\n\x20-\x7e]*$/.test(text)) return [];
   const words = text.replace(JOINERS, '');
-  return odd.flatMap(([found, what, fix]) => {
+  const wrong = misread.exec(words)?.[0];
+  const told =
+    wrong === undefined ? [] : [{ what: `holds "${wrong}", which ${MISREAD}`, fix: rewrite }];
+  const others = odd.flatMap(([found, what, fix]) => {
     const character = found.exec(words)?.[0];
     return character === undefined ? [] : [{ what: `holds ${what(unicodeName(character))}`, fix }];
   });
+  return [...told, ...others];
 }
+
+const MISREAD = 'looks like text that was read in the wrong encoding';
 
 /** `U+200B`. */
 const unicodeName = (character: string): string =>
