@@ -16,6 +16,7 @@ import {
   pngChunk,
   pngFile,
   tiffFile,
+  withCodesInData,
   withNclx,
   type PngPixels,
   type TiffPage,
@@ -67,11 +68,15 @@ const pngOf = (signals: Rows, bits: 8 | 16): PngPixels => ({
 const tiffOf = (numbers: TiffPage['numbers'], more: Partial<TiffPage> = {}): Buffer =>
   tiffFile({ width, height, channels: numbers.length / width / height, numbers, ...more });
 
-async function avifOf(signals: Rows, bitdepth: AvifOptions['bitdepth']): Promise<Buffer> {
+async function avifOf(
+  signals: Rows,
+  bitdepth: AvifOptions['bitdepth'],
+  options: AvifOptions = { lossless: true },
+): Promise<Buffer> {
   const raw = { width, height, channels: 3 } as const;
   return sharp(Uint16Array.from(pixels(signals, 65535)), { raw })
     .toColourspace('rgb16')
-    .avif({ lossless: true, bitdepth, effort: 0 })
+    .avif({ ...options, bitdepth, effort: 0 })
     .toBuffer();
 }
 
@@ -125,6 +130,14 @@ for (const [name, { primaries, transfer, signals }] of Object.entries(golden.cod
       const found = await off(bytes);
       assert.ok(found <= TOLERANCES[bits] + 4, `${bits} bits: ${found}`); // lossless, but in YCbCr
     }
+  });
+
+  test(`codes in AV1's own head, without a colr box, were not read: ${name}`, async () => {
+    const bits = transfer === 8 || transfer === 16 ? 12 : 8;
+    // not lossless: of that, the head is another where the codes are those of sRGB
+    const plain = await avifOf(signals, bits, { quality: 100, chromaSubsampling: '4:4:4' });
+    const found = await off(withCodesInData(plain, primaries, transfer));
+    assert.ok(found <= TOLERANCES[bits] + 4, `${found}`);
   });
 }
 

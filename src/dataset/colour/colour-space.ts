@@ -1,6 +1,7 @@
 // What the colour space of a picture is: the one place that knows where each format says so.
 
-import { stillProperties } from '../containers/iso-boxes.ts';
+import { av1Codes } from '../containers/av1-sequence.ts';
+import { stillData, stillProperties } from '../containers/iso-boxes.ts';
 import { headSegments, isNamed } from '../containers/jpeg-segments.ts';
 import { headChunks } from '../containers/png-chunks.ts';
 import { TiffFile, tiffTags } from '../containers/tiff-directory.ts';
@@ -110,7 +111,7 @@ const codesOf: { readonly [K in PictureFormat]?: (bytes: Uint8Array) => Codes | 
     const box = stillProperties(bytes).find(
       ({ type, data }) => type === 'colr' && String.fromCharCode(...data.subarray(0, 4)) === 'nclx',
     );
-    if (box === undefined || box.data.length < 8) return undefined;
+    if (box === undefined || box.data.length < 8) return av1Codes(stillData(bytes));
     const view = new DataView(box.data.buffer, box.data.byteOffset, box.data.length);
     return { primaries: view.getUint16(4), transfer: view.getUint16(6) };
   },

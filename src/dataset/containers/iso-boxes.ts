@@ -67,12 +67,14 @@ function primaryId(meta: readonly Box[]): number | undefined {
   return pitm === undefined ? undefined : reader(pitm, FULL)(pitm[0] === 0 ? 2 : 4);
 }
 
-/**
- * How the still picture of the file is coded, such as `av01` or `hvc1`; of a grid of tiles, how
- * these are. Undefined: the file has no still picture, or its head is not whole.
- */
-export function stillCoding(bytes: Uint8Array): string | undefined {
-  const meta = metaOf(bytes);
+interface Item {
+  readonly id: number;
+  /** How it is coded. */
+  readonly type: string;
+}
+
+/** The still picture; of a grid of tiles, the first of these. */
+function stillItem(meta: readonly Box[]): Item | undefined {
   const primary = primaryId(meta);
   const iinf = meta.find(({ type }) => type === 'iinf')?.data;
   if (iinf === undefined) return undefined;
@@ -82,10 +84,48 @@ export function stillCoding(bytes: Uint8Array): string | undefined {
     const type = data[0] < 3 ? 8 : 10;
     return { id, type: textOf(data, type, type + 4) };
   });
-  const found = items.find(({ id }) => id === primary)?.type;
-  return found === 'grid' || found === 'iovl'
-    ? items.find(({ type }) => /^(av01|hvc1|vvc1|jpeg|j2k1|unci)$/.test(type))?.type
+  const found = items.find(({ id }) => id === primary);
+  return found?.type === 'grid' || found?.type === 'iovl'
+    ? items.find(({ type }) => /^(av01|hvc1|vvc1|jpeg|j2k1|unci)$/.test(type))
     : found;
+}
+
+/**
+ * How the still picture of the file is coded, such as `av01` or `hvc1`; of a grid of tiles, how
+ * these are. Undefined: the file has no still picture, or its head is not whole.
+ */
+export const stillCoding = (bytes: Uint8Array): string | undefined =>
+  stillItem(metaOf(bytes))?.type;
+
+/** The first stretch of the still picture's data, or of its first tile's; empty: not found. */
+export function stillData(bytes: Uint8Array): Uint8Array {
+  const meta = metaOf(bytes);
+  const [id, iloc] = [stillItem(meta)?.id, meta.find(({ type }) => type === 'iloc')?.data];
+  const place = iloc && locations(iloc).find(({ item }) => item === id);
+  if (place === undefined) return new Uint8Array();
+  const idat = meta.find(({ type }) => type === 'idat')?.data;
+  const source = place.isInside ? (idat ?? new Uint8Array()) : bytes;
+  return source.subarray(place.start, place.start + place.length);
+}
+
+/** Where the first stretch of each item lies; `isInside`: in the box `idat`, not in the file. */
+function locations(iloc: Uint8Array) {
+  const [version, next] = [iloc[0], reader(iloc, FULL)];
+  const sizes = next(2);
+  const [offset, length, base, index] = [12, 8, 4, 0].map((shift) => (sizes >> shift) & 15);
+  const wide = version < 2 ? 2 : 4;
+  return Array.from({ length: Math.min(next(wide), iloc.length) }, () => {
+    const item = next(wide);
+    const isInside = version > 0 && (next(2) & 15) === 1;
+    next(2); // the file, this one
+    const start = next(base);
+    const extents = Array.from({ length: Math.min(next(2), iloc.length) }, () => {
+      if (version > 0) next(index);
+      return { offset: next(offset), length: next(length) };
+    });
+    const [first = { offset: 0, length: 0 }] = extents;
+    return { item, isInside, start: start + first.offset, length: first.length };
+  });
 }
 
 /** The properties of the still picture: its size, its colours, and so on. */

@@ -2,6 +2,7 @@
 
 import { deflateSync } from 'node:zlib';
 import { crc32 } from '../../util/crc.ts';
+import { av1Codes } from '../containers/av1-sequence.ts';
 
 export const ascii = (text: string): Buffer => Buffer.from(text, 'latin1');
 const u32 = (...values: readonly number[]): Buffer => {
@@ -178,4 +179,31 @@ export function withNclx(avif: Uint8Array, primaries: number, transfer: number):
   bytes.writeUInt16BE(primaries, at + 4);
   bytes.writeUInt16BE(transfer, at + 6);
   return bytes;
+}
+
+/** The same AVIF file without `colr`, and with these codes in the head of its AV1 data. */
+export function withCodesInData(avif: Uint8Array, primaries: number, transfer: number): Buffer {
+  const bytes = Buffer.from(avif);
+  const colr = bytes.indexOf('colr');
+  if (colr >= 0) bytes.write('free', colr, 'latin1');
+  const data = bytes.indexOf('mdat') + 4;
+  const withCodes = (bit: number, ...codes: readonly number[]): Buffer => {
+    const copy = Buffer.from(bytes);
+    codes.forEach((code, i) => putBits(copy, bit + 8 * i, code));
+    return copy;
+  };
+  for (let bit = 8 * data; bit < 8 * (data + 32); bit++) {
+    const found = av1Codes(withCodes(bit, 123, 45).subarray(data));
+    if (found?.primaries === 123 && found.transfer === 45)
+      return withCodes(bit, primaries, transfer);
+  }
+  throw new Error('the AV1 data has no codes');
+}
+
+/** Eight bits at a distance in bits. */
+function putBits(bytes: Buffer, at: number, value: number): void {
+  for (let i = 0; i < 8; i++) {
+    const [byte, mask] = [(at + i) >> 3, 128 >> ((at + i) & 7)];
+    bytes[byte] = ((value >> (7 - i)) & 1) === 1 ? bytes[byte] | mask : bytes[byte] & ~mask;
+  }
 }
