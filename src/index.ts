@@ -122,9 +122,9 @@ export { readAdapterFolder } from './export/adapter-folder.ts';
 export { readPeftFolder, type PeftFolder } from './export/peft-folder.ts';
 export { writePeftFolder, type PeftLora } from './export/peft.ts';
 export { baseFolder } from './export/base-folder.ts';
-export { exportSource } from './export/source.ts';
+export { adapterSource, exportSource } from './export/source.ts';
 export { mergeLora, type MergeLosses, type MergeOptions } from './export/merge.ts';
-export { narrowingNotes, wideningProblems, type Narrowing } from './export/narrowing.ts';
+export { narrowingNotes, noteOf, wideningProblems, type Narrowing } from './export/narrowing.ts';
 export { exportGguf, type GgufExport, type GgufExportOptions } from './export/export-gguf.ts';
 
 // Questions to a language model without and with its adapter

@@ -97,7 +97,7 @@ const configs: Readonly<Record<string, readonly [content: string | Uint8Array, m
     'two documents': [`${good}---\n${good}`, /second document/],
     'key named constructor': [
       `${good}constructor: 1\n__proto__: 2\n`,
-      /constructor: there is no such key\n +all keys are in docs/,
+      /constructor: there is no such key\n +All keys are in docs/,
     ],
     'infinity, shown as null': [`${good}epochs: .inf\n`, /found Infinity/],
     'one list, told twice': [`${good}betas: [2, 3]\n`, /^(?!.*problems)[^]*found \[2,3\]/],

@@ -144,8 +144,25 @@ test('a family that is not there is named with those that are', () => {
       /config\.json model_type: models of type gpt2 are not supported/,
       /llama, mistral, qwen2, qwen3, gemma2, gemma3_text, phi3/,
     );
-    writeModel(folder, { model_type: 'gemma3' }, new Map());
-    failsWith(folder, /models of type gemma3 are not supported\n.*also takes pictures/);
+    for (const [config, said] of [
+      [
+        { model_type: 'gemma3', text_config: { model_type: 'gemma3_text' }, vision_config: {} },
+        /of type gemma3 also take pictures or sounds.*\n.*text part is of type gemma3_text.*save that/,
+      ],
+      [
+        { model_type: 'qwen2_5_vl', hidden_size: 64, vision_config: { depth: 2 } },
+        /of type qwen2_5_vl also take pictures.*\n.*Use a text-only model\. Supported types: llama,/,
+      ],
+      [
+        { model_type: 'qwen3_vl', text_config: { model_type: 'qwen3_vl_text' }, vision_config: {} },
+        /of type qwen3_vl also take pictures.*\n.*Use a text-only model/,
+      ],
+      [{ model_type: 'mamba' }, /models of type mamba are not supported\n.*Supported types/],
+      [{ error: 'Invalid credentials' }, /config\.json: this is a short text, .*a server answered/],
+    ] as const) {
+      writeModel(folder, config, new Map());
+      failsWith(folder, said);
+    }
   });
 });
 

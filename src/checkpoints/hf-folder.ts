@@ -9,6 +9,7 @@ import { languageModelParameters } from '../models/decoder.ts';
 import { ignoredKeys } from '../models/ignored-keys.ts';
 import type { LanguageModelConfig } from '../models/language-config.ts';
 import { familyOf, languageFamilies } from '../models/language-families.ts';
+import { isObject } from '../util/is-object.ts';
 import { jsonObject } from '../util/own.ts';
 import type { ExternalTensor, Shape } from '../tensor/tensor.ts';
 import { checkWeights } from './check-weights.ts';
@@ -33,6 +34,8 @@ export interface LanguageModelWeights {
    * files that are not part of the model.
    */
   readonly warnings: readonly Problem[];
+  /** Of these, those on tensors that are not part of the model. */
+  readonly leftovers: readonly Problem[];
 }
 
 /**
@@ -48,11 +51,12 @@ export function loadLanguageModel(path: string): LanguageModelWeights {
   const tensors = folderTensors(folder);
   if (config.tie_word_embeddings) requireSharedHead(tensors, folder);
   const found = new Map([...tensors].filter(([name]) => expected.has(name) || !isKnown(name)));
-  const leftovers = leftoversOf(expected, found, folder);
-  refuseLayerExtras(leftovers, expected, folder);
-  refuseOtherLayers(leftovers, folder, config);
-  const warnings = [...ignoredWarnings(folder, config), ...leftoverWarnings(leftovers, folder)];
-  return { path: folder, config, weights: parametersOf(expected, found), warnings };
+  const names = leftoversOf(expected, found, folder);
+  refuseLayerExtras(names, expected, folder);
+  refuseOtherLayers(names, folder, config);
+  const leftovers = leftoverWarnings(names, folder);
+  const warnings = [...ignoredWarnings(folder, config), ...leftovers];
+  return { path: folder, config, weights: parametersOf(expected, found), warnings, leftovers };
 }
 
 /**
@@ -172,12 +176,6 @@ function refuseFile(path: string): never {
 /** A folder of a diffusers model has a config.json too. */
 const isPart = (folder: string): boolean => existsSync(join(dirname(folder), 'model_index.json'));
 
-/** What to do about models that are not supported, where a relative of theirs is. */
-const relatives: Readonly<Record<string, string>> = {
-  gemma3:
-    'This one also takes pictures: the text-only models (Gemma 3 270M and 1B) are gemma3_text, and the text part of a larger one can be saved as such (Gemma3ForCausalLM).',
-};
-
 /**
  * The configuration of a folder's model, read by its family. Throws CheckpointError with every
  * fault, each at its key.
@@ -187,15 +185,35 @@ export function readLanguageConfig(folder: string): LanguageModelConfig {
   const { model_type } = parseFile(path, z.object({ model_type: z.string().default('') }));
   if (Object.hasOwn(languageFamilies, model_type))
     return parseFile(path, languageFamilies[model_type].config);
-  const what =
-    model_type === '' ? 'it has no model_type' : `models of type ${model_type} are not supported`;
-  const hint = Object.hasOwn(relatives, model_type) ? ` ${relatives[model_type]}` : '';
+  return refuseFamily(path, model_type, parseFile(path, jsonObject));
+}
+
+const families = `Supported types: ${Object.keys(languageFamilies).join(', ')}.`;
+
+function refuseFamily(path: string, type: string, file: Readonly<Record<string, unknown>>): never {
+  const where = `${path} model_type`;
+  if (type === '') return fail(where, 'it has no model_type', families);
+  const text = textPart(file);
+  if (text === undefined) return fail(where, `models of type ${type} are not supported`, families);
   return fail(
-    `${path} model_type`,
-    what,
-    `Supported types: ${Object.keys(languageFamilies).join(', ')}.${hint}`,
+    where,
+    `models of type ${type} also take pictures or sounds, and are not supported`,
+    `${text} ${families}`,
   );
 }
+
+/** What to do about a model that takes more than texts; undefined for one that does not. */
+function textPart(file: Readonly<Record<string, unknown>>): string | undefined {
+  const text = [file.text_config, file.llm_config, file.language_config].find(isObject);
+  const isMore = MORE_THAN_TEXT.some((key) => isObject(file[key]));
+  if (text === undefined && !isMore) return undefined;
+  const type = text?.model_type;
+  return typeof type === 'string' && Object.hasOwn(languageFamilies, type)
+    ? `Its text part is of type ${type}, which is supported: save that as a model of its own (the …ForCausalLM class of transformers), or use a text-only model of this type.`
+    : 'Use a text-only model.';
+}
+
+const MORE_THAN_TEXT = ['vision_config', 'visual', 'audio_config', 'thinker_config'] as const;
 
 function ignoredWarnings(folder: string, config: LanguageModelConfig): Problem[] {
   const path = join(folder, 'config.json');

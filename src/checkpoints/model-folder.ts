@@ -36,14 +36,14 @@ export function parseFile<T>(path: string, schema: z.ZodType<T>): T {
 /** A JSON file, whatever it holds. Throws CheckpointError. */
 export function readJsonFile(path: string, fix = obtainModel): unknown {
   const text = readUnicodeFile(path, fix);
+  const answer = shortAnswer(new TextEncoder().encode(text), text.length);
   try {
-    return JSON.parse(text);
+    if (answer === undefined) return JSON.parse(text);
   } catch (cause) {
-    const answer = shortAnswer(new TextEncoder().encode(text), text.length);
-    const what =
-      text.trim() === '' ? 'the file is empty' : answer === undefined ? NO_JSON : answered(answer);
+    const what = text.trim() === '' ? 'the file is empty' : NO_JSON;
     throw new CheckpointError([{ where: path, what, fix }], { cause });
   }
+  throw new CheckpointError([{ where: path, what: answered(answer), fix }]);
 }
 
 const NO_JSON = 'this file is not JSON, or it is damaged';

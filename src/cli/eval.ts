@@ -16,6 +16,7 @@ import {
 import { colours } from './colours.ts';
 import type { Command } from './command.ts';
 import { evalLines } from './eval-lines.ts';
+import { layerPhase } from './layer-progress.ts';
 import { createProgress } from './progress.ts';
 
 export const evalCommand: Command = {
@@ -139,7 +140,11 @@ async function run(given: Given): Promise<number> {
 
 async function shown(options: EvaluateOptions): Promise<EvalResult | undefined> {
   const progress = createProgress(process.stdout);
-  const events = evaluate(options);
+  const onLayer = (done: number, total: number) => progress.show(layerPhase(done, total));
+  const { model } = options;
+  const events = evaluate(
+    'adapter' in model ? { ...options, model: { ...model, onLayer } } : options,
+  );
   try {
     while (true) {
       const next = await events.next();

@@ -3,6 +3,7 @@ import { exportGguf, type GgufExport, type GgufExportOptions, UserError } from '
 import { colours } from './colours.ts';
 import { choice, type Command } from './command.ts';
 import { amount, bytes } from './format.ts';
+import { whileLayers } from './layer-progress.ts';
 
 export const exportCommand: Command = {
   name: 'export',
@@ -58,7 +59,9 @@ function run({ path, to, base, output, type }: Readonly<Record<string, unknown>>
       type: choice('--type', String(type), ['f32', 'f16', 'bf16', 'q8_0']),
     }),
   };
-  process.stdout.write(`${lines(exportGguf(options)).join('\n')}\n`);
+  process.stdout.write(
+    `${lines(whileLayers((onLayer) => exportGguf({ ...options, onLayer }))).join('\n')}\n`,
+  );
   return 0;
 }
 

@@ -2,18 +2,20 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  adapterSource,
   baseFolder,
-  exportSource,
   type FloatDType,
   mergeLora,
   type MergeLosses,
   narrowingNotes,
+  noteOf,
+  type Problem,
   readAdapterFolder,
-  UserError,
 } from '../index.ts';
 import { colours } from './colours.ts';
 import { choice, type Command } from './command.ts';
 import { amount } from './format.ts';
+import { whileLayers } from './layer-progress.ts';
 
 export const mergeCommand: Command = {
   name: 'merge',
@@ -53,7 +55,7 @@ export const mergeCommand: Command = {
 
 function run({ adapter, base, output, dtype }: Readonly<Record<string, unknown>>): number {
   const to = String(output);
-  const folder = adapterFolder(String(adapter));
+  const folder = adapterSource(String(adapter), 'merged');
   const lora = readAdapterFolder(folder);
   const from = baseFolder({
     folder,
@@ -64,44 +66,40 @@ function run({ adapter, base, output, dtype }: Readonly<Record<string, unknown>>
     dtype === undefined
       ? undefined
       : choice('--dtype', String(dtype), ['float32', 'float16', 'bfloat16']);
-  const losses = mergeLora({
-    base: from,
-    lora,
-    output: to,
-    ...(lora.chatTemplate !== undefined && { chatTemplate: lora.chatTemplate }),
-    ...(type !== undefined && { dtype: type }),
-  });
+  const losses = whileLayers((onLayer) =>
+    mergeLora({
+      onLayer,
+      base: from,
+      lora,
+      output: to,
+      ...(lora.chatTemplate !== undefined && { chatTemplate: lora.chatTemplate }),
+      ...(type !== undefined && { dtype: type }),
+    }),
+  );
   const files = readdirSync(to)
     .sort()
     .filter((name) => name.endsWith('.safetensors'));
   process.stdout.write(
-    `${colours.green('✓')} ${join(to, files[0])}${files.length > 1 ? ` and ${files.length - 1} more` : ''}: ${amount(lora.modules.length)} layers of ${from} changed\n${lossLines(losses)}  ${colours.dim(`lora export --to gguf ${to}`)}\n`,
+    `${colours.green('✓')} ${join(to, files[0])}${files.length > 1 ? ` and ${files.length - 1} more` : ''}: ${amount(lora.modules.length)} layers of ${from} changed\n${noteLines(losses, lora.warnings, type)}  ${colours.dim(`lora export --to gguf ${to}`)}\n`,
   );
   return 0;
 }
 
-/** What the types of the weights could not hold, a line each. */
-function lossLines({ changes, lostChanges, narrowings }: MergeLosses): string {
+/** What could not be checked, is no part of the model or does not fit its types, a line each. */
+function noteLines(
+  { changes, lostChanges, narrowings, warnings }: MergeLosses,
+  ofAdapter: readonly Problem[],
+  type: FloatDType | undefined,
+): string {
   const share = Math.round((lostChanges / changes) * 100);
   const lines = [
+    ...[...ofAdapter, ...warnings].map(noteOf),
     ...narrowingNotes(narrowings),
     ...(share > 0
       ? [
-          `${share} % of the changes are too small for the types of the weights and are lost; --dtype float32 keeps them`,
+          `${share} % of the changes are too small for the types of the weights and are lost${type === 'float32' ? '' : '; --dtype float32 keeps them'}`,
         ]
       : []),
   ];
   return lines.map((line) => `  ${line}\n`).join('');
-}
-
-function adapterFolder(path: string): string {
-  const source = exportSource(path);
-  if (source.kind === 'adapter') return source.folder;
-  const what =
-    source.kind === 'model'
-      ? 'this is a complete model, not an adapter'
-      : `this is an adapter for pictures (Stable Diffusion, ${source.layers} layers); only adapters of language models can be merged`;
-  throw new UserError([
-    { where: path, what, fix: 'Name the folder of an adapter, with adapter_config.json.' },
-  ]);
 }

@@ -1,12 +1,13 @@
 // A base model and its adapter from files, ready to answer.
 import { basename, resolve } from 'node:path';
 import { loadLanguageModel } from '../checkpoints/hf-folder.ts';
-import { CheckpointError, type Problem } from '../errors.ts';
+import type { Problem } from '../errors.ts';
 import { baseFolder } from '../export/base-folder.ts';
 import { type LanguageLora, loraScale } from '../export/language-lora.ts';
+import type { OnLayer } from '../export/start.ts';
 import { fitted } from '../export/adapter-fit.ts';
 import { readAdapterFolder } from '../export/adapter-folder.ts';
-import { exportSource } from '../export/source.ts';
+import { adapterSource } from '../export/source.ts';
 import { createTextGenerator } from '../generate/text/text-generator.ts';
 import { windowOf } from '../generate/text/text-request.ts';
 import { cpuRuntime } from '../runtime/runtime.ts';
@@ -32,6 +33,8 @@ export interface ModelFiles {
   readonly maxSeqLength?: number;
   readonly maxNewTokens?: number;
   readonly threads?: number;
+  /** Follows what an adapter that changed its base costs. */
+  readonly onLayer?: OnLayer;
 }
 
 export interface OpenModel {
@@ -46,11 +49,12 @@ export interface OpenModel {
  * adapter, or do not belong together.
  */
 export function openModel(files: ModelFiles): OpenModel {
-  const folder = adapterFolder(files.adapter);
+  const folder = adapterSource(files.adapter, 'evaluated');
   const stored = readAdapterFolder(folder);
   const base = files.baseModel ?? baseFolder({ folder, named: stored.baseModel });
   const model = loadLanguageModel(base);
-  const lora = fitted({ ...model, tensors: model.weights }, stored, model.weights);
+  const whole = { ...model, tensors: model.weights };
+  const lora = fitted(whole, stored, model.weights, files.onLayer);
   const tokenizer = withTemplate(readTextTokenizer(model.path), stored.chatTemplate);
   const date = stored.templateDate;
   const template = chatTemplate(tokenizer, files.chatTemplate, { date });
@@ -75,6 +79,7 @@ export function openModel(files: ModelFiles): OpenModel {
     promptFormat: { tokenizer, template, maxSeqLength },
     names: { base: basename(model.path), adapter: basename(resolve(folder)) },
     warnings: [
+      ...stored.warnings,
       ...model.warnings,
       ...tokenizer.warnings,
       ...otherTemplate(template, stored.chatTemplate),
@@ -98,18 +103,6 @@ function otherTemplate(
       fix: "Remove chat_template: then the one in the adapter's folder is used.",
     },
   ];
-}
-
-function adapterFolder(path: string): string {
-  const source = exportSource(path);
-  if (source.kind === 'adapter') return source.folder;
-  const what =
-    source.kind === 'model'
-      ? 'is a complete model, not an adapter'
-      : 'is an adapter for pictures; lora eval is for language models only';
-  throw new CheckpointError([
-    { where: path, what, fix: 'Name the folder of an adapter, with adapter_config.json.' },
-  ]);
 }
 
 /**

@@ -9,7 +9,7 @@ import { problemsByKind, type FoundProblem } from '../util/problems-by-kind.ts';
 import { fullMatch } from '../util/python-regexp.ts';
 import type { AdapterTargets, LanguageLora, StoredLora } from './language-lora.ts';
 import { shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
-import { plainLora } from './start.ts';
+import { plainLora, type OnLayer } from './start.ts';
 
 export interface Base {
   /** The base's folder, for messages. */
@@ -19,22 +19,24 @@ export interface Base {
 }
 
 /**
- * The adapter as plain LoRA on this base. `weights`: of the base, read for an adapter
- * that took a part out of them (PiSSA, OLoRA). Throws CheckpointError, one problem for each kind,
- * where the two do not belong together.
+ * The adapter as plain LoRA on this base. `weights`: of the base, read for an adapter that took a
+ * part out of them (PiSSA, OLoRA), which `onLayer` follows. Throws CheckpointError, one problem for
+ * each kind, where the two do not belong together.
  */
 export function fitted(
   base: Base,
   lora: StoredLora,
   weights: ReadonlyMap<string, ExternalTensor>,
+  onLayer?: OnLayer,
 ): LanguageLora {
   throwProblems(problemsByKind(fitProblems(base, lora)));
   const problems: FoundProblem[] = [];
   const weightOf = (path: string) =>
     readFloat32(needed(weights, `${path}.weight`, 'weight of the base'));
-  const plain = plainLora(lora, weightOf, (path, what) => {
+  const tell = (path: string, what: string) => {
     problems.push({ where: path, what, kind: 'start', fix: NO_START });
-  });
+  };
+  const plain = plainLora(lora, weightOf, tell, onLayer);
   throwProblems(problemsByKind(problems));
   return plain;
 }

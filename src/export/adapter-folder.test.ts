@@ -309,3 +309,34 @@ test('weights of PEFT without their adapter_config.json ask for it', () => {
     assert.match(said, /adapter without its adapter_config\.json/);
   });
 });
+
+test('an expression that JavaScript does not have skipped the check of pairs without a word', () => {
+  for (const expression of ['.*[qkvo]_proj++', '(?x) .* (q|v)_proj', '(a)?(?(1)b|.*_proj)'])
+    withAdapter((_, adapter, base) => {
+      change(adapter, { target_modules: expression });
+      const said = (problems: readonly { readonly where: string; readonly what: string }[]) =>
+        problems.filter(({ what }) => what.includes('cannot be evaluated here'));
+      const [told, ...more] = said(readAdapterFolder(adapter).warnings);
+      assert.ok(told.where.endsWith('adapter_config.json target_modules') && more.length === 0);
+      assert.ok(told.what.startsWith(JSON.stringify(expression)));
+      assert.equal(said(openModel({ adapter, baseModel: base }).warnings).length, 1);
+      assert.match(String(exportGguf({ path: adapter, base }).notes), /cannot be evaluated here/);
+      const { warnings } = trainTextWithBatches(
+        { base_model: base, max_train_steps: 1, lora_rank: 4, target_modules: 'all-linear' },
+        { initial: adapter, batchesAt: () => [] },
+      );
+      assert.equal(said(warnings).length, 1);
+    });
+  withAdapter((_, adapter) => assert.deepEqual(readAdapterFolder(adapter).warnings, []));
+});
+
+test('embeddings saved beside the layers are called so, with what to do', () => {
+  withAdapter((folder, adapter, base) => {
+    const path = join(adapter, 'adapter_model.safetensors');
+    const { tensors } = deserialize(new Uint8Array(readFileSync(path)));
+    for (const name of ['model.embed_tokens', 'lm_head'])
+      tensors.set(`base_model.model.${name}.weight`, float32([2, 2], [1, 2, 3, 4]));
+    write(path, serialize(tensors, {}));
+    eachSays(/whole embeddings beside it[^]*save_embedding_layers=False/, folder, adapter, base);
+  });
+});

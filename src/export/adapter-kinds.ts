@@ -23,6 +23,11 @@ const kinds: readonly (readonly [pattern: RegExp, what: string, fix: string])[] 
   [/trainable_tokens/, 'a set of trained tokens', MERGE],
   [/\.lora_B(\.default)?\.bias$/, 'a LoRA with a bias in B', MERGE],
   [
+    /^base_model\.model\..*(embed_tokens|lm_head)\.weight$/,
+    'a LoRA with whole embeddings beside it',
+    'If they were not trained, save the adapter again with save_embedding_layers=False of PEFT; otherwise merge it into its model with PEFT.',
+  ],
+  [
     /(^|\.)prompt_embeddings$|^prompt_encoder\./,
     'a prompt tuning (trained tokens before the prompt)',
     'Choose a LoRA adapter; a prompt tuning cannot be merged into a model.',

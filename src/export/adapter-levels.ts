@@ -5,14 +5,21 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { foundBelow } from '../checkpoints/model-levels.ts';
 import { CheckpointError, type Problem } from '../errors.ts';
+import { plural } from '../util/plural.ts';
 
 const CONFIG = 'adapter_config.json';
 const SHOWN = 3;
 
 const hasAdapter = (folder: string): boolean => existsSync(join(folder, CONFIG));
 
-/** The folders of adapters below a folder, nearest first. */
-export const adaptersBelow = (folder: string): string[] => foundBelow(folder, hasAdapter);
+/** The remedy where adapters lie below a folder: the nearest three. Undefined where none do. */
+export function adapterBelow(folder: string): string | undefined {
+  const found = foundBelow(folder, hasAdapter);
+  if (found.length === 0) return undefined;
+  const rest = found.length - SHOWN;
+  const others = rest > 0 ? ` (or one of ${plural(rest, 'other')})` : '';
+  return `Name ${found.slice(0, SHOWN).join(', or ')}${others}.`;
+}
 
 /** `path`, or the folder of the file that it is. Throws CheckpointError where it has no adapter. */
 export function requireAdapterFolder(path: string): string {
@@ -25,12 +32,12 @@ export function requireAdapterFolder(path: string): string {
 /** What a path is at which there is no adapter_config.json, and where adapters lie. */
 function noAdapter(path: string): Problem {
   const has = (name: string): boolean => existsSync(join(path, name));
-  const below = adaptersBelow(path);
-  if (below.length > 0)
+  const below = adapterBelow(path);
+  if (below !== undefined)
     return {
       where: path,
       what: `there is no ${CONFIG} in this folder, but there is below it`,
-      fix: `Name ${below.slice(0, SHOWN).join(', or ')}${below.length > SHOWN ? ` (or one of ${below.length - SHOWN} others)` : ''}.`,
+      fix: below,
     };
   const fix = 'Name the folder of an adapter, with adapter_config.json.';
   if (has('run.json'))

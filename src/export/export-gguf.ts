@@ -20,8 +20,9 @@ import { tokenizerNotes } from './gguf-tokenizer.ts';
 import { ggufLoraProblems, writeGgufLora } from './gguf-lora.ts';
 import { writeGgufModel } from './gguf-model.ts';
 import type { LanguageLora, StoredLora } from './language-lora.ts';
-import { narrowingNotes, type Narrowing } from './narrowing.ts';
+import { narrowingNotes, noteOf, type Narrowing } from './narrowing.ts';
 import { fitted } from './adapter-fit.ts';
+import type { OnLayer } from './start.ts';
 import { readAdapterFolder } from './adapter-folder.ts';
 import { exportSource } from './source.ts';
 
@@ -39,6 +40,8 @@ export interface GgufExportOptions {
   readonly output?: string;
   /** By default f16 for a model, and for an adapter the type it has. */
   readonly type?: GgmlWritable;
+  /** Follows what an adapter that changed its base costs. */
+  readonly onLayer?: OnLayer;
 }
 
 export interface GgufExport {
@@ -101,14 +104,15 @@ function exportModel(folder: string, { base, output, type = 'f16' }: GgufExportO
     type,
     notes: [
       ...narrowingNotes(found),
-      ...warnings.map(({ what }) => what),
+      ...warnings.map(noteOf),
       ...ggufNotes(config),
       ...tokenizerNotes(folder, config.vocab_size),
     ],
   };
 }
 
-function exportAdapter(folder: string, { base, output, type: wanted }: GgufExportOptions): Written {
+function exportAdapter(folder: string, options: GgufExportOptions): Written {
+  const { base, output, type: wanted } = options;
   if (wanted === 'q8_0')
     throw new UserError([
       {
@@ -122,7 +126,7 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
   const config = readLanguageConfig(path);
   const { architecture } = familyOf(config).gguf;
   requireReachable(stored, config);
-  const { modules, rslora } = fittedTo(path, config, stored);
+  const { modules, rslora } = fittedTo(path, config, stored, options.onLayer);
   const type = wanted ?? ggmlTypeOf(stored);
   const file = outputFile(output, folder, `${nameOf(folder)}-lora.gguf`);
   const chatTemplate =
@@ -134,7 +138,7 @@ function exportAdapter(folder: string, { base, output, type: wanted }: GgufExpor
     file,
     writeGgufLora({ modules, rslora, config, type, name: nameOf(folder), tell, ...told }),
   );
-  const notes = narrowingNotes(found);
+  const notes = [...stored.warnings.map(noteOf), ...narrowingNotes(found)];
   return {
     kind: 'adapter',
     file,
@@ -157,13 +161,18 @@ function requireReachable({ modules }: StoredLora, config: LanguageModelConfig):
  * The adapter on the base as its configuration describes it; its weights are read only for an
  * adapter that took a part out of them.
  */
-function fittedTo(path: string, config: LanguageModelConfig, lora: StoredLora): LanguageLora {
+function fittedTo(
+  path: string,
+  config: LanguageModelConfig,
+  lora: StoredLora,
+  onLayer?: OnLayer,
+): LanguageLora {
   const tensors = new Map(
     Array.from(languageModelParameters(config), ([name, shape]) => [name, { shape }] as const),
   );
   const weights =
     lora.start === undefined ? new Map<string, ExternalTensor>() : loadLanguageModel(path).weights;
-  return fitted({ tensors, path, config }, lora, weights);
+  return fitted({ tensors, path, config }, lora, weights, onLayer);
 }
 
 function ggmlTypeOf({ modules }: StoredLora): 'f32' | 'f16' | 'bf16' {

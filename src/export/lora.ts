@@ -43,6 +43,10 @@ export function numberProblem({ down, up, alpha }: LoraWeights): string | undefi
   return isBroken ? 'it has values that are not finite (NaN or infinity)' : undefined;
 }
 
+/** What to do about an adapter's file that is not whole. */
+export const COPY =
+  'Copy the adapter again from where it was trained; if it is the same there, train it again.';
+
 /** Throws the problems found in a LoRA file, if there are any, each kind once. */
 export function throwProblems(problems: readonly Problem[]): void {
   if (problems.length > 0) throw new CheckpointError(faultsByKind(problems));

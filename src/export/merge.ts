@@ -23,15 +23,17 @@ import { layoutSafetensors } from '../tensor/safetensors.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { countUnsound } from '../tensor/finite.ts';
 import { isTooNarrow, lossOf } from '../tensor/narrow.ts';
-import { openModelFiles, type ModelFiles } from './model-files.ts';
+import { isQuantized, openModelFiles, type ModelFiles } from './model-files.ts';
 import { loraScale, type StoredLora } from './language-lora.ts';
 import { fitted } from './adapter-fit.ts';
+import type { OnLayer } from './start.ts';
 import { templateFiles } from './template-files.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
 import { throwProblems, type LoraWeights } from './lora.ts';
 import { writeFolder } from '../storage/write-folder.ts';
 import { requireSound, type Narrowing } from './narrowing.ts';
 import { problemsByKind } from '../util/problems-by-kind.ts';
+import { isObject } from '../util/is-object.ts';
 import { bytesOf } from '../util/bytes-of.ts';
 import { needed } from '../util/needed.ts';
 
@@ -45,6 +47,8 @@ export interface MergeOptions {
   readonly dtype?: FloatDType;
   /** The chat template of the training; the base's unless given. */
   readonly chatTemplate?: string;
+  /** Follows what an adapter that changed its base costs. */
+  readonly onLayer?: OnLayer;
 }
 
 /** What the types of the weights could not hold. */
@@ -55,6 +59,8 @@ export interface MergeLosses {
   readonly lostChanges: number;
   /** Tensors that lose numbers too small for their type, at most one in a hundred of each. */
   readonly narrowings: readonly Narrowing[];
+  /** Tensors of the base that are not part of the model. */
+  readonly warnings: readonly Problem[];
 }
 
 /** A merge that loses more than this share of its changes is refused: it would be the base. */
@@ -66,7 +72,8 @@ const LOST_CHANGES = 0.99;
  * memory; the folder appears when it is whole. Throws UserError (adapter and base do not fit, a
  * type that cannot hold the weights or the changes), CheckpointError, SystemError.
  */
-export function mergeLora({ base, lora, output, dtype, chatTemplate }: MergeOptions): MergeLosses {
+export function mergeLora(options: MergeOptions): MergeLosses {
+  const { base, lora, output, dtype, chatTemplate } = options;
   requireOutputPath(output);
   const model = openModelFiles(base);
   if (existsSync(output) && realpathSync(output) === model.path)
@@ -78,14 +85,16 @@ export function mergeLora({ base, lora, output, dtype, chatTemplate }: MergeOpti
       },
     ]);
   throwProblems(problemsByKind(mergeProblems(model, lora)));
-  const { modules, rslora } = fitted(model, lora, model.tensors);
+  const { modules, rslora } = fitted(model, lora, model.tensors, options.onLayer);
   const byWeight = new Map(modules.map((module) => [`${module.path}.weight`, module]));
-  const losses: Merging['losses'] = { changes: 0, lostChanges: 0, narrowings: [] };
+  const losses: Losses = { changes: 0, lostChanges: 0, narrowings: [] };
   writeFolder(output, (folder) => {
     const merging = { byWeight, rslora, dtype, losses };
     const sizes = model.files.map((file) => writeMerged(file, join(folder, file.name), merging));
-    refuseLosses(losses, base);
+    refuseLosses(losses, base, dtype);
     copyRest(model.path, folder);
+    const left = model.files.flatMap(({ unsupported }) => [...unsupported.keys()]);
+    if (left.length > 0) takeOutOfIndex(folder, new Set(left));
     if (chatTemplate !== undefined) replaceTemplate(model.path, folder, chatTemplate);
     if (dtype !== undefined)
       tellType(
@@ -94,28 +103,38 @@ export function mergeLora({ base, lora, output, dtype, chatTemplate }: MergeOpti
         sizes.reduce((sum, size) => sum + size, 0),
       );
   });
-  return losses;
+  return { ...losses, warnings: model.warnings };
 }
 
-function refuseLosses({ changes, lostChanges, narrowings }: MergeLosses, base: string): void {
+function refuseLosses(
+  { changes, lostChanges, narrowings }: Losses,
+  base: string,
+  dtype: FloatDType | undefined,
+): void {
   const refused = narrowings.filter(({ loss }) => isTooNarrow(loss));
   const problems = refused.map(({ name, type, loss }) => ({
     where: name,
     what: `${type} would lose numbers that are too small or too large for it`,
     detail: `${loss.lost} of ${loss.nonZero} numbers`,
-    fix: `Merge with --dtype ${type === 'float16' ? 'bfloat16 or float32' : 'float32'}.`,
+    fix: wider(type),
   }));
   if (problems.length > 0) throw new UserError(problemsByKind(problems));
   if (lostChanges <= LOST_CHANGES * changes) return;
   const what = `${lostChanges} of the ${changes} changes that the adapter makes are too small for the types of the weights: the merged model would be the base`;
-  const fix = 'Merge with --dtype float32, or train longer or with a higher learning_rate.';
+  const train = 'rain longer or with a higher learning_rate.';
+  const fix = dtype === 'float32' ? `T${train}` : `Merge with --dtype float32, or t${train}`;
   throw new UserError([{ where: base, what, fix }]);
 }
+
+const wider = (type: string): string =>
+  type === 'float32'
+    ? 'No type is wider: use another copy of the adapter or of its base.'
+    : `Merge with --dtype ${type === 'float16' ? 'bfloat16 or float32' : 'float32'}.`;
 
 /** Where the base cannot be merged into. */
 function mergeProblems(model: ModelFiles, { modules }: StoredLora): Problem[] {
   const fix = 'Use the unquantized version of this model.';
-  if ((model.config.quantization_config ?? null) !== null)
+  if (isQuantized(model.config))
     return [
       {
         where: `${model.path}/config.json quantization_config`,
@@ -172,7 +191,14 @@ interface Merging {
   readonly byWeight: ReadonlyMap<string, LoraWeights>;
   readonly rslora: boolean;
   readonly dtype: FloatDType | undefined;
-  readonly losses: { changes: number; lostChanges: number; narrowings: Narrowing[] };
+  readonly losses: Losses;
+}
+
+/** Counted while the tensors are written. */
+interface Losses {
+  changes: number;
+  lostChanges: number;
+  readonly narrowings: Narrowing[];
 }
 
 /** Returns the bytes of the tensors. */
@@ -228,13 +254,30 @@ function differences({ data: a }: Tensor, { data: b }: Tensor): number {
 
 /** The files that say what type and size the weights have. */
 function tellType(folder: string, dtype: FloatDType, total_size: number): void {
-  const path = join(folder, 'config.json');
-  writeFileAtomically(path, withType(readFileSync(path, 'utf8'), dtype));
-  for (const name of readdirSync(folder)
-    .sort()
-    .filter((file) => file.endsWith('.safetensors.index.json')))
-    changeJson(join(folder, name), (index) => ({ ...index, metadata: { total_size } }));
+  const config = join(folder, 'config.json');
+  writeFileAtomically(config, withType(readFileSync(config, 'utf8'), dtype));
+  for (const path of indexFiles(folder))
+    changeJson(path, (index) => ({ ...index, metadata: { total_size } }));
 }
+
+/** Tensors of types that are not written here are no part of the model, nor of its copy. */
+function takeOutOfIndex(folder: string, left: ReadonlySet<string>): void {
+  for (const path of indexFiles(folder))
+    changeJson(path, (index) => ({
+      ...index,
+      weight_map: Object.fromEntries(
+        Object.entries(isObject(index.weight_map) ? index.weight_map : {}).filter(
+          ([name]) => !left.has(name),
+        ),
+      ),
+    }));
+}
+
+const indexFiles = (folder: string): string[] =>
+  readdirSync(folder)
+    .sort()
+    .filter((file) => file.endsWith('.safetensors.index.json'))
+    .map((file) => join(folder, file));
 
 /**
  * In the text itself: written again, 30.0 would become 30, and transformers 5 takes a whole number

@@ -10,7 +10,7 @@ import { toFloat32 } from '../tensor/half.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
 import { kindProblems } from './adapter-kinds.ts';
-import { numberProblem, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import { COPY, numberProblem, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
 import type { PeftFolder } from './peft-folder.ts';
 
 const configSchema = z.looseObject({
@@ -44,6 +44,7 @@ export function readMlxFolder(folder: string): PeftFolder {
     dropout: config.lora_parameters.dropout ?? 0,
     chatTemplate: readChatTemplate(folder),
     templateDate: undefined,
+    warnings: [],
   };
 }
 
@@ -54,11 +55,12 @@ function readModules(path: string, scale: number): LoraWeights[] {
   const modules: LoraWeights[] = [];
   for (const name of new Set([...tensors.keys()].map((key) => key.replace(/\.lora_[ab]$/, '')))) {
     const found = readModule(tensors, name, scale);
-    if (typeof found === 'string') problems.push({ where: `${path} ${name}`, what: found });
+    if (typeof found === 'string')
+      problems.push({ where: `${path} ${name}`, what: found, fix: COPY });
     else modules.push(found);
   }
   if (modules.length + problems.length === 0)
-    problems.push({ where: path, what: 'it contains no layers' });
+    problems.push({ where: path, what: 'it contains no layers', fix: COPY });
   throwProblems(problems);
   return modules;
 }

@@ -1,11 +1,17 @@
 // A language model's folder as the merge takes it: of any family, as its weights are files and
-// tensors only.
+// tensors only; of a family that is known, what is not part of the model is told.
 
 import { join } from 'node:path';
 import { z } from 'zod';
-import { languageModelFolder } from '../checkpoints/hf-folder.ts';
+import { languageModelFolder, loadLanguageModel } from '../checkpoints/hf-folder.ts';
 import { folderFiles, parseFile } from '../checkpoints/model-folder.ts';
-import type { SafetensorsFile } from '../checkpoints/safetensors-file.ts';
+import {
+  openAnySafetensors,
+  openSafetensors,
+  type SafetensorsFile,
+} from '../checkpoints/safetensors-file.ts';
+import type { Problem } from '../errors.ts';
+import { languageFamilies } from '../models/language-families.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
 
 /** What config.json says of the weights, whatever the family. */
@@ -21,16 +27,28 @@ export interface ModelFiles {
   /** The safetensors files, in the order of their names. */
   readonly files: readonly SafetensorsFile[];
   readonly tensors: ReadonlyMap<string, ExternalTensor>;
+  /** Tensors that are not part of the model. */
+  readonly warnings: readonly Problem[];
 }
 
-/** Opens a folder with config.json and one or more safetensors files. Throws CheckpointError. */
+/**
+ * Opens a folder with config.json and one or more safetensors files. A model of a known family is
+ * checked as for training, and may have tensors of any type beside it. Throws CheckpointError.
+ */
 export function openModelFiles(folder: string): ModelFiles {
   const path = languageModelFolder(folder);
-  const files = folderFiles(path);
+  const config = parseFile(join(path, 'config.json'), kindSchema);
+  const isKnown = Object.hasOwn(languageFamilies, config.model_type) && !isQuantized(config);
+  const files = folderFiles(path, isKnown ? openAnySafetensors : openSafetensors);
   return {
     path,
-    config: parseFile(join(path, 'config.json'), kindSchema),
+    config,
     files,
     tensors: new Map(files.flatMap(({ tensors }) => [...tensors])),
+    warnings: isKnown ? loadLanguageModel(path).leftovers : [],
   };
 }
+
+/** Such a model is refused by that name. */
+export const isQuantized = ({ quantization_config: config }: ModelFiles['config']): boolean =>
+  (config ?? null) !== null;

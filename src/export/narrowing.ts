@@ -99,6 +99,10 @@ export function wideningProblems(found: readonly Narrowing[], fix: string): Prob
   );
 }
 
+/** A problem that stops nothing, as a line of text. */
+export const noteOf = ({ where, what, fix }: Problem): string =>
+  `${where}: ${what}${fix === undefined ? '' : `. ${fix}`}`;
+
 /** What was written wider and what is lost, as lines of text. */
 export function narrowingNotes(found: readonly Narrowing[]): string[] {
   const lossy = found.filter(({ widened }) => !widened);

@@ -15,7 +15,7 @@ import { parseCivilTime } from '../util/strftime.ts';
 import { kindProblems } from './adapter-kinds.ts';
 import type { StoredLora } from './language-lora.ts';
 import { configProblems, startOf, typeProblems } from './peft-config.ts';
-import { numberProblem, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import { COPY, numberProblem, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
 import { PEFT_PREFIX } from './peft.ts';
 
 // eslint-disable-next-line house/no-object-as-map -- no layer is called __proto__
@@ -50,6 +50,8 @@ export interface PeftFolder extends StoredLora {
   readonly chatTemplate: string | undefined;
   /** The date that this template wrote in training, where it writes one. */
   readonly templateDate: string | undefined;
+  /** What could not be checked. */
+  readonly warnings: readonly Problem[];
 }
 
 /**
@@ -77,6 +79,7 @@ export function readPeftFolder(folder: string): PeftFolder {
     templateDate: dateOf(folder),
     start: startOf(config),
     ...targetsOf(config, configPath),
+    warnings: targetWarnings(config, configPath),
   };
 }
 
@@ -108,6 +111,21 @@ function targetsOf(config: PeftConfig, where: string): Pick<PeftFolder, 'targets
   };
 }
 
+/** An expression of Python's that JavaScript does not have leaves the layers unchecked. */
+function targetWarnings(config: PeftConfig, path: string): Problem[] {
+  return (['target_modules', 'exclude_modules'] as const).flatMap((key) => {
+    const names = config[key];
+    if (typeof names !== 'string' || fullMatch(names) !== undefined) return [];
+    return [
+      {
+        where: `${path} ${key}`,
+        what: `${JSON.stringify(names)} is a regular expression that cannot be evaluated here, so nothing checks whether all the layers that it means are in the file`,
+        fix: 'To have that checked, write a list of the names of the layers in its place.',
+      },
+    ];
+  });
+}
+
 function dateOf(folder: string): string | undefined {
   const { template_date: date } = openSafetensors(
     join(folder, 'adapter_model.safetensors'),
@@ -135,11 +153,12 @@ function readModules(folder: string, config: PeftConfig): LoraWeights[] {
   );
   for (const name of new Set(keys.map((key) => key.replace(factor, '')))) {
     const found = readModule(tensors, name, config);
-    if (typeof found === 'string') problems.push({ where: `${path} ${name}`, what: found });
+    if (typeof found === 'string')
+      problems.push({ where: `${path} ${name}`, what: found, fix: COPY });
     else modules.push(found);
   }
   if (modules.length + problems.length === 0)
-    problems.push({ where: path, what: 'it contains no layers' });
+    problems.push({ where: path, what: 'it contains no layers', fix: COPY });
   throwProblems(problems);
   return modules;
 }

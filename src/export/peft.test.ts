@@ -69,6 +69,7 @@ test('a folder comes back as it was written', () => {
         templateDate: undefined,
         targets: undefined,
         start: undefined,
+        warnings: [],
       },
     );
     const byPath = new Map(read.modules.map((module) => [module.path, module]));

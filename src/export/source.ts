@@ -4,8 +4,9 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { openSafetensors } from '../checkpoints/safetensors-file.ts';
 import { UserError } from '../errors.ts';
+import { plural } from '../util/plural.ts';
 import { otherKind } from './adapter-kinds.ts';
-import { adaptersBelow } from './adapter-levels.ts';
+import { adapterBelow } from './adapter-levels.ts';
 
 export type ExportSource =
   /** PEFT's folder, with adapter_config.json. */
@@ -20,12 +21,7 @@ export type ExportSource =
  */
 export function exportSource(path: string): ExportSource {
   const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined)
-    return fail(
-      path,
-      'there is no such file or folder',
-      'Name the folder of an adapter (with adapter_config.json) or of a model (with config.json).',
-    );
+  if (found === undefined) return fail(path, 'there is no such file or folder', NAME);
   return found.isDirectory() ? ofFolder(path) : ofFile(path);
 }
 
@@ -33,21 +29,25 @@ function ofFolder(folder: string): ExportSource {
   if (existsSync(join(folder, 'adapter_config.json'))) return { kind: 'adapter', folder };
   if (existsSync(join(folder, 'config.json'))) return { kind: 'model', folder };
   if (existsSync(join(folder, 'model_index.json')))
-    return fail(folder, 'this is a base model for pictures; GGUF is for language models');
+    return fail(folder, 'this is a model for pictures (diffusers), not a language model', NAME);
   const names = readdirSync(folder).sort();
   const weights = names.filter((name) => name.endsWith('.safetensors'));
-  const inside = adaptersBelow(folder);
   if (weights.length > 0) return ofFile(join(folder, weights[0]));
-  const fix =
-    inside.length > 0
-      ? `There are adapters in it: ${inside.join(', ')}.`
-      : 'Name the folder of an adapter (with adapter_config.json) or of a model (with config.json).';
-  return fail(folder, 'there is neither adapter_config.json nor config.json in this folder', fix);
+  return fail(
+    folder,
+    'there is neither adapter_config.json nor config.json in this folder',
+    adapterBelow(folder) ?? NAME,
+  );
 }
 
 function ofFile(path: string): ExportSource {
   const [name, folder] = [basename(path), dirname(path)];
-  if (/\.gguf$/i.test(name)) return fail(path, 'this is already a GGUF file');
+  if (/\.gguf$/i.test(name))
+    return fail(
+      path,
+      'this is a GGUF file, which llama.cpp and Ollama load as it is',
+      `For another form: ${NAME.replace('Name', 'name')}`,
+    );
   if (name === 'adapter_config.json' || name === 'config.json') return ofFolder(folder);
   const { tensors } = openSafetensors(path);
   const keys = [...tensors.keys()];
@@ -70,10 +70,33 @@ function ofFile(path: string): ExportSource {
   return fail(
     path,
     'this is neither an adapter nor a language model with its config.json beside it',
-    'Name the folder of an adapter (with adapter_config.json) or of a model (with config.json).',
+    NAME,
   );
 }
 
-function fail(where: string, what: string, fix?: string): never {
-  throw new UserError([{ where, what, ...(fix !== undefined && { fix }) }]);
+/**
+ * The folder of a language model's adapter. Throws UserError where something else is at `path`;
+ * `verb`: what is done with adapters of language models alone (`merged`).
+ */
+export function adapterSource(path: string, verb: string): string {
+  const source = exportSource(path);
+  if (source.kind === 'adapter') return source.folder;
+  if (source.kind === 'model')
+    return fail(
+      path,
+      'this is a complete model, not an adapter',
+      adapterBelow(path) ?? 'Name the folder of an adapter, with adapter_config.json.',
+    );
+  return fail(
+    path,
+    `this is an adapter for pictures (Stable Diffusion, ${plural(source.layers, 'layer')}); only adapters of language models can be ${verb}`,
+    'WebUI, Forge, ComfyUI and diffusers load the file beside its base model, as it is.',
+  );
+}
+
+const NAME =
+  "Name the folder of a language model's adapter (with adapter_config.json) or of a language model (with config.json).";
+
+function fail(where: string, what: string, fix: string): never {
+  throw new UserError([{ where, what, fix }]);
 }

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { loadLanguageModel } from '../checkpoints/hf-folder.ts';
 import { readFloat32 } from '../checkpoints/safetensors-file.ts';
 import { write } from '../checkpoints/small-model.test-util.ts';
-import { adapterOf } from '../eval/open-model.ts';
+import { adapterOf, openModel } from '../eval/open-model.ts';
 import { CachedModel } from '../generate/text/cached-model.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import { deserialize } from '../tensor/safetensors.ts';
@@ -24,7 +24,7 @@ import { loraScale } from './language-lora.ts';
 import { mergeLora } from './merge.ts';
 import { openModelFiles } from './model-files.ts';
 import { fields } from './peft-config.ts';
-import { plainLora } from './start.ts';
+import { plainLora, type OnLayer } from './start.ts';
 import { cpuRuntime } from '../runtime/runtime.ts';
 
 const { tensors } = deserialize(
@@ -104,6 +104,26 @@ for (const name of ['pissa', 'olora']) {
     });
   });
 }
+
+test('an adapter that changed its base was computed in silence, for minutes of a large model', async () => {
+  await withStart('pissa', (folder, base, adapter) => {
+    const layers = readAdapterFolder(adapter).modules.length;
+    const expectedCalls = Array.from({ length: layers + 1 }, (_, done) => [done, layers]);
+    const uses: readonly ((onLayer: OnLayer) => unknown)[] = [
+      (onLayer) => exportGguf({ path: adapter, base, onLayer }),
+      (onLayer) => openModel({ adapter, baseModel: base, onLayer }),
+      (onLayer) => {
+        const lora = readAdapterFolder(adapter);
+        return mergeLora({ base, lora, output: join(folder, 'merged'), onLayer });
+      },
+    ];
+    for (const use of uses) {
+      const calls: number[][] = [];
+      use((...call) => calls.push(call));
+      assert.deepEqual(calls, expectedCalls);
+    }
+  });
+});
 
 test('training goes on from it with twice its rank, and says so at another one', async () => {
   await withStart('olora', (_, base, adapter) => {

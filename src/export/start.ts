@@ -27,6 +27,9 @@ interface Pair {
 
 type Started = readonly Pair[] | string;
 
+/** Called before each layer whose start is computed again, with those done, and after the last. */
+export type OnLayer = (done: number, total: number) => void;
+
 /** What an adapter of this rank on a weight [out, in] begins with; or why nobody can know. */
 const starts: Readonly<Record<Start, (weight: Matrix, rank: number, scale: number) => Started>> = {
   pissa: principalPart,
@@ -36,19 +39,24 @@ const starts: Readonly<Record<Start, (weight: Matrix, rank: number, scale: numbe
 /**
  * The same adapter as plain LoRA on the whole base, of twice the rank: [A; A₀], [B, -B₀].
  * `weightOf`: a module's weight [out, in]. `tell` is called with what nobody can compute again.
+ * PiSSA takes seconds for each large layer, which `onLayer` tells.
  */
 export function plainLora(
   { start, ...lora }: StoredLora,
   weightOf: (path: string) => Tensor<'float32'>,
   tell: (path: string, what: string) => void,
+  onLayer: OnLayer = () => {},
 ): LanguageLora {
   if (start === undefined) return lora;
-  const modules = lora.modules.flatMap((module) => {
+  const total = lora.modules.length;
+  const modules = lora.modules.flatMap((module, done) => {
+    onLayer(done, total);
     const found = withoutStart(module, lora.rslora, start, weightOf(module.path));
     if (typeof found !== 'string') return [found];
     tell(module.path, found);
     return [];
   });
+  onLayer(total, total);
   return { ...lora, modules };
 }
 

@@ -9,6 +9,7 @@ import { CheckpointError, DataError, InternalError, type Problem } from '../../e
 import { loraScale, type StoredLora } from '../../export/language-lora.ts';
 import type { LoraWeights } from '../../export/lora.ts';
 import { fitted } from '../../export/adapter-fit.ts';
+import type { OnLayer } from '../../export/start.ts';
 import { readAdapterFolder } from '../../export/adapter-folder.ts';
 import { unknownId, unknownPlace } from '../../tokenizer/unknown-id.ts';
 import { toFloat32 } from '../../tensor/half.ts';
@@ -61,6 +62,8 @@ export interface GivenTextOptions {
    * (PEFT's A) and `<module path>.lora_up.weight` (B). Those it lacks are drawn from the seed.
    */
   readonly initial?: string | ReadonlyMap<string, Tensor>;
+  /** Follows what an `initial` folder costs whose adapter changed its base (PiSSA). */
+  readonly onLayer?: OnLayer;
 }
 
 export interface GivenTextTraining {
@@ -78,20 +81,24 @@ export interface GivenTextTraining {
  */
 export function trainTextWithBatches(
   settings: GivenTextSettings,
-  { batchesAt, initial }: GivenTextOptions,
+  { batchesAt, initial, onLayer }: GivenTextOptions,
 ): GivenTextTraining {
   const given = givenSettings('text-generation', settings);
   const { config } = given;
   const base = loadLanguageModel(config.base_model);
   const adapted = adaptLanguageModel(base.config, config);
-  if (typeof initial === 'string') {
-    const { start, weights } = fromFolder(initial, adapted, base);
-    begin(adapted, weights, initial, start === undefined ? '' : DOUBLED);
-  }
+  const folder = typeof initial === 'string' ? readAdapterFolder(initial) : undefined;
+  if (folder !== undefined)
+    begin(
+      adapted,
+      fromFolder(folder, adapted, base, onLayer),
+      String(initial),
+      folder.start === undefined ? '' : DOUBLED,
+    );
   if (initial !== undefined && typeof initial !== 'string') begin(adapted, initial, 'initial');
   const batches = (step: number) => toMicroBatches(batchesAt(step), step, base.config);
   return {
-    warnings: [...base.warnings, ...given.warningsFor(adapted.groups)],
+    warnings: [...base.warnings, ...(folder?.warnings ?? []), ...given.warningsFor(adapted.groups)],
     lora: () => languageLoraWeights(adapted, config.use_rslora),
     async *steps() {
       const first = batches(0);
@@ -210,14 +217,14 @@ function paddedOnTheRight({ shape, data }: Tensor<'int32'>, wanted: Shape): bool
  * multiplied.
  */
 function fromFolder(
-  folder: string,
+  stored: StoredLora,
   { modules }: AdaptedLanguageModel,
   base: LanguageModelWeights,
-): { readonly start: StoredLora['start']; readonly weights: ReadonlyMap<string, Tensor> } {
-  const stored = readAdapterFolder(folder);
-  const file = fitted({ ...base, tensors: base.weights }, stored, base.weights);
+  onLayer?: OnLayer,
+): ReadonlyMap<string, Tensor> {
+  const file = fitted({ ...base, tensors: base.weights }, stored, base.weights, onLayer);
   const scales = new Map(modules.map(({ path, alpha, rank }) => [path, alpha / rank]));
-  const weights = new Map(
+  return new Map(
     file.modules.flatMap((module) => {
       const scale = loraScale(module, file.rslora);
       const { shape, data } = toFloat32(module.up);
@@ -231,7 +238,6 @@ function fromFolder(
       ] as const;
     }),
   );
-  return { start: stored.start, weights };
 }
 
 const DOUBLED =
