@@ -158,6 +158,7 @@ test('a family that is not there is named with those that are', () => {
         /of type qwen3_vl also take pictures.*\n.*Use a text-only model/,
       ],
       [{ model_type: 'mamba' }, /models of type mamba are not supported\n.*Supported types/],
+      [{ message: 'Access denied', status: 403 }, /config\.json: this is a short text/],
       [{ error: 'Invalid credentials' }, /config\.json: this is a short text, .*a server answered/],
     ] as const) {
       writeModel(folder, config, new Map());

@@ -159,7 +159,7 @@ function sizeOf(text: string): string {
 }
 
 const refusals =
-  /^(entry not found|repository not found|not found|404|401|403|access (to|denied)|invalid (username|credentials)|unauthorized|forbidden|\{\s*"error"\s*:)/i;
+  /^(entry not found|repository not found|not found|404|401|403|access (to|denied)|invalid (username|credentials)|unauthorized|forbidden|\{\s*"(error|message|detail)"\s*:)/i;
 
 /**
  * What a server answered in place of a file that is no text, in quotation marks; undefined where
