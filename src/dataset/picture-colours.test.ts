@@ -214,6 +214,50 @@ test('HDR, curves of video and unknown codes are told', async () => {
   assert.deepEqual(await png(2, 2), []);
 });
 
+/** What a camera set to Adobe RGB adds behind the first two bytes of a JPEG. DCF 2.0 */
+function exifOf(colourSpace: number, name: string): Buffer {
+  const directory = (
+    ...entries: readonly (readonly [tag: number, type: number, value: Buffer])[]
+  ) =>
+    Buffer.concat([
+      Buffer.from([entries.length, 0]),
+      ...entries.map(([tag, type, value]) => {
+        const head = Buffer.alloc(8);
+        head.writeUInt16LE(tag, 0);
+        head.writeUInt16LE(type, 2);
+        head.writeUInt32LE(type === 2 ? 4 : 1, 4);
+        return Buffer.concat([head, value]);
+      }),
+      Buffer.alloc(4),
+    ]);
+  const short = (value: number) => Buffer.from([value & 255, value >> 8, 0, 0]);
+  const tiff = Buffer.concat([
+    Buffer.from([0x49, 0x49, 42, 0, 8, 0, 0, 0]),
+    directory([0x8769, 4, short(26)]), // 18 bytes, from 8 on
+    directory([0xa001, 3, short(colourSpace)], [0xa005, 4, short(56)]), // 30 bytes
+    directory([1, 2, Buffer.from(`${name}\0`)]),
+  ]);
+  const data = Buffer.concat([Buffer.from('Exif\0\0'), tiff]);
+  return Buffer.concat([Buffer.from([0xff, 0xe1, 0, data.length + 2]), data]);
+}
+
+test('a photo in Adobe RGB that says so by R03 alone was trained as sRGB', async () => {
+  const raw = { width, height, channels: 3 } as const;
+  const photo = async (signals: Rows, exif: Buffer) => {
+    const numbers = Uint8Array.from(pixels(signals, 255));
+    const jpeg = sharp(numbers, { raw }).jpeg({ quality: 100, chromaSubsampling: '4:4:4' });
+    const bytes = await jpeg.toBuffer();
+    return Buffer.concat([bytes.subarray(0, 2), exif, bytes.subarray(2)]);
+  };
+  const { signals } = golden.profiles['Adobe RGB'];
+  const asAdobe = await off(await photo(signals, exifOf(0xffff, 'R03')));
+  assert.ok(asAdobe <= 8, `${asAdobe}`);
+  for (const exif of [exifOf(1, 'R98'), exifOf(1, 'R03'), exifOf(0xffff, 'R98')]) {
+    const asSrgb = await off(await photo(golden.codes.sRGB.signals, exif));
+    assert.ok(asSrgb <= 3, `${asSrgb}`);
+  }
+});
+
 test('narrow range: black is 16 and white 235', async () => {
   const narrow = golden.codes.sRGB.signals.map((row) => row.map((v) => (16 + 219 * v) / 255));
   assert.ok((await off(pngFile(pngOf(narrow, 8), cicp(1, 13, 0, 0)))) <= 1);
@@ -264,6 +308,11 @@ test('numbers of which black and white cannot be told are refused by name', asyn
     [tiffOf(unit.map((v) => 2 * v - 1)), /numbers from -1 to 1, of which it cannot be told/],
     [tiffOf(unit.map((v) => 5 * v)), /numbers from 0 to 5, of which/],
     [tiffOf(unit.map((v) => 4095 * v)), /numbers from 0 to 4095, of which/],
+    // what is opaque says nothing of what is white
+    [
+      tiffOf(Float32Array.from(pixels(signals.map((row) => [...row.map((v) => 5 * v), 255])))),
+      /numbers from 0 to 5, of which/,
+    ],
     [tiffOf(unit.map((v, i) => (i === 7 ? NaN : v))), /not numbers \(NaN or infinite\)/],
     [tiffOf(Float64Array.from(unit)), /numbers of 64 bits, which are not supported/],
     [tiffOf(Int8Array.from(pixels(signals, 127))), /numbers from -128 to 127/],

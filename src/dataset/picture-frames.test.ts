@@ -42,7 +42,8 @@ const delay = (frames: readonly Frame[]): number[] => frames.map(() => 100);
 const u32 = (value: number): Buffer =>
   Buffer.from([value >>> 24, value >>> 16, value >>> 8, value]);
 
-function apng(frames: readonly Frame[]): Buffer {
+/** `stillIsFrame`: whether the picture that every PNG has is the first frame, or none of them. */
+function apng(frames: readonly Frame[], stillIsFrame = true): Buffer {
   const pixels = (numbers: Frame): PngPixels => ({
     width: W,
     height: H,
@@ -66,8 +67,8 @@ function apng(frames: readonly Frame[]): Buffer {
   return Buffer.concat([
     PNG_SIGNATURE,
     pngHead(pixels(first)),
-    pngChunk('acTL', Buffer.concat([u32(frames.length), u32(0)])),
-    control(),
+    pngChunk('acTL', Buffer.concat([u32(others.length + (stillIsFrame ? 1 : 0)), u32(0)])),
+    ...(stillIsFrame ? [control()] : []),
     pngChunk('IDAT', pngData(pixels(first))),
     ...others.flatMap((numbers) => [
       control(),
@@ -96,13 +97,13 @@ async function avifSequence(frames: readonly Frame[]): Promise<Buffer> {
   return Buffer.concat([still, isoBox('moov', track)]);
 }
 
-/** Two views in one file: CIPA DC-007. */
-async function mpo(frames: readonly Frame[]): Promise<Buffer> {
+/** Two views in one file, `second` what each but the first is: CIPA DC-007. */
+async function mpo(frames: readonly Frame[], second = 0x020002): Promise<Buffer> {
   const views = await Promise.all(
     frames.map((one) => stacked([one]).flatten({ background: '#ffffff' }).jpeg().toBuffer()),
   );
   const entries = Buffer.alloc(16 * views.length);
-  views.forEach((_, i) => entries.writeUInt32LE(i === 0 ? 0x030000 : 0x020002, 16 * i));
+  views.forEach((_, i) => entries.writeUInt32LE(i === 0 ? 0x030000 : second, 16 * i));
   const head = Buffer.from([
     0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 2, 0xb0, 7, 0, 0, 0, 0, 0, 26, 0, 0, 0,
   ]);
@@ -124,10 +125,10 @@ const containers: {
     stacked(frames)
       .webp({ lossless: true, delay: delay(frames) })
       .toBuffer(),
-  'c.png': apng,
+  'c.png': (frames) => apng(frames),
   'd.avif': avifSequence,
   'e.tif': tiff,
-  'f.jpg': mpo,
+  'f.jpg': (frames) => mpo(frames),
 };
 
 let count = 0;
@@ -162,6 +163,12 @@ test('the first frame was used without a word: one line names files and frames o
     const blue = rgb[3 * (6 * W + 8) + 2];
     assert.ok(Math.abs(blue - 60) < 8, `${name}: ${blue}`);
   }
+});
+
+test('an animation behind a still picture was taken for that picture alone', async () => {
+  const folder = await folderOf({ 'a.png': apng(drawn.slice(0, 2), false) });
+  const [{ where, what }] = (await readImageFolder({ trainDataDir: folder })).warnings;
+  assert.match(`${where}: ${what}`, /^a\.png.*: an animation, or several pictures in one file/);
 });
 
 for (const [what, empty] of Object.entries({ clear, white, black, ghost }))
@@ -215,6 +222,7 @@ test('thumbnails, masks and gain maps are no frames; a thumbnail in first place 
   const folder = await folderOf({
     'a.tif': tiffFile(page(0), page(1), page(4)),
     'b.jpg': phone,
+    'c.jpg': await mpo(drawn.slice(0, 2), 0x010001), // of a camera: the photo and a larger thumbnail
   });
   const { warnings } = await readImageFolder({ trainDataDir: folder });
   assert.deepEqual(warnings, []);

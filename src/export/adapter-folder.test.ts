@@ -165,6 +165,37 @@ test('starts that changed the base beyond what its files tell are refused by the
   });
 });
 
+test('fields with which PEFT computes something else than plain LoRA are refused, each by its name', () => {
+  // not from our own table: what it calls "without effect" would be believed
+  const given = {
+    alora_invocation_tokens: [1, 2],
+    arrow_config: { top_k: 3 },
+    enable_lora: [true, false, true],
+    kasa_config: { beta: 1e-4 },
+    layer_replication: [[0, 1]],
+    lora_bias: true,
+    megatron_config: { tp: 2 },
+    modules_to_save: ['lm_head'],
+    monteclora_config: { samples: 4 },
+    target_parameters: ['mlp.experts.gate_up_proj'],
+    trainable_token_indices: [7],
+    use_bdlora: { blocks: 2 },
+    use_dora: true,
+    use_qalora: true,
+  };
+  withAdapter((_, adapter) => {
+    for (const [name, value] of Object.entries(given)) {
+      change(adapter, { ...undone(given), [name]: value });
+      assert.throws(() => readAdapterFolder(adapter), new RegExp(`${name}: the adapter has`), name);
+    }
+    change(adapter, undone(given));
+    readAdapterFolder(adapter);
+  });
+});
+
+const undone = (given: object) =>
+  Object.fromEntries(Object.keys(given).map((name) => [name, undefined]));
+
 test('starts that leave the base as it is are plain LoRA', () => {
   const starts = [true, false, null, 'gaussian', 'Gaussian', 'eva', 'orthogonal', 'mica'];
   withAdapter((_, adapter) => {
