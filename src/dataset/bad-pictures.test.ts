@@ -93,6 +93,9 @@ const foreign: { readonly [name: string]: readonly [Uint8Array, RegExp] } = {
   'mif1 heic.jpg': [ftyp('mif1', 'mif1', 'heic'), HEIC],
   'msf1 hevc.jpg': [ftyp('msf1', 'msf1', 'hevc'), HEIC],
   'mif1 alone.png': [heif('hvc1', 'mif1', 'mif1', 'miaf'), HEIC],
+  // iPhones store large photos as tiles
+  'mif1 of tiles.png': [heif(['grid', 'hvc1', 'hvc1'], 'mif1', 'mif1', 'miaf'), HEIC],
+  'avif brand on tiles.png': [heif(['grid', 'hvc1'], 'mif1', 'avif'), HEIC],
   'avif brand on heic.png': [heif('hvc1', 'mif1', 'avif'), HEIC],
   'mif1 unknown.png': [ftyp('mif1', 'miaf'), notRead('a HEIF picture')],
   'mif1 jpeg.png': [heif('jpeg', 'mif1', 'jpeg'), notRead('a HEIF picture of the kind jpeg')],

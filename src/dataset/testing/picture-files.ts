@@ -154,9 +154,14 @@ export const isoBox = (type: string, ...content: readonly Uint8Array[]): Buffer 
 export const ftyp = (major: string, ...brands: readonly string[]): Buffer =>
   isoBox('ftyp', ascii(major), u32(0), ascii(brands.join('')));
 
-/** The first box and a description of one picture that is coded so. */
-export const heif = (coding: string, major: string, ...brands: readonly string[]): Buffer =>
-  Buffer.concat([
+/** The first box and a description of one picture that is coded so; of a grid, of its tiles too. */
+export const heif = (
+  coding: string | readonly string[],
+  major: string,
+  ...brands: readonly string[]
+): Buffer => {
+  const items = [coding].flat();
+  return Buffer.concat([
     ftyp(major, ...brands),
     isoBox(
       'meta',
@@ -165,11 +170,14 @@ export const heif = (coding: string, major: string, ...brands: readonly string[]
       isoBox(
         'iinf',
         u32(0),
-        Buffer.from([0, 1]),
-        isoBox('infe', u32(0x02000000), Buffer.from([0, 1, 0, 0]), ascii(`${coding}\0`)),
+        Buffer.from([0, items.length]),
+        ...items.map((type, i) =>
+          isoBox('infe', u32(0x02000000), Buffer.from([0, i + 1, 0, 0]), ascii(`${type}\0`)),
+        ),
       ),
     ),
   ]);
+};
 
 /** The same AVIF file with other codes for its colours. */
 export function withNclx(avif: Uint8Array, primaries: number, transfer: number): Buffer {
