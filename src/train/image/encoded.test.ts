@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InternalError } from '../../errors.ts';
 import { smallConfig } from '../../models/small-configs.test-util.ts';
-import type { TensorCache, Tensors } from '../../storage/tensor-cache.ts';
+import { cacheKey, type TensorCache, type Tensors } from '../../storage/tensor-cache.ts';
 import { cpuRuntime } from '../../runtime/runtime.ts';
 import { float32 } from '../../tensor/tensor.ts';
+import { CACHE_VERSION } from './cache-entries.ts';
 import { encodeCaptions, statesInOrder } from './captions.ts';
 import { encodePictures } from './latents.ts';
 
@@ -53,6 +54,32 @@ test('latents without a mean or a variance were trained as pictures of no size',
       encoded(new Map([[name, tensor]])),
       (error) => error instanceof InternalError && /no tensor of the latents/.test(error.message),
     );
+});
+
+test('latents of an older version, of other bytes, sizes or autoencoders are not taken from the cache', async () => {
+  const entry = new Map(['mean', 'logvar'].map((name) => [name, float32([1, 1, 1], [0])] as const));
+  const keyOf = async (change: object, other: object = {}) => {
+    const keys: string[] = [];
+    const getOrCompute = async (key: string) => (keys.push(key), entry);
+    const options = { ...around(entry), vae: smallConfig.vae, ...other };
+    const cache = { ...cacheOf(entry), getOrCompute };
+    await result(encodePictures([{ ...picture, ...change }], { ...options, cache }));
+    return keys.join();
+  };
+  const vae = JSON.stringify(smallConfig.vae);
+  const key = await keyOf({});
+  assert.equal(key, cacheKey('latents', CACHE_VERSION, 'base', vae, 'a', 8, 8, 0, 0, 8, 8));
+  const others = [
+    await keyOf({ hash: 'b' }),
+    await keyOf({ resized: [8, 16] }),
+    await keyOf({ resized: [16, 8] }),
+    await keyOf({ crop: [4, 0, 8, 8], resized: [16, 8] }),
+    await keyOf({ crop: [0, 4, 8, 8], resized: [8, 16] }),
+    await keyOf({}, { identity: 'another' }),
+    await keyOf({}, { vae: { ...smallConfig.vae, scaling_factor: 1 } }),
+  ];
+  assert.equal(new Set([key, ...others]).size, 1 + others.length);
+  assert.equal(await keyOf({ path: 'elsewhere.png', caption: 'b' }), key);
 });
 
 test('a caption without text states, or with another tensor in their place, is an error', async () => {
