@@ -21,17 +21,40 @@ import {
 const obtainModel = 'Download the folder again, or choose another model.';
 
 /** A JSON file, checked. Throws CheckpointError with every fault, each at its key. */
-export function parseFile<T>(path: string, schema: z.ZodType<T>): T {
-  const result = schema.safeParse(readJsonFile(path));
+export function parseFile<T>(
+  path: string,
+  schema: z.ZodType<T>,
+  fix = 'This model is not supported, or its configuration is damaged.',
+): T {
+  const result = schema.safeParse(readJsonFile(path), { error: plainIssue });
   if (result.success) return result.data;
   throw new CheckpointError(
     result.error.issues.map(({ path: keys, message }) => ({
       where: [path, ...(keys.length > 0 ? [keys.join('.')] : [])].join(' '),
       what: message.replace(/^Invalid input: /, ''),
-      fix: 'This model is not supported, or its configuration is damaged.',
+      fix,
     })),
   );
 }
+
+/** What a field must be and is, where its schema has no words of its own. */
+export const plainIssue: z.core.$ZodErrorMap = (issue) => {
+  if (issue.code !== 'invalid_type') return undefined;
+  const wanted = nouns.get(issue.expected) ?? issue.expected;
+  if (issue.input === undefined) return `is missing; expected ${wanted}`;
+  const found = JSON.stringify(issue.input);
+  return `expected ${wanted}; found ${found.length > 40 ? `${found.slice(0, 40)}…` : found}`;
+};
+
+const nouns: ReadonlyMap<string, string> = new Map([
+  ['string', 'text'],
+  ['number', 'a number'],
+  ['int', 'a whole number'],
+  ['boolean', 'true or false'],
+  ['array', 'a list'],
+  ['object', 'an object'],
+  ['record', 'an object'],
+]);
 
 /** A JSON file, whatever it holds. Throws CheckpointError. */
 export function readJsonFile(path: string, fix = obtainModel): unknown {

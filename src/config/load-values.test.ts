@@ -35,6 +35,26 @@ test('no key answers with the words of a validator', () => {
       );
 });
 
+test('advice was to put into quotes what is refused in quotes too, and "" was told of three times', () => {
+  const ofText = (values: object) =>
+    problemsOf(yaml({ ...text, train_data_dir: './faq.jsonl', ...values }));
+  const date = 'expected a date such as 2026-01-31 or 2026-01-31T12:00:00; found';
+  assert.deepEqual(ofText({ template_date: '20240229' }), [
+    `brand_lora.yaml:5 template_date: ${date} 20240229`,
+  ]);
+  assert.match(ofText({ output_name: '5' })[0], /found 5 \(.*put it in quotes, "5"/);
+  for (const key of ['template_date', 'chat_template', 'eval_path', 'output_name'])
+    for (const empty of ['""', '" "', '"\\t"']) {
+      const found = ofText({ [key]: empty });
+      assert.equal(found.length, 1, `${key}: ${empty}: ${found.join()}`);
+    }
+  for (const wrong of ['yesterday', '2024-13-01', '2024-02-30', '29.02.2024', '2024-02-29T10:00Z'])
+    assert.match(
+      ofText({ template_date: wrong })[0],
+      /expected a date.*\(Write year, month and day/,
+    );
+});
+
 test('a key with nothing behind it took a default in one case and was refused in another', () => {
   const rank = 'a whole number from 1 to 1280';
   assert.deepEqual(problemsOf(yaml({ ...good, lora_rank: '' })), [noValue(rank, '4 lora_rank')]);

@@ -10,6 +10,7 @@ import { codeOf } from '../util/caught.ts';
 import { own } from '../util/own.ts';
 import { asWritten, findPaths, type KeyNote } from './paths.ts';
 import {
+  accepts,
   configJsonSchema,
   configKeys,
   trainSchema,
@@ -336,10 +337,12 @@ function distinct(problems: readonly Problem[]): Problem[] {
   );
 }
 
+const USE_DEFAULT = 'To use the default, delete the line.';
+
 /** A key that is written with nothing behind it: what was meant is not guessed. */
 const noValue = (key: string, isRequired: boolean): Pick<Problem, 'what' | 'fix'> => ({
   what: `no value; expected ${expected(schemaOf(key))}`,
-  ...(!isRequired && { fix: 'To use the default, delete the line.' }),
+  ...(!isRequired && { fix: USE_DEFAULT }),
 });
 
 /** Known keys with their text read; a problem for each unknown key and each key without a value. */
@@ -440,10 +443,11 @@ function remedy(key: string, found: unknown): string | undefined {
   if (key === 'save_precision' && precision !== undefined)
     return `Write save_precision: ${precision}.`;
   if (typeof found === 'string') {
+    if (found.trim() === '' && !required.has(key)) return USE_DEFAULT;
     const nearest = suggest(found, names ?? []);
     return nearest === undefined ? undefined : `Did you mean ${nearest}?`;
   }
-  if (type === 'string' && names === undefined && typeof found !== 'object')
+  if (type === 'string' && names === undefined && accepts(key, String(found)))
     return `A number, a date or true and false as text: put it in quotes, "${String(found)}".`;
   if (key === 'train_data')
     return 'Write each as "- faq.jsonl" or "- { path: faq.jsonl, weight: 2 }"; a weight is a number above 0.';

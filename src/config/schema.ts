@@ -280,6 +280,12 @@ export type TrainConfig = Readonly<z.output<typeof trainSchema>>;
 export type TrainConfigInput = z.input<typeof trainSchema>;
 export type ConfigKey = keyof Fields;
 
+/** Whether the key alone may have this value. */
+export function accepts(key: string, value: unknown): boolean {
+  const shapes: Readonly<Record<string, z.ZodType>> = fields.shape;
+  return shapes[key].safeParse(value).success;
+}
+
 /** The JSON Schema of one key, as far as reading text, help and docs need it. */
 export interface KeySchema {
   readonly type?: string;

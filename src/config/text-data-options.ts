@@ -35,7 +35,12 @@ export const textDataOptions = {
     )
     .meta(forTexts),
   template_date: text()
-    .refine((date) => parseCivilTime(date) !== undefined, 'expected a date such as 2026-01-31')
+    .refine((date) => parseCivilTime(date) !== undefined, {
+      error: 'expected a date such as 2026-01-31 or 2026-01-31T12:00:00',
+      params: {
+        fix: 'Write year, month and day, and after T a time where it matters, without a time zone.',
+      },
+    })
     .optional()
     .describe(
       "The date, such as 2026-01-31 or 2026-01-31T12:00:00, that a chat template which writes today's date takes for today, in training and in evaluations of the adapter. When absent: the start of the run, in UTC; the run's config.yaml records it.",

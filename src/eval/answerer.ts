@@ -8,7 +8,7 @@ import { type Sequence, sequencesOf } from '../dataset/text/sequences.ts';
 import type { FoundProblem } from '../util/problems-by-kind.ts';
 import type { TokenScores } from '../generate/text/score.ts';
 import type { TextGenerator } from '../generate/text/text-generator.ts';
-import type { ChatMessage, ChatTemplate } from '../tokenizer/chat.ts';
+import { type ChatMessage, type ChatTemplate, noTemplate } from '../tokenizer/chat.ts';
 import type { TextTokenizer } from '../tokenizer/text.ts';
 import { reasonOf } from '../util/caught.ts';
 import type { Question } from './questions.ts';
@@ -136,7 +136,7 @@ function promptFindings(question: Question, options: PromptFormat): CheckFinding
       {
         severity: 'error',
         where,
-        what: 'is a conversation, but the tokenizer has no chat template',
+        what: `is a conversation, but ${noTemplate(options.tokenizer).what}`,
         fix: 'Name the one used in training, for example chat_template: chatml.',
       },
     ];

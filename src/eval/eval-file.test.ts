@@ -16,6 +16,44 @@ const read = (
     readEvalFile(join(folder, name), general === undefined ? undefined : join(folder, general)),
   );
 
+test('fields that nobody reads were not named', async () => {
+  const lines = [
+    { question: 'How long?', answer: 'Five days', explanation: 'by post', id: 7, source: 'faq' },
+    {
+      messages: [
+        { role: 'user', content: 'How?' },
+        { role: 'assistant', content: 'So' },
+      ],
+      expected: 'Not so',
+    },
+    { question: 'Why?', answer: 'Because', rubric: null, must_include: [], category: 'x' },
+    { text: 'Some text here', answer: 'z' },
+  ];
+  const { warnings } = await read(
+    { 'q.jsonl': lines.map((one) => JSON.stringify(one)).join('\n') },
+    'q.jsonl',
+  );
+  assert.deepEqual(
+    warnings.map(({ where, what }) => [where.replace(/[^ ,]*\//g, ''), what]),
+    [
+      [
+        'q.jsonl:1, q.jsonl:2, q.jsonl:4',
+        'holds fields that are not read, and not judged: "explanation" (1 question), "expected" (1 question), "answer" (1 question)',
+      ],
+    ],
+  );
+  const described = await read(
+    { 'q.yaml': 'questions:\n  - question: How?\n    answer: So\n    rubric: kind\n' },
+    'q.yaml',
+  );
+  assert.match(described.warnings[0].what, /not judged: "rubric" \(1 question\)/);
+  const table = await read(
+    { 'q.csv': 'question,answer,rubric,notes,uid,idx\nHow?,So,kind,mine,7,8\n' },
+    'q.csv',
+  );
+  assert.match(table.warnings[0].what, /not judged: "rubric" \(1 question\)$/);
+});
+
 async function problems(
   files: Readonly<Record<string, string | Uint8Array>>,
   name: string,

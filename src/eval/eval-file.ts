@@ -6,6 +6,7 @@ import { suggest } from '../util/suggest.ts';
 import { parseYaml, type YamlFile } from '../config/yaml.ts';
 import { plainRecord } from '../dataset/text/plain-record.ts';
 import { recordsOf } from '../dataset/text/records.ts';
+import { UnreadFields } from '../dataset/text/unread-fields.ts';
 import { type NamedFile, readText } from '../dataset/text-file.ts';
 import { DataError, type Problem, UserError } from '../errors.ts';
 import type { Told } from '../util/encoding/decode-text.ts';
@@ -143,6 +144,7 @@ const withProblems = (found: Found, problems: readonly FoundProblem[]): Found =>
 
 function readAll(records: readonly QuestionRecord[], wide: FileWide): Found {
   const found: Found = { questions: [], problems: [], warnings: [] };
+  const unread = new UnreadFields('evaluation');
   for (const record of records) {
     const read = readQuestion(record, wide);
     if ('faults' in read)
@@ -150,9 +152,10 @@ function readAll(records: readonly QuestionRecord[], wide: FileWide): Found {
     else {
       found.questions.push(read.question);
       found.warnings.push(...read.warnings.map((doubt) => ({ where: record.where, ...doubt })));
+      unread.add(record.where, read.unread);
     }
   }
-  return found;
+  return { ...found, warnings: [...found.warnings, ...unread.warnings()] };
 }
 
 // ---- a file that describes the evaluation

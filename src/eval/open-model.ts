@@ -1,5 +1,5 @@
 // A base model and its adapter from files, ready to answer.
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { loadLanguageModel } from '../checkpoints/hf-folder.ts';
 import type { Problem } from '../errors.ts';
 import { baseFolder } from '../export/base-folder.ts';
@@ -15,6 +15,7 @@ import { toFloat32 } from '../tensor/half.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { chatTemplate, type ChatTemplate } from '../tokenizer/chat.ts';
 import { readTextTokenizer, type TextTokenizer } from '../tokenizer/text.ts';
+import { parseCivilTime } from '../util/strftime.ts';
 import { type Answerer, createAnswerer, type PromptFormat } from './answerer.ts';
 
 export interface ModelFiles {
@@ -56,7 +57,7 @@ export function openModel(files: ModelFiles): OpenModel {
   const whole = { ...model, tensors: model.weights };
   const lora = fitted(whole, stored, model.weights, files.onLayer);
   const tokenizer = withTemplate(readTextTokenizer(model.path), stored.chatTemplate);
-  const date = stored.templateDate;
+  const { date, warnings } = dateOf(stored.templateDate, folder);
   const template = chatTemplate(tokenizer, files.chatTemplate, { date });
   const maxSeqLength = Math.min(files.maxSeqLength ?? 2048, windowOf(model.config));
   const generator = createTextGenerator({
@@ -83,6 +84,7 @@ export function openModel(files: ModelFiles): OpenModel {
       ...model.warnings,
       ...tokenizer.warnings,
       ...otherTemplate(template, stored.chatTemplate),
+      ...(template?.date === undefined ? [] : warnings),
     ],
   };
 }
@@ -90,6 +92,20 @@ export function openModel(files: ModelFiles): OpenModel {
 /** The template that lies beside an adapter goes before the base's own. */
 const withTemplate = (tokenizer: TextTokenizer, trained: string | undefined): TextTokenizer =>
   trained === undefined ? tokenizer : { ...tokenizer, chatTemplate: trained };
+
+/** What the adapter's file notes, if it is a date. */
+function dateOf(
+  noted: string | undefined,
+  folder: string,
+): { readonly date?: string; readonly warnings: readonly Problem[] } {
+  if (noted === undefined) return { warnings: [] };
+  if (parseCivilTime(noted) !== undefined) return { date: noted, warnings: [] };
+  const what = `notes ${JSON.stringify(noted)} as the date that the chat template wrote in training, which is not a date: it writes that of today`;
+  const fix = 'Correct template_date in the metadata of the file: 2026-01-31T12:00:00.';
+  return {
+    warnings: [{ where: `${join(folder, 'adapter_model.safetensors')} template_date`, what, fix }],
+  };
+}
 
 function otherTemplate(
   template: ChatTemplate | undefined,

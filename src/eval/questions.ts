@@ -2,6 +2,7 @@
 import { distance } from 'fastest-levenshtein';
 import { blank, type Fault, type Fields, first } from '../dataset/text/fields.ts';
 import { interpret } from '../dataset/text/forms.ts';
+import { isAbout } from '../dataset/text/unread-fields.ts';
 import { isObject } from '../util/is-object.ts';
 import { own } from '../util/own.ts';
 import { endsWithAnswer, type SampleMessage, type TextContent } from '../dataset/text/sample.ts';
@@ -44,7 +45,12 @@ export interface FileWide {
 }
 
 export type ReadQuestion =
-  | { readonly question: Question; readonly warnings: readonly Doubt[] }
+  | {
+      readonly question: Question;
+      readonly warnings: readonly Doubt[];
+      /** Fields that hold something and are no part of the question. */
+      readonly unread: Fields;
+    }
   | { readonly faults: readonly Fault[] };
 
 const ownKeys = ['facts', 'forbidden', 'topic', 'expected'] as const;
@@ -117,7 +123,7 @@ export function readQuestion(
   const contradictions = contradictionsOf(question);
   return contradictions.length > 0
     ? { faults: contradictions }
-    : { question, warnings: doubts(question) };
+    : { question, warnings: doubts(question), unread: content.unread };
 }
 
 /** By the names that they have here; our own stay where they are empty, to be named. */
@@ -138,13 +144,13 @@ function interpretFaults(value: unknown): { faults: readonly Fault[] } {
 
 /**
  * A name that is none, but nearly one: `fact`, `forbiden`. Others are the data's own and mean
- * nothing here.
+ * nothing here: `uid` is no `id` that was misspelt.
  */
 function misspelling(key: string): Fault[] {
   const meant = known.find(
     (name) => name !== key && distance(name, key.toLowerCase()) <= (name.length > 5 ? 2 : 1),
   );
-  return meant === undefined || known.includes(key)
+  return meant === undefined || known.includes(key) || isAbout(key)
     ? []
     : [{ what: `has an unknown field "${key}"`, fix: `Did you mean "${meant}"?` }];
 }
@@ -221,6 +227,7 @@ interface Content {
   readonly content: TextContent;
   /** False where a placeholder stands for the answer. */
   readonly answered: boolean;
+  readonly unread: Fields;
 }
 
 /** The record's content; `checked`: it may come without an answer. */
@@ -240,8 +247,9 @@ function contentOf(fields: Fields, checked: boolean): Content | { faults: readon
     };
   const read = interpret(record);
   if ('faults' in read) return read;
+  const beside = record === rest && !blank(expected) ? { expected } : {};
   return endsWithAnswer(read.content)
-    ? { content: read.content, answered }
+    ? { content: read.content, answered, unread: { ...read.unread, ...beside } }
     : { faults: [{ what: 'ends without a question', fix: "Let its last message be the user's." }] };
 }
 

@@ -118,7 +118,7 @@ function missingPairs(
   const rest = missing.length > 3 ? ` and ${missing.length - 3} more` : '';
   return [
     {
-      where: `${targets.where} target_modules`,
+      where: `${targets.where} ${targets.key}`,
       what: `the adapter has no weights for ${shown}${rest}, which its configuration names`,
       fix: `Its file is incomplete: copy it again. Or it is for another base model: name one other than ${base}.`,
     },
@@ -128,15 +128,15 @@ function missingPairs(
 /** Layers with weights in the file that the configuration does not name: PEFT leaves them out. */
 function unnamedPairs(
   modules: readonly LoraWeights[],
-  { where }: AdapterTargets,
+  { where, key, program }: AdapterTargets,
   isNamed: (path: string) => boolean,
 ): FoundProblem[] {
   return modules
     .filter(({ path }) => !isNamed(path))
     .map(({ path }) => ({
       where: path,
-      what: `its weights are in the file, but ${where} does not name it, and PEFT leaves such layers out`,
-      fix: 'If the adapter was trained on it, add it to target_modules there; otherwise copy the adapter again.',
+      what: `its weights are in the file, but ${where} does not name it, and ${program} leaves such layers out`,
+      fix: `If the adapter was trained on it, add it to ${key} there; otherwise copy the adapter again.`,
     }));
 }
 

@@ -1,7 +1,7 @@
 // Adapters that other programs wrote, or that are none: each is read right, or has its own answer.
 
 import assert from 'node:assert/strict';
-import { copyFileSync, readFileSync, renameSync } from 'node:fs';
+import { copyFileSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadLanguageModel } from '../checkpoints/hf-folder.ts';
@@ -133,7 +133,7 @@ test('adapters of other kinds have each its own answer', () => {
     [{ bias: 'all' }, /bias: the adapter has trained biases/],
     [{ peft_type: 'LOHA' }, /peft_type: this adapter is of type LOHA, not LORA/],
     [{ peft_type: undefined }, /it is neither PEFT's, .* nor mlx-lm's/],
-    [{ lora_alpha: 'much' }, /lora_alpha: expected number, received string\n.*copy the adapter/],
+    [{ lora_alpha: 'much' }, /lora_alpha: expected a number; found "much"\n.*copy the adapter/],
     [{ rank_pattern: { q_proj: 2 } }, /q_proj: it has rank 4, but rank 2/],
   ] as const)
     withAdapter((folder, adapter, base) => {
@@ -277,8 +277,14 @@ const turned = (tensor: Tensor): Tensor => {
   );
 };
 
-function writeMlx(folder: string, parameters: object, tensors = new Map<string, Tensor>()): void {
-  const pairs = lora.modules.flatMap(({ path, down, up }) => [
+function writeMlx(
+  folder: string,
+  parameters: object,
+  tensors = new Map<string, Tensor>(),
+  without = /^$/,
+): void {
+  const modules = lora.modules.filter(({ path }) => !without.test(path));
+  const pairs = modules.flatMap(({ path, down, up }) => [
     [`${path}.lora_a`, turned(down)] as const,
     [`${path}.lora_b`, turned(up)] as const,
   ]);
@@ -314,9 +320,56 @@ test("mlx-lm's folder is read: its matrices turned, its scale that of every laye
     writeMlx(mlx, { fine_tune_type: 'dora', lora_parameters: { rank: 4, scale: 20 } });
     assert.throws(() => readAdapterFolder(mlx), /mlx-lm's adapter of type dora, not lora/);
     writeMlx(mlx, { fine_tune_type: 'lora' });
-    assert.throws(() => readAdapterFolder(mlx), /lora_parameters: expected object/);
+    assert.throws(
+      () => readAdapterFolder(mlx),
+      /lora_parameters: is missing; expected an object\n.*copy the adapter's folder/,
+    );
     writeMlx(mlx, { lora_parameters: { scale: 1 } }, new Map([['x.m', float32([1], [1])]]));
     assert.throws(() => readAdapterFolder(mlx), /x\.m: this tensor is not part of a plain LoRA/);
+  });
+});
+
+test("mlx-lm's folder that is not whole, or is more than LoRA, was answered by a validator or not at all", () => {
+  withAdapter((folder, _, base) => {
+    const mlx = join(folder, 'mlx');
+    const of = (parameters: object, tensors?: Map<string, Tensor>): string => {
+      writeMlx(mlx, { lora_parameters: { scale: 20, ...parameters }, num_layers: 2 }, tensors);
+      return answers(folder, mlx, base)['merge'];
+    };
+    assert.match(of({ scale: undefined }), /lora_parameters\.scale: is missing; expected a number/);
+    assert.match(of({ scale: '20' }), /scale: expected a number; found "20"\n.*mlx-lm/);
+    assert.match(of({ scale: null }), /scale: expected a number; found null/);
+    assert.match(of({ keys: 'q_proj' }), /keys: expected a list; found "q_proj"/);
+    const half = new Map([
+      ['model.layers.0.mlp.other.lora_a', float32([64, 4], new Float32Array(256))],
+    ]);
+    assert.match(of({}, half), /other: incomplete: lora_b is missing\n.*copy the adapter/);
+    const words = ['lora_a', 'lora_b'].map((part) => `model.embed_tokens.${part}`);
+    const embedding = new Map(words.map((name) => [name, float32([4, 4], new Float32Array(16))]));
+    assert.match(of({}, embedding), /embed_tokens: this is a LoRA of the embeddings/);
+    const saved = join(mlx, '0000200_adapters.safetensors');
+    of({});
+    renameSync(join(mlx, 'adapters.safetensors'), saved);
+    assert.throws(() => readAdapterFolder(mlx), /weights saved on the way: 0000200_adapters/);
+  });
+});
+
+test("layers that mlx-lm's keys name and the file lacks were taken as not trained", () => {
+  withAdapter((folder, _, base) => {
+    const mlx = join(folder, 'mlx');
+    const names = lora.modules.map(({ path }) => path.replace(/^.*layers\.\d+\./, ''));
+    const given = (keys: readonly string[] | null, without = /^$/) => {
+      const parameters = { lora_parameters: { scale: 20, keys }, model: base };
+      writeMlx(mlx, parameters, new Map(), without);
+      rmSync(join(folder, 'merged'), { recursive: true, force: true });
+      return Object.values(answers(folder, mlx, base));
+    };
+    const missing = /lora_parameters\.keys: the adapter has no weights for .*up_proj/;
+    for (const answer of given(names, /up_proj/)) assert.match(answer, missing);
+    for (const answer of given(names.filter((name) => name !== 'mlp.up_proj')))
+      assert.match(answer, /does not name it, and mlx-lm leaves such layers out/);
+    for (const keys of [null, names, [...names, 'block_sparse_moe.gate']])
+      assert.deepEqual(new Set(given(keys)), new Set(['accepted']));
   });
 });
 

@@ -23,10 +23,13 @@ export interface StoredLora extends Omit<LanguageLora, 'start'> {
 /** PEFT's init_lora_weights that changes the base in a way that can be computed again. */
 export type Start = 'pissa' | 'olora';
 
-/** PEFT's target_modules, exclude_modules and layers_to_transform. */
+/** PEFT's target_modules, exclude_modules and layers_to_transform; mlx-lm's keys. */
 export interface AdapterTargets {
   /** The file that says so, for messages. */
   readonly where: string;
+  /** Its field that names the layers. */
+  readonly key: string;
+  readonly program: 'PEFT' | 'mlx-lm';
   readonly target: string | readonly string[];
   readonly exclude?: string | readonly string[];
   readonly layers?: readonly number[];

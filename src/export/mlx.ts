@@ -1,6 +1,7 @@
 // mlx-lm's folder of a LoRA: adapters.safetensors and adapter_config.json, read. A layer gives
 // W x + scale · (x A) B, with A [in, rank] and B [rank, out] (mlx_lm/tuner/lora.py, 2025).
 
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { parseFile } from '../checkpoints/model-folder.ts';
@@ -10,15 +11,21 @@ import { toFloat32 } from '../tensor/half.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
 import { kindProblems } from './adapter-kinds.ts';
-import { COPY, numberProblem, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import type { AdapterTargets } from './language-lora.ts';
+import { numberProblem, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
 import type { PeftFolder } from './peft-folder.ts';
 
 const configSchema = z.looseObject({
   fine_tune_type: z.string().default('lora'),
-  lora_parameters: z.looseObject({ scale: z.number(), dropout: z.number().optional() }),
+  lora_parameters: z.looseObject({
+    scale: z.number(),
+    dropout: z.number().nullish(),
+    keys: z.array(z.string()).nullish(),
+  }),
   model: z.string().nullish(),
 });
 
+const COPY = "It was not written by mlx-lm, or it is damaged: copy the adapter's folder again.";
 const fix = 'Train a plain LoRA (fine_tune_type: lora), or merge it with mlx_lm.fuse.';
 
 /**
@@ -27,7 +34,7 @@ const fix = 'Train a plain LoRA (fine_tune_type: lora), or merge it with mlx_lm.
  */
 export function readMlxFolder(folder: string): PeftFolder {
   const configPath = join(folder, 'adapter_config.json');
-  const config = parseFile(configPath, configSchema);
+  const config = parseFile(configPath, configSchema, COPY);
   if (config.fine_tune_type !== 'lora')
     throw new CheckpointError([
       {
@@ -36,15 +43,51 @@ export function readMlxFolder(folder: string): PeftFolder {
         fix,
       },
     ]);
+  const { scale, dropout, keys } = config.lora_parameters;
+  const modules = readModules(weightsIn(folder), scale);
   return {
-    modules: readModules(join(folder, 'adapters.safetensors'), config.lora_parameters.scale),
+    modules,
+    ...(keys && { targets: targetsOf(keys, modules, configPath) }),
     rslora: false,
     baseModel: config.model ?? undefined,
     revision: undefined,
-    dropout: config.lora_parameters.dropout ?? 0,
+    dropout: dropout ?? 0,
     chatTemplate: readChatTemplate(folder),
     templateDate: undefined,
     warnings: [],
+  };
+}
+
+/** Saved on the way they are 0000100_adapters.safetensors; mlx-lm reads those of the end alone. */
+function weightsIn(folder: string): string {
+  const path = join(folder, 'adapters.safetensors');
+  const [saved] = readdirSync(folder)
+    .filter((name) => /^\d+_adapters\.safetensors$/.test(name))
+    .sort()
+    .reverse();
+  if (existsSync(path) || saved === undefined) return path;
+  throw new CheckpointError([
+    {
+      where: folder,
+      what: `has no adapters.safetensors, but weights saved on the way: ${saved}`,
+      fix: `Copy the one that you want to adapters.safetensors, for example ${saved}.`,
+    },
+  ]);
+}
+
+/** `keys` are on each layer that the adapter is on: the last of the model, however many. */
+function targetsOf(
+  keys: readonly string[],
+  modules: readonly LoraWeights[],
+  where: string,
+): AdapterTargets {
+  const layers = modules.flatMap(({ path }) => /\.layers\.(\d+)\./.exec(path)?.[1] ?? []);
+  return {
+    where,
+    key: 'lora_parameters.keys',
+    program: 'mlx-lm',
+    target: keys,
+    layers: [...new Set(layers.map(Number))],
   };
 }
 
@@ -55,8 +98,7 @@ function readModules(path: string, scale: number): LoraWeights[] {
   const modules: LoraWeights[] = [];
   for (const name of new Set([...tensors.keys()].map((key) => key.replace(/\.lora_[ab]$/, '')))) {
     const found = readModule(tensors, name, scale);
-    if (typeof found === 'string')
-      problems.push({ where: `${path} ${name}`, what: found, fix: COPY });
+    if ('what' in found) problems.push({ where: `${path} ${name}`, ...found });
     else modules.push(found);
   }
   if (modules.length + problems.length === 0)
@@ -70,17 +112,20 @@ function readModule(
   tensors: ReadonlyMap<string, ExternalTensor>,
   path: string,
   scale: number,
-): LoraWeights | string {
+): LoraWeights | Omit<Problem, 'where'> {
   const [a, b] = ['lora_a', 'lora_b'].map((part) => tensors.get(`${path}.${part}`));
   if (a === undefined && b === undefined)
-    return 'this tensor is not part of a plain LoRA of linear layers';
+    return { what: 'this tensor is not part of a plain LoRA of linear layers', fix };
   if (a === undefined || b === undefined)
-    return `incomplete: ${a === undefined ? 'lora_a' : 'lora_b'} is missing`;
+    return { what: `incomplete: ${a === undefined ? 'lora_a' : 'lora_b'} is missing`, fix: COPY };
+  if (/(^|\.)(embed_tokens|wte)$/.test(path))
+    return { what: 'this is a LoRA of the embeddings, not of a linear layer', fix };
   if (a.shape.length !== 2 || b.shape.length !== 2)
-    return 'this is not a pair of matrices of a linear layer';
+    return { what: 'this is not a pair of matrices of a linear layer', fix };
   const [down, up] = [transposed(readTensor(a)), transposed(readTensor(b))];
   const module = { path, down, up, alpha: scale * down.shape[0] };
-  return shapeProblem(down, up) ?? numberProblem(module) ?? module;
+  const what = shapeProblem(down, up) ?? numberProblem(module);
+  return what === undefined ? module : { what, fix: COPY };
 }
 
 /** [rows, columns] -> [columns, rows], as float32. */

@@ -4,19 +4,20 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readJsonFile } from '../checkpoints/model-folder.ts';
+import { plainIssue, readJsonFile } from '../checkpoints/model-folder.ts';
 import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
 import { CheckpointError, obtainAgain, type Problem } from '../errors.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
 import { isObject } from '../util/is-object.ts';
 import { fullMatch } from '../util/python-regexp.ts';
-import { parseCivilTime } from '../util/strftime.ts';
 import { kindProblems } from './adapter-kinds.ts';
 import type { StoredLora } from './language-lora.ts';
 import { configProblems, startOf, typeProblems } from './peft-config.ts';
 import { COPY, numberProblem, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
 import { PEFT_PREFIX } from './peft.ts';
+
+const WEIGHTS = 'adapter_model.safetensors';
 
 // eslint-disable-next-line house/no-object-as-map -- no layer is called __proto__
 const pattern = z.record(z.string(), z.number()).nullish();
@@ -48,7 +49,7 @@ export interface PeftFolder extends StoredLora {
   readonly dropout: number;
   /** The chat template that lies beside it: of the training, where that was not the base's. */
   readonly chatTemplate: string | undefined;
-  /** The date that this template wrote in training, where it writes one. */
+  /** The date that this template wrote in training, where it writes one; as the file says it. */
   readonly templateDate: string | undefined;
   /** What could not be checked. */
   readonly warnings: readonly Problem[];
@@ -76,7 +77,7 @@ export function readPeftFolder(folder: string): PeftFolder {
     revision: revision ?? undefined,
     dropout: dropout ?? 0,
     chatTemplate: readChatTemplate(folder),
-    templateDate: dateOf(folder),
+    templateDate: openSafetensors(join(folder, WEIGHTS)).metadata['template_date'],
     start: startOf(config),
     ...targetsOf(config, configPath),
     warnings: targetWarnings(config, configPath),
@@ -85,7 +86,7 @@ export function readPeftFolder(folder: string): PeftFolder {
 
 function readConfig(path: string): PeftConfig {
   const file = readJsonFile(path, obtainAgain);
-  const result = configSchema.safeParse(file);
+  const result = configSchema.safeParse(file, { error: plainIssue });
   if (result.success) return result.data;
   // other kinds have fields of the same names
   if (isObject(file)) throwProblems(typeProblems(file, path));
@@ -104,6 +105,8 @@ function targetsOf(config: PeftConfig, where: string): Pick<PeftFolder, 'targets
   return {
     targets: {
       where,
+      key: 'target_modules',
+      program: 'PEFT',
       target,
       ...(exclude !== undefined && exclude !== null && { exclude }),
       ...(layers !== undefined && layers !== null && { layers: [layers].flat() }),
@@ -126,15 +129,8 @@ function targetWarnings(config: PeftConfig, path: string): Problem[] {
   });
 }
 
-function dateOf(folder: string): string | undefined {
-  const { template_date: date } = openSafetensors(
-    join(folder, 'adapter_model.safetensors'),
-  ).metadata;
-  return date !== undefined && parseCivilTime(date) !== undefined ? date : undefined;
-}
-
 function readModules(folder: string, config: PeftConfig): LoraWeights[] {
-  const path = join(folder, 'adapter_model.safetensors');
+  const path = join(folder, WEIGHTS);
   if (!existsSync(path) && existsSync(join(folder, 'adapter_model.bin'))) {
     throw new CheckpointError([
       {

@@ -43,7 +43,10 @@ export interface ChatTemplate {
   ): string;
 }
 
-type TemplateTokenizer = Pick<TextTokenizer, 'specialTokens' | 'addsBos' | 'chatTemplate'>;
+type TemplateTokenizer = Pick<
+  TextTokenizer,
+  'specialTokens' | 'addsBos' | 'chatTemplate' | 'chatTemplateFile'
+>;
 
 export interface TemplateOptions {
   /** Its place in messages; default `chat_template`. */
@@ -66,7 +69,10 @@ export function chatTemplate(
   if (name === undefined || name === 'tokenizer' || name === 'tokenizer_default')
     return tokenizer.chatTemplate === undefined
       ? undefined
-      : compiled("the tokenizer's", tokenizer.chatTemplate, tokenizer, options);
+      : compiled("the tokenizer's", tokenizer.chatTemplate, tokenizer, {
+          ...options,
+          ...(tokenizer.chatTemplateFile !== undefined && { where: tokenizer.chatTemplateFile }),
+        });
   if (/\{[{%]/.test(name))
     return compiled('of the configuration', selfContained(name, tokenizer), tokenizer, options);
   const known = knownName(name, where);
@@ -76,6 +82,24 @@ export function chatTemplate(
     { ...tokenizer, specialTokens: { bos_token: '', eos_token: '', ...tokenizer.specialTokens } },
     options,
   );
+}
+
+/** Why a tokenizer has no chat template of its own, and what to do. */
+export function noTemplate({ otherTemplates = [] }: Pick<TextTokenizer, 'otherTemplates'>): {
+  readonly what: string;
+  readonly fix: string;
+} {
+  const byName = 'choose one by name, for example chat_template: chatml.';
+  if (otherTemplates.length === 0)
+    return {
+      what: 'the tokenizer has no chat template',
+      fix: `${byName[0].toUpperCase()}${byName.slice(1)}`,
+    };
+  const names = otherTemplates.map((name) => `"${name}"`).join(', ');
+  return {
+    what: `none of the tokenizer's chat templates (${names}) is called "default"`,
+    fix: `Write the one that is meant into chat_template.jinja in the model's folder, or ${byName}`,
+  };
 }
 
 const bare = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '');

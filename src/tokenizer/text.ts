@@ -1,6 +1,6 @@
 // The tokenizer of a language model: the files of a Hugging Face folder, text ↔ ids, and text as it
 // is generated.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
@@ -44,6 +44,10 @@ export interface TextTokenizer {
   readonly specialTokens: Readonly<Record<string, string>>;
   /** The folder's own chat template (Jinja). */
   readonly chatTemplate: string | undefined;
+  /** The file that it is from. */
+  readonly chatTemplateFile?: string;
+  /** Names of the folder's further templates, which are for tools, retrieval and the like. */
+  readonly otherTemplates?: readonly string[];
   /** What the files say of ids and does not hold. */
   readonly warnings: readonly Problem[];
   /**
@@ -122,8 +126,10 @@ export function readTextTokenizer(folder: string): TextTokenizer {
   requireSameIds(path, data.post_processor, (token) => tokenizer.token_to_id(token));
   const rows = rowsOf(folder);
   const [ends, never] = partition(readEndIds(folder), rows);
+  const { source: chatTemplate, ...template } = folderTemplate(folder);
   return textTokenizer(tokenizer, more, {
-    chatTemplate: readChatTemplate(folder),
+    chatTemplate,
+    ...template,
     rows,
     ends,
     warnings: [...more.warnings, ...neverEnds(folder, never)],
@@ -203,7 +209,10 @@ function open(path: string, data: object, config: object): Tokenizer {
 }
 
 /** What the files beside tokenizer.json say. */
-interface Beside extends Pick<TextTokenizer, 'chatTemplate' | 'rows' | 'warnings'> {
+interface Beside extends Pick<
+  TextTokenizer,
+  'chatTemplate' | 'chatTemplateFile' | 'otherTemplates' | 'rows' | 'warnings'
+> {
   readonly ends: readonly number[];
 }
 
@@ -282,26 +291,50 @@ function textStream(decode: (ids: readonly number[]) => string): TextStream {
  * finds it. Throws CheckpointError for a damaged file.
  */
 export function readChatTemplate(folder: string): string | undefined {
-  const path = join(folder, 'tokenizer_config.json');
-  const config = existsSync(path) ? parseFile(path, configFile) : {};
-  return chatTemplateOf(folder, config.chat_template);
+  return folderTemplate(folder).source;
+}
+
+interface FolderTemplate extends Pick<TextTokenizer, 'chatTemplateFile' | 'otherTemplates'> {
+  readonly source: string | undefined;
 }
 
 /**
  * A file of its own goes before the configuration's; of several templates the one named "default".
  */
-function chatTemplateOf(
-  folder: string,
-  configured: z.output<typeof configFile>['chat_template'],
-): string | undefined {
-  const own = join(folder, 'chat_template.jinja');
-  if (existsSync(own)) return templateFile(own);
-  const old = join(folder, 'chat_template.json');
-  if (existsSync(old)) return parseFile(old, z.object({ chat_template: z.string() })).chat_template;
-  if (configured === undefined || configured === null) return undefined;
-  return typeof configured === 'string'
-    ? configured
-    : configured.find(({ name }) => name === 'default')?.template;
+function folderTemplate(folder: string): FolderTemplate {
+  const [own, old, config] = [
+    'chat_template.jinja',
+    'chat_template.json',
+    'tokenizer_config.json',
+  ].map((name) => join(folder, name));
+  if (existsSync(own)) return { source: templateFile(own), chatTemplateFile: own };
+  if (existsSync(old))
+    return {
+      source: parseFile(old, z.object({ chat_template: z.string() })).chat_template,
+      chatTemplateFile: old,
+    };
+  const { chat_template: found } = existsSync(config) ? parseFile(config, configFile) : {};
+  if (typeof found === 'string') return { source: found, chatTemplateFile: config };
+  const named = found ?? [];
+  return {
+    source: named.find(({ name }) => name === 'default')?.template,
+    chatTemplateFile: config,
+    otherTemplates: [
+      ...named.map(({ name }) => name).filter((name) => name !== 'default'),
+      ...templatesBeside(folder),
+    ],
+  };
+}
+
+/** `additional_chat_templates/tool_use.jinja` is the template tool_use. */
+function templatesBeside(folder: string): string[] {
+  const below = join(folder, 'additional_chat_templates');
+  return existsSync(below)
+    ? readdirSync(below)
+        .filter((name) => name.endsWith('.jinja'))
+        .map((name) => name.slice(0, -'.jinja'.length))
+        .sort()
+    : [];
 }
 
 function templateFile(path: string): string {

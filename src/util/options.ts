@@ -25,7 +25,11 @@ const isWithin = (value: number, [least, most]: readonly [number, number]): bool
 export const integer = (min: number, max = Number.MAX_SAFE_INTEGER) => z.int().min(min).max(max);
 
 /** Text of at least one character that is not a space. */
-export const text = () => z.string().min(1).regex(/\S/, 'text');
+export const text = () =>
+  z
+    .string()
+    .min(1, { abort: true }) // else each check below has a say too
+    .regex(/\S/, { error: 'text', abort: true });
 
 /**
  * Says that an option means something to one kind of training only; it goes into the JSON Schema.

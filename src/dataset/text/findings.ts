@@ -3,6 +3,7 @@ import type { FoundProblem } from '../../util/problems-by-kind.ts';
 
 export type FindingKind =
   | 'template fails'
+  | 'no default template'
   | 'template ignores answers'
   | 'template ignores the system message'
   | 'nothing trained'

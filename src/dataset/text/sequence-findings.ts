@@ -5,7 +5,7 @@ import type { Finding } from './findings.ts';
 import { reasonOf } from '../../util/caught.ts';
 import { plural } from '../../util/plural.ts';
 import type { TextSample } from './sample.ts';
-import type { ChatTemplate } from '../../tokenizer/chat.ts';
+import { type ChatTemplate, noTemplate } from '../../tokenizer/chat.ts';
 
 /** Tokens [start, end) of one answer. */
 export interface Span {
@@ -102,13 +102,31 @@ function tokenFix(id: number, { bos, eos }: TextTokenizer): string {
     : `Correct ${key} in the model's tokenizer_config.json, or use the base model that was trained with it.`;
 }
 
-export const withoutTemplate = ({ where }: TextSample): Finding => ({
-  kind: 'template fails',
-  severity: 'error',
-  where,
-  what: 'is a conversation, but the tokenizer has no chat template',
-  fix: 'Choose one by name, for example chat_template: chatml.',
-});
+export function withoutTemplate({ where }: TextSample, tokenizer: TextTokenizer): Finding {
+  const { what, fix } = noTemplate(tokenizer);
+  return {
+    kind: 'template fails',
+    severity: 'error',
+    where,
+    what: `is a conversation, but ${what}`,
+    fix,
+  };
+}
+
+/** Where no template is the default, a question is trained as a text: that may not be meant. */
+export function asPlainText({ where }: TextSample, tokenizer: TextTokenizer): Finding[] {
+  if ((tokenizer.otherTemplates ?? []).length === 0) return [];
+  const { what, fix } = noTemplate(tokenizer);
+  return [
+    {
+      kind: 'no default template',
+      severity: 'warning',
+      where,
+      what: `is trained as a text and what follows it, without a chat template: ${what}`,
+      fix,
+    },
+  ];
+}
 
 export const tooMuch = ({ where }: TextSample): Finding => ({
   kind: 'nothing trained',

@@ -20,6 +20,7 @@ import {
   toolsUnwritten,
   unusualTurns,
   withoutEmbedding,
+  asPlainText,
   withoutTemplate,
   type Span,
   type Written,
@@ -85,9 +86,12 @@ function written(sample: TextSample, options: SequenceOptions): Sequences {
   const messages =
     content.kind === 'chat' ? content.messages : asMessages(content.prompt, content.completion);
   if (content.kind === 'completion' && options.template === undefined)
-    return completed(sample, content.prompt, content.completion, options);
+    return withFindings(
+      completed(sample, content.prompt, content.completion, options),
+      asPlainText(sample, options.tokenizer),
+    );
   return options.template === undefined
-    ? { sequences: [], findings: [withoutTemplate(sample)] }
+    ? { sequences: [], findings: [withoutTemplate(sample, options.tokenizer)] }
     : told(
         sample,
         options.template,

@@ -14,14 +14,19 @@ import type { SampleMessage, TextSample } from './sample.ts';
 const about =
   /^(_?(.*_)?(id|idx|index|uid|uuid|guid|key|hash)_?|sources?|src|origin|provenance|(data_?set|subset|split|category|categories|task|topic|domain|subject|type|tags?|labels?|lang|language|model|generator|author|licen[cs]e|url|link|version|difficulty|quality|score|rating|facts|forbidden|notes?|comments?|metadata|meta|info|extra|created|updated|timestamp|date|time|turns?|rounds?|tokens?|length)(_.*)?|num_.*|n_.*|.*_(count|len|length|score|at|date|time|name|type|source|model))$/i;
 
+/** Whether a field of this name says something about a sample, and is not to be learned. */
+export const isAbout = (name: string): boolean => about.test(name);
+
 /** Of one file: which fields were not read, in how many samples, and where first. */
 export class UnreadFields {
+  constructor(private readonly purpose: keyof typeof purposes = 'training') {}
+
   private readonly idle = new Map<string, string[]>();
   private readonly lost = new Map<string, string[]>();
 
   add(where: string, fields: Fields): void {
     for (const [name, value] of Object.entries(fields)) {
-      const aside = typeof value === 'number' || typeof value === 'boolean' || about.test(name);
+      const aside = typeof value === 'number' || typeof value === 'boolean' || isAbout(name);
       const places = aside ? this.idle : this.lost;
       const found = places.get(name) ?? [];
       places.set(name, found);
@@ -32,20 +37,22 @@ export class UnreadFields {
   /** Those that say something about a sample: in a line, for people; empty without any. */
   notice(): string {
     if (this.idle.size === 0) return '';
-    return `; without effect: ${[...this.idle].map(counted).join(', ')}`;
+    return `; without effect: ${[...this.idle].map(counted(purposes[this.purpose].noun)).join(', ')}`;
   }
 
   /** Those that may have been meant to be learned. */
   warnings(): FoundProblem[] {
     const rest = [...this.lost];
-    const what = `holds fields that are not read, and not trained: ${rest.map(counted).join(', ')}`;
+    const { noun, verb, page } = purposes[this.purpose];
+    const count = counted(noun);
+    const what = `holds fields that are not read, and not ${verb}: ${rest.map(count).join(', ')}`;
     const [near] = rest.flatMap(([name]) => {
       const meant = nearField(name);
       return meant === undefined || meant === name
         ? []
         : [`Did you mean "${meant}" for "${name}"?`];
     });
-    const fix = near ?? 'Rename what is to be trained (docs/text-data.md), or leave it out.';
+    const fix = near ?? `Rename what is to be ${verb} (${page}), or leave it out.`;
     return [...new Set(rest.flatMap(([, places]) => places))].map((where) => ({
       where,
       what,
@@ -54,8 +61,15 @@ export class UnreadFields {
   }
 }
 
-const counted = ([name, { length }]: readonly [string, readonly string[]]): string =>
-  `"${name}" (${plural(length, 'sample')})`;
+const purposes = {
+  training: { noun: 'sample', verb: 'trained', page: 'docs/text-data.md' },
+  evaluation: { noun: 'question', verb: 'judged', page: 'docs/eval.md' },
+} as const;
+
+const counted =
+  (noun: string) =>
+  ([name, { length }]: readonly [string, readonly string[]]): string =>
+    `"${name}" (${plural(length, noun)})`;
 
 // ---- fields of messages
 

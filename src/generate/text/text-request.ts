@@ -2,7 +2,7 @@
 
 import { ConfigError, type Problem } from '../../errors.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
-import type { ChatMessage, ChatTemplate } from '../../tokenizer/chat.ts';
+import { type ChatMessage, type ChatTemplate, noTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { unknownId, unknownName } from '../../tokenizer/unknown-id.ts';
 import type { Seed } from '../../util/philox.ts';
@@ -193,7 +193,7 @@ function conversationIds(
   if (template === undefined) {
     problems.push({
       where: 'prompt',
-      what: 'is a conversation, but the tokenizer has no chat template',
+      what: `is a conversation, but ${noTemplate(tokenizer).what}`,
       fix: 'Name one as chatTemplate, for example chatml or plain.',
     });
     return [];
