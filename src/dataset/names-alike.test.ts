@@ -249,7 +249,7 @@ test('="001.png", as spreadsheets are made to keep a text, is the text', async (
     assert.deepEqual(set.captions, { '001.png': 'x' }, cells);
     assert.match(set.told[0], /^metadata\.csv: (1 cell is a formula|2 cells are formulas) such as/);
   }
-  const kept = '"a sign, =""b"", there"';
+  const kept = '"a banner, =""b"", there"';
   const set = await read({ 'metadata.csv': `filename,prompt\na.png,${kept}\n`, 'a.png': null });
-  assert.deepEqual(set, { captions: { 'a.png': 'a sign, ="b", there' }, told: [], problems: [] });
+  assert.deepEqual(set, { captions: { 'a.png': 'a banner, ="b", there' }, told: [], problems: [] });
 });

@@ -25,7 +25,7 @@ export class ProgramCache {
     return new Programs(this, most);
   }
 
-  /** Marks as used last. */
+  /** Notes that it was used last. */
   touch(entry: Entry): void {
     this.#entries.delete(entry);
     this.#entries.add(entry);
