@@ -7,8 +7,9 @@ import sharp, { type Metadata, type Sharp } from 'sharp';
 import { DataError, InternalError } from '../errors.ts';
 import { codeOf } from '../util/caught.ts';
 import { decodeBmp, type Rgba } from './bmp.ts';
+import { isAlike, UNSEEN } from './colour/alike.ts';
 import { colourOf, type ColourSpace } from './colour/colour-space.ts';
-import { rangeOf } from './colour/number-range.ts';
+import { fewBits, rangeOf } from './colour/number-range.ts';
 import { SRGB, type RgbSpace } from './colour/rgb-space.ts';
 import { toSrgb } from './colour/to-srgb.ts';
 import { boxesOf } from './containers/iso-boxes.ts';
@@ -119,29 +120,20 @@ export async function inspectImage(path: string): Promise<InspectedImage> {
     return {
       ...(await sizeOf(picture)),
       hash: createHash('sha256').update(bytes).digest('hex'),
-      notes: [...opened.notes, ...notesOn(opened, isTransparent)],
+      notes: [
+        ...opened.notes,
+        ...notesOn(opened, isTransparent),
+        ...(opened.white > 255 ? fewBits(await highest(picture)) : []),
+      ],
     };
   });
 }
 
-/** Differences between pixels that are not seen: those of a JPEG's rounding. */
-const UNSEEN = 2;
-
-/** Whether the pixels are of one colour on white, as far as is seen. */
-function isAlike(data: Uint8Array, channels: number): boolean {
-  const hasAlpha = channels % 2 === 0;
-  const colours = channels - (hasAlpha ? 1 : 0);
-  const least = Array<number>(colours).fill(255);
-  const most = Array<number>(colours).fill(0);
-  for (let at = 0; at < data.length; at += channels) {
-    const opacity = hasAlpha ? data[at + channels - 1] / 255 : 1;
-    for (let c = 0; c < colours; c++) {
-      const value = 255 - opacity * (255 - data[at + c]);
-      least[c] = Math.min(least[c], value);
-      most[c] = Math.max(most[c], value);
-    }
-  }
-  return most.every((value, c) => value - least[c] <= UNSEEN);
+/** The highest number of its colours, as the file has it. */
+async function highest(picture: Sharp): Promise<number> {
+  const { hasAlpha } = await picture.metadata();
+  const { channels } = await picture.stats();
+  return Math.max(...channels.slice(0, hasAlpha ? -1 : undefined).map(({ max }) => max));
 }
 
 /** The only colour of a picture on white; undefined: it has several. */

@@ -335,3 +335,19 @@ test('numbers of which black and white cannot be told are refused by name', asyn
     await assert.rejects(loadPicture(saved(bytes)), DataError);
   }
 });
+
+test('12 bits at the lower end of 16 are trained all but black, and that is told', async () => {
+  const numbers = (most: number): number[] =>
+    Array.from({ length: 12 * 8 }, (_, i) => Math.round((i * most) / 95));
+  const grey = (most: number) => ({ width: 12, height: 8, channels: 1, numbers: numbers(most) });
+  for (const most of [1023, 4095, 4096, 65535])
+    for (const bytes of [
+      pngFile({ ...grey(most), bits: 16 }),
+      pngFile({ ...grey(most), bits: 16 }, cicp(12, 13)),
+      tiffFile({ ...grey(most), numbers: Uint16Array.from(numbers(most)) }),
+    ]) {
+      const { notes } = await inspectImage(saved(bytes));
+      const told = notes.map(({ what, detail }) => `${what} ${detail}`).join();
+      assert.equal(/all but black.* none above/.test(told), most <= 4095, `${most}: ${told}`);
+    }
+});

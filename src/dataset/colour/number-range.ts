@@ -41,3 +41,17 @@ export function rangeOf(numbers: Float32Array, alphaEvery?: number): NumberRange
 
 const isBytes = (most: number): boolean => most > DARKEST && most <= 255 * (1 + SLACK);
 const shown = (value: number): string => String(Number(value.toPrecision(4)));
+
+/** 10 and 12 bits of a camera or a scanner, left at the lower end of 16. */
+const TWELVE_BITS = 4095;
+
+/** What is said of a picture of 16 bits whose highest number is `most`. */
+export const fewBits = (most: number): { what: string; detail: string }[] =>
+  most > 0 && most <= TWELVE_BITS
+    ? [
+        {
+          what: 'its pixels have 16 bits but use no more than the lowest 12, so it is trained all but black; if it is not meant to be, spread its numbers over all 16',
+          detail: `none above ${most} of 65535`,
+        },
+      ]
+    : [];
