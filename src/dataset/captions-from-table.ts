@@ -1,7 +1,7 @@
 // Captions from a table: each row finds its picture, each picture its row.
 import { dirname, extname, join, relative } from 'node:path';
 import type { Problem } from '../errors.ts';
-import { apart, apartFrom } from '../util/look-alike.ts';
+import { apart, apartFrom, lookOf } from '../util/look-alike.ts';
 import {
   nameIn,
   readable,
@@ -38,9 +38,7 @@ export async function collectFromTable(
   const rest = (await finder.pictures()).filter((file) => !lines.has(file));
   for (const row of missing)
     collector.problems.push(await missingPicture(finder, row, rest, place));
-  collector.problems.push(
-    ...rest.map((file) => withoutRow(collector.shown, nameIn(root, file), shown)),
-  );
+  collector.problems.push(...rest.map((file) => withoutRow(nameIn(root, file), place, lines)));
   await warnUnusedTexts(finder, [...lines.keys()], suffix, place);
   for (const folder of await subfolders(root)) {
     if (!finder.isNamed(folder))
@@ -178,8 +176,22 @@ const unreadPicture = ({ name, line }: CaptionRow, shown: string): Problem => ({
   fix: `Convert it to png or jpg, and name that file here. (${readable})`,
 });
 
-const withoutRow = (folder: string, name: string, shown: string): Problem => ({
-  where: join(folder, name),
-  what: `picture without caption: ${shown} has no row for it`,
-  fix: `Add a row: ${name},"what the picture shows"`,
-});
+/** `lines`: the pictures that have rows, of which one may look the same by its name. */
+function withoutRow(
+  name: string,
+  { root, shown, collector }: Place,
+  lines: ReadonlyMap<string, CaptionRow>,
+): Problem {
+  const claimed = [...lines].map(([file, { line }]) => ({ other: nameIn(root, file), line }));
+  const twin = claimed.find(({ other }) => lookOf(other) === lookOf(name));
+  const called = apartFrom(name, twin?.other ?? '');
+  const why =
+    twin === undefined
+      ? ''
+      : `; line ${twin.line} is for "${apartFrom(twin.other, name)}", which looks the same`;
+  return {
+    where: join(collector.shown, called),
+    what: `picture without caption: ${shown} has no row for it${why}`,
+    fix: `Add a row: ${name},"what the picture shows"`,
+  };
+}

@@ -253,3 +253,20 @@ test('="001.png", as spreadsheets are made to keep a text, is the text', async (
   const set = await read({ 'metadata.csv': `filename,prompt\na.png,${kept}\n`, 'a.png': null });
   assert.deepEqual(set, { captions: { 'a.png': 'a banner, ="b", there' }, told: [], problems: [] });
 });
+
+test('of two pictures that look the same by their names, the one without a row is named by its codes', async () => {
+  for (const [one, other] of [
+    [composed, decomposed],
+    ['\u30ac', '\u30ab\u3099'],
+    ['a b', 'a\u00a0b'],
+  ]) {
+    const table = `filename,prompt\n${one}.png,lamp\n`;
+    const { problems } = await read({
+      [`${one}.png`]: null,
+      [`${other}.png`]: null,
+      'metadata.csv': table,
+    });
+    assert.equal(problems.length, 1);
+    assert.match(problems[0], /\\u[^]*no row for it; line 2 is for ".*", which looks the same/);
+  }
+});
