@@ -173,9 +173,9 @@ export function keysOf(folder: string): { readonly [K in ConfigKey]: KeyFacts } 
     use_rslora: { reader: 'adapters/language-targets.ts', value: true, shows: 'losses' },
     lora_dropout: { reader: 'train/text/adapted-model.ts', value: 0.5, shows: 'losses' },
     learning_rate: { reader: 'train/text/adapted-model.ts', value: 3e-3, shows: 'losses' },
-    unet_lr: { reader: 'train/image/adapted-model.ts', value: 3e-3, shows: 'losses' },
+    unet_lr: { reader: 'train/image/groups.ts', value: 3e-3, shows: 'losses' },
     text_encoder_lr: {
-      reader: 'train/image/adapted-model.ts',
+      reader: 'train/image/groups.ts',
       value: 3e-3,
       beside: { train_text_encoder: true },
       shows: 'losses',

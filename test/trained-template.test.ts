@@ -122,7 +122,7 @@ for (const [name, given] of Object.entries(templates)) {
     assert.notDeepEqual(perplexities(other.result), perplexities(atTheEnd));
     assert.match(
       JSON.stringify(other.events),
-      /use another chat template \(chatml\) than the one that the adapter was trained with/,
+      /use a different chat template \(chatml\) from the one that the adapter was trained with/,
     );
 
     rmSync(at('merged'), { recursive: true, force: true });

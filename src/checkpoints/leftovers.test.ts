@@ -174,7 +174,7 @@ test('v_pred and ztsnr take effect', () => {
     'v_prediction',
     false,
     [
-      'the file says of the model: v_pred (it predicts v, not the noise); it is trained and drawn with accordingly',
+      'the file says about its model: v_pred (it predicts v, not the noise); training and drawing follow it',
     ],
   ]);
   const [type, zero, [told]] = schedule([

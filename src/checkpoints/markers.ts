@@ -35,7 +35,7 @@ export function markerWarnings({ names, metadata }: Statement, where: string): P
     ...(names.has('ztsnr') ? ['ztsnr (at the last timestep there is nothing but noise)'] : []),
   ];
   if (found.length === 0) return [];
-  const what = `the file says of the model: ${found.join(' and ')}; it is trained and drawn with accordingly`;
+  const what = `the file says about its model: ${found.join(' and ')}; training and drawing follow it`;
   return [{ where, what }];
 }
 

@@ -88,7 +88,7 @@ function lines({
     ...(templateFile === undefined
       ? []
       : [
-          "  trained with another chat template than the base model's, so llama.cpp must be given it",
+          "  trained with a different chat template from the base model's, so llama.cpp must be given it",
         ]),
     ...notes.map((note) => `  ${note}`),
     `  ${colours.dim(use)}`,

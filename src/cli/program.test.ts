@@ -80,3 +80,15 @@ test('the help of lora train is wrapped, and not cut by the terminal, in 80 colu
   const [usage] = text.split('\nExamples:'); // commands are not wrapped
   for (const line of usage.split('\n')) assert.ok(line.length <= 80, line);
 });
+
+test('the file of a run without --config is answered with the help of lora train and an example', async () => {
+  let text = '';
+  const program = createProgram(commands, '1.2.3', () => {});
+  for (const command of program.commands)
+    command.exitOverride().configureOutput({ writeErr: (part) => (text += part) });
+  await assert.rejects(program.parseAsync(['train', 'configs/brand_lora.yaml'], { from: 'user' }));
+  assert.match(
+    text,
+    /--config <file>' not specified\n\n?\(lora train --help lists its options; an example: lora train --config configs\/brand_lora\.yaml\)/,
+  );
+});

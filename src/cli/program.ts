@@ -41,6 +41,7 @@ function addCommand(program: Commander, command: Command, finish: (code: number)
     .summary(command.summary)
     .description(command.summary)
     .helpOption('-h, --help', 'print this help')
+    .showHelpAfterError(helpAfterError(command))
     .action(async () => finish(await command.run(byKey(command, created))));
   if (command.examples)
     created.addHelpText(
@@ -50,6 +51,9 @@ function addCommand(program: Commander, command: Command, finish: (code: number)
   for (const { name, description } of command.arguments ?? []) created.argument(name, description);
   for (const flag of command.flags) created.addOption(toOption(flag));
 }
+
+const helpAfterError = ({ name, examples: [example] = [] }: Command): string =>
+  `(lora ${name} --help lists its options${example === undefined ? '' : `; an example: ${example}`})`;
 
 /** The group of commands named `word`, made when it is not there. */
 function groupOf(parent: Commander, word: string): Commander {

@@ -48,7 +48,7 @@ test('a path of Windows on Linux, and back slashes', () => {
   assert.match(said('C:/data/pics', { platform: 'darwin' }), /this is macOS/);
   assert.match(said('\\\\nas\\pics'), /is a path of Windows/);
   assert.match(said('C:\\work\\src\\config'), /here: train_data_dir: \.\/src\/config$/);
-  assert.match(said(`${here}\\data\\photos`), /Paths have \/.*data\/photos$/);
+  assert.match(said(`${here}\\data\\photos`), /Write paths with \/.*data\/photos$/);
   assert.equal(said('C:\\data\\pics', { platform: 'win32' }), 'nothing');
 });
 

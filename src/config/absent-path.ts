@@ -123,7 +123,7 @@ function suffixHere(path: string): string | undefined {
 const backslashes: Explanation = (path, { key, platform = process.platform }) => {
   const plain = path.replaceAll('\\', '/');
   return platform !== 'win32' && plain !== path && exists(plain)
-    ? { what: `there is nothing of the name ${path}`, fix: `Paths have /: ${setting(key, plain)}` }
+    ? { what: `there is nothing called ${path}`, fix: `Write paths with /: ${setting(key, plain)}` }
     : undefined;
 };
 

@@ -81,12 +81,12 @@ const fieldFaults: Readonly<Record<string, FieldFault>> = {
   split: (value) =>
     /^[a-z]+$/i.test(String(value))
       ? undefined
-      : 'parts of a file are not taken; train_data gives it a weight',
+      : 'a share of a file cannot be selected; give the file a weight in train_data',
   type: (value) =>
     typeof value === 'string' &&
     /alpaca|sharegpt|chat|completion|messages|pretrain|text/i.test(value)
       ? undefined
-      : 'the form is found by looking: messages, conversations, Alpaca, prompt and completion, text',
+      : 'the form is recognised from the fields: messages, conversations, Alpaca, prompt and completion, text',
   field_messages: conversationFields,
   field: named(['text', 'content'], 'the text is called'),
   message_property_mappings: (value) => mappingFault(value),

@@ -121,7 +121,7 @@ test('what other trainers have and this one does not is refused by name, at its 
   const sets = (fields: string) => refused({ datasets: `[{ path: ./faq.jsonl, ${fields} }]` })[0];
   assert.match(
     sets('split: "train[:20%]"'),
-    /datasets: split of data set 1: parts of a file are not taken/,
+    /datasets: split of data set 1: a share of a file cannot be selected/,
   );
   assert.match(sets('field_messages: turns'), /called messages or conversations .*rename "turns"/);
   assert.match(sets('roles_to_train: [user]'), /the answers of the assistant are trained/);

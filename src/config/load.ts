@@ -113,7 +113,7 @@ function whyUnreadable(cause: unknown): Pick<Problem, 'what' | 'fix'> {
   if (code === 'EACCES' || code === 'EPERM')
     return {
       what: 'the file cannot be read: permission denied',
-      fix: 'Give yourself the right to read it.',
+      fix: 'Give yourself permission to read it.',
     };
   return {
     what: `the file cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
@@ -451,7 +451,12 @@ function remedy(key: string, found: unknown): string | undefined {
     return `A number, a date or true and false as text: put it in quotes, "${String(found)}".`;
   if (key === 'train_data')
     return 'Write each as "- faq.jsonl" or "- { path: faq.jsonl, weight: 2 }"; a weight is a number above 0.';
-  if (type === 'array' && prefixItems === undefined && Array.isArray(found))
+  if (
+    type === 'array' &&
+    prefixItems === undefined &&
+    Array.isArray(found) &&
+    found.some((item) => typeof item !== 'string')
+  )
     return 'Put each text in quotes, one a line after "- ".';
   return undefined;
 }

@@ -145,7 +145,7 @@ function tellUnused(
 
 const unclearCaption = (folder: string, name: string, texts: readonly string[]): Problem => ({
   where: join(folder, name),
-  what: `which caption file is the picture's is not clear: ${texts.map((text, i) => `"${apartFrom(text, texts[i === 0 ? 1 : 0])}"`).join(' or ')}`,
+  what: `it is not clear which caption file belongs to the picture: ${texts.map((text, i) => `"${apartFrom(text, texts[i === 0 ? 1 : 0])}"`).join(' or ')}`,
   fix: 'Give the right one the name of the picture, and move the others away.',
 });
 
@@ -159,7 +159,7 @@ function otherName(root: string, picture: string, text: string, suffix: string):
     {
       where: told,
       detail: `for ${other}`,
-      what: 'the caption file has another name than its picture; it looks the same, and is used',
+      what: 'the caption file has a different name from its picture; it looks the same, and is used',
     },
   ];
 }

@@ -165,7 +165,7 @@ const foundNote = ({ name, line }: CaptionRow, file: string, { root, shown }: Pl
     where: `${shown}:${line}`,
     detail: `"${written}" is "${called}"`,
     kind: 'picture of another name',
-    what: 'the table gives the picture another name than it has here; it was found, and is used',
+    what: 'the table gives the picture a different name from the one it has here; it was found, and is used',
     fix: `Other programs may not find it: write "${called}" in the table.`,
   };
 };

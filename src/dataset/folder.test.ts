@@ -382,7 +382,7 @@ test('caption files in other upper and lower case than their pictures are found'
   const set = await read({ 'IMG_1.JPG': await jpeg(), 'img_1.txt': 'a cat' });
   assert.deepEqual(captions(set), [['IMG_1.JPG', 'a cat', 1]]);
   assert.deepEqual(told(set), [
-    'img_1.txt (for IMG_1.JPG): the caption file has another name than its picture; it looks the same, and is used',
+    'img_1.txt (for IMG_1.JPG): the caption file has a different name from its picture; it looks the same, and is used',
   ]);
 });
 

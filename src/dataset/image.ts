@@ -157,7 +157,7 @@ function requireContent(
     );
   if (isTransparent && isWhite)
     throw new PictureFault(
-      'nothing is to be seen: it is transparent, or white where it is not, and is put on white',
+      'nothing can be seen: it is transparent, or white where it is not, and is put on white',
       { fix: 'Put it on another background, or remove it from the data set.' },
     );
 }

@@ -160,7 +160,7 @@ test('a name that several pictures may have is not guessed', async () => {
   );
   assert.match(
     (await read({ 'é.png': null, 'É.txt': 'x', 'E\u0301.txt': 'y' })).problems[0],
-    /is not clear: "E\\u0301\.txt" or "\\u00c9\.txt"/,
+    /belongs to the picture: "E\\u0301\.txt" or "\\u00c9\.txt"/,
   );
 });
 
@@ -194,7 +194,7 @@ test('caption files of names that look the same, or with the whole name, are use
   });
   assert.deepEqual(set.captions, { 'a b.png': 'one', 'img.png': 'two', 'IMG2.png': 'three' });
   assert.deepEqual(set.told, [
-    'img2.txt (for IMG2.png), a\\u00a0b.txt (for a b.png): the caption file has another name than its picture; it looks the same, and is used',
+    'img2.txt (for IMG2.png), a\\u00a0b.txt (for a b.png): the caption file has a different name from its picture; it looks the same, and is used',
   ]);
 });
 

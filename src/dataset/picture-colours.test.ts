@@ -207,7 +207,7 @@ test('HDR, curves of video and unknown codes are told', async () => {
     whats(pngFile(pngOf(golden.codes.sRGB.signals, 8), cicp(...codes)));
   assert.match((await png(9, 16))[0], /^an HDR picture: 203 cd\/m² becomes white/);
   assert.match((await png(9, 18))[0], /^an HDR picture/);
-  assert.match((await png(1, 1))[0], /a curve of video \(BT\.709\), which is taken as sRGB's/);
+  assert.match((await png(1, 1))[0], /the curve of video \(BT\.709\), which is taken as sRGB's/);
   assert.match((await png(99, 13))[0], /of a kind that is not known, and are taken as sRGB/);
   assert.match((await png(1, 13, 1))[0], /of a kind that is not known/);
   assert.deepEqual(await png(12, 13), []);
@@ -305,13 +305,13 @@ test('numbers of which black and white cannot be told are refused by name', asyn
   const { signals } = golden.codes.sRGB;
   const unit = Float32Array.from(pixels(signals));
   const files: readonly (readonly [Buffer, RegExp])[] = [
-    [tiffOf(unit.map((v) => 2 * v - 1)), /numbers from -1 to 1, of which it cannot be told/],
-    [tiffOf(unit.map((v) => 5 * v)), /numbers from 0 to 5, of which/],
-    [tiffOf(unit.map((v) => 4095 * v)), /numbers from 0 to 4095, of which/],
+    [tiffOf(unit.map((v) => 2 * v - 1)), /numbers from -1 to 1, and it is not clear/],
+    [tiffOf(unit.map((v) => 5 * v)), /numbers from 0 to 5, and it is not clear/],
+    [tiffOf(unit.map((v) => 4095 * v)), /numbers from 0 to 4095, and it is not clear/],
     // what is opaque says nothing of what is white
     [
       tiffOf(Float32Array.from(pixels(signals.map((row) => [...row.map((v) => 5 * v), 255])))),
-      /numbers from 0 to 5, of which/,
+      /numbers from 0 to 5, and it is not clear/,
     ],
     [tiffOf(unit.map((v, i) => (i === 7 ? NaN : v))), /not numbers \(NaN or infinite\)/],
     [tiffOf(Float64Array.from(unit)), /numbers of 64 bits, which are not supported/],

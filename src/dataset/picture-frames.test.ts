@@ -187,7 +187,7 @@ test('a transparent picture, and a white drawing on nothing, were trained as whi
     for (const format of ['png', 'webp', 'avif'] as const) {
       const bytes = await stacked([still]).toFormat(format, { lossless: true }).toBuffer();
       const [found] = await refusalsOf(await folderOf({ [`a.${format}`]: bytes }));
-      assert.match(found, /nothing is to be seen: it is transparent, or white where it is not/);
+      assert.match(found, /nothing can be seen: it is transparent, or white where it is not/);
     }
 });
 

@@ -115,7 +115,7 @@ function otherTemplate(
   return [
     {
       where: 'chat_template',
-      what: `the questions use another chat template (${template.name}) than the one that the adapter was trained with`,
+      what: `the questions use a different chat template (${template.name}) from the one that the adapter was trained with`,
       fix: "Remove chat_template: then the one in the adapter's folder is used.",
     },
   ];

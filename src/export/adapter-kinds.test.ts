@@ -93,7 +93,7 @@ test('a LoRA for pictures whose metadata names a start that changed its base is 
       write(path, file(names, metadata));
       assert.match(
         problemsOf(() => readKohyaLora(path, []))[0].what,
-        /base that its start had changed \((pissa_niter_8|olora), according to its metadata\)/,
+        /base that its initialisation had changed \((pissa_niter_8|olora), according to its metadata\)/,
       );
     }
   });

@@ -90,7 +90,7 @@ export function pictureStartProblems(
 ): Problem[] {
   const start = /\b(pissa|olora|loftq|corda|lora_ga)\w*/i.exec(`${kohya} ${diffusers}`);
   if (start === null) return [];
-  const what = `it was trained on a base that its start had changed (${start[0]}, according to its metadata)`;
+  const what = `it was trained on a base that its initialisation had changed (${start[0]}, according to its metadata)`;
   const fix = 'Convert it into a plain LoRA with the program that trained it.';
   return [{ where: path, what, fix }];
 }

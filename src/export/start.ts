@@ -69,7 +69,7 @@ function withoutStart(
   const [rows, columns] = weight.shape;
   const rank = module.down.shape[0];
   const scale = loraScale(module, rslora);
-  if (scale <= 0) return `its scale is ${scale}, and its start divides by it`;
+  if (scale <= 0) return `its scale is ${scale}, and its initialisation divides by it`;
   const matrix = { rows, columns, data: weight.data };
   const pairs = starts[start](matrix, rank, scale);
   return typeof pairs === 'string' ? pairs : joined(module, pairs, scale, rslora);
@@ -105,7 +105,7 @@ const CLEAR = 1e-6;
 function principalPart(weight: Matrix, rank: number, scale: number): Started {
   const { side, vectors, gap } = principalVectors(weight, rank);
   if (gap < CLEAR)
-    return `its singular values ${rank} and ${rank + 1} are nearly equal, so its start cannot be computed again`;
+    return `its singular values ${rank} and ${rank + 1} are nearly equal, so its initialisation cannot be computed again`;
   return vectors.map((vector) => {
     const image = side === 'left' ? timesTransposed(weight, vector) : timesVector(weight, vector);
     const value = norm(image);
@@ -125,7 +125,7 @@ function firstColumnsPart(weight: Matrix, rank: number): Started {
     for (const _ of [1, 2]) for (const q of spanned) addTo(column, -dot(column, q), q);
     const rest = norm(column);
     if (rest <= 1e-5 * length)
-      return `its column ${j + 1} is a sum of those before, so its start cannot be computed again`;
+      return `its column ${j + 1} is a sum of those before, so its initialisation cannot be computed again`;
     spanned.push(column.map((one) => one / rest));
   }
   return spanned.map((up) => ({ up, down: timesTransposed(weight, up) }));

@@ -143,7 +143,7 @@ function noteOnCurve(code: number): PictureColour['note'] {
       detail: code === PQ ? 'PQ' : 'HLG',
     };
   return VIDEO_CURVES.includes(code)
-    ? { what: "its brightness follows a curve of video (BT.709), which is taken as sRGB's" }
+    ? { what: "its brightness follows the curve of video (BT.709), which is taken as sRGB's" }
     : undefined;
 }
 

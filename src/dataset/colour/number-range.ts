@@ -27,7 +27,7 @@ export function rangeOf(numbers: Float32Array, alphaEvery?: number): NumberRange
     least < -SLACK ? undefined : most <= 1 + SLACK ? 1 : isBytes(most) ? 255 : undefined;
   return white === undefined
     ? {
-        what: `its pixels are numbers from ${shown(least)} to ${shown(most)}, of which it cannot be told what is black and what is white; 0 to 1 and 0 to 255 are understood`,
+        what: `its pixels are numbers from ${shown(least)} to ${shown(most)}, and it is not clear which of them is black and which is white; 0 to 1 and 0 to 255 are understood`,
         fix: FIX,
       }
     : {

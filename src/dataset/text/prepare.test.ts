@@ -284,7 +284,7 @@ test('validation: a share drawn by the seed, whole samples, or files of its own'
     formatProblem(
       (await prepare([chat('a', 'b')], { template: 'plain', validationShare: 0.3 })).warnings[0],
     ),
-    /validation_split: holds out nothing/,
+    /validation_split: leaves nothing to validate on/,
   );
   const twins = await prepare([chat('a', 'b'), chat('c', 'd'), chat('a', ' b'), chat('a', 'b ')], {
     template: 'phi-3',

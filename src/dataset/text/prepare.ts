@@ -210,7 +210,12 @@ function leaked(train: readonly TextSample[], held: readonly TextSample[]): Prob
 const nothingHeld = (drawn: readonly Sequence[], share: number): Problem[] =>
   drawn.length > 0 || !(share > 0)
     ? []
-    : [{ where: 'validation_split', what: 'holds out nothing: there is only one sample' }];
+    : [
+        {
+          where: 'validation_split',
+          what: 'leaves nothing to validate on: there is only one sample',
+        },
+      ];
 
 /**
  * Answers may end with a token at which programs do not stop: base models with the template of
