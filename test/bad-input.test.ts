@@ -341,7 +341,7 @@ test('base model: a link in a circle, a folder where a file should be, a config.
   writeFileSync(config, '[]');
   assert.match(
     await messageOf(() => loadStableDiffusion(folder)),
-    /config\.json: .*expected object/,
+    /config\.json: expected an object; found \[\]/,
   );
 });
 

@@ -220,8 +220,8 @@ async function refused(
 
 test('adapters that are none, or belong to another base', async () => {
   assert.match(
-    await refused({ adapter: at('base') }, CheckpointError),
-    /base: is a complete model, not an adapter/,
+    await refused({ adapter: at('base') }, UserError),
+    /base: this is a complete model, not an adapter/,
   );
   const [down, up] = [
     [4, 32],

@@ -70,7 +70,7 @@ test('what cannot be exported is reported in one message, and nothing is written
     refuses({ path: join(folder, 'nowhere') }, /^[^\n]*nowhere: there is no such file or folder/);
     refuses(
       { path: folder },
-      /neither adapter_config\.json nor config\.json in this folder\n.*There are adapters in it: .*adapter\./,
+      /neither adapter_config\.json nor config\.json in this folder\n.*Name .*adapter\./,
     );
     refuses({ path: adapter, base: folder }, /--base .*: this folder is /);
     refuses({ path: adapter, type: 'q8_0' }, /an adapter cannot be quantized/);

@@ -90,7 +90,7 @@ function resize(e: Emitter, { inputs: [x], attributes, outputs }: NodeOf<'Resize
   e.node('Resize', [x, undefined, scales], outputs, Object.fromEntries(strings));
 }
 
-const convAttributes = ({
+export const convAttributes = ({
   strides,
   pads,
 }: {

@@ -4,7 +4,7 @@ import { toFloat64, type F64Tensor } from '../../graph/evaluate.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { typedArrays, type DType } from '../../tensor/dtype.ts';
 import { tensor, type Tensor } from '../../tensor/tensor.ts';
-import { cpuRuntime } from '../runtime.ts';
+import { cpuRuntime, type Runtime } from '../runtime.ts';
 
 /** The same numbers as `dtype` holds them; not for half precision. */
 export function toDType({ shape, data }: F64Tensor, dtype: DType): Tensor {
@@ -17,8 +17,9 @@ export function toDType({ shape, data }: F64Tensor, dtype: DType): Tensor {
 export async function runGraph(
   graph: Graph,
   bindings: Readonly<Record<string, F64Tensor>>,
+  runtime: Runtime = cpuRuntime(1),
 ): Promise<Record<string, F64Tensor>> {
-  const program = await cpuRuntime(1).compile(graph, { weights: new Map() });
+  const program = await runtime.compile(graph, { weights: new Map() });
   const inputs = [...graph.inputs, ...graph.parameters].map(
     ({ name, dtype }) => [name, toDType(bindings[name], dtype)] as const,
   );
