@@ -39,7 +39,7 @@ class Elementwise {
 }
 
 /** (x > 0) - (x < 0). */
-function sign(e: Emitter, { inputs: [x], outputs }: NodeOf<'Sign'>): void {
+function signum(e: Emitter, { inputs: [x], outputs }: NodeOf<'Sign'>): void {
   const zero = e.constant(float32([], [0]));
   const holds = (type: 'Greater' | 'Less') =>
     e.temporary(
@@ -78,8 +78,8 @@ function sine(quarter: 0 | 0.5) {
     );
     const half = f.op('Floor', f.op('Mul', k, f.number(0.5)));
     const odd = f.op('Sub', k, f.op('Mul', half, f.number(2)));
-    const signs = f.op('Sub', f.number(1), f.op('Mul', odd, f.number(2)));
-    e.node('Mul', [f.op('Mul', r, series), signs], outputs);
+    const turnedOver = f.op('Sub', f.number(1), f.op('Mul', odd, f.number(2)));
+    e.node('Mul', [f.op('Mul', r, series), turnedOver], outputs);
   };
 }
 
@@ -215,7 +215,7 @@ const cpuSlice = cpuEmissions.Slice as (e: Emitter, node: NodeOf<'Slice'>) => vo
 
 export const webgpuEmissions: Emissions = {
   ...cpuEmissions,
-  Sign: sign,
+  Sign: signum,
   Sin: sine(0),
   Cos: sine(0.5),
   Slice: slice,
