@@ -8,6 +8,11 @@ import { isExternal, type Tensor } from '../../tensor/tensor.ts';
 import type { Session, SessionOptions } from '../backend.ts';
 import { encodeModel, type OnnxGraph } from '../onnx-model.ts';
 
+// Official builds for Linux and macOS report each session to Microsoft (the model's names and
+// hashes, the machine), and keep an id of the machine on disk. They look at this variable once,
+// before the first session: https://github.com/microsoft/onnxruntime/pull/27379
+process.env.ORT_DISABLE_TELEMETRY ??= '1';
+
 /** Of ONNX Runtime, e.g. `1.30.0`. */
 export const runtimeVersion: string = env.versions.node ?? env.versions.common;
 
