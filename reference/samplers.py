@@ -53,7 +53,8 @@ def times_sigma_scaled(noise, scheduler):
 
 def ddim(steps, prediction_type):
     scheduler = DDIMScheduler(
-        **TRAINED, prediction_type=prediction_type, timestep_spacing="leading", steps_offset=1,
+        **TRAINED, prediction_type=prediction_type, steps_offset=1,
+        timestep_spacing="trailing" if TRAINED.get("rescale_betas_zero_snr") else "leading",
         set_alpha_to_one=False, clip_sample=False,
     )
     scheduler.set_timesteps(steps)
@@ -98,7 +99,7 @@ if __name__ == "__main__":
     TRAINED["rescale_betas_zero_snr"] = True
     rows += [
         dict(sampler=sampler.__name__, steps=steps, prediction_type="v_prediction", zero_snr=True, x=sampler(steps, "v_prediction"))
-        for sampler, steps in ((ddim, 20), (euler, 10), (euler_a, 10), (dpmpp_2m, 10), (dpmpp_2m_karras, 12))
+        for sampler, steps in ((ddim, 20), (ddim, 16), (ddim, 7), (ddim, 1), (euler, 10), (euler_a, 10), (dpmpp_2m, 10), (dpmpp_2m_karras, 12))
     ]
     with open(GOLDEN, "w") as file:
         file.write("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")

@@ -177,6 +177,18 @@ const samples: Readonly<Record<KindName, readonly (readonly [string, File, RegEx
       /its autoencoder is a tiny one \(TAESD\)/,
     ],
   ],
+  halfAutoencoder: [
+    [
+      'a file without what encodes pictures',
+      only((key) => !key.startsWith('first_stage_model.encoder.')),
+      /its autoencoder lacks the encoder, as in a file pruned/,
+    ],
+    [
+      'a file without what decodes them',
+      only((key) => !key.startsWith('first_stage_model.decoder.')),
+      /its autoencoder lacks the decoder/,
+    ],
+  ],
   float8: [], // the writer has no such type: see below
   quantized: [
     [

@@ -44,6 +44,10 @@ const extraChannels = (file: Contents) =>
 /** Attention over text of this width, in the names of single files or of diffusers. */
 const textWidth = (file: Contents) => file.dimOf(/attn2\.to_k\.weight$/, 1);
 
+/** Halves of the autoencoder that are not there. */
+const absentHalves = (file: Contents) =>
+  ['encoder', 'decoder'].filter((half) => !file.has(new RegExp(`^first_stage_model\\.${half}\\.`)));
+
 const unetOnly = /^(model\.diffusion_model\.)?(input_blocks|middle_block|output_blocks)\./;
 
 /** In the order in which they are looked for: the narrower before the wider. */
@@ -178,6 +182,13 @@ export const kinds = {
       !file.has(/^first_stage_model\.decoder\.(up|mid)\./),
     what: 'its autoencoder is a tiny one (TAESD), made for previews; training needs the full one',
     fix: `Use the file with the full autoencoder. ${useSd1}`,
+  },
+  halfAutoencoder: {
+    when: 'unlike',
+    matches: (file) => file.anyPart() && absentHalves(file).length === 1,
+    what: (file) =>
+      `its autoencoder lacks the ${absentHalves(file).join()}, as in a file pruned for drawing alone; training needs both halves`,
+    fix: `Use the complete file of the same model. ${useSd1}`,
   },
   float8: {
     when: 'unlike',

@@ -145,12 +145,21 @@ function walk(
     const present = new Set(parts.values());
     // In a downsampler's block there is nothing else; an upsampler shares the block of its level's
     // last layer.
-    for (const [part, role] of parts)
+    for (const [part, role] of firstOfEach(parts))
       names.push([`${from}.${block}.${part}`, diffusersBlock(to, level, layer, role)]);
     if (present.has('resnet')) layer += 1;
     if (present.has('downsampler') || present.has('upsampler')) [level, layer] = [level + 1, 0];
   }
   return names;
+}
+
+/**
+ * A block has one part of each role; a second, such as the transformer over time that a model for
+ * videos puts beside the one over the picture, is none of the model's.
+ */
+function firstOfEach(parts: ReadonlyMap<number, Role>): [number, Role][] {
+  const ordered = [...parts].sort(([a], [b]) => a - b);
+  return ordered.filter(([, role], i) => ordered.findIndex(([, other]) => other === role) === i);
 }
 
 function diffusersBlock(to: string, level: number, layer: number, role: Role): string {

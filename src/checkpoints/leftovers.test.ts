@@ -129,6 +129,34 @@ test('the text encoder under its old and its present names: one is taken', () =>
   assert.equal(warnings.length, 1);
 });
 
+/** The same file with this tensor first in its header. */
+function withFirst(file: Uint8Array, name: string): Uint8Array {
+  const length = new DataView(file.buffer, file.byteOffset).getUint32(0, true);
+  const text = new TextDecoder().decode(file.subarray(8, 8 + length));
+  const header: Record<string, unknown> = JSON.parse(text);
+  const turned = JSON.stringify({ [name]: header[name], ...header }).padEnd(length);
+  const out = Uint8Array.from(file);
+  out.set(new TextEncoder().encode(turned), 8);
+  return out;
+}
+
+test('a second transformer in a block of the UNet is not taken for the first', () => {
+  const key = 'model.diffusion_model.input_blocks.3.1.norm.weight';
+  const ours = smallRows.find(({ ldm }) => ldm === key);
+  assert.ok(ours);
+  const other = key.replace('3.1', '3.2');
+  const tensors = singleFileTensors().set(other, values('over time', ours.shape));
+  withFolder((folder) => {
+    const path = join(folder, 'model.safetensors');
+    write(path, withFirst(serialize(tensors), other));
+    const { weights, warnings } = loadStableDiffusion(path);
+    const norm = weights.get(ours.name);
+    assert.ok(norm);
+    assert.deepEqual(readTensor(norm), values(ours.name, ours.shape));
+    assert.match(warnings[0].what, /is ignored: model\.diffusion_model\.input_blocks\.3\.2\.norm/);
+  });
+});
+
 test('use_ema in a file with leftovers', () => {
   withFolder((folder) => {
     const path = join(folder, 'model.safetensors');
@@ -183,12 +211,16 @@ test('v_pred and ztsnr take effect', () => {
   ]);
   assert.deepEqual([type, zero], ['v_prediction', true]);
   assert.match(String(told), /v_pred .* and ztsnr \(/);
-  const [ofMetadata] = schedule([], { 'modelspec.prediction_type': 'v' });
-  assert.equal(ofMetadata, 'v_prediction');
-  assert.deepEqual(schedule([], { 'modelspec.prediction_type': 'epsilon' }), [
+  for (const word of ['v', 'V', 'v_prediction', 'v-prediction', 'vpred'])
+    assert.equal(schedule([], { 'modelspec.prediction_type': word })[0], 'v_prediction', word);
+  for (const word of ['epsilon', 'EPSILON', ''])
+    assert.deepEqual(schedule([], { 'modelspec.prediction_type': word }), ['epsilon', false, []]);
+  assert.deepEqual(schedule([], { 'modelspec.prediction_type': 'flow' }), [
     'epsilon',
     false,
-    [],
+    [
+      'the file says about its model: modelspec.prediction_type flow, which is not known here; it is taken to predict the noise',
+    ],
   ]);
 });
 

@@ -14,29 +14,44 @@ export interface Statement {
 
 /** The noise schedule of a single file: that of SD 1.5 (`usual`), as its markers change it. */
 export function markedSchedule(
-  { names, metadata }: Statement,
+  statement: Statement,
   usual: NoiseScheduleConfig,
 ): NoiseScheduleConfig {
-  const predictsV = names.has('v_pred') || metadata['modelspec.prediction_type'] === 'v';
+  const { names } = statement;
   return {
     ...usual,
-    ...(predictsV && { prediction_type: 'v_prediction' }),
+    ...((names.has('v_pred') || metadataSays(statement) === 'v') && {
+      prediction_type: 'v_prediction',
+    }),
     ...(names.has('ztsnr') && { rescale_betas_zero_snr: true }),
   };
 }
 
-/** What the markers do, in one line. */
-export function markerWarnings({ names, metadata }: Statement, where: string): Problem[] {
+/** What the markers do, in one line; and a word of the metadata that is not understood. */
+export function markerWarnings(statement: Statement, where: string): Problem[] {
+  const { names, metadata } = statement;
+  const said = metadataSays(statement);
+  const written = `${PREDICTION_TYPE} ${metadata[PREDICTION_TYPE]}`;
   const found = [
     ...(names.has('v_pred') ? ['v_pred (it predicts v, not the noise)'] : []),
-    ...(!names.has('v_pred') && metadata['modelspec.prediction_type'] === 'v'
-      ? ['modelspec.prediction_type v (it predicts v, not the noise)']
-      : []),
+    ...(!names.has('v_pred') && said === 'v' ? [`${written} (it predicts v, not the noise)`] : []),
     ...(names.has('ztsnr') ? ['ztsnr (at the last timestep there is nothing but noise)'] : []),
   ];
-  if (found.length === 0) return [];
-  const what = `the file says about its model: ${found.join(' and ')}; training and drawing follow it`;
-  return [{ where, what }];
+  const follow = `the file says about its model: ${found.join(' and ')}; training and drawing follow it`;
+  const unknown = `the file says about its model: ${written}, which is not known here; it is taken to predict ${names.has('v_pred') ? 'v' : 'the noise'}`;
+  return [
+    ...(found.length > 0 ? [{ where, what: follow }] : []),
+    ...(said === 'something else' ? [{ where, what: unknown }] : []),
+  ];
+}
+
+const PREDICTION_TYPE = 'modelspec.prediction_type';
+
+/** The standard's words are v and epsilon; people also write diffusers' v_prediction. */
+function metadataSays({ metadata }: Statement): 'v' | 'epsilon' | 'something else' {
+  const word = (metadata[PREDICTION_TYPE] ?? '').trim();
+  if (/^(v|v[-_ ]?pred(iction)?|velocity)$/i.test(word)) return 'v';
+  return /^(|eps|epsilon|noise)$/i.test(word) ? 'epsilon' : 'something else';
 }
 
 /**
