@@ -219,16 +219,16 @@ const folders: Readonly<
   'a quote never closed': [{ 'a.png': png, 'metadata.csv': `${header}a.png,"x\n` }, /never closed/],
   'a web page called .jpg': [
     { 'a.jpg': '<!DOCTYPE html><html>', 'a.txt': 'x' },
-    /a\.jpg: cannot read the picture: it is a web page/,
+    /a\.jpg: cannot be read: it is a web page/,
   ],
   'HEIC called .jpg': [
     { 'a.jpg': Buffer.from('00000018667479706865696300000000', 'hex'), 'a.txt': 'x' },
     /HEIC/,
   ],
-  'too many pixels': [{ 'a.png': bomb(), 'a.txt': 'x' }, /cannot read the picture/],
+  'too many pixels': [{ 'a.png': bomb(), 'a.txt': 'x' }, /cannot be read/],
   'a link to itself': [
     { 'a.png': (path) => symlinkSync('a.png', path), 'a.txt': 'x' },
-    /a\.png: cannot read the picture/,
+    /a\.png: cannot be read/,
   ],
 };
 for (const [name, [files, message]] of Object.entries(folders)) {

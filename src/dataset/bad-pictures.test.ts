@@ -169,6 +169,13 @@ const foreign: { readonly [name: string]: readonly [Uint8Array, RegExp] } = {
   ],
 };
 
+/** The version of the brands stands between them, and may be the letters of one. */
+function withVersion(version: string, file: Buffer): Buffer {
+  const bytes = Buffer.from(file);
+  bytes.write(version, 12, 'latin1');
+  return bytes;
+}
+
 /** Bad files, with what is said of each. */
 const bad: { readonly [name: string]: readonly [Uint8Array, RegExp] } = {
   'empty.png': [new Uint8Array(), /: the file is empty \(0 bytes\)$/],
@@ -201,6 +208,11 @@ const bad: { readonly [name: string]: readonly [Uint8Array, RegExp] } = {
   'page.png': [ascii('<!DOCTYPE html><title>403'), /: it is a web page, not a picture$/],
   'drawing.png': [ascii('<?xml version="1.0"?>\n<svg width="9"/>'), /: it is an SVG drawing/],
   'phone.jpg': [ftyp('heic', 'mif1', 'heic'), HEIC],
+  'phone of version avif.jpg': [withVersion('avif', ftyp('mif1', 'mif1', 'heic')), HEIC],
+  'film of version heic.jpg': [
+    withVersion('heic', ftyp('isom', 'isom', 'mp41')),
+    /: it is a video, not a picture$/,
+  ],
   'film.png': [ascii('\0\0\0\x18ftypisom\0\0\0\0isommp41    '), /: it is a video/],
   'layers.png': [ascii('8BPS\0\x01\0\0\0\0\0\0\0\x03'), /: it is a Photoshop file/],
   'large.png': [lyingPng(100_000, 90_000), /too large: 100000x90000 are more than 268 million/],

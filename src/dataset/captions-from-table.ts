@@ -36,9 +36,14 @@ export async function collectFromTable(
     return;
   }
   const rest = (await finder.pictures()).filter((file) => !lines.has(file));
-  for (const row of missing)
-    collector.problems.push(await missingPicture(finder, row, rest, place));
-  collector.problems.push(...rest.map((file) => withoutRow(nameIn(root, file), place, lines)));
+  const meant = new Set<string>();
+  for (const row of missing) {
+    const similar = await finder.similar(row.name, rest);
+    if (similar !== undefined) meant.add(similar);
+    collector.problems.push(missingPicture(row, similar, place));
+  }
+  const without = rest.filter((file) => !meant.has(file));
+  collector.problems.push(...without.map((file) => withoutRow(nameIn(root, file), place, lines)));
   await warnUnusedTexts(finder, [...lines.keys()], suffix, place);
   for (const folder of await subfolders(root)) {
     if (!finder.isNamed(folder))
@@ -129,14 +134,12 @@ async function warnUnusedTexts(
     });
 }
 
-/** Rows without a picture; `unclaimed`: pictures without a row. */
-async function missingPicture(
-  finder: PictureFinder,
+/** A row without a picture; `similar`: one that may be meant. */
+function missingPicture(
   { name, line }: CaptionRow,
-  unclaimed: readonly string[],
+  similar: string | undefined,
   { root, shown, collector }: Place,
-): Promise<Problem> {
-  const similar = await finder.similar(name, unclaimed);
+): Problem {
   const near = similar === undefined ? undefined : nameIn(root, similar);
   return {
     where: `${shown}:${line}`,

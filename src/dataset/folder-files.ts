@@ -6,6 +6,7 @@ import type { FoundProblem } from '../util/problems-by-kind.ts';
 import { pictureExtensions, unreadExtensions } from './image.ts';
 import { plainCaption } from './caption.ts';
 import { fileKind } from './picture-format.ts';
+import { CONVERT } from './unread-files.ts';
 
 /** A picture with its caption, before its file is looked into. */
 export interface Found {
@@ -144,6 +145,6 @@ export async function warnUnread(root: string, { warnings }: Collector): Promise
       warnings.push({
         where: nameIn(root, file),
         what: `not used, because ${extensionOf(file).slice(1)} files are not supported`,
-        fix: 'Convert it to png or jpg.',
+        fix: CONVERT,
       });
 }

@@ -179,9 +179,9 @@ test('all problems come in one error, each with its place', async () => {
     [/metadata\.csv:6: names "C_\.png"/, 1],
     [/metadata\.csv:9: has more cells/, 1],
     [/metadata\.csv:10: names no picture/, 1],
-    [/cut\.png: cannot read the picture/, 1],
-    [/zero\.png: cannot read the picture: the file is empty/, 1],
-    [/(extra|c)\.png: picture without caption/, 2],
+    [/cut\.png: cannot be read/, 1],
+    [/zero\.png: cannot be read: the file is empty/, 1],
+    [/(extra|c)\.png: picture without caption/, 1], // line 6 may mean the other
   ];
   for (const [pattern, times] of expected)
     assert.equal(
@@ -189,7 +189,7 @@ test('all problems come in one error, each with its place', async () => {
       times,
       `${pattern} in\n${found.join('\n')}`,
     );
-  assert.equal(problems.length, 10);
+  assert.equal(problems.length, 9);
   assert.match(
     problems.find(({ what }) => what.includes('"C_.png"'))?.fix ?? '',
     /Did you mean "c\.png"/,
@@ -282,7 +282,10 @@ test('captions of Windows are trained with their own words, and told once', asyn
     ['the artist’s own', 'café', 'naïve', 'crêpe on a plate', 'plain'],
   );
   assert.equal(set.warnings.length, 1);
-  assert.match(told(set)[0], /a\.txt:1 \("the artist’s own"\).*and 1 more \(4 in all\): is not/);
+  assert.match(
+    told(set)[0],
+    /a\.txt:1 \("the artist’s own"\).*and 1 more \(4 in all\): are not UTF-8/,
+  );
 });
 
 test('a table of Windows is trained with its own words', async () => {

@@ -398,13 +398,13 @@ class PictureFault extends Error {
 const unreadable: { readonly [code: string]: string } = {
   ENOENT: 'the file does not exist',
   EISDIR: 'it is a folder',
-  EACCES: 'the file cannot be read: permission denied',
-  EPERM: 'the file cannot be read: permission denied',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
 };
 
 const REPLACE = 'Replace the file, or remove it from the data set.';
 const refused = (path: string, what: string, fix: string, cause?: unknown): DataError =>
-  new DataError([{ where: path, what: `cannot read the picture: ${what}`, fix }], { cause });
+  new DataError([{ where: path, what: `cannot be read: ${what}`, fix }], { cause });
 
 /**
  * Reads a file and hands the picture to `work`. What goes wrong becomes a DataError whose reason is

@@ -164,6 +164,29 @@ test('a name that several pictures may have is not guessed', async () => {
   );
 });
 
+test('one slip of the hand was two problems: a row without a picture, and that picture without a row', async () => {
+  const table = { 'metadata.csv': 'filename,prompt\nlamep.png,x\nb.png,y\n' };
+  const set = await read({ ...table, 'lampe.png': null, 'b.png': null, 'other.png': null });
+  assert.deepEqual(set.problems.length, 2);
+  assert.match(set.problems[0], /names "lamep\.png"[^]*Did you mean "lampe\.png"\?/);
+  assert.match(set.problems[1], /^other\.png: picture without caption/);
+});
+
+test('addresses of the net name the pictures of their last part', async () => {
+  for (const name of [
+    'https://x.org/img/a%20b.png?size=9&v=1#top',
+    'http://x.org/a b.png',
+    'file:///home/me/a%20b.png',
+  ]) {
+    const set = await read({ 'metadata.csv': `filename,prompt\n"${name}",x\n`, 'a b.png': null });
+    assert.deepEqual(set.captions, { 'a b.png': 'x' }, name);
+    assert.match(set.told[0], /is "a b\.png"/);
+  }
+  // a question mark of its own
+  const own = await read({ 'metadata.csv': 'filename,prompt\na?b.png,x\n', 'a?b.png': null });
+  assert.deepEqual(own.captions, { 'a?b.png': 'x' });
+});
+
 test('the nearest name is proposed, but no other number', async () => {
   const set = await read({
     'metadata.csv': 'filename,prompt\ncat-redd.png,x\nimg_003.png,y\ne.png,z\nimg_001.png,w\n',

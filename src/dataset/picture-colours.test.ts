@@ -17,6 +17,7 @@ import {
   pngFile,
   tiffFile,
   withCodesInData,
+  tableProfile,
   withNclx,
   type PngPixels,
   type TiffPage,
@@ -263,6 +264,61 @@ test('narrow range: black is 16 and white 235', async () => {
   assert.ok((await off(pngFile(pngOf(narrow, 8), cicp(1, 13, 0, 0)))) <= 1);
 });
 
+/** Lab of the corners of a cube of colours that are more vivid than those of sRGB. */
+const CORNERS = [
+  [0, 0, 0],
+  [32, 70, -110],
+  [86, -110, 95],
+  [90, -75, -20],
+  [56, 95, 85],
+  [62, 105, -65],
+  [97, -25, 110],
+  [100, 0, 0],
+];
+
+test('of 16 bits a channel, a profile that is a table was applied only halfway, to Display P3', async () => {
+  const { signals } = golden.codes.sRGB;
+  const icc = iccp(tableProfile(CORNERS));
+  const colours = async (file: Buffer) => [...(await loadPicture(saved(file))).rgb];
+  const apart = (a: readonly number[], b: readonly number[]): number =>
+    Math.max(...a.map((value, i) => Math.abs(value - b[i])));
+  const of8 = await colours(pngFile(pngOf(signals, 8), icc));
+  const deep = Uint16Array.from(pixels(signals, 65535));
+  for (const file of [
+    pngFile(pngOf(signals, 16), icc),
+    tiffOf(deep, { profile: tableProfile(CORNERS) }),
+  ]) {
+    assert.ok(apart(await colours(file), of8) <= 2, String(apart(await colours(file), of8)));
+    assert.deepEqual(await whats(file), []);
+  }
+  assert.ok(apart(of8, pixels(signals, 255)) > 20, 'the profile counts');
+});
+
+test('a profile that PNG does not allow, for Lab or of RGB for grey, was called damaged', async () => {
+  const { signals } = golden.codes.sRGB;
+  for (const space of ['Lab', 'CMYK', 'XYZ', 'GRAY'])
+    for (const bits of [8, 16] as const) {
+      const file = pngFile(pngOf(signals, bits), iccp(tableProfile(CORNERS, space)));
+      assert.equal(await off(file), 0, space);
+      const { notes } = await inspectImage(saved(file));
+      assert.match(notes[0].what, /^its colour profile is made for pictures of another kind/);
+      assert.equal(notes[0].detail, `a profile for ${space}`);
+    }
+  const { icc, signals: adobe } = golden.profiles['Adobe RGB'];
+  const greys = adobe.map(([, g]) => [g]);
+  const grey = pngFile(pngOf(greys, 8), iccp(Buffer.from(icc, 'base64')));
+  const same = pngFile(
+    pngOf(
+      greys.map(([g]) => [g, g, g]),
+      8,
+    ),
+    iccp(Buffer.from(icc, 'base64')),
+  );
+  const [one, other] = [await loadPicture(saved(grey)), await loadPicture(saved(same))];
+  one.rgb.forEach((value, i) => assert.ok(Math.abs(value - other.rgb[i]) <= 2));
+  assert.deepEqual(await whats(grey), []);
+});
+
 test('a damaged or foreign profile is told, and the colours are those of the numbers', async () => {
   const { signals } = golden.codes.sRGB;
   const adobe = Buffer.from(golden.profiles['Adobe RGB'].icc, 'base64');
@@ -336,7 +392,7 @@ test('numbers of which black and white cannot be told are refused by name', asyn
   }
 });
 
-test('12 bits at the lower end of 16 are trained all but black, and that is told', async () => {
+test('12 bits at the lower end of 16 are trained as a very dark picture, and that is told', async () => {
   const numbers = (most: number): number[] =>
     Array.from({ length: 12 * 8 }, (_, i) => Math.round((i * most) / 95));
   const grey = (most: number) => ({ width: 12, height: 8, channels: 1, numbers: numbers(most) });
@@ -348,6 +404,6 @@ test('12 bits at the lower end of 16 are trained all but black, and that is told
     ]) {
       const { notes } = await inspectImage(saved(bytes));
       const told = notes.map(({ what, detail }) => `${what} ${detail}`).join();
-      assert.equal(/all but black.* none above/.test(told), most <= 4095, `${most}: ${told}`);
+      assert.equal(/a very dark picture.* none above/.test(told), most <= 4095, `${most}: ${told}`);
     }
 });

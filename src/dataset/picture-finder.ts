@@ -150,10 +150,11 @@ function endsOf(path: string): string[] {
   return parts.slice(1).map((_, i) => parts.slice(i + 1).join('/'));
 }
 
-/** `a%20b.png` and `file:///pics/a.png` as links have them. */
+/** `a%20b.png`, `file:///pics/a.png` and `https://x.org/a.png?size=9` as links have them. */
 function decoded(name: string): string {
   try {
-    return decodeURIComponent(name.replace(/^file:\/*/i, '/'));
+    const path = /^https?:/i.test(name) ? name.replace(/[?#].*/, '') : name;
+    return decodeURIComponent(path.replace(/^file:\/*/i, '/'));
   } catch {
     return name; // a percent sign of its own
   }

@@ -53,6 +53,16 @@ for (const [kind, files] of Object.entries(captioned))
     assert.ok(told[0].endsWith(`train_data_dir: ${folder}`), told[0]);
   });
 
+test('a folder of photos of an iPhone was said to hold no pictures, with advice to put some into it', async () => {
+  for (const ending of ['heic', 'HEIF', 'jxl', 'dng', 'psd']) {
+    const told = await refusal(await folderOf({ [`a.${ending}`]: 'x', [`b.${ending}`]: 'y' }));
+    assert.match(
+      told,
+      /holds no pictures \(png, .*\), but 2 pictures of a kind that is not supported: \S+\/a\.\w+ …\n +Convert each to png or jpg\.$/,
+    );
+  }
+});
+
 test('the folder above it repeats 10 times, captions in text files or a table', async () => {
   const ofTexts = await folderOf(captioned['text files']);
   const ofTable = await folderOf({
@@ -122,6 +132,8 @@ test('what a folder without pictures holds is said: nothing, videos, an archive,
     [{}, /the data folder is empty/],
     [{ 'a.mp4': '', 'b.mov': '' }, /but 2 videos: \S*a\.mp4 …\n.*save single frames/],
     [{ 'pictures.zip': 'PK' }, /but 1 archive: \S*pictures\.zip\n.*Unpack it/],
+    [{ 'a.jsonl': '{}', 'b.jsonl': '{}' }, /but 2 files of texts: \S*a\.jsonl …\n/],
+    [{ 'a.parquet': '', 'b.arrow': '' }, /but 2 data set files \(Parquet, Arrow\): /],
     [{ 'train.jsonl': '{}' }, /task_type: text-generation/],
     [{ 'train-00000-of-00001.parquet': '' }, /data set file/],
     [{ 'v1-5.safetensors': '' }, /models are base_model/],

@@ -5,8 +5,10 @@ import { readdir } from 'node:fs/promises';
 import { dirname, extname, join, relative, sep } from 'node:path';
 import { formatProblem, type Problem } from '../errors.ts';
 import type { FoundProblem } from '../util/problems-by-kind.ts';
+import { plural } from '../util/plural.ts';
 import { nameIn, NOT_USED, readable, repeatsOf, type Collector } from './folder-files.ts';
-import { pictureExtensions } from './image.ts';
+import { pictureExtensions, unreadExtensions } from './image.ts';
+import { CONVERT } from './unread-files.ts';
 
 /** A folder with the number of pictures that lie in it directly, by their names. */
 interface PictureFolder {
@@ -49,9 +51,6 @@ async function entriesOf(folder: string): Promise<{ folders: string[]; files: st
   };
 }
 
-const counted = (count: number, noun: string): string =>
-  `${count} ${noun}${count === 1 ? '' : 's'}`;
-
 // ---- no pictures in the named folder
 
 /** What is there instead, and where the pictures are. `notes`: what was told of files in it. */
@@ -63,8 +62,11 @@ export async function nothingFound(
   const below = await pictureFolders(root);
   if (below.length > 0) return { where: shown, ...fromBelow(root, shown, below) };
   const { what, fix } = contents(shown, await entriesOf(root));
-  return { where: shown, what, fix: [fix, ...notes.map(formatProblem)].join('\n      ') };
+  const told = fix === CONVERT_EACH ? notes.filter((note) => note.fix !== CONVERT) : notes;
+  return { where: shown, what, fix: [fix, ...told.map(onOneLine)].join('\n      ') };
 }
+
+const onOneLine = (problem: Problem): string => formatProblem(problem).replace(/\s*\n\s*/g, '. ');
 
 const SHOWN = 3;
 
@@ -72,7 +74,7 @@ function fromBelow(root: string, shown: string, below: readonly PictureFolder[])
   const shownOf = (path: string): string => join(shown, relative(root, path));
   const list = below
     .slice(0, SHOWN)
-    .map(({ path, pictures }) => `${shownOf(path)} (${counted(pictures, 'picture')})`);
+    .map(({ path, pictures }) => `${shownOf(path)} (${plural(pictures, 'picture')})`);
   const more = below.length > SHOWN ? ` and ${below.length - SHOWN} more` : '';
   const what = `the data folder itself holds no pictures; those below it are in ${list.join(', ')}${more}`;
   const parents = new Set(below.map(({ path }) => dirname(path)));
@@ -87,26 +89,37 @@ function fromBelow(root: string, shown: string, below: readonly PictureFolder[])
 
 const nameIt = (folder: string): string => `Name it: train_data_dir: ${folder}`;
 
-const others: readonly (readonly [RegExp, string, string])[] = [
+const CONVERT_EACH = 'Convert each to png or jpg.';
+
+const others: readonly (readonly [RegExp, readonly [one: string, many: string], string])[] = [
   [
     /\.(zip|tar|tgz|gz|7z|rar|xz|bz2|zst)$/i,
-    'archive',
+    ['archive', 'archives'],
     'Unpack it, and name the folder with the pictures as train_data_dir.',
   ],
   [
+    new RegExp(`(${unreadExtensions.join('|').replaceAll('.', '\\.')})$`, 'i'),
+    ['picture of a kind that is not supported', 'pictures of a kind that is not supported'],
+    CONVERT_EACH,
+  ],
+  [
     /\.(mp4|mov|mkv|avi|webm|m4v|mpe?g|wmv)$/i,
-    'video',
+    ['video', 'videos'],
     'Videos are not trained: save single frames as .png, and describe each.',
   ],
-  [/\.(jsonl|ndjson)$/i, 'file of texts', 'Texts are trained with task_type: text-generation.'],
+  [
+    /\.(jsonl|ndjson)$/i,
+    ['file of texts', 'files of texts'],
+    'Texts are trained with task_type: text-generation.',
+  ],
   [
     /\.(parquet|arrow)$/i,
-    'data set file (Parquet, Arrow)',
+    ['data set file (Parquet, Arrow)', 'data set files (Parquet, Arrow)'],
     'Save its pictures as .png or .jpg files, with a metadata.csv of filename,prompt.',
   ],
   [
     /\.(safetensors|ckpt|gguf)$/i,
-    'model file',
+    ['model file', 'model files'],
     'Name the folder of your pictures as train_data_dir; models are base_model.',
   ],
 ];
@@ -116,11 +129,11 @@ function contents(shown: string, { folders, files }: { folders: string[]; files:
   const put = 'Put your pictures and a metadata.csv with the header filename,prompt into it.';
   if (folders.length + files.length === 0)
     return { what: `the data folder is empty: it holds no pictures ${kinds}`, fix: put };
-  for (const [pattern, noun, fix] of others) {
+  for (const [pattern, [one, many], fix] of others) {
     const found = files.filter((name) => pattern.test(name));
     if (found.length > 0)
       return {
-        what: `the data folder holds no pictures ${kinds}, but ${counted(found.length, noun)}: ${join(shown, found[0])}${found.length > 1 ? ' …' : ''}`,
+        what: `the data folder holds no pictures ${kinds}, but ${plural(found.length, one, many)}: ${join(shown, found[0])}${found.length > 1 ? ' …' : ''}`,
         fix,
       };
   }
@@ -138,7 +151,7 @@ export async function warnDeeper(root: string, { found, warnings }: Collector): 
   warnings.push(
     ...deeper.map(({ path, pictures }) => ({
       where: nameIn(root, path),
-      detail: counted(pictures, 'picture'),
+      detail: plural(pictures, 'picture'),
       what: `${NOT_USED}, because it lies too deep`,
       fix: 'Put its pictures into train_data_dir, or into a <repeats>_<name> folder directly in it.',
     })),

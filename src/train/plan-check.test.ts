@@ -174,7 +174,7 @@ test('a key of the other task was a warning twice', () => {
 test('four keys without effect for one reason were four warnings', () => {
   assert.equal(
     said({ sample_cfg: 3, sample_steps: 2, sample_seed: 4, sample_negative_prompt: 'x' }),
-    'sample_cfg, sample_steps, sample_seed and 1 more (4 in all) has no effect: there are no sample_prompts',
+    'sample_cfg, sample_steps, sample_seed and 1 more (4 in all) have no effect: there are no sample_prompts',
   );
   assert.match(
     said({ enable_bucket: false, min_bucket_reso: 64, bucket_reso_steps: 8 }),

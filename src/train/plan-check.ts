@@ -12,7 +12,7 @@ import { ConfigError, type Problem } from '../errors.ts';
 import { optimisers } from '../optim/optimisers.ts';
 import type { OptimiserRule } from '../optim/rule.ts';
 import { learningRateFactor } from '../optim/schedule.ts';
-import { problemsByKind } from '../util/problems-by-kind.ts';
+import { problemsByKind, type FoundProblem } from '../util/problems-by-kind.ts';
 import type { ParameterGroup } from './optimiser.ts';
 
 /** What of a plan decides whether a key has an effect. */
@@ -48,11 +48,11 @@ export function planWarnings({ config, source }: PlanJob, facts: PlanFacts): Pro
   // config and schema have the same keys
   const keys = [...source.given] as ConfigKey[];
   const given = keys.filter((key) => isChanged(key, keys, config));
-  const idle = given.flatMap((key): Problem[] => {
+  const idle = given.flatMap((key): FoundProblem[] => {
     const why = whyIdle(key, config, facts);
-    return why === undefined
-      ? []
-      : [{ where: placeOf(key, source), what: `has no effect: ${why}` }];
+    if (why === undefined) return [];
+    const [what, plural] = [`has no effect: ${why}`, `have no effect: ${why}`];
+    return [{ where: placeOf(key, source), what, plural }];
   });
   return [
     ...problemsByKind(idle),

@@ -90,24 +90,31 @@ export function alikeTo(wanted: string, names: readonly string[]): readonly stri
 
 const digits = (text: string): string => (text.match(/\d+/g) ?? []).join(' ');
 
+/** An ending that both names have says nothing of how near they are. */
+function withoutEnding(one: string, other: string): readonly [string, string] {
+  const [ending = ''] = /\.[a-z0-9]{1,11}$/.exec(one) ?? [];
+  return ending !== '' && other.endsWith(ending)
+    ? [one.slice(0, -ending.length), other.slice(0, -ending.length)]
+    : [one, other];
+}
+
+/** Characters that may differ: two, or a quarter of a long name, but never more than half of it. */
+const mostAway = (length: number): number =>
+  Math.min(Math.max(2, Math.ceil(length / 4)), Math.floor(length / 2));
+
 /**
  * The nearest of `names`, when it is near enough to be a slip of the hand. Numbers are not: `3.png`
- * is not `2.png`.
+ * is not `2.png`; nor is `nix.png` a slip for `t.png`.
  */
 export function nearest<T extends string>(wanted: string, names: readonly T[]): T | undefined {
   const look = lookOf(wanted);
-  const most = Math.max(2, Math.ceil(look.length / 4));
   let best: { readonly name: T; readonly away: number } | undefined;
   for (const name of names) {
-    const other = lookOf(name);
-    if (Math.abs(other.length - look.length) > most || digits(other) !== digits(look)) continue;
-    const away = distance(look, other);
-    if (
-      away <= most &&
-      away < Math.max(look.length, other.length) &&
-      away < (best?.away ?? Infinity)
-    )
-      best = { name, away };
+    const [one, other] = withoutEnding(look, lookOf(name));
+    const most = mostAway(Math.max(one.length, other.length));
+    if (Math.abs(other.length - one.length) > most || digits(other) !== digits(one)) continue;
+    const away = distance(one, other);
+    if (away <= most && away < (best?.away ?? Infinity)) best = { name, away };
   }
   return best?.name;
 }

@@ -29,6 +29,18 @@ test('kinds keep the order in which they are found, and a single problem its wor
   assert.deepEqual(problemsByKind([]), []);
 });
 
+test('"a, b, c: has no effect" spoke of three keys as of one', () => {
+  const idle = ['a', 'b', 'c'].map((where) => ({
+    where,
+    what: 'has no effect: x is off',
+    plural: 'have no effect: x is off',
+  }));
+  assert.deepEqual(problemsByKind(idle), [{ where: 'a, b, c', what: 'have no effect: x is off' }]);
+  assert.deepEqual(problemsByKind(idle.slice(0, 1)), [
+    { where: 'a', what: 'has no effect: x is off' },
+  ]);
+});
+
 test('problems with other words are of one kind where they say so', () => {
   const found = ['<s>', '</s>'].map((token, i) => ({
     where: `data.jsonl:${i + 1}`,
@@ -38,7 +50,7 @@ test('problems with other words are of one kind where they say so', () => {
   assert.deepEqual(problemsByKind(found), [
     {
       where: 'data.jsonl:1, data.jsonl:2',
-      what: 'the prompt holds <s> (the first place), and the like',
+      what: 'the prompt holds <s> (the first; the others are similar)',
     },
   ]);
 });
@@ -54,7 +66,7 @@ test('thirty faults of one kind were listed one by one, and hid those of another
   assert.deepEqual(faultsByKind([...missing(30), other, { ...other, where: 'b.png' }]), [
     {
       where: 'data.csv:2, data.csv:3, data.csv:4 and 27 more (30 in all)',
-      what: 'names "0.pgn", which is no picture (the first place), and the like',
+      what: 'names "0.pgn", which is no picture (the first; the others are similar)',
       fix: 'For the first: Did you mean "0.png"?',
     },
     { ...other, where: 'a.png, b.png' },

@@ -7,6 +7,8 @@ import type { Problem } from '../errors.ts';
 export interface FoundProblem extends Problem {
   /** What belongs to this place alone, such as a size; it is shown behind the place. */
   readonly detail?: string;
+  /** `what` where it is so of several places: "have no effect". */
+  readonly plural?: string;
   /** Problems are of one kind when this, or else their words, are the same. */
   readonly kind?: string;
 }
@@ -52,12 +54,13 @@ const areAlike = (members: readonly FoundProblem[]): boolean =>
   members.every(({ what, fix }) => what === members[0].what && fix === members[0].fix);
 
 function toldOnce(members: readonly FoundProblem[]): Problem {
-  const [{ what, fix }] = members;
-  const alike = members.every((other) => other.what === what);
+  const [{ what: ofOne, plural = ofOne, fix }] = members;
+  const alike = members.every((other) => other.what === ofOne);
+  const what = members.length > 1 ? plural : ofOne;
   const remedy = members.every((other) => other.fix === fix) ? fix : fix && `For the first: ${fix}`;
   return {
     where: placesOf(members),
-    what: alike ? what : `${what} (the first place), and the like`,
+    what: alike ? what : `${what} (the first; the others are similar)`,
     ...(remedy !== undefined && { fix: remedy }),
   };
 }

@@ -1,5 +1,6 @@
 // What the colour space of a picture is: the one place that knows where each format says so.
 
+import { inflateSync } from 'node:zlib';
 import { av1Codes } from '../containers/av1-sequence.ts';
 import { stillData, stillProperties } from '../containers/iso-boxes.ts';
 import { headSegments, isNamed } from '../containers/jpeg-segments.ts';
@@ -54,7 +55,7 @@ export function colourOf(
   if (codes !== undefined && format === 'png') return colourOfCodes(codes);
   if (head.icc !== undefined) return colourOfProfile(head.icc, head);
   if (codes !== undefined) return colourOfCodes(codes);
-  if (holdsProfile(format, bytes)) return DAMAGED;
+  if (holdsProfile(format, bytes)) return ofUntakenProfile(profileOfPng(format, bytes), head);
   const space = format === 'png' ? spaceOfPng(headChunks(bytes)) : spaceOfExif(head);
   return space === undefined || isSrgb(space) ? SRGB : { space };
 }
@@ -64,22 +65,44 @@ const DAMAGED: PictureColour = {
   note: { what: 'its colour profile is damaged, so its colours are taken as sRGB' },
 };
 
+/** The decoder takes no profile of a PNG that is damaged, or made for pictures of another kind. */
+function ofUntakenProfile(icc: Uint8Array | undefined, { space }: DecodedHead): PictureColour {
+  const profile = icc && parseProfile(icc);
+  if (profile === undefined) return DAMAGED;
+  if (!fits(profile, space)) return foreignProfile(profile);
+  const own = spaceOfProfile(profile);
+  return own === undefined ? DAMAGED : { space: own };
+}
+
+/** Behind a name, which 0 ends, and the number of the compression. */
+function profileOfPng(format: PictureFormat, bytes: Uint8Array): Uint8Array | undefined {
+  const chunk = format === 'png' ? headChunks(bytes).get('iCCP') : undefined;
+  if (chunk === undefined) return undefined;
+  const data = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  try {
+    return inflateSync(data.subarray(data.indexOf(0) + 2));
+  } catch {
+    return undefined; // damaged
+  }
+}
+
 /** Profiles of curves and a matrix: exactly, whatever the depth. Others are the decoder's work. */
 function colourOfProfile(icc: Uint8Array, { depth, space }: DecodedHead): PictureColour {
   const profile = parseProfile(icc);
   if (profile === undefined) return DAMAGED;
-  const isGrey = space === 'b-w' || space === 'grey16';
-  if (!fits(profile, space, isGrey)) return foreignProfile(profile);
-  const isOwn = depth !== 'uchar' || (isGrey && profile.space === 'RGB');
+  if (!fits(profile, space)) return foreignProfile(profile);
+  const isOwn = depth !== 'uchar' || (isGrey(space) && profile.space === 'RGB');
   const own = isOwn && space !== 'cmyk' ? spaceOfProfile(profile) : undefined;
   return { space: own ?? { kind: 'profile' } };
 }
 
+const isGrey = (space: string): boolean => space === 'b-w' || space === 'grey16';
+
 /** A profile for RGB says what grey is, too. */
-const fits = (profile: IccProfile, space: string, isGrey: boolean): boolean =>
+const fits = (profile: IccProfile, space: string): boolean =>
   space === 'cmyk'
     ? profile.space === 'CMYK'
-    : profile.space === 'RGB' || (isGrey && profile.space === 'GRAY');
+    : profile.space === 'RGB' || (isGrey(space) && profile.space === 'GRAY');
 
 const foreignProfile = ({ space }: IccProfile): PictureColour => ({
   space: { kind: 'srgb' },

@@ -50,7 +50,7 @@ export const fewBits = (most: number): { what: string; detail: string }[] =>
   most > 0 && most <= TWELVE_BITS
     ? [
         {
-          what: 'its pixels have 16 bits but use no more than the lowest 12, so it is trained all but black; if it is not meant to be, spread its numbers over all 16',
+          what: 'its pixels have 16 bits but use no more than the lowest 12, so it is trained as a very dark picture; if it should be brighter, spread its numbers over all 16',
           detail: `none above ${most} of 65535`,
         },
       ]

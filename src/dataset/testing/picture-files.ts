@@ -62,6 +62,32 @@ export const cicp = (primaries: number, transfer: number, matrix = 0, full = 1):
   pngChunk('cICP', Buffer.from([primaries, transfer, matrix, full]));
 export const iccp = (profile: Uint8Array): Buffer =>
   pngChunk('iCCP', Buffer.concat([ascii('x\0\0'), deflateSync(profile)]));
+const s15Fixed16 = (...values: readonly number[]): Buffer => u32(...values.map((v) => v * 65536));
+const u16 = (...values: readonly number[]): Buffer =>
+  Buffer.from(values.flatMap((value) => [value >> 8, value & 255]));
+
+/** An ICC profile with one tag: `space` of the numbers, to Lab. ICC.1:2001 */
+const profileOf = (space: string, name: string, tag: Buffer): Buffer => {
+  const head = Buffer.alloc(128);
+  head.writeUInt32BE(144 + tag.length, 0);
+  head.write('\x02\x40', 8, 'latin1');
+  head.write(`scnr${space.padEnd(4)}Lab `, 12, 'latin1');
+  head.write('acsp', 36, 'latin1');
+  s15Fixed16(0.9642, 1, 0.8249).copy(head, 68); // D50
+  return Buffer.concat([head, u32(1), ascii(name), u32(144, tag.length), tag]);
+};
+
+/** A profile of a table alone: `corners` are the Lab of black, blue, green … white. */
+export function tableProfile(corners: readonly (readonly number[])[], space = 'RGB'): Buffer {
+  const table = corners.flatMap(([l, a, b]) =>
+    [(l / 100) * 0xff00, (a + 128) * 256, (b + 128) * 256].map(Math.round),
+  );
+  const ends = [0, 65535, 0, 65535, 0, 65535];
+  const unit = s15Fixed16(1, 0, 0, 0, 1, 0, 0, 0, 1);
+  const head = [ascii('mft2'), u32(0), Buffer.from([3, 3, 2, 0]), unit, u16(2, 2)];
+  return profileOf(space, 'A2B0', Buffer.concat([...head, u16(...ends, ...table, ...ends)]));
+}
+
 export const gama = (gamma: number): Buffer => pngChunk('gAMA', u32(gamma));
 /** x and y of red, green, blue and white. */
 export const chrm = (primaries: readonly (readonly number[])[]): Buffer => {

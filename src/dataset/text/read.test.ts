@@ -231,7 +231,7 @@ test('faults of one kind are told once, with three places and the count', async 
   assert.match(empty, /^2, 4, 6 and 37 more \(40 in all\): "completion" is empty/);
   assert.match(
     broken,
-    /^81, 82, 83 and 1 more \(4 in all\): broken JSON: Unexpected token.* \(the first place\), and the like/,
+    /^81, 82, 83 and 1 more \(4 in all\): broken JSON: Unexpected token.* \(the first; the others are similar\)/,
   );
 });
 

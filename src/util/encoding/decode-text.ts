@@ -53,6 +53,7 @@ const guessTold = (shown: string, { encoding, line, excerpt }: Guess): FoundProb
   where: `${shown}:${line}`,
   detail: `"${excerpt}"`,
   what: `is not UTF-8; it was read as ${encoding}`,
+  plural: `are not UTF-8; they were read as ${encoding}`,
   fix: 'If these are not the right words, save the file as UTF-8.',
 });
 
