@@ -93,6 +93,8 @@ module.exports = {
       to: { path: '^src/runtime/onnxruntime/' },
     },
     single('onnxruntime-node', '^src/runtime/onnxruntime/session\\.ts$'),
+    single('@koromix', '^src/runtime/graphics/foreign\\.ts$'),
+    single('koffi', '^src/runtime/graphics/foreign\\.ts$'),
     single('yaml', '^src/config/yaml\\.ts$'),
     single('sharp', '^src/dataset/image\\.ts$'),
   ],

@@ -1,7 +1,12 @@
 // A session of ONNX Runtime: the only file that imports onnxruntime-node.
 
 import { parse, relative, sep } from 'node:path';
-import { env, InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import {
+  env,
+  InferenceSession,
+  listSupportedBackends,
+  Tensor as OrtTensor,
+} from 'onnxruntime-node';
 import { InternalError, SystemError } from '../../errors.ts';
 import { dtypes, type DType } from '../../tensor/dtype.ts';
 import { isExternal, type Tensor } from '../../tensor/tensor.ts';
@@ -15,6 +20,11 @@ process.env.ORT_DISABLE_TELEMETRY ??= '1';
 
 /** Of ONNX Runtime, e.g. `1.30.0`. */
 export const runtimeVersion: string = env.versions.node ?? env.versions.common;
+
+/** Whether the library for this platform has the WebGPU provider in it. */
+export const hasWebGpu: boolean = listSupportedBackends().some(
+  ({ name, bundled }) => name === 'webgpu' && bundled,
+);
 
 /** What a provider decides of a session. */
 export interface ProviderOptions extends Pick<SessionOptions, 'threads' | 'profile'> {
