@@ -30,8 +30,7 @@ async function losses(config: string): Promise<number[]> {
     sample_prompts: [],
   });
   const found: number[] = [];
-  for await (const event of train(job, { signal: new AbortController().signal }))
-    if (event.type === 'step') found.push(event.loss);
+  for await (const event of train(job)) if (event.type === 'step') found.push(event.loss);
   return found;
 }
 

@@ -68,8 +68,7 @@ async function losses(base: string, data = 'data.jsonl', settings: object = {}) 
     tensorboard: false,
     ...settings,
   });
-  for await (const event of train(job, { signal: new AbortController().signal }))
-    if (event.type === 'step') found.push(event.loss);
+  for await (const event of train(job)) if (event.type === 'step') found.push(event.loss);
   return found;
 }
 

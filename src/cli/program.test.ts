@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
-import { ConfigError } from '../errors.ts';
+import { ConfigError, UserError } from '../errors.ts';
 import type { Command } from './command.ts';
 import { commands } from './commands.ts';
 import { createProgram } from './program.ts';
@@ -29,6 +29,39 @@ test('flags arrive under the keys of the configuration', async () => {
     train_text_encoder: 'false',
     enable_bucket: true,
     sample_prompts: ['a', 'b'],
+  });
+});
+
+for (const [line, problem] of [
+  ['train -c a --lora-rank 4 --lora-rank 5', '--lora-rank: is given twice, as 4 and as 5'],
+  ['train -c a --config b', '--config: is given twice, as a and as b'],
+  [
+    'train -c a --resolution 512 --resolution 256',
+    '--resolution: is given twice, as 512 and as 256',
+  ],
+  ['train -c a --betas 0.9,0.99 --betas 0.8,0.9', '--betas: is given twice'],
+  ['train -c a --rank-pattern q_proj=2 --rank-pattern v_proj=3', '--rank-pattern: is given twice'],
+  ['train -c a --enable-bucket --enable-bucket false', 'is given twice, as true and as false'],
+  ['train -c a --enable-bucket false --enable-bucket', 'is given twice, as false and as true'],
+  ['merge a --output b -o c', '--output: is given twice, as b and as c'],
+] as const) {
+  test(`a flag with two values is refused: ${line}`, async () => {
+    await assert.rejects(
+      given(line),
+      (error: unknown) => error instanceof UserError && error.message.includes(problem),
+      problem,
+    );
+  });
+}
+
+test('a flag may repeat what it said, and lists may have several values', async () => {
+  const line =
+    'train -c a --lora-rank 4 --lora-rank 4 --target-modules q --target-modules v --resolution 64,32';
+  assert.deepEqual(await given(line), {
+    config: 'a',
+    lora_rank: '4',
+    target_modules: ['q', 'v'],
+    resolution: '64,32',
   });
 });
 

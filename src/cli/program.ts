@@ -1,5 +1,6 @@
 // The command line as commander sees it, built from the table of commands.
 import { Command as Commander, Option } from 'commander';
+import { UserError } from '../index.ts';
 import type { Command, CommandFlag } from './command.ts';
 
 /** Descriptions are wrapped beside the longest flag of `lora train` in 80 columns, too. */
@@ -49,7 +50,28 @@ function addCommand(program: Commander, command: Command, finish: (code: number)
       `\nExamples:\n${command.examples.map((line) => `  $ ${line}`).join('\n')}`,
     );
   for (const { name, description } of command.arguments ?? []) created.argument(name, description);
-  for (const flag of command.flags) created.addOption(toOption(flag));
+  for (const flag of command.flags) {
+    const option = toOption(flag);
+    created.addOption(option);
+    if (!flag.repeatable) refuseSecond(created, option);
+  }
+}
+
+/** Makes a flag that takes one value throw UserError when it is given another, too. */
+function refuseSecond(command: Commander, option: Option): void {
+  let first: string | undefined;
+  command.on(`option:${option.name()}`, (given: string | null) => {
+    const value = given ?? 'true';
+    if (first !== undefined && first !== value)
+      throw new UserError([
+        {
+          where: option.long ?? option.flags,
+          what: `is given twice, as ${first} and as ${value}; it takes one value`,
+          fix: 'Delete one of the two.',
+        },
+      ]);
+    first = value;
+  });
 }
 
 const helpAfterError = ({ name, examples: [example] = [] }: Command): string =>

@@ -33,9 +33,9 @@ const groups: ReadonlyMap<string, string> = new Map(
   ),
 );
 
-/** One text, or several. */
+/** One text, or several; not a pair of numbers. */
 const wantsText = ({ anyOf = [] }: KeySchema): boolean =>
-  anyOf.some(({ type }) => type === 'array');
+  anyOf.some(({ type, prefixItems }) => type === 'array' && prefixItems === undefined);
 
 function placeholder(schema: KeySchema): string {
   if (schema.enum) return '<name>';

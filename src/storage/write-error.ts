@@ -42,7 +42,7 @@ const remedies: Readonly<Record<string, { what: string; fix: string }>> = {
     fix: 'Free some space, or choose a folder on another disk.',
   },
   EFBIG: {
-    what: 'it is larger than the limit of the process (ulimit -f) or of the file system allows',
+    what: 'a file there may not be that large: the process (ulimit -f) or the file system limits it',
     fix: 'Raise the limit (ulimit -f unlimited), or choose a folder on another disk.',
   },
   EIO: {

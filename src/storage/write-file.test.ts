@@ -176,3 +176,19 @@ test('each refusal of the system says what to do', () => {
   assert.match(failure('EODD').message, /cannot be written: EODD: refused/);
   assert.match(writeError('/out/x', 'text').message, /cannot be written: text/);
 });
+
+test('a disk that refuses a file of a new folder: its name is told, not that of its first place', () => {
+  withFolder((folder) => {
+    const path = join(folder, 'merged');
+    const refused = (where: string) => new SystemError([{ where, what: 'the disk is full' }]);
+    const writeInto = (inside: string) => {
+      throw refused(join(inside, 'model.safetensors'));
+    };
+    assert.throws(
+      () => writeFolder(path, writeInto),
+      (error: unknown) =>
+        error instanceof SystemError && error.problems[0].where === join(path, 'model.safetensors'),
+    );
+    assert.deepEqual(readdirSync(folder), []);
+  });
+});

@@ -2,7 +2,7 @@
 
 import { existsSync, readdirSync, rmSync, rmdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { UserError } from '../errors.ts';
+import { SystemError, UserError } from '../errors.ts';
 import { discard, flushFolder, makeFolders, PARTIAL } from './folders.ts';
 import { attempt, rename } from './write-file.ts';
 
@@ -27,9 +27,16 @@ export function writeFolder(path: string, produce: (folder: string) => void): vo
     });
   } catch (error) {
     if (made !== undefined) discard(made);
-    throw error;
+    throw error instanceof SystemError ? named(error, partial, target) : error;
   }
 }
+
+/** The error about the file as it would have been called, not where it was written first. */
+const named = (error: SystemError, partial: string, target: string): UserError =>
+  error.withEach(({ where, ...rest }) => ({
+    ...rest,
+    where: where.startsWith(partial) ? target + where.slice(partial.length) : where,
+  }));
 
 function requireFree(path: string): void {
   const found = statSync(path, { throwIfNoEntry: false });

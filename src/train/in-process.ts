@@ -33,7 +33,10 @@ const entry = new URL(
  */
 export async function* trainInProcess(
   job: LoadedConfig,
-  { signal, worker = entry }: { signal: AbortSignal; worker?: URL },
+  {
+    signal = new AbortController().signal,
+    worker = entry,
+  }: { signal?: AbortSignal; worker?: URL } = {},
 ): AsyncGenerator<TrainEvent> {
   const child = fork(worker, {
     serialization: 'advanced',

@@ -52,7 +52,7 @@ interface RunLength {
  */
 export async function* train(
   job: LoadedConfig,
-  { signal }: { readonly signal: AbortSignal },
+  { signal = new AbortController().signal }: { readonly signal?: AbortSignal } = {},
 ): AsyncGenerator<TrainEvent> {
   const { config } = job;
   requireWritable(config.output_dir);

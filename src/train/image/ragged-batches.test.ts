@@ -131,8 +131,7 @@ test('five pictures at batch size 64 took the memory and the time of 64', async 
   const runOf = async (batch_size: number) => {
     const events: TrainEvent[] = [];
     const job = parseConfig({ ...settings, batch_size, max_train_steps: 2 });
-    for await (const event of train(job, { signal: new AbortController().signal }))
-      events.push(event);
+    for await (const event of train(job)) events.push(event);
     const plan = events.find((event) => event.type === 'plan');
     const warnings = events.filter((event) => event.type === 'warning');
     const step = events.find((event) => event.type === 'step');

@@ -138,8 +138,7 @@ test('200x328 is trained, the latents 50x82, which no level of the UNet halves e
     lora_rank: 1,
   });
   const events: TrainEvent[] = [];
-  for await (const event of train(job, { signal: new AbortController().signal }))
-    events.push(event);
+  for await (const event of train(job)) events.push(event);
   const plan = events.find((event) => event.type === 'plan');
   assert.deepEqual(plan?.shapes, [{ label: '200×328', count: 1 }]);
   const step = events.find((event) => event.type === 'step');

@@ -48,8 +48,7 @@ const jobOf = (name: string, settings: object) =>
 
 async function run(name: string, settings: object): Promise<TrainEvent[]> {
   const events: TrainEvent[] = [];
-  for await (const event of train(jobOf(name, settings), { signal: new AbortController().signal }))
-    events.push(event);
+  for await (const event of train(jobOf(name, settings))) events.push(event);
   return events;
 }
 
