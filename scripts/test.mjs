@@ -29,7 +29,8 @@ if (files.length === 0) {
   console.error('no *.test.ts file there');
   process.exit(1);
 }
-const args = ['--import', 'tsx', '--test', '--test-reporter=spec'];
+const before = ['tsx', './scripts/assert-ok.mjs'].flatMap((module) => ['--import', module]);
+const args = [...before, '--test', '--test-reporter=spec'];
 // Node before 20.10 lacks the option and runs one file fewer at a time than it has cores.
 if (!process.versions.node.startsWith('20.9.')) args.push('--test-concurrency=2');
 // What the tests compare has no colours, whatever the surroundings ask for.
