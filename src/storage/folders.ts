@@ -1,5 +1,6 @@
 // Folders: made one by one, tried before they are needed, flushed to the disk.
 
+import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -89,8 +90,14 @@ export function flushFolder(dir: string): void {
 /** What begins the names of files and folders that are not whole yet. */
 export const PARTIAL = '.part-';
 
-/** Removes what a run that was cut short left unfinished in a folder. */
+/** A name for a file that is not whole yet, and that no user would give. */
+export const partialName = (): string => `${PARTIAL}${randomBytes(8).toString('hex')}`;
+
+const isPartialName = (name: string): boolean =>
+  name.startsWith(PARTIAL) && /^[0-9a-f]{16}$/.test(name.slice(PARTIAL.length));
+
+/** Removes files that a run that was cut short left unfinished in a folder. */
 export function removePartial(dir: string): void {
   for (const name of existsSync(dir) ? readdirSync(dir) : [])
-    if (name.startsWith(PARTIAL)) rmSync(join(dir, name), { recursive: true, force: true });
+    if (isPartialName(name)) rmSync(join(dir, name), { force: true });
 }

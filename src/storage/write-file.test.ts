@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { SystemError, UserError } from '../errors.ts';
 import { withFolder } from '../checkpoints/small-model.test-util.ts';
+import { partialName, removePartial } from './folders.ts';
 import { writeError } from './write-error.ts';
 import {
   appendToFile,
@@ -190,5 +191,15 @@ test('a disk that refuses a file of a new folder: its name is told, not that of 
         error instanceof SystemError && error.problems[0].where === join(path, 'model.safetensors'),
     );
     assert.deepEqual(readdirSync(folder), []);
+  });
+});
+
+test('a run removes unfinished files of another, and no adapter whose name only begins like theirs', () => {
+  withFolder((folder) => {
+    const kept = ['.part-neon.safetensors', '.part-0123', '.part-0123456789abcdef.safetensors'];
+    for (const name of [...kept, partialName()]) writeFileSync(join(folder, name), 'x');
+    mkdirSync(join(folder, '.part-merged')); // a merge at work
+    removePartial(folder);
+    assert.deepEqual(readdirSync(folder).sort(), [...kept, '.part-merged'].sort());
   });
 });

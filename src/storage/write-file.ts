@@ -1,7 +1,7 @@
 // Files that appear whole and on disk, or not at all: written beside their place, flushed, read
 // back, renamed.
 
-import { createHash, randomBytes, type Hash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import {
   closeSync,
   fstatSync,
@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { SystemError, UserError } from '../errors.ts';
-import { discard, flush, flushFolder, makeFolders, PARTIAL } from './folders.ts';
+import { discard, flush, flushFolder, makeFolders, partialName } from './folders.ts';
 import { codeOf } from '../util/caught.ts';
 import { writeError } from './write-error.ts';
 
@@ -129,7 +129,7 @@ function openBeside(path: string): Omit<Staged, 'path'> & { readonly fd: number 
   if (found?.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' });
   if (found !== undefined && !found.isFile()) throw new Error('this is a device, not a file');
   const target = found === undefined ? resolve(path) : realpathSync(path);
-  const partial = join(dirname(target), `${PARTIAL}${randomBytes(8).toString('hex')}`);
+  const partial = join(dirname(target), partialName());
   return { target, partial, fd: openSync(partial, 'wx', found?.mode) };
 }
 
