@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../errors.ts';
 import { codeOf } from '../util/caught.ts';
+import { discard } from './folders.ts';
 import { writeError } from './write-error.ts';
 
 export const LOCK_FILE = '.lock';
@@ -28,7 +29,9 @@ export function lockFolder(dir: string): () => void {
     writeFileSync(path, JSON.stringify(mine), { flag: 'wx' });
   } catch (cause) {
     const faster = codeOf(cause) === 'EEXIST' ? holderOf(path) : undefined;
-    throw faster === undefined ? writeError(path, cause) : taken(dir, path, faster);
+    if (faster !== undefined) throw taken(dir, path, faster);
+    if (codeOf(cause) !== 'EEXIST') discard(path); // cut short, as on a full disk
+    throw writeError(path, cause);
   }
   return () => rmSync(path, { force: true });
 }

@@ -51,9 +51,14 @@ export class RunFolder {
     this.#facts = { ...facts, files: [] };
     attempt(dir, () => makeFolders(dir));
     this.#unlock = lockFolder(dir);
-    removePartial(dir);
-    moveEarlierRun(dir);
-    this.#announce(RUN_FILE);
+    try {
+      removePartial(dir);
+      moveEarlierRun(dir);
+      this.#announce(RUN_FILE);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** Adds to a file of the run; returns its path. */

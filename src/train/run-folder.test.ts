@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { withFolder } from '../checkpoints/small-model.test-util.ts';
+import { SystemError } from '../errors.ts';
+import { LOCK_FILE } from '../storage/lock.ts';
+import { RunFolder } from './run-folder.ts';
+
+const facts = {
+  id: '20260131-235959',
+  started: '2026-01-31T23:59:59.000Z',
+  seed: 1,
+  device: 'cpu',
+  threads: 1,
+  versions: {},
+};
+
+test('a run that cannot begin in its folder gives it back: the next try is not kept out by it', () => {
+  withFolder((folder) => {
+    const earlier = { ...facts, id: '20260101-000000', files: ['run.json'] };
+    writeFileSync(join(folder, 'run.json'), JSON.stringify(earlier));
+    writeFileSync(join(folder, 'runs'), 'a file where the earlier run would go');
+    assert.throws(() => new RunFolder(folder, facts), SystemError);
+    assert.equal(existsSync(join(folder, LOCK_FILE)), false);
+    rmSync(join(folder, 'runs'));
+    new RunFolder(folder, facts).close();
+  });
+});
