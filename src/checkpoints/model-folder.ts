@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { mapOf } from '../util/own.ts';
 import { CheckpointError } from '../errors.ts';
+import { brokenJson } from '../util/broken-json.ts';
 import { reasonOf } from '../util/caught.ts';
 import { answered, foreignFile, shortAnswer } from '../util/file-signatures.ts';
 import { missingFile, unfinishedIn } from './missing-file.ts';
@@ -63,13 +64,19 @@ export function readJsonFile(path: string, fix = obtainModel): unknown {
   try {
     if (answer === undefined) return JSON.parse(text);
   } catch (cause) {
-    const what = text.trim() === '' ? 'the file is empty' : NO_JSON;
+    const what = text.trim() === '' ? 'the file is empty' : noJson(text);
     throw new CheckpointError([{ where: path, what, fix }], { cause });
   }
   throw new CheckpointError([{ where: path, what: answered(answer), fix }]);
 }
 
-const NO_JSON = 'this file is not JSON, or it is damaged';
+/** Of what begins as JSON, where it stops being that: it may have been changed by hand. */
+function noJson(text: string): string {
+  const broken = /^\s*[{[]/.test(text) ? brokenJson(text) : undefined;
+  if (broken === undefined) return 'this file is not JSON, or it is damaged';
+  const line = text.slice(0, broken.at).split(/\r\n|\r|\n/).length;
+  return `this file is not JSON, or it is damaged: ${broken.what} (line ${line})`;
+}
 
 /** A text file of a model, in UTF-8 or UTF-16. Throws CheckpointError with what it is instead. */
 export function readUnicodeFile(path: string, fix = obtainModel): string {

@@ -49,13 +49,49 @@ const faults: { readonly [code: string]: string } = {
   CSV_NON_TRIMABLE_CHAR_AFTER_CLOSING_QUOTE: 'text follows the double quote that ends a cell',
 };
 
-/** Where `text` stops being CSV, and why. */
+/** Where `text` stops being CSV, and why; of a cell over several lines, where it begins. */
 export function csvFault(error: CsvError, text: string): { line?: number; reason: string } {
   const reason = Object.hasOwn(faults, error.code) ? faults[error.code] : error.message;
-  // the last quote of all is the one that nothing closes
-  if (error.code === 'CSV_QUOTE_NOT_CLOSED')
-    return { line: lineAt(text, text.lastIndexOf('"')), reason };
-  return { ...(typeof error['lines'] === 'number' && { line: error['lines'] }), reason };
+  const { opened, closed } = wrongQuote(text);
+  if (error.code === 'CSV_QUOTE_NOT_CLOSED') return { line: lineAt(text, opened), reason };
+  const last = typeof error['lines'] === 'number' ? error['lines'] : undefined;
+  const line = closed === undefined ? last : lineAt(text, opened);
+  if (line === last || line === undefined)
+    return { ...(last !== undefined && { line: last }), reason };
+  const end = lineAt(text, closed ?? opened);
+  return {
+    line,
+    reason: `a double quote is opened here and not closed before line ${end}, where text follows it`,
+  };
 }
 
-const lineAt = (text: string, end: number): number => text.slice(0, end).split(/\r\n|\r|\n/).length;
+/** The first quoted cell that does not end, or after which more than spaces follows. */
+function wrongQuote(text: string): { opened: number; closed?: number } {
+  let opened = -1;
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] !== '"') continue;
+    if (opened < 0) opened = at;
+    else if (text[at + 1] === '"') at++;
+    else if (/^ *([,;\t\r\n]|$)/.test(text.slice(at + 1, at + 50))) opened = -1;
+    else return { opened, closed: at };
+  }
+  return { opened };
+}
+
+const lineAt = (text: string, end: number): number =>
+  text.slice(0, Math.max(0, end)).split(/\r\n|\r|\n/).length;
+
+/**
+ * Rows with a cell whose further lines look like rows of their own: its quote was closed too late.
+ * In prose, a blank follows a comma.
+ */
+export const swallowing = (rows: readonly CsvRow[], delimiter: string): CsvRow[] =>
+  rows.filter(({ cells }) => {
+    const [, ...further] = cells.find((cell) => /[\r\n]/.test(cell))?.split(/\r\n|\r|\n/) ?? [];
+    return (
+      rows[0].cells.length > 1 &&
+      further.length > 0 &&
+      further.every((line) => line.split(delimiter).length === rows[0].cells.length) &&
+      further.every((line) => line.split(delimiter).every((cell) => /^\S/.test(cell)))
+    );
+  });

@@ -2,7 +2,7 @@
 import { distance } from 'fastest-levenshtein';
 import { blank, type Fault, type Fields, first } from '../dataset/text/fields.ts';
 import { interpret } from '../dataset/text/forms.ts';
-import { isAbout } from '../dataset/text/unread-fields.ts';
+import { isAbout } from '../dataset/text/field-names.ts';
 import { isObject } from '../util/is-object.ts';
 import { own } from '../util/own.ts';
 import { endsWithAnswer, type SampleMessage, type TextContent } from '../dataset/text/sample.ts';

@@ -1,12 +1,15 @@
 // Records of a CSV file: the first line names the columns, commas, semicolons or tabs divide them.
 import { CsvError } from 'csv-parse/sync';
 import type { Problem } from '../../errors.ts';
-import { csvFault, csvRows, type CsvRow } from '../csv-rows.ts';
+import { csvFault, csvRows, swallowing, type CsvRow } from '../csv-rows.ts';
+import type { FoundProblem } from '../../util/problems-by-kind.ts';
 import type { FoundRecords } from './found-records.ts';
 
 export function readCsv(text: string, shown: string): FoundRecords {
   try {
-    return recordsOf(rowsOf(text), shown);
+    const { rows, delimiter } = rowsOf(text);
+    const warnings = swallowing(rows, delimiter).map((row) => swallowed(row, shown));
+    return { ...recordsOf(rows, shown), warnings };
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
     const { line, reason } = csvFault(error, text);
@@ -27,13 +30,23 @@ export function readCsv(text: string, shown: string): FoundRecords {
  * Excel may write the separator above the names of the columns: `sep=;`. An empty line stays there,
  * so that lines keep their numbers.
  */
-function rowsOf(text: string): CsvRow[] {
+function rowsOf(text: string): { rows: CsvRow[]; delimiter: string } {
   const declared = /^sep=(.)(?=\r?\n)/.exec(text);
   const body = declared === null ? text : text.slice(declared[0].length);
   const firstLine = (/[^\r\n]+/.exec(body)?.[0] ?? '').replace(/"[^"]*"/g, '');
   const delimiter =
     declared?.[1] ?? [',', ';', '\t'].find((separator) => firstLine.includes(separator)) ?? ',';
-  return csvRows(body, { delimiter });
+  return { rows: csvRows(body, { delimiter }), delimiter };
+}
+
+function swallowed({ cells, line }: CsvRow, shown: string): FoundProblem {
+  const lines = Math.max(...cells.map((cell) => cell.split(/\r\n|\r|\n/).length));
+  return {
+    where: `${shown}:${line}`,
+    detail: `${lines} lines`,
+    what: 'a cell in double quotes goes on over lines that look like rows of their own',
+    fix: 'If they are, its closing quote is missing; a quote inside a quoted text is written twice.',
+  };
 }
 
 function recordsOf([header, ...rows]: readonly CsvRow[], shown: string): FoundRecords {

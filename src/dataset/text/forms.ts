@@ -1,8 +1,19 @@
 // The forms in which people write training samples: messages, ShareGPT, Alpaca, prompt and
 // completion, text.
-import { closest, distance } from 'fastest-levenshtein';
 import { isObject } from '../../util/is-object.ts';
 import { reasoningNames } from '../../tokenizer/chat.ts';
+import {
+  answerKeys,
+  conversationKeys,
+  everyKey,
+  inputKeys,
+  instructionKeys,
+  listKeys,
+  promptKeys,
+  systemKeys,
+  textKeys,
+  toolKeys,
+} from './field-names.ts';
 import {
   blank,
   type Fault,
@@ -15,6 +26,8 @@ import {
   withoutNulls,
 } from './fields.ts';
 import { type Chat, readMessages } from './messages.ts';
+import { knownForms, lacksAnswer, notText, unknownFields } from './missing-fields.ts';
+import { preferenceFault } from './preferences.ts';
 import type { TextContent } from './sample.ts';
 
 export type TextForm =
@@ -40,33 +53,6 @@ export type Interpreted =
     }
   | Refused;
 
-const conversationKeys = [
-  'messages',
-  'conversations',
-  'conversation',
-  'dialog',
-  'dialogue',
-] as const;
-const instructionKeys = ['instruction'] as const;
-const promptKeys = ['prompt', 'question', 'query', 'input'] as const;
-const answerKeys = ['completion', 'response', 'answer', 'output'] as const;
-const textKeys = ['text', 'content'] as const;
-const inputKeys = ['input', 'context'] as const;
-const systemKeys = ['system', 'system_prompt', 'system_message'] as const;
-const toolKeys = ['tools', 'functions'] as const;
-const listKeys: readonly string[] = [...conversationKeys, ...toolKeys, 'history'];
-const besideKeys: readonly string[] = [...systemKeys, ...toolKeys, 'history', ...reasoningNames];
-const everyKey: readonly string[] = [
-  ...conversationKeys,
-  ...instructionKeys,
-  ...promptKeys,
-  ...answerKeys,
-  ...textKeys,
-];
-
-const forms =
-  'messages (a list of {role, content}), conversations (a list of {from, value}), instruction with output, prompt with completion, or text';
-
 type Reader = (fields: Fields, key: string) => Read | Refused;
 
 /** In the order in which they are looked for. */
@@ -86,7 +72,7 @@ export function interpret(value: unknown): Interpreted {
   if (!isObject(value))
     return fault(
       `is ${kindOf(value)}, not an object with fields`,
-      `Write an object with ${forms}.`,
+      `Write an object with ${knownForms}.`,
     );
   const fields = withLists(value);
   const holds = filled(fields);
@@ -94,8 +80,17 @@ export function interpret(value: unknown): Interpreted {
     readers.find(([keys]) => keys.some((key) => key in holds)) ??
     readers.find(([keys]) => keys.some((key) => key in fields));
   const key = form === undefined ? undefined : first(fields, form[0]);
-  if (form === undefined || key === undefined) return { faults: [unknownFields(fields)] };
-  return withUnread(holds, form[1](fields, key));
+  const read =
+    form === undefined || key === undefined
+      ? { faults: [unknownFields(holds)] }
+      : form[1](fields, key);
+  return withUnread(holds, orPreferences(read, holds, key));
+}
+
+/** What is wrong with preferences is that they are; what is right besides is read. */
+function orPreferences(read: Read | Refused, holds: Fields, key?: string): Read | Refused {
+  const preferences = 'faults' in read ? preferenceFault(holds, key) : undefined;
+  return preferences === undefined ? read : { faults: [preferences] };
 }
 
 /** A cell of a CSV file may hold a list as JSON. */
@@ -121,51 +116,18 @@ function withUnread(holds: Fields, read: Read | Refused): Interpreted {
 const wordsOf = (content: TextContent): unknown[] =>
   content.kind === 'chat' ? content.messages.map((message) => message.content) : [];
 
-/** The field beside the words that is probably meant by `name`; undefined where none is near. */
-export const nearField = (name: string): string | undefined => {
-  const key = closest(name.toLowerCase(), [...inputKeys, ...besideKeys]);
-  return distance(name.toLowerCase(), key) <= (key.length > 4 ? 2 : 1) ? key : undefined;
-};
-
 /** Whether a record with such fields may be a sample. */
 export const hasKnownField = (fields: Fields): boolean => everyKey.some((key) => key in fields);
 
 const fault = (what: string, fix: string): Refused => ({ faults: [{ what, fix }] });
 const isMessages = (value: unknown): value is unknown[] =>
   Array.isArray(value) && value.length > 0 && value.every(isMessage);
-/** The fault of a record that is no sample by its fields. */
-export function unknownFields(value: Fields): Fault {
-  const names = Object.keys(filled(value));
-  if (names.length === 0) return { what: 'is empty', fix: 'Delete it, or fill it.' };
-  const near = names
-    .filter((name) => !everyKey.includes(name))
-    .map((name) => ({ name, key: closest(name.toLowerCase(), everyKey) }))
-    .find(({ name, key }) => distance(name.toLowerCase(), key) <= 2);
-  const answer = first(value, answerKeys);
-  const what =
-    answer === undefined
-      ? `has none of the known fields, but ${names
-          .slice(0, 6)
-          .map((name) => `"${name}"`)
-          .join(', ')}`
-      : `has "${answer}", but no question for it`;
-  if (near !== undefined) return { what, fix: `Did you mean "${near.key}" for "${near.name}"?` };
-  return {
-    what,
-    fix:
-      answer === undefined
-        ? `Use ${forms}.`
-        : 'Add "prompt", or write a text without question as "text".',
-  };
-}
-
 // ---- text, prompt and completion, Alpaca
 
 function readText(fields: Fields, key: string): Read | Refused {
   const text = fields[key];
   if (blank(text)) return fault(`"${key}" is empty`, 'Delete the sample, or fill it.');
-  if (typeof text !== 'string')
-    return fault(`"${key}" is ${kindOf(text)}, not text`, 'Put the text in double quotes.');
+  if (typeof text !== 'string') return { faults: [notText(key, text)] };
   return { form: 'text', content: { kind: 'text', text }, used: [key] };
 }
 
@@ -177,28 +139,12 @@ function strings(
 ): { values: readonly string[] } | { faults: readonly Fault[] } {
   const faults = keys.flatMap((key, i): Fault[] => {
     if (key === undefined)
-      return [lacks(fields, String(keys.find((one) => one !== undefined)), meant[i])];
+      return [lacksAnswer(fields, String(keys.find((one) => one !== undefined)), meant[i])];
     if (blank(fields[key]))
       return [{ what: `"${key}" is empty`, fix: 'Delete the sample, or fill it.' }];
-    return typeof fields[key] === 'string'
-      ? []
-      : [
-          {
-            what: `"${key}" is ${kindOf(fields[key])}, not text`,
-            fix: 'Put the text in double quotes.',
-          },
-        ];
+    return typeof fields[key] === 'string' ? [] : [notText(key, fields[key])];
   });
   return faults.length > 0 ? { faults } : { values: keys.map((key) => String(fields[key ?? ''])) };
-}
-
-function lacks(fields: Fields, has: string, wanted: string): Fault {
-  if (!blank(fields['chosen']))
-    return {
-      what: 'has "chosen" and "rejected": preferences are not trained',
-      fix: 'Rename "chosen" to "completion", and leave "rejected" out.',
-    };
-  return { what: `has "${has}" but no "${wanted}"`, fix: `Add "${wanted}".` };
 }
 
 function readPair(fields: Fields, prompt: string): Read | Refused {
@@ -280,14 +226,7 @@ function alpacaFaults(fields: Fields): Fault[] {
   const pairs =
     Array.isArray(history) && history.every((pair) => Array.isArray(pair) && pair.length === 2);
   return [
-    ...(blank(input) || typeof input === 'string'
-      ? []
-      : [
-          {
-            what: `"${inputKey}" is ${kindOf(input)}, not text`,
-            fix: 'Put the text in double quotes.',
-          },
-        ]),
+    ...(blank(input) || typeof input === 'string' ? [] : [notText(inputKey, input)]),
     ...(blank(history) || pairs
       ? []
       : [

@@ -10,6 +10,7 @@ export interface TextRecord {
 export interface FoundRecords {
   readonly records: readonly TextRecord[];
   readonly problems: readonly FoundProblem[];
+  readonly warnings?: readonly FoundProblem[];
   /** Of a CSV file: the names in its first line, in lower case. */
   readonly columns?: { readonly line: number; readonly names: readonly string[] };
 }

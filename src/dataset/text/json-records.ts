@@ -2,7 +2,8 @@
 // object that holds the list.
 import type { FoundProblem } from '../../util/problems-by-kind.ts';
 import { isObject } from '../../util/is-object.ts';
-import { reasonOf } from '../../util/caught.ts';
+import { InternalError } from '../../errors.ts';
+import { brokenJson } from '../../util/broken-json.ts';
 import { filled, isMessage } from './fields.ts';
 import { hasKnownField } from './forms.ts';
 import type { FoundRecords, TextRecord } from './found-records.ts';
@@ -153,32 +154,22 @@ function parsed(
   for (const { content, line } of pieces) {
     try {
       records.push({ line: line + linesBefore, value: JSON.parse(content) });
-    } catch (error) {
-      problems.push(broken(error, { content, line: line + linesBefore }, shown, fix));
+    } catch {
+      problems.push(brokenAt({ content, line: line + linesBefore }, shown, fix));
     }
   }
   return { records, problems };
 }
 
-/** Parsers tell the position; people look for the line. */
-function broken(
-  error: unknown,
-  { content, line }: Piece,
-  shown: string,
-  fix: string,
-): FoundProblem {
-  const reason = reasonOf(error);
-  const at = Number(/ at position (\d+)/.exec(reason)?.[1] ?? 0);
-  const cut = /unterminated|unexpected end/i.test(reason) || at >= content.trimEnd().length;
-  const near = cut
-    ? 'it ends too early'
-    : reason
-        .replace(/ (in|after) JSON at position \d+.*/s, '')
-        .replace(/, (\.\.\.)?"[^]*"(\.\.\.)? is not valid JSON$/, '');
+/** With the line and the reason; those of one remedy are of one kind. */
+function brokenAt({ content, line }: Piece, shown: string, general: string): FoundProblem {
+  const broken = brokenJson(content);
+  if (broken === undefined) throw new InternalError('JSON.parse refuses what is JSON');
+  const { at, what, fix = general } = broken;
   return {
-    kind: 'broken JSON',
+    kind: `broken JSON: ${fix}`,
     where: `${shown}:${line + linesOf(content.slice(0, at)).length - 1}`,
-    what: `broken JSON: ${near}${cut || at === 0 ? '' : ` before ${content.slice(at, at + 20).replace(/\s+/g, ' ')}`}`,
+    what: `broken JSON: ${what}`,
     fix,
   };
 }

@@ -1,6 +1,7 @@
 // The messages of a conversation, one after the other: roles, words, and which answers are trained.
 import { isObject } from '../../util/is-object.ts';
 import { blank, type Fault, type Fields, filled, first, kindOf, parsedList } from './fields.ts';
+import { quoted } from './missing-fields.ts';
 import type { SampleMessage, TextContent } from './sample.ts';
 
 export type Chat = Extract<TextContent, { kind: 'chat' }>;
@@ -92,8 +93,7 @@ function readMessage(message: unknown, name: string): Message {
   if (role === undefined) return roleFault(message, name);
   const fault = toolFault(rest, `${name} (${role})`);
   if (fault !== undefined) return fault;
-  if (words === undefined)
-    return { what: `${name} (${role}) has no "content"`, fix: 'Add its text.' };
+  if (words === undefined) return withoutContent(rest, `${name} (${role})`);
   const content = plainContent(words);
   if ('what' in content) return { ...content, what: `${name} (${role}): ${content.what}` };
   if (role !== 'system' && blank(content.text))
@@ -116,13 +116,37 @@ function readMessage(message: unknown, name: string): Message {
   };
 }
 
+const form =
+  'Write each message as {"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}.';
+
 function roleFault(message: Fields, name: string): Fault {
   const key = first(message, roleKeys);
-  if (key === undefined || blank(message[key]))
-    return { what: `${name} has no "role"`, fix: 'Add "role": "user", "assistant" or "system".' };
+  if (key !== undefined && !blank(message[key])) return unknownRole(message[key], name);
+  const fields = Object.keys(filled(message));
+  const speaker = fields.find((field) => roleOf(message[field]) !== undefined);
   return {
-    what: `${name} has the role ${JSON.stringify(message[key])}`,
-    fix: 'Roles are system, user and assistant (in ShareGPT also human and gpt); calls of tools are not supported.',
+    what: `${name} has no "role"${fields.length === 0 ? '' : `, but ${quoted(fields)}`}`,
+    fix: speaker === undefined ? form : `Rename "${speaker}" to "role".`,
+  };
+}
+
+const toolRole = /tool|function|observation|ipython|call/i;
+
+function unknownRole(role: unknown, name: string): Fault {
+  const tools = toolRole.test(String(role));
+  return {
+    what: `${name} has the role ${JSON.stringify(role)}`,
+    fix: tools
+      ? 'Calls of tools and their results are not supported; delete the sample.'
+      : 'Roles are system, user and assistant (in ShareGPT also human and gpt).',
+  };
+}
+
+function withoutContent(rest: Fields, name: string): Fault {
+  const texts = Object.keys(rest).filter((field) => typeof rest[field] === 'string');
+  return {
+    what: `${name} has no "content"${texts.length === 0 ? '' : `, but ${quoted(texts)}`}`,
+    fix: texts.length === 1 ? `Rename "${texts[0]}" to "content".` : 'Add its text as "content".',
   };
 }
 

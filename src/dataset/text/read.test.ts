@@ -224,15 +224,16 @@ test('faults of one kind are told once, with three places and the count', async 
   const lines = Array.from({ length: 80 }, (_, i) =>
     i % 2 === 0 ? '{}' : JSON.stringify({ prompt: `q${i}`, completion: '' }),
   );
-  const many = await faults('a.jsonl', [...lines, 'broken', '{"a', '{"b": }', '[1,]'].join('\n'));
-  const [bare, empty, broken] = many;
-  assert.equal(many.length, 3);
+  const many = await faults(
+    'a.jsonl',
+    [...lines, 'broken', '{"a"', '{"b', '{"c": ', '{"d": [1'].join('\n'),
+  );
+  const [bare, empty, word, early] = many;
+  assert.equal(many.length, 4);
   assert.match(bare, /^1, 3, 5 and 37 more \(40 in all\): is empty/);
   assert.match(empty, /^2, 4, 6 and 37 more \(40 in all\): "completion" is empty/);
-  assert.match(
-    broken,
-    /^81, 82, 83 and 1 more \(4 in all\): broken JSON: Unexpected token.* \(the first; the others are similar\)/,
-  );
+  assert.match(word, /^81: broken JSON: broken is not in double quotes/);
+  assert.match(early, /^82, 83, 84 and 1 more \(4 in all\): broken JSON: it ends too early/);
 });
 
 test('tables: a wrong first line is one fault, and no cell is lost', async () => {
@@ -375,4 +376,45 @@ test('samples that are there twice are told once; those that differ in blanks ar
     told[1],
     /a\.jsonl:6 \(like .*a\.jsonl:1\), .*a\.jsonl:7 \(.*\): .* differs in spaces/,
   );
+});
+
+test('a quote that is not closed where it should be is told by the line that it is opened on', async () => {
+  assert.match(
+    (await faults('a.csv', 'prompt,completion\nq1,"a\nq2,"b"\nq3,c\n'))[0],
+    /^2: is not valid CSV: a double quote is opened here and not closed before line 3/,
+  );
+  assert.match(
+    (await faults('a.csv', 'prompt,completion\nq1,"a\nq2,b "" c\n'))[0],
+    /^2: is not valid CSV: a double quote is opened here and never closed/,
+  );
+  assert.match(
+    (await faults('a.csv', 'prompt,completion\r\nq1,"a"\r\nq2,"b" c\r\n'))[0],
+    /^3: is not valid CSV: text follows/,
+  );
+});
+
+test('rows that an open quote swallows are told; prose over several lines is none', async () => {
+  const told = (text: string): Promise<string[]> =>
+    withFolder({ 'a.csv': text }, async (folder) =>
+      (await readTextFiles([{ path: join(folder, 'a.csv') }])).warnings.map(({ what }) => what),
+    );
+  assert.match(
+    (await told('prompt,completion\nq1,"a\nq2,b\nq3,c"\nq4,d\n')).join(),
+    /goes on over lines that look like rows/,
+  );
+  assert.deepEqual(
+    await told('prompt,completion\nq,"Dear friend,\nthanks, and bye,\nYours"\n'),
+    [],
+  );
+});
+
+test('an answer labelled false, as for KTO, is told', async () => {
+  const lines = [true, false].map((label, i) =>
+    JSON.stringify({ prompt: `q${i}`, completion: `a${i}`, label }),
+  );
+  const { warnings } = await withFolder({ 'a.jsonl': lines.join('\n') }, (folder) =>
+    readTextFiles([{ path: join(folder, 'a.jsonl') }]),
+  );
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0].where, /a\.jsonl:2$/);
 });

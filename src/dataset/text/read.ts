@@ -6,7 +6,9 @@ import type { Told } from '../../util/encoding/decode-text.ts';
 import { faultsByKind, type FoundProblem, problemsByKind } from '../../util/problems-by-kind.ts';
 import { type NamedFile, readTexts } from '../text-file.ts';
 import type { Fault } from './fields.ts';
-import { hasKnownField, interpret, type TextForm, unknownFields } from './forms.ts';
+import { hasKnownField, interpret, type TextForm } from './forms.ts';
+import { unknownFields } from './missing-fields.ts';
+import { badAnswer } from './preferences.ts';
 import { type RecordFile, recordsOf } from './records.ts';
 import { contentKey, type TextSample } from './sample.ts';
 import { noSamples } from './text-levels.ts';
@@ -99,6 +101,7 @@ function samplesOf(
   const forms = new Map<TextForm, number>();
   const samples: TextSample[] = [];
   const found: FoundProblem[] = [...problems];
+  const told = [...warnings];
   const unread = new UnreadFields();
   for (const { line, value } of records) {
     const read = interpret(value);
@@ -108,6 +111,8 @@ function samplesOf(
       forms.set(read.form, (forms.get(read.form) ?? 0) + 1);
       samples.push({ where, source, content: read.content });
       unread.add(where, read.unread);
+      const bad = badAnswer(read.unread);
+      if (bad !== undefined) told.push({ where, ...bad });
     }
   }
   const counts = [...forms].map(
@@ -116,17 +121,16 @@ function samplesOf(
   return {
     samples,
     problems: found,
-    warnings: [...warnings, ...unread.warnings()],
+    warnings: [...told, ...unread.warnings()],
     notice: `${shown}: ${format}, ${counts.join(', ')}${unread.notice()}`,
   };
 }
 
 function unknownColumns(names: readonly string[]): Fault {
-  const { what } = unknownFields(Object.fromEntries(names.map((name) => [name, name])));
-  return {
-    what: `the first line ${what}`,
-    fix: 'Name the columns in the first line: prompt,completion or instruction,input,output or text.',
-  };
+  const { what, rename } = unknownFields(Object.fromEntries(names.map((name) => [name, name])));
+  const byName =
+    'Name the columns in the first line: prompt,completion or instruction,input,output or text.';
+  return { what: `the first line ${what}`, fix: rename ?? byName };
 }
 
 /** 0: of the whole file. */

@@ -31,7 +31,7 @@ export function recordsOf({ path, shown }: NamedFile, told: Told): RecordFile {
       format,
       ...found,
       records: plain.map(({ record }) => record),
-      warnings: [...warnings, ...plain.flatMap((one) => one.warnings)],
+      warnings: [...warnings, ...(found.warnings ?? []), ...plain.flatMap((one) => one.warnings)],
     };
   }
   const fix = 'Write samples into it, or take it out of the list of files.';

@@ -178,14 +178,17 @@ export const toolsUnwritten = (where: string, { name }: ChatTemplate): Finding =
 /** `asked`: what generation begins an answer with, and the sample does not. */
 export const askedOtherwise = (
   { where }: TextSample,
-  { name }: ChatTemplate,
+  { name, reasoning }: ChatTemplate,
   asked: string,
 ): Finding => ({
   kind: 'asked otherwise',
   severity: 'warning',
   where,
   what: `the chat template (${name}) begins answers with ${JSON.stringify(asked)} when the model is asked, and not in the sample: the model is trained on other texts than it will read`,
-  fix: 'Where it opens a thought, give the answers "reasoning_content", or choose another chat_template.',
+  fix:
+    reasoning === undefined
+      ? 'Choose another chat_template, or begin the answers with it.'
+      : `Where it opens a thought, give the answers "${reasoning}", or choose another chat_template.`,
 });
 
 export const systemAsAnswer = (

@@ -35,8 +35,10 @@ test('a snapshot of a data set: Parquet files a level lower, with the command th
   };
   assert.match(
     await refusal(files),
-    /\/data holds 2 Parquet files \(test-.* …\), .*not supported\n.*FROM '.*\/data\/\*\.parquet'/,
+    /the folder …\/\d+\/data holds 2 Parquet files \(test-.* …\), .*not supported\n.*FROM '.*\/data\/\*\.parquet'/,
   );
+  // the folder itself is not named twice
+  assert.match(await refusal({ 'a.parquet': '' }), /^…\/\d+: this folder holds 1 Parquet file/m);
 });
 
 test('files of samples a level lower, and folders of splits', async () => {

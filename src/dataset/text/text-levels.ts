@@ -2,6 +2,7 @@
 import { readdirSync, type Dirent } from 'node:fs';
 import { extname, join } from 'node:path';
 import type { Problem } from '../../errors.ts';
+import { plural } from '../../util/plural.ts';
 import { parquetToLines } from '../../util/file-signatures.ts';
 import { aboutData, sampleFormats } from './sample-files.ts';
 
@@ -13,7 +14,7 @@ const SHOWN = 3;
 export function noSamples(path: string, shown: string): Problem {
   const below = foldersBelow(path, shown);
   const { files, folders } = entriesOf(path);
-  const found = instead(shown, files);
+  const found = instead(shown, files, 'this folder');
   if (found !== undefined) return { where: shown, ...found };
   const samples = below.filter(({ files }) => files.some(isSamples));
   if (samples.length > 0) return { where: shown, ...fromBelow(samples) };
@@ -50,10 +51,14 @@ function fromBelow(samples: readonly Below[]): Omit<Problem, 'where'> {
 }
 
 /** What a folder holds in place of files of samples, by their names. */
-function instead(shown: string, files: readonly string[]): Omit<Problem, 'where'> | undefined {
+function instead(
+  shown: string,
+  files: readonly string[],
+  called = `the folder ${shown}`,
+): Omit<Problem, 'where'> | undefined {
   const named = (pattern: RegExp) => files.filter((name) => pattern.test(name));
   const some = (names: readonly string[], noun: string): string =>
-    `${shown} holds ${names.length} ${noun}${names.length === 1 ? '' : 's'} (${names[0]}${names.length > 1 ? ' …' : ''})`;
+    `${called} holds ${plural(names.length, noun)} (${names[0]}${names.length > 1 ? ' …' : ''})`;
   const arrow = named(/\.arrow$/i);
   if (arrow.length > 0)
     return {
@@ -63,16 +68,19 @@ function instead(shown: string, files: readonly string[]): Omit<Problem, 'where'
   const parquet = named(/\.parquet$/i);
   if (parquet.length > 0)
     return {
-      what: `${some(parquet, 'Parquet file')}, as data sets on Hugging Face, which are not supported`,
+      what: `${some(parquet, 'Parquet file')}, as data sets on Hugging Face do; Parquet is not supported`,
       fix: parquetToLines(join(shown, parquet.length === 1 ? parquet[0] : '*.parquet')),
     };
   const packed = named(/\.(gz|zst|zip|xz|bz2|tar|7z|rar)$/i);
   if (packed.length > 0)
     return { what: some(packed, 'packed file'), fix: 'Unpack it, and name the folder again.' };
   if (files.includes('adapter_config.json'))
-    return { what: `${shown} is an adapter, not data`, fix: 'Name a file or folder of samples.' };
+    return { what: `${called} is an adapter, not data`, fix: 'Name a file or folder of samples.' };
   if (files.includes('config.json') || files.includes('model_index.json'))
-    return { what: `${shown} is a model, not data`, fix: 'Models are base_model; name samples.' };
+    return {
+      what: `${called} is a model, not data`,
+      fix: 'A model is named by base_model; name a file or folder of samples here.',
+    };
   const pictures = named(/\.(png|jpe?g|webp|avif|tiff?|gif|bmp)$/i);
   return pictures.length > 0
     ? {

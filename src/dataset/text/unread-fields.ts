@@ -5,17 +5,10 @@ import { type ChatTemplate, reasoningNames } from '../../tokenizer/chat.ts';
 import { type FoundProblem, problemsByKind } from '../../util/problems-by-kind.ts';
 import { plural } from '../../util/plural.ts';
 import type { Fields } from './fields.ts';
-import { nearField } from './forms.ts';
+import { isAbout, nearField } from './field-names.ts';
 import type { SampleMessage, TextSample } from './sample.ts';
 
 // ---- fields of records
-
-/** Names of what data sets say about a sample; none of it is to be learned. */
-const about =
-  /^(_?(.*_)?(id|idx|index|uid|uuid|guid|key|hash)_?|sources?|src|origin|provenance|(data_?set|subset|split|category|categories|task|topic|domain|subject|type|tags?|labels?|lang|language|model|generator|author|licen[cs]e|url|link|version|difficulty|quality|score|rating|facts|forbidden|notes?|comments?|metadata|meta|info|extra|created|updated|timestamp|date|time|turns?|rounds?|tokens?|length)(_.*)?|num_.*|n_.*|.*_(count|len|length|score|at|date|time|name|type|source|model))$/i;
-
-/** Whether a field of this name says something about a sample, and is not to be learned. */
-export const isAbout = (name: string): boolean => about.test(name);
 
 /** Of one file: which fields were not read, in how many samples, and where first. */
 export class UnreadFields {
