@@ -85,6 +85,29 @@ for (const [name, settings] of Object.entries(cases))
     assert.equal(hasDate, writesTime);
   });
 
+/** A clock that is an hour later each time that it is asked. */
+function hourly(): DateConstructor {
+  const Plain = Date;
+  let hours = 0;
+  const next = () => Plain.UTC(2026, 0, 1, hours++);
+  return new Proxy(Plain, {
+    construct: (_, args) => Reflect.construct(Plain, args.length === 0 ? [next()] : args),
+    get: (_, name) => (name === 'now' ? next : Reflect.get(Plain, name)),
+  });
+}
+
+test('the date that a template writes is that of the start of the run, not of a later moment', async () => {
+  const plainDate = globalThis.Date;
+  globalThis.Date = hourly();
+  const job = jobOf({ ...texts, chat_template: dated });
+  await run(job).finally(() => (globalThis.Date = plainDate));
+  const recorded = readFileSync(join(job.config.output_dir, 'config.yaml'), 'utf8');
+  const facts = readFileSync(join(job.config.output_dir, 'run.json'), 'utf8');
+  const started = /"started": ?"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)/.exec(facts)?.[1];
+  assert.ok(started !== undefined, facts);
+  assert.ok(recorded.includes(`template_date: ${JSON.stringify(started)}`), recorded);
+});
+
 /** A key without effect on data or model, and what is told of it. */
 const needless: readonly (readonly [object, RegExp])[] = [
   [{ ...plain, train_on: 'all' }, /^train_on .* has no effect: the data is plain texts/m],

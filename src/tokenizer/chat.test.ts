@@ -126,3 +126,14 @@ test('a template by name knows no special token that the tokenizer lacks', () =>
     '[INST] Q [/INST]',
   );
 });
+
+test('a date that is none is the fault of who gives it, with the form of one', () => {
+  for (const date of ['tomorrow', '31.1.2026', '2026-02-30', '2026-01-31T25:00:00', '']) {
+    const give = () => chatTemplate(tokenizer, 'chatml', { date });
+    assert.throws(
+      give,
+      (error) => error instanceof ConfigError && /is not a date/.test(error.message),
+      date,
+    );
+  }
+});

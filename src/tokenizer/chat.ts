@@ -1,6 +1,6 @@
 // A conversation as the text that a model was taught to read: the tokenizer's own template, or one
 // by name.
-import { CheckpointError, ConfigError, InternalError } from '../errors.ts';
+import { CheckpointError, ConfigError } from '../errors.ts';
 import { own } from '../util/own.ts';
 import { suggest } from '../util/suggest.ts';
 import { chatTemplates, type ChatTemplateName, otherTemplateNames } from './chat-templates.ts';
@@ -57,8 +57,8 @@ export interface TemplateOptions {
 
 /**
  * The template of `name` (a name of the table, Jinja itself, or "tokenizer"); without a name the
- * tokenizer's own; undefined where it has none. Throws ConfigError for an unknown name,
- * CheckpointError for a template that cannot be read.
+ * tokenizer's own; undefined where it has none. Throws ConfigError for an unknown name or a date that
+ * is none, CheckpointError for a template that cannot be read.
  */
 export function chatTemplate(
   tokenizer: TemplateTokenizer,
@@ -192,8 +192,10 @@ function renderedOrNothing(
 
 function timeOf(date: string): CivilTime {
   const time = parseCivilTime(date);
-  if (time === undefined) throw new InternalError(`${date} is not a date`);
-  return time;
+  if (time !== undefined) return time;
+  const what = `${JSON.stringify(date)} is not a date`;
+  const fix = 'Write 2026-01-31, or with the time 2026-01-31T23:59:59.';
+  throw new ConfigError([{ where: 'template_date', what, fix }]);
 }
 
 /**

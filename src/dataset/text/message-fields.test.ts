@@ -162,3 +162,53 @@ test('a field that stands in the words, or is empty, is not missed', async () =>
   });
   assert.deepEqual(unreadMessageFields([alpaca, empty], template), []);
 });
+
+/** Of which fields of a sample it is told that Jinja does not write them. */
+async function unwritten(jinja: string, record: object): Promise<readonly string[]> {
+  const template = chatTemplate(await goldenTokenizer('llama3'), jinja);
+  return unreadMessageFields([sampleOf(record)], template).flatMap(
+    ({ what }) => what.match(/"\w+" of the \w+/g) ?? [],
+  );
+}
+
+test('a field that the template writes in the last message alone is not told: an earlier answer is asked as the last, too', async () => {
+  const thinks = (content: string) => ({
+    role: 'assistant',
+    content,
+    reasoning_content: content + 1,
+  });
+  const two = { messages: [asked, thinks('A'), asked, { role: 'assistant', content: 'B' }] };
+  const last =
+    '{% for m in messages %}{{ m.content }}{% if loop.last %}{{ m.reasoning_content }}{% endif %}{% endfor %}';
+  assert.deepEqual(await unwritten(last, two), []);
+  const earlier = last.replace('loop.last', 'not loop.last');
+  assert.deepEqual(await unwritten(earlier, two), []);
+  const never = last.replace('loop.last', 'false');
+  assert.deepEqual(await unwritten(never, two), ['"reasoning_content" of the assistant']);
+});
+
+test('a field is written or not for each role by itself', async () => {
+  const named = {
+    messages: [
+      { ...asked, name: 'Ann' },
+      { role: 'assistant', content: 'A', name: 'Bo' },
+    ],
+  };
+  const jinja = (role: string) =>
+    `{% for m in messages %}{{ m.content }}{% if m.role == '${role}' %}{{ m.name }}{% endif %}{% endfor %}`;
+  assert.deepEqual(await unwritten(jinja('user'), named), ['"name" of the assistant']);
+  assert.deepEqual(await unwritten(jinja('assistant'), named), ['"name" of the user']);
+});
+
+test('where no field holds thoughts for the template, none is advised', async () => {
+  const tokenizer = await goldenTokenizer('llama3');
+  const jinja =
+    '{% for m in messages %}<|{{ m.role }}|>{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}<|assistant|>So: {% endif %}';
+  const template = chatTemplate(tokenizer, jinja);
+  const record = { messages: [asked, { role: 'assistant', content: 'Here.' }] };
+  const { findings } = sequencesOf(sampleOf(record), { tokenizer, template, maxSeqLength: 4096 });
+  assert.deepEqual(
+    findings.map(({ fix }) => fix),
+    ['Choose another chat_template, or begin the answers with it.'],
+  );
+});

@@ -35,14 +35,16 @@ export function preferenceFault(fields: Fields, question: string | undefined): F
   };
 }
 
-/** Of an answer with a verdict in `unread`, as for KTO; undefined where it is none, or good. */
-export const badAnswer = (unread: Fields): Fault | undefined =>
+/** Of an answer with a verdict in `unread`, as for KTO: nothing where it is good, or has none. */
+export const badAnswer = (unread: Fields): Fault[] =>
   unread['label'] === false
-    ? {
-        what: '"label" is false, as for answers that are not to be learned; they are trained',
-        fix: 'Delete these samples, if that is what it says.',
-      }
-    : undefined;
+    ? [
+        {
+          what: '"label" is false, as for answers that are not to be learned; they are trained',
+          fix: 'Delete these samples, if that is what it says.',
+        },
+      ]
+    : [];
 
 /** What to do with the better answer. */
 function kept(fields: Fields, chosen: string, question: string | undefined): string {

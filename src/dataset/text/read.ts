@@ -4,6 +4,7 @@ import { relative, resolve } from 'node:path';
 import { DataError, type Problem } from '../../errors.ts';
 import type { Told } from '../../util/encoding/decode-text.ts';
 import { faultsByKind, type FoundProblem, problemsByKind } from '../../util/problems-by-kind.ts';
+import { plural } from '../../util/plural.ts';
 import { type NamedFile, readTexts } from '../text-file.ts';
 import type { Fault } from './fields.ts';
 import { hasKnownField, interpret, type TextForm } from './forms.ts';
@@ -111,13 +112,10 @@ function samplesOf(
       forms.set(read.form, (forms.get(read.form) ?? 0) + 1);
       samples.push({ where, source, content: read.content });
       unread.add(where, read.unread);
-      const bad = badAnswer(read.unread);
-      if (bad !== undefined) told.push({ where, ...bad });
+      told.push(...badAnswer(read.unread).map((bad) => ({ where, ...bad })));
     }
   }
-  const counts = [...forms].map(
-    ([form, count]) => `${count} ${count === 1 ? 'sample' : 'samples'} of ${form}`,
-  );
+  const counts = [...forms].map(([form, count]) => `${plural(count, 'sample')} of ${form}`);
   return {
     samples,
     problems: found,
