@@ -72,6 +72,6 @@ function textChecks(text: ClipTextConfig): Check[] {
 function divides(model: string, channels: readonly number[], parts: number, word: string): Check[] {
   return [...new Set(channels)].map((count) => [
     count % parts === 0,
-    `${count} channels of ${model} do not divide into ${parts} ${word}`,
+    `the ${count} channels of ${model} cannot be divided into ${parts} ${word}`,
   ]);
 }

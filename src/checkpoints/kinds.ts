@@ -87,8 +87,8 @@ export const kinds = {
       /^(state_dict|module|_orig_mod|model\.module|pipe|ldm)\.(model\.diffusion_model|first_stage_model|cond_stage_model)\./,
     ),
     what: (file) =>
-      `its names begin with ${file.names[0].split(/(?=\.(?:model\.diffusion_model|first_stage_model|cond_stage_model)\.)/)[0]}., as where a trainer saves its own wrapper of a model`,
-    fix: `Save the model without it. ${useSd1}`,
+      `its tensor names begin with ${file.names[0].split(/(?=\.(?:model\.diffusion_model|first_stage_model|cond_stage_model)\.)/)[0]}., as when a trainer saves its own wrapper around a model`,
+    fix: `Save the model without the wrapper. ${useSd1}`,
   },
   unclip: {
     when: 'unlike',

@@ -52,17 +52,17 @@ export const languageKinds = {
   wrapped: {
     matches: (file) =>
       file.mostly(/^(module|_orig_mod|base_model\.model|language_model)\.(model|lm_head)\b/),
-    what: 'its names have something before them (module., _orig_mod., base_model.model. …), as where a trainer saves its own wrapper of a model',
-    fix: 'Save the model without it.',
+    what: 'its tensor names have a prefix (module., _orig_mod., base_model.model. …), as when a trainer saves its own wrapper around a model',
+    fix: 'Save the model without the wrapper.',
   },
   classifier: {
     matches: (file) => file.has(/^(score|classifier|v_head)\./) && !file.has(/^lm_head\./),
-    what: 'it has a head that scores or classifies, and none that writes text',
+    what: 'it has a head that scores or classifies, and none that generates text',
     fix: 'Use the model for text generation (…ForCausalLM) of the same family.',
   },
   withoutBody: {
     matches: (file) => file.has(/^layers\.\d+\./) && !file.has(/^model\./),
-    what: 'its names lack the model. in front: this is the body alone, saved without its head',
+    what: 'its tensor names lack the prefix "model.": this is the body alone, saved without its head',
     fix: 'Use the model for text generation (…ForCausalLM) of the same family.',
   },
 } as const satisfies Readonly<Record<string, Kind>>;

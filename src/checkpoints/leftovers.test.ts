@@ -118,7 +118,7 @@ test('a bias for a layer that has none is not ignored: the model computes with i
   const bias = 'model.diffusion_model.input_blocks.3.1.transformer_blocks.0.attn1.to_q.bias';
   assert.throws(
     () => opened([[bias, one]]),
-    /layers of the model have more tensors than they compute with here: unet\..*to_q\.bias/,
+    /layers of the model have tensors that are not supported here: unet\..*to_q\.bias/,
   );
 });
 

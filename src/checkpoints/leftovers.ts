@@ -38,7 +38,7 @@ export function refuseLayerExtras(
   if (more.length === 0) return;
   fail(
     where,
-    `layers of the model have more tensors than they compute with here: ${listed(more)}`,
+    `layers of the model have tensors that are not supported here: ${listed(more)}`,
     'Without them it would be another model. Name one of a supported kind as base_model.',
   );
 }

@@ -190,7 +190,7 @@ const unfinished: Explanation = ({ path }) => {
     ? undefined
     : {
         what: `the download of this folder is not finished: there is ${first}`,
-        fix: 'Let the download end, or download the missing files again.',
+        fix: 'Let the download finish, or download the missing files again.',
       };
 };
 
@@ -259,7 +259,7 @@ const half: Explanation = ({ path }) =>
   isUnfinished(path)
     ? {
         what: 'the download of this file is not finished',
-        fix: 'Let the download end, or download the file again.',
+        fix: 'Let the download finish, or download the file again.',
       }
     : undefined;
 

@@ -100,7 +100,7 @@ function dateOf(
 ): { readonly date?: string; readonly warnings: readonly Problem[] } {
   if (noted === undefined) return { warnings: [] };
   if (parseCivilTime(noted) !== undefined) return { date: noted, warnings: [] };
-  const what = `notes ${JSON.stringify(noted)} as the date that the chat template wrote in training, which is not a date: it writes that of today`;
+  const what = `has ${JSON.stringify(noted)} as the date of training, which is not a date: the chat template writes today's`;
   const fix = 'Correct template_date in the metadata of the file: 2026-01-31T12:00:00.';
   return {
     warnings: [{ where: `${join(folder, 'adapter_model.safetensors')} template_date`, what, fix }],

@@ -250,7 +250,7 @@ function contentOf(fields: Fields, checked: boolean): Content | { faults: readon
   const beside = record === rest && !blank(expected) ? { expected } : {};
   return endsWithAnswer(read.content)
     ? { content: read.content, answered, unread: { ...read.unread, ...beside } }
-    : { faults: [{ what: 'ends without a question', fix: "Let its last message be the user's." }] };
+    : { faults: [{ what: 'ends without a question', fix: 'End it with a message of the user.' }] };
 }
 
 /**

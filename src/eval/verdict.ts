@@ -139,7 +139,7 @@ function answersClause(set: SetResult): string {
 }
 
 const scoreSentence = ({ questions, base, adapter }: SetResult): string =>
-  `Over ${plural(questions.length, 'question')} the answers score ${points(adapter.score)} of 100 with the adapter and ${points(base.score)} without, more than chance explains`;
+  `Over ${plural(questions.length, 'question')} the answers score ${points(adapter.score)} of 100 with the adapter and ${points(base.score)} without, more than chance would explain`;
 
 function factsClause(base: Totals, adapter: Totals): string {
   if (base.facts === undefined || adapter.facts === undefined) return '';

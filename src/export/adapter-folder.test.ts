@@ -350,7 +350,10 @@ test("mlx-lm's folder that is not whole, or is more than LoRA, was answered by a
     const saved = join(mlx, '0000200_adapters.safetensors');
     of({});
     renameSync(join(mlx, 'adapters.safetensors'), saved);
-    assert.throws(() => readAdapterFolder(mlx), /weights saved on the way: 0000200_adapters/);
+    assert.throws(
+      () => readAdapterFolder(mlx),
+      /weights that were saved during training: 0000200_adapters/,
+    );
   });
 });
 

@@ -67,7 +67,7 @@ export function ggufNotes(config: LanguageModelConfig): string[] {
     ...(window === undefined || window >= config.max_position_embeddings
       ? []
       : [
-          `llama.cpp has no sliding window for ${config.model_type}: it computes the same up to ${window} tokens`,
+          `llama.cpp has no sliding window for ${config.model_type}: results are the same up to ${window} tokens`,
         ]),
     ...(scaling.rope_type === 'longrope'
       ? [

@@ -69,7 +69,7 @@ function weightsIn(folder: string): string {
   throw new CheckpointError([
     {
       where: folder,
-      what: `has no adapters.safetensors, but weights saved on the way: ${saved}`,
+      what: `has no adapters.safetensors, but weights that were saved during training: ${saved}`,
       fix: `Copy the one that you want to adapters.safetensors, for example ${saved}.`,
     },
   ]);

@@ -217,7 +217,7 @@ function idleOf({ config, train, validation, template }: Opened): OpenTask['idle
     ...(isPlain &&
       !answers && {
         chat_template:
-          'the data is plain texts, which no template renders; it only goes with the adapter',
+          'the data is plain texts, which no template renders; it is only saved beside the adapter',
       }),
     ...(template?.date === undefined && { template_date: 'the chat template inserts no date' }),
   };
