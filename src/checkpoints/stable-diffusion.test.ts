@@ -265,7 +265,7 @@ test('a folder with a fault in it', () => {
     broken(
       'unet',
       { norm_num_groups: 24, attention_head_dim: 5 },
-      /32 channels of the UNet do not divide into 5 heads[^]*64 channels of the UNet do not divide into 24 groups/,
+      /32 channels of the UNet cannot be divided into 5 heads[^]*64 channels of the UNet cannot be divided into 24 groups/,
     );
     broken('unet', { layers_per_block: 2 }, /\d+ of \d+ tensors missing:\n {4}unet/);
     broken('text_encoder', { hidden_act: 'relu' }, /text_encoder\/config\.json hidden_act/);
