@@ -38,7 +38,7 @@ test('a noted date that is none was left out without a word', () => {
     const { warnings } = opened(noted, today + messages);
     assert.equal(warnings.length, 1, noted);
     assert.match(warnings[0].where, /adapter_model\.safetensors template_date$/);
-    assert.ok(warnings[0].what.startsWith(`notes ${JSON.stringify(noted)} as the date`));
+    assert.ok(warnings[0].what.startsWith(`has ${JSON.stringify(noted)} as the date`));
   }
   assert.deepEqual(opened('yesterday', messages).warnings, [], 'the template writes no date');
   assert.deepEqual(opened(undefined, today + messages).warnings, []);
