@@ -57,8 +57,8 @@ export interface TemplateOptions {
 
 /**
  * The template of `name` (a name of the table, Jinja itself, or "tokenizer"); without a name the
- * tokenizer's own; undefined where it has none. Throws ConfigError for an unknown name or a date that
- * is none, CheckpointError for a template that cannot be read.
+ * tokenizer's own; undefined where it has none. Throws ConfigError for an unknown name or a date
+ * that is none, CheckpointError for a template that cannot be read.
  */
 export function chatTemplate(
   tokenizer: TemplateTokenizer,
