@@ -198,7 +198,7 @@ const folders: Readonly<
   ],
   'formats that are not read': [
     { 'a.psd': 'x', 'b.heic': 'x' },
-    /a\.psd: not used, because psd files are not supported[^]*b\.heic: not used, because heic/,
+    /2 pictures of a kind that is not supported: .*a\.psd …\n.*Convert each/,
   ],
   'such a file in the table': [
     { 'a.heic': 'x', 'metadata.csv': `${header}a.heic,x\n` },

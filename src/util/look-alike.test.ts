@@ -30,7 +30,7 @@ test("without it, the same in Unicode's composed form goes before other spelling
     assert.deepEqual(alikeTo(composed, names), [decomposed]);
   assert.deepEqual(alikeTo(composed, [unseen, upper]), [upper]);
   assert.deepEqual(alikeTo(composed, [unseen]), [unseen]);
-  // letters of Korean and marks of Vietnamese are composed, too
+  // letters of Korean and accents of Vietnamese are composed, too
   for (const name of ['\ud55c\uae00', 'Vi\u1ec7t', 'na\u00efve', '\u304c'])
     assert.deepEqual(alikeTo(name, ['other', name.normalize('NFD')]), [name.normalize('NFD')]);
 });
