@@ -65,7 +65,11 @@ const samples: Readonly<Record<KindName, readonly (readonly [string, File, RegEx
     ['Playground', named('edm_mean', 'edm_std'), /noise of EDM/],
   ],
   wrapped: [
-    ['state_dict. before all names', under('state_dict.'), /its tensor names begin with state_dict\./],
+    [
+      'state_dict. before all names',
+      under('state_dict.'),
+      /its tensor names begin with state_dict\./,
+    ],
     ['model.module. before all names', under('model.module.'), /begin with model\.module\./],
   ],
   unclip: [['unCLIP', new Map([...only(isUnet), ['embedder.model.visual.proj', one]]), /unCLIP/]],
