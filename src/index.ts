@@ -20,6 +20,18 @@ export { trainInProcess } from './train/in-process.ts';
 export type * from './events.ts';
 export type * from './train/events.ts';
 
+// What the machine has to compute with
+export {
+  examine,
+  type AdapterReport,
+  type DoctorEvent,
+  type DoctorReport,
+  type ExamineOptions,
+  type Measured,
+} from './doctor/examine.ts';
+export type { Estimate } from './doctor/estimate.ts';
+export type { ProcessorFeature } from './doctor/machine.ts';
+
 // Training on batches of one's own
 export {
   trainWithBatches,

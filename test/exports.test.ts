@@ -19,6 +19,7 @@ const forTests: Readonly<Record<string, readonly string[]>> = {
   ],
   'formulas compared one by one with PyTorch, diffusers, transformers, kohya or tables': [
     'src/dataset/buckets.ts selectBucket selectBucketNoUpscale',
+    'src/doctor/estimate.ts secondsOf',
     'src/eval/statistics.ts studentWithin',
     'src/eval/verdict.ts trendOfSet',
     'src/export/metadata.ts pythonJson',
@@ -42,7 +43,8 @@ const forTests: Readonly<Record<string, readonly string[]>> = {
   ],
   'parts of a whole that tests give inputs which no model file or terminal can be made to give': [
     'src/checkpoints/single-file.ts nameWeights readConfig',
-    'src/cli/eval-lines.ts wrapped',
+    'src/doctor/machine.ts memoryLimit linuxFeatures appleFeatures',
+    'src/runtime/graphics/system.ts distributionsOf controllersOf',
     'src/cli/progress.ts advance draw liveProgress plainProgress',
     'src/config/hub-names.ts hubCacheFolder',
     'src/eval/answerer.ts withoutThoughts',

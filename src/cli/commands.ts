@@ -2,6 +2,7 @@
 import { configJsonSchema } from '../index.ts';
 import type { Command } from './command.ts';
 import { dataShowCommand } from './data-show.ts';
+import { doctorCommand } from './doctor.ts';
 import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
 import { mergeCommand } from './merge.ts';
@@ -23,5 +24,6 @@ export const commands: readonly Command[] = [
   evalCommand,
   mergeCommand,
   exportCommand,
+  doctorCommand,
   schemaCommand,
 ];

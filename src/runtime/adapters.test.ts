@@ -98,7 +98,8 @@ describe('the adapters of a machine', () => {
 
   test('this machine is asked without an error', async () => {
     const { adapters, missing: none } = await graphicsAdapters(thisSystem());
-    assert.equal(adapters.length === 0, none !== undefined);
+    const isReal = adapters.some(({ type }) => type !== 'software');
+    assert.equal(isReal, none === undefined);
   });
 });
 
@@ -182,6 +183,20 @@ describe('why there is no adapter, and what to install', () => {
     assert.equal(none.why, 'unsuitable');
     assert.match(none.found, /^llvmpipe.* lacks what WebGPU needs: shaderSampledImage/);
     assert.match(none.fixes.join(), /Install NVIDIA's driver/);
+  });
+
+  test("only Vulkan in software: the card's driver is missing, or there is no card", async () => {
+    const software = { vulkan: () => ({ records: [swiftShader] }) };
+    const { adapters, missing: none } = await graphicsAdapters({ ...linux, ...software });
+    assert.equal(adapters.length, 1);
+    assert.equal(none?.why, 'software-only');
+    assert.match(none.fixes.join(), /Install NVIDIA's driver/);
+    const { missing: cardless } = await graphicsAdapters({ ...linux, ...software, cards: [] });
+    assert.match(
+      cardless?.found ?? '',
+      /SwiftShader.* computes on the processor, and this machine/,
+    );
+    assert.deepEqual(cardless?.fixes, []);
   });
 
   test('a card that is too old', async () => {

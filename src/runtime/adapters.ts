@@ -6,6 +6,7 @@ import type { GraphicsAdapter, GraphicsAdapters } from './graphics/adapter.ts';
 import {
   afterFailure,
   allUnsuitable,
+  softwareAlone,
   windowsIsSilent,
   withoutDriver,
   withoutProvider,
@@ -38,21 +39,34 @@ function throughVulkan(system: GraphicsSystem, answer: VulkanAnswer): GraphicsAd
   if (records.length === 0) return { adapters: [], missing: withoutDriver(system) };
   const suitable = records.filter((record) => lacks(record).length === 0);
   if (suitable.length > 0) {
-    return { adapters: inOrder(eachOnce(suitable).map((record) => adapterOf(record, 'Vulkan'))) };
+    return found(
+      system,
+      eachOnce(suitable).map((record) => adapterOf(record, 'Vulkan')),
+    );
   }
   return { adapters: [], missing: allUnsuitable(system, records) };
 }
+
+const found = (system: GraphicsSystem, adapters: readonly GraphicsAdapter[]): GraphicsAdapters => ({
+  adapters: inOrder(adapters),
+  ...(adapters.every(({ type }) => type === 'software') && {
+    missing: softwareAlone(system, adapters),
+  }),
+});
 
 /** Computes through Direct3D 12; Vulkan, which the same drivers bring, knows more of a card. */
 async function onWindows(system: GraphicsSystem, answer: VulkanAnswer): Promise<GraphicsAdapters> {
   if ('records' in answer && answer.records.length > 0) {
     const records = eachOnce(answer.records);
-    return { adapters: inOrder(records.map((record) => adapterOf(record, 'Direct3D 12'))) };
+    return found(
+      system,
+      records.map((record) => adapterOf(record, 'Direct3D 12')),
+    );
   }
   try {
     const controllers = await system.controllers();
     if (controllers.length === 0) return { adapters: [], missing: withoutDriver(system) };
-    return { adapters: inOrder(controllers.map(controllerAdapter)) };
+    return found(system, controllers.map(controllerAdapter));
   } catch (error) {
     return { adapters: [], missing: windowsIsSilent(reasonOf(error)) };
   }

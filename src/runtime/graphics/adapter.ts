@@ -25,20 +25,21 @@ export const absences = [
   'no-loader',
   'no-driver',
   'unsuitable',
+  'software-only',
   'cannot-tell',
 ] as const;
 
 /**
  * Why there is no adapter: ONNX Runtime has no WebGPU for this system; no Vulkan loader; a loader
- * without a driver that knows a device; devices that lack what WebGPU needs; the system could not
- * be asked.
+ * without a driver that knows a device; devices that lack what WebGPU needs; adapters in software
+ * alone; the system could not be asked.
  */
 export type Absence = (typeof absences)[number];
 
 export interface GraphicsAdapters {
   /** In the order in which they are taken: the first one computes. */
   readonly adapters: readonly GraphicsAdapter[];
-  /** Where there is none. */
+  /** Where there is no graphics card among them. */
   readonly missing?: MissingAdapter;
 }
 

@@ -1,6 +1,6 @@
 // Why a machine has no adapter, and what to install on it.
 
-import type { MissingAdapter } from './adapter.ts';
+import type { GraphicsAdapter, MissingAdapter } from './adapter.ts';
 import type { GraphicsSystem, VulkanAnswer } from './system.ts';
 import { adapterOf, lacks, type VulkanRecord } from './vulkan-record.ts';
 
@@ -52,6 +52,15 @@ export const allUnsuitable = (
   fixes: records.every((record) => adapterOf(record, 'Vulkan').type === 'software')
     ? driverSteps(system)
     : [UPDATE],
+});
+
+export const softwareAlone = (
+  system: GraphicsSystem,
+  adapters: readonly GraphicsAdapter[],
+): MissingAdapter => ({
+  why: 'software-only',
+  found: `${adapters[0].name} computes on the processor${cardless(system)}`,
+  fixes: system.platform.startsWith('linux') ? driverSteps(system) : [UPDATE],
 });
 
 export const windowsIsSilent = (reason: string): MissingAdapter => ({

@@ -25,7 +25,6 @@ export const amd: VulkanRecord = {
   features: desktop,
   shaderFloat16: true,
   storageBuffer16BitAccess: true,
-  uniformAndStorageBuffer16BitAccess: true,
   heaps: [
     { bytes: 15 * GiB, deviceLocal: false },
     { bytes: 16 * GiB, deviceLocal: true },
@@ -93,7 +92,6 @@ export const swiftShader: VulkanRecord = {
   features: new Set(featureNames.filter((name) => name !== 'shaderInt16')),
   shaderFloat16: false,
   storageBuffer16BitAccess: false,
-  uniformAndStorageBuffer16BitAccess: false,
   heaps: [{ bytes: 2 * GiB, deviceLocal: true }],
 };
 
@@ -117,5 +115,4 @@ export const lavapipe: VulkanRecord = {
   ),
   shaderFloat16: true,
   storageBuffer16BitAccess: true,
-  uniformAndStorageBuffer16BitAccess: true,
 };

@@ -44,8 +44,8 @@ export interface GraphicsSystem {
 export const thisSystem = (): GraphicsSystem => ({
   platform: `${process.platform}-${process.arch}`,
   hasWebGpu,
-  isWsl: process.platform === 'linux' && /microsoft/i.test(release()),
-  isContainer: existsSync('/.dockerenv') || existsSync('/run/.containerenv'),
+  isWsl: isWsl(),
+  isContainer: isContainer(),
   distributions: distributionsOf(contents('/etc/os-release')),
   cards: cardsOn('/sys/bus/pci/devices'),
   processor: cpus()[0]?.model ?? '',
@@ -54,7 +54,14 @@ export const thisSystem = (): GraphicsSystem => ({
   controllers: askWindows,
 });
 
-function contents(path: string): string {
+/** Linux inside Windows. */
+export const isWsl = (): boolean => process.platform === 'linux' && /microsoft/i.test(release());
+
+export const isContainer = (): boolean =>
+  existsSync('/.dockerenv') || existsSync('/run/.containerenv');
+
+/** Of a small file of the system; empty where there is none. */
+export function contents(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {

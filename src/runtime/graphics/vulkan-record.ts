@@ -51,7 +51,6 @@ export interface VulkanRecord {
   readonly features: ReadonlySet<FeatureName>;
   readonly shaderFloat16: boolean;
   readonly storageBuffer16BitAccess: boolean;
-  readonly uniformAndStorageBuffer16BitAccess: boolean;
   readonly heaps: readonly MemoryHeap[];
 }
 
@@ -116,16 +115,12 @@ function ownHeap({ heaps }: VulkanRecord): MemoryHeap | undefined {
   return own.sort((a, b) => b.bytes - a.bytes)[0];
 }
 
-/** Dawn's `shader-f16`. It withholds it on NVIDIA's Vulkan (crbug.com/42251215). */
-function halfPrecision(record: VulkanRecord): boolean {
-  return (
-    record.shaderFloat16 &&
-    record.features.has('shaderInt16') &&
-    record.storageBuffer16BitAccess &&
-    record.uniformAndStorageBuffer16BitAccess &&
-    record.vendorID !== NVIDIA
-  );
-}
+/**
+ * Dawn's `shader-f16`, with the toggles of ONNX Runtime 1.30: `vulkan_enable_f16_on_nvidia`, and
+ * `decompose_uniform_buffers`, without which uniform buffers would have to hold 16 bits, too.
+ */
+const halfPrecision = (record: VulkanRecord): boolean =>
+  record.shaderFloat16 && record.features.has('shaderInt16') && record.storageBuffer16BitAccess;
 
 /** The smaller one of `maxBufferSize` and `maxStorageBufferBindingSize`. */
 function largestBuffer(record: VulkanRecord): number {

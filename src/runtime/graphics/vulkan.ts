@@ -127,7 +127,6 @@ function featuresOf(library: ForeignLibrary, device: bigint) {
   return {
     features: new Set(featureNames.filter((name) => has(features, featureIndices[name]))),
     storageBuffer16BitAccess: has(storage, 0),
-    uniformAndStorageBuffer16BitAccess: has(storage, 1),
     shaderFloat16: has(float16, 0),
   };
 }

@@ -1,0 +1,3 @@
+// The version of what computes.
+
+export { runtimeVersion } from './onnxruntime/session.ts';
