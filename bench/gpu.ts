@@ -5,10 +5,11 @@
 //   [--python python3] [--no-peer] [--out FILE] [--folder FOLDER] [--dtype float16] [--steps 10]
 //   [--limit 90] [--threads N]
 //
-// Each case is a process of its own with a limit of seconds: one that crashes leaves the others. What
-// no longer fits into the budget (seconds) is dropped by name. Prints a JSON line for each row, with --out
-// into a file too, and the table last. --small takes the embedded models' sizes. PyTorch's side
-// (gpu-peer.py) needs torch, transformers, safetensors and diffusers.
+// Each case is a process of its own with a limit of seconds: one that crashes leaves the others.
+// What no longer fits into the budget (seconds) is dropped by name. Prints a JSON line a row, with
+// --out into a file too, and the table last. --small takes the embedded models' sizes. PyTorch's
+// side (gpu-peer.py) needs torch, transformers, safetensors and diffusers. For a machine with a
+// card and nothing else: gpu-carry.ts.
 
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

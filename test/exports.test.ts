@@ -52,7 +52,6 @@ const forTests: Readonly<Record<string, readonly string[]>> = {
     'src/storage/write-file.ts writeAll',
     'src/train/image/samples.ts illFitting',
   ],
-  'a backend that no configuration names yet': ['src/runtime/onnxruntime/webgpu.ts webgpu'],
   'tables whose every row is tried': [
     'src/train/given-settings.ts refusedForBatches',
     'src/checkpoints/language-kinds.ts languageKinds',
