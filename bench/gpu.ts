@@ -3,7 +3,7 @@
 //
 //   npm run bench -- gpu [--budget 480] [--device webgpu|cpu] [--small] [--cases sd15-b1,qwen-b4]
 //   [--python python3] [--no-peer] [--out FILE] [--folder FOLDER] [--dtype float16] [--steps 10]
-//   [--limit 90] [--threads N]
+//   [--limit 120] [--threads N]
 //
 // Each case is a process of its own with a limit of seconds: one that crashes leaves the others.
 // What no longer fits into the budget (seconds) is dropped by name. Prints a JSON line a row, with
@@ -146,7 +146,7 @@ class Bench {
     };
     const lines: Partial<OursTimes & OursProfile>[] = [];
     let deviceMiB: number | undefined;
-    this.#card.begin();
+    await this.#card.begin();
     // bench/main.ts and tsx give Node the options that let it run TypeScript
     const args = [...process.execArgv, process.argv[1], 'ours', JSON.stringify(spec)];
     const failed = await runChild(process.execPath, args, {
@@ -180,11 +180,12 @@ class Bench {
       seconds: 4,
     };
     const found = new Map<Precision, Partial<Row>>();
-    this.#card.begin();
+    await this.#card.begin();
     const failed = await runChild(python, [peer, 'measure', JSON.stringify(spec)], {
       limit,
       onLine: (line) => {
-        const { precision, times, ...rest } = line as PeerLine; // as gpu-peer.py prints it
+        const { precision, times, steady, ...rest } = line as PeerLine; // as gpu-peer.py prints it
+        if (steady === true) return this.#card.restart();
         const stepMs = times && median(times);
         found.set(precision, { ...rest, stepMs, steps: times?.length, deviceMiB: this.#card.most });
         this.#card.restart();
@@ -197,6 +198,8 @@ class Bench {
 interface PeerLine extends Partial<Row> {
   readonly precision: Precision;
   readonly times?: readonly number[];
+  /** Nothing but this: what follows are steps as they go on. */
+  readonly steady?: boolean;
 }
 
 const torchDevice = (device: BenchDevice): string => (device === 'cpu' ? 'cpu' : 'cuda');
@@ -229,7 +232,7 @@ function optionsOf(argv: readonly string[]): Options & { readonly noPeer: boolea
       dtype: { type: 'string', default: 'float16' },
       steps: { type: 'string', default: '10' },
       threads: { type: 'string' },
-      limit: { type: 'string', default: '90' },
+      limit: { type: 'string', default: '120' },
     },
   });
   const among = <T extends string>(key: string, all: readonly T[], value: string): T => {

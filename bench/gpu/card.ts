@@ -2,8 +2,11 @@
 
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 
-const EVERY_MS = '250';
+const EVERY_MS = 250;
+/** nvidia-smi may take seconds until it says its first number. */
+const WAITS = 40;
 const query = (what: string) => ['-i', '0', `--query-gpu=${what}`, '--format=csv,noheader,nounits'];
 
 /** Name and driver; undefined where there is no nvidia-smi. */
@@ -18,15 +21,18 @@ export function cardName(): string | undefined {
 
 export class CardMemory {
   readonly #process: ChildProcess;
+  #alive = true;
   #before: number | undefined;
   #most: number | undefined;
   #last: number | undefined;
 
   constructor() {
-    this.#process = spawn('nvidia-smi', [...query('memory.used'), '-lms', EVERY_MS], {
+    this.#process = spawn('nvidia-smi', [...query('memory.used'), '-lms', String(EVERY_MS)], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-    this.#process.on('error', () => undefined); // there is none: nothing is measured
+    // where there is none, nothing is measured
+    this.#process.on('error', () => (this.#alive = false));
+    this.#process.on('close', () => (this.#alive = false));
     // 'pipe' above: there is a stdout
     createInterface({ input: this.#process.stdout! }).on('line', (line) => this.#see(Number(line)));
   }
@@ -37,12 +43,19 @@ export class CardMemory {
     this.#most = Math.max(this.#most ?? 0, mebibytes);
   }
 
-  /** What is used from now on counts beside what is used now. */
-  begin(): void {
+  /**
+   * What is used from now on counts beside what is used now: by a sample that is taken after this,
+   * so that a process that has just ended is gone from it.
+   */
+  async begin(): Promise<void> {
+    this.#last = undefined;
+    for (let i = 0; i < WAITS && this.#last === undefined && this.#alive; i++)
+      await setTimeout(EVERY_MS);
     this.#before = this.#last;
     this.restart();
   }
 
+  /** Forgets the most until now. */
   restart(): void {
     this.#most = this.#last;
   }
