@@ -63,7 +63,7 @@ const noObjectAsMap = {
 };
 
 export default tseslint.config(
-  { ignores: ['dist/', 'output/', 'node_modules/', 'data/', '.cache/'] },
+  { ignores: ['dist/', 'output/', 'node_modules/', 'data/', '.cache/', '.gpu/'] },
   ...tseslint.configs.strict,
   {
     linterOptions: { reportUnusedDisableDirectives: 'error' },
