@@ -19,7 +19,12 @@ interface Figure {
   readonly height: (totals: Totals) => number;
 }
 
-const share = (value: number): string => `${Math.round(value * 100)} %`;
+/** Neither 0 nor 100 % by rounding: 39 of 42 are not all. */
+export function share(value: number): string {
+  const rounded = Math.round(value * 100);
+  return `${value > 0 && rounded === 0 ? 1 : value < 1 && rounded === 100 ? 99 : rounded} %`;
+}
+
 const tally = ({ done, of }: Tally): string => `${done} of ${of}`;
 const ratio = (value: Tally | undefined): number =>
   value === undefined ? 0 : value.done / value.of;

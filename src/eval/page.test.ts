@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { scoreAnswer } from './score.ts';
+import { share } from './figures.ts';
 import { evaluationPage } from './page.ts';
 import type { Question } from './questions.ts';
 import type { EvalResult, JudgedQuestion } from './result.ts';
@@ -63,6 +64,31 @@ test('facts and forbidden phrases are highlighted, missing ones listed', () => {
   );
   assert.match(page, /missing: “发票”/);
   assert.match(page, /forbidden: “&lt;b&gt;”/);
+});
+
+test('an answer that named another thing than the one asked for was called better, for its words', () => {
+  const asked: Question = {
+    ...question,
+    expected: 'Hello and welcome! Yes, the red chair is here and waiting for you. Stay bright.',
+    facts: [['red'], ['chair']],
+    forbidden: ['sold out'],
+  };
+  const plain = 'Yes, we have the chair in red.';
+  const kinds = (base: string, adapter: string): (string | undefined)[] =>
+    [
+      ...evaluationPage(resultOf([judged(asked, base, adapter)])).matchAll(
+        /<article class="card is-(\w+)"/g,
+      ),
+    ].map((match) => match[1]);
+  const wrong = 'Hello and welcome! Yes, the red vase is here and waiting for you. Stay bright.';
+  assert.deepEqual(kinds(plain, wrong), ['worse']);
+  assert.deepEqual(kinds(plain, asked.expected ?? ''), ['better']);
+  assert.deepEqual(kinds(`${plain} It is sold out.`, wrong), ['better'], 'the other was forbidden');
+});
+
+test('39 of 42 answers as expected shared "100 %" of their words', () => {
+  const shares = [0, 0.001, 0.5, 0.949, 0.9969, 1].map(share);
+  assert.deepEqual(shares, ['0 %', '1 %', '50 %', '95 %', '99 %', '100 %']);
 });
 
 test('cards can be chosen by kind, without a script', () => {

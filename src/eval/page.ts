@@ -1,5 +1,5 @@
 // The evaluation as one HTML page that needs nothing else: verdict, figures, answers side by side.
-import { figureRows, perplexityText } from './figures.ts';
+import { figureRows, perplexityText, share } from './figures.ts';
 import { highlights } from './score.ts';
 import { filterRules, pageStyle } from './page-style.ts';
 import { askedText, type Question } from './questions.ts';
@@ -98,6 +98,7 @@ function figureTable(set: SetResult): string {
 
 /** Of answers their score tells; of texts, and where nothing else is asked, how likely they are. */
 function kindOf({ base, adapter }: JudgedQuestion): CardKind {
+  if (losesFacts(base, adapter)) return 'worse';
   const likely =
     base.likelihood === undefined || adapter.likelihood === undefined
       ? 0
@@ -106,6 +107,12 @@ function kindOf({ base, adapter }: JudgedQuestion): CardKind {
     base.score === undefined || adapter.score === undefined ? likely : adapter.score - base.score;
   return gain > 0.005 ? 'better' : gain < -0.005 ? 'worse' : 'same';
 }
+
+/** An answer that is wrong now is no better for its words; unless the other one was forbidden. */
+const losesFacts = (base: Judged, adapter: Judged): boolean =>
+  (base.forbidden ?? []).length === 0 && factsIn(adapter) < factsIn(base);
+
+const factsIn = ({ facts = [] }: Judged): number => facts.filter(Boolean).length;
 
 // ---- a question
 
@@ -150,7 +157,7 @@ function answer(
     ...(forbidden ?? []).map(
       (phrase) => `<li class="down">✗ forbidden: “${escapeHtml(phrase)}”</li>`,
     ),
-    `<li class="where">${[...(overlap === undefined ? [] : [`words shared ${Math.round(overlap * 100)} %`]), ...(likelihood === undefined ? [] : [`perplexity ${perplexityText(Math.exp(-perToken(likelihood)))}`])].join(' · ')}</li>`,
+    `<li class="where">${[...(overlap === undefined ? [] : [`words shared ${share(overlap)}`]), ...(likelihood === undefined ? [] : [`perplexity ${perplexityText(Math.exp(-perToken(likelihood)))}`])].join(' · ')}</li>`,
   ];
   const text =
     said === undefined

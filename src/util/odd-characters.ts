@@ -68,6 +68,9 @@ const misread = new RegExp(
   `[ÂÃ][\\u00a1-\\u00aa\\u00ac-\\u00ba\\u00bc-\\u00bf]|[âã]€${byte}|ï¼${byte}|ðŸ${byte}{2}|([ä-é]${byte}{2}){2}|锟斤拷`,
 );
 
+/** Whether there are characters that UTF-8 becomes in an old encoding. */
+export const isMisread = (text: string): boolean => misread.test(text);
+
 /** Joiners in emoji and in Persian or Indic words are left alone, and so are direction controls. */
 const odd: readonly (readonly [found: RegExp, what: (code: string) => string, fix: string])[] = [
   [/\ufffd/, (code) => `${code}, which takes the place of a character that was lost`, rewrite],

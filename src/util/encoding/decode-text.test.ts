@@ -187,6 +187,26 @@ test('damaged UTF-8 is refused with its line, not read in an old encoding', () =
   assert.match(refusal(both), /^2: /);
 });
 
+test('a text partly in UTF-8 and partly in Windows-1252 was trained as "a lamp â€” café"', () => {
+  const utf8 = (text: string) => new TextEncoder().encode(text);
+  for (const [well, ill] of [
+    ['a lamp — in ', 'caf\xe9'],
+    ['café and ', 'caf\xe9, the artist\x92s own'],
+    ['红 lamp, ', '\x93neon\x94 and \x96 more'],
+    ['“neon”, ', 'na\xefve'],
+  ])
+    assert.match(
+      refusal(Uint8Array.from([...utf8(well), ...latin(ill)])),
+      /^1: (is not UTF-8, or is damaged: ".*\ufffd|has an unclear encoding)/,
+    );
+  for (const whole of [
+    'El SE\xd1OR de Espa\xf1a, ma\xf1ana',
+    'S\xe3o Paulo \xe0 c\xf4t\xe9',
+    'it\x92s caf\xe9 \x96 ol\xe9',
+  ])
+    assert.ok('text' in decodeText(latin(whole)), whole);
+});
+
 test('what is no text is refused by its name', () => {
   assert.match(refusal(latin('\x89PNG\r\n\x1a\n\0\0\0\rIHDR')), /PNG/);
   assert.match(refusal(latin('\xff\xd8\xff\xe0\0\x10JFIF')), /JPEG/);

@@ -2,6 +2,7 @@
 // everything that a user's text is read from comes through here.
 import type { Problem } from '../../errors.ts';
 import { foreignFile, pictureKinds } from '../file-signatures.ts';
+import { isMisread } from '../odd-characters.ts';
 import type { FoundProblem } from '../problems-by-kind.ts';
 import { mixesScripts } from './languages.ts';
 import {
@@ -249,6 +250,8 @@ function withEncoding(
   if (encoding === undefined) return unclear(bytes, candidates);
   const text = decodeStrictly(encoding, bytes);
   if (encoding === 'utf-8') return text === undefined ? notUtf8(bytes) : { text };
+  // some of it is UTF-8: the rest alone is in the old encoding, or is damaged
+  if (encoding === 'windows-1252' && text !== undefined && isMisread(text)) return notUtf8(bytes);
   if (text !== undefined)
     return { text, guess: { encoding: names[encoding], ...firstForeign(text) } };
   const { line, content } = firstBadLine(encoding, bytes);
