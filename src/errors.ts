@@ -55,7 +55,22 @@ export class DataError extends UserError {
 
 /** A fault in a model file: not safetensors, truncated, wrong architecture, missing tensors. */
 export class CheckpointError extends UserError {
-  override readonly name = 'CheckpointError';
+  override readonly name: string = 'CheckpointError';
+}
+
+/** Such a fault of an adapter's file, or of the place that it is to go to. */
+export class AdapterError extends CheckpointError {
+  override readonly name = 'AdapterError';
+}
+
+/** What `read` gives, where the files that it reads are an adapter's: their faults are its own. */
+export function ofAdapter<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    throw new AdapterError(error.problems, { cause: error });
+  }
 }
 
 /** What to do about a file that is damaged. */

@@ -39,14 +39,15 @@ export function checkWeights(
     ...(isForeign ? report(path, `${unexpected.length} unexpected`, unexpected) : []),
     ...report(path, `${misshaped.length} of the wrong shape`, misshaped),
   ];
-  if (problems.length > 0)
-    problems.push({
-      where: path,
-      what: 'the file does not contain the model that its configuration describes',
-      fix: 'Download the model again, or name another one as base_model.',
-    });
-  throw new CheckpointError([...problems, ...mistypedProblems(mistyped, path)]);
+  const last = problems.length - 1;
+  throw new CheckpointError([
+    ...problems.map((problem, i) => (i === last ? { ...problem, fix: OTHER_MODEL } : problem)),
+    ...mistypedProblems(mistyped, path),
+  ]);
 }
+
+const OTHER_MODEL =
+  'These are not the weights of the model that its configuration describes: download the model again, or name another one as base_model.';
 
 function mistypedProblems(names: readonly string[], path: string): Problem[] {
   const title = `${names.length} of an element type that weights do not have`;

@@ -300,3 +300,19 @@ test('the file of a language model in place of its folder', () => {
     failsWith(join(folder, 'model.safetensors'), new RegExp(`base_model: ${folder}$`, 'm'));
   });
 });
+
+test('embeddings of another size than config.json says are one problem, with its remedy', () => {
+  withFolder((folder) => {
+    const tensors = tensorsOf(tied).set('model.embed_tokens.weight', values('e', [3, 5]));
+    tensors.delete('lm_head.weight');
+    writeModel(folder, tied.config, tensors);
+    assert.throws(
+      () => loadLanguageModel(folder),
+      (error) =>
+        error instanceof CheckpointError &&
+        error.problems.length === 1 &&
+        /embed_tokens\.weight is \[3, 5\], should be/.test(error.message) &&
+        /download the model again/.test(error.message),
+    );
+  });
+});

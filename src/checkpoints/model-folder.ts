@@ -40,12 +40,25 @@ export function parseFile<T>(
 
 /** What a field must be and is, where its schema has no words of its own. */
 export const plainIssue: z.core.$ZodErrorMap = (issue) => {
-  if (issue.code !== 'invalid_type') return undefined;
-  const wanted = nouns.get(issue.expected) ?? issue.expected;
+  const wanted = expectedBy(issue);
+  if (wanted === undefined) return undefined;
   if (issue.input === undefined) return `is missing; expected ${wanted}`;
   const found = JSON.stringify(issue.input);
   return `expected ${wanted}; found ${found.length > 40 ? `${found.slice(0, 40)}…` : found}`;
 };
+
+/** Undefined for a fault that is not one of form. */
+function expectedBy(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code === 'invalid_type') return nounOf(issue.expected);
+  if (issue.code !== 'invalid_union') return undefined;
+  const forms = issue.errors.map(([first]) => {
+    if (first.path.length > 0) return 'a list of such';
+    return first.code === 'invalid_type' ? nounOf(first.expected) : 'another value';
+  });
+  return [...new Set(forms)].join(' or ');
+}
+
+const nounOf = (expected: string): string => nouns.get(expected) ?? expected;
 
 const nouns: ReadonlyMap<string, string> = new Map([
   ['string', 'text'],

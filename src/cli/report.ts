@@ -6,6 +6,7 @@ const headlines: Readonly<Record<string, string>> = {
   ConfigError: 'The configuration cannot be used',
   DataError: 'The data cannot be used',
   CheckpointError: 'The model cannot be used',
+  AdapterError: 'The adapter cannot be used',
   SystemError: 'The system reported an error',
 };
 

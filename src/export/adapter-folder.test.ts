@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadLanguageModel } from '../checkpoints/hf-folder.ts';
 import { withFolder, write } from '../checkpoints/small-model.test-util.ts';
-import { CheckpointError, UserError } from '../errors.ts';
+import { AdapterError, CheckpointError, UserError } from '../errors.ts';
 import { openModel } from '../eval/open-model.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import { deserialize, serialize } from '../tensor/safetensors.ts';
@@ -415,6 +415,35 @@ test('an expression that JavaScript does not have skipped the check of pairs wit
       assert.equal(said(warnings).length, 1);
     });
   withAdapter((_, adapter) => assert.deepEqual(readAdapterFolder(adapter).warnings, []));
+});
+
+test('the faults of an adapter are its own, in plain words, with a remedy that helps', () => {
+  const cases: readonly (readonly [object, RegExp])[] = [
+    [{ lora_alpha: '8' }, /lora_alpha: expected a number; found "8"/],
+    [{ target_modules: 3 }, /target_modules: expected text or a list; found 3/],
+    [{ target_modules: [3] }, /target_modules: expected text or a list of such; found \[3\]/],
+    [{ layers_to_transform: 'a' }, /layers_to_transform: expected a number or a list; found "a"/],
+    [{ r: 3 }, /has rank 4, but rank 3[^]*otherwise correct r in adapter_config\.json/],
+    [{ rank_pattern: { '.*': 2 } }, /has rank 4, but rank 2[^]*correct rank_pattern in/],
+  ];
+  for (const [changes, pattern] of cases)
+    withAdapter((_, adapter) => {
+      change(adapter, changes);
+      assert.throws(
+        () => readAdapterFolder(adapter),
+        (error) => error instanceof AdapterError && pattern.test(error.message),
+        JSON.stringify(changes),
+      );
+    });
+});
+
+test('an adapter without its weights was answered with advice on spelling', () => {
+  withAdapter((folder, adapter, base) => {
+    rmSync(join(adapter, 'adapter_model.safetensors'));
+    eachSays(/the weights are missing: [^]*Copy the adapter again/, folder, adapter, base);
+    write(join(adapter, 'adapter_config.json'), JSON.stringify({ lora_parameters: { scale: 1 } }));
+    eachSays(/adapters\.safetensors: the weights are missing/, folder, adapter, base);
+  });
 });
 
 test('embeddings saved beside the layers are called so, with what to do', () => {

@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readJsonFile } from '../checkpoints/model-folder.ts';
-import { CheckpointError } from '../errors.ts';
+import { CheckpointError, ofAdapter } from '../errors.ts';
 import { requireAdapterFolder } from './adapter-levels.ts';
 import { readMlxFolder } from './mlx.ts';
 import { readPeftFolder, type PeftFolder } from './peft-folder.ts';
@@ -16,10 +16,12 @@ const keys = z.looseObject({
 });
 
 /**
- * Reads PEFT's folder, or mlx-lm's. Throws CheckpointError for any other, for what is not plain
+ * Reads PEFT's folder, or mlx-lm's. Throws AdapterError for any other, for what is not plain
  * LoRA, and for incomplete pairs. Ask `fitProblems` whether it belongs to a base.
  */
-export function readAdapterFolder(given: string): PeftFolder {
+export const readAdapterFolder = (given: string): PeftFolder => ofAdapter(() => readAny(given));
+
+function readAny(given: string): PeftFolder {
   const folder = requireAdapterFolder(given);
   const path = join(folder, 'adapter_config.json');
   const found = keys.safeParse(readJsonFile(path)).data;

@@ -4,7 +4,8 @@
 import { basename } from 'node:path';
 import { loadLanguageModel, type LanguageModelWeights } from '../checkpoints/hf-folder.ts';
 import { readFloat32 } from '../checkpoints/safetensors-file.ts';
-import { UserError, type Problem } from '../errors.ts';
+import { CheckpointError, UserError, type Problem } from '../errors.ts';
+import { faultsByKind } from '../util/problems-by-kind.ts';
 import type { GgufFamily } from '../models/gguf-family.ts';
 import type { LanguageModelConfig } from '../models/language-config.ts';
 import { familyOf } from '../models/language-families.ts';
@@ -17,7 +18,6 @@ import { configEntries, queryFactor, ropeTensors } from './gguf-config.ts';
 import { ggufModuleName, permutedHeads, permuteRows, takesQueryScale } from './gguf-names.ts';
 import { fileTypes } from './gguf-lora.ts';
 import { ggufModelName, tokenizerEntries } from './gguf-tokenizer.ts';
-import { throwProblems } from './lora.ts';
 import { writeFileAtomically } from '../storage/write-file.ts';
 import { requireSound, settledType, type TellNarrowing } from './narrowing.ts';
 
@@ -106,7 +106,7 @@ function plan(
     if (typeof found === 'string') problems.push({ where: `${path} ${key}`, what: found });
     else planned.push(found);
   }
-  throwProblems(problems);
+  if (problems.length > 0) throw new CheckpointError(faultsByKind(problems));
   const missing = missingNames(family, config, new Set(planned.map(({ name }) => name)));
   if (missing.length > 0)
     throw new UserError([

@@ -1,6 +1,8 @@
 // A trained LoRA in memory: what the writers of each format take and their readers give back.
 
-import { CheckpointError, InternalError, type Problem } from '../errors.ts';
+import { existsSync } from 'node:fs';
+import { isBrokenLink, missingFile } from '../checkpoints/missing-file.ts';
+import { AdapterError, InternalError, type Problem } from '../errors.ts';
 import { faultsByKind } from '../util/problems-by-kind.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -47,7 +49,16 @@ export function numberProblem({ down, up, alpha }: LoraWeights): string | undefi
 export const COPY =
   'Copy the adapter again from where it was trained; if it is the same there, train it again.';
 
+/** Throws AdapterError where the weights that a folder's configuration belongs to are not in it. */
+export function requireWeights(path: string): void {
+  if (existsSync(path)) return;
+  const what = isBrokenLink(path)
+    ? missingFile(path)
+    : 'the weights are missing: this folder has the configuration of an adapter alone';
+  throwProblems([{ where: path, what, fix: COPY }]);
+}
+
 /** Throws the problems found in a LoRA file, if there are any, each kind once. */
 export function throwProblems(problems: readonly Problem[]): void {
-  if (problems.length > 0) throw new CheckpointError(faultsByKind(problems));
+  if (problems.length > 0) throw new AdapterError(faultsByKind(problems));
 }

@@ -84,6 +84,25 @@ test('a float8 weight of the model itself is refused, and leaves no folder', () 
   });
 });
 
+test('a base of an unknown family is merged with a word on what was not checked', () => {
+  withFolder((folder) => {
+    const [base, output] = [join(folder, 'base'), join(folder, 'merged')];
+    writeTinyModel(base, 'llama');
+    assert.deepEqual(mergeLora({ base, lora, output: join(folder, 'known') }).warnings, []);
+    const path = join(base, 'config.json');
+    // the file was written by this program
+    const file = JSON.parse(readFileSync(path, 'utf8')) as object;
+    write(path, JSON.stringify({ ...file, model_type: 'stablelm' }));
+    const { warnings } = mergeLora({ base, lora, output });
+    assert.deepEqual(
+      warnings.map(({ what }) => what),
+      [
+        'stablelm is none of the types known here, so nothing but the layers of the adapter was checked',
+      ],
+    );
+  });
+});
+
 test('a base of an unknown family with float8 tensors is refused: nobody knows whether it needs them', () => {
   withFolder((folder) => {
     const [base, output] = [join(folder, 'base'), join(folder, 'merged')];

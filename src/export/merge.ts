@@ -17,7 +17,7 @@ import { parseFile } from '../checkpoints/model-folder.ts';
 import { readFloat32, readTensor, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
 import { requireOutputPath } from '../config/output-path.ts';
 import { writeFileAtomically } from '../storage/write-file.ts';
-import { UserError, type Problem } from '../errors.ts';
+import { CheckpointError, UserError, type Problem } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import { layoutSafetensors } from '../tensor/safetensors.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
@@ -29,7 +29,7 @@ import { fitted } from './adapter-fit.ts';
 import type { OnLayer } from './start.ts';
 import { templateFiles } from './template-files.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
-import { throwProblems, type LoraWeights } from './lora.ts';
+import type { LoraWeights } from './lora.ts';
 import { writeFolder } from '../storage/write-folder.ts';
 import { requireSound, type Narrowing } from './narrowing.ts';
 import { problemsByKind } from '../util/problems-by-kind.ts';
@@ -84,7 +84,8 @@ export function mergeLora(options: MergeOptions): MergeLosses {
         fix: 'Name another output folder.',
       },
     ]);
-  throwProblems(problemsByKind(mergeProblems(model, lora)));
+  const problems = problemsByKind(mergeProblems(model, lora));
+  if (problems.length > 0) throw new CheckpointError(problems);
   const { modules, rslora } = fitted(model, lora, model.tensors, options.onLayer);
   const byWeight = new Map(modules.map((module) => [`${module.path}.weight`, module]));
   const losses: Losses = { changes: 0, lostChanges: 0, narrowings: [] };

@@ -12,7 +12,13 @@ import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
 import { kindProblems } from './adapter-kinds.ts';
 import type { AdapterTargets } from './language-lora.ts';
-import { numberProblem, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import {
+  numberProblem,
+  requireWeights,
+  shapeProblem,
+  throwProblems,
+  type LoraWeights,
+} from './lora.ts';
 import type { PeftFolder } from './peft-folder.ts';
 
 const configSchema = z.looseObject({
@@ -92,6 +98,7 @@ function targetsOf(
 }
 
 function readModules(path: string, scale: number): LoraWeights[] {
+  requireWeights(path);
   const { tensors } = openSafetensors(path);
   throwProblems(kindProblems(tensors.keys(), path));
   const problems: Problem[] = [];

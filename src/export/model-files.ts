@@ -16,7 +16,7 @@ import type { ExternalTensor } from '../tensor/tensor.ts';
 
 /** What config.json says of the weights, whatever the family. */
 const kindSchema = z.object({
-  model_type: z.string().default('a model of unknown type'),
+  model_type: z.string().default('an unknown type'),
   quantization_config: z.unknown().optional(),
 });
 
@@ -45,8 +45,15 @@ export function openModelFiles(folder: string): ModelFiles {
     config,
     files,
     tensors: new Map(files.flatMap(({ tensors }) => [...tensors])),
-    warnings: isKnown ? loadLanguageModel(path).leftovers : [],
+    warnings: isKnown ? loadLanguageModel(path).leftovers : unknownFamily(path, config),
   };
+}
+
+/** Whether its other weights are whole is then not known. */
+function unknownFamily(path: string, config: ModelFiles['config']): Problem[] {
+  if (isQuantized(config)) return [];
+  const what = `${config.model_type} is none of the types known here, so nothing but the layers of the adapter was checked`;
+  return [{ where: `${join(path, 'config.json')} model_type`, what }];
 }
 
 /** Such a model is refused by that name. */

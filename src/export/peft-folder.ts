@@ -14,7 +14,14 @@ import { fullMatch } from '../util/python-regexp.ts';
 import { kindProblems } from './adapter-kinds.ts';
 import type { StoredLora } from './language-lora.ts';
 import { configProblems, startOf, typeProblems } from './peft-config.ts';
-import { COPY, numberProblem, shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import {
+  COPY,
+  numberProblem,
+  requireWeights,
+  shapeProblem,
+  throwProblems,
+  type LoraWeights,
+} from './lora.ts';
 import { PEFT_PREFIX } from './peft.ts';
 
 const WEIGHTS = 'adapter_model.safetensors';
@@ -140,6 +147,7 @@ function readModules(folder: string, config: PeftConfig): LoraWeights[] {
       },
     ]);
   }
+  requireWeights(path);
   const { tensors } = openSafetensors(path);
   throwProblems(kindProblems(tensors.keys(), path));
   const problems: Problem[] = [];
@@ -149,8 +157,7 @@ function readModules(folder: string, config: PeftConfig): LoraWeights[] {
   );
   for (const name of new Set(keys.map((key) => key.replace(factor, '')))) {
     const found = readModule(tensors, name, config);
-    if (typeof found === 'string')
-      problems.push({ where: `${path} ${name}`, what: found, fix: COPY });
+    if ('what' in found) problems.push({ where: `${path} ${name}`, fix: COPY, ...found });
     else modules.push(found);
   }
   if (modules.length + problems.length === 0)
@@ -176,16 +183,18 @@ function readModule(
   tensors: ReadonlyMap<string, ExternalTensor>,
   name: string,
   config: PeftConfig,
-): LoraWeights | string {
-  if (!name.startsWith(PEFT_PREFIX)) return `its name does not begin with ${PEFT_PREFIX}`;
+): LoraWeights | Omit<Problem, 'where'> {
+  if (!name.startsWith(PEFT_PREFIX)) return { what: `its name does not begin with ${PEFT_PREFIX}` };
   const [a, b] = ['lora_A', 'lora_B'].map(
     (part) =>
       tensors.get(`${name}.${part}.weight`) ?? tensors.get(`${name}.${part}.default.weight`),
   );
   if (a === undefined && b === undefined)
-    return 'this tensor is not part of a plain LoRA of linear layers';
+    return { what: 'this tensor is not part of a plain LoRA of linear layers' };
   if (a === undefined || b === undefined)
-    return `incomplete: its ${a === undefined ? 'lora_A' : 'lora_B'}.weight is missing from the file`;
+    return {
+      what: `incomplete: its ${a === undefined ? 'lora_A' : 'lora_B'}.weight is missing from the file`,
+    };
   const path = name.slice(PEFT_PREFIX.length);
   const module = {
     path,
@@ -193,22 +202,22 @@ function readModule(
     up: readTensor(b),
     alpha: patternValue(config.alpha_pattern ?? {}, path) ?? config.lora_alpha,
   };
-  return (
-    shapeProblem(module.down, module.up) ??
-    rankProblem(module, config) ??
-    numberProblem(module) ??
-    module
-  );
+  const what = shapeProblem(module.down, module.up);
+  if (what !== undefined) return { what };
+  const number = numberProblem(module);
+  return rankProblem(module, config) ?? (number === undefined ? module : { what: number });
 }
 
 function rankProblem(
   { path, down }: LoraWeights,
   { r, rank_pattern: ranks }: PeftConfig,
-): string | undefined {
+): Omit<Problem, 'where'> | undefined {
   const told = patternValue(ranks ?? {}, path) ?? r;
-  return told === down.shape[0]
-    ? undefined
-    : `it has rank ${down.shape[0]}, but rank ${told} according to adapter_config.json, which decides its scale`;
+  if (told === down.shape[0]) return undefined;
+  return {
+    what: `it has rank ${down.shape[0]}, but rank ${told} according to adapter_config.json, which decides its scale`,
+    fix: `If the two files are of different adapters, copy the adapter again; otherwise correct ${told === r ? 'r' : 'rank_pattern'} in adapter_config.json.`,
+  };
 }
 
 /**

@@ -218,7 +218,7 @@ function parseHeaderText(bytes: Uint8Array, size: number, path: string): Safeten
   return { metadata, tensors, unsupported };
 }
 
-const unpacked = 'Name the float32, float16 or bfloat16 file of the same model.';
+const unpacked = 'Use the version of it in float32, float16 or bfloat16.';
 
 /** The header; throws CheckpointError where tensors are of types that are not supported. */
 function requireSupported(header: SafetensorsHeader, path: string): SafetensorsHeader {

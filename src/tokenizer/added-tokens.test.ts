@@ -68,7 +68,24 @@ test('ids of generation_config.json that are no whole numbers are refused at the
   assert.deepEqual(ends(null).endIds, [1]);
 });
 
-test('end ids for which the model has no embedding end nothing, and are reported; -1 is none', () => {
+test("the tokenizer's own end beyond the model's rows ends nothing", () => {
+  const endsOf = (vocab_size: number) =>
+    opened({ ...plain, 'config.json': { vocab_size, eos_token_id: [0, 1, 2] } });
+  assert.equal(endsOf(1).eos, 1);
+  assert.deepEqual(endsOf(1).endIds, [0]);
+  assert.deepEqual(endsOf(2).endIds, [1, 0]);
+  assert.deepEqual(endsOf(3).endIds, [1, 0, 2]);
+});
+
+test('an end id of -1, alone or among others, is told', () => {
+  for (const value of [-1, [-1]]) {
+    const { endIds, warnings } = ends(value);
+    assert.deepEqual(endIds, [1]);
+    assert.match(warnings[0].what, /^has -1, which is no token: /);
+  }
+});
+
+test('end ids for which the model has no embedding end nothing, and are reported', () => {
   const files = { ...plain, 'config.json': { vocab_size: 30 } };
   const tokenizer = opened({
     ...files,
@@ -78,7 +95,10 @@ test('end ids for which the model has no embedding end nothing, and are reported
   assert.equal(tokenizer.rows, 30);
   assert.deepEqual(
     tokenizer.warnings.map(({ what }) => what),
-    ['has 30, 5000, for which the model has no embedding: it never generates them'],
+    [
+      'has 30, 5000, for which the model has no embedding: it never generates them',
+      "has -1, which is no token: the other end ids, and the tokenizer's eos_token, end an answer",
+    ],
   );
 });
 

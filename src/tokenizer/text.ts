@@ -132,7 +132,7 @@ export function readTextTokenizer(folder: string): TextTokenizer {
     ...template,
     rows,
     ends,
-    warnings: [...more.warnings, ...neverEnds(folder, never)],
+    warnings: [...more.warnings, ...neverEnds(folder, never), ...noToken(folder, never)],
   });
 }
 
@@ -151,21 +151,28 @@ function ownTokens({ added_tokens, model: { vocab } }: TokenizerFile) {
   };
 }
 
-/** Those that a model of so many rows may generate, and those from there on; -1 is none. */
+/** Those that a model of so many rows may generate, and the others. */
 function partition(ids: readonly number[], rows = Infinity): [number[], number[]] {
-  return [ids.filter((id) => id >= 0 && id < rows), ids.filter((id) => id >= rows)];
+  const may = (id: number) => id >= 0 && id < rows;
+  return [ids.filter(may), ids.filter((id) => !may(id))];
 }
 
-const neverEnds = (folder: string, ids: readonly number[]): Problem[] =>
-  ids.length === 0
-    ? []
-    : [
-        {
-          where: `${folder} eos_token_id`,
-          what: `has ${ids.join(', ')}, for which the model has no embedding: it never generates ${ids.length === 1 ? 'it' : 'them'}`,
-          fix: 'Use the generation_config.json of this very model.',
-        },
-      ];
+function neverEnds(folder: string, others: readonly number[]): Problem[] {
+  const ids = others.filter((id) => id >= 0);
+  if (ids.length === 0) return [];
+  const what = `has ${ids.join(', ')}, for which the model has no embedding: it never generates ${ids.length === 1 ? 'it' : 'them'}`;
+  return [{ where: `${folder} eos_token_id`, what, fix: THIS_MODEL }];
+}
+
+/** -1 and the like, which people write for "never". */
+function noToken(folder: string, others: readonly number[]): Problem[] {
+  const ids = others.filter((id) => id < 0);
+  if (ids.length === 0) return [];
+  const what = `has ${ids.join(', ')}, which is no token: the other end ids, and the tokenizer's eos_token, end an answer`;
+  return [{ where: `${folder} eos_token_id`, what, fix: THIS_MODEL }];
+}
+
+const THIS_MODEL = 'Use the generation_config.json of this very model.';
 
 function rowsOf(folder: string): number | undefined {
   const path = join(folder, 'config.json');

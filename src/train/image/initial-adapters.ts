@@ -4,7 +4,7 @@
 import { adaptableLayers, type LoraModule } from '../../adapters/lora.ts';
 import { leftoverWarnings } from '../../checkpoints/leftovers.ts';
 import type { TrainConfig } from '../../config/schema.ts';
-import { CheckpointError, type Problem } from '../../errors.ts';
+import { AdapterError, ofAdapter, type Problem } from '../../errors.ts';
 import { faultsByKind } from '../../util/problems-by-kind.ts';
 import { readKohyaLora } from '../../export/kohya.ts';
 import { shapeProblem, type LoraWeights } from '../../export/lora.ts';
@@ -26,7 +26,7 @@ export interface InitialAdapters {
 }
 
 /**
- * Of a LoRA file with kohya's keys, or of tensors by name. Throws CheckpointError for a file that
+ * Of a LoRA file with kohya's keys, or of tensors by name. Throws AdapterError for a file that
  * is no such file, and for half of an adapter.
  */
 export function initialAdapters(
@@ -36,7 +36,7 @@ export function initialAdapters(
 ): InitialAdapters {
   const skipped = skippedLayers(model, config);
   if (typeof initial === 'string') {
-    const { modules, leftovers } = readKohyaLora(initial, modulePathsOf(model));
+    const { modules, leftovers } = ofAdapter(() => readKohyaLora(initial, modulePathsOf(model)));
     const trained = modules.filter(({ path }) => !skipped.has(path));
     const kept = modules.filter(({ path }) => skipped.has(path));
     const warnings = leftoverWarnings(leftovers, initial);
@@ -102,7 +102,7 @@ function keptModules(
         ? 'not a pair of lora_down.weight and lora_up.weight'
         : shapeProblem(down, up);
     if (down === undefined || up === undefined || what !== undefined)
-      throw new CheckpointError([{ where: `initial ${path}`, what: what ?? '' }]);
+      throw new AdapterError([{ where: `initial ${path}`, what: what ?? '' }]);
     return { path, down, up, alpha };
   });
 }
@@ -117,7 +117,7 @@ function modulePathsOf({ textEncoder, unet }: StableDiffusionConfig): string[] {
 
 const pathsOf = (graph: Graph): string[] => adaptableLayers(graph).map(({ path }) => path);
 
-/** Throws CheckpointError for weights that no adapter of this run has, or of another shape. */
+/** Throws AdapterError for weights that no adapter of this run has, or of another shape. */
 export function checkInitial(
   modules: readonly LoraModule[],
   { trained, where }: InitialAdapters,
@@ -145,5 +145,5 @@ export function checkInitial(
           },
         ];
   });
-  if (problems.length > 0) throw new CheckpointError(faultsByKind(problems));
+  if (problems.length > 0) throw new AdapterError(faultsByKind(problems));
 }

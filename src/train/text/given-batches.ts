@@ -5,7 +5,7 @@ import { loadLanguageModel, type LanguageModelWeights } from '../../checkpoints/
 import type { TrainConfigInput } from '../../config/schema.ts';
 import { NO_LABEL, type TextTensors } from '../../dataset/text/batches.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
-import { CheckpointError, DataError, InternalError, type Problem } from '../../errors.ts';
+import { AdapterError, DataError, InternalError, type Problem } from '../../errors.ts';
 import { loraScale, type StoredLora } from '../../export/language-lora.ts';
 import type { LoraWeights } from '../../export/lora.ts';
 import { fitted } from '../../export/adapter-fit.ts';
@@ -244,7 +244,7 @@ const DOUBLED =
   ' The part that this adapter took out of its base goes along, so its rank is twice that of its file.';
 
 /**
- * Throws CheckpointError for weights that no adapter of this run has, or of another shape; `note`
+ * Throws AdapterError for weights that no adapter of this run has, or of another shape; `note`
  * ends the remedy for the latter.
  */
 function begin(
@@ -265,6 +265,6 @@ function begin(
     const rank = shape[name.endsWith('.lora_up.weight') ? 1 : 0];
     return [{ where: at, what, kind: 'shape', fix: `Set lora_rank to ${rank}.${note}` }];
   });
-  if (problems.length > 0) throw new CheckpointError(problemsByKind(problems));
+  if (problems.length > 0) throw new AdapterError(problemsByKind(problems));
   for (const [name, tensor] of given) weights.get(name)?.data.set(toFloat32(tensor).data);
 }
