@@ -4,7 +4,7 @@ import { UserError } from '../errors.ts';
 import type { MissingAdapter } from '../runtime/adapters.ts';
 import { secondsOf } from './estimate.ts';
 import { examine } from './examine.ts';
-import { appleFeatures, linuxFeatures, memoryLimit } from './machine.ts';
+import { appleFeatures, linuxFeatures, memoryLimit, windowsFeatures } from './machine.ts';
 import { fast, radeon, reportOn, slow, workstation } from './report.test-util.ts';
 import { steps } from './steps.ts';
 
@@ -133,6 +133,11 @@ describe("the processor's features", () => {
   test('a system that does not tell', () => {
     assert.equal(linuxFeatures('').avx2, null);
     assert.equal(appleFeatures(() => null).bf16, null);
+  });
+
+  test('Windows tells of some', () => {
+    const windows = windowsFeatures((feature) => feature === 40);
+    assert.deepEqual(windows, { avx2: true, avx512: false, vnni: null, amx: null, bf16: null });
   });
 
   test('Apple silicon', () => {

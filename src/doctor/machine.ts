@@ -13,6 +13,7 @@ import {
   version,
 } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { openForeign } from '../runtime/graphics/foreign.ts';
 import { contents, isContainer, isWsl } from '../runtime/graphics/system.ts';
 import { cacheFolder } from '../storage/cache-folder.ts';
 
@@ -113,6 +114,7 @@ const unknown: ProcessorFeatures = {
 function featuresHere(): ProcessorFeatures {
   if (process.platform === 'linux') return linuxFeatures(contents('/proc/cpuinfo'));
   if (process.platform === 'darwin') return appleFeatures(appleFlag);
+  if (process.platform === 'win32') return windowsFeatures(windowsFlags());
   return unknown;
 }
 
@@ -129,6 +131,23 @@ export function linuxFeatures(cpuinfo: string): ProcessorFeatures {
     amx: has('amx_tile'),
     bf16: has('avx512_bf16', 'amx_bf16', 'bf16'),
   };
+}
+
+/** Numbers of IsProcessorFeaturePresent (winnt.h); it knows no others of ours. */
+export const windowsFeatures = (flag: (feature: number) => boolean | null): ProcessorFeatures => ({
+  ...unknown,
+  avx2: flag(40),
+  avx512: flag(41),
+});
+
+function windowsFlags(): (feature: number) => boolean | null {
+  try {
+    const kernel = openForeign()('kernel32.dll');
+    const isPresent = kernel.call('IsProcessorFeaturePresent', 'int32', ['uint32']);
+    return (feature) => isPresent(feature) !== 0;
+  } catch {
+    return () => null;
+  }
 }
 
 /** Apple silicon has none of x86's. */
