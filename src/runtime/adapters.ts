@@ -7,6 +7,7 @@ import {
   afterFailure,
   allUnsuitable,
   softwareAlone,
+  softwareFirst,
   windowsIsSilent,
   withoutDriver,
   withoutProvider,
@@ -47,12 +48,12 @@ function throughVulkan(system: GraphicsSystem, answer: VulkanAnswer): GraphicsAd
   return { adapters: [], missing: allUnsuitable(system, records) };
 }
 
-const found = (system: GraphicsSystem, adapters: readonly GraphicsAdapter[]): GraphicsAdapters => ({
-  adapters: inOrder(adapters),
-  ...(adapters.every(({ type }) => type === 'software') && {
-    missing: softwareAlone(system, adapters),
-  }),
-});
+function found(system: GraphicsSystem, listed: readonly GraphicsAdapter[]): GraphicsAdapters {
+  const adapters = inOrder(listed);
+  if (adapters[0].type !== 'software') return { adapters };
+  const isAlone = adapters.every(({ type }) => type === 'software');
+  return { adapters, missing: isAlone ? softwareAlone(system, adapters) : softwareFirst(adapters) };
+}
 
 /** Computes through Direct3D 12; Vulkan, which the same drivers bring, knows more of a card. */
 async function onWindows(system: GraphicsSystem, answer: VulkanAnswer): Promise<GraphicsAdapters> {

@@ -26,20 +26,21 @@ export const absences = [
   'no-driver',
   'unsuitable',
   'software-only',
+  'software-first',
   'cannot-tell',
 ] as const;
 
 /**
  * Why there is no adapter: ONNX Runtime has no WebGPU for this system; no Vulkan loader; a loader
  * without a driver that knows a device; devices that lack what WebGPU needs; adapters in software
- * alone; the system could not be asked.
+ * alone, or before the card in WebGPU's order; the system could not be asked.
  */
 export type Absence = (typeof absences)[number];
 
 export interface GraphicsAdapters {
   /** In the order in which they are taken: the first one computes. */
   readonly adapters: readonly GraphicsAdapter[];
-  /** Where there is no graphics card among them. */
+  /** Where the first one is no graphics card. */
   readonly missing?: MissingAdapter;
 }
 

@@ -63,6 +63,18 @@ export const softwareAlone = (
   fixes: system.platform.startsWith('linux') ? driverSteps(system) : [UPDATE],
 });
 
+/** A virtual card is of no kind that Dawn knows, and comes last. */
+export const softwareFirst = ([first, ...others]: readonly GraphicsAdapter[]): MissingAdapter => {
+  const card = others.find(({ type }) => type !== 'software')?.name ?? '';
+  return {
+    why: 'software-first',
+    found: `WebGPU takes ${first.name}, which computes on the processor, before ${card}`,
+    fixes: [
+      `Show Vulkan the driver of ${card} alone: VK_DRIVER_FILES=/usr/share/vulkan/icd.d/<its file>.json`,
+    ],
+  };
+};
+
 export const windowsIsSilent = (reason: string): MissingAdapter => ({
   why: 'cannot-tell',
   found: `Windows could not be asked for its graphics cards (${reason})`,
