@@ -22,7 +22,7 @@ import type { FloatDType } from '../src/tensor/half.ts';
 import { allowance, droppedReason, type Need } from './gpu/budget.ts';
 import { CardMemory, cardName } from './gpu/card.ts';
 import { caseId, cases, caseTitle, models, type Case, type Size } from './gpu/cases.ts';
-import { runChild } from './gpu/child.ts';
+import { causeOf, runChild } from './gpu/child.ts';
 import {
   benchDevices,
   measureOurs,
@@ -210,10 +210,9 @@ function probe(python: string, device: BenchDevice): { title?: string; problem?:
     const options = { encoding: 'utf8', stdio: 'pipe' } as const;
     return JSON.parse(execFileSync(python, [peer, 'probe', torchDevice(device)], options));
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException; // of a process that could not be started
-    return {
-      problem: code === 'ENOENT' ? `${python} is not there` : `${python} cannot probe torch`,
-    };
+    // of a process that could not be started, or ended otherwise than with 0
+    const { code, stderr = '' } = error as NodeJS.ErrnoException & { readonly stderr?: string };
+    return { problem: `${python}: ${code === 'ENOENT' ? 'there is none' : causeOf(stderr)}` };
   }
 }
 

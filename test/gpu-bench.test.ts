@@ -105,6 +105,8 @@ test('shares, comparisons and whole jobs are told where their numbers are there'
   const compared = '2.00 of its f32 time, 2.50 of its TF32 time, 0.50 of its f32 memory';
   assert.deepEqual(comparisons(rows), [`${title}: ${compared}`]);
   assert.deepEqual(comparisons([ours]), []);
+  const unseen = comparisons([ours, { ...peer('f32', 100), deviceMiB: 0 }]);
+  assert.deepEqual(unseen, [`${title}: 2.00 of its f32 time`], 'nothing is no measure');
   const job = { ...ours, batch: 4, pictures: true };
   assert.deepEqual(jobs([job]), [`2250 picture-steps, ${title}: 1.9 minutes`]);
   assert.deepEqual(

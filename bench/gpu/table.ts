@@ -138,7 +138,7 @@ export function comparisons(rows: readonly Row[]): string[] {
       });
       const memory = beside(mine, rows, 'PyTorch f32')?.deviceMiB;
       const part =
-        mine.deviceMiB === undefined || memory === undefined
+        mine.deviceMiB === undefined || memory === undefined || memory <= 0
           ? []
           : [`${(mine.deviceMiB / memory).toFixed(2)} of its f32 memory`];
       const all = [...times, ...part];
