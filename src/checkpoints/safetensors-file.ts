@@ -1,8 +1,9 @@
 // Safetensors files on disk: the header is read and checked, tensors only when asked for.
 
-import { closeSync, fstatSync, openSync, readdirSync, readSync, realpathSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CheckpointError, obtainAgain } from '../errors.ts';
+import { readBytes } from '../storage/read-tensor.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import { isTooNarrow, lossOf } from '../tensor/narrow.ts';
 import {
@@ -135,24 +136,4 @@ function explain(cause: unknown, path: string): { what: string; fix: string } {
     what: `the file cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`,
     fix: 'Check that the disk is there and readable.',
   };
-}
-
-/** One read call moves at most 2 GiB; longer tensors take several. */
-const maxRead = 1 << 30;
-
-function readBytes(fd: number, offset: number, length: number, path: string): Uint8Array {
-  const bytes = new Uint8Array(length);
-  for (let done = 0; done < length;) {
-    const count = readSync(fd, bytes, done, Math.min(length - done, maxRead), offset + done);
-    if (count === 0)
-      throw new CheckpointError([
-        {
-          where: path,
-          what: `the file ended at byte ${offset + done} while it was being read`,
-          fix: 'Is another program still writing it? Try again when it is complete.',
-        },
-      ]);
-    done += count;
-  }
-  return bytes;
 }

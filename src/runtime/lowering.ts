@@ -15,16 +15,18 @@ import { lowerComposites } from '../graph/passes/lower-composites.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { sameShape, type Tensor } from '../tensor/tensor.ts';
 import type { Weights } from '../tensor/weights.ts';
-import type { Lowering } from './backend.ts';
+import type { HeldWeights, Lowering, Placed } from './backend.ts';
 import { emitNode, hasKernel, type Emissions } from './emission.ts';
 import { Emitter } from './emitter.ts';
-import { weightViews } from './weight-views.ts';
+import type { Held } from './weight-plan.ts';
 import type { OnnxInitializer, OnnxNode } from './onnx-model.ts';
 
 export interface Lowered {
   readonly name: string;
   /** What every run is given: the graph's inputs, then the parameters that are not bound. */
   readonly inputs: readonly Value[];
+  /** What the session feeds itself. */
+  readonly held: HeldWeights;
   /** Without duplicates; `outputNames` tells which of them each of the graph's outputs is. */
   readonly outputs: readonly Value[];
   readonly outputNames: ReadonlyMap<string, string>;
@@ -42,20 +44,31 @@ export function rewrite(graph: Graph, { emissions, passes }: Lowering): Graph {
   return lowerComposites(rewritten, (node) => hasKernel(emissions, node)).graph;
 }
 
+/** A graph rewritten for a backend, with the weights that it reads then. */
+export function place(graph: Graph, weights: Weights, lowering: Lowering): Placed {
+  const placed = lowering.place(rewrite(graph, lowering), weights);
+  return { graph: placed.graph, weights: new Map([...weights, ...placed.weights]) };
+}
+
 /** Lowers a graph for a backend and binds the parameters named in `weights`. */
-export function lower(graph: Graph, weights: Weights, backend: Lowering): Lowered {
-  const { graph: lowered, views } = weightViews(rewrite(graph, backend), weights);
+export function lower(graph: Graph, weights: Weights, lowering: Lowering): Lowered {
+  return emit(place(graph, weights, lowering), new Map(), lowering.emissions);
+}
+
+/** Nodes of ONNX for a graph whose weights are placed; those in `held` become inputs. */
+export function emit({ graph, weights }: Placed, held: HeldWeights, emissions: Emissions): Lowered {
   const e = new Emitter();
-  const bound = bindWeights(lowered, new Map([...weights, ...views]));
+  const bound = bindWeights(graph, weights, held);
   const inputs = [...graph.inputs, ...graph.parameters.filter((value) => !weights.has(value.name))];
-  for (const { name, dtype, shape } of [...inputs, ...lowered.constants.keys()])
+  for (const { name, dtype, shape } of [...inputs, ...graph.constants.keys()])
     e.types.set(name, { dtype, shape });
-  for (const node of lowered.nodes) emitBound(backend.emissions, e, node, bound.stored);
-  const outputs = nameOutputs(e, lowered, inputs);
-  for (const [value, tensor] of lowered.constants) e.constants.set(value.name, tensor);
+  for (const node of graph.nodes) emitBound(emissions, e, node, bound.stored);
+  const outputs = nameOutputs(e, graph, inputs);
+  for (const [value, tensor] of graph.constants) e.constants.set(value.name, tensor);
   return {
     name: graph.name,
     inputs,
+    held: bound.held,
     ...outputs,
     weights: bound.initializers,
     constants: e.constants,
@@ -66,12 +79,14 @@ export function lower(graph: Graph, weights: Weights, backend: Lowering): Lowere
 
 interface Bound {
   readonly initializers: OnnxInitializer[];
+  readonly held: Map<string, Held>;
   /** Weights held in half precision: cast to float32 separately for every reader. */
-  readonly stored: ReadonlyMap<Value, ValueType & { readonly name: string }>;
+  readonly stored: ReadonlyMap<Value, Value>;
 }
 
-function bindWeights(graph: Graph, weights: Weights): Bound {
+function bindWeights(graph: Graph, weights: Weights, held: HeldWeights): Bound {
   const initializers: OnnxInitializer[] = [];
+  const fed = new Map<string, Held>();
   const stored = new Map<Value, Value>();
   for (const value of graph.parameters) {
     const tensor = weights.get(value.name);
@@ -80,11 +95,14 @@ function bindWeights(graph: Graph, weights: Weights): Bound {
       throw new InternalError(
         `${graph.name}: weight ${value.name} is [${tensor.shape}], not [${value.shape}]`,
       );
-    const name = tensor.dtype === value.dtype ? value.name : `${value.name}~${tensor.dtype}`;
-    if (name !== value.name) stored.set(value, { name, dtype: tensor.dtype, shape: tensor.shape });
-    initializers.push({ name, tensor });
+    const outside = held.get(value.name);
+    const { dtype } = outside ?? tensor;
+    const name = dtype === value.dtype ? value.name : `${value.name}~${dtype}`;
+    if (name !== value.name) stored.set(value, { name, dtype, shape: tensor.shape });
+    if (outside === undefined) initializers.push({ name, tensor });
+    else fed.set(name, outside);
   }
-  return { initializers, stored };
+  return { initializers, held: fed, stored };
 }
 
 /**

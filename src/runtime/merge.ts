@@ -29,7 +29,7 @@ export function merge(all: readonly Lowered[], order: Backend['order']): Merged 
   checkLength(all);
   const onnx = {
     name: all[0].name,
-    inputs: [...mergeValues(all, 'inputs'), ...constants.inputs],
+    inputs: [...mergeValues(all, 'inputs'), ...heldInputs(all[0]), ...constants.inputs],
     outputs: mergeValues(all, 'outputs'),
     initializers: [...all[0].weights, ...constants.initializers],
     nodes: order(
@@ -38,6 +38,9 @@ export function merge(all: readonly Lowered[], order: Backend['order']): Merged 
   };
   return { onnx, fed: constants.fed };
 }
+
+const heldInputs = ({ held }: Lowered): OnnxValue[] =>
+  [...held].map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
 
 /** A tensor's shapes in all of the graphs. */
 const shapesIn = (all: readonly Lowered[]) => (name: string) => {

@@ -4,16 +4,25 @@ import { InternalError } from '../errors.ts';
 import type { Graph, Value } from '../graph/graph.ts';
 import { sameShape, type Tensor } from '../tensor/tensor.ts';
 import type { Weights } from '../tensor/weights.ts';
-import type { Backend, Session, SessionOptions } from './backend.ts';
-import { lower, type Lowered } from './lowering.ts';
+import { needed } from '../util/needed.ts';
+import type { Backend, Placed, Session, SessionOptions } from './backend.ts';
+import { emit, place, type Lowered } from './lowering.ts';
 import { merge } from './merge.ts';
+import { isHeld, type WeightPlan } from './weight-plan.ts';
+import type { WeightStore } from './weight-store.ts';
 
 export interface CompileOptions extends Omit<SessionOptions, 'threads'> {
   /**
-   * Frozen parameters by name; those that stay in their file are mapped, never read. The others
-   * become inputs of every run.
+   * Frozen parameters by name, kept as the backend's plan says. The others become inputs of every
+   * run.
    */
   readonly weights: Weights;
+}
+
+/** A backend, and the weights that its programs share. */
+export interface Opened {
+  readonly backend: Backend;
+  readonly store: WeightStore;
 }
 
 export interface Program {
@@ -34,20 +43,43 @@ export interface Program {
  * of 1 beside others may be enough for that, since nothing is broadcast there.
  */
 export async function compileFor(
-  backend: Backend,
+  { backend, store }: Opened,
   graphs: readonly Graph[],
   { weights, ...options }: CompileOptions & SessionOptions,
 ): Promise<Program> {
-  const lowered = graphs.map((graph) => lower(graph, weights, backend));
-  const { onnx, fed } = merge(lowered, (nodes) => backend.order(nodes));
-  const session = await backend.open(onnx, options);
-  return programOf(lowered, fed, session);
+  const placed = graphs.map((graph) => place(graph, weights, backend));
+  const { held, release } = await hold(placed[0], store, backend.plan(placed[0], options));
+  try {
+    const lowered = placed.map((each) => emit(each, held, backend.emissions));
+    const { onnx, fed } = merge(lowered, (nodes) => backend.order(nodes));
+    const session = await backend.open(onnx, lowered[0].held, options);
+    return programOf(lowered, fed, { session, release });
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+/** Takes out of their files what is to be held, by name. */
+async function hold({ weights }: Placed, store: WeightStore, plan: WeightPlan) {
+  const wanted = [...plan].filter(([, kept]) => isHeld(kept));
+  const names = wanted.map(([name]) => name);
+  const { weights: all, release } = await store.hold(
+    wanted.map(([name, kept]) => ({ tensor: needed(weights, name, 'weight'), kept })),
+  );
+  return { held: new Map(names.map((name, i) => [name, all[i]])), release };
+}
+
+interface Executable {
+  readonly session: Session;
+  /** Of the weights that it is fed. */
+  readonly release: () => Promise<void>;
 }
 
 function programOf(
   variants: readonly Lowered[],
   fed: readonly Readonly<Record<string, Tensor>>[],
-  session: Session,
+  { session, release }: Executable,
 ): Program {
   const [{ inputs: wanted, outputs, outputNames }] = variants;
   const fetched = outputs.map(({ name }) => name);
@@ -57,7 +89,10 @@ function programOf(
       const results = await session.run({ ...inputs, ...fed[fitting(variants, inputs)] }, fetched);
       return Object.fromEntries([...outputNames].map(([name, value]) => [name, results[value]]));
     },
-    release: () => session.release(),
+    async release() {
+      await session.release();
+      await release();
+    },
   };
 }
 

@@ -3,14 +3,18 @@
 import { availableParallelism } from 'node:os';
 import type { Graph } from '../graph/graph.ts';
 import type { Weights } from '../tensor/weights.ts';
-import type { Backend } from './backend.ts';
+import { byteLength } from '../tensor/tensor.ts';
+import { needed } from '../util/needed.ts';
+import type { Backend, WeightOptions } from './backend.ts';
 import type { Device } from './devices.ts';
 import { liveBytes } from './live-bytes.ts';
-import { lower } from './lowering.ts';
+import { lower, place } from './lowering.ts';
 import { cpu } from './onnxruntime/cpu.ts';
 import { runtimeVersion } from './onnxruntime/session.ts';
 import { compileFor, type CompileOptions, type Program } from './program.ts';
 import { ProgramCache, type Programs, type Releasable } from './program-cache.ts';
+import type { Keeping } from './weight-plan.ts';
+import { WeightStore } from './weight-store.ts';
 
 /** Programs alive at a time, of all users: training, validation and answers of one run. */
 const MOST_PROGRAMS = 16;
@@ -19,12 +23,14 @@ export class Runtime {
   /** Of ONNX Runtime, e.g. `1.30.0`. */
   readonly version = runtimeVersion;
   readonly #backend: Backend;
+  readonly #store: WeightStore;
   readonly #threads: number | undefined;
   readonly #cache = new ProgramCache(MOST_PROGRAMS);
 
   /** `threads`: of one operator; by default the machine's cores. */
   constructor(backend: Backend, threads?: number) {
     this.#backend = backend;
+    this.#store = new WeightStore(backend);
     this.#threads = threads;
   }
 
@@ -51,7 +57,8 @@ export class Runtime {
 
   /** One program for graphs that differ in their shapes alone; see `compileFor`. */
   compileShared(graphs: readonly Graph[], options: CompileOptions): Promise<Program> {
-    return compileFor(this.#backend, graphs, { ...options, threads: this.#threads });
+    const opened = { backend: this.#backend, store: this.#store };
+    return compileFor(opened, graphs, { ...options, threads: this.#threads });
   }
 
   /** Keeps programs for one user, at most so many; to be released by that user. */
@@ -65,9 +72,27 @@ export class Runtime {
     return liveBytes(lowered.nodes, lowered).reduce((most, bytes) => Math.max(most, bytes), 0);
   }
 
-  /** Releases all programs. */
-  release(): Promise<void> {
-    return this.#cache.release();
+  /** What the frozen weights of a graph take outside their files, by how they are kept. */
+  weightBytes(graph: Graph, weights: Weights, options: WeightOptions = {}): Map<Keeping, number> {
+    const placed = place(graph, weights, this.#backend);
+    const bytes = new Map<Keeping, number>();
+    for (const [name, { how, dtype }] of this.#backend.plan(placed, options))
+      bytes.set(
+        how,
+        (bytes.get(how) ?? 0) + byteLength(dtype, needed(placed.weights, name, 'weight').shape),
+      );
+    return bytes;
+  }
+
+  /** Releases the weights that no program reads. */
+  trim(): Promise<void> {
+    return this.#store.trim();
+  }
+
+  /** Releases all programs, and their weights. */
+  async release(): Promise<void> {
+    await this.#cache.release();
+    await this.#store.trim();
   }
 }
 

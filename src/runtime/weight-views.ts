@@ -5,19 +5,15 @@ import type { Graph, Node } from '../graph/graph.ts';
 import { removeDeadNodes } from '../graph/passes/remove-dead-nodes.ts';
 import { replaceNodes } from '../graph/passes/rewrite.ts';
 import { sliceRange } from '../graph/shapes.ts';
-import { byteLength, isExternal, type ExternalTensor, type Tensor } from '../tensor/tensor.ts';
+import { byteLength, isExternal, type ExternalTensor } from '../tensor/tensor.ts';
+import type { Weights } from '../tensor/weights.ts';
+import type { Placed } from './backend.ts';
 
-export interface WithViews {
-  readonly graph: Graph;
-  /** The weights that took the place of slices, by name. */
-  readonly views: ReadonlyMap<string, ExternalTensor>;
-}
-
-/** Replaces slices of neighbouring rows of weights in files; other slices stay and are computed. */
-export function weightViews(
-  graph: Graph,
-  weights: ReadonlyMap<string, Tensor | ExternalTensor>,
-): WithViews {
+/**
+ * Replaces slices of neighbouring rows of weights in files; other slices stay and are computed.
+ * Gives the weights that took the place of slices.
+ */
+export function weightViews(graph: Graph, weights: Weights): Placed {
   const parameters = new Set(graph.parameters);
   const views = new Map<string, ExternalTensor>();
   const rewritten = replaceNodes(graph, (g, node) => {
@@ -32,7 +28,7 @@ export function weightViews(
     views.set(name, { ...weight, shape, offset, length: byteLength(weight.dtype, shape) });
     return [g.sharedParameter(name, shape)];
   });
-  return { graph: removeDeadNodes(rewritten.graph).graph, views };
+  return { graph: removeDeadNodes(rewritten.graph).graph, weights: views };
 }
 
 /** Where a slice of neighbouring rows begins. */

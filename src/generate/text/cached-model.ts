@@ -15,8 +15,10 @@ import { int32, tensor, type Tensor } from '../../tensor/tensor.ts';
 import { HIDDEN } from '../../graph/hidden.ts';
 import { adapterInputs, MULTIPLIER, type Adaptation } from '../adaptation.ts';
 import type { AdapterSize } from '../adapter.ts';
-import { MOST_COPIES, splitWeights, type SplitWeights } from './float32-copies.ts';
 import { keyWidth, names, sightKinds, stepGraph, type SightKinds } from './step-graph.ts';
+
+/** Bytes that all float32 copies may take, where nothing else is said. */
+export const MOST_COPIES = 2 ** 30;
 
 export interface CachedModelOptions extends CompileOptions {
   readonly runtime: Runtime;
@@ -58,7 +60,6 @@ interface Loaded extends Program {
   readonly modules: readonly LoraModule[];
   /** Tokens that may go through it at once. */
   readonly chunks: readonly number[];
-  readonly copies: SplitWeights['copies'];
 }
 
 /** What a text has, and how long it will be when all its new tokens are read. */
@@ -79,7 +80,6 @@ export class CachedModel {
   readonly #programs: Programs<Loaded>;
   readonly #texts: Text[];
   #names: readonly string[] = [];
-  #split: SplitWeights | undefined;
   #capacity: number;
   /** Keys and values of each layer, [rows, capacity, kvHeads · d]. */
   #kept: Float32Array[];
@@ -164,8 +164,8 @@ export class CachedModel {
   }
 
   async release(): Promise<void> {
-    this.#split = undefined;
     await this.#programs.release();
+    await this.#options.runtime.trim();
   }
 
   /** The tokens that a text must read: the new ones, or all where its frequencies change. */
@@ -184,7 +184,7 @@ export class CachedModel {
 
   /** The next tokens of each text, padded to `tokens`. */
   async #step(
-    { run, modules, copies }: Loaded,
+    { run, modules }: Loaded,
     step: readonly (readonly number[])[],
     tokens: number,
     adaptation: Adaptation | undefined,
@@ -194,11 +194,7 @@ export class CachedModel {
       ...this.#sightInputs(tokens),
       ...this.#cacheInputs(),
     };
-    const results = await run({
-      ...given,
-      ...copies,
-      ...adapterInputs(modules, adaptation),
-    });
+    const results = await run({ ...given, ...adapterInputs(modules, adaptation) });
     this.#keep(results, step, tokens);
     step.forEach((ids, row) => this.#texts[row].ids.push(...ids));
     return results;
@@ -306,13 +302,12 @@ export class CachedModel {
       1,
     ];
     const graphs = chunks.map((tokens) => stepGraph(this.#config, { rows, tokens, capacity }));
-    const { bound, copies } = (this.#split ??= splitWeights(graphs[0], weights, mostCopies));
     const adapted = graphs.map((graph) => withAdapters(graph, sizes));
     const program = await runtime.compileShared(
       adapted.map(({ graph }) => graph),
-      { weights: bound },
+      { weights, float32Copies: mostCopies },
     );
-    return { ...program, modules: adapted[0].modules, chunks, copies };
+    return { ...program, modules: adapted[0].modules, chunks };
   }
 }
 

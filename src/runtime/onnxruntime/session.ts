@@ -10,8 +10,9 @@ import {
 import { InternalError, SystemError } from '../../errors.ts';
 import { dtypes, type DType } from '../../tensor/dtype.ts';
 import { isExternal, type Tensor } from '../../tensor/tensor.ts';
-import type { Session, SessionOptions } from '../backend.ts';
+import type { HeldWeights, Session, SessionOptions } from '../backend.ts';
 import { encodeModel, type OnnxGraph } from '../onnx-model.ts';
+import type { Held } from '../weight-plan.ts';
 
 // Official builds for Linux and macOS report each session to Microsoft (the model's names and
 // hashes, the machine), and keep an id of the machine on disk. They look at this variable once,
@@ -40,6 +41,7 @@ export interface ProviderOptions extends Pick<SessionOptions, 'threads' | 'profi
  */
 export async function createSession(
   graph: OnnxGraph,
+  held: HeldWeights,
   { threads, profile, extra, ...provider }: ProviderOptions,
 ): Promise<Session> {
   const root = commonRoot(graph);
@@ -59,15 +61,47 @@ export async function createSession(
       'session.model_external_initializers_file_folder_path': root,
     },
   });
-  return new OrtSession(session, profile !== undefined);
+  return new OrtSession(session, fedBy(held), profile !== undefined);
+}
+
+type Feeds = Readonly<Record<string, OrtTensor>>;
+
+/** A weight as ONNX Runtime takes it: in memory, or in a device's. */
+class OrtHeld implements Held {
+  constructor(
+    readonly dtype: DType,
+    readonly tensor: OrtTensor,
+  ) {}
+
+  get shape() {
+    return this.tensor.dims;
+  }
+
+  release(): void {
+    this.tensor.dispose();
+  }
+}
+
+/** Shares the tensor's memory. */
+export const heldInMemory = (tensor: Tensor): Held => new OrtHeld(tensor.dtype, toOrt(tensor));
+
+function fedBy(held: HeldWeights): Feeds {
+  return Object.fromEntries(
+    [...held].map(([name, weight]) => {
+      if (weight instanceof OrtHeld) return [name, weight.tensor];
+      throw new InternalError(`${name} is held by something else than ONNX Runtime`);
+    }),
+  );
 }
 
 class OrtSession implements Session {
   readonly #session: InferenceSession;
+  readonly #fed: Feeds;
   readonly #profiles: boolean;
 
-  constructor(session: InferenceSession, profiles: boolean) {
+  constructor(session: InferenceSession, fed: Feeds, profiles: boolean) {
     this.#session = session;
+    this.#fed = fed;
     this.#profiles = profiles;
   }
 
@@ -75,10 +109,10 @@ class OrtSession implements Session {
     inputs: Readonly<Record<string, Tensor>>,
     outputs: readonly string[],
   ): Promise<Record<string, Tensor>> {
-    const feeds = Object.fromEntries(
+    const given = Object.fromEntries(
       Object.entries(inputs).map(([name, tensor]) => [name, toOrt(tensor)]),
     );
-    const results = await this.#session.run(feeds, [...outputs]);
+    const results = await this.#session.run({ ...this.#fed, ...given }, [...outputs]);
     return Object.fromEntries(outputs.map((name) => [name, fromOrt(results[name])]));
   }
 

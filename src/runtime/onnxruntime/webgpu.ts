@@ -9,10 +9,14 @@ export const webgpu: Backend = {
   name: 'webgpu',
   emissions: webgpuEmissions,
   passes: cpu.passes,
+  place: cpu.place,
+  limits: cpu.limits,
+  plan: cpu.plan,
+  hold: cpu.hold,
   order: cpu.order,
   describe: () => 'webgpu',
-  open: (graph, { threads, profile }) =>
-    createSession(graph, {
+  open: (graph, held, { threads, profile }) =>
+    createSession(graph, held, {
       threads,
       profile,
       executionProviders: ['webgpu'],

@@ -3,10 +3,11 @@
 import { totalmem } from 'node:os';
 import type { LanguageModelWeights } from '../../checkpoints/hf-folder.ts';
 import type { TrainConfig } from '../../config/schema.ts';
-import { float32CopyBytes } from '../../generate/text/float32-copies.ts';
+import type { Graph } from '../../graph/graph.ts';
+import { MOST_COPIES } from '../../generate/text/cached-model.ts';
+import { stepGraph } from '../../generate/text/step-graph.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { activationBytes } from '../loss-program.ts';
-import { needed } from '../../util/needed.ts';
 import { parameterCount } from '../task.ts';
 import type { AdaptedLanguageModel } from './adapted-model.ts';
 import { recomputed, type TextShape } from './language-loss.ts';
@@ -71,14 +72,15 @@ export function textMemoryPlan(
     live = activations(microBatch);
   }
   const frozen = [...base.weights.values()].reduce((sum, { length }) => sum + length, 0);
-  const working = Math.max(
-    bytesPerLiveByte * live,
-    answers(config) ? float32CopyBytes(adapted.adaptable, base.weights) : 0,
-  );
+  const working = Math.max(bytesPerLiveByte * live, answers(config) ? copyBytes(runtime, base) : 0);
   return {
     microBatch,
     bytes: processBytes + frozen + working + bytesPerParameter * parameterCount(adapted.groups),
-    packable: packableBytes(adapted.adaptable, base.weights),
+    packable: packableBytes(
+      runtime,
+      adapted.lossGraph({ ...shape, rows: microBatch, trained: microBatch * shape.length }),
+      base,
+    ),
   };
 }
 
@@ -101,16 +103,17 @@ export function packsWeights(
   return packable > 0 && runs >= runsToPackFor && bytes + packable <= machine / 2;
 }
 
-/**
- * Of the layers' float32 matrices; 0 where some are of half precision, which are cast in every run.
- * Packed twice, once forward and once backward, they leave their file.
- */
-function packableBytes(paths: readonly string[], weights: LanguageModelWeights['weights']): number {
-  const matrices = paths.map((path) => needed(weights, `${path}.weight`, 'weight'));
-  return matrices.every(({ dtype }) => dtype === 'float32')
-    ? matrices.reduce((sum, { length }) => sum + length, 0)
-    : 0;
-}
+/** Packed twice, once forward and once backward, they leave their file. */
+const packableBytes = (runtime: Runtime, graph: Graph, { weights }: LanguageModelWeights): number =>
+  runtime.weightBytes(graph, weights, { packWeights: true }).get('packed') ?? 0;
+
+/** Of the copies in float32 that the model answers with. */
+const copyBytes = (runtime: Runtime, { config, weights }: LanguageModelWeights): number =>
+  runtime
+    .weightBytes(stepGraph(config, { tokens: 1, capacity: 1 }), weights, {
+      float32Copies: MOST_COPIES,
+    })
+    .get('float32') ?? 0;
 
 /** The machine's, or what a container may have of it. */
 function machineBytes(): number {
