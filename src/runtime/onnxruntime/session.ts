@@ -85,6 +85,48 @@ class OrtHeld implements Held {
 /** Shares the tensor's memory. */
 export const heldInMemory = (tensor: Tensor): Held => new OrtHeld(tensor.dtype, toOrt(tensor));
 
+/** Copies tensors into a device's memory. */
+export interface Upload {
+  send(tensor: Tensor): Promise<Held>;
+  /** What was sent stays. */
+  release(): Promise<void>;
+}
+
+/** Through sessions that give back what they are given, one for each element type. */
+export function uploadTo(executionProviders: ProviderOptions['executionProviders']): Upload {
+  const sessions = new Map<DType, Promise<InferenceSession>>();
+  const open = (dtype: DType) =>
+    InferenceSession.create(encodeModel(identity(dtype), String), {
+      executionProviders,
+      graphOptimizationLevel: 'disabled',
+      logSeverityLevel: 3,
+      preferredOutputLocation: 'gpu-buffer',
+    });
+  return {
+    async send(tensor) {
+      const opening = sessions.get(tensor.dtype) ?? open(tensor.dtype);
+      sessions.set(tensor.dtype, opening);
+      const { y } = await (await opening).run({ x: toOrt(tensor) });
+      return new OrtHeld(tensor.dtype, y);
+    },
+    async release() {
+      for (const session of sessions.values()) await (await session).release();
+      sessions.clear();
+    },
+  };
+}
+
+/** Of any shape. */
+const identity = (dtype: DType): OnnxGraph => ({
+  name: 'upload',
+  inputs: [{ name: 'x', dtype }],
+  outputs: [{ name: 'y', dtype }],
+  initializers: [],
+  nodes: [
+    { name: 'y', type: 'Identity', domain: '', inputs: ['x'], outputs: ['y'], attributes: {} },
+  ],
+});
+
 function fedBy(held: HeldWeights): Feeds {
   return Object.fromEntries(
     [...held].map(([name, weight]) => {

@@ -1,26 +1,70 @@
 // ONNX Runtime on a graphics card, through WebGPU (Dawn): Vulkan, Direct3D 12 or Metal.
 
-import type { Backend } from '../backend.ts';
+import type { Backend, Limits, Session, SessionOptions } from '../backend.ts';
+import { dividedWeights } from '../divided-weights.ts';
 import { cpu } from './cpu.ts';
-import { createSession } from './session.ts';
+import { naming } from './device-errors.ts';
+import type { OnnxGraph } from '../onnx-model.ts';
+import { createSession, uploadTo, type ProviderOptions } from './session.ts';
 import { webgpuEmissions } from './webgpu-emissions.ts';
+import { hasHalfPrecision, largestTensor, requireDevice } from './webgpu-probes.ts';
+import { devicePlan, holdOnDevice } from './webgpu-weights.ts';
 
-export const webgpu: Backend = {
-  name: 'webgpu',
-  emissions: webgpuEmissions,
-  passes: cpu.passes,
-  place: cpu.place,
-  limits: cpu.limits,
-  plan: cpu.plan,
-  hold: cpu.hold,
-  order: cpu.order,
-  describe: () => 'webgpu',
-  open: (graph, held, { threads, profile }) =>
-    createSession(graph, held, {
-      threads,
-      profile,
-      executionProviders: ['webgpu'],
-      enableCpuMemArena: false,
-      extra: { 'session.disable_cpu_ep_fallback': '1', 'session.use_deterministic_compute': '1' },
-    }),
-};
+/** What the system tells of the graphics card that will be taken. */
+export interface Card {
+  readonly name: string;
+  /** Bytes. */
+  readonly memory?: number;
+  /** Bytes. */
+  readonly largestBuffer?: number;
+  readonly halfPrecision?: boolean;
+}
+
+/**
+ * Opens the graphics card that the provider takes. What the system does not tell of it is tried.
+ * Throws SystemError where there is none.
+ */
+export async function openWebgpu(card: Card): Promise<Backend> {
+  return naming(card.name, async () => {
+    await requireDevice(open);
+    const halves = card.halfPrecision !== false && (await hasHalfPrecision(open));
+    const largest = card.largestBuffer ?? (await largestTensor(open));
+    return webgpu(card.name, { largestTensor: largest, memory: card.memory }, halves);
+  });
+}
+
+function webgpu(adapter: string, limits: Limits, halfPrecision: boolean): Backend {
+  return {
+    name: 'webgpu',
+    adapter,
+    emissions: webgpuEmissions,
+    passes: cpu.passes,
+    place: (graph, weights) => dividedWeights(graph, weights, limits.largestTensor),
+    limits,
+    plan: (placed) => devicePlan(placed, halfPrecision),
+    hold: (weights) => naming(adapter, () => holdOnDevice(weights, uploadTo(['webgpu']))),
+    order: cpu.order,
+    describe: () => `webgpu, ${adapter}`,
+    open: (graph, held, options) =>
+      naming(adapter, async () => {
+        const session = await createSession(graph, held, providerOptions(options));
+        return withNames(session, adapter);
+      }),
+  };
+}
+
+const open = (graph: OnnxGraph) => createSession(graph, new Map(), providerOptions({}));
+
+/** No node may fall back to the processor, and the same inputs give the same bits. */
+const providerOptions = ({ threads, profile }: SessionOptions): ProviderOptions => ({
+  threads,
+  profile,
+  executionProviders: ['webgpu'],
+  enableCpuMemArena: false,
+  extra: { 'session.disable_cpu_ep_fallback': '1', 'session.use_deterministic_compute': '1' },
+});
+
+const withNames = (session: Session, adapter: string): Session => ({
+  run: (inputs, outputs) => naming(adapter, () => session.run(inputs, outputs)),
+  release: () => session.release(),
+});

@@ -1,0 +1,88 @@
+// What a graphics card can do, tried with the smallest graphs: the provider tells nothing of it.
+
+import { dtypes, type DType } from '../../tensor/dtype.ts';
+import { float32, int32, tensor, zeros, type Tensor } from '../../tensor/tensor.ts';
+import type { Session } from '../backend.ts';
+import type { OnnxGraph, OnnxInitializer, OnnxNode } from '../onnx-model.ts';
+
+type Open = (graph: OnnxGraph) => Promise<Session>;
+
+/** Throws what ONNX Runtime throws where there is no device. */
+export async function requireDevice(open: Open): Promise<void> {
+  await runOnce(open, nodeGraph('float32', { type: 'Neg' }), float32([1], [1]));
+}
+
+/** Whether it casts from float16, as weights of half precision are. */
+export async function hasHalfPrecision(open: Open): Promise<boolean> {
+  const to = { to: { int: dtypes.float32.onnx } };
+  const graph = nodeGraph('float16', { type: 'Cast', attributes: to });
+  return succeeds(() => runOnce(open, graph, zeros('float16', [1])));
+}
+
+/** Sizes that devices have, from what every device of WebGPU has on, in MiB. */
+const SIZES = [128, 256, 512, 1024, 2048, 4095];
+
+/** The largest of some sizes of which a tensor can be computed: bytes. */
+export async function largestTensor(open: Open): Promise<number> {
+  let [largest] = SIZES;
+  for (const size of SIZES.slice(1)) {
+    if (!(await succeeds(() => runOnce(open, filled(size * 2 ** 18), float32([1], [1]))))) break;
+    largest = size;
+  }
+  return largest * 2 ** 20;
+}
+
+async function runOnce(open: Open, graph: OnnxGraph, x: Tensor): Promise<void> {
+  const session = await open(graph);
+  try {
+    await session.run({ x }, ['y']);
+  } finally {
+    await session.release();
+  }
+}
+
+const succeeds = (run: () => Promise<void>): Promise<boolean> =>
+  run().then(
+    () => true,
+    () => false,
+  );
+
+/** y = one node of x [1]. */
+const nodeGraph = (dtype: DType, node: Partial<OnnxNode>): OnnxGraph =>
+  graphOf(dtype, [onnxNode({ inputs: ['x'], outputs: ['y'], ...node })]);
+
+/** The last of so many numbers, all of them in memory. */
+const filled = (count: number): OnnxGraph =>
+  graphOf(
+    'float32',
+    [
+      onnxNode({ type: 'Expand', inputs: ['x', 'shape'], outputs: ['many'] }),
+      onnxNode({ type: 'Gather', inputs: ['many', 'first'], outputs: ['y'] }),
+    ],
+    [
+      { name: 'shape', tensor: tensor('int64', [1], BigInt64Array.of(BigInt(count))) },
+      { name: 'first', tensor: int32([1], [count - 1]) },
+    ],
+  );
+
+const graphOf = (
+  dtype: DType,
+  nodes: OnnxNode[],
+  initializers: OnnxInitializer[] = [],
+): OnnxGraph => ({
+  name: 'probe',
+  inputs: [{ name: 'x', dtype, shape: [1] }],
+  outputs: [{ name: 'y', dtype: 'float32', shape: [1] }],
+  initializers,
+  nodes,
+});
+
+const onnxNode = (node: Partial<OnnxNode>): OnnxNode => ({
+  name: node.outputs?.[0] ?? 'y',
+  type: 'Identity',
+  domain: '',
+  inputs: [],
+  outputs: [],
+  attributes: {},
+  ...node,
+});
