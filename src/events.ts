@@ -35,6 +35,10 @@ export interface PlanEvent {
   readonly secondsEstimate?: number;
   /** What computes: `cpu, 2 threads`. */
   readonly device: string;
+  /** Why that, where the machine decided. */
+  readonly deviceReason?: string;
+  /** The most samples that go through the model at once. */
+  readonly microBatch?: number;
 }
 
 /**

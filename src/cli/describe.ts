@@ -45,6 +45,7 @@ export function planLines(plan: PlanEvent): string[] {
     `  ${steps}${resumed}`,
     `  ${amount(plan.trainableParameters)} parameters in ${plural(plan.adaptedModules, 'layer')}`,
     `  ${[plan.device, ...cost].join(', ')}`,
+    ...(plan.deviceReason === undefined ? [] : [`  ${colours.dim(plan.deviceReason)}`]),
   ];
 }
 

@@ -54,7 +54,9 @@ const runOptions = {
   device: z
     .enum(devices)
     .default('auto')
-    .describe('What the run computes on. auto and cpu: the processor, with num_threads threads.'),
+    .describe(
+      'What computes. webgpu: the graphics card, of any maker; cpu: the processor, with num_threads threads; auto: the graphics card where there is one, not one in software, and the run has room on it. docs/devices.md says what each system needs; `lora doctor` what this one has.',
+    ),
   num_threads: integer(1, 1024)
     .optional()
     .describe('Number of threads. When absent: as many as there are cores.'),

@@ -33,7 +33,9 @@ export interface Lowering {
 export interface Limits {
   /** Bytes of the largest tensor; Infinity where memory is the only limit. */
   readonly largestTensor: number;
-  /** Bytes of all tensors together, where the backend has memory of its own and tells how much. */
+  /** Whether tensors lie in memory of its own, not in the process's. */
+  readonly ownsMemory: boolean;
+  /** Bytes of that memory, where they are known. */
   readonly memory?: number;
 }
 
@@ -54,6 +56,8 @@ export interface Backend extends Lowering {
   hold(weights: readonly StoredWeight[]): Promise<Held[]>;
   /** Makes a graph executable; `held` are inputs that the session feeds itself, by name. */
   open(graph: OnnxGraph, held: HeldWeights, options: SessionOptions): Promise<Session>;
+  /** Lets the device go; sessions and weights must be released before. */
+  release(): Promise<void>;
 }
 
 export type HeldWeights = ReadonlyMap<string, Held>;

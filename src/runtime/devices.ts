@@ -1,5 +1,40 @@
-// What a run may be told to compute on.
+// What a run may be told to compute on, and what it takes.
+
+import { SystemError } from '../errors.ts';
+import type { GraphicsAdapter, GraphicsAdapters } from './graphics/adapter.ts';
 
 /** `auto` takes what suits the machine. */
-export const devices = ['auto', 'cpu'] as const;
+export const devices = ['auto', 'cpu', 'webgpu'] as const;
 export type Device = (typeof devices)[number];
+
+export interface Choice {
+  /** The graphics card to compute on; the processor computes where there is none. */
+  readonly card?: GraphicsAdapter;
+  /** Why, where the machine decided. */
+  readonly reason?: string;
+}
+
+/**
+ * What computes on this machine. Throws SystemError where `webgpu` is asked for and there is
+ * nothing that it could use.
+ */
+export function chooseDevice(device: Device, { adapters, missing }: GraphicsAdapters): Choice {
+  if (device === 'cpu') return {};
+  const [card] = adapters;
+  if (device === 'auto') return chooseFor(card, missing?.found);
+  if (card !== undefined) return { card };
+  throw new SystemError([
+    {
+      where: 'device',
+      what: `webgpu finds no graphics card: ${missing?.found ?? 'the system names none'}`,
+      fix: [...(missing?.fixes ?? []), 'device: cpu computes without one.'].join(' '),
+    },
+  ]);
+}
+
+function chooseFor(card: GraphicsAdapter | undefined, missing = 'the system names none'): Choice {
+  if (card === undefined) return { reason: `no graphics card can be used: ${missing}` };
+  return card.type === 'software'
+    ? { reason: `${card.name} is a graphics card in software, slower than the processor itself` }
+    : { card, reason: 'the graphics card is faster than the processor' };
+}

@@ -152,7 +152,7 @@ export interface GivenRun {
   readonly settings: GivenSettings;
   readonly groups: readonly ParameterGroup[];
   readonly batchesAt: (step: number) => readonly MicroBatch[];
-  /** Released at the end. */
+  /** Released at the end, with their runtime. */
   readonly programs: LossPrograms;
 }
 
@@ -174,5 +174,6 @@ export async function* givenSteps({
     });
   } finally {
     await programs.release();
+    await programs.options.runtime.release();
   }
 }

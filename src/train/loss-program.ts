@@ -3,7 +3,7 @@
 import { differentiate } from '../autodiff/differentiate.ts';
 import type { Graph, Node, Value } from '../graph/graph.ts';
 import type { CompileOptions } from '../runtime/program.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import type { Activations, Runtime } from '../runtime/runtime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Weights } from '../tensor/weights.ts';
 import { needed } from '../util/needed.ts';
@@ -53,17 +53,15 @@ export async function compileLoss(
   };
 }
 
-/**
- * The most bytes of computed tensors that one run of the loss and its gradients holds at a time.
- */
-export function activationBytes(
+/** What one run of the loss and its gradients computes. */
+export function lossActivations(
   runtime: Runtime,
   graph: Graph,
   trainable: Iterable<string>,
   weights: Weights,
   segmentOf?: SegmentOf,
-): number {
-  return runtime.activationBytes(withGradients(graph, trainable, segmentOf).gradients, weights);
+): Activations {
+  return runtime.activations(withGradients(graph, trainable, segmentOf).gradients, weights);
 }
 
 function withGradients(

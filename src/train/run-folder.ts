@@ -22,6 +22,8 @@ export interface RunFacts {
   readonly finished?: string;
   readonly seed: number;
   readonly device: string;
+  /** The graphics card that computed, where one did. */
+  readonly adapter?: string;
   readonly threads: number;
   readonly versions: Readonly<Record<string, string>>;
   /** Every file and folder of the run, relative to its folder. */

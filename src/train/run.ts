@@ -6,10 +6,10 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { placeOf, type LoadedConfig } from '../config/load.ts';
 import { located, locatedError } from '../config/located.ts';
 import type { TrainConfig } from '../config/schema.ts';
-import { InternalError, UserError } from '../errors.ts';
+import { InternalError, SystemError, UserError } from '../errors.ts';
 import { narrowingNotes, wideningProblems, type Narrowing } from '../export/narrowing.ts';
 import { civilTimeText } from '../util/strftime.ts';
-import { openRuntime, type Runtime } from '../runtime/runtime.ts';
+import { cpuRuntime, openRuntime, type Runtime } from '../runtime/runtime.ts';
 import type { DoneEvent, PlanEvent, StepEvent } from '../events.ts';
 import type { TrainEvent } from './events.ts';
 import { trainingSteps, type StepResult } from './loop.ts';
@@ -58,11 +58,11 @@ export async function* train(
   requireWritable(config.output_dir);
   const started = new Date();
   const dated = withSettings(job, templateDateOf(job, started));
-  const threads = config.num_threads ?? availableParallelism();
-  const runtime = openRuntime({ device: config.device, threads });
+  let runtime: Runtime | undefined;
   let folder: RunFolder | undefined;
   let decided: Partial<TrainConfig> = {};
   const open = () => {
+    if (runtime === undefined) throw new InternalError('nothing computes yet');
     folder = new RunFolder(config.output_dir, factsOf(job, started, runtime));
     return { folder, job: withSettings(job, decided) };
   };
@@ -71,12 +71,13 @@ export async function* train(
     return folder;
   };
   const decide = (settings: Partial<TrainConfig>) => (decided = settings);
-  const events = runEvents(dated, { signal, started, runtime, folder: opened, decide });
+  const computeOn = (opened: Runtime) => (runtime = opened);
+  const events = runEvents(dated, { signal, started, computeOn, folder: opened, decide });
   try {
     yield* recorded(events, open);
   } finally {
     folder?.close();
-    await runtime.release();
+    await runtime?.release();
   }
 }
 
@@ -92,7 +93,8 @@ const withSettings = (job: LoadedConfig, settings: Partial<TrainConfig>): Loaded
   published: { ...job.published, ...settings },
 });
 
-function factsOf({ config }: LoadedConfig, started: Date, { backend, threads, version }: Runtime) {
+function factsOf({ config }: LoadedConfig, started: Date, runtime: Runtime) {
+  const { backend, adapter, threads, version } = runtime;
   const versions = {
     'lora-scripts': packageJson.version,
     node: process.versions.node,
@@ -104,6 +106,7 @@ function factsOf({ config }: LoadedConfig, started: Date, { backend, threads, ve
     started: started.toISOString(),
     seed: config.seed,
     device: backend,
+    ...(adapter !== undefined && { adapter }),
     threads,
     versions,
   };
@@ -111,11 +114,11 @@ function factsOf({ config }: LoadedConfig, started: Date, { backend, threads, ve
 
 async function* runEvents(
   job: LoadedConfig,
-  context: Pick<Run, 'signal' | 'started' | 'runtime' | 'folder' | 'decide'>,
+  context: Pick<Run, 'signal' | 'started' | 'folder' | 'decide'> & Pick<Computing, 'computeOn'>,
 ): AsyncGenerator<TrainEvent> {
   for (const problem of job.warnings) yield { type: 'warning', problem };
-  const task = yield* locating(job, tasks[job.config.task_type].open(job, context));
-  const run: Run = { ...context, job, task, length: lengthOf(job, task), saved: [] };
+  const { task, runtime } = yield* openTask(job, context);
+  const run: Run = { ...context, job, task, runtime, length: lengthOf(job, task), saved: [] };
   context.decide(task.decided ?? {});
   const { stepsPerEpoch, groups, idle } = task;
   const facts = { ...run.length, stepsPerEpoch, groups, idle };
@@ -123,6 +126,7 @@ async function* runEvents(
   for (const problem of planWarnings(job, facts)) yield { type: 'warning', problem };
   yield planOf(run);
   yield* task.prepare();
+  await runtime.trim();
   const optimiser = new Optimiser(task.groups, {
     ...job.config,
     totalSteps: run.length.totalSteps,
@@ -137,6 +141,56 @@ async function* runEvents(
       );
   run.folder().finish(new Date());
   yield doneOf(run, { step: optimiser.step, adapter, results: Object.fromEntries(results) });
+}
+
+interface Computing {
+  readonly signal: AbortSignal;
+  /** Told of every runtime that is opened, before anything is computed with it. */
+  readonly computeOn: (runtime: Runtime) => void;
+}
+
+/** The task with what computes it. Where `auto` took a card that has no room, the processor. */
+async function* openTask(
+  job: LoadedConfig,
+  { signal, computeOn }: Computing,
+): AsyncGenerator<TrainEvent, { readonly task: OpenTask; readonly runtime: Runtime }> {
+  const { device, num_threads, task_type } = job.config;
+  const threads = num_threads ?? availableParallelism();
+  const open = (runtime: Runtime) => {
+    computeOn(runtime);
+    return locating(job, tasks[task_type].open(job, { runtime, signal }));
+  };
+  const runtime = await opening(job, openRuntime({ device, threads }));
+  const task = yield* open(runtime);
+  if (task.lacking === undefined) return { task, runtime };
+  if (device !== 'auto') throw noRoom(job, task.lacking);
+  await runtime.release();
+  const cpu = cpuRuntime(threads, task.lacking);
+  return { task: yield* withoutWarnings(open(cpu)), runtime: cpu };
+}
+
+/** Errors of what computes are those of the key `device`. */
+async function opening(job: LoadedConfig, runtime: Promise<Runtime>): Promise<Runtime> {
+  try {
+    return await runtime;
+  } catch (error) {
+    throw locatedError(error, job.source);
+  }
+}
+
+function noRoom({ source, config }: LoadedConfig, what: string): SystemError {
+  const size = config.task_type === 'image' ? 'resolution' : 'max_seq_length';
+  const fix = `Lower ${size}, or write device: cpu.`;
+  return new SystemError([{ where: placeOf('device', source), what, fix }]);
+}
+
+/** Those that were told before. */
+async function* withoutWarnings<T>(events: AsyncGenerator<TrainEvent, T>) {
+  for (;;) {
+    const { done, value } = await events.next();
+    if (done === true) return value;
+    if (value.type !== 'warning') yield value;
+  }
 }
 
 function lengthOf({ config }: LoadedConfig, { stepsPerEpoch }: OpenTask): RunLength {
@@ -156,6 +210,7 @@ function planOf({ job: { config, published }, task, length, runtime }: Run): Pla
     firstStep: 0,
     trainableParameters: parameterCount(task.groups),
     device: runtime.description,
+    ...(runtime.reason !== undefined && { deviceReason: runtime.reason }),
   };
 }
 

@@ -47,11 +47,13 @@ export interface SavePoint {
 
 export type TaskPlan = Pick<
   PlanEvent,
-  'samples' | 'sampleName' | 'shapes' | 'adaptedModules' | 'memoryEstimate'
+  'samples' | 'sampleName' | 'shapes' | 'adaptedModules' | 'memoryEstimate' | 'microBatch'
 >;
 
 export interface OpenTask {
   readonly plan: TaskPlan;
+  /** Why there is no room for the run where it computes; undefined where there is. */
+  readonly lacking?: string;
   /** Optimiser steps in which every sample is seen once (times its repeats). */
   readonly stepsPerEpoch: number;
   /** Keys that have no effect with this model and these data, and why. */

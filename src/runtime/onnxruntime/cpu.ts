@@ -20,7 +20,7 @@ export const cpu: Backend = {
     { name: 'pads to concat', apply: (graph) => padsToConcat(graph).graph },
   ],
   place: weightViews,
-  limits: { largestTensor: Infinity },
+  limits: { largestTensor: Infinity, ownsMemory: false },
   plan: cpuPlan,
   hold: holdInMemory,
   order: fileOrder,
@@ -33,4 +33,5 @@ export const cpu: Backend = {
       enableCpuMemArena: arena,
       extra: { 'session.disable_prepacking': packWeights ? '0' : '1' },
     }),
+  release: () => Promise.resolve(),
 };

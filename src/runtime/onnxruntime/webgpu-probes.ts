@@ -7,9 +7,11 @@ import type { OnnxGraph, OnnxInitializer, OnnxNode } from '../onnx-model.ts';
 
 type Open = (graph: OnnxGraph) => Promise<Session>;
 
-/** Throws what ONNX Runtime throws where there is no device. */
-export async function requireDevice(open: Open): Promise<void> {
-  await runOnce(open, nodeGraph('float32', { type: 'Neg' }), float32([1], [1]));
+/** A session that computes. Throws what ONNX Runtime throws where there is no device. */
+export async function openDevice(open: Open): Promise<Session> {
+  const session = await open(nodeGraph('float32', { type: 'Neg' }));
+  await session.run({ x: float32([1], [1]) }, ['y']);
+  return session;
 }
 
 /** Whether it casts from float16, as weights of half precision are. */

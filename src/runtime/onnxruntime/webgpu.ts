@@ -7,7 +7,7 @@ import { naming } from './device-errors.ts';
 import type { OnnxGraph } from '../onnx-model.ts';
 import { createSession, uploadTo, type ProviderOptions } from './session.ts';
 import { webgpuEmissions } from './webgpu-emissions.ts';
-import { hasHalfPrecision, largestTensor, requireDevice } from './webgpu-probes.ts';
+import { hasHalfPrecision, largestTensor, openDevice } from './webgpu-probes.ts';
 import { devicePlan, holdOnDevice } from './webgpu-weights.ts';
 
 /** What the system tells of the graphics card that will be taken. */
@@ -26,14 +26,22 @@ export interface Card {
  */
 export async function openWebgpu(card: Card): Promise<Backend> {
   return naming(card.name, async () => {
-    await requireDevice(open);
+    const device = await openDevice(open);
     const halves = card.halfPrecision !== false && (await hasHalfPrecision(open));
     const largest = card.largestBuffer ?? (await largestTensor(open));
-    return webgpu(card.name, { largestTensor: largest, memory: card.memory }, halves);
+    const limits = { largestTensor: largest, ownsMemory: true, memory: card.memory };
+    return webgpu(card.name, { device, limits, halfPrecision: halves });
   });
 }
 
-function webgpu(adapter: string, limits: Limits, halfPrecision: boolean): Backend {
+interface Device {
+  /** Keeps the device: ONNX Runtime lets it go, with all tensors on it, when no session is left. */
+  readonly device: Session;
+  readonly limits: Limits;
+  readonly halfPrecision: boolean;
+}
+
+function webgpu(adapter: string, { device, limits, halfPrecision }: Device): Backend {
   return {
     name: 'webgpu',
     adapter,
@@ -50,6 +58,7 @@ function webgpu(adapter: string, limits: Limits, halfPrecision: boolean): Backen
         const session = await createSession(graph, held, providerOptions(options));
         return withNames(session, adapter);
       }),
+    release: () => device.release(),
   };
 }
 

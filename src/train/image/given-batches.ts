@@ -86,18 +86,20 @@ export function trainWithBatches(
   return {
     warnings: [...base.warnings, ...first.warnings, ...given.warningsFor(adapted.groups)],
     lora: () => [...loraWeights(adapted), ...first.kept],
-    steps: () =>
-      givenSteps({
+    async *steps() {
+      const runtime = await openRuntime({ device: config.device, threads: config.num_threads });
+      yield* givenSteps({
         settings: given,
         groups: adapted.groups,
         batchesAt: (step) => toMicroBatches(batchesAt(step), step, options),
         programs: new LossPrograms({
           weights: base.weights,
-          runtime: openRuntime({ device: config.device, threads: config.num_threads }),
+          runtime,
           trainable: [...adapted.weights.keys()],
           lossGraph: (key: string) => adapted.lossGraph(shapeOf(key)),
         }),
-      }),
+      });
+    },
   };
 }
 

@@ -2,8 +2,10 @@
 
 import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
 import { latentFactor } from '../../models/stable-diffusion-config.ts';
-import type { Runtime } from '../../runtime/runtime.ts';
-import { activationBytes } from '../loss-program.ts';
+import type { Graph } from '../../graph/graph.ts';
+import type { Activations, Runtime } from '../../runtime/runtime.ts';
+import { lossActivations } from '../loss-program.ts';
+import { fittingMicroBatch, heldBytes, processNeed } from '../micro-batch.ts';
 import { parameterCount } from '../task.ts';
 import type { AdaptedModel } from './adapted-model.ts';
 import { bucketCounts, type PictureSet } from './samples.ts';
@@ -14,24 +16,17 @@ export interface MemoryPlan {
    * needs too much memory.
    */
   readonly microBatch: number;
-  /** Expected need of the process. */
+  /** Expected need: of the process, or of the graphics card that computes. */
   readonly bytes: number;
+  /** Why there is no room for the run; undefined where there is. */
+  readonly lacking?: string;
 }
 
-/**
- * Activations of one micro-batch stay below this where they can; the same on every machine, so that
- * results are too.
- */
-const activationLimit = 4 * 2 ** 30;
-/** What Node and ONNX Runtime hold before any model. */
-const processBytes = 250 * 2 ** 20;
 /**
  * Bytes held for each byte of live activations: 1.7 to 2.0 were measured (docs/experiments.md),
  * mostly what malloc keeps.
  */
 const bytesPerLiveByte = 1.8;
-/** Weight, gradient and two moments of each trained number. */
-const bytesPerParameter = 16;
 
 /** A bucket with the most samples that one of its batches has. */
 interface LargestBatch {
@@ -63,28 +58,30 @@ export function memoryPlan(
   const batches = largestBatches(set);
   const factor = latentFactor(base.config.vae);
   const trainable = [...adapted.weights.keys()];
-  const activations = ({ width, height }: LargestBatch, size: number): number => {
-    const shape = { size, height: height / factor, width: width / factor, tokens };
-    return activationBytes(runtime, adapted.lossGraph(shape), trainable, base.weights);
+  const graphOf = ({ width, height }: LargestBatch, size: number): Graph =>
+    adapted.lossGraph({ size, height: height / factor, width: width / factor, tokens });
+  const largest = (size: number): Activations =>
+    batches
+      .map((batch) => graphOf(batch, Math.min(batch.size, size)))
+      .map((graph) => lossActivations(runtime, graph, trainable, base.weights))
+      .reduce((most, each) => ({
+        live: Math.max(most.live, each.live),
+        largest: Math.max(most.largest, each.largest),
+      }));
+  const held = heldBytes(runtime, graphOf(batches[0], 1), base.weights);
+  const most = Math.max(...batches.map(({ size }) => size));
+  const { microBatch, activations, lacking } = fittingMicroBatch(runtime, most, {
+    activationsOf: largest,
+    held,
+  });
+  const need = {
+    frozen: [...base.weights].reduce(
+      (sum, [name, { length }]) => (name.startsWith('vae.') ? sum : sum + length),
+      0,
+    ),
+    working: bytesPerLiveByte * activations.live,
+    parameters: parameterCount(adapted.groups),
   };
-  const most = (limit: number): number =>
-    Math.max(...batches.map((batch) => activations(batch, Math.min(batch.size, limit))));
-  let microBatch = Math.max(...batches.map(({ size }) => size));
-  let live = most(microBatch);
-  while (live > activationLimit && microBatch > 1) {
-    microBatch = Math.ceil(microBatch / 2);
-    live = most(microBatch);
-  }
-  const frozen = [...base.weights].reduce(
-    (sum, [name, { length }]) => (name.startsWith('vae.') ? sum : sum + length),
-    0,
-  );
-  return {
-    microBatch,
-    bytes:
-      processBytes +
-      frozen +
-      bytesPerLiveByte * live +
-      bytesPerParameter * parameterCount(adapted.groups),
-  };
+  const bytes = runtime.deviceBytes(activations, held) ?? processNeed(need);
+  return { microBatch, bytes, lacking };
 }

@@ -120,6 +120,7 @@ const planOf = ({ pictures, adapted, memory }: Opened): OpenTask['plan'] => ({
   })),
   adaptedModules: adapted.modules.length,
   memoryEstimate: memory.bytes,
+  microBatch: memory.microBatch,
 });
 
 function taskOf(opened: Opened): OpenTask {
@@ -133,6 +134,7 @@ function taskOf(opened: Opened): OpenTask {
   };
   return {
     plan: planOf(opened),
+    lacking: opened.memory.lacking,
     stepsPerEpoch: steps.stepsPerEpoch,
     groups: adapted.groups,
     idle: idleOf(opened),

@@ -58,6 +58,10 @@ function planLines(plan: PlanEvent): string[] {
     `${plan.totalSteps} steps from step ${plan.firstStep}, ${plan.epochs} epochs, batch size ${plan.batchSize} x ${plan.gradientAccumulation}`,
     `${plan.trainableParameters} parameters in ${plan.adaptedModules} layers`,
     `${plan.device}${memory}`,
+    ...(plan.deviceReason === undefined ? [] : [`device: ${plan.deviceReason}`]),
+    ...(plan.microBatch === undefined
+      ? []
+      : [`at most ${plan.microBatch} ${plan.sampleName}s go through the model at once`]),
   ];
 }
 

@@ -17,7 +17,7 @@ import { float32, int32, sameShape, type Shape, type Tensor } from '../../tensor
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
 import { givenSettings, givenSteps, type GivenSettings } from '../given-settings.ts';
 import type { StepResult } from '../loop.ts';
-import { openRuntime } from '../../runtime/runtime.ts';
+import { openRuntime, type Runtime } from '../../runtime/runtime.ts';
 import { LossPrograms } from '../programs.ts';
 import type { MicroBatch } from '../programs.ts';
 import {
@@ -102,17 +102,19 @@ export function trainTextWithBatches(
     lora: () => languageLoraWeights(adapted, config.use_rslora),
     async *steps() {
       const first = batches(0);
+      const runtime = await openRuntime({ device: config.device, threads: config.num_threads });
       yield* givenSteps({
         settings: given,
         groups: adapted.groups,
         batchesAt: (step) => (step === 0 ? first : batches(step)),
-        programs: programsFor(first, { base, adapted, ...given }),
+        programs: programsFor(first, { runtime, base, adapted, ...given }),
       });
     },
   };
 }
 
 interface Prepared extends Pick<GivenSettings, 'config' | 'totalSteps'> {
+  readonly runtime: Runtime;
   readonly base: LanguageModelWeights;
   readonly adapted: AdaptedLanguageModel;
 }
@@ -120,10 +122,9 @@ interface Prepared extends Pick<GivenSettings, 'config' | 'totalSteps'> {
 /** One shape packs its weights, where all batches of the first step have it and that pays. */
 function programsFor(
   first: readonly MicroBatch[],
-  { base, adapted, config, totalSteps }: Prepared,
+  { runtime, base, adapted, config, totalSteps }: Prepared,
 ): LossPrograms {
   const [{ shapeKey: shape }] = first;
-  const runtime = openRuntime({ device: config.device, threads: config.num_threads });
   const packs =
     first.every(({ shapeKey }) => shapeKey === shape) &&
     packsWeights(textMemoryPlan(runtime, adapted, base, textShapeOf(shape), config), {

@@ -7,7 +7,8 @@ import type { Graph } from '../../graph/graph.ts';
 import { MOST_COPIES } from '../../generate/text/cached-model.ts';
 import { stepGraph } from '../../generate/text/step-graph.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { activationBytes } from '../loss-program.ts';
+import { lossActivations } from '../loss-program.ts';
+import { fittingMicroBatch, heldBytes, processNeed } from '../micro-batch.ts';
 import { parameterCount } from '../task.ts';
 import type { AdaptedLanguageModel } from './adapted-model.ts';
 import { recomputed, type TextShape } from './language-loss.ts';
@@ -17,27 +18,20 @@ export interface TextMemoryPlan {
    * Rows in one run of the loss graph: the batch size, or less where that needs too much memory.
    */
   readonly microBatch: number;
-  /** Expected need of the process. */
+  /** Expected need: of the process, or of the graphics card that computes. */
   readonly bytes: number;
+  /** Why there is no room for the run; undefined where there is. */
+  readonly lacking?: string;
   /** What packed weights would take besides; 0 where they cannot be packed. */
   readonly packable: number;
 }
 
-/**
- * Activations of one micro-batch stay below this where they can; the same on every machine, so that
- * results are too.
- */
-const activationLimit = 4 * 2 ** 30;
-/** What Node and ONNX Runtime hold before any model, and the programs of a few shapes. */
-const processBytes = 250 * 2 ** 20;
 /**
  * Bytes held for each byte of live activations. Both figures were fitted to peaks measured with
  * 1.5, 135 and 494 million parameters in float32, one and four rows of 512 tokens, with gradient
  * checkpointing and without: estimates are 12 % below to 15 % above.
  */
 const bytesPerLiveByte = 1.25;
-/** Weight, gradient and two moments of each trained number. */
-const bytesPerParameter = 16;
 /**
  * Runs after which packing has given back the time that it took: 8 to 10 (docs/experiments.md), and
  * some to gain by.
@@ -57,30 +51,27 @@ export function textMemoryPlan(
 ): TextMemoryPlan {
   const trainable = [...adapted.weights.keys()];
   const segmentOf = recomputed(config.gradient_checkpointing);
-  const activations = (rows: number) =>
-    activationBytes(
-      runtime,
-      adapted.lossGraph({ ...shape, rows, trained: rows * shape.length }, { dropout: true }),
-      trainable,
-      base.weights,
-      segmentOf,
-    );
-  let microBatch = shape.rows;
-  let live = activations(microBatch);
-  while (live > activationLimit && microBatch > 1) {
-    microBatch = Math.ceil(microBatch / 2);
-    live = activations(microBatch);
-  }
-  const frozen = [...base.weights.values()].reduce((sum, { length }) => sum + length, 0);
-  const working = Math.max(bytesPerLiveByte * live, answers(config) ? copyBytes(runtime, base) : 0);
+  const graphOf = (rows: number) =>
+    adapted.lossGraph({ ...shape, rows, trained: rows * shape.length }, { dropout: true });
+  const held = heldBytes(runtime, graphOf(1), base.weights);
+  const { microBatch, activations, lacking } = fittingMicroBatch(runtime, shape.rows, {
+    activationsOf: (rows) =>
+      lossActivations(runtime, graphOf(rows), trainable, base.weights, segmentOf),
+    held,
+  });
+  const need = {
+    frozen: [...base.weights.values()].reduce((sum, { length }) => sum + length, 0),
+    working: Math.max(
+      bytesPerLiveByte * activations.live,
+      answers(config) ? copyBytes(runtime, base) : 0,
+    ),
+    parameters: parameterCount(adapted.groups),
+  };
   return {
     microBatch,
-    bytes: processBytes + frozen + working + bytesPerParameter * parameterCount(adapted.groups),
-    packable: packableBytes(
-      runtime,
-      adapted.lossGraph({ ...shape, rows: microBatch, trained: microBatch * shape.length }),
-      base,
-    ),
+    bytes: runtime.deviceBytes(activations, held) ?? processNeed(need),
+    lacking,
+    packable: packableBytes(runtime, graphOf(1), base),
   };
 }
 
