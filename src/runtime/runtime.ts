@@ -154,7 +154,7 @@ export class Runtime {
   /** Releases all programs, their weights, and the device. */
   async release(): Promise<void> {
     await this.#cache.release();
-    await this.#store.trim();
+    await this.#store.release();
     await this.#backend.release();
   }
 }

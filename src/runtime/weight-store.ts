@@ -46,6 +46,12 @@ export class WeightStore {
     for (const [, { held }] of idle) (await held).release();
   }
 
+  /** `trim`; what programs still use is theirs no longer. */
+  async release(): Promise<void> {
+    await this.trim();
+    this.#entries.clear();
+  }
+
   #open(wanted: readonly StoredWeight[]): void {
     const missing = new Map(
       wanted

@@ -88,7 +88,10 @@ export const heldInMemory = (tensor: Tensor): Held => new OrtHeld(tensor.dtype, 
 /** Copies tensors into a device's memory. */
 export interface Upload {
   send(tensor: Tensor): Promise<Held>;
-  /** What was sent stays. */
+  /**
+   * To be called when nothing that was sent is needed: releasing a tensor whose session is gone
+   * ends the process.
+   */
   release(): Promise<void>;
 }
 

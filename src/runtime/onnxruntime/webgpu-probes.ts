@@ -7,13 +7,6 @@ import type { OnnxGraph, OnnxInitializer, OnnxNode } from '../onnx-model.ts';
 
 type Open = (graph: OnnxGraph) => Promise<Session>;
 
-/** A session that computes. Throws what ONNX Runtime throws where there is no device. */
-export async function openDevice(open: Open): Promise<Session> {
-  const session = await open(nodeGraph('float32', { type: 'Neg' }));
-  await session.run({ x: float32([1], [1]) }, ['y']);
-  return session;
-}
-
 /** Whether it casts from float16, as weights of half precision are. */
 export async function hasHalfPrecision(open: Open): Promise<boolean> {
   const to = { to: { int: dtypes.float32.onnx } };

@@ -39,8 +39,6 @@ export async function holdOnDevice(
   } catch (error) {
     for (const weight of held) weight.release();
     throw error;
-  } finally {
-    await upload.release();
   }
 }
 

@@ -1,13 +1,14 @@
 // ONNX Runtime on a graphics card, through WebGPU (Dawn): Vulkan, Direct3D 12 or Metal.
 
+import { float32 } from '../../tensor/tensor.ts';
 import type { Backend, Limits, Session, SessionOptions } from '../backend.ts';
 import { dividedWeights } from '../divided-weights.ts';
 import { cpu } from './cpu.ts';
 import { naming } from './device-errors.ts';
 import type { OnnxGraph } from '../onnx-model.ts';
-import { createSession, uploadTo, type ProviderOptions } from './session.ts';
+import { createSession, uploadTo, type ProviderOptions, type Upload } from './session.ts';
 import { webgpuEmissions } from './webgpu-emissions.ts';
-import { hasHalfPrecision, largestTensor, openDevice } from './webgpu-probes.ts';
+import { hasHalfPrecision, largestTensor } from './webgpu-probes.ts';
 import { devicePlan, holdOnDevice } from './webgpu-weights.ts';
 
 /** What the system tells of the graphics card that will be taken. */
@@ -26,22 +27,24 @@ export interface Card {
  */
 export async function openWebgpu(card: Card): Promise<Backend> {
   return naming(card.name, async () => {
-    const device = await openDevice(open);
+    const upload = uploadTo(['webgpu']);
+    // ONNX Runtime lets the device go when no session is left: this one stays
+    const first = await upload.send(float32([1], [1]));
+    first.release();
     const halves = card.halfPrecision !== false && (await hasHalfPrecision(open));
     const largest = card.largestBuffer ?? (await largestTensor(open));
     const limits = { largestTensor: largest, ownsMemory: true, memory: card.memory };
-    return webgpu(card.name, { device, limits, halfPrecision: halves });
+    return webgpu(card.name, { upload, limits, halfPrecision: halves });
   });
 }
 
 interface Device {
-  /** Keeps the device: ONNX Runtime lets it go, with all tensors on it, when no session is left. */
-  readonly device: Session;
+  readonly upload: Upload;
   readonly limits: Limits;
   readonly halfPrecision: boolean;
 }
 
-function webgpu(adapter: string, { device, limits, halfPrecision }: Device): Backend {
+function webgpu(adapter: string, { upload, limits, halfPrecision }: Device): Backend {
   return {
     name: 'webgpu',
     adapter,
@@ -50,7 +53,7 @@ function webgpu(adapter: string, { device, limits, halfPrecision }: Device): Bac
     place: (graph, weights) => dividedWeights(graph, weights, limits.largestTensor),
     limits,
     plan: (placed) => devicePlan(placed, halfPrecision),
-    hold: (weights) => naming(adapter, () => holdOnDevice(weights, uploadTo(['webgpu']))),
+    hold: (weights) => naming(adapter, () => holdOnDevice(weights, upload)),
     order: cpu.order,
     describe: () => `webgpu, ${adapter}`,
     open: (graph, held, options) =>
@@ -58,7 +61,7 @@ function webgpu(adapter: string, { device, limits, halfPrecision }: Device): Bac
         const session = await createSession(graph, held, providerOptions(options));
         return withNames(session, adapter);
       }),
-    release: () => device.release(),
+    release: () => upload.release(),
   };
 }
 
