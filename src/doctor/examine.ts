@@ -12,7 +12,7 @@ import {
 import { openRuntime, type Runtime } from '../runtime/runtime.ts';
 import { runtimeVersion } from '../runtime/version.ts';
 import { reasonOf } from '../util/caught.ts';
-import { autoDevice, type AutoChoice } from './auto.ts';
+import { chooseDevice } from '../runtime/devices.ts';
 import { estimatesOf, type Estimate } from './estimate.ts';
 import { thisMachine, type Machine } from './machine.ts';
 import { measure, type Measurable, type MeasureOptions, type Rates } from './measure.ts';
@@ -69,6 +69,13 @@ export type DoctorEvent =
   | { readonly type: 'measuring'; readonly device: MeasuredDevice }
   | { readonly type: 'report'; readonly report: DoctorReport };
 
+/** What `device: auto` takes. */
+export interface AutoChoice {
+  readonly device: MeasuredDevice;
+  /** A sentence without its full stop. */
+  readonly reason: string;
+}
+
 /** What is asked; a test gives its own. */
 export interface Surroundings {
   readonly machine: () => Machine;
@@ -80,10 +87,7 @@ export interface Surroundings {
 const here: Surroundings = {
   machine: thisMachine,
   graphics: graphicsAdapters,
-  open: (device) =>
-    device === 'cpu'
-      ? Promise.resolve(openRuntime({ device }))
-      : Promise.reject(new Error('not yet')),
+  open: (device) => openRuntime({ device }),
   measure,
 };
 
@@ -203,4 +207,9 @@ function adviceFor({ disks, processor, system }: Machine, { missing }: GraphicsA
       ? ['Use a processor with AVX2: without it products take several times as long.']
       : []),
   ];
+}
+
+function autoDevice(graphics: GraphicsAdapters): AutoChoice {
+  const { card, reason = '' } = chooseDevice('auto', graphics);
+  return { device: card === undefined ? 'cpu' : 'webgpu', reason };
 }

@@ -35,6 +35,6 @@ export function chooseDevice(device: Device, { adapters, missing }: GraphicsAdap
 function chooseFor(card: GraphicsAdapter | undefined, missing = 'the system names none'): Choice {
   if (card === undefined) return { reason: `no graphics card can be used: ${missing}` };
   return card.type === 'software'
-    ? { reason: `${card.name} is a graphics card in software, slower than the processor itself` }
-    : { card, reason: 'the graphics card is faster than the processor' };
+    ? { reason: `${card.name} is no graphics card but one in software, which device: webgpu takes` }
+    : { card, reason: `${card.name} is there; a run that has no room on it takes the processor` };
 }

@@ -14,6 +14,8 @@ import { after, test } from 'node:test';
 import { openSafetensors, readFloat32 } from '../checkpoints/safetensors-file.ts';
 import { loadConfig, parseConfig } from '../config/load.ts';
 import { ConfigError, DataError, SystemError } from '../errors.ts';
+import { cpu } from '../runtime/onnxruntime/cpu.ts';
+import { Runtime, type RuntimeOptions } from '../runtime/runtime.ts';
 import type { TrainEvent } from './events.ts';
 import { requireWritable } from './run-folder.ts';
 import { train } from './run.ts';
@@ -272,4 +274,65 @@ test('what the base model refuses of the settings names their line, and nothing 
       error instanceof ConfigError && /skip\.yaml:9 clip_skip: expected/.test(error.message),
   );
   assert.ok(!existsSync(output_dir));
+});
+
+/** The processor in the place of a graphics card with so much memory. */
+const cardOf = (memory: number) => (options: RuntimeOptions) =>
+  Promise.resolve(
+    new Runtime(
+      {
+        ...cpu,
+        name: 'card',
+        adapter: 'Test 9000',
+        describe: () => 'card, Test 9000',
+        limits: { largestTensor: Infinity, ownsMemory: true, memory },
+      },
+      options.threads,
+      'Test 9000 is there',
+    ),
+  );
+
+async function planOn(name: string, memory: number, settings: object = {}) {
+  const job = jobOf(name, { epochs: 1, ...settings });
+  const events: TrainEvent[] = [];
+  for await (const event of train(job, { open: cardOf(memory) })) events.push(event);
+  const [plan] = ofType(events, 'plan');
+  const { device, adapter } = JSON.parse(readFileSync(join(root, name, 'run.json'), 'utf8')) as {
+    device: string; // as run.ts writes it
+    adapter?: string;
+  };
+  return { plan, facts: { device, adapter }, warnings: ofType(events, 'warning') };
+}
+
+test('a run that has room on the graphics card says why it takes it, and records which', async () => {
+  const { plan, facts } = await planOn('roomy', 2 ** 34);
+  assert.equal(plan.device, 'card, Test 9000');
+  assert.equal(plan.deviceReason, 'Test 9000 is there');
+  assert.deepEqual(facts, { device: 'card', adapter: 'Test 9000' });
+});
+
+test('a run that has no room on the graphics card takes the processor and says why', async () => {
+  const { plan, facts, warnings } = await planOn('narrow', 2 ** 10);
+  assert.equal(plan.device, 'cpu, 1 thread');
+  assert.match(plan.deviceReason ?? '', /takes about .* too much for the 0\.0 GiB of card/);
+  assert.deepEqual(facts, { device: 'cpu', adapter: undefined });
+  const told = warnings.map(({ problem }) => JSON.stringify(problem));
+  assert.equal(new Set(told).size, told.length, 'no warning twice');
+});
+
+test('a run that has no room on the card that was asked for ends with what to lower', async () => {
+  await assert.rejects(planOn('asked', 2 ** 10, { device: 'webgpu' }), (error) => {
+    assert.ok(error instanceof SystemError, 'a fault of the system');
+    assert.match(error.message, /device: .*too much for.*Lower resolution, or write device: cpu/s);
+    return true;
+  });
+});
+
+test('on a card with little memory fewer samples go through the model at once', async () => {
+  const roomy = await planOn('most', 2 ** 34, { batch_size: 4 });
+  const need = roomy.plan.memoryEstimate ?? 0;
+  const narrow = await planOn('fewer', need, { batch_size: 4 });
+  assert.equal(roomy.plan.microBatch, 3);
+  assert.equal(narrow.plan.device, 'card, Test 9000');
+  assert.ok((narrow.plan.microBatch ?? 9) < 3, `${narrow.plan.microBatch}`);
 });

@@ -9,7 +9,7 @@ import type { TrainConfig } from '../config/schema.ts';
 import { InternalError, SystemError, UserError } from '../errors.ts';
 import { narrowingNotes, wideningProblems, type Narrowing } from '../export/narrowing.ts';
 import { civilTimeText } from '../util/strftime.ts';
-import { cpuRuntime, openRuntime, type Runtime } from '../runtime/runtime.ts';
+import { cpuRuntime, openRuntime, type Runtime, type RuntimeOptions } from '../runtime/runtime.ts';
 import type { DoneEvent, PlanEvent, StepEvent } from '../events.ts';
 import type { TrainEvent } from './events.ts';
 import { trainingSteps, type StepResult } from './loop.ts';
@@ -44,15 +44,21 @@ interface RunLength {
   readonly epochs: number;
 }
 
+export interface TrainOptions {
+  /** Aborting it finishes the running step, saves what was learnt and ends with `done`. */
+  readonly signal?: AbortSignal;
+  /** Default: `openRuntime`. */
+  readonly open?: (options: RuntimeOptions) => Promise<Runtime>;
+}
+
 /**
  * Trains as `job` says. Everything written lies in `output_dir`: the adapters, logs/, config.yaml,
- * run.json. Aborting `signal` finishes the running step, saves what was learnt and ends with `done`
- * { stopped: true }. Throws DataError, CheckpointError, ConfigError or SystemError for what the
+ * run.json. Throws DataError, CheckpointError, ConfigError or SystemError for what the
  * user can mend.
  */
 export async function* train(
   job: LoadedConfig,
-  { signal = new AbortController().signal }: { readonly signal?: AbortSignal } = {},
+  { signal = new AbortController().signal, open = openRuntime }: TrainOptions = {},
 ): AsyncGenerator<TrainEvent> {
   const { config } = job;
   requireWritable(config.output_dir);
@@ -61,7 +67,7 @@ export async function* train(
   let runtime: Runtime | undefined;
   let folder: RunFolder | undefined;
   let decided: Partial<TrainConfig> = {};
-  const open = () => {
+  const openFolder = () => {
     if (runtime === undefined) throw new InternalError('nothing computes yet');
     folder = new RunFolder(config.output_dir, factsOf(job, started, runtime));
     return { folder, job: withSettings(job, decided) };
@@ -71,10 +77,10 @@ export async function* train(
     return folder;
   };
   const decide = (settings: Partial<TrainConfig>) => (decided = settings);
-  const computeOn = (opened: Runtime) => (runtime = opened);
-  const events = runEvents(dated, { signal, started, computeOn, folder: opened, decide });
+  const computing = { open, computeOn: (opened: Runtime) => (runtime = opened) };
+  const events = runEvents(dated, { signal, started, computing, folder: opened, decide });
   try {
-    yield* recorded(events, open);
+    yield* recorded(events, openFolder);
   } finally {
     folder?.close();
     await runtime?.release();
@@ -114,7 +120,7 @@ function factsOf({ config }: LoadedConfig, started: Date, runtime: Runtime) {
 
 async function* runEvents(
   job: LoadedConfig,
-  context: Pick<Run, 'signal' | 'started' | 'folder' | 'decide'> & Pick<Computing, 'computeOn'>,
+  context: Pick<Run, 'signal' | 'started' | 'folder' | 'decide'> & { computing: Computing },
 ): AsyncGenerator<TrainEvent> {
   for (const problem of job.warnings) yield { type: 'warning', problem };
   const { task, runtime } = yield* openTask(job, context);
@@ -144,7 +150,7 @@ async function* runEvents(
 }
 
 interface Computing {
-  readonly signal: AbortSignal;
+  readonly open: (options: RuntimeOptions) => Promise<Runtime>;
   /** Told of every runtime that is opened, before anything is computed with it. */
   readonly computeOn: (runtime: Runtime) => void;
 }
@@ -152,15 +158,15 @@ interface Computing {
 /** The task with what computes it. Where `auto` took a card that has no room, the processor. */
 async function* openTask(
   job: LoadedConfig,
-  { signal, computeOn }: Computing,
+  { signal, computing }: { readonly signal: AbortSignal; readonly computing: Computing },
 ): AsyncGenerator<TrainEvent, { readonly task: OpenTask; readonly runtime: Runtime }> {
   const { device, num_threads, task_type } = job.config;
   const threads = num_threads ?? availableParallelism();
   const open = (runtime: Runtime) => {
-    computeOn(runtime);
+    computing.computeOn(runtime);
     return locating(job, tasks[task_type].open(job, { runtime, signal }));
   };
-  const runtime = await opening(job, openRuntime({ device, threads }));
+  const runtime = await opening(job, computing.open({ device, threads }));
   const task = yield* open(runtime);
   if (task.lacking === undefined) return { task, runtime };
   if (device !== 'auto') throw noRoom(job, task.lacking);
