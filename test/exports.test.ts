@@ -49,6 +49,7 @@ const forTests: Readonly<Record<string, readonly string[]>> = {
     'src/config/hub-names.ts hubCacheFolder',
     'src/eval/answerer.ts withoutThoughts',
     'src/eval/open-model.ts adapterOf',
+    'src/runtime/onnxruntime/webgpu-weights.ts asKept',
     'src/storage/write-file.ts writeAll',
     'src/train/image/samples.ts illFitting',
   ],

@@ -4,9 +4,8 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { cpuRuntime, Runtime } from '../../src/runtime/runtime.ts';
+import { openRuntime, type Runtime } from '../../src/runtime/runtime.ts';
 import { executedKernels, timeByOperator } from '../../src/runtime/onnxruntime/profile.ts';
-import { webgpu } from '../../src/runtime/onnxruntime/webgpu.ts';
 import type { FloatDType } from '../../src/tensor/half.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import type { Weights } from '../../src/tensor/weights.ts';
@@ -75,14 +74,11 @@ export async function measureOurs(spec: OursSpec): Promise<void> {
   writeFileSync(spec.stepFile, stepFile(step));
   const weights = frozen(step, randomWeights(model, spec.folder, spec.dtype));
   const buildMs = performance.now() - began;
-  const runtime = open(spec);
+  const runtime = await openRuntime(spec);
   print({ buildMs, ...(await timed(runtime, step, weights, spec)) });
   print(await profiled(runtime, step, weights));
   await runtime.release();
 }
-
-const open = ({ device, threads }: OursSpec): Runtime =>
-  device === 'cpu' ? cpuRuntime(threads) : new Runtime(webgpu, threads);
 
 /** Those of the model's weights that this graph has. */
 function frozen({ graph }: Step, all: Weights): Weights {

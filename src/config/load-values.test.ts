@@ -94,7 +94,7 @@ test('task_type: image-generation was answered with text-generation', () => {
   for (const device of ['cuda', 'gpu', 'mps'])
     assert.match(
       problemsOf(yaml({ ...good, device }))[0],
-      /expected one of auto, cpu; found ".*runs on the processor/,
+      /expected one of auto, cpu, webgpu; found ".*graphics card is webgpu/,
     );
 });
 

@@ -438,7 +438,7 @@ function remedy(key: string, found: unknown): string | undefined {
   if (key === 'task_type')
     return 'image trains adapters for pictures (Stable Diffusion), text-generation adapters of a language model.';
   if (key === 'device')
-    return 'Training runs on the processor: leave the line out, or write device: cpu.';
+    return "Any maker's graphics card is webgpu; leave the line out, and it is taken where there is one.";
   const precision = own(precisions, String(found).toLowerCase());
   if (key === 'save_precision' && precision !== undefined)
     return `Write save_precision: ${precision}.`;

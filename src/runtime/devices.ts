@@ -32,9 +32,11 @@ export function chooseDevice(device: Device, { adapters, missing }: GraphicsAdap
   ]);
 }
 
-function chooseFor(card: GraphicsAdapter | undefined, missing = 'the system names none'): Choice {
-  if (card === undefined) return { reason: `no graphics card can be used: ${missing}` };
-  return card.type === 'software'
-    ? { reason: `${card.name} is no graphics card but one in software, which device: webgpu takes` }
+function chooseFor(
+  card: GraphicsAdapter | undefined,
+  missing = 'there is no graphics card',
+): Choice {
+  return card === undefined || card.type === 'software'
+    ? { reason: missing }
     : { card, reason: `${card.name} is there; a run that has no room on it takes the processor` };
 }
