@@ -20,13 +20,13 @@ export function doctorLines(report: DoctorReport, columns = 80): string[] {
     '',
     ...section('Graphics cards', width, graphicsRows(report)),
     ...section('What device: auto takes', width, [
-      [deviceName(report.auto.device), report.auto.reason],
+      [deviceName(report.auto.device, report), report.auto.reason],
     ]),
     ...section('Measured here and now', width, [
-      ...report.measured.map(rateRow),
+      ...report.measured.map((one) => rateRow(one, report)),
       ...busyRows(report),
     ]),
-    ...estimateLines(report.measured, width),
+    ...estimateLines(report, width),
     ...adviceLines(report.advice, width),
   ].slice(0, -1);
 }
@@ -90,7 +90,11 @@ function featuresText(features: DoctorReport['processor']['features']): string {
 }
 
 export const deviceNames = { cpu: 'processor', webgpu: 'graphics' } as const;
-const deviceName = (device: Measured['device']): string => deviceNames[device];
+/** Numbers of an adapter in software are not those of a graphics card. */
+const deviceName = (device: Measured['device'], { graphics }: DoctorReport): string =>
+  device === 'webgpu' && graphics.adapters.at(0)?.type === 'software'
+    ? 'software'
+    : deviceNames[device];
 
 const graphicsRows = ({ graphics }: DoctorReport): Row[] =>
   graphics.adapters.length === 0
@@ -122,11 +126,12 @@ function adapterText(adapter: AdapterReport): string {
   ].join('; ');
 }
 
-function rateRow({ device, rates, skipped }: Measured): Row {
-  if (rates === null) return [deviceName(device), `not measured: ${skipped ?? ''}`];
+function rateRow({ device, rates, skipped }: Measured, report: DoctorReport): Row {
+  const name = deviceName(device, report);
+  if (rates === null) return [name, `not measured: ${skipped ?? ''}`];
   const { products, convolutions, memory, toDevice, fromDevice } = rates;
   return [
-    deviceName(device),
+    name,
     [
       `products ${arithmetic(products)}`,
       `3×3 convolutions ${arithmetic(convolutions)}`,
@@ -158,15 +163,18 @@ const throughput = (rate: number): string => `${short(rate / 1e9)} GB/s`;
 /** Three digits, none of them superfluous. */
 const short = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(2));
 
-function estimateLines(measured: readonly Measured[], width: number): string[] {
-  const all = measured.filter(({ estimates }) => estimates.length > 0);
+function estimateLines(report: DoctorReport, width: number): string[] {
+  const all = report.measured.filter(({ estimates }) => estimates.length > 0);
   if (all.length === 0) return [];
   return [
     `${bold('Estimated')} ${dim('from these rates and the arithmetic of one training step')}`,
     ...all.flatMap(({ device, estimates }) =>
       rows(
         width,
-        estimates.map((one, i): Row => [i === 0 ? deviceName(device) : '', estimateText(one)]),
+        estimates.map((one, i): Row => [
+          i === 0 ? deviceName(device, report) : '',
+          estimateText(one),
+        ]),
       ),
     ),
     '',
@@ -177,7 +185,7 @@ const estimateText = ({ name, secondsPerStep, tokensPerSecond }: Estimate): stri
   `${name}: about ${
     tokensPerSecond === null
       ? `${secondsPerStep < 1 ? `${short(secondsPerStep)} s` : duration(secondsPerStep)} a step`
-      : `${tokensPerSecond.toFixed(0)} tokens a second`
+      : `${short(tokensPerSecond)} tokens a second`
   }`;
 
 function adviceLines(advice: readonly string[], width: number): string[] {

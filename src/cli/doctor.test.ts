@@ -37,6 +37,13 @@ describe('the report in a terminal', () => {
     assert.match(text, /For more\n {2}→ Install Mesa's Vulkan drivers/);
   });
 
+  test('rates of an adapter in software are not those of a graphics card', async () => {
+    const adapters = [{ ...radeon, type: 'software' as const }];
+    const text = doctorLines(await reportOn({ graphics: { adapters, missing } })).join('\n');
+    assert.match(text, /software\s+products 10 TFLOP\/s/);
+    assert.doesNotMatch(text, /graphics\s+products/);
+  });
+
   test('a busy machine is told, since its rates are too low', async () => {
     const processor = { ...workstation.processor, load: 90 };
     const report = await reportOn({

@@ -40,7 +40,8 @@ describe('the report', () => {
 
   test('no loader: the processor, with the reason and what to install', async () => {
     const report = await reportOn({ graphics: { adapters: [], missing: noLoader } });
-    assert.deepEqual(report.auto, { device: 'cpu', reason: noLoader.found });
+    assert.equal(report.auto.device, 'cpu');
+    assert.ok(report.auto.reason.includes(noLoader.found));
     assert.equal(report.measured[1].skipped, noLoader.found);
     assert.deepEqual(report.advice, noLoader.fixes);
   });
@@ -49,7 +50,8 @@ describe('the report', () => {
     const missing: MissingAdapter = { ...noLoader, why: 'software-only', found: 'only software' };
     const adapters = [{ ...radeon, type: 'software' as const }];
     const report = await reportOn({ graphics: { adapters, missing } });
-    assert.deepEqual(report.auto, { device: 'cpu', reason: 'only software' });
+    assert.equal(report.auto.device, 'cpu');
+    assert.match(report.auto.reason, /only software/);
     assert.equal(report.measured[1].skipped, null);
   });
 
