@@ -201,10 +201,10 @@ function adviceFor({ disks, processor, system }: Machine, { missing }: GraphicsA
     ...(missing?.fixes ?? []),
     ...full.map(
       ({ purpose, path }) =>
-        `Free some of the disk of the ${purpose}, ${path}: less than 5 GiB are left.`,
+        `Free some of the disk of the ${purpose}, ${path}: less than 5 GiB are left`,
     ),
     ...(processor.features.avx2 === false && system.platform.endsWith('x64')
-      ? ['Use a processor with AVX2: without it products take several times as long.']
+      ? ['Use a processor with AVX2: without it products take several times as long']
       : []),
   ];
 }

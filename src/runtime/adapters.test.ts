@@ -215,7 +215,7 @@ describe('why there is no adapter, and what to install', () => {
 
   test('a card that is too old', async () => {
     const none = await missing({ vulkan: () => ({ records: [{ ...amd, features: new Set() }] }) });
-    assert.deepEqual(none.fixes, ['Install the current driver of the graphics card.']);
+    assert.deepEqual(none.fixes, ['Install the current driver of the graphics card']);
   });
 
   test('an installation without optional packages is told', async () => {
@@ -230,6 +230,15 @@ describe('why there is no adapter, and what to install', () => {
     const none = await missing({ vulkan: () => ({ failed: 'failed', reason }) });
     assert.equal(none.why, 'cannot-tell');
     assert.match(none.found, /vkCreateInstance answered -1/);
+  });
+
+  test('a Windows without a card', async () => {
+    const none = await missing({
+      ...noLoader,
+      platform: 'win32-x64',
+      controllers: () => Promise.resolve([]),
+    });
+    assert.equal(none.found, 'Windows lists no graphics card');
   });
 
   test('a Windows that does not answer', async () => {

@@ -8,6 +8,7 @@ import {
   allUnsuitable,
   softwareAlone,
   softwareFirst,
+  windowsHasNone,
   windowsIsSilent,
   withoutDriver,
   withoutProvider,
@@ -66,7 +67,7 @@ async function onWindows(system: GraphicsSystem, answer: VulkanAnswer): Promise<
   }
   try {
     const controllers = await system.controllers();
-    if (controllers.length === 0) return { adapters: [], missing: withoutDriver(system) };
+    if (controllers.length === 0) return { adapters: [], missing: windowsHasNone };
     return found(system, controllers.map(controllerAdapter));
   } catch (error) {
     return { adapters: [], missing: windowsIsSilent(reasonOf(error)) };

@@ -27,7 +27,7 @@ export function chooseDevice(device: Device, { adapters, missing }: GraphicsAdap
     {
       where: 'device',
       what: `webgpu finds no graphics card: ${missing?.found ?? 'the system names none'}`,
-      fix: [...(missing?.fixes ?? []), 'device: cpu computes without one.'].join(' '),
+      fix: `${[...(missing?.fixes ?? []), 'device: cpu computes without one'].join('; ')}.`,
     },
   ]);
 }

@@ -48,6 +48,6 @@ export interface MissingAdapter {
   readonly why: Absence;
   /** A sentence without its full stop. */
   readonly found: string;
-  /** What would help, one step each; none where nothing does. */
+  /** What would help, one step each, without its full stop; none where nothing does. */
   readonly fixes: readonly string[];
 }

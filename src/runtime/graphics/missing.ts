@@ -29,7 +29,7 @@ export function afterFailure(
     found: isLeftOut
       ? `@koromix/koffi-${system.platform}, through which Vulkan is asked, is not installed`
       : `Vulkan could not be asked for its devices (${reason})`,
-    fixes: isLeftOut ? ['Install lora-scripts again, without --omit=optional.'] : [UPDATE],
+    fixes: isLeftOut ? ['Install lora-scripts again, without --omit=optional'] : [UPDATE],
   };
 }
 
@@ -75,13 +75,19 @@ export const softwareFirst = ([first, ...others]: readonly GraphicsAdapter[]): M
   };
 };
 
+export const windowsHasNone: MissingAdapter = {
+  why: 'no-driver',
+  found: 'Windows lists no graphics card',
+  fixes: [],
+};
+
 export const windowsIsSilent = (reason: string): MissingAdapter => ({
   why: 'cannot-tell',
   found: `Windows could not be asked for its graphics cards (${reason})`,
   fixes: [],
 });
 
-const UPDATE = 'Install the current driver of the graphics card.';
+const UPDATE = 'Install the current driver of the graphics card';
 
 /** Then no driver helps, and none is advised. */
 const cardless = (system: GraphicsSystem): string =>
@@ -112,7 +118,7 @@ const loaderStep = (system: GraphicsSystem): string => {
   const family = familyOf(system);
   return family
     ? `Install Vulkan's loader: ${loaders[family]}`
-    : "Install Vulkan's loader (libvulkan.so.1) with this system's package manager.";
+    : "Install Vulkan's loader (libvulkan.so.1) with this system's package manager";
 };
 
 const mesa: { readonly [F in Family]: string } = {
@@ -126,28 +132,28 @@ const mesaStep = (system: GraphicsSystem): string => {
   const family = familyOf(system);
   return family
     ? `Install Mesa's Vulkan drivers: ${mesa[family]}`
-    : "Install Mesa's Vulkan drivers.";
+    : "Install Mesa's Vulkan drivers";
 };
 
 const nvidiaStep = (system: GraphicsSystem): string =>
   system.isContainer
     ? 'Start the container with its graphics part: --gpus all -e NVIDIA_DRIVER_CAPABILITIES=all ' +
-      "(NVIDIA's container toolkit hands on no Vulkan otherwise)."
+      "(NVIDIA's container toolkit hands on no Vulkan otherwise)"
     : "Install NVIDIA's driver with its Vulkan part (nvidia_icd.json; packages for servers without " +
-      'a screen often leave it out).';
+      'a screen often leave it out)';
 
 /** By a card's maker. */
 const drivers: Readonly<Record<string, (system: GraphicsSystem) => string>> = {
   NVIDIA: nvidiaStep,
   AMD: mesaStep,
   Intel: mesaStep,
-  'Moore Threads': () => 'Install the driver of Moore Threads.',
+  'Moore Threads': () => 'Install the driver of Moore Threads',
 };
 
 /** For the cards that are there; for NVIDIA, AMD and Intel where the system does not tell. */
 function driverSteps(system: GraphicsSystem): string[] {
   if (system.isWsl) {
-    return ['WSL hands no card on to Vulkan: install Node on Windows itself and run lora there.'];
+    return ['WSL hands no card on to Vulkan: install Node on Windows itself and run lora there'];
   }
   const cards = knownCards(system);
   if (cards) return [...new Set(cards.map((maker) => drivers[maker](system)))];
