@@ -3,6 +3,8 @@
 import { join } from 'node:path';
 import {
   ConfigError,
+  type Device,
+  devices,
   type EvalResult,
   evaluate,
   type EvaluateOptions,
@@ -85,6 +87,11 @@ export const evalCommand: Command = {
       flags: '--max-new-tokens <tokens>',
       key: 'max_new_tokens',
       description: 'the most tokens that an answer may have; by default 256',
+    },
+    {
+      flags: '--device <device>',
+      key: 'device',
+      description: `what computes: ${devices.join(', ')}; by default auto`,
     },
     {
       flags: '--num-threads <number>',
@@ -186,9 +193,17 @@ function optionsOf(given: Given): Options {
     chatTemplate: text('chat_template'),
     maxSeqLength: number('max_seq_length', 2),
     maxNewTokens: number('max_new_tokens', 1),
+    device: deviceOf(text('device')),
     threads: number('num_threads', 1),
   };
   return { adapter, model: { adapter, ...files }, questions, general: text('eval_general_path') };
+}
+
+function deviceOf(found: string | undefined): Device | undefined {
+  const device = devices.find((name) => name === found);
+  if (device !== undefined || found === undefined) return device;
+  const what = `expected one of ${devices.join(', ')}; found "${found}"`;
+  throw new ConfigError([{ where: '--device', what }]);
 }
 
 function textConfig(path: string): Given {

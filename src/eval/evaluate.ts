@@ -12,6 +12,7 @@ import { type ModelFiles, openModel, type OpenModel } from './open-model.ts';
 import type { Question } from './questions.ts';
 import type { EvalResult, Judged, JudgedQuestion } from './result.ts';
 import { setResult } from './totals.ts';
+import { openRuntime } from '../runtime/runtime.ts';
 import { verdictOf } from './verdict.ts';
 
 /** A question has been answered by both. */
@@ -65,7 +66,7 @@ export async function* evaluate(
   // The file first: its faults are found in no time.
   const read = typeof questions === 'string' ? await readEvalFile(questions, general) : questions;
   if (!('answerer' in options.model)) yield phase('loading the model');
-  const model: Answering = 'answerer' in options.model ? options.model : openModel(options.model);
+  const { model, close } = await opened(options.model);
   try {
     const set =
       typeof questions === 'string' && 'questions' in read
@@ -88,7 +89,28 @@ export async function* evaluate(
       names,
     );
   } finally {
-    if (model !== options.model) await model.answerer.close?.();
+    await close();
+  }
+}
+
+/** A model that stays open, or one from files, that is closed with what computes it. */
+async function opened(
+  model: EvaluateOptions['model'],
+): Promise<{ readonly model: Answering; readonly close: () => Promise<void> }> {
+  if ('answerer' in model) return { model, close: () => Promise.resolve() };
+  const runtime = await openRuntime(model);
+  try {
+    const open = openModel(model, runtime);
+    return {
+      model: open,
+      async close() {
+        await open.answerer.close?.();
+        await runtime.release();
+      },
+    };
+  } catch (error) {
+    await runtime.release();
+    throw error;
   }
 }
 

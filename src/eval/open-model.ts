@@ -10,7 +10,8 @@ import { readAdapterFolder } from '../export/adapter-folder.ts';
 import { adapterSource } from '../export/source.ts';
 import { createTextGenerator } from '../generate/text/text-generator.ts';
 import { windowOf } from '../generate/text/text-request.ts';
-import { cpuRuntime } from '../runtime/runtime.ts';
+import type { Device } from '../runtime/devices.ts';
+import { cpuRuntime, type Runtime } from '../runtime/runtime.ts';
 import { toFloat32 } from '../tensor/half.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { chatTemplate, type ChatTemplate } from '../tokenizer/chat.ts';
@@ -33,6 +34,9 @@ export interface ModelFiles {
   /** Default: what the model can read, at most 2048. */
   readonly maxSeqLength?: number;
   readonly maxNewTokens?: number;
+  /** Default auto. */
+  readonly device?: Device;
+  /** Of the processor; by default its cores. */
   readonly threads?: number;
   /** Follows what an adapter that changed its base costs. */
   readonly onLayer?: OnLayer;
@@ -46,10 +50,13 @@ export interface OpenModel {
 }
 
 /**
- * Maps the base, reads the adapter. Throws CheckpointError where they are not a base and an
- * adapter, or do not belong together.
+ * Maps the base, reads the adapter; `runtime` answers. Throws CheckpointError where they are not a
+ * base and an adapter, or do not belong together.
  */
-export function openModel(files: ModelFiles): OpenModel {
+export function openModel(
+  files: ModelFiles,
+  runtime: Runtime = cpuRuntime(files.threads),
+): OpenModel {
   const folder = adapterSource(files.adapter, 'evaluated');
   const stored = readAdapterFolder(folder);
   const base = files.baseModel ?? baseFolder({ folder, named: stored.baseModel });
@@ -66,15 +73,10 @@ export function openModel(files: ModelFiles): OpenModel {
     chatTemplate: files.chatTemplate,
     templateDate: date,
     ...adapterOf(lora),
-    runtime: cpuRuntime(files.threads),
+    runtime,
   });
-  const answerer = createAnswerer({
-    generator,
-    tokenizer,
-    template,
-    maxSeqLength,
-    maxNewTokens: files.maxNewTokens,
-  });
+  const { maxNewTokens } = files;
+  const answerer = createAnswerer({ generator, tokenizer, template, maxSeqLength, maxNewTokens });
   return {
     answerer,
     promptFormat: { tokenizer, template, maxSeqLength },
