@@ -113,3 +113,27 @@ test('a base of an unknown family with float8 tensors is refused: nobody knows w
     assert.deepEqual(readdirSync(folder), ['base']);
   });
 });
+
+test('a merge copied scripts and tables that lay beside the base: what is left is told', () => {
+  withFolder((folder) => {
+    const [base, output] = [join(folder, 'base'), join(folder, 'merged')];
+    writeTinyModel(base, 'llama');
+    const own = [
+      'LICENSE',
+      'merges.txt',
+      'modeling_x.py',
+      'tokenizer.model',
+      'chat_template.jinja',
+    ];
+    const left = ['a.ts', 'b.csv', 'c.png', 'd.md'];
+    for (const name of [...own, ...left, 'README.md', 'old.bin']) write(join(base, name), 'x');
+    const { warnings } = mergeLora({ base, lora, output });
+    const found = readdirSync(output);
+    for (const name of own) assert.ok(found.includes(name), name);
+    for (const name of [...left, 'README.md', 'old.bin']) assert.ok(!found.includes(name), name);
+    assert.equal(
+      warnings.at(-1)?.what,
+      '4 files not copied, as no part of a model: a.ts, b.csv, c.png and 1 more',
+    );
+  });
+});

@@ -36,6 +36,7 @@ import { problemsByKind } from '../util/problems-by-kind.ts';
 import { isObject } from '../util/is-object.ts';
 import { bytesOf } from '../util/bytes-of.ts';
 import { needed } from '../util/needed.ts';
+import { plural } from '../util/plural.ts';
 
 export interface MergeOptions {
   /** The folder of the base model. */
@@ -59,7 +60,7 @@ export interface MergeLosses {
   readonly lostChanges: number;
   /** Tensors that lose numbers too small for their type, at most one in a hundred of each. */
   readonly narrowings: readonly Narrowing[];
-  /** Tensors of the base that are not part of the model. */
+  /** Tensors and files of the base that are not part of the model. */
   readonly warnings: readonly Problem[];
 }
 
@@ -89,11 +90,12 @@ export function mergeLora(options: MergeOptions): MergeLosses {
   const { modules, rslora } = fitted(model, lora, model.tensors, options.onLayer);
   const byWeight = new Map(modules.map((module) => [`${module.path}.weight`, module]));
   const losses: Losses = { changes: 0, lostChanges: 0, narrowings: [] };
+  const files: string[] = [];
   writeFolder(output, (folder) => {
     const merging = { byWeight, rslora, dtype, losses };
     const sizes = model.files.map((file) => writeMerged(file, join(folder, file.name), merging));
     refuseLosses(losses, base, dtype);
-    copyRest(model.path, folder);
+    files.push(...copyRest(model.path, folder));
     const left = model.files.flatMap(({ unsupported }) => [...unsupported.keys()]);
     if (left.length > 0) takeOutOfIndex(folder, new Set(left));
     if (chatTemplate !== undefined) replaceTemplate(model.path, folder, chatTemplate);
@@ -104,7 +106,7 @@ export function mergeLora(options: MergeOptions): MergeLosses {
         sizes.reduce((sum, size) => sum + size, 0),
       );
   });
-  return { ...losses, warnings: model.warnings };
+  return { ...losses, warnings: [...model.warnings, ...leftProblems(base, files)] };
 }
 
 function refuseLosses(
@@ -329,21 +331,33 @@ function copyRange(
   }
 }
 
-/**
- * Everything that describes the model goes along: not weights of other formats, not the base's
- * model card.
- */
-function copyRest(from: string, to: string): void {
-  const isWeights = /\.(safetensors|bin|pt|pth|ckpt|gguf|onnx|h5|msgpack)$/;
+/** Configuration, tokenizer, template, code that the model brings, licence: not the base's card. */
+const isOfModel = (name: string): boolean =>
+  /\.(json|jinja|txt|model|tiktoken|bpe|py)$/i.test(name) ||
+  /^(licen[cs]e|notice|use_policy)/i.test(name);
+/** Weights of other formats and the base's card stay behind without a word. */
+const isOfBase = (name: string): boolean =>
+  /\.(safetensors|bin|pt|pth|ckpt|gguf|onnx|h5|msgpack)$|^README|^\./i.test(name);
+
+/** Copies what describes the model; returns the names of what was left. */
+function copyRest(from: string, to: string): readonly string[] {
   const names = readdirSync(from)
     .sort()
-    .filter(
-      (name) =>
-        !isWeights.test(name) && !/^(README|\.)/.test(name) && statSync(join(from, name)).isFile(),
-    );
-  for (const name of names) {
+    .filter((name) => !isOfBase(name) && statSync(join(from, name)).isFile());
+  for (const name of names.filter(isOfModel)) {
     const source = join(from, name);
     const { size } = statSync(source);
     writeFileAtomically(join(to, name), (write) => copyRange(source, 0, size, write));
   }
+  return names.filter((name) => !isOfModel(name));
+}
+
+/** One word for all files that stay behind. */
+function leftProblems(where: string, left: readonly string[]): Problem[] {
+  if (left.length === 0) return [];
+  const more = left.length > 3 ? ` and ${left.length - 3} more` : '';
+  const names = `${left.slice(0, 3).join(', ')}${more}`;
+  return [
+    { where, what: `${plural(left.length, 'file')} not copied, as no part of a model: ${names}` },
+  ];
 }

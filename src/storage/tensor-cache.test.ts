@@ -128,3 +128,18 @@ for (const [name, bad] of Object.entries(unsound)) {
     await assert.rejects(cache.put(key, entry), /internal/);
   });
 }
+
+test('a cache disk that fills midway ended the run: what it computes is returned, and why no more is kept', async () => {
+  const filling = await openCache(join(dir, 'filling'));
+  const [kept, refused, later] = ['kept', 'refused', 'later'].map((name) => cacheKey(name));
+  const pathOf = (key: string) => join(filling.dir, key.slice(0, 2), `${key}.safetensors`);
+  await filling.getOrCompute(kept, () => tensors);
+  assert.equal(filling.refusal(), undefined);
+  await mkdir(pathOf(refused), { recursive: true });
+  for (const key of [refused, later])
+    assert.equal(await filling.getOrCompute(key, () => tensors), tensors);
+  assert.ok(filling.refusal() instanceof SystemError);
+  assert.match(String(filling.refusal()), /the cache cannot be written/);
+  assert.equal(await filling.get(later), undefined, 'nothing is tried after the first refusal');
+  assert.notEqual(await filling.get(kept), undefined);
+});

@@ -28,9 +28,11 @@ export interface TensorCache {
   put(key: string, tensors: Tensors): Promise<void>;
   /**
    * `get`, or else `compute` and `put`. Numbers that are NaN or infinite are returned, not kept:
-   * whoever computes them knows what to call them.
+   * whoever computes them knows what to call them. So are all from the first that the disk refuses.
    */
   getOrCompute(key: string, compute: () => Promise<Tensors> | Tensors): Promise<Tensors>;
+  /** Why `getOrCompute` no longer keeps anything, as on a disk that has become full. */
+  refusal(): SystemError | undefined;
 }
 
 /**
@@ -48,6 +50,15 @@ export async function openCache(dir: string): Promise<TensorCache> {
   const get = (key: string): Promise<Tensors | undefined> => readEntry(fileOf(key), key);
   const put = (key: string, tensors: Tensors): Promise<void> =>
     writeEntry(fileOf(key), key, tensors);
+  let refusal: SystemError | undefined;
+  const keep = async (key: string, tensors: Tensors): Promise<void> => {
+    try {
+      await put(key, tensors);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      refusal = error;
+    }
+  };
   const getOrCompute = async (
     key: string,
     compute: () => Promise<Tensors> | Tensors,
@@ -55,10 +66,10 @@ export async function openCache(dir: string): Promise<TensorCache> {
     const known = await get(key);
     if (known !== undefined) return known;
     const tensors = await compute();
-    if (isSound(tensors)) await put(key, tensors);
+    if (refusal === undefined && isSound(tensors)) await keep(key, tensors);
     return tensors;
   };
-  return { dir, get, put, getOrCompute };
+  return { dir, get, put, getOrCompute, refusal: () => refusal };
 }
 
 async function readEntry(file: string, key: string): Promise<Tensors | undefined> {

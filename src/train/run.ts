@@ -2,6 +2,7 @@
 // of model.
 
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
 import { placeOf, type LoadedConfig } from '../config/load.ts';
 import { located, locatedError } from '../config/located.ts';
@@ -347,7 +348,7 @@ function doneOf(
     step,
     totalSteps: length.totalSteps,
     adapter,
-    log: `${folder().dir}/${LOG_FILE}`,
+    log: join(folder().dir, LOG_FILE),
     results,
     seconds: (Date.now() - started.getTime()) / 1000,
   };

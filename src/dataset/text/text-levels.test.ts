@@ -74,3 +74,17 @@ test('packed files, pictures, a model, an adapter, and nothing', async () => {
   assert.match(await refusal({ 'adapter_config.json': '{}' }), /is an adapter, not data/);
   assert.match(await refusal({}), /this folder is empty/);
 });
+
+test('the .json files in a part of a model, below the named folder, were advised as samples', async () => {
+  const model = { 'sd/model_index.json': '{}', 'sd/scheduler/scheduler_config.json': '{}' };
+  const alone = await refusal(model);
+  assert.doesNotMatch(alone, /train_data_dir/);
+  assert.match(alone, /the folder .*sd is a model, not data/);
+  const beside = await refusal({ ...model, 'llm/config.json': '{}', 'z/faq.jsonl': '{}' });
+  assert.match(beside, /Name it: train_data_dir: .*z$/m);
+});
+
+test("a folder of the Hugging Face cache, two levels above a data set's snapshot", async () => {
+  const data = 'datasets--acme--faq/snapshots/abc/data/train-00000-of-00001.parquet';
+  assert.match(await refusal({ [data]: 'PAR1' }), /abc.data holds 1 Parquet file/);
+});

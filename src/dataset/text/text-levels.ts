@@ -6,7 +6,8 @@ import { plural } from '../../util/plural.ts';
 import { parquetToLines } from '../../util/file-signatures.ts';
 import { aboutData, sampleFormats } from './sample-files.ts';
 
-const DEPTH = 3;
+/** As far as from a folder of the Hugging Face cache to the data in a snapshot. */
+const DEPTH = 4;
 const MOST_FOLDERS = 300;
 const SHOWN = 3;
 
@@ -16,7 +17,7 @@ export function noSamples(path: string, shown: string): Problem {
   const { files, folders } = entriesOf(path);
   const found = instead(shown, files, 'this folder');
   if (found !== undefined) return { where: shown, ...found };
-  const samples = below.filter(({ files }) => files.some(isSamples));
+  const samples = below.filter(({ files }) => files.some(isSamples) && !isWhole(files));
   if (samples.length > 0) return { where: shown, ...fromBelow(samples) };
   const [other] = below.flatMap((folder) => instead(folder.shown, folder.files) ?? []);
   if (other !== undefined) return { where: shown, ...other };
@@ -32,6 +33,10 @@ interface Below {
   readonly shown: string;
   readonly files: readonly string[];
 }
+
+/** What a whole folder is, whatever else lies in it. */
+const wholes = ['adapter_config.json', 'config.json', 'model_index.json'];
+const isWhole = (files: readonly string[]): boolean => wholes.some((name) => files.includes(name));
 
 const isSamples = (name: string): boolean =>
   sampleFormats.has(extname(name).toLowerCase()) && !aboutData.test(name);
@@ -90,21 +95,22 @@ function instead(
     : undefined;
 }
 
-/** Folders below `path`, nearest first, hidden ones left out. */
+/** Folders below `path`, nearest first; hidden ones and the parts of a model are left out. */
 function foldersBelow(path: string, shown: string): Below[] {
   const found: Below[] = [];
-  let level = [{ path, shown }];
+  let level = [{ path, shown, ...entriesOf(path) }];
   for (let depth = 0; depth < DEPTH && found.length < MOST_FOLDERS; depth++) {
-    level = level.flatMap((at) =>
-      entriesOf(at.path).folders.map((name) => ({
-        path: join(at.path, name),
-        shown: join(at.shown, name),
-      })),
-    );
-    found.push(...level.map((at) => ({ shown: at.shown, files: entriesOf(at.path).files })));
+    level = level.filter(({ files }) => !isWhole(files)).flatMap(inside);
+    found.push(...level);
   }
   return found;
 }
+
+const inside = (at: { path: string; shown: string; folders: readonly string[] }) =>
+  at.folders.slice(0, MOST_FOLDERS).map((name) => {
+    const path = join(at.path, name);
+    return { path, shown: join(at.shown, name), ...entriesOf(path) };
+  });
 
 function entriesOf(folder: string): { files: readonly string[]; folders: readonly string[] } {
   const seen = readEntries(folder).filter(({ name }) => !name.startsWith('.'));

@@ -17,6 +17,7 @@ const cacheOf = (entry: Tensors): TensorCache => ({
   get: async () => entry,
   put: async () => {},
   getOrCompute: async () => entry,
+  refusal: () => undefined,
 });
 const around = (entry: Tensors) => ({
   cache: cacheOf(entry),

@@ -160,16 +160,20 @@ const idleOf = ({ table }: Opened): OpenTask['idle'] => ({
 });
 
 /** Latents and, where they do not change, text states. */
-async function* encode({
-  base,
-  config,
-  pictures,
-  context,
-  tokenizer,
-  tokens,
-}: Opened): AsyncGenerator<TaskEvent, EncodedPictures> {
+async function* encode(opened: Opened): AsyncGenerator<TaskEvent, EncodedPictures> {
+  const cache = yield* cacheOrWarning();
+  const encoded = yield* encodeWith(cache, opened);
+  const refusal = cache?.refusal();
+  if (refusal !== undefined) yield uncached(refusal);
+  return encoded;
+}
+
+async function* encodeWith(
+  cache: TensorCache | undefined,
+  { base, config, pictures, context, tokenizer, tokens }: Opened,
+): AsyncGenerator<TaskEvent, EncodedPictures> {
   const { vae, textEncoder } = base.config;
-  const common = { ...context, weights: base.weights, cache: yield* cacheOrWarning() };
+  const common = { ...context, weights: base.weights, cache };
   const vaeOptions = {
     ...common,
     vae,
@@ -198,23 +202,22 @@ async function* encode({
 
 /**
  * The cache, or, where its folder cannot be written, a warning: then everything is computed for
- * this run alone.
+ * this run alone. A disk that refuses later is told when all is encoded.
  */
 async function* cacheOrWarning(): AsyncGenerator<WarningEvent, TensorCache | undefined> {
   try {
     return await openCache(cacheFolder());
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    const [problem] = error.problems;
-    yield {
-      type: 'warning',
-      problem: {
-        ...problem,
-        fix: 'Latents are computed again in each run. Set the environment variable LORA_SCRIPTS_CACHE to another folder.',
-      },
-    };
+    yield uncached(error);
     return undefined;
   }
+}
+
+function uncached({ problems: [problem] }: SystemError): WarningEvent {
+  const fix =
+    'What is not kept is computed again in each run. Free some space, or set the environment variable LORA_SCRIPTS_CACHE to another folder.';
+  return { type: 'warning', problem: { ...problem, fix } };
 }
 
 function drawOptions({ base, config, memory }: Opened) {
