@@ -25,6 +25,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const LARGEST = 64 * 2 ** 20;
+/** What the one file does not hold: those with a binary, and what these import. */
+const packages = ['onnxruntime-node', 'onnxruntime-common', '@koromix/koffi-linux-x64'];
 /** The loader, and what NVIDIA's driver asks for where there is no display. */
 const debs = [
   ...['libvulkan1', 'libegl1', 'libglvnd0', 'libgl1', 'libglx0', 'libopengl0', 'libgles2'],
@@ -49,7 +51,7 @@ const shell = (command: string, args: readonly string[], cwd = root): void => {
 };
 const log = (text: string): void => console.error(text);
 
-/** The bench as one file, with all that it imports but ONNX Runtime. */
+/** The bench as one file, with all that it imports but `packages`. */
 async function addBench(to: string): Promise<void> {
   await build({
     entryPoints: [join(root, 'bench/gpu.ts')],
@@ -65,8 +67,8 @@ async function addBench(to: string): Promise<void> {
 }
 
 /** Packages without the binaries of other platforms, types and source maps. */
-function addOnnxRuntime(to: string): void {
-  for (const name of ['onnxruntime-node', 'onnxruntime-common'])
+function addPackages(to: string): void {
+  for (const name of packages)
     cpSync(join(root, 'node_modules', name), join(to, 'node_modules', name), {
       recursive: true,
       filter: (path) =>
@@ -140,7 +142,7 @@ async function main(folder: string): Promise<void> {
     mkdirSync(content);
     const steps: readonly (readonly [string, () => void | Promise<void>])[] = [
       ['the bench', () => addBench(content)],
-      ['ONNX Runtime', () => addOnnxRuntime(content)],
+      ['ONNX Runtime and koffi', () => addPackages(content)],
       ['Node', () => addNode(content, scratch)],
       ['a Vulkan loader', () => addLibraries(content, scratch)],
       ['wheels', () => addWheels(content, scratch)],
