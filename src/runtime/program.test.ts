@@ -15,10 +15,12 @@ import {
   type Shape,
   type Tensor,
 } from '../tensor/tensor.ts';
-import { cpuRuntime } from './runtime.ts';
+import { cpuRuntime, type Runtime } from './runtime.ts';
+import { testOnEach, testedBackends } from './testing/backends.ts';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'runtime-')));
 after(() => rmSync(folder, { recursive: true }));
+const backends = await testedBackends();
 
 const ramp = (shape: Shape, scale = 0.1) =>
   float32(
@@ -27,13 +29,14 @@ const ramp = (shape: Shape, scale = 0.1) =>
   );
 
 async function runGraph(
+  runtime: Runtime,
   build: (g: Builder) => Record<string, Value>,
   inputs: Record<string, Tensor> = {},
   weights = new Map<string, Tensor | ExternalTensor>(),
 ) {
   const g = new Builder('test');
   for (const [name, value] of Object.entries(build(g))) g.output(name, value);
-  const program = await cpuRuntime(1).compile(g.finish(), { weights });
+  const program = await runtime.compile(g.finish(), { weights });
   const results = await program.run(inputs);
   await program.release();
   return results;
@@ -49,9 +52,10 @@ const close = (actual: Tensor, expected: readonly number[], tolerance: number) =
   );
 };
 
-test('a linear layer equals its sum of products', async () => {
+testOnEach(backends, 'a linear layer equals its sum of products', async ({ runtime }) => {
   const [x, w, b] = [ramp([2, 3, 4]), ramp([5, 4], 0.2), ramp([5])];
   const { y } = await runGraph(
+    runtime,
     (g) => ({
       y: g.linear(
         g.input('x', 'float32', [2, 3, 4]),
@@ -100,71 +104,82 @@ test('packed weights give the same products, forward and backward, and need thei
     close(results[1][name], Array.from(results[0][name].data, Number), 1e-5);
 });
 
-test('frozen weights are mapped from a file at any offset, in any float type', async () => {
-  const path = join(folder, '权重 1.bin');
-  const values = [1, -2.5, 0.5, 3];
-  const bf16 = Uint16Array.from(
-    values,
-    (v) => new Uint32Array(Float32Array.of(v).buffer)[0] >>> 16,
-  );
-  const f16 = Uint16Array.of(0x3c00, 0xc100, 0x3800, 0x4200);
-  const f32 = Float32Array.from(values);
-  const parts = [Buffer.alloc(7, 1), ...[bf16, f16, f32].map((a) => Buffer.from(a.buffer))];
-  writeFileSync(path, Buffer.concat(parts));
-  const external = (
-    dtype: 'bfloat16' | 'float16' | 'float32',
-    offset: number,
-    length: number,
-  ): ExternalTensor => ({ dtype, shape: [4], path, offset, length });
-  const weights = new Map([
-    ['b', external('bfloat16', 7, 8)],
-    ['h', external('float16', 15, 8)],
-    ['f', external('float32', 23, 16)],
-  ]);
-  const results = await runGraph(
-    (g) => {
-      const x = g.input('x', 'float32', [1]);
-      return Object.fromEntries(
-        [...weights.keys()].map((name) => [name, g.mul(g.parameter(name, [4]), x)]),
-      );
-    },
-    { x: float32([1], [2]) },
-    weights,
-  );
-  for (const name of weights.keys())
-    assert.deepEqual(
-      [...results[name].data],
-      values.map((v) => 2 * v),
+testOnEach(
+  backends,
+  'frozen weights are read from a file at any offset, in any float type',
+  async ({ runtime }) => {
+    const path = join(folder, '权重 1.bin');
+    const values = [1, -2.5, 0.5, 3];
+    const bf16 = Uint16Array.from(
+      values,
+      (v) => new Uint32Array(Float32Array.of(v).buffer)[0] >>> 16,
     );
-});
+    const f16 = Uint16Array.of(0x3c00, 0xc100, 0x3800, 0x4200);
+    const f32 = Float32Array.from(values);
+    const parts = [Buffer.alloc(7, 1), ...[bf16, f16, f32].map((a) => Buffer.from(a.buffer))];
+    writeFileSync(path, Buffer.concat(parts));
+    const external = (
+      dtype: 'bfloat16' | 'float16' | 'float32',
+      offset: number,
+      length: number,
+    ): ExternalTensor => ({ dtype, shape: [4], path, offset, length });
+    const weights = new Map([
+      ['b', external('bfloat16', 7, 8)],
+      ['h', external('float16', 15, 8)],
+      ['f', external('float32', 23, 16)],
+    ]);
+    const results = await runGraph(
+      runtime,
+      (g) => {
+        const x = g.input('x', 'float32', [1]);
+        return Object.fromEntries(
+          [...weights.keys()].map((name) => [name, g.mul(g.parameter(name, [4]), x)]),
+        );
+      },
+      { x: float32([1], [2]) },
+      weights,
+    );
+    for (const name of weights.keys())
+      assert.deepEqual(
+        [...results[name].data],
+        values.map((v) => 2 * v),
+      );
+  },
+);
 
-test('outputs may be inputs, parameters, constants, given twice, integer or boolean', async () => {
-  const results = await runGraph(
-    (g) => {
-      const [x, i] = [g.input('x', 'float32', [2]), g.input('i', 'int32', [2])];
-      const less = g.less(x, 0);
-      return {
-        a: x,
-        b: x,
-        c: g.parameter('w', [1]),
-        d: g.scalar(7),
-        less,
-        again: less,
-        sum: g.add(i, i),
-      };
-    },
-    { x: float32([2], [-1, 1]), i: int32([2], [3, 4]) },
-    new Map([['w', float32([1], [9])]]),
-  );
-  assert.deepEqual(
-    Object.fromEntries(Object.entries(results).map(([name, { data }]) => [name, [...data]])),
-    { a: [-1, 1], b: [-1, 1], c: [9], d: [7], less: [1, 0], again: [1, 0], sum: [6, 8] },
-  );
-  assert.equal(results.less.dtype, 'bool');
-});
+testOnEach(
+  backends,
+  'outputs may be inputs, parameters, constants, given twice, integer or boolean',
+  async ({ runtime }) => {
+    const results = await runGraph(
+      runtime,
+      (g) => {
+        const [x, i] = [g.input('x', 'float32', [2]), g.input('i', 'int32', [2])];
+        const less = g.less(x, 0);
+        return {
+          a: x,
+          b: x,
+          c: g.parameter('w', [1]),
+          d: g.scalar(7),
+          less,
+          again: less,
+          sum: g.add(i, i),
+        };
+      },
+      { x: float32([2], [-1, 1]), i: int32([2], [3, 4]) },
+      new Map([['w', float32([1], [9])]]),
+    );
+    assert.deepEqual(
+      Object.fromEntries(Object.entries(results).map(([name, { data }]) => [name, [...data]])),
+      { a: [-1, 1], b: [-1, 1], c: [9], d: [7], less: [1, 0], again: [1, 0], sum: [6, 8] },
+    );
+    assert.equal(results.less.dtype, 'bool');
+  },
+);
 
-test('rows are gathered and added back by int32 indices', async () => {
+testOnEach(backends, 'rows are gathered and added back by int32 indices', async ({ runtime }) => {
   const { rows, sum } = await runGraph(
+    runtime,
     (g) => {
       const [table, ids] = [g.parameter('table', [3, 2]), g.input('ids', 'int32', [2, 2])];
       const taken = g.gather(table, ids);
@@ -176,8 +191,9 @@ test('rows are gathered and added back by int32 indices', async () => {
   assert.deepEqual([...sum.data], [2, 4, 3, 4, 20, 24]);
 });
 
-test('enlarges, slices, pads and reduces', async () => {
+testOnEach(backends, 'enlarges, slices, pads and reduces', async ({ runtime }) => {
   const { big, back, padded, max } = await runGraph(
+    runtime,
     (g) => {
       const x = g.input('x', 'float32', [1, 1, 2, 2]);
       return {
@@ -195,47 +211,61 @@ test('enlarges, slices, pads and reduces', async () => {
   assert.deepEqual([...max.data], [3, 4]);
 });
 
-test('says which inputs are missing, unknown or of the wrong type', async () => {
-  const g = new Builder('net');
-  g.output('y', g.mul(g.input('x', 'float32', [2]), g.parameter('layer.w', [2])));
-  const program = await cpuRuntime(1).compile(g.finish(), { weights: new Map() });
-  assert.deepEqual(program.inputNames, ['x', 'layer.w']);
-  const expected = new InternalError(
-    'net: x is float32 [3], not float32 [2]; layer.w is missing; z is not an input',
-  );
-  await assert.rejects(program.run({ x: ramp([3]), z: ramp([1]) }), expected);
-  await program.release();
-  const weights = new Map([['layer.w', tensor('float32', [1], new Float32Array(1))]]);
-  await assert.rejects(
-    cpuRuntime().compile(g.finish(), { weights }),
-    /weight layer\.w is \[1\], not \[2\]/,
-  );
-});
+testOnEach(
+  backends,
+  'says which inputs are missing, unknown or of the wrong type',
+  async ({ runtime }) => {
+    const g = new Builder('net');
+    g.output('y', g.mul(g.input('x', 'float32', [2]), g.parameter('layer.w', [2])));
+    const program = await runtime.compile(g.finish(), { weights: new Map() });
+    assert.deepEqual(program.inputNames, ['x', 'layer.w']);
+    const expected = new InternalError(
+      'net: x is float32 [3], not float32 [2]; layer.w is missing; z is not an input',
+    );
+    await assert.rejects(program.run({ x: ramp([3]), z: ramp([1]) }), expected);
+    await program.release();
+    const weights = new Map([['layer.w', tensor('float32', [1], new Float32Array(1))]]);
+    await assert.rejects(
+      runtime.compile(g.finish(), { weights }),
+      /weight layer\.w is \[1\], not \[2\]/,
+    );
+  },
+);
 
-test('the same inputs give the same bits, in one session and in two, with two threads', async () => {
-  const g = new Builder('net');
-  const x = g.input('x', 'float32', [4, 8, 16, 16]);
-  const h = g.swish(
-    g.groupNorm(
-      g.conv(x, g.parameter('w', [16, 8, 3, 3]), undefined, {
-        strides: [1, 1],
-        pads: [1, 1, 1, 1],
-      }),
-      g.parameter('s', [16]),
-      g.parameter('b', [16]),
-      4,
-      1e-5,
-    ),
-  );
-  g.output('y', h);
-  g.output('mean', g.reduceMean(h, [0, 1, 2, 3]));
-  const inputs = { x: ramp([4, 8, 16, 16]), w: ramp([16, 8, 3, 3]), s: ramp([16]), b: ramp([16]) };
-  const graph = g.finish();
-  const programs = await Promise.all(
-    [0, 1].map(() => cpuRuntime(2).compile(graph, { weights: new Map() })),
-  );
-  const first = await programs[0].run(inputs);
-  for (const program of [...programs, ...programs])
-    assert.deepEqual(await program.run(inputs), first);
-  for (const program of programs) await program.release();
-});
+testOnEach(
+  backends,
+  'the same inputs give the same bits, in one session and in two',
+  async ({ name, runtime }) => {
+    const two = name === 'cpu' ? cpuRuntime(2) : runtime; // the processor with two threads
+    const g = new Builder('net');
+    const x = g.input('x', 'float32', [4, 8, 16, 16]);
+    const h = g.swish(
+      g.groupNorm(
+        g.conv(x, g.parameter('w', [16, 8, 3, 3]), undefined, {
+          strides: [1, 1],
+          pads: [1, 1, 1, 1],
+        }),
+        g.parameter('s', [16]),
+        g.parameter('b', [16]),
+        4,
+        1e-5,
+      ),
+    );
+    g.output('y', h);
+    g.output('mean', g.reduceMean(h, [0, 1, 2, 3]));
+    const inputs = {
+      x: ramp([4, 8, 16, 16]),
+      w: ramp([16, 8, 3, 3]),
+      s: ramp([16]),
+      b: ramp([16]),
+    };
+    const graph = g.finish();
+    const programs = await Promise.all(
+      [0, 1].map(() => two.compile(graph, { weights: new Map() })),
+    );
+    const first = await programs[0].run(inputs);
+    for (const program of [...programs, ...programs])
+      assert.deepEqual(await program.run(inputs), first);
+    for (const program of programs) await program.release();
+  },
+);
