@@ -4,6 +4,7 @@
 import { after, test, type TestContext } from 'node:test';
 import { reasonOf } from '../../util/caught.ts';
 import { graphicsAdapters } from '../adapters.ts';
+import type { Backend } from '../backend.ts';
 import { chooseDevice } from '../devices.ts';
 import { cpu } from '../onnxruntime/cpu.ts';
 import { openWebgpu, type Card } from '../onnxruntime/webgpu.ts';
@@ -11,6 +12,7 @@ import { Runtime } from '../runtime.ts';
 
 export interface TestedBackend {
   readonly name: 'cpu' | 'webgpu';
+  readonly backend: Backend;
   /** Of one thread. */
   readonly runtime: Runtime;
   /** What the processor's tolerances are multiplied by. */
@@ -26,9 +28,9 @@ export interface TestedBackend {
  * the system tells, e.g. a smaller largest buffer.
  */
 export async function testedBackends(card: Partial<Card> = {}): Promise<TestedBackend[]> {
-  const onCpu = new Runtime(cpu, 1);
+  const onCpu = { backend: cpu, runtime: new Runtime(cpu, 1), skip: false as const };
   const backends: TestedBackend[] = [
-    { name: 'cpu', runtime: onCpu, slack: 1, hasInt64: true, skip: false },
+    { name: 'cpu', slack: 1, hasInt64: true, ...onCpu },
     // Erf is a polynomial, good to 1.5e-7, in several operations; sums are of other orders
     { name: 'webgpu', slack: 3, hasInt64: false, ...(await onCard(card, onCpu)) },
   ];
@@ -47,14 +49,17 @@ export function testOnEach(
     test(`${title}, on ${backend.name}`, { skip: backend.skip }, (t) => body(backend, t));
 }
 
-async function onCard(card: Partial<Card>, instead: Runtime) {
+type Opened = Pick<TestedBackend, 'backend' | 'runtime' | 'skip'>;
+
+async function onCard(card: Partial<Card>, instead: Opened): Promise<Opened> {
   try {
-    return { runtime: new Runtime(await openCard(card), 1), skip: false as const };
+    const backend = await openCard(card);
+    return { backend, runtime: new Runtime(backend, 1), skip: false };
   } catch (error) {
     const skip = reasonOf(error);
     if (process.env.LORA_REQUIRE_WEBGPU === '1')
       throw new Error(`LORA_REQUIRE_WEBGPU is 1, but ${skip}`, { cause: error });
-    return { runtime: instead, skip };
+    return { ...instead, skip };
   }
 }
 
