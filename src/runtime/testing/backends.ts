@@ -52,18 +52,21 @@ export function testOnEach(
 type Opened = Pick<TestedBackend, 'backend' | 'runtime' | 'skip'>;
 
 async function onCard(card: Partial<Card>, instead: Opened): Promise<Opened> {
+  const { found, skip } = await cardHere();
+  if (found === undefined) return { ...instead, skip };
+  const backend = await openWebgpu({ ...found, ...card });
+  return { backend, runtime: new Runtime(backend, 1), skip };
+}
+
+/** The card that `device: webgpu` takes here, or why none; throws where there must be one. */
+async function cardHere() {
   try {
-    const backend = await openCard(card);
-    return { backend, runtime: new Runtime(backend, 1), skip: false };
+    const { card } = chooseDevice('webgpu', await graphicsAdapters());
+    return { found: card, skip: false as const };
   } catch (error) {
     const skip = reasonOf(error);
     if (process.env.LORA_REQUIRE_WEBGPU === '1')
       throw new Error(`LORA_REQUIRE_WEBGPU is 1, but ${skip}`, { cause: error });
-    return { ...instead, skip };
+    return { skip };
   }
-}
-
-async function openCard(card: Partial<Card>) {
-  const { card: found } = chooseDevice('webgpu', await graphicsAdapters());
-  return openWebgpu({ name: 'the card under test', ...found, ...card });
 }
