@@ -102,10 +102,10 @@ function difference(found: Outcome, expected: Outcome): number {
 }
 
 /**
- * Of a loss as a part of itself; of an adapter after two steps as a part of its norm, where the
- * optimiser turns a gradient near 0 of either sign into a whole step.
+ * Of a loss as a part of itself, of an adapter as a part of its norm. Measured on SwiftShader: 1e-6
+ * and 4e-6; where a gradient is near 0, the optimiser makes a step of either sign of it.
  */
-const TOLERANCES = { loss: 1e-5, adapter: 1e-2 };
+const TOLERANCES = { loss: 1e-5, adapter: 1e-3 };
 
 interface Case {
   readonly name: string;
