@@ -124,6 +124,16 @@ test('an adapter says which base it wants, and where that is', () => {
   assert.match(asBase(folder), /this folder is an adapter/);
 });
 
+test("a language model's adapter as base for pictures was told to name its language model", () => {
+  const config = { base_model_name_or_path: 'models/tiny-llm', task_type: 'CAUSAL_LM' };
+  const folder = folderOf({ 'adapter_config.json': JSON.stringify(config) });
+  assert.match(
+    asPictures(folder),
+    /the adapter of a language model .*\n.*Name a Stable Diffusion model; or write task_type: text-generation/,
+  );
+  assert.match(asLanguage(folder), /an adapter \(PEFT\), not a model/);
+});
+
 test("a base that its config.json names is found again by the adapter's commands", () => {
   const base = folderOf(model(''));
   assert.equal(baseFolder({ folder: root, named: join(base, 'config.json') }), base);

@@ -87,6 +87,11 @@ type Explanation = (look: Look) => Misplaced | undefined;
 const adapter: Explanation = (look) => {
   const config = jsonIn(look.path, 'adapter_config.json');
   if (config === undefined) return undefined;
+  if (look.kind !== 'language model' && config.task_type === 'CAUSAL_LM')
+    return {
+      what: 'this folder is the adapter of a language model (PEFT), not a Stable Diffusion model',
+      fix: 'Name a Stable Diffusion model; or write task_type: text-generation, and the base of that adapter.',
+    };
   const what = 'this folder is an adapter (PEFT), not a model';
   const { base_model_name_or_path: named, model } = config;
   const base = [named, model].find((one) => typeof one === 'string' && one !== '');
