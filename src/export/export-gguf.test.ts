@@ -97,7 +97,7 @@ test('what cannot be exported is reported in one message, and nothing is written
     );
     refuses(
       { path: adapter, base: join(folder, 'wide') },
-      /layers\.0\.mlp\.\w+_proj: its weight is \[(64, 128|128, 64)\], but the adapter is for \[(64, 96|96, 64)\] \(the first place\)[^]*layers\.1\.\S+ and 4 more \(7 in all\): the base model has no such layer/,
+      /layers\.0\.mlp\.\w+_proj: its weight is \[(64, 128|128, 64)\], but the adapter is for \[(64, 96|96, 64)\] \(the first; the others are similar\)[^]*layers\.1\.\S+ and 4 more \(7 in all\): the base model has no such layer/,
     );
     write(
       join(base, 'config.json'),

@@ -26,7 +26,7 @@ const compile = `
   import { openRuntime } from './src/runtime/runtime.ts';
   const g = new Builder('one');
   g.output('y', g.sqrt(g.input('x', 'float32', [1])));
-  const runtime = openRuntime();
+  const runtime = await openRuntime();
   const program = await runtime.compile(g.finish(), { weights: new Map() });
   await program.release();
   await runtime.release();`;
