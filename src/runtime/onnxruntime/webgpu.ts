@@ -1,5 +1,6 @@
 // ONNX Runtime on a graphics card, through WebGPU (Dawn): Vulkan, Direct3D 12 or Metal.
 
+import { tmpdir } from 'node:os';
 import { float32 } from '../../tensor/tensor.ts';
 import type { Backend, Limits, Session, SessionOptions } from '../backend.ts';
 import { dividedWeights } from '../divided-weights.ts';
@@ -26,6 +27,8 @@ export interface Card {
  * Throws SystemError where there is none.
  */
 export async function openWebgpu(card: Card): Promise<Backend> {
+  // Dawn looks for a screen, and where there is none complains on the terminal of a missing folder
+  if (process.platform === 'linux') process.env.XDG_RUNTIME_DIR ??= tmpdir();
   return naming(card.name, async () => {
     const upload = uploadTo(['webgpu']);
     // ONNX Runtime lets the device go when no session is left: this one stays
