@@ -203,7 +203,8 @@ function deviceOf(found: string | undefined): Device | undefined {
   const device = devices.find((name) => name === found);
   if (device !== undefined || found === undefined) return device;
   const what = `expected one of ${devices.join(', ')}; found "${found}"`;
-  const fix = "Any maker's graphics card is webgpu; leave it out, and it is taken where there is one.";
+  const fix =
+    "Any maker's graphics card is webgpu; leave it out, and it is taken where there is one.";
   throw new ConfigError([{ where: '--device', what, fix }]);
 }
 
