@@ -12,7 +12,7 @@ const chain = [
   ['runtime'],
   ['config'],
   ['hub', 'tokenizer', 'dataset', 'checkpoints'],
-  ['label', 'train', 'export', 'generate', 'eval', 'doctor'],
+  ['label', 'runs', 'train', 'export', 'generate', 'eval', 'doctor'],
   ['server'],
   ['cli'],
 ];

@@ -26,7 +26,7 @@ import { formatProblem } from '../src/errors.ts';
 import { serialize } from '../src/tensor/safetensors.ts';
 import type { Tensor } from '../src/tensor/tensor.ts';
 import { illFitting } from '../src/train/image/samples.ts';
-import { requireWritable } from '../src/train/run-folder.ts';
+import { requireWritable } from '../src/runs/run-folder.ts';
 
 const png = await sharp({ create: { width: 9, height: 7, channels: 3, background: '#123456' } })
   .png()

@@ -12,7 +12,7 @@ import { writePeftFolder } from '../src/export/peft.ts';
 import { openCache } from '../src/storage/tensor-cache.ts';
 import { appendToFile, writeFileAtomically } from '../src/storage/write-file.ts';
 import { float32 } from '../src/tensor/tensor.ts';
-import { RunFolder } from '../src/train/run-folder.ts';
+import { RunFolder } from '../src/runs/run-folder.ts';
 
 const large = new Uint8Array(1 << 18).fill(65);
 const facts = {

@@ -17,7 +17,7 @@ import { ConfigError, DataError, SystemError } from '../errors.ts';
 import { cpu } from '../runtime/onnxruntime/cpu.ts';
 import { Runtime, type RuntimeOptions } from '../runtime/runtime.ts';
 import type { TrainEvent } from './events.ts';
-import { requireWritable } from './run-folder.ts';
+import { requireWritable } from '../runs/run-folder.ts';
 import { train } from './run.ts';
 import { writePictures, writeSmallBase } from './testing/small-base.ts';
 

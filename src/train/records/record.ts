@@ -7,7 +7,7 @@ import { SystemError, type Problem } from '../../errors.ts';
 import type { WarningEvent } from '../../events.ts';
 import { reasonOf } from '../../util/caught.ts';
 import type { TrainEvent } from '../events.ts';
-import type { RunFolder } from '../run-folder.ts';
+import type { RunFolder } from '../../runs/run-folder.ts';
 import { logLines } from './log.ts';
 import { metricsLine, validationLine } from './metrics.ts';
 import { EventFile } from './tensorboard.ts';

@@ -5,7 +5,7 @@ import { PbfWriter } from 'pbf';
 import { crc32c } from '../../util/crc.ts';
 import type { StepEvent } from '../../events.ts';
 import type { TrainEvent } from '../events.ts';
-import type { RunFolder } from '../run-folder.ts';
+import type { RunFolder } from '../../runs/run-folder.ts';
 
 export interface Scalars {
   /** Seconds since 1970. */

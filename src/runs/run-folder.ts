@@ -13,24 +13,7 @@ import {
   writeFileAtomically,
   writeFilesTogether,
 } from '../storage/write-file.ts';
-
-/** What run.json says. */
-export interface RunFacts {
-  /** Date and time of the start: `20260131-235959`. */
-  readonly id: string;
-  readonly started: string;
-  readonly finished?: string;
-  readonly seed: number;
-  readonly device: string;
-  /** The graphics card that computed, where one did. */
-  readonly adapter?: string;
-  readonly threads: number;
-  readonly versions: Readonly<Record<string, string>>;
-  /** Every file and folder of the run, relative to its folder. */
-  readonly files: readonly string[];
-}
-
-const RUN_FILE = 'run.json';
+import { RUN_FILE, type NewFacts } from './facts.ts';
 
 /**
  * Throws SystemError when the folder cannot be made or written to, and leaves everything as it was.
@@ -42,13 +25,13 @@ export function requireWritable(dir: string): void {
 
 /** A run's folder while it is written. Every method throws SystemError when the disk refuses. */
 export class RunFolder {
-  #facts: RunFacts;
+  #facts: NewFacts;
   readonly #unlock: () => void;
 
   /** Makes the folder, takes it for this process and moves an earlier run in it aside. */
   constructor(
     readonly dir: string,
-    facts: Omit<RunFacts, 'files'>,
+    facts: Omit<NewFacts, 'files'>,
   ) {
     this.#facts = { ...facts, files: [] };
     attempt(dir, () => makeFolders(dir));
@@ -114,10 +97,6 @@ export class RunFolder {
     writeFileAtomically(join(this.dir, RUN_FILE), `${JSON.stringify(this.#facts, null, 2)}\n`);
   }
 }
-
-/** `20260131-235959`, in UTC, as all times of a run. */
-export const runId = (date: Date): string =>
-  date.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-');
 
 const earlierFacts = z.object({
   id: z.string().regex(/^[\w-]+$/),

@@ -1,0 +1,149 @@
+// run.json: what a run says of itself. It lies in the run's folder, and there is no other list of
+// runs.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { DataError } from '../errors.ts';
+import { reasonOf } from '../util/caught.ts';
+import { jsonObject } from '../util/own.ts';
+
+export const RUN_FILE = 'run.json';
+
+const name = z.string().regex(/^[^/\\]+$/);
+/** A path inside the folder, with forward slashes. */
+const inside = z.string().regex(/^(?!\/|\.\.(\/|$))[^\\]+$/);
+const date = z.iso.datetime();
+const step = z.int().nonnegative();
+
+const writtenFile = z.object({
+  name: inside,
+  bytes: z.int().nonnegative(),
+  /** Of the whole file, in hexadecimal. */
+  sha256: z.string(),
+});
+
+/** How a start of a run ended, where it could still say so. */
+const ending = z.object({
+  /**
+   * done: all steps; stopped: asked to; diverged: numbers that are not finite; failed: an error.
+   */
+  how: z.enum(['done', 'stopped', 'diverged', 'failed']),
+  step,
+  at: date,
+  reason: z.string().optional(),
+});
+
+/** One process that worked on the run. */
+const start = z.object({
+  at: date,
+  /** Steps done before it. */
+  step,
+  pid: z.int(),
+  host: z.string(),
+  /** Of the running system, where it names it: another one means that the machine was restarted. */
+  boot: z.string().optional(),
+  /** How many processes the system had ended for lack of memory by then, where it counts them. */
+  memoryKills: z.int().optional(),
+  ended: ending.optional(),
+});
+
+const checkpoint = z.object({
+  step,
+  at: date,
+  /** The adapter first. */
+  files: z.array(writtenFile).min(1),
+  /** The result of the run, under its own name; the others are in between. */
+  final: z.boolean().default(false),
+  /** Moving mean of the losses then. */
+  loss: z.number().optional(),
+  /** On what was held back, where it was looked at then. */
+  validationLoss: z.number().optional(),
+});
+
+/** A setting that a later start of the run changed. */
+const change = z.object({ at: date, step, key: z.string(), from: z.unknown(), to: z.unknown() });
+
+const parent = z.object({
+  /** Of the run that the weights came from; absent where a file was given. */
+  run: z.string().optional(),
+  /** As it was written. */
+  from: z.string(),
+  file: z.string(),
+  sha256: z.string(),
+  step: step.optional(),
+});
+
+const plan = z.object({
+  totalSteps: step,
+  epochs: step,
+  stepsPerEpoch: z.int().positive(),
+  samples: step,
+  sampleName: z.string(),
+  trainableParameters: step,
+  memoryEstimate: z.number().optional(),
+});
+
+const facts = z.object({
+  /** Date and time of the first start, in UTC: `20260131-235959`. */
+  id: z.string().regex(/^[\w-]+$/),
+  /** Of the adapter. */
+  name: z.string().optional(),
+  task: z.enum(['image', 'text-generation']).optional(),
+  /** As it was written. */
+  base: z.string().optional(),
+  /** As it was written. */
+  data: z.array(z.string()).default([]),
+  started: date,
+  finished: date.optional(),
+  seed: z.int(),
+  device: z.string(),
+  /** The graphics card that computed, where one did. */
+  adapter: z.string().optional(),
+  threads: z.int(),
+  versions: jsonObject,
+  plan: plan.optional(),
+  parent: parent.optional(),
+  starts: z.array(start).default([]),
+  changes: z.array(change).default([]),
+  /** By step; those whose files were removed are gone from it. */
+  checkpoints: z.array(checkpoint).default([]),
+  /** The step whose weights the result has, where it is not the last. */
+  current: step.optional(),
+  /** Names that people gave to checkpoints. */
+  tags: z.array(z.object({ tag: z.string(), step })).default([]),
+  /** Every file and folder of the run, relative to its folder. */
+  files: z.array(name),
+});
+
+/** What run.json says. */
+export type RunFacts = Readonly<z.output<typeof facts>>;
+/** What has to be said of a new run. */
+export type NewFacts = Readonly<z.input<typeof facts>>;
+export type Start = z.output<typeof start>;
+export type Checkpoint = z.output<typeof checkpoint>;
+export type Change = z.output<typeof change>;
+
+/**
+ * What the run.json of a folder says; undefined where there is none. Throws DataError where it is
+ * damaged or not ours.
+ */
+export function readFacts(dir: string): RunFacts | undefined {
+  const path = join(dir, RUN_FILE);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+  try {
+    return facts.parse(JSON.parse(text));
+  } catch (error) {
+    const what = `is damaged, or is not of a run: ${reasonOf(error).split('\n')[0]}`;
+    throw new DataError([{ where: path, what, fix: 'Move it elsewhere, and try again.' }]);
+  }
+}
+
+/** `20260131-235959`, in UTC, as all times of a run. */
+export const runId = (date: Date): string =>
+  date.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-');
