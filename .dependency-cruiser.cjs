@@ -11,7 +11,7 @@ const chain = [
   ['storage'],
   ['runtime'],
   ['config'],
-  ['hub', 'tokenizer', 'dataset', 'checkpoints'],
+  ['hub', 'tokenizer', 'dataset', 'checkpoints', 'adapter-files'],
   ['label', 'runs', 'train', 'export', 'generate', 'eval', 'doctor'],
   ['server'],
   ['cli'],

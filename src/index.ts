@@ -128,16 +128,21 @@ export { openSafetensors, readFloat32, readTensor } from './checkpoints/safetens
 export { serialize } from './tensor/safetensors.ts';
 export type { FloatDType } from './tensor/half.ts';
 export { writeFileAtomically, writeFilesTogether } from './storage/write-file.ts';
-export { readKohyaLora, writeKohyaLora, type KohyaLora } from './export/kohya.ts';
-export { readDiffusersLora, writeDiffusersLora } from './export/diffusers.ts';
-export type { LoraWeights } from './export/lora.ts';
-export { readAdapterFolder } from './export/adapter-folder.ts';
-export { readPeftFolder, type PeftFolder } from './export/peft-folder.ts';
-export { writePeftFolder, type PeftLora } from './export/peft.ts';
+export { readKohyaLora, writeKohyaLora, type KohyaLora } from './adapter-files/kohya.ts';
+export { readDiffusersLora, writeDiffusersLora } from './adapter-files/diffusers.ts';
+export type { LoraWeights } from './adapter-files/lora.ts';
+export { readAdapterFolder } from './adapter-files/adapter-folder.ts';
+export { readPeftFolder, type PeftFolder } from './adapter-files/peft-folder.ts';
+export { writePeftFolder, type PeftLora } from './adapter-files/peft.ts';
 export { baseFolder } from './export/base-folder.ts';
 export { adapterSource, exportSource } from './export/source.ts';
 export { mergeLora, type MergeLosses, type MergeOptions } from './export/merge.ts';
-export { narrowingNotes, noteOf, wideningProblems, type Narrowing } from './export/narrowing.ts';
+export {
+  narrowingNotes,
+  noteOf,
+  wideningProblems,
+  type Narrowing,
+} from './adapter-files/narrowing.ts';
 export { exportGguf, type GgufExport, type GgufExportOptions } from './export/export-gguf.ts';
 
 // Questions to a language model without and with its adapter

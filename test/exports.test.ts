@@ -36,7 +36,7 @@ const forTests: Readonly<Record<string, readonly string[]>> = {
   'what is written is read back, or made again': [
     'src/dataset/image.ts loadPicture',
     'src/eval/page.ts evaluationPage',
-    'src/export/kohya.ts kohyaName modulePaths',
+    'src/adapter-files/kohya.ts kohyaName modulePaths',
     'src/storage/lock.ts LOCK_FILE',
     'src/tensor/gguf.ts parseGguf decodeGguf scalarOf',
     'src/train/records/tensorboard.ts scalarEvent record',
@@ -56,7 +56,7 @@ const forTests: Readonly<Record<string, readonly string[]>> = {
   'tables whose every row is tried': [
     'src/train/given-settings.ts refusedForBatches',
     'src/checkpoints/language-kinds.ts languageKinds',
-    'src/export/peft-config.ts fields',
+    'src/adapter-files/peft-config.ts fields',
   ],
 };
 const allowed = new Set(

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { configJsonSchema, configKeys, type ConfigKey } from '../src/config/schema.ts';
 import { ConfigError } from '../src/errors.ts';
-import type { LoraWeights } from '../src/export/lora.ts';
+import type { LoraWeights } from '../src/adapter-files/lora.ts';
 import { hashedUniforms } from '../src/models/hashed-weights.test-util.ts';
 import { float32, int32 } from '../src/tensor/tensor.ts';
 import { refusedForBatches } from '../src/train/given-settings.ts';

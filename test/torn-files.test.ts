@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { golden, tinyLora, writeTinyModel } from '../src/export/language-model.test-util.ts';
-import { writePeftFolder } from '../src/export/peft.ts';
+import { writePeftFolder } from '../src/adapter-files/peft.ts';
 import { writePictures, writeSmallBase } from '../src/train/testing/small-base.ts';
 import { writers, type Outcome } from './torn-files.test-util.ts';
 

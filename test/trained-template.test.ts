@@ -12,7 +12,7 @@ import type { EvalResult } from '../src/eval/result.ts';
 import { exportGguf } from '../src/export/export-gguf.ts';
 import { writeTinyModel } from '../src/export/language-model.test-util.ts';
 import { mergeLora } from '../src/export/merge.ts';
-import { readPeftFolder } from '../src/export/peft-folder.ts';
+import { readPeftFolder } from '../src/adapter-files/peft-folder.ts';
 import { parseGguf, scalarOf } from '../src/tensor/gguf.ts';
 import { chatTemplate } from '../src/tokenizer/chat.ts';
 import { readChatTemplate, readTextTokenizer } from '../src/tokenizer/text.ts';

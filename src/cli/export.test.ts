@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { golden, tinyLora, writeTinyModel } from '../export/language-model.test-util.ts';
-import { writePeftFolder } from '../export/peft.ts';
+import { writePeftFolder } from '../adapter-files/peft.ts';
 import { exportCommand } from './export.ts';
 import { mergeCommand } from './merge.ts';
 import { newFolder, runCommand } from './run.test-util.ts';

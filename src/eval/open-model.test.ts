@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { writePeftFolder } from '../export/peft.ts';
+import { writePeftFolder } from '../adapter-files/peft.ts';
 import { writeTinyModel } from '../export/language-model.test-util.ts';
 import { openModel } from './open-model.ts';
 

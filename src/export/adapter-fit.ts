@@ -7,8 +7,8 @@ import { plural } from '../util/plural.ts';
 import { needed } from '../util/needed.ts';
 import { problemsByKind, type FoundProblem } from '../util/problems-by-kind.ts';
 import { fullMatch } from '../util/python-regexp.ts';
-import type { AdapterTargets, LanguageLora, StoredLora } from './language-lora.ts';
-import { shapeProblem, throwProblems, type LoraWeights } from './lora.ts';
+import type { AdapterTargets, LanguageLora, StoredLora } from '../adapter-files/language-lora.ts';
+import { shapeProblem, throwProblems, type LoraWeights } from '../adapter-files/lora.ts';
 import { plainLora, type OnLayer } from './start.ts';
 
 export interface Base {

@@ -7,9 +7,9 @@ import { UserError } from '../errors.ts';
 import { fromFloat32 } from '../tensor/half.ts';
 import { float32 } from '../tensor/tensor.ts';
 import { exportGguf, type GgufExportOptions } from './export-gguf.ts';
-import { writeKohyaLora } from './kohya.ts';
+import { writeKohyaLora } from '../adapter-files/kohya.ts';
 import { golden, tinyLora, writeTinyModel } from './language-model.test-util.ts';
-import { writePeftFolder } from './peft.ts';
+import { writePeftFolder } from '../adapter-files/peft.ts';
 
 /** A folder with `base`, a tiny llama, and `adapter`, trained on it. */
 function withBoth(use: (folder: string) => void, baseModel: string | undefined = '../base'): void {

@@ -19,11 +19,11 @@ import { ggufNotes } from './gguf-config.ts';
 import { tokenizerNotes } from './gguf-tokenizer.ts';
 import { ggufLoraProblems, writeGgufLora } from './gguf-lora.ts';
 import { writeGgufModel } from './gguf-model.ts';
-import type { LanguageLora, StoredLora } from './language-lora.ts';
-import { narrowingNotes, noteOf, type Narrowing } from './narrowing.ts';
+import type { LanguageLora, StoredLora } from '../adapter-files/language-lora.ts';
+import { narrowingNotes, noteOf, type Narrowing } from '../adapter-files/narrowing.ts';
 import { fitted } from './adapter-fit.ts';
 import type { OnLayer } from './start.ts';
-import { readAdapterFolder } from './adapter-folder.ts';
+import { readAdapterFolder } from '../adapter-files/adapter-folder.ts';
 import { exportSource } from './source.ts';
 
 export interface GgufExportOptions {

@@ -9,9 +9,14 @@ import { gguf, layoutGguf, type GgufValue } from '../tensor/gguf.ts';
 import type { Shape } from '../tensor/tensor.ts';
 import { queryFactor } from './gguf-config.ts';
 import { ggufModuleName, permutedHeads, permuteRows, takesQueryScale } from './gguf-names.ts';
-import { loraScale, mostCommon, type LanguageLora } from './language-lora.ts';
-import { assertShapes, type LoraWeights } from './lora.ts';
-import { float32Values, multiplied, settledType, type TellNarrowing } from './narrowing.ts';
+import { loraScale, mostCommon, type LanguageLora } from '../adapter-files/language-lora.ts';
+import { assertShapes, type LoraWeights } from '../adapter-files/lora.ts';
+import {
+  float32Values,
+  multiplied,
+  settledType,
+  type TellNarrowing,
+} from '../adapter-files/narrowing.ts';
 
 export interface GgufLora extends LanguageLora {
   /** The base model's configuration: names and the order of rows follow from it. */

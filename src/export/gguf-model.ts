@@ -19,7 +19,7 @@ import { ggufModuleName, permutedHeads, permuteRows, takesQueryScale } from './g
 import { fileTypes } from './gguf-lora.ts';
 import { ggufModelName, tokenizerEntries } from './gguf-tokenizer.ts';
 import { writeFileAtomically } from '../storage/write-file.ts';
-import { requireSound, settledType, type TellNarrowing } from './narrowing.ts';
+import { requireSound, settledType, type TellNarrowing } from '../adapter-files/narrowing.ts';
 
 export interface GgufModelOptions {
   /** config.json, safetensors files, tokenizer.json. */

@@ -10,7 +10,7 @@ import { hashedWeight } from '../models/hashed-weights.test-util.ts';
 import { fromFloat32, type FloatDType } from '../tensor/half.ts';
 import { deserialize, serialize } from '../tensor/safetensors.ts';
 import { float32, type Shape, type Tensor } from '../tensor/tensor.ts';
-import type { LanguageLora } from './language-lora.ts';
+import type { LanguageLora } from '../adapter-files/language-lora.ts';
 
 /** A config.json, with the keys that these tests use. */
 export interface ConfigFile {

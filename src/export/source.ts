@@ -5,8 +5,8 @@ import { basename, dirname, join } from 'node:path';
 import { openSafetensors } from '../checkpoints/safetensors-file.ts';
 import { UserError } from '../errors.ts';
 import { plural } from '../util/plural.ts';
-import { otherKind } from './adapter-kinds.ts';
-import { adapterBelow } from './adapter-levels.ts';
+import { otherKind } from '../adapter-files/adapter-kinds.ts';
+import { adapterBelow } from '../adapter-files/adapter-levels.ts';
 
 export type ExportSource =
   /** PEFT's folder, with adapter_config.json. */

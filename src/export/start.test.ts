@@ -17,13 +17,13 @@ import { trainTextWithBatches } from '../train/text/given-batches.ts';
 import { needed } from '../util/needed.ts';
 import { norm, principalVectors, timesTransposed } from '../util/principal-vectors.ts';
 import { fitted } from './adapter-fit.ts';
-import { readAdapterFolder } from './adapter-folder.ts';
+import { readAdapterFolder } from '../adapter-files/adapter-folder.ts';
 import { exportGguf } from './export-gguf.ts';
 import { golden, writeTinyModel } from './language-model.test-util.ts';
-import { loraScale } from './language-lora.ts';
+import { loraScale } from '../adapter-files/language-lora.ts';
 import { mergeLora } from './merge.ts';
 import { openModelFiles } from './model-files.ts';
-import { fields } from './peft-config.ts';
+import { fields } from '../adapter-files/peft-config.ts';
 import { plainLora, type OnLayer } from './start.ts';
 import { cpuRuntime } from '../runtime/runtime.ts';
 

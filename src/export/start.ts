@@ -14,8 +14,13 @@ import {
   timesVector,
   type Matrix,
 } from '../util/principal-vectors.ts';
-import { loraScale, type LanguageLora, type Start, type StoredLora } from './language-lora.ts';
-import type { LoraWeights } from './lora.ts';
+import {
+  loraScale,
+  type LanguageLora,
+  type Start,
+  type StoredLora,
+} from '../adapter-files/language-lora.ts';
+import type { LoraWeights } from '../adapter-files/lora.ts';
 
 /** Two factors of a part of a weight, a pair for each rank: up[i] downᵀ[i]. */
 interface Pair {

@@ -8,7 +8,7 @@ import { placeOf, type LoadedConfig } from '../config/load.ts';
 import { located, locatedError } from '../config/located.ts';
 import type { TrainConfig } from '../config/schema.ts';
 import { InternalError, SystemError, UserError } from '../errors.ts';
-import { narrowingNotes, wideningProblems, type Narrowing } from '../export/narrowing.ts';
+import { narrowingNotes, wideningProblems, type Narrowing } from '../adapter-files/narrowing.ts';
 import { civilTimeText } from '../util/strftime.ts';
 import { cpuRuntime, openRuntime, type Runtime, type RuntimeOptions } from '../runtime/runtime.ts';
 import type { DoneEvent, PlanEvent, StepEvent } from '../events.ts';

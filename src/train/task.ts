@@ -7,7 +7,7 @@ import type { Graph } from '../graph/graph.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Weights } from '../tensor/weights.ts';
 import type { EvaluatedEvent } from '../eval/result.ts';
-import type { TellNarrowing } from '../export/narrowing.ts';
+import type { TellNarrowing } from '../adapter-files/narrowing.ts';
 import type {
   PhaseEvent,
   PlanEvent,

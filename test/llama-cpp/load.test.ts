@@ -21,9 +21,9 @@ import {
   tinyTokenizer,
   writeTinyModel,
 } from '../../src/export/language-model.test-util.ts';
-import type { LanguageLora } from '../../src/export/language-lora.ts';
+import type { LanguageLora } from '../../src/adapter-files/language-lora.ts';
 import { mergeLora } from '../../src/export/merge.ts';
-import { writePeftFolder } from '../../src/export/peft.ts';
+import { writePeftFolder } from '../../src/adapter-files/peft.ts';
 import { createTextGenerator } from '../../src/generate/text/text-generator.ts';
 import type { TextPrompt } from '../../src/generate/text/text-request.ts';
 import { toFloat32 } from '../../src/tensor/half.ts';

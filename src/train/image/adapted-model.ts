@@ -7,7 +7,7 @@ import {
   type TargetOptions,
 } from '../../adapters/stable-diffusion-targets.ts';
 import type { TrainConfig } from '../../config/schema.ts';
-import type { LoraWeights } from '../../export/lora.ts';
+import type { LoraWeights } from '../../adapter-files/lora.ts';
 import { Builder } from '../../graph/builder.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
 import { noisePredictionLoss } from '../../losses/noise-prediction.ts';

@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { CheckpointError, ConfigError } from '../../errors.ts';
-import { writeKohyaLora } from '../../export/kohya.ts';
+import { writeKohyaLora } from '../../adapter-files/kohya.ts';
 import { hashedUniforms } from '../../models/hashed-weights.test-util.ts';
 import { float32, int32, sizeOf, type Tensor } from '../../tensor/tensor.ts';
 import { writeFileAtomically } from '../../storage/write-file.ts';

@@ -4,7 +4,7 @@
 import { loadStableDiffusion } from '../../checkpoints/stable-diffusion.ts';
 import type { TrainConfigInput } from '../../config/schema.ts';
 import { DataError, InternalError, type Problem } from '../../errors.ts';
-import type { LoraWeights } from '../../export/lora.ts';
+import type { LoraWeights } from '../../adapter-files/lora.ts';
 import { noiseSchedule } from '../../models/noise-schedule.ts';
 import { countUnsound } from '../../tensor/finite.ts';
 import { sameShape, sizeOf, type Tensor } from '../../tensor/tensor.ts';

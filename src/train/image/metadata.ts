@@ -4,7 +4,7 @@ import { randomInt } from 'node:crypto';
 import { basename, dirname, resolve } from 'node:path';
 import packageJson from '../../../package.json' with { type: 'json' };
 import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
-import { legacyHashOfFile, sha256OfFile } from '../../export/hashes.ts';
+import { legacyHashOfFile, sha256OfFile } from '../../adapter-files/hashes.ts';
 import {
   modelspecMetadata,
   pythonFloat,

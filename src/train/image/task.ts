@@ -9,8 +9,8 @@ import {
 import type { LoadedConfig } from '../../config/load.ts';
 import { openCache, type TensorCache } from '../../storage/tensor-cache.ts';
 import { CheckpointError, InternalError, SystemError } from '../../errors.ts';
-import { writeKohyaLora } from '../../export/kohya.ts';
-import type { TellNarrowing } from '../../export/narrowing.ts';
+import { writeKohyaLora } from '../../adapter-files/kohya.ts';
+import type { TellNarrowing } from '../../adapter-files/narrowing.ts';
 import { noiseSchedule } from '../../models/noise-schedule.ts';
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
 import { unknownId } from '../../tokenizer/unknown-id.ts';

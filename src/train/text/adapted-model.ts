@@ -5,7 +5,7 @@ import { initialLora } from '../../adapters/init.ts';
 import { languageTargets, type LanguageTargetOptions } from '../../adapters/language-targets.ts';
 import { adaptableLayers, applyLora, type LoraModule } from '../../adapters/lora.ts';
 import { ConfigError } from '../../errors.ts';
-import type { LoraWeights } from '../../export/lora.ts';
+import type { LoraWeights } from '../../adapter-files/lora.ts';
 import type { Graph } from '../../graph/graph.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import type { Tensor } from '../../tensor/tensor.ts';

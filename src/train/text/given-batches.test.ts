@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { CheckpointError } from '../../errors.ts';
-import { writePeftFolder } from '../../export/peft.ts';
+import { writePeftFolder } from '../../adapter-files/peft.ts';
 import { hashedUniforms } from '../../models/hashed-weights.test-util.ts';
 import { float32, int32, sizeOf, type Tensor } from '../../tensor/tensor.ts';
 import { writeSmallLanguageModel } from '../testing/small-language-model.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { loadConfig, parseConfig } from '../../config/load.ts';
 import { ConfigError, DataError } from '../../errors.ts';
-import { readPeftFolder } from '../../export/peft-folder.ts';
+import { readPeftFolder } from '../../adapter-files/peft-folder.ts';
 import type { TrainEvent } from '../events.ts';
 import { train } from '../run.ts';
 import { writeSmallLanguageModel } from '../testing/small-language-model.ts';

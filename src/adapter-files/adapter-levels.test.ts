@@ -9,7 +9,7 @@ import { readAdapterFolder } from './adapter-folder.ts';
 import { requireAdapterFolder } from './adapter-levels.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import { float32 } from '../tensor/tensor.ts';
-import { adapterSource, exportSource } from './source.ts';
+import { adapterSource, exportSource } from '../export/source.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'adapter levels '));
 after(() => rmSync(root, { recursive: true, force: true }));

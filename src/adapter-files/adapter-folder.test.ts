@@ -13,10 +13,15 @@ import { deserialize, serialize } from '../tensor/safetensors.ts';
 import { float32, type Tensor } from '../tensor/tensor.ts';
 import { trainTextWithBatches } from '../train/text/given-batches.ts';
 import { readAdapterFolder } from './adapter-folder.ts';
-import { exportGguf } from './export-gguf.ts';
-import { golden, linearPaths, tinyLora, writeTinyModel } from './language-model.test-util.ts';
+import { exportGguf } from '../export/export-gguf.ts';
+import {
+  golden,
+  linearPaths,
+  tinyLora,
+  writeTinyModel,
+} from '../export/language-model.test-util.ts';
 import { loraScale } from './language-lora.ts';
-import { mergeLora } from './merge.ts';
+import { mergeLora } from '../export/merge.ts';
 import { writePeftFolder } from './peft.ts';
 
 const { config } = golden.cases.llama;

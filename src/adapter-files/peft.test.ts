@@ -18,15 +18,15 @@ import { hashedWeight } from '../models/hashed-weights.test-util.ts';
 import { fromFloat32, toFloat32 } from '../tensor/half.ts';
 import { deserialize, serialize } from '../tensor/safetensors.ts';
 import { float32, type Tensor } from '../tensor/tensor.ts';
-import { openModelFiles } from './model-files.ts';
+import { openModelFiles } from '../export/model-files.ts';
 import {
   golden,
   goldenTensor,
   linearPaths,
   tinyLora,
   writeTinyModel,
-} from './language-model.test-util.ts';
-import { mergedWeight, mergeLora } from './merge.ts';
+} from '../export/language-model.test-util.ts';
+import { mergedWeight, mergeLora } from '../export/merge.ts';
 import { peftConfig, writePeftFolder } from './peft.ts';
 import { readPeftFolder } from './peft-folder.ts';
 

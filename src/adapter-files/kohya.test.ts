@@ -11,7 +11,12 @@ import { readDiffusersLora, writeDiffusersLora } from './diffusers.ts';
 import { legacyHashOfFile, sha256OfFile } from './hashes.ts';
 import { kohyaName, modulePaths, readKohyaLora, writeKohyaLora } from './kohya.ts';
 import type { LoraWeights } from './lora.ts';
-import { modelspecMetadata, pythonFloat, pythonJson, trainingMetadata } from './metadata.ts';
+import {
+  modelspecMetadata,
+  pythonFloat,
+  pythonJson,
+  trainingMetadata,
+} from '../export/metadata.ts';
 
 /**
  * The 350 modules of Stable Diffusion 1.5 that kohya's networks.lora can adapt; 264 of them by

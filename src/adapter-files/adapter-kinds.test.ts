@@ -9,7 +9,7 @@ import { serialize } from '../tensor/safetensors.ts';
 import { float32 } from '../tensor/tensor.ts';
 import { readAdapterFolder } from './adapter-folder.ts';
 import { readKohyaLora } from './kohya.ts';
-import { exportSource } from './source.ts';
+import { exportSource } from '../export/source.ts';
 
 const file = (names: readonly string[], metadata: Readonly<Record<string, string>> = {}) =>
   serialize(new Map(names.map((name) => [name, float32([2, 2], [1, 2, 3, 4])])), metadata);

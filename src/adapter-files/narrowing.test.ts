@@ -12,13 +12,18 @@ import { toFloat32 } from '../tensor/half.ts';
 import { deserialize, serialize } from '../tensor/safetensors.ts';
 import { float32 } from '../tensor/tensor.ts';
 import { readDiffusersLora, writeDiffusersLora } from './diffusers.ts';
-import { writeGgufLora } from './gguf-lora.ts';
-import { writeGgufModel } from './gguf-model.ts';
+import { writeGgufLora } from '../export/gguf-lora.ts';
+import { writeGgufModel } from '../export/gguf-model.ts';
 import { kohyaName, readKohyaLora, writeKohyaLora } from './kohya.ts';
-import { golden, readConfig, tinyLora, writeTinyModel } from './language-model.test-util.ts';
+import {
+  golden,
+  readConfig,
+  tinyLora,
+  writeTinyModel,
+} from '../export/language-model.test-util.ts';
 import type { LoraWeights } from './lora.ts';
-import { mergeLora } from './merge.ts';
-import { openModelFiles } from './model-files.ts';
+import { mergeLora } from '../export/merge.ts';
+import { openModelFiles } from '../export/model-files.ts';
 import { narrowingNotes, wideningProblems, type Narrowing } from './narrowing.ts';
 import { writePeftWeights } from './peft.ts';
 
