@@ -23,7 +23,7 @@ const folder = (names) => `^src/(${names.join('|')})(/|\\.ts$)`;
 const portable = [...chain.slice(0, 4).flat(), ...chain[4]];
 
 const leftOnly = chain.slice(0, -1).map((names, i) => ({
-  name: `left-of-${names.join('-')}`,
+  name: `left-of-${names.join('+')}`,
   comment: `${names.join(', ')} may import only from: ${chain.slice(0, i).flat().join(', ') || 'nothing of src'}`,
   severity: 'error',
   from: { path: folder(names), pathNot: test },

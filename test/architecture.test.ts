@@ -25,7 +25,7 @@ test('the law of imports is the one that is enforced', () => {
     forbidden: { name: string }[];
   };
   const groups = forbidden.flatMap(
-    ({ name }) => /^left-of-(.*)/.exec(name)?.[1].split('-').join(', ') ?? [],
+    ({ name }) => /^left-of-(.*)/.exec(name)?.[1].split('+').join(', ') ?? [],
   );
   const law = /```text\n(errors, [^`]*)```/
     .exec(page)?.[1]
