@@ -131,8 +131,19 @@ export { writeFileAtomically, writeFilesTogether } from './storage/write-file.ts
 export { readKohyaLora, writeKohyaLora, type KohyaLora } from './adapter-files/kohya.ts';
 export { readDiffusersLora, writeDiffusersLora } from './adapter-files/diffusers.ts';
 export type { LoraWeights } from './adapter-files/lora.ts';
+export { openAdapter } from './adapter-files/open-adapter.ts';
+export { readPictureLora } from './adapter-files/picture-lora.ts';
+export {
+  loadedModules,
+  plainModule,
+  plainModules,
+  type AdapterFile,
+  type AdapterFormatName,
+  type AdapterModule,
+} from './adapter-files/adapter-file.ts';
 export { readAdapterFolder } from './adapter-files/adapter-folder.ts';
-export { readPeftFolder, type PeftFolder } from './adapter-files/peft-folder.ts';
+export { readPeftFolder } from './adapter-files/peft-folder.ts';
+export type { PeftFolder } from './adapter-files/language-lora.ts';
 export { writePeftFolder, type PeftLora } from './adapter-files/peft.ts';
 export { baseFolder } from './export/base-folder.ts';
 export { adapterSource, exportSource } from './export/source.ts';

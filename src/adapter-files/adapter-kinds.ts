@@ -64,7 +64,8 @@ const wholes: typeof kinds = [
   ],
 ];
 
-const isLora = (name: string): boolean => /lora_(down|up|[ABab])\b/.test(name);
+const isLora = (name: string): boolean =>
+  /lora_(down|up|[ABab])\b|lora\.(down|up)\b|lora_linear_layer\b/.test(name);
 
 /** What the tensors of these names are, if that is known and not a plain LoRA. */
 export function otherKind(

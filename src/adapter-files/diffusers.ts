@@ -1,19 +1,13 @@
 // LoRA files with the PEFT keys that diffusers' load_lora_weights reads; and back.
 
-import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
-import type { Problem } from '../errors.ts';
+import { openSafetensors } from '../checkpoints/safetensors-file.ts';
 import type { FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { kindProblems, pictureStartProblems } from './adapter-kinds.ts';
-import {
-  assertShapes,
-  numberProblem,
-  shapeProblem,
-  throwProblems,
-  type LoraWeights,
-} from './lora.ts';
+import { loadedModules } from './adapter-file.ts';
+import { assertShapes, type LoraWeights } from './lora.ts';
 import { multiplied, narrowed, type TellNarrowing } from './narrowing.ts';
+import { openPictureFile } from './picture-file.ts';
 
 /**
  * The bytes of a `pytorch_lora_weights.safetensors`: `<path>.lora_A.weight` and
@@ -49,32 +43,10 @@ export function writeDiffusersLora({
 }
 
 /**
- * Reads such a file; alpha is the rank. Throws CheckpointError that lists modules with a part
- * missing.
+ * Reads such a file. Throws CheckpointError that lists modules with a part missing, and what is no
+ * plain LoRA.
  */
 export function readDiffusersLora(path: string): LoraWeights[] {
-  const { tensors, metadata } = openSafetensors(path);
-  throwProblems(kindProblems(tensors.keys(), path));
-  throwProblems(pictureStartProblems(metadata, path));
-  const problems: Problem[] = [];
-  const modules: LoraWeights[] = [];
-  for (const name of new Set(
-    Array.from(tensors.keys(), (key) => key.replace(/\.lora_[AB]\.weight$/, '')),
-  )) {
-    const down = tensors.get(`${name}.lora_A.weight`);
-    const up = tensors.get(`${name}.lora_B.weight`);
-    if (down === undefined || up === undefined) {
-      problems.push({
-        where: `${path} ${name}`,
-        what: 'not a pair of lora_A.weight and lora_B.weight',
-      });
-      continue;
-    }
-    const module = { path: name, down: readTensor(down), up: readTensor(up), alpha: down.shape[0] };
-    const problem = shapeProblem(module.down, module.up) ?? numberProblem(module);
-    if (problem === undefined) modules.push(module);
-    else problems.push({ where: `${path} ${name}`, what: problem });
-  }
-  throwProblems(problems);
-  return modules;
+  const { modules } = openPictureFile('diffusers', openSafetensors(path), path);
+  return loadedModules(path, modules);
 }

@@ -1,26 +1,18 @@
 // LoRA files with the keys of kohya's sd-scripts, which WebUI, Forge, ComfyUI and diffusers all
 // load; and back.
 
-import {
-  openSafetensors,
-  readTensor,
-  type SafetensorsFile,
-} from '../checkpoints/safetensors-file.ts';
-import { CheckpointError, type Problem } from '../errors.ts';
+import { openSafetensors, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
+import { CheckpointError } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
 import { float32, type Tensor } from '../tensor/tensor.ts';
 import { needed } from '../util/needed.ts';
+import { loadedModules } from './adapter-file.ts';
 import { kindProblems, pictureStartProblems } from './adapter-kinds.ts';
 import { legacyHash, modelHash } from './hashes.ts';
-import {
-  assertShapes,
-  numberProblem,
-  shapeProblem,
-  throwProblems,
-  type LoraWeights,
-} from './lora.ts';
+import { assertShapes, throwProblems, type LoraWeights } from './lora.ts';
 import { multiplied, narrowed, requireFloat32, type TellNarrowing } from './narrowing.ts';
+import { openPictureFile, partOf } from './picture-file.ts';
 
 /** The first part of our module paths, and of kohya's names. */
 const prefixes: ReadonlyMap<string, string> = new Map([
@@ -115,56 +107,34 @@ export function readKohyaLora(
   const file = openSafetensors(path);
   refuseOtherAdapters(file, path);
   const known = modulePaths(paths);
-  const problems: Problem[] = [];
-  const modules: LoraWeights[] = [];
-  const keys = [...file.tensors.keys()];
-  const leftovers = keys.filter((key) => !ofModule.test(key));
-  const own = keys.filter((key) => ofModule.test(key));
-  for (const name of new Set(own.map((key) => key.split('.')[0]))) {
-    const found = readModule(file, name, known.get(name));
-    if (typeof found === 'string') problems.push({ where: `${path} ${name}`, what: found });
-    else modules.push(found);
-  }
-  throwProblems(problems);
-  return { modules, metadata: file.metadata, leftovers };
-}
-
-/** A name that kohya's keys have. */
-const ofModule = /^lora_(unet|te\d?)_/;
-
-/** A module of the file, or what is wrong with it. */
-function readModule(
-  { tensors }: SafetensorsFile,
-  name: string,
-  path: string | undefined,
-): LoraWeights | string {
-  if (path === undefined)
-    return 'the base model has no such module: the LoRA belongs to another architecture';
-  const [down, up, alpha] = ['lora_down.weight', 'lora_up.weight', 'alpha'].map((part) =>
-    tensors.get(`${name}.${part}`),
+  throwProblems(
+    namesOf(file)
+      .filter((name) => !known.has(name))
+      .map((name) => ({
+        where: `${path} ${name}`,
+        what: 'the base model has no such module: the LoRA belongs to another architecture',
+      })),
   );
-  if (down === undefined || up === undefined)
-    return `incomplete: ${down === undefined ? 'lora_down' : 'lora_up'}.weight is missing`;
-  const module = {
-    path,
-    down: readTensor(down),
-    up: readTensor(up),
-    alpha: alpha === undefined ? down.shape[0] : toFloat32(readTensor(alpha)).data[0],
-  };
-  return shapeProblem(module.down, module.up) ?? numberProblem(module) ?? module;
+  const opened = openPictureFile('kohya', file, path);
+  const modules = opened.modules.map((module) => ({ ...module, path: known.get(module.name) }));
+  const { metadata, leftovers } = opened;
+  return { modules: loadedModules(path, modules), metadata, leftovers };
 }
+
+const namesOf = ({ tensors }: SafetensorsFile): string[] => [
+  ...new Set([...tensors.keys()].flatMap((key) => partOf(key)?.name ?? [])),
+];
 
 function refuseOtherAdapters({ tensors, metadata }: SafetensorsFile, path: string): void {
   const names = [...tensors.keys()];
   throwProblems(kindProblems(names, path));
   throwProblems(pictureStartProblems(metadata, path));
-  const fix = 'Name a plain LoRA.';
   if (!names.some((name) => /^lora_(unet|te\d?)_/.test(name)))
     throw new CheckpointError([
       {
         where: path,
         what: "this is not a LoRA with kohya's keys: no tensor name begins with lora_unet_ or lora_te_",
-        fix,
+        fix: 'Name a plain LoRA.',
       },
     ]);
 }

@@ -1,6 +1,7 @@
 // A language model's LoRA in memory, and its scale: what the PEFT and GGUF writers and the merge
 // share.
 
+import type { Problem } from '../errors.ts';
 import type { LoraWeights } from './lora.ts';
 
 export interface LanguageLora {
@@ -18,6 +19,19 @@ export interface LanguageLora {
 export interface StoredLora extends Omit<LanguageLora, 'start'> {
   /** What it begins with and takes out of its base, where it does. */
   readonly start?: Start;
+}
+
+/** What lies in the folder of an adapter, PEFT's or mlx-lm's. */
+export interface PeftFolder extends StoredLora {
+  readonly baseModel: string | undefined;
+  readonly revision: string | undefined;
+  readonly dropout: number;
+  /** The chat template that lies beside it: of the training, where that was not the base's. */
+  readonly chatTemplate: string | undefined;
+  /** The date that this template wrote in training, where it writes one; as the file says it. */
+  readonly templateDate: string | undefined;
+  /** What could not be checked. */
+  readonly warnings: readonly Problem[];
 }
 
 /** PEFT's init_lora_weights that changes the base in a way that can be computed again. */

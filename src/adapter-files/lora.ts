@@ -27,8 +27,10 @@ export function assertShapes({ path, down, up }: LoraWeights): void {
   if (problem !== undefined) throw new InternalError(`${path}: ${problem}`);
 }
 
+type Shaped = Pick<Tensor, 'shape'>;
+
 /** What is wrong with a pair of factors, if anything. */
-export function shapeProblem(down: Tensor, up: Tensor): string | undefined {
+export function shapeProblem(down: Shaped, up: Shaped): string | undefined {
   const isPair =
     (down.shape.length === 2 && up.shape.length === 2) ||
     (down.shape.length === 4 && up.shape.length === 4 && up.shape[2] * up.shape[3] === 1);

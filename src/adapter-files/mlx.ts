@@ -12,14 +12,9 @@ import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
 import { kindProblems } from './adapter-kinds.ts';
 import type { AdapterTargets } from './language-lora.ts';
-import {
-  numberProblem,
-  requireWeights,
-  shapeProblem,
-  throwProblems,
-  type LoraWeights,
-} from './lora.ts';
-import type { PeftFolder } from './peft-folder.ts';
+import type { AdapterModule } from './adapter-file.ts';
+import { requireWeights, shapeProblem, throwProblems } from './lora.ts';
+import type { OpenPeftFolder } from './peft-folder.ts';
 
 const configSchema = z.looseObject({
   fine_tune_type: z.string().default('lora'),
@@ -35,10 +30,10 @@ const COPY = "It was not written by mlx-lm, or it is damaged: copy the adapter's
 const fix = 'Train a plain LoRA (fine_tune_type: lora), or merge it with mlx_lm.fuse.';
 
 /**
- * Reads a folder that mlx_lm.lora wrote. Throws CheckpointError that names what is not plain LoRA
- * and what is incomplete.
+ * Opens a folder that mlx_lm.lora wrote; the factors are in memory, as they are transposed. Throws
+ * CheckpointError that names what is not plain LoRA and what is incomplete.
  */
-export function readMlxFolder(folder: string): PeftFolder {
+export function openMlxFolder(folder: string): OpenPeftFolder {
   const configPath = join(folder, 'adapter_config.json');
   const config = parseFile(configPath, configSchema, COPY);
   if (config.fine_tune_type !== 'lora')
@@ -50,10 +45,10 @@ export function readMlxFolder(folder: string): PeftFolder {
       },
     ]);
   const { scale, dropout, keys } = config.lora_parameters;
-  const modules = readModules(weightsIn(folder), scale);
+  const opened = openModules(weightsIn(folder), scale);
   return {
-    modules,
-    ...(keys && { targets: targetsOf(keys, modules, configPath) }),
+    ...opened,
+    ...(keys && { targets: targetsOf(keys, opened.modules, configPath) }),
     rslora: false,
     baseModel: config.model ?? undefined,
     revision: undefined,
@@ -84,10 +79,10 @@ function weightsIn(folder: string): string {
 /** `keys` are on each layer that the adapter is on: the last of the model, however many. */
 function targetsOf(
   keys: readonly string[],
-  modules: readonly LoraWeights[],
+  modules: readonly AdapterModule[],
   where: string,
 ): AdapterTargets {
-  const layers = modules.flatMap(({ path }) => /\.layers\.(\d+)\./.exec(path)?.[1] ?? []);
+  const layers = modules.flatMap(({ path }) => /\.layers\.(\d+)\./.exec(path ?? '')?.[1] ?? []);
   return {
     where,
     key: 'lora_parameters.keys',
@@ -97,29 +92,30 @@ function targetsOf(
   };
 }
 
-function readModules(path: string, scale: number): LoraWeights[] {
+function openModules(path: string, scale: number): Pick<OpenPeftFolder, 'file' | 'modules'> {
   requireWeights(path);
-  const { tensors } = openSafetensors(path);
+  const file = openSafetensors(path);
+  const { tensors } = file;
   throwProblems(kindProblems(tensors.keys(), path));
   const problems: Problem[] = [];
-  const modules: LoraWeights[] = [];
+  const modules: AdapterModule[] = [];
   for (const name of new Set([...tensors.keys()].map((key) => key.replace(/\.lora_[ab]$/, '')))) {
-    const found = readModule(tensors, name, scale);
+    const found = openModule(tensors, name, scale);
     if ('what' in found) problems.push({ where: `${path} ${name}`, ...found });
     else modules.push(found);
   }
   if (modules.length + problems.length === 0)
     problems.push({ where: path, what: 'it contains no layers', fix: COPY });
   throwProblems(problems);
-  return modules;
+  return { file, modules };
 }
 
 /** A module of the file, or what is wrong with it. */
-function readModule(
+function openModule(
   tensors: ReadonlyMap<string, ExternalTensor>,
   path: string,
   scale: number,
-): LoraWeights | Omit<Problem, 'where'> {
+): AdapterModule | Omit<Problem, 'where'> {
   const [a, b] = ['lora_a', 'lora_b'].map((part) => tensors.get(`${path}.${part}`));
   if (a === undefined && b === undefined)
     return { what: 'this tensor is not part of a plain LoRA of linear layers', fix };
@@ -130,9 +126,10 @@ function readModule(
   if (a.shape.length !== 2 || b.shape.length !== 2)
     return { what: 'this is not a pair of matrices of a linear layer', fix };
   const [down, up] = [transposed(readTensor(a)), transposed(readTensor(b))];
-  const module = { path, down, up, alpha: scale * down.shape[0] };
-  const what = shapeProblem(down, up) ?? numberProblem(module);
-  return what === undefined ? module : { what, fix: COPY };
+  const what = shapeProblem(down, up);
+  if (what !== undefined) return { what, fix: COPY };
+  const [rank] = down.shape;
+  return { name: path, path, down, up, rank, alpha: scale * rank, alphaFrom: 'config', scale };
 }
 
 /** [rows, columns] -> [columns, rows], as float32. */

@@ -2,27 +2,23 @@
 // huggingface/peft, tried with 0.21.2.
 
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { plainIssue, readJsonFile } from '../checkpoints/model-folder.ts';
-import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
+import { openSafetensors, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
 import { CheckpointError, obtainAgain, type Problem } from '../errors.ts';
 import type { ExternalTensor } from '../tensor/tensor.ts';
 import { readChatTemplate } from '../tokenizer/text.ts';
 import { isObject } from '../util/is-object.ts';
 import { fullMatch } from '../util/python-regexp.ts';
+import { loadedModules, type AdapterModule } from './adapter-file.ts';
 import { kindProblems } from './adapter-kinds.ts';
-import type { StoredLora } from './language-lora.ts';
+import type { PeftFolder } from './language-lora.ts';
 import { configProblems, startOf, typeProblems } from './peft-config.ts';
-import {
-  COPY,
-  numberProblem,
-  requireWeights,
-  shapeProblem,
-  throwProblems,
-  type LoraWeights,
-} from './lora.ts';
+import { COPY, requireWeights, shapeProblem, throwProblems } from './lora.ts';
+import { patternValue } from './peft-patterns.ts';
 import { PEFT_PREFIX } from './peft.ts';
+import { picturePath } from './picture-names.ts';
 
 const WEIGHTS = 'adapter_model.safetensors';
 
@@ -46,21 +42,10 @@ const configSchema = z.looseObject({
   exclude_modules: names,
   layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
   revision: z.string().nullish(),
+  auto_mapping: z.looseObject({ base_model_class: z.unknown().optional() }).nullish(),
 });
 
 type PeftConfig = z.infer<typeof configSchema>;
-
-export interface PeftFolder extends StoredLora {
-  readonly baseModel: string | undefined;
-  readonly revision: string | undefined;
-  readonly dropout: number;
-  /** The chat template that lies beside it: of the training, where that was not the base's. */
-  readonly chatTemplate: string | undefined;
-  /** The date that this template wrote in training, where it writes one; as the file says it. */
-  readonly templateDate: string | undefined;
-  /** What could not be checked. */
-  readonly warnings: readonly Problem[];
-}
 
 /**
  * Reads a LoRA folder that PEFT (or this program) wrote; tensors keep the file's dtype. Throws
@@ -68,6 +53,18 @@ export interface PeftFolder extends StoredLora {
  * pairs.
  */
 export function readPeftFolder(folder: string): PeftFolder {
+  const { modules, file, ...rest } = openPeftFolder(folder);
+  return { ...rest, modules: loadedModules(file.path, modules) };
+}
+
+/** As `readPeftFolder`; the numbers stay in their file. */
+export interface OpenPeftFolder extends Omit<PeftFolder, 'modules'> {
+  readonly modules: readonly AdapterModule[];
+  readonly file: SafetensorsFile;
+}
+
+/** Opens such a folder: of its weights the header alone is read. Throws as `readPeftFolder`. */
+export function openPeftFolder(folder: string): OpenPeftFolder {
   const configPath = join(folder, 'adapter_config.json');
   const config = readConfig(configPath);
   throwProblems(configProblems(config, configPath));
@@ -77,14 +74,15 @@ export function readPeftFolder(folder: string): PeftFolder {
     lora_dropout: dropout,
     use_rslora: rslora,
   } = config;
+  const opened = openModules(folder, config);
   return {
-    modules: readModules(folder, config),
+    ...opened,
     rslora: rslora ?? false,
     baseModel: baseModel ?? undefined,
     revision: revision ?? undefined,
     dropout: dropout ?? 0,
     chatTemplate: readChatTemplate(folder),
-    templateDate: openSafetensors(join(folder, WEIGHTS)).metadata['template_date'],
+    templateDate: opened.file.metadata['template_date'],
     start: startOf(config),
     ...targetsOf(config, configPath),
     warnings: targetWarnings(config, configPath),
@@ -136,7 +134,7 @@ function targetWarnings(config: PeftConfig, path: string): Problem[] {
   });
 }
 
-function readModules(folder: string, config: PeftConfig): LoraWeights[] {
+function openModules(folder: string, config: PeftConfig): Pick<OpenPeftFolder, 'file' | 'modules'> {
   const path = join(folder, WEIGHTS);
   if (!existsSync(path) && existsSync(join(folder, 'adapter_model.bin'))) {
     throw new CheckpointError([
@@ -148,22 +146,24 @@ function readModules(folder: string, config: PeftConfig): LoraWeights[] {
     ]);
   }
   requireWeights(path);
-  const { tensors } = openSafetensors(path);
+  const file = openSafetensors(path);
+  const { tensors } = file;
   throwProblems(kindProblems(tensors.keys(), path));
   const problems: Problem[] = [];
-  const modules: LoraWeights[] = [];
+  const modules: AdapterModule[] = [];
   const keys = [...tensors.keys()].filter(
     (key) => !isBaseWeight(key, tensors) && !isOfTraining(key),
   );
+  const pathOf = pathsOf(config, folder);
   for (const name of new Set(keys.map((key) => key.replace(factor, '')))) {
-    const found = readModule(tensors, name, config);
+    const found = openModule(tensors, name, config, pathOf);
     if ('what' in found) problems.push({ where: `${path} ${name}`, fix: COPY, ...found });
     else modules.push(found);
   }
   if (modules.length + problems.length === 0)
     problems.push({ where: path, what: 'it contains no layers', fix: COPY });
   throwProblems(problems);
-  return modules;
+  return { file, modules };
 }
 
 /** Some writers leave the adapter's name, `default`, in the key. */
@@ -179,67 +179,63 @@ function isBaseWeight(key: string, tensors: ReadonlyMap<string, ExternalTensor>)
 }
 
 /** A module of the file, or what is wrong with it. */
-function readModule(
+function openModule(
   tensors: ReadonlyMap<string, ExternalTensor>,
   name: string,
   config: PeftConfig,
-): LoraWeights | Omit<Problem, 'where'> {
+  pathOf: (name: string) => string,
+): AdapterModule | Omit<Problem, 'where'> {
   if (!name.startsWith(PEFT_PREFIX)) return { what: `its name does not begin with ${PEFT_PREFIX}` };
-  const [a, b] = ['lora_A', 'lora_B'].map(
+  const [down, up] = ['lora_A', 'lora_B'].map(
     (part) =>
       tensors.get(`${name}.${part}.weight`) ?? tensors.get(`${name}.${part}.default.weight`),
   );
-  if (a === undefined && b === undefined)
+  if (down === undefined && up === undefined)
     return { what: 'this tensor is not part of a plain LoRA of linear layers' };
-  if (a === undefined || b === undefined)
+  if (down === undefined || up === undefined)
     return {
-      what: `incomplete: its ${a === undefined ? 'lora_A' : 'lora_B'}.weight is missing from the file`,
+      what: `incomplete: its ${down === undefined ? 'lora_A' : 'lora_B'}.weight is missing from the file`,
     };
-  const path = name.slice(PEFT_PREFIX.length);
-  const module = {
-    path,
-    down: readTensor(a),
-    up: readTensor(b),
-    alpha: patternValue(config.alpha_pattern ?? {}, path) ?? config.lora_alpha,
-  };
-  const what = shapeProblem(module.down, module.up);
+  const inside = name.slice(PEFT_PREFIX.length);
+  const [rank] = down.shape;
+  const alpha = patternValue(numbersOf(config.alpha_pattern), inside) ?? config.lora_alpha;
+  const what = shapeProblem(down, up);
   if (what !== undefined) return { what };
-  const number = numberProblem(module);
-  return rankProblem(module, config) ?? (number === undefined ? module : { what: number });
+  const scale = alpha / (config.use_rslora === true ? Math.sqrt(rank) : rank);
+  const module = { name, path: pathOf(inside), down, up, rank, alpha, scale };
+  return rankProblem(inside, rank, config) ?? { ...module, alphaFrom: 'config' };
+}
+
+/** What PEFT notes as the model's class, or what the folder is called in a set of several. */
+const components: ReadonlyMap<string, string> = new Map([
+  ['UNet2DConditionModel', 'unet'],
+  ['unet', 'unet'],
+  ['CLIPTextModel', 'text_encoder'],
+  ['text_encoder', 'text_encoder'],
+  ['CLIPTextModelWithProjection', 'text_encoder_2'],
+  ['text_encoder_2', 'text_encoder_2'],
+]);
+
+/** From paths in the model to ours, which have the component of a model for pictures in front. */
+function pathsOf({ auto_mapping: model }: PeftConfig, folder: string): (name: string) => string {
+  const component =
+    components.get(String(model?.base_model_class)) ?? components.get(basename(resolve(folder)));
+  return (name) =>
+    (component === undefined ? picturePath(name) : picturePath(`${component}.${name}`)) ?? name;
 }
 
 function rankProblem(
-  { path, down }: LoraWeights,
+  path: string,
+  rank: number,
   { r, rank_pattern: ranks }: PeftConfig,
 ): Omit<Problem, 'where'> | undefined {
-  const told = patternValue(ranks ?? {}, path) ?? r;
-  if (told === down.shape[0]) return undefined;
+  const told = patternValue(numbersOf(ranks), path) ?? r;
+  if (told === rank) return undefined;
   return {
-    what: `it has rank ${down.shape[0]}, but rank ${told} according to adapter_config.json, which decides its scale`,
+    what: `it has rank ${rank}, but rank ${told} according to adapter_config.json, which decides its scale`,
     fix: `If the two files are of different adapters, copy the adapter again; otherwise correct ${told === r ? 'r' : 'rank_pattern'} in adapter_config.json.`,
   };
 }
 
-/**
- * The first pattern that matches the path's end, as PEFT matches them: each is a regular
- * expression.
- */
-function patternValue(
-  patterns: Readonly<Record<string, number>>,
-  path: string,
-): number | undefined {
-  const matches = (key: string) => key === path || patternOf(key).test(path);
-  return Object.entries(patterns).find(([key]) => matches(key))?.[1];
-}
-
-function patternOf(key: string): RegExp {
-  const found = fullMatch(`(?:.*\\.)?(?:${key})`);
-  if (found !== undefined) return found;
-  throw new CheckpointError([
-    {
-      where: 'adapter_config.json',
-      what: `the pattern ${JSON.stringify(key)} is not a regular expression that can be read here`,
-      fix: 'Write the names of the layers in its place.',
-    },
-  ]);
-}
+const numbersOf = (given: Readonly<Record<string, number>> | null | undefined) =>
+  new Map(Object.entries(given ?? {}));

@@ -4,9 +4,9 @@
 import { adaptableLayers, type LoraModule } from '../../adapters/lora.ts';
 import { leftoverWarnings } from '../../checkpoints/leftovers.ts';
 import type { TrainConfig } from '../../config/schema.ts';
-import { AdapterError, ofAdapter, type Problem } from '../../errors.ts';
+import { AdapterError, type Problem } from '../../errors.ts';
 import { faultsByKind } from '../../util/problems-by-kind.ts';
-import { readKohyaLora } from '../../adapter-files/kohya.ts';
+import { readPictureLora } from '../../adapter-files/picture-lora.ts';
 import { shapeProblem, type LoraWeights } from '../../adapter-files/lora.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { unetGraph, textEncoderGraph } from '../../models/graphs.ts';
@@ -26,8 +26,8 @@ export interface InitialAdapters {
 }
 
 /**
- * Of a LoRA file with kohya's keys, or of tensors by name. Throws AdapterError for a file that
- * is no such file, and for half of an adapter.
+ * Of a LoRA of any format, or of tensors by name. Throws AdapterError for what is no plain LoRA,
+ * and for half of an adapter.
  */
 export function initialAdapters(
   initial: string | ReadonlyMap<string, Tensor> | undefined,
@@ -36,7 +36,7 @@ export function initialAdapters(
 ): InitialAdapters {
   const skipped = skippedLayers(model, config);
   if (typeof initial === 'string') {
-    const { modules, leftovers } = ofAdapter(() => readKohyaLora(initial, modulePathsOf(model)));
+    const { modules, leftovers } = readPictureLora(initial, modulePathsOf(model));
     const trained = modules.filter(({ path }) => !skipped.has(path));
     const kept = modules.filter(({ path }) => skipped.has(path));
     const warnings = leftoverWarnings(leftovers, initial);
