@@ -22,7 +22,7 @@ export async function gemmRate(threads: number): Promise<number> {
   );
   const program = await cpuRuntime(threads).compile(g.finish(), {
     weights: new Map(),
-    arena: true,
+    keepsMemory: true,
   });
   const random = () =>
     float32(

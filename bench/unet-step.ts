@@ -1,7 +1,8 @@
 // One training step of a UNet, all weights trained: time of a step, memory, and where the time
 // goes.
 //
-//   tsx bench/unet-step.ts [--steps 5] [--batch 16] [--side 32] [--threads 2] [--forward] [--arena]
+//   tsx bench/unet-step.ts [--steps 5] [--batch 16] [--side 32] [--threads 2] [--forward]
+//     [--keeps-memory]
 //   [--top 25] [--nodes]
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -48,7 +49,7 @@ async function main(): Promise<void> {
       threads: { type: 'string', default: '2' },
       forward: { type: 'boolean', default: false },
       nodes: { type: 'boolean', default: false },
-      arena: { type: 'boolean', default: false },
+      'keeps-memory': { type: 'boolean', default: false },
     },
   });
   const forward = trainingStep(tinyUNet, {
@@ -65,7 +66,7 @@ async function main(): Promise<void> {
   const options = {
     weights: new Map(),
     runtime: cpuRuntime(Number(values.threads)),
-    arena: values.arena,
+    keepsMemory: values['keeps-memory'],
   };
   console.log(
     `${cpus()[0].model}, ${values.threads} threads; batch ${values.batch}, ${values.side}x${values.side}`,

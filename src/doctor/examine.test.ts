@@ -4,7 +4,8 @@ import { UserError } from '../errors.ts';
 import type { MissingAdapter } from '../runtime/adapters.ts';
 import { secondsOf } from './estimate.ts';
 import { examine } from './examine.ts';
-import { appleFeatures, linuxFeatures, memoryLimit, windowsFeatures } from './machine.ts';
+import { memoryLimit } from '../runtime/memory.ts';
+import { appleFeatures, linuxFeatures, windowsFeatures } from './machine.ts';
 import { fast, radeon, reportOn, slow, workstation } from './report.test-util.ts';
 import { steps } from './steps.ts';
 
@@ -150,6 +151,6 @@ describe("the processor's features", () => {
 
 test("a container's limit counts, what is no limit does not", () => {
   assert.equal(memoryLimit(2 ** 31, 2 ** 34), 2 ** 31);
-  assert.equal(memoryLimit(0, 2 ** 34), null);
-  assert.equal(memoryLimit(2 ** 63, 2 ** 34), null);
+  assert.equal(memoryLimit(0, 2 ** 34), undefined);
+  assert.equal(memoryLimit(2 ** 63, 2 ** 34), undefined);
 });

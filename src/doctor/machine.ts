@@ -14,6 +14,7 @@ import {
 } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { openForeign } from '../runtime/graphics/foreign.ts';
+import { memoryLimit } from '../runtime/memory.ts';
 import { contents, isContainer, isWsl } from '../runtime/graphics/system.ts';
 import { cacheFolder } from '../storage/cache-folder.ts';
 
@@ -73,7 +74,7 @@ export const thisMachine = (): Machine => ({
     load: process.platform === 'win32' ? null : loadavg()[0],
     features: featuresHere(),
   },
-  memory: { total: totalmem(), free: freemem(), limit: memoryLimit(process.constrainedMemory()) },
+  memory: { total: totalmem(), free: freemem(), limit: memoryLimit() ?? null },
   disks: [diskOf('cache', cacheFolder()), diskOf('working folder', process.cwd())],
 });
 
@@ -83,10 +84,6 @@ function systemName(osRelease: string): string {
   if (pretty !== undefined) return pretty;
   return process.platform === 'win32' ? version() : `${type()} ${release()}`;
 }
-
-/** 0 or beyond all memory: there is no limit. */
-export const memoryLimit = (constrained: number, total = totalmem()): number | null =>
-  constrained > 0 && constrained < total ? constrained : null;
 
 function diskOf(purpose: Disk['purpose'], path: string): Disk {
   try {

@@ -20,7 +20,7 @@ export interface Rates {
 }
 
 /** What is measured: a runtime, or a test's idea of one. */
-export type Measurable = Pick<Runtime, 'backend' | 'compile'>;
+export type Measurable = Pick<Runtime, 'ownsMemory' | 'compile'>;
 
 export type Clock = () => number;
 
@@ -108,7 +108,7 @@ export async function measure(runtime: Measurable, options: MeasureOptions): Pro
     convolutions: await rising(convolutions, 0.55),
     memory: await rising(sums, 0.5),
   };
-  if (runtime.backend === 'cpu') return rates;
+  if (!runtime.ownsMemory) return rates;
   return { ...rates, ...(await transferRates(runtime, clock)) };
 }
 
@@ -153,7 +153,7 @@ const RUNS = 4;
 async function timed(runtime: Measurable, graph: Graph, { clock, end }: Patience): Promise<Times> {
   const given = Object.fromEntries(graph.inputs.map(({ name }) => [name, float32([], [1])]));
   const began = clock();
-  const program = await runtime.compile(graph, { weights: new Map(), arena: true });
+  const program = await runtime.compile(graph, { weights: new Map(), keepsMemory: true });
   const times: number[] = [];
   try {
     do {

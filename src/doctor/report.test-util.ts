@@ -64,11 +64,11 @@ export async function reportOn(found: Found): Promise<DoctorReport> {
       found.open ??
       ((device) =>
         Promise.resolve({
-          backend: device,
+          ownsMemory: device === 'webgpu',
           compile: () => Promise.reject(new Error('nothing is computed')),
           release: () => Promise.resolve(),
         })),
-    measure: ({ backend }) => Promise.resolve(backend === 'cpu' ? slow : fast),
+    measure: ({ ownsMemory }) => Promise.resolve(ownsMemory ? fast : slow),
   };
   const { measurements } = found;
   for await (const event of examine({ surroundings, measurements })) {

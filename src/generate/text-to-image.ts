@@ -107,7 +107,7 @@ class Generator implements ImageGenerator {
     this.#savesMemory = options.savesMemory ?? bytesOf(weights) > GIB;
     const { unet, vae, textEncoder } = config;
     const tokens = textEncoder.max_position_embeddings;
-    const compiling = { runtime, weights, arena: !this.#savesMemory };
+    const compiling = { runtime, weights, keepsMemory: !this.#savesMemory };
     this.#text = new Stage(
       pictureStages.textEncoder,
       () => textEncoderGraph(textEncoder, [1, tokens], clipSkip),

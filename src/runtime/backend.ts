@@ -6,6 +6,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import type { Weights } from '../tensor/weights.ts';
 import type { Emissions } from './emission.ts';
 import type { OnnxGraph, OnnxNode } from './onnx-model.ts';
+import type { Need, Room } from './room.ts';
 import type { Held, StoredWeight, WeightPlan } from './weight-plan.ts';
 
 /** A rewrite of a graph before its composites are lowered; results are the same numbers. */
@@ -33,7 +34,12 @@ export interface Lowering {
 export interface Limits {
   /** Bytes of the largest tensor; Infinity where memory is the only limit. */
   readonly largestTensor: number;
-  /** Whether tensors lie in memory of its own, not in the process's. */
+  /** Whether it computes with float16. */
+  readonly halfPrecision: boolean;
+  /**
+   * Whether tensors lie in memory of its own, not in the process's: what a run takes and gives then
+   * crosses a bus.
+   */
   readonly ownsMemory: boolean;
   /** Bytes of that memory, where they are known. */
   readonly memory?: number;
@@ -51,7 +57,11 @@ export interface Backend extends Lowering {
   /** What computes, for people: `cpu, 2 threads`. */
   describe(threads: number): string;
   /** How each frozen weight that a graph reads is kept. */
-  plan(placed: Placed, options: WeightOptions): WeightPlan;
+  plan(placed: Placed, workload?: Workload): WeightPlan;
+  /** Bytes of memory that a byte of live activations takes, with what the allocator keeps. */
+  bytesPerLiveByte(graph: Graph): number;
+  /** Whether a run has room where it computes. */
+  room(need: Need): Room;
   /** Takes weights out of their files, for as long as programs read them; see `WeightStore`. */
   hold(weights: readonly StoredWeight[]): Promise<Held[]>;
   /** Makes a graph executable; `held` are inputs that the session feeds itself, by name. */
@@ -62,27 +72,26 @@ export interface Backend extends Lowering {
 
 export type HeldWeights = ReadonlyMap<string, Held>;
 
-/** How weights may be kept. */
-export interface WeightOptions {
+/** What a program's runs are like, where memory may be spent on their speed. */
+export interface Workload {
   /**
-   * Copy each constant float32 matrix into the order in which its products read it, for each
-   * direction, where the backend gains by it; its file is left then.
+   * How many are to come, each of many rows; `short`: each of so few rows that reading a weight
+   * costs as much as multiplying with it.
    */
-  readonly packWeights?: boolean;
-  /**
-   * Weights of products in half precision are kept as float32 besides, where they would be cast in
-   * every run and all take at most so many bytes. Default 0.
-   */
-  readonly float32Copies?: number;
+  readonly runs: number | 'short';
+  /** Bytes that copies of frozen weights may take, where the backend gains by them. */
+  readonly spare: number;
 }
 
-export interface SessionOptions extends WeightOptions {
-  /** Threads of one operator; by default the machine's cores. */
-  readonly threads?: number;
+export interface SessionOptions {
+  /** How the frozen weights are kept. */
+  readonly plan: WeightPlan;
+  /** Threads of one operator. */
+  readonly threads: number;
   /** Prefix of a profile to write when the session is released. */
   readonly profile?: string;
-  /** Keep freed tensors for later ones, in one growing region. */
-  readonly arena?: boolean;
+  /** Whether memory that a run frees stays for the next one, which is faster. Default false. */
+  readonly keepsMemory?: boolean;
 }
 
 export interface Session {

@@ -1,6 +1,7 @@
-// How much memory this process holds.
+// How much memory this process holds, and how much it may have.
 
 import { readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 
 export interface ProcessMemory {
   readonly bytes: number;
@@ -17,6 +18,18 @@ export function processMemory(): ProcessMemory {
     ? { bytes: process.memoryUsage.rss(), measure: 'rss' }
     : { bytes: pss, measure: 'pss' };
 }
+
+/**
+ * Bytes that a container allows of the machine's `total`; undefined where that is all.
+ * `constrained`: as Node tells it; 0 or beyond all memory means that there is no limit.
+ */
+export const memoryLimit = (
+  constrained: number = process.constrainedMemory(),
+  total: number = totalmem(),
+): number | undefined => (constrained > 0 && constrained < total ? constrained : undefined);
+
+/** Bytes that this process may have: the machine's, or what its container allows. */
+export const machineMemory = (): number => memoryLimit() ?? totalmem();
 
 function proportionalSetSize(): number | undefined {
   if (process.platform !== 'linux') return undefined;

@@ -5,18 +5,20 @@ import type { Graph, Value } from '../graph/graph.ts';
 import { sameShape, type Tensor } from '../tensor/tensor.ts';
 import type { Weights } from '../tensor/weights.ts';
 import { needed } from '../util/needed.ts';
-import type { Backend, Placed, Session, SessionOptions } from './backend.ts';
+import type { Backend, Placed, Session, SessionOptions, Workload } from './backend.ts';
 import { emit, place, type Lowered } from './lowering.ts';
 import { merge } from './merge.ts';
 import { isHeld, type WeightPlan } from './weight-plan.ts';
 import type { WeightStore } from './weight-store.ts';
 
-export interface CompileOptions extends Omit<SessionOptions, 'threads'> {
+export interface CompileOptions extends Omit<SessionOptions, 'threads' | 'plan'> {
   /**
    * Frozen parameters by name, kept as the backend's plan says. The others become inputs of every
    * run.
    */
   readonly weights: Weights;
+  /** Where memory may be spent on speed; by default none is. */
+  readonly workload?: Workload;
 }
 
 /** A backend, and the weights that its programs share. */
@@ -45,14 +47,15 @@ export interface Program {
 export async function compileFor(
   { backend, store }: Opened,
   graphs: readonly Graph[],
-  { weights, ...options }: CompileOptions & SessionOptions,
+  { weights, workload, ...options }: CompileOptions & Pick<SessionOptions, 'threads'>,
 ): Promise<Program> {
   const placed = graphs.map((graph) => place(graph, weights, backend));
-  const { held, release } = await hold(placed[0], store, backend.plan(placed[0], options));
+  const plan = backend.plan(placed[0], workload);
+  const { held, release } = await hold(placed[0], store, plan);
   try {
     const lowered = placed.map((each) => emit(each, held, backend.emissions));
     const { onnx, fed } = merge(lowered, (nodes) => backend.order(nodes));
-    const session = await backend.open(onnx, lowered[0].held, options);
+    const session = await backend.open(onnx, lowered[0].held, { ...options, plan });
     return programOf(lowered, fed, { session, release });
   } catch (error) {
     await release();

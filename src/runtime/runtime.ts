@@ -5,7 +5,7 @@ import type { Graph } from '../graph/graph.ts';
 import type { Weights } from '../tensor/weights.ts';
 import { byteLength } from '../tensor/tensor.ts';
 import { needed } from '../util/needed.ts';
-import type { Backend, WeightOptions } from './backend.ts';
+import type { Backend, Workload } from './backend.ts';
 import { SystemError } from '../errors.ts';
 import { graphicsAdapters } from './adapters.ts';
 import { chooseDevice, type Device } from './devices.ts';
@@ -16,50 +16,36 @@ import { openWebgpu } from './onnxruntime/webgpu.ts';
 import { runtimeVersion } from './onnxruntime/session.ts';
 import { compileFor, type CompileOptions, type Program } from './program.ts';
 import { ProgramCache, type Programs, type Releasable } from './program-cache.ts';
-import type { Keeping } from './weight-plan.ts';
+import type { Activations, Need, Room } from './room.ts';
 import { WeightStore } from './weight-store.ts';
 
 /** Programs alive at a time, of all users: training, validation and answers of one run. */
 const MOST_PROGRAMS = 16;
 
-/** Of one run of a graph, in bytes. */
-export interface Activations {
-  /** The most that all computed tensors take at a time. */
-  readonly live: number;
-  /** Of the largest of them. */
-  readonly largest: number;
-}
-
-/** Bytes of a device's memory for each byte of live activations; not measured on a card yet. */
-const PER_LIVE_BYTE = 1.25;
-/** Share of a device's memory that a run may count on. */
-const USABLE = 0.9;
-
 const greatest = (numbers: readonly number[]): number =>
   numbers.reduce((most, number) => Math.max(most, number), 0);
-
-const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
 export class Runtime {
   /** Of ONNX Runtime, e.g. `1.30.0`. */
   readonly version = runtimeVersion;
   readonly #backend: Backend;
   readonly #store: WeightStore;
-  readonly #threads: number | undefined;
+  /** Of one operator. */
+  readonly threads: number;
   readonly #cache = new ProgramCache(MOST_PROGRAMS);
 
   /**
-   * `threads`: of one operator; by default the machine's cores. `reason`: why this backend, where
-   * the machine decided.
+   * `threads`: of one operator; by default the processors that this process may use. `reason`: why
+   * this backend, where the machine decided.
    */
   constructor(
     backend: Backend,
-    threads?: number,
+    threads: number = availableParallelism(),
     readonly reason?: string,
   ) {
     this.#backend = backend;
     this.#store = new WeightStore(backend);
-    this.#threads = threads;
+    this.threads = threads;
   }
 
   /** The backend's name, as a run's record has it. */
@@ -72,8 +58,12 @@ export class Runtime {
     return this.#backend.adapter;
   }
 
-  get threads(): number {
-    return this.#threads ?? availableParallelism();
+  /**
+   * Whether it computes in memory of its own, so that what a run takes and gives crosses a bus;
+   * else it does in the process's.
+   */
+  get ownsMemory(): boolean {
+    return this.#backend.limits.ownsMemory;
   }
 
   /** What computes, for people: `cpu, 2 threads`. */
@@ -91,7 +81,7 @@ export class Runtime {
   /** One program for graphs that differ in their shapes alone; see `compileFor`. */
   compileShared(graphs: readonly Graph[], options: CompileOptions): Promise<Program> {
     const opened = { backend: this.#backend, store: this.#store };
-    return compileFor(opened, graphs, { ...options, threads: this.#threads });
+    return compileFor(opened, graphs, { ...options, threads: this.threads });
   }
 
   /** Keeps programs for one user, at most so many; to be released by that user. */
@@ -108,42 +98,29 @@ export class Runtime {
         return byteLength(dtype, shape);
       }),
     );
-    return { live: greatest(liveBytes(lowered.nodes, lowered)), largest: greatest(sizes) };
+    const live = greatest(liveBytes(lowered.nodes, lowered));
+    const taken = live * this.#backend.bytesPerLiveByte(graph);
+    return { live, largest: greatest(sizes), taken };
+  }
+
+  /** Whether a run has room where it computes. */
+  room(need: Need): Room {
+    return this.#backend.room(need);
   }
 
   /**
-   * What a run holds where it computes, besides its process: bytes of frozen weights, and of
-   * activations with what the allocator keeps. Undefined where that is the process's own memory.
+   * Bytes that the frozen weights of a graph take outside their files: on a device, and in copies
+   * for speed where `workload` has some to spare.
    */
-  deviceBytes({ live }: Activations, weights: number): number | undefined {
-    return this.#backend.limits.ownsMemory ? weights + PER_LIVE_BYTE * live : undefined;
-  }
-
-  /** Whether `lacking` knows how much memory there is. */
-  get knowsMemory(): boolean {
-    return this.#backend.limits.memory !== undefined;
-  }
-
-  /** Why a run has no room where it computes; undefined where it has. */
-  lacking(activations: Activations, weights: number): string | undefined {
-    const { memory, largestTensor } = this.#backend.limits;
-    const bytes = this.deviceBytes(activations, weights);
-    if (activations.largest > largestTensor)
-      return `one tensor of this run takes ${gibibytes(activations.largest)}, more than the ${gibibytes(largestTensor)} that ${this.description} takes at once`;
-    if (memory === undefined || bytes === undefined || bytes <= USABLE * memory) return undefined;
-    return `this run takes about ${gibibytes(bytes)} of memory, too much for the ${gibibytes(memory)} of ${this.description}`;
-  }
-
-  /** What the frozen weights of a graph take outside their files, by how they are kept. */
-  weightBytes(graph: Graph, weights: Weights, options: WeightOptions = {}): Map<Keeping, number> {
+  weightBytes(graph: Graph, weights: Weights, workload?: Workload): number {
     const placed = place(graph, weights, this.#backend);
-    const bytes = new Map<Keeping, number>();
-    for (const [name, { how, dtype }] of this.#backend.plan(placed, options))
-      bytes.set(
-        how,
-        (bytes.get(how) ?? 0) + byteLength(dtype, needed(placed.weights, name, 'weight').shape),
-      );
-    return bytes;
+    return [...this.#backend.plan(placed, workload)].reduce(
+      (sum, [name, { how, dtype }]) =>
+        how === 'mapped'
+          ? sum
+          : sum + byteLength(dtype, needed(placed.weights, name, 'weight').shape),
+      0,
+    );
   }
 
   /** Releases the weights that no program reads. */
@@ -162,7 +139,7 @@ export class Runtime {
 export interface RuntimeOptions {
   /** Default auto. */
   readonly device?: Device;
-  /** Of one operator; by default the machine's cores. */
+  /** Of one operator; by default the processors that this process may use. */
   readonly threads?: number;
 }
 

@@ -66,7 +66,7 @@ async function* run(
   const weights = optimiser.parameters;
   const program = await compileLoss(options.runtime, options.graph, weights.keys(), {
     weights: new Map(),
-    arena: true,
+    keepsMemory: true,
   });
   try {
     const batchesAt = async (step: number) => [await options.batchAt(step)];

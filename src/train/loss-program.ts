@@ -3,7 +3,8 @@
 import { differentiate } from '../autodiff/differentiate.ts';
 import type { Graph, Node, Value } from '../graph/graph.ts';
 import type { CompileOptions } from '../runtime/program.ts';
-import type { Activations, Runtime } from '../runtime/runtime.ts';
+import type { Activations } from '../runtime/room.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Weights } from '../tensor/weights.ts';
 import { needed } from '../util/needed.ts';

@@ -2,6 +2,7 @@
 // holds a session.
 
 import type { Graph, Node } from '../graph/graph.ts';
+import type { Workload } from '../runtime/backend.ts';
 import type { CompileOptions } from '../runtime/program.ts';
 import type { Programs } from '../runtime/program-cache.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -18,17 +19,20 @@ export interface MicroBatch {
   readonly samples?: readonly string[];
 }
 
-export interface ProgramsOptions extends Omit<CompileOptions, 'packWeights'> {
+/** The shape of most batches. */
+export interface MainShape {
+  readonly shapeKey: string;
+  readonly workload: Workload;
+}
+
+export interface ProgramsOptions extends Omit<CompileOptions, 'workload'> {
   readonly runtime: Runtime;
   readonly lossGraph: (shapeKey: string) => Graph;
   readonly trainable: readonly string[];
   /** As `differentiate` takes it: what is computed a second time in the backward pass. */
   readonly segmentOf?: (node: Node) => string | undefined;
-  /**
-   * Batches with this key have a program that packs its weights, as a session does it, and stays
-   * alive.
-   */
-  readonly packWeightsOf?: string;
+  /** Its program may spend memory on speed, and stays alive. */
+  readonly main?: MainShape;
   /**
    * Programs kept; default 2: the present shape and the one before, as batches of one shape come in
    * runs.
@@ -47,7 +51,7 @@ export class LossPrograms {
     { shapeKey, inputs }: MicroBatch,
     parameters: ReadonlyMap<string, Tensor>,
   ): Promise<LossAndGradients> {
-    const pinned = shapeKey === this.options.packWeightsOf;
+    const pinned = shapeKey === this.options.main?.shapeKey;
     const program = await this.#programs.get(shapeKey, () => this.#open(shapeKey), { pinned });
     return program.run(inputs, parameters);
   }
@@ -57,8 +61,8 @@ export class LossPrograms {
   }
 
   #open(key: string): Promise<LossProgram> {
-    const { runtime, lossGraph, trainable, segmentOf, packWeightsOf, ...rest } = this.options;
-    const options = { ...rest, packWeights: key === packWeightsOf };
+    const { runtime, lossGraph, trainable, segmentOf, main, ...rest } = this.options;
+    const options = { ...rest, workload: key === main?.shapeKey ? main.workload : undefined };
     return compileLoss(runtime, lossGraph(key), trainable, options, segmentOf);
   }
 }

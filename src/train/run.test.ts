@@ -15,6 +15,7 @@ import { openSafetensors, readFloat32 } from '../checkpoints/safetensors-file.ts
 import { loadConfig, parseConfig } from '../config/load.ts';
 import { ConfigError, DataError, SystemError } from '../errors.ts';
 import { cpu } from '../runtime/onnxruntime/cpu.ts';
+import { deviceRoom } from '../runtime/room.ts';
 import { Runtime, type RuntimeOptions } from '../runtime/runtime.ts';
 import type { TrainEvent } from './events.ts';
 import { requireWritable } from '../runs/run-folder.ts';
@@ -285,7 +286,8 @@ const cardOf = (memory: number) => (options: RuntimeOptions) =>
         name: 'card',
         adapter: 'Test 9000',
         describe: () => 'card, Test 9000',
-        limits: { largestTensor: Infinity, ownsMemory: true, memory },
+        room: (need) => deviceRoom({ largestTensor: Infinity, memory }, 'card, Test 9000', need),
+        bytesPerLiveByte: () => 1.25,
       },
       options.threads,
       'Test 9000 is there',

@@ -67,7 +67,7 @@ export interface OpenTask {
   /** The loss, as output `loss`, for one shape of micro-batches. */
   lossGraph(shapeKey: string): Graph;
   /** How the loss is made executable, where the defaults are not meant. */
-  readonly programs?: Pick<ProgramsOptions, 'segmentOf' | 'alive' | 'packWeightsOf'>;
+  readonly programs?: Pick<ProgramsOptions, 'segmentOf' | 'alive' | 'main'>;
   /** Work before the first step. Returns early when the signal is aborted. */
   prepare(): AsyncGenerator<TaskEvent, void>;
   /**

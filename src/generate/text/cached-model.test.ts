@@ -146,7 +146,12 @@ test('half-precision weights give the same bits from their place as from float32
     const { modules, loraWeights } = tinyAdapter(config);
     const sizes = new Map(modules.map((module) => [module.path, module]));
     const [copied, placed] = [2 ** 30, 0].map(
-      (mostCopies) => new CachedModel(config, sizes, { weights: halves, ...small, mostCopies }),
+      (spare) =>
+        new CachedModel(config, sizes, {
+          weights: halves,
+          ...small,
+          workload: { runs: 'short', spare },
+        }),
     );
     for (const multiplier of [0, 1]) {
       const logits = await logitsOf(copied, [15, 16], { weights: loraWeights, multiplier });

@@ -7,6 +7,7 @@ import { InternalError } from '../../errors.ts';
 import type { Graph } from '../../graph/graph.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { rotaryRows, type Rope } from '../../nn/rotary.ts';
+import type { Workload } from '../../runtime/backend.ts';
 import type { CompileOptions, Program } from '../../runtime/program.ts';
 import type { Programs } from '../../runtime/program-cache.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
@@ -17,8 +18,11 @@ import { adapterInputs, MULTIPLIER, type Adaptation } from '../adaptation.ts';
 import type { AdapterSize } from '../adapter.ts';
 import { keyWidth, names, sightKinds, stepGraph, type SightKinds } from './step-graph.ts';
 
-/** Bytes that all float32 copies may take, where nothing else is said. */
-export const MOST_COPIES = 2 ** 30;
+/**
+ * A token at a time: with memory spent on speed it takes a half or a third of the time where
+ * weights are of half precision.
+ */
+export const answering: Workload = { runs: 'short', spare: 2 ** 30 };
 
 export interface CachedModelOptions extends CompileOptions {
   readonly runtime: Runtime;
@@ -37,11 +41,8 @@ export interface CachedModelOptions extends CompileOptions {
    * texts 128.
    */
   readonly capacity?: number;
-  /**
-   * Half-precision weights are kept as float32 too, 4 bytes each, where that takes at most so many
-   * bytes; a token then takes a half or a third of the time. Default 1 GiB.
-   */
-  readonly mostCopies?: number;
+  /** Default: `answering`. */
+  readonly workload?: Workload;
 }
 
 /**
@@ -294,7 +295,7 @@ export class CachedModel {
       runtime,
       chunks: wanted = rows === 1 ? [256, 64] : [64],
       weights,
-      mostCopies = MOST_COPIES,
+      workload = answering,
     } = this.#options;
     const { heads } = this.#config.layer.attention;
     const chunks = [
@@ -305,7 +306,7 @@ export class CachedModel {
     const adapted = graphs.map((graph) => withAdapters(graph, sizes));
     const program = await runtime.compileShared(
       adapted.map(({ graph }) => graph),
-      { weights, float32Copies: mostCopies },
+      { weights, workload },
     );
     return { ...program, modules: adapted[0].modules, chunks };
   }

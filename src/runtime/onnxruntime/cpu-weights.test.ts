@@ -6,7 +6,7 @@ import { stepGraph } from '../../generate/text/step-graph.ts';
 import { tinyModel } from '../../generate/text/tiny-models.test-util.ts';
 import { fromFloat32 } from '../../tensor/half.ts';
 import type { Weights } from '../../tensor/weights.ts';
-import type { WeightOptions } from '../backend.ts';
+import type { Workload } from '../backend.ts';
 import { place } from '../lowering.ts';
 import { cpu } from './cpu.ts';
 
@@ -15,26 +15,31 @@ const halves: Weights = new Map(
   [...weights].map(([key, tensor]) => [key, fromFloat32(tensor, 'bfloat16')]),
 );
 
-function planned(of: Weights, options: WeightOptions) {
-  const plan = cpu.plan(place(stepGraph(config, { tokens: 1, capacity: 1 }), of, cpu), options);
+function planned(of: Weights, workload?: Workload) {
+  const plan = cpu.plan(place(stepGraph(config, { tokens: 1, capacity: 1 }), of, cpu), workload);
   const q = plan.get('model.layers.0.self_attn.q_proj.weight');
   const norm = plan.get('model.norm.weight');
   return [q?.how, q?.dtype, norm?.how];
 }
 
 test('weights stay in their files where nothing else is asked for', () => {
-  assert.deepEqual(planned(weights, {}), ['mapped', 'float32', 'mapped']);
-  assert.deepEqual(planned(halves, {}), ['mapped', 'bfloat16', 'mapped']);
+  assert.deepEqual(planned(weights), ['mapped', 'float32', 'mapped']);
+  assert.deepEqual(planned(halves), ['mapped', 'bfloat16', 'mapped']);
 });
 
-test('matrices of half precision are copied where all copies fit, not others', () => {
-  const float32Copies = 2 ** 30;
-  assert.deepEqual(planned(halves, { float32Copies }), ['float32', 'float32', 'mapped']);
-  assert.deepEqual(planned(halves, { float32Copies: 100 }), ['mapped', 'bfloat16', 'mapped']);
-  assert.deepEqual(planned(weights, { float32Copies }), ['mapped', 'float32', 'mapped']);
+const mapped = (dtype: string) => ['mapped', dtype, 'mapped'];
+
+test('for short runs matrices of half precision are copied where all copies fit, not others', () => {
+  const short = (spare: number) => ({ runs: 'short', spare }) as const;
+  assert.deepEqual(planned(halves, short(2 ** 30)), ['float32', 'float32', 'mapped']);
+  assert.deepEqual(planned(halves, short(100)), mapped('bfloat16'));
+  assert.deepEqual(planned(weights, short(2 ** 30)), mapped('float32'));
 });
 
-test('matrices in float32 are packed, those of half precision are not', () => {
-  assert.deepEqual(planned(weights, { packWeights: true }), ['packed', 'float32', 'mapped']);
-  assert.deepEqual(planned(halves, { packWeights: true }), ['mapped', 'bfloat16', 'mapped']);
+test('for many runs matrices in float32 are packed where all fit, those of half precision are not', () => {
+  const spare = 2 ** 30;
+  assert.deepEqual(planned(weights, { runs: 32, spare }), ['packed', 'float32', 'mapped']);
+  assert.deepEqual(planned(weights, { runs: 31, spare }), mapped('float32'));
+  assert.deepEqual(planned(weights, { runs: 32, spare: 100 }), mapped('float32'));
+  assert.deepEqual(planned(halves, { runs: 32, spare }), mapped('bfloat16'));
 });

@@ -7,33 +7,44 @@ import { toFloat32 } from '../../tensor/half.ts';
 import { byteLength, isExternal } from '../../tensor/tensor.ts';
 import type { Weights } from '../../tensor/weights.ts';
 import { needed } from '../../util/needed.ts';
-import type { Placed, WeightOptions } from '../backend.ts';
+import type { Placed, Workload } from '../backend.ts';
 import type { Held, Kept, StoredWeight, WeightPlan } from '../weight-plan.ts';
 import { heldInMemory } from './session.ts';
 
 /**
- * Matrices of products are packed where all are float32: those of half precision are cast in every
- * run. Else those that nothing else reads are copied, all or none.
+ * Runs after which packing has given back the time that it took: 8 to 10 (docs/experiments.md), and
+ * some to gain by.
  */
-export function cpuPlan(
-  { graph, weights }: Placed,
-  { packWeights = false, float32Copies = 0 }: WeightOptions,
-): WeightPlan {
-  const weightOf = (name: string) => needed(weights, name, 'weight');
+const RUNS_TO_PACK_FOR = 32;
+
+/**
+ * The matrices of products take `spare` bytes besides, all or none: for many runs they are packed,
+ * for each direction, where all are float32; for short ones those of half precision that nothing
+ * else reads are copied in float32, as which they would be cast in every run.
+ */
+export function cpuPlan({ graph, weights }: Placed, workload?: Workload): WeightPlan {
+  const dtypeOf = (name: string) => needed(weights, name, 'weight').dtype;
   const { matrices, others } = readersIn(graph, weights);
-  const halves = [...matrices].filter((name) => weightOf(name).dtype !== 'float32');
-  const toCopy = halves.filter((name) => !others.has(name));
-  const bytes = toCopy.reduce((sum, name) => sum + byteLength('float32', weightOf(name).shape), 0);
-  const packed = packWeights && halves.length === 0 ? matrices : new Set();
-  const copied = new Set(bytes <= float32Copies ? toCopy : []);
+  const halves = [...matrices].filter((name) => dtypeOf(name) !== 'float32');
+  const fitting = (names: readonly string[]): ReadonlySet<string> =>
+    new Set(workload && float32Bytes(names, weights) <= workload.spare ? names : []);
+  const isShort = workload?.runs === 'short';
+  const copied = fitting(isShort ? halves.filter((name) => !others.has(name)) : []);
+  const pays = !isShort && (workload?.runs ?? 0) >= RUNS_TO_PACK_FOR && halves.length === 0;
+  const packed = fitting(pays ? [...matrices] : []);
   return new Map(
     [...matrices, ...others].map((name): [string, Kept] => {
       if (copied.has(name)) return [name, { how: 'float32', dtype: 'float32' }];
-      const { dtype } = weightOf(name);
-      return [name, { how: packed.has(name) ? 'packed' : 'mapped', dtype }];
+      return [name, { how: packed.has(name) ? 'packed' : 'mapped', dtype: dtypeOf(name) }];
     }),
   );
 }
+
+const float32Bytes = (names: readonly string[], weights: Weights): number =>
+  names.reduce(
+    (sum, name) => sum + byteLength('float32', needed(weights, name, 'weight').shape),
+    0,
+  );
 
 /** Operators whose second input is a matrix that they multiply with. */
 const products: ReadonlySet<OpName> = new Set<OpName>(['Linear', 'LinearGradInput', 'Gemm']);

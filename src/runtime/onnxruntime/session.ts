@@ -28,7 +28,7 @@ export const hasWebGpu: boolean = listSupportedBackends().some(
 );
 
 /** What a provider decides of a session. */
-export interface ProviderOptions extends Pick<SessionOptions, 'threads' | 'profile'> {
+export interface ProviderOptions extends Partial<Pick<SessionOptions, 'threads' | 'profile'>> {
   readonly executionProviders: InferenceSession.SessionOptions['executionProviders'];
   readonly enableCpuMemArena: boolean;
   /** Settings of ONNX Runtime by their own names. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { float32 } from '../../tensor/tensor.ts';
 import type { Backend, Limits, Session, SessionOptions } from '../backend.ts';
 import { dividedWeights } from '../divided-weights.ts';
+import { deviceRoom } from '../room.ts';
 import { cpu } from './cpu.ts';
 import { naming } from './device-errors.ts';
 import type { OnnxGraph } from '../onnx-model.ts';
@@ -34,20 +35,20 @@ export async function openWebgpu(card: Card): Promise<Backend> {
     // ONNX Runtime lets the device go when no session is left: this one stays
     const first = await upload.send(float32([1], [1]));
     first.release();
-    const halves = card.halfPrecision !== false && (await hasHalfPrecision(open));
-    const largest = card.largestBuffer ?? (await largestTensor(open));
-    const limits = { largestTensor: largest, ownsMemory: true, memory: card.memory };
-    return webgpu(card.name, { upload, limits, halfPrecision: halves });
+    return webgpu(card.name, upload, {
+      halfPrecision: card.halfPrecision !== false && (await hasHalfPrecision(open)),
+      largestTensor: card.largestBuffer ?? (await largestTensor(open)),
+      ownsMemory: true,
+      memory: card.memory,
+    });
   });
 }
 
-interface Device {
-  readonly upload: Upload;
-  readonly limits: Limits;
-  readonly halfPrecision: boolean;
-}
+/** For each byte of live activations; not measured on a card yet. */
+const BYTES_PER_LIVE_BYTE = 1.25;
 
-function webgpu(adapter: string, { upload, limits, halfPrecision }: Device): Backend {
+function webgpu(adapter: string, upload: Upload, limits: Limits): Backend {
+  const description = `webgpu, ${adapter}`;
   return {
     name: 'webgpu',
     adapter,
@@ -55,10 +56,12 @@ function webgpu(adapter: string, { upload, limits, halfPrecision }: Device): Bac
     passes: cpu.passes,
     place: (graph, weights) => dividedWeights(graph, weights, limits.largestTensor),
     limits,
-    plan: (placed) => devicePlan(placed, halfPrecision),
+    plan: (placed) => devicePlan(placed, limits.halfPrecision),
+    bytesPerLiveByte: () => BYTES_PER_LIVE_BYTE,
+    room: (need) => deviceRoom(limits, description, need),
     hold: (weights) => naming(adapter, () => holdOnDevice(weights, upload)),
     order: cpu.order,
-    describe: () => `webgpu, ${adapter}`,
+    describe: () => description,
     open: (graph, held, options) =>
       naming(adapter, async () => {
         const session = await createSession(graph, held, providerOptions(options));
@@ -71,7 +74,10 @@ function webgpu(adapter: string, { upload, limits, halfPrecision }: Device): Bac
 const open = (graph: OnnxGraph) => createSession(graph, new Map(), providerOptions({}));
 
 /** No node may fall back to the processor, and the same inputs give the same bits. */
-const providerOptions = ({ threads, profile }: SessionOptions): ProviderOptions => ({
+const providerOptions = ({
+  threads,
+  profile,
+}: Partial<Pick<SessionOptions, 'threads' | 'profile'>>): ProviderOptions => ({
   threads,
   profile,
   executionProviders: ['webgpu'],

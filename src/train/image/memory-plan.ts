@@ -3,10 +3,10 @@
 import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
 import { latentFactor } from '../../models/stable-diffusion-config.ts';
 import type { Graph } from '../../graph/graph.ts';
-import type { Activations, Runtime } from '../../runtime/runtime.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import type { Activations } from '../../runtime/room.ts';
 import { lossActivations } from '../loss-program.ts';
-import { fittingMicroBatch, heldBytes, processNeed } from '../micro-batch.ts';
-import { parameterCount } from '../task.ts';
+import { fittingMicroBatch, trainedBytes } from '../micro-batch.ts';
 import type { AdaptedModel } from './adapted-model.ts';
 import { bucketCounts, type PictureSet } from './samples.ts';
 
@@ -16,17 +16,11 @@ export interface MemoryPlan {
    * needs too much memory.
    */
   readonly microBatch: number;
-  /** Expected need: of the process, or of the graphics card that computes. */
+  /** Predicted need, as `Room` has it. */
   readonly bytes: number;
   /** Why there is no room for the run; undefined where there is. */
   readonly lacking?: string;
 }
-
-/**
- * Bytes held for each byte of live activations: 1.7 to 2.0 were measured (docs/experiments.md),
- * mostly what malloc keeps.
- */
-const bytesPerLiveByte = 1.8;
 
 /** A bucket with the most samples that one of its batches has. */
 interface LargestBatch {
@@ -67,21 +61,18 @@ export function memoryPlan(
       .reduce((most, each) => ({
         live: Math.max(most.live, each.live),
         largest: Math.max(most.largest, each.largest),
+        taken: Math.max(most.taken, each.taken),
       }));
-  const held = heldBytes(runtime, graphOf(batches[0], 1), base.weights);
+  const held = runtime.weightBytes(graphOf(batches[0], 1), base.weights);
+  const frozen = [...base.weights].reduce(
+    (sum, [name, { length }]) => (name.startsWith('vae.') ? sum : sum + length),
+    0,
+  );
+  const own = trainedBytes(adapted.groups);
   const most = Math.max(...batches.map(({ size }) => size));
-  const { microBatch, activations, lacking } = fittingMicroBatch(runtime, most, {
-    activationsOf: largest,
-    held,
+  const { microBatch, room } = fittingMicroBatch(runtime, most, (size) => {
+    const activations = largest(size);
+    return { activations, working: activations.taken + held, frozen, own };
   });
-  const need = {
-    frozen: [...base.weights].reduce(
-      (sum, [name, { length }]) => (name.startsWith('vae.') ? sum : sum + length),
-      0,
-    ),
-    working: bytesPerLiveByte * activations.live,
-    parameters: parameterCount(adapted.groups),
-  };
-  const bytes = runtime.deviceBytes(activations, held) ?? processNeed(need);
-  return { microBatch, bytes, lacking };
+  return { microBatch, bytes: room.bytes, lacking: room.lacking };
 }

@@ -19,7 +19,7 @@ import { givenSettings, givenSteps, type GivenSettings } from '../given-settings
 import type { StepResult } from '../loop.ts';
 import { openRuntime, type Runtime } from '../../runtime/runtime.ts';
 import { LossPrograms } from '../programs.ts';
-import type { MicroBatch } from '../programs.ts';
+import type { MainShape, MicroBatch } from '../programs.ts';
 import {
   adaptLanguageModel,
   languageLoraWeights,
@@ -27,7 +27,7 @@ import {
 } from './adapted-model.ts';
 import { textShapeOf, weighted } from './batches.ts';
 import { recomputed } from './language-loss.ts';
-import { packsWeights, textMemoryPlan } from './memory-plan.ts';
+import { textMemoryPlan } from './memory-plan.ts';
 
 /** One batch as transformers' models take it; rows are padded on the right. */
 export interface GivenTextBatch {
@@ -119,25 +119,28 @@ interface Prepared extends Pick<GivenSettings, 'config' | 'totalSteps'> {
   readonly adapted: AdaptedLanguageModel;
 }
 
-/** One shape packs its weights, where all batches of the first step have it and that pays. */
-function programsFor(
-  first: readonly MicroBatch[],
-  { runtime, base, adapted, config, totalSteps }: Prepared,
-): LossPrograms {
-  const [{ shapeKey: shape }] = first;
-  const packs =
-    first.every(({ shapeKey }) => shapeKey === shape) &&
-    packsWeights(textMemoryPlan(runtime, adapted, base, textShapeOf(shape), config), {
-      runs: totalSteps * first.length,
-    });
+function programsFor(first: readonly MicroBatch[], prepared: Prepared): LossPrograms {
+  const { runtime, base, adapted, config } = prepared;
   return new LossPrograms({
     weights: base.weights,
     runtime,
     trainable: [...adapted.weights.keys()],
     lossGraph: (key) => adapted.lossGraph(textShapeOf(key)),
     segmentOf: recomputed(config.gradient_checkpointing),
-    ...(packs && { packWeightsOf: shape }),
+    main: mainShapeOf(first, prepared),
   });
+}
+
+/** That of all batches of the first step, where memory that is spent on it makes it faster. */
+function mainShapeOf(
+  first: readonly MicroBatch[],
+  { runtime, base, adapted, config, totalSteps }: Prepared,
+): MainShape | undefined {
+  const [{ shapeKey }] = first;
+  if (first.some((batch) => batch.shapeKey !== shapeKey)) return undefined;
+  const memory = textMemoryPlan(runtime, adapted, base, textShapeOf(shapeKey), config);
+  const workload = { runs: totalSteps * first.length, spare: memory.spare };
+  return memory.spentOn(workload) > 0 ? { shapeKey, workload } : undefined;
 }
 
 type Given = GivenTextBatch | readonly GivenTextBatch[];

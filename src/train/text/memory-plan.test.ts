@@ -6,10 +6,11 @@ import { after, test } from 'node:test';
 import { loadLanguageModel } from '../../checkpoints/hf-folder.ts';
 import { parseConfig } from '../../config/load.ts';
 import type { FloatDType } from '../../tensor/half.ts';
+import { machineMemory } from '../../runtime/memory.ts';
 import { cpuRuntime } from '../../runtime/runtime.ts';
 import { smallLlama, writeSmallLanguageModel } from '../testing/small-language-model.ts';
 import { adaptLanguageModel } from './adapted-model.ts';
-import { packsWeights, textMemoryPlan } from './memory-plan.ts';
+import { textMemoryPlan } from './memory-plan.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'memory-plan-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -37,16 +38,18 @@ const {
 } = smallLlama as Readonly<Record<string, number>> & typeof smallLlama;
 const matrices = layers * (2 * c * c + 2 * c * (c / 2) + 3 * c * i) + v * c;
 
-test('packed weights take the matrices once more', () =>
-  assert.equal(planOf().packable, 4 * matrices));
+const many = { runs: 1000, spare: Infinity };
+
+test('many runs have the matrices packed, which takes them once more', () =>
+  assert.equal(planOf().spentOn(many), 4 * matrices));
 test('matrices of half precision are not packed', () =>
-  assert.equal(planOf('bfloat16').packable, 0));
+  assert.equal(planOf('bfloat16').spentOn(many), 0));
 
 test('a long run packs its weights where the machine has twice the memory', () => {
   const plan = planOf();
-  const machine = 2 * (plan.bytes + plan.packable);
-  assert.equal(packsWeights(plan, { runs: 1000, machine }), true);
-  assert.equal(packsWeights(plan, { runs: 10, machine }), false);
-  assert.equal(packsWeights(plan, { runs: 1000, machine: machine - 2 }), false);
-  assert.equal(packsWeights({ ...plan, packable: 0 }, { runs: 1000, machine }), false);
+  const spare = 4 * matrices;
+  assert.equal(plan.spentOn({ runs: 32, spare }), spare);
+  assert.equal(plan.spentOn({ runs: 31, spare }), 0);
+  assert.equal(plan.spentOn({ runs: 32, spare: spare - 1 }), 0);
+  assert.equal(plan.spare, Math.max(0, machineMemory() / 2 - plan.bytes));
 });

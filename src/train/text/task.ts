@@ -14,7 +14,7 @@ import type { TellNarrowing } from '../../adapter-files/narrowing.ts';
 import { peftConfig, writePeftWeights } from '../../adapter-files/peft.ts';
 import { readTextTokenizer, type TextTokenizer } from '../../tokenizer/text.ts';
 import { type PlanEvent, type WarningEvent, phase } from '../../events.ts';
-import type { MicroBatch } from '../programs.ts';
+import type { MainShape, MicroBatch } from '../programs.ts';
 import type { OpenTask, SavePoint, Task, TaskContext, TaskEvent } from '../task.ts';
 import {
   adaptLanguageModel,
@@ -25,7 +25,7 @@ import { lastAnswers, previews, questionsOf, requireAskable } from './answers.ts
 import { batchesOfStep, stepsPerEpoch, textMicroBatches, textShapeOf } from './batches.ts';
 import { readTextData, type TextRunData } from './data.ts';
 import { recomputed } from './language-loss.ts';
-import { packsWeights, textMemoryPlan, type TextMemoryPlan } from './memory-plan.ts';
+import { textMemoryPlan, type TextMemoryPlan } from './memory-plan.ts';
 import { rowLength, rowLengths, type RowLengths } from './row-lengths.ts';
 import { validate } from './validation.ts';
 
@@ -44,8 +44,7 @@ interface Opened extends TextRunData {
   readonly batches: TextBatchPlan;
   readonly memory: TextMemoryPlan;
   readonly questions: EvalSet | undefined;
-  /** The shape whose program packs its weights. */
-  readonly packWeightsOf?: string;
+  readonly main?: MainShape;
 }
 
 /** Programs kept: rows come in several lengths, and one takes under a second to make. */
@@ -88,7 +87,7 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
     memory,
     questions,
   };
-  return taskOf({ ...opened, packWeightsOf: shapeToPackFor(opened) });
+  return taskOf({ ...opened, main: mainShapeOf(opened) });
 }
 
 const batchOptions = (
@@ -170,7 +169,7 @@ function* warnings(
 }
 
 function taskOf(opened: Opened): OpenTask {
-  const { config, train, template, adapted, base, batches, memory, packWeightsOf } = opened;
+  const { config, train, template, adapted, base, batches, memory, main } = opened;
   const perEpoch = stepsPerEpoch(batches, config.gradient_accumulation_steps);
   let lastStep = 0;
   return {
@@ -179,7 +178,7 @@ function taskOf(opened: Opened): OpenTask {
       sampleName: 'sequence',
       shapes: shapesOf(opened),
       adaptedModules: adapted.modules.length,
-      memoryEstimate: memory.bytes + (packWeightsOf === undefined ? 0 : memory.packable),
+      memoryEstimate: memory.bytes + (main === undefined ? 0 : memory.spentOn(main.workload)),
       microBatch: memory.microBatch,
     },
     lacking: memory.lacking,
@@ -191,7 +190,7 @@ function taskOf(opened: Opened): OpenTask {
     programs: {
       alive: PROGRAMS,
       segmentOf: recomputed(config.gradient_checkpointing),
-      packWeightsOf,
+      main,
     },
     lossGraph: (key) => adapted.lossGraph(textShapeOf(key), { dropout: true }),
     async *prepare() {},
@@ -235,21 +234,23 @@ const hasMemoryAlone = (opened: Opened): boolean =>
 const LOOKED_AT = 64;
 
 /**
- * The shape of all micro-batches of the first steps, if they have one and packing is worth it. A
- * pure function of data, configuration and machine.
+ * The shape of all micro-batches of the first steps, if they have one and memory that is spent on
+ * it makes it faster. A pure function of data, configuration and machine; sums may be rounded
+ * otherwise.
  */
-function shapeToPackFor(opened: Opened): string | undefined {
+function mainShapeOf(opened: Opened): MainShape | undefined {
   const { config, batches, memory } = opened;
   const accumulation = config.gradient_accumulation_steps;
   const steps = config.max_train_steps ?? config.epochs * stepsPerEpoch(batches, accumulation);
-  if (!hasMemoryAlone(opened) || !packsWeights(memory, { runs: steps * accumulation }))
-    return undefined;
+  const workload = { runs: steps * accumulation, spare: memory.spare };
+  if (!hasMemoryAlone(opened) || memory.spentOn(workload) === 0) return undefined;
   const shapes = new Set(
     Array.from({ length: Math.min(steps, LOOKED_AT) }, (_, step) =>
       partsAt(opened, step).map(({ shapeKey }) => shapeKey),
     ).flat(),
   );
-  return shapes.size === 1 ? [...shapes][0] : undefined;
+  const [shapeKey] = shapes;
+  return shapes.size === 1 ? { shapeKey, workload } : undefined;
 }
 
 /** How many sequences fall in each length of rows. */

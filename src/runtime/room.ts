@@ -1,0 +1,89 @@
+// Whether a run has room where it computes, what it takes there, and what may be spent on speed.
+
+import { machineMemory } from './memory.ts';
+
+/** Of one run of a graph, in bytes. */
+export interface Activations {
+  /** The most that all computed tensors have at a time. */
+  readonly live: number;
+  /** Of the largest of them. */
+  readonly largest: number;
+  /** Memory that they take at most, with what the allocator keeps besides. */
+  readonly taken: number;
+}
+
+/** What a run needs, in bytes. */
+export interface Need {
+  readonly activations: Activations;
+  /** At its peak, where it computes: computed tensors, and weights outside their files. */
+  readonly working: number;
+  /** Frozen weights in their files. */
+  readonly frozen: number;
+  /** What its process holds besides, such as the trained weights with their moments. */
+  readonly own: number;
+}
+
+export interface Room {
+  /** Predicted need of what computes, in bytes: of the process, or of the graphics card. */
+  readonly bytes: number;
+  /** Whether it is enough; where not, fewer samples at once may be. */
+  readonly isEnough: boolean;
+  /** Why there is none at all; undefined where there is. A sentence without its full stop. */
+  readonly lacking?: string;
+  /** Bytes that may be spent on speed besides. */
+  readonly spare: number;
+}
+
+/**
+ * Live activations stay below this where they can, unless a graphics card tells how much memory it
+ * has; the same on every machine's processor, so that results are too.
+ */
+const MOST_ACTIVATIONS = 4 * 2 ** 30;
+/** What Node and ONNX Runtime hold before any model, and the programs of a few shapes. */
+const PROCESS_BYTES = 250 * 2 ** 20;
+/** Share of a device's memory that a run may count on. */
+const USABLE = 0.9;
+
+/** In the process. `machine`: bytes that it may have; a half of them are not spent on speed. */
+export function processRoom(
+  { activations, working, frozen, own }: Need,
+  machine: number = machineMemory(),
+): Room {
+  const bytes = PROCESS_BYTES + frozen + working + own;
+  return {
+    bytes,
+    isEnough: activations.live <= MOST_ACTIVATIONS,
+    spare: Math.max(0, machine / 2 - bytes),
+  };
+}
+
+/** In bytes. */
+interface DeviceLimits {
+  readonly largestTensor: number;
+  readonly memory?: number;
+}
+
+/**
+ * In the memory of a device, for people called `device`: of all of it, not of what is free just
+ * now, since results depend on it. Nothing there is spent on speed.
+ */
+export function deviceRoom(limits: DeviceLimits, device: string, need: Need): Room {
+  const { activations, working } = need;
+  const lacking = lackingOn(limits, device, need);
+  const isKnown = limits.memory !== undefined;
+  const isEnough = lacking === undefined && (isKnown || activations.live <= MOST_ACTIVATIONS);
+  return { bytes: working, isEnough, lacking, spare: 0 };
+}
+
+function lackingOn(
+  { memory = Infinity, largestTensor }: DeviceLimits,
+  device: string,
+  { activations, working }: Need,
+): string | undefined {
+  if (activations.largest > largestTensor)
+    return `one tensor of this run takes ${gibibytes(activations.largest)}, more than the ${gibibytes(largestTensor)} that ${device} takes at once`;
+  if (working <= USABLE * memory) return undefined;
+  return `this run takes about ${gibibytes(working)} of memory, too much for the ${gibibytes(memory)} of ${device}`;
+}
+
+const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
