@@ -20,6 +20,30 @@ export { trainInProcess } from './train/in-process.ts';
 export type * from './events.ts';
 export type * from './train/events.ts';
 
+// The runs that there are
+export { findRuns, type FoundRuns } from './runs/find-runs.ts';
+export { namedCheckpoint, namedRun, type NamedRun } from './runs/run-names.ts';
+export {
+  bestCheckpoint,
+  currentCheckpoint,
+  type KnownRun,
+  type Standing,
+} from './runs/known-run.ts';
+export type { KnownCheckpoint, SavedAdapter, SavedFile } from './runs/checkpoints.ts';
+export { describeRun } from './runs/describe-run.ts';
+export { rollBack, type Rollback } from './runs/rollback.ts';
+export { removeTag, tagCheckpoint, type Tagged } from './runs/tags.ts';
+export {
+  childrenOf,
+  prune,
+  pruned,
+  removeCheckpoint,
+  removeRun,
+  type Pruned,
+} from './runs/remove.ts';
+export { clearLeftovers } from './runs/change-run.ts';
+export { verifyRun, type Verified } from './runs/verify.ts';
+
 // What the machine has to compute with
 export {
   examine,

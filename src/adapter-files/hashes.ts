@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
+import { hashFile } from '../storage/hash-file.ts';
 import { dataOffset } from '../tensor/safetensors.ts';
 
 /**
@@ -34,11 +35,7 @@ export function legacyHashOfFile(path: string): string {
  * `ss_new_sd_model_hash`, `ss_new_vae_hash`: SHA-256 of a whole file, in hex. Reads it all: about 2
  * s for 1 GB.
  */
-export function sha256OfFile(path: string): string {
-  const hash = createHash('sha256');
-  for (const bytes of chunks(path, 0, Infinity)) hash.update(bytes);
-  return hash.digest('hex');
-}
+export const sha256OfFile = (path: string): string => hashFile(path).sha256;
 
 function shortHash(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex').slice(0, 8);

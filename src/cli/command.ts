@@ -16,7 +16,7 @@ export interface CommandFlag {
 
 /** A word behind the command's name; its value arrives under `key`. */
 export interface CommandArgument {
-  /** As commander writes it: `<adapter>`. */
+  /** As commander writes it: `<adapter>`, `[adapter]`; `[folders...]` gives a list. */
   readonly name: string;
   readonly key: string;
   readonly description: string;

@@ -6,6 +6,11 @@ import { doctorCommand } from './doctor.ts';
 import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
 import { mergeCommand } from './merge.ts';
+import { runsCommand } from './runs.ts';
+import { runsRollbackCommand, runsTagCommand } from './runs-change.ts';
+import { runsPruneCommand, runsRmCommand } from './runs-remove.ts';
+import { runsShowCommand } from './runs-show.ts';
+import { runsVerifyCommand } from './runs-verify.ts';
 import { trainCommand } from './train.ts';
 
 const schemaCommand: Command = {
@@ -24,6 +29,13 @@ export const commands: readonly Command[] = [
   evalCommand,
   mergeCommand,
   exportCommand,
+  runsCommand,
+  runsShowCommand,
+  runsRollbackCommand,
+  runsTagCommand,
+  runsRmCommand,
+  runsPruneCommand,
+  runsVerifyCommand,
   doctorCommand,
   schemaCommand,
 ];

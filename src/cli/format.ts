@@ -19,6 +19,27 @@ export function bytes(count: number): string {
   return mib < 1000 ? `${Math.round(mib)} MiB` : `${(mib / 1024).toFixed(1)} GiB`;
 }
 
+/** As `bytes`, of files that may be small: `812 bytes`, `14 KiB`. */
+export function fileSize(count: number): string {
+  if (count >= 2 ** 20) return bytes(count);
+  return count < 1024 ? `${count} bytes` : `${Math.round(count / 1024)} KiB`;
+}
+
+/** `5 min ago`, `3 h ago`, `2 d ago`; the date of what is longer ago. Both in ms since 1970. */
+export function ago(time: number, now: number): string {
+  const minutes = Math.floor((now - time) / 60_000);
+  if (minutes > 60 * 24 * 30 || minutes < -1) return new Date(time).toISOString().slice(0, 10);
+  if (minutes < 1) return 'just now';
+  if (minutes < 60) return `${minutes} min ago`;
+  return minutes < 60 * 48
+    ? `${Math.floor(minutes / 60)} h ago`
+    : `${Math.floor(minutes / 1440)} d ago`;
+}
+
+/** `2026-01-31 23:59 UTC`. */
+export const utc = (time: number): string =>
+  `${new Date(time).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+
 /** `812`, `4,096`, `1.3 M`. */
 export function amount(count: number): string {
   return count < 1e6 ? withCommas(count) : `${(count / 1e6).toFixed(1)} M`;

@@ -25,6 +25,7 @@ export function createProgram(
     .version(version, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
+    .enablePositionalOptions()
     .configureHelp(help)
     .addHelpText('after', '\nExample:\n  $ lora train --config configs/brand_lora.yaml')
     .showHelpAfterError('(lora --help lists the commands)');
@@ -42,6 +43,7 @@ function addCommand(program: Commander, command: Command, finish: (code: number)
     .summary(command.summary)
     .description(command.summary)
     .helpOption('-h, --help', 'print this help')
+    .enablePositionalOptions() // a flag that a command and one below it both have is the latter's
     .showHelpAfterError(helpAfterError(command))
     .action(async () => finish(await command.run(byKey(command, created))));
   if (command.examples)
@@ -109,8 +111,9 @@ function byKey(
   parsed: Commander,
 ): Record<string, unknown> {
   const options: Readonly<Record<string, unknown>> = parsed.opts();
+  const values: readonly unknown[] = parsed.processedArgs; // a list where a word may be repeated
   const given = [
-    ...words.map(({ key }, i) => [key, parsed.args[i]] as const),
+    ...words.map(({ key }, i) => [key, values[i]] as const),
     ...flags.map(
       ({ key, flags: text }) => [key, options[new Option(text).attributeName()]] as const,
     ),

@@ -93,7 +93,8 @@ export const PARTIAL = '.part-';
 /** A name for a file that is not whole yet, and that no user would give. */
 export const partialName = (): string => `${PARTIAL}${randomBytes(8).toString('hex')}`;
 
-const isPartialName = (name: string): boolean =>
+/** Whether a file or folder of this name is not whole yet. */
+export const isPartialName = (name: string): boolean =>
   name.startsWith(PARTIAL) && /^[0-9a-f]{16}$/.test(name.slice(PARTIAL.length));
 
 /** Removes files that a run that was cut short left unfinished in a folder. */

@@ -12,7 +12,8 @@ import { writeError } from './write-error.ts';
 export const LOCK_FILE = '.lock';
 
 const holder = z.object({ pid: z.int(), host: z.string(), since: z.number() });
-type Holder = z.output<typeof holder>;
+/** Who is at work; `since` in ms since 1970. */
+export type Holder = z.output<typeof holder>;
 
 /**
  * Takes a folder that exists for this process; returns what gives it back. Takes over from a
@@ -34,6 +35,12 @@ export function lockFolder(dir: string): () => void {
     throw writeError(path, cause);
   }
   return () => rmSync(path, { force: true });
+}
+
+/** The process that is at work in a folder; undefined where there is none, or it is gone. */
+export function liveHolder(dir: string): Holder | undefined {
+  const found = holderOf(join(dir, LOCK_FILE));
+  return found === undefined || isGone(found) ? undefined : found;
 }
 
 /** Undefined where there is no lock, or one that was cut short. */

@@ -7,7 +7,6 @@ import {
   fstatSync,
   ftruncateSync,
   openSync,
-  readSync,
   realpathSync,
   renameSync,
   statSync,
@@ -16,6 +15,7 @@ import {
 import { dirname, join, resolve } from 'node:path';
 import { SystemError, UserError } from '../errors.ts';
 import { discard, flush, flushFolder, makeFolders, partialName } from './folders.ts';
+import { hashFile } from './hash-file.ts';
 import { codeOf } from '../util/caught.ts';
 import { writeError } from './write-error.ts';
 
@@ -155,30 +155,14 @@ function fill(
 
 /** Throws SystemError unless the file has the bytes that were written. */
 function readBack(path: string, partial: string, bytes: number, hash: Hash): void {
-  const found = attempt(path, () => digestOf(partial));
-  if (found.bytes === bytes && found.hash === hash.digest('hex')) return;
+  const found = attempt(path, () => hashFile(partial));
+  if (found.bytes === bytes && found.sha256 === hash.digest('hex')) return;
   const what =
     found.bytes === bytes
       ? `cannot be written: its ${bytes} bytes, when read back, differ from those that were written`
       : `cannot be written: when read back, it has ${found.bytes} of ${bytes} bytes`;
   const fix = 'The disk or its driver is faulty: choose a folder on another disk.';
   throw new SystemError([{ where: path, what, fix }]);
-}
-
-const READ_BYTES = 1 << 22;
-
-function digestOf(path: string): { readonly bytes: number; readonly hash: string } {
-  const fd = openSync(path, 'r');
-  try {
-    const hash = createHash('sha256');
-    const buffer = new Uint8Array(READ_BYTES);
-    let bytes = 0;
-    for (let count; (count = readSync(fd, buffer, 0, buffer.length, bytes)) > 0; bytes += count)
-      hash.update(buffer.subarray(0, count));
-    return { bytes, hash: hash.digest('hex') };
-  } finally {
-    closeSync(fd);
-  }
 }
 
 // ---- into its place

@@ -1,0 +1,88 @@
+// lora runs verify: whether every file is as it was saved.
+import {
+  clearLeftovers,
+  describeRun,
+  findRuns,
+  type KnownRun,
+  namedRun,
+  shownProblem,
+  type Verified,
+  verifyRun,
+  withCodes,
+} from '../index.ts';
+import { colours } from './colours.ts';
+import type { Command } from './command.ts';
+import { amount, fileSize } from './format.ts';
+import { jsonFlag } from './runs.ts';
+
+export const runsVerifyCommand: Command = {
+  name: 'runs verify',
+  summary: 'Read every adapter and compare it with its hash; clear up what a crash left',
+  arguments: [
+    {
+      name: '[runs...]',
+      key: 'runs',
+      description: 'folders, names or ids; by default every run below the current folder',
+    },
+  ],
+  flags: [jsonFlag],
+  examples: ['lora runs verify', 'lora runs verify brand_lora'],
+  run,
+};
+
+function run({ runs: names, json }: Readonly<Record<string, unknown>>): number {
+  const given = Array.isArray(names) ? names.map(String) : [];
+  const { runs, leftovers } = given.length > 0 ? named(given) : findRuns(['.']);
+  leftovers.forEach(clearLeftovers);
+  const results = runs.map(verifyRun);
+  const isSound = results.every(({ problems }) => problems.length === 0);
+  const text = json === true ? jsonText(results) : shownText(results, leftovers);
+  process.stdout.write(text);
+  return isSound ? 0 : 1;
+}
+
+function named(names: readonly string[]) {
+  const found = names.map((name) => namedRun(name).run);
+  return { runs: found, leftovers: [] };
+}
+
+const jsonText = (results: readonly Verified[]): string =>
+  `${JSON.stringify({ runs: results.map(described) }, null, 2)}\n`;
+
+const described = ({ run, ...rest }: Verified) => {
+  const { id, name, dir, state } = describeRun(run);
+  return { id, name, dir, state, ...rest };
+};
+
+function shownText(results: readonly Verified[], leftovers: readonly string[]): string {
+  const lines = [
+    ...leftovers.map((dir) => `  ${withCodes(dir)}: the removal of a run was finished`),
+    ...results.flatMap(resultLines),
+    ...(results.length === 0 ? ['No runs here.'] : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function resultLines({ run, sound, bytes, unhashed, problems, mended }: Verified): string[] {
+  const head = `${withCodes(run.name)} (${run.facts.id})`;
+  const tick = problems.length === 0 ? colours.green('✓') : colours.red('✗');
+  return [
+    `${tick} ${head}: ${soundText({ run, sound, bytes, unhashed })}`,
+    ...mended.map((note) => `  ${withCodes(note)}`),
+    ...problems
+      .map(shownProblem)
+      .flatMap(({ where, what, fix }) => [
+        `  ${colours.red(where)}: ${what}`,
+        ...(fix === undefined ? [] : [`      ${colours.dim(fix)}`]),
+      ]),
+  ];
+}
+
+function soundText(of: { run: KnownRun; sound: number; bytes: number; unhashed: number }): string {
+  const { run, sound, bytes, unhashed } = of;
+  if (sound === 0)
+    return run.checkpoints.length === 0 ? 'no adapter was saved yet' : 'no sound file';
+  const files = `${amount(sound)} file${sound === 1 ? '' : 's'}`;
+  if (unhashed === 0) return `${files} as saved, ${fileSize(bytes)}`;
+  return `${files}, ${fileSize(bytes)}; of ${unhashed} no hash was recorded then: their form is sound`;
+}
