@@ -163,6 +163,6 @@ function pruneLine(run: KnownRun, { removed, kept }: Pruned, isDry: boolean): st
     .flatMap(({ saved }) => saved.flatMap(({ files }) => files))
     .reduce((sum, file) => sum + file.bytes, 0);
   const verb = isDry ? 'would be removed' : 'removed';
-  const mark = isDry ? ' ' : colours.green('✓');
-  return `${mark} ${name}: ${verb}: ${steps(removed)} (${fileSize(bytes)})${stays}`;
+  const tick = isDry ? ' ' : colours.green('✓');
+  return `${tick} ${name}: ${verb}: ${steps(removed)} (${fileSize(bytes)})${stays}`;
 }

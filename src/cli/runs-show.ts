@@ -16,7 +16,7 @@ import { jsonFlag, paints, parentText, stepsText } from './runs.ts';
 import { tableLines, type Column } from './table.ts';
 
 /** Of every command that takes one. */
-export const runArgument: CommandArgument = {
+const runArgument: CommandArgument = {
   name: '<run>',
   key: 'run',
   description: 'its folder, name or id, or the beginning of the id',

@@ -123,7 +123,7 @@ function requireWhole(dir: string, saved: SavedAdapter): void {
 }
 
 /** What is wrong with the first file that is not as it was saved. */
-export function damageOf(dir: string, { files }: SavedAdapter): Problem | undefined {
+function damageOf(dir: string, { files }: SavedAdapter): Problem | undefined {
   for (const file of files) {
     const what = faultOf(join(dir, file.name), file);
     if (what !== undefined) return { where: join(dir, file.name), what, fix: ELSEWHERE };
