@@ -180,6 +180,17 @@ export {
 } from './adapter-files/narrowing.ts';
 export { exportGguf, type GgufExport, type GgufExportOptions } from './export/export-gguf.ts';
 
+// Tools for adapters
+export {
+  hashAdapter,
+  inspectAdapter,
+  type AdapterInspection,
+  type InspectedModule,
+  type InspectOptions,
+} from './adapter-tools/inspect.ts';
+export type { ProgramVerdict } from './adapter-tools/programs.ts';
+export type { AdapterHashes } from './adapter-files/hashes.ts';
+
 // Questions to a language model without and with its adapter
 export { evaluate, type EvalEvent, type EvaluateOptions } from './eval/evaluate.ts';
 export { evaluationFiles } from './eval/page.ts';

@@ -59,7 +59,7 @@ export interface AdapterFile {
 }
 
 /** A tensor, read if it lies in its file. */
-const tensorOf = (tensor: Tensor | ExternalTensor): Tensor =>
+export const tensorOf = (tensor: Tensor | ExternalTensor): Tensor =>
   isExternal(tensor) ? readTensor(tensor) : tensor;
 
 /**

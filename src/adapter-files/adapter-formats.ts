@@ -1,7 +1,7 @@
 // The layouts of adapter files, a record for each: how one is recognised, and how it is read.
 
 import type { SafetensorsFile } from '../checkpoints/safetensors-file.ts';
-import type { FileFormatName, FolderFormatName } from './adapter-file.ts';
+import type { AdapterFormatName, FileFormatName, FolderFormatName } from './adapter-file.ts';
 import { openMlxFolder } from './mlx.ts';
 import { openPeftFolder, type OpenPeftFolder } from './peft-folder.ts';
 import { partOf } from './picture-file.ts';
@@ -53,3 +53,7 @@ export const folderFormats: Readonly<Record<FolderFormatName, FolderFormat>> = {
     open: openMlxFolder,
   },
 };
+
+/** As a sentence calls a format: "PEFT's folder". */
+export const adapterTitle = (name: AdapterFormatName): string =>
+  ({ ...fileFormats, ...folderFormats })[name].title;

@@ -2,8 +2,10 @@
 
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
+import type { SafetensorsFile } from '../checkpoints/safetensors-file.ts';
 import { hashFile } from '../storage/hash-file.ts';
-import { dataOffset } from '../tensor/safetensors.ts';
+import { dataOffset, layoutSafetensors } from '../tensor/safetensors.ts';
+import { needed } from '../util/needed.ts';
 
 /**
  * WebUI's old hash looks at 64 KiB after the first MiB; files that end before it all have the hash
@@ -36,6 +38,74 @@ export function legacyHashOfFile(path: string): string {
  * s for 1 GB.
  */
 export const sha256OfFile = (path: string): string => hashFile(path).sha256;
+
+/** The hashes by which programs and sites know a file of an adapter, in hex. */
+export interface AdapterHashes {
+  /** Of the whole file. */
+  readonly sha256: string;
+  /** Civitai's name for the first ten digits of it; WebUI shows them for checkpoints. */
+  readonly autoV2: string;
+  /** Of all after the header, first twelve digits: WebUI's "Lora hashes", Civitai's AutoV3. */
+  readonly autoV3: string;
+  /** That in full: what sd-webui-additional-networks computes and `sshs_model_hash` holds. */
+  readonly sshsModelHash: string;
+  /** Of 64 KiB after the first MiB of the file with its `ss_` metadata alone. */
+  readonly sshsLegacyHash: string;
+  /** Of 64 KiB after the first MiB of the file as it is: WebUI's first hash, Civitai's AutoV1. */
+  readonly autoV1: string;
+  /** What the file itself says. */
+  readonly stated: { readonly sshsModelHash?: string; readonly sshsLegacyHash?: string };
+}
+
+/** Reads the file twice, a MiB at a time. */
+export function adapterHashes({ path, metadata, tensors, size }: SafetensorsFile): AdapterHashes {
+  const sha256 = sha256OfFile(path);
+  const start = Math.min(size, ...Array.from(tensors.values(), ({ offset }) => offset));
+  const data = createHash('sha256');
+  for (const bytes of chunks(path, start, Infinity)) data.update(bytes);
+  const sshsModelHash = data.digest('hex');
+  const { sshs_model_hash: model, sshs_legacy_hash: legacy } = metadata;
+  return {
+    sha256,
+    autoV2: sha256.slice(0, 10),
+    autoV3: sshsModelHash.slice(0, 12),
+    sshsModelHash,
+    sshsLegacyHash: legacyOfTraining(path, metadata, tensors),
+    autoV1: legacyHashOfFile(path),
+    stated: {
+      ...(model !== undefined && { sshsModelHash: model }),
+      ...(legacy !== undefined && { sshsLegacyHash: legacy }),
+    },
+  };
+}
+
+/** As sd-scripts computes it: the file written again, with its `ss_` metadata alone. */
+function legacyOfTraining(
+  path: string,
+  metadata: Readonly<Record<string, string>>,
+  tensors: SafetensorsFile['tensors'],
+): string {
+  const training = Object.entries(metadata).filter(([key]) => key.startsWith('ss_'));
+  const { head, order } = layoutSafetensors(tensors, Object.fromEntries(training));
+  const hash = createHash('sha256');
+  const end = legacyStart + legacyLength;
+  let at = 0;
+  /** What of the next `length` bytes lies in the part that is hashed. */
+  const part = (length: number): readonly [from: number, to: number] => {
+    const range = [Math.max(0, legacyStart - at), Math.min(length, end - at)] as const;
+    at += length;
+    return range;
+  };
+  const [from, to] = part(head.length);
+  if (from < to) hash.update(head.subarray(from, to));
+  for (const name of order) {
+    const { offset, length } = needed(tensors, name, 'tensor');
+    const [begin, stop] = part(length);
+    if (begin < stop)
+      for (const bytes of chunks(path, offset + begin, offset + stop)) hash.update(bytes);
+  }
+  return hash.digest('hex').slice(0, 8);
+}
 
 function shortHash(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex').slice(0, 8);

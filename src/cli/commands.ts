@@ -5,6 +5,8 @@ import { dataShowCommand } from './data-show.ts';
 import { doctorCommand } from './doctor.ts';
 import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
+import { hashCommand } from './hash.ts';
+import { inspectCommand } from './inspect.ts';
 import { mergeCommand } from './merge.ts';
 import { runsCommand } from './runs.ts';
 import { runsRollbackCommand, runsTagCommand } from './runs-change.ts';
@@ -29,6 +31,8 @@ export const commands: readonly Command[] = [
   evalCommand,
   mergeCommand,
   exportCommand,
+  inspectCommand,
+  hashCommand,
   runsCommand,
   runsShowCommand,
   runsRollbackCommand,

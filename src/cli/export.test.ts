@@ -23,7 +23,7 @@ test('adapter → merged folder → GGUF', async (t) => {
   const gguf = join(adapter, 'adapter-lora.gguf');
   assert.deepEqual(await lora('export', '--to', 'gguf', adapter), {
     code: 0,
-    text: `✓ ${gguf}: qwen2 adapter of 14 layers, f32, 0 MiB\n  llama-cli -m <base model>.gguf --lora ${gguf}\n`,
+    text: `✓ ${gguf}: qwen2 adapter of 14 layers, f32, 32 KiB\n  llama-cli -m <base model>.gguf --lora ${gguf}\n`,
   });
   const result = await lora(
     'merge',

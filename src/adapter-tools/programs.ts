@@ -1,0 +1,208 @@
+// Which programs load an adapter, and why not: read off their loaders, and tried where
+// docs/compatibility.md says so.
+
+import type { AdapterFile } from '../adapter-files/adapter-file.ts';
+import { plural } from '../util/plural.ts';
+import { traitsOf, type Traits } from './traits.ts';
+
+export interface ProgramVerdict {
+  readonly program: string;
+  /** Whose loader was read. */
+  readonly version: string;
+  readonly loads: 'yes' | 'no' | 'in part' | 'not tried';
+  /** Why, where it is not plainly yes. */
+  readonly reason?: string;
+  /** What to do about it. */
+  readonly fix?: string;
+}
+
+type Judgement = Omit<ProgramVerdict, 'program' | 'version'>;
+
+interface Program {
+  readonly program: string;
+  readonly version: string;
+  readonly of: AdapterFile['of'];
+  readonly judge: (file: AdapterFile, traits: Traits) => Judgement;
+}
+
+const yes: Judgement = { loads: 'yes' };
+const no = (reason: string, fix?: string): Judgement => ({
+  loads: 'no',
+  reason,
+  ...(fix !== undefined && { fix }),
+});
+
+const TO_KOHYA = 'lora convert --to kohya';
+const TO_DIFFUSERS = 'lora convert --to diffusers';
+const TO_PEFT = 'lora convert --to peft';
+
+const otherLayout = ({ family = 'a model of unknown sizes' }: Traits): Judgement =>
+  no(`it is for ${family}; the program opens models of Stable Diffusion's own sizes alone`);
+
+/** The program knows names with underscores alone; those that it does not know it leaves out. */
+function byUnderscores(
+  file: AdapterFile,
+  { isUnderscored, unknown, family }: Traits,
+): Judgement | undefined {
+  if (file.format === 'peft') return no('it is a folder of PEFT, not a file', TO_KOHYA);
+  if (!isUnderscored)
+    return no(
+      `it looks for names such as lora_unet_down_blocks_0_…, and the file has ${file.modules[0].name}`,
+      TO_KOHYA,
+    );
+  if (unknown.length > 0 && family?.startsWith('Stable Diffusion') === true)
+    return {
+      loads: 'in part',
+      reason: `${plural(unknown.length, 'module')} with names that are not known, such as ${unknown[0]}`,
+    };
+  return undefined;
+}
+
+function webui(file: AdapterFile, traits: Traits): Judgement {
+  const found = byUnderscores(file, traits);
+  if (found !== undefined) return found;
+  if (!traits.isCommonLayout) return otherLayout(traits);
+  const { ss_base_model_version: version } = file.metadata;
+  if (
+    Object.keys(file.metadata).length > 0 &&
+    version === undefined &&
+    traits.family !== 'Stable Diffusion 1.x'
+  )
+    return {
+      loads: 'yes',
+      reason:
+        'its metadata lack ss_base_model_version: it is listed among those of Stable Diffusion 1',
+    };
+  return yes;
+}
+
+function comfyui(file: AdapterFile, traits: Traits): Judgement {
+  if (file.format === 'peft') return no('it is a folder of PEFT, not a file', TO_KOHYA);
+  if (traits.isScaleInMetadata)
+    return no(
+      'it does not read the metadata, where the scale stands: it would act at scale 1',
+      TO_KOHYA,
+    );
+  if (traits.isUnderscored) return yes;
+  return { loads: 'not tried', reason: "with diffusers' names", fix: TO_KOHYA };
+}
+
+/** Its loader of adapters is ComfyUI's; the models that it opens are WebUI's. */
+function forge(file: AdapterFile, traits: Traits): Judgement {
+  const found = comfyui(file, traits);
+  return found.loads === 'yes' && !traits.isCommonLayout ? otherLayout(traits) : found;
+}
+
+function additionalNetworks(file: AdapterFile, traits: Traits): Judgement {
+  const found = byUnderscores(file, traits);
+  if (found !== undefined) return found;
+  if (!traits.isCommonLayout) return otherLayout(traits);
+  if (traits.family === 'Stable Diffusion XL') return no('it knows Stable Diffusion 1 and 2 alone');
+  if (traits.isTe1 || traits.isLdm)
+    return no(
+      'it refuses files with names that it does not know (lora_te1_, input_blocks)',
+      TO_KOHYA,
+    );
+  return yes;
+}
+
+function kohya(file: AdapterFile, traits: Traits): Judgement {
+  const found = byUnderscores(file, traits);
+  if (found !== undefined) return found;
+  const isXl = traits.family === 'Stable Diffusion XL';
+  if (isXl !== traits.isLdm && file.modules.some(({ path = '' }) => path.startsWith('unet.')))
+    return no(
+      isXl
+        ? 'for Stable Diffusion XL it looks for names such as lora_unet_input_blocks_…'
+        : 'for Stable Diffusion 1 and 2 it looks for names such as lora_unet_down_blocks_…',
+      isXl ? undefined : TO_KOHYA,
+    );
+  if (traits.isTe1 && !isXl)
+    return {
+      loads: 'in part',
+      reason: "it looks for the text encoder's layers under lora_te_, and the file has lora_te1_",
+      fix: TO_KOHYA,
+    };
+  return yes;
+}
+
+function diffusers(file: AdapterFile, { isUnderscored, unknown }: Traits): Judgement {
+  if (file.format === 'peft')
+    return no('load_lora_weights reads a file; PEFT loads the folder', TO_DIFFUSERS);
+  if (unknown.length > 0) return { loads: 'not tried', reason: `names such as ${unknown[0]}` };
+  if (file.format === 'diffusers') return yes;
+  if (!isUnderscored)
+    return no(`it does not know names such as ${file.modules[0].name}`, TO_DIFFUSERS);
+  if (file.leftovers.length > 0)
+    return no(
+      `it takes kohya's names only where the file has nothing else, and there is ${file.leftovers[0]}`,
+      TO_DIFFUSERS,
+    );
+  return yes;
+}
+
+const peftOfPictures = ({ format }: AdapterFile): Judgement =>
+  format === 'peft' ? yes : no('it reads a folder with adapter_config.json', TO_PEFT);
+
+function ours(_file: AdapterFile, { unknown, family }: Traits): Judgement {
+  if (unknown.length > 0) return no(`it has no layer such as ${unknown[0]}`);
+  if (family === 'Stable Diffusion XL' || family === 'Stable Diffusion 2.x')
+    return no(`it trains and draws with Stable Diffusion 1.x, and this is for ${family}`);
+  return yes;
+}
+
+const plainPeft = ({ format }: AdapterFile): Judgement =>
+  format === 'peft' ? yes : no("it is mlx-lm's, with other names and transposed", TO_PEFT);
+
+function vllm(file: AdapterFile, { largestRank }: Traits): Judgement {
+  const plain = plainPeft(file);
+  if (plain.loads !== 'yes') return plain;
+  const ranks = new Set(file.modules.map(({ rank }) => rank));
+  const scales = new Set(file.modules.map(({ scale }) => scale));
+  if (ranks.size > 1 || scales.size > 1)
+    return no('it does not read rank_pattern and alpha_pattern: layers would act at other scales');
+  if (largestRank > 512) return no(`its rank is at most 512, and this one has ${largestRank}`);
+  return largestRank > 16
+    ? { ...yes, reason: `with --max-lora-rank ${maxLoraRank(largestRank)} or more` }
+    : yes;
+}
+
+/** The values that vLLM takes. */
+const maxLoraRank = (rank: number): number =>
+  [16, 32, 64, 128, 256, 320, 512].find((most) => most >= rank) ?? rank;
+
+const llamaCpp = (): Judgement => no('it reads GGUF', 'lora export --to gguf');
+
+const programs: readonly Program[] = [
+  { program: 'AUTOMATIC1111 WebUI', version: '1.10.1', of: 'pictures', judge: webui },
+  { program: 'Forge', version: '00f1cd36', of: 'pictures', judge: forge },
+  { program: 'ComfyUI', version: 'ab1050be', of: 'pictures', judge: comfyui },
+  {
+    program: 'sd-webui-additional-networks',
+    version: 'e9f3d622',
+    of: 'pictures',
+    judge: additionalNetworks,
+  },
+  { program: 'kohya sd-scripts', version: '0.10.1', of: 'pictures', judge: kohya },
+  { program: 'diffusers', version: '0.42.1', of: 'pictures', judge: diffusers },
+  { program: 'PEFT', version: '0.21.2', of: 'pictures', judge: peftOfPictures },
+  { program: 'lora (this program)', version: '', of: 'pictures', judge: ours },
+  { program: 'PEFT, transformers', version: '0.21.2', of: 'language', judge: plainPeft },
+  { program: 'vLLM', version: '2026', of: 'language', judge: vllm },
+  { program: 'llama.cpp, Ollama', version: '2026', of: 'language', judge: llamaCpp },
+  {
+    program: 'mlx-lm',
+    version: '0.31.3',
+    of: 'language',
+    judge: ({ format }) => (format === 'mlx' ? yes : no('it reads a folder of its own layout')),
+  },
+  { program: 'lora (this program)', version: '', of: 'language', judge: () => yes },
+];
+
+/** What each program that takes adapters of this kind does with it. */
+export function programVerdicts(file: AdapterFile): ProgramVerdict[] {
+  const traits = traitsOf(file);
+  return programs
+    .filter((one) => one.of === file.of)
+    .map(({ program, version, judge }) => ({ program, version, ...judge(file, traits) }));
+}
