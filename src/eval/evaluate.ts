@@ -4,6 +4,7 @@ import { DataError, InternalError, type Problem } from '../errors.ts';
 import { faultsByKind, problemsByKind } from '../util/problems-by-kind.ts';
 import { phase, type PhaseEvent, type WarningEvent } from '../events.ts';
 import { chunks } from '../util/chunks.ts';
+import { inTurn } from '../util/in-turn.ts';
 import type { Answerer, CheckFinding } from './answerer.ts';
 import { type EvalSet, readEvalFile } from './eval-file.ts';
 import { type HeldOut, heldOutSet } from './held-out.ts';
@@ -103,10 +104,7 @@ async function opened(
     const open = openModel(model, runtime);
     return {
       model: open,
-      async close() {
-        await open.answerer.close?.();
-        await runtime.release();
-      },
+      close: () => inTurn([async () => open.answerer.close?.(), () => runtime.release()]),
     };
   } catch (error) {
     await runtime.release();

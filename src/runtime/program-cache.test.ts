@@ -64,3 +64,26 @@ test('asked for twice at a time, a program is opened once; one that could not be
   await programs.get('b', open('b'));
   assert.deepEqual(log, ['+a', '-a', '+b']);
 });
+
+test('a program that makes room does not fail for one that could not be opened', async () => {
+  const { log, open } = opener();
+  const programs = new ProgramCache(9).programs(1);
+  const full = programs.get('a', async () => {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    throw new Error('no memory');
+  });
+  const next = programs.get('b', open('b'));
+  await assert.rejects(full, /no memory/);
+  await next;
+  assert.deepEqual(log, ['+b']);
+});
+
+test('one program that cannot be released does not keep the others', async () => {
+  const { log, open } = opener();
+  const programs = new ProgramCache(9).programs(3);
+  const lost = () => Promise.resolve({ release: () => Promise.reject(new Error('lost')) });
+  await programs.get('l', lost as never);
+  await programs.get('a', open('a'));
+  await assert.rejects(programs.release(), /lost/);
+  assert.deepEqual(log, ['+a', '-a']);
+});

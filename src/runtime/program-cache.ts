@@ -1,5 +1,7 @@
 // Programs by key, few of them alive: each holds a session, and what it computes with.
 
+import { inTurn } from '../util/in-turn.ts';
+
 export interface Releasable {
   release(): Promise<void>;
 }
@@ -81,9 +83,9 @@ export class Programs<T extends Releasable = Releasable> {
         if (this.#entries.get(key) === entry) this.#entries.delete(key);
         this.#cache.forget(entry);
       },
-      release: async () => (await opening).release(),
+      release: async () => (await opening.catch(() => undefined))?.release(),
     };
-    opening.catch(entry.forget); // nothing was opened
+    opening.catch(entry.forget); // there is none to be released
     return entry;
   }
 
@@ -103,5 +105,5 @@ function surplus<E extends Entry>(entries: readonly E[], most: number): E[] {
 /** Nobody finds them any more, then one after the other is released. */
 async function dropAll(entries: readonly Entry[]): Promise<void> {
   for (const { forget } of entries) forget();
-  for (const { release } of new Set(entries)) await release();
+  await inTurn([...new Set(entries)].map(({ release }) => release));
 }

@@ -93,8 +93,11 @@ function programOf(
       return Object.fromEntries([...outputNames].map(([name, value]) => [name, results[value]]));
     },
     async release() {
-      await session.release();
-      await release();
+      try {
+        await session.release();
+      } finally {
+        await release();
+      }
     },
   };
 }

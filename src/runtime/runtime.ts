@@ -4,19 +4,21 @@ import { availableParallelism } from 'node:os';
 import type { Graph } from '../graph/graph.ts';
 import type { Weights } from '../tensor/weights.ts';
 import { byteLength } from '../tensor/tensor.ts';
+import { inTurn } from '../util/in-turn.ts';
 import { needed } from '../util/needed.ts';
 import type { Backend, Workload } from './backend.ts';
 import { SystemError } from '../errors.ts';
 import { graphicsAdapters } from './adapters.ts';
 import { chooseDevice, type Device } from './devices.ts';
 import { liveBytes } from './live-bytes.ts';
-import { lower, place } from './lowering.ts';
+import { emit, place, type Lowered } from './lowering.ts';
 import { cpu } from './onnxruntime/cpu.ts';
 import { openWebgpu } from './onnxruntime/webgpu.ts';
 import { runtimeVersion } from './onnxruntime/session.ts';
 import { compileFor, type CompileOptions, type Program } from './program.ts';
 import { ProgramCache, type Programs, type Releasable } from './program-cache.ts';
 import type { Activations, Need, Room } from './room.ts';
+import { isHeld } from './weight-plan.ts';
 import { WeightStore } from './weight-store.ts';
 
 /** Programs alive at a time, of all users: training, validation and answers of one run. */
@@ -91,7 +93,7 @@ export class Runtime {
 
   /** What one run of a graph computes, in bytes. */
   activations(graph: Graph, weights: Weights): Activations {
-    const lowered = lower(graph, weights, this.#backend);
+    const lowered = this.#lower(graph, weights);
     const sizes = lowered.nodes.flatMap(({ outputs }) =>
       outputs.map((name) => {
         const { dtype, shape } = needed(lowered.types, name, 'tensor');
@@ -101,6 +103,18 @@ export class Runtime {
     const live = greatest(liveBytes(lowered.nodes, lowered));
     const taken = live * this.#backend.bytesPerLiveByte(graph);
     return { live, largest: greatest(sizes), taken };
+  }
+
+  /** As it will be compiled, its weights in the types in which the backend will hold them. */
+  #lower(graph: Graph, weights: Weights): Lowered {
+    const placed = place(graph, weights, this.#backend);
+    const held = [...this.#backend.plan(placed)]
+      .filter(([, kept]) => isHeld(kept))
+      .map(([name, { dtype }]) => {
+        const { shape } = needed(placed.weights, name, 'weight');
+        return [name, { dtype, shape, release() {} }] as const;
+      });
+    return emit(placed, new Map(held), this.#backend.emissions);
   }
 
   /** Whether a run has room where it computes. */
@@ -128,11 +142,13 @@ export class Runtime {
     return this.#store.trim();
   }
 
-  /** Releases all programs, their weights, and the device. */
-  async release(): Promise<void> {
-    await this.#cache.release();
-    await this.#store.release();
-    await this.#backend.release();
+  /** Releases all programs, their weights, and the device; each also where another cannot be. */
+  release(): Promise<void> {
+    return inTurn([
+      () => this.#cache.release(),
+      () => this.#store.release(),
+      () => this.#backend.release(),
+    ]);
   }
 }
 

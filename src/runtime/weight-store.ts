@@ -1,6 +1,7 @@
 // Weights outside their files, each once for all programs that read it.
 
 import { isExternal, type ExternalTensor, type Tensor } from '../tensor/tensor.ts';
+import { inTurn } from '../util/in-turn.ts';
 import { needed } from '../util/needed.ts';
 import type { Backend } from './backend.ts';
 import type { Held, StoredWeight } from './weight-plan.ts';
@@ -30,7 +31,11 @@ export class WeightStore {
     this.#open(wanted);
     const entries = wanted.map((weight) => needed(this.#entries, keyOf(weight), 'weight'));
     for (const entry of entries) entry.users++;
-    const release = async () => entries.forEach((entry) => entry.users--);
+    let isHeld = true;
+    const release = async () => {
+      if (isHeld) for (const entry of entries) entry.users--;
+      isHeld = false;
+    };
     try {
       return { weights: await Promise.all(entries.map(({ held }) => held)), release };
     } catch (error) {
@@ -43,7 +48,13 @@ export class WeightStore {
   async trim(): Promise<void> {
     const idle = [...this.#entries].filter(([, { users }]) => users === 0);
     for (const [key] of idle) this.#entries.delete(key);
-    for (const [, { held }] of idle) (await held).release();
+    await inTurn(
+      idle.map(
+        ([, { held }]) =>
+          async () =>
+            (await held).release(),
+      ),
+    );
   }
 
   /** `trim`; what programs still use is theirs no longer. */

@@ -9,6 +9,7 @@ import { trainingSteps, type StepResult } from './loop.ts';
 import { unsoundStepError } from './unsound-step.ts';
 import { Optimiser, type ParameterGroup } from './optimiser.ts';
 import { planWarnings, requireRates } from './plan-check.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import type { LossPrograms, MicroBatch } from './programs.ts';
 
 const noData = 'the caller gives the batches, so no data is read';
@@ -152,28 +153,33 @@ export interface GivenRun {
   readonly settings: GivenSettings;
   readonly groups: readonly ParameterGroup[];
   readonly batchesAt: (step: number) => readonly MicroBatch[];
-  /** Released at the end, with their runtime. */
-  readonly programs: LossPrograms;
+  /** Released at the end. */
+  readonly runtime: Runtime;
+  readonly programs: () => LossPrograms;
 }
 
 /** The steps of a training on given batches, whatever is trained. */
-export async function* givenSteps({
-  settings: { config, totalSteps },
-  groups,
-  batchesAt,
-  programs,
-}: GivenRun): AsyncGenerator<StepResult> {
-  const optimiser = new Optimiser(groups, { ...config, totalSteps });
+export async function* givenSteps(run: GivenRun): AsyncGenerator<StepResult> {
   try {
-    yield* trainingSteps({
-      optimiser,
-      batchesAt,
-      lossOf: (batch, parameters) => programs.run(batch, parameters),
-      unsound: (found) =>
-        unsoundStepError(found, { ...programs.options, learningRate: config.learning_rate }),
-    });
+    const programs = run.programs();
+    try {
+      yield* stepsWith(programs, run);
+    } finally {
+      await programs.release();
+    }
   } finally {
-    await programs.release();
-    await programs.options.runtime.release();
+    await run.runtime.release();
   }
 }
+
+const stepsWith = (
+  programs: LossPrograms,
+  { settings: { config, totalSteps }, groups, batchesAt }: GivenRun,
+): AsyncGenerator<StepResult> =>
+  trainingSteps({
+    optimiser: new Optimiser(groups, { ...config, totalSteps }),
+    batchesAt,
+    lossOf: (batch, parameters) => programs.run(batch, parameters),
+    unsound: (found) =>
+      unsoundStepError(found, { ...programs.options, learningRate: config.learning_rate }),
+  });

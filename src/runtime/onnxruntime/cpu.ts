@@ -11,6 +11,7 @@ import type { WeightPlan } from '../weight-plan.ts';
 import { cpuPlan, holdInMemory } from './cpu-weights.ts';
 import { cpuEmissions } from './emissions.ts';
 import { fileOrder } from './file-order.ts';
+import { namingMachine } from './failures.ts';
 import { createSession } from './session.ts';
 
 /** Operators whose large tensors of changing sizes leave gaps in malloc's memory. */
@@ -37,16 +38,22 @@ export const cpu: Backend = {
   // models of 1.5, 135 and 494 million parameters 12 % too low to 15 % too high
   bytesPerLiveByte: ({ nodes }) => (nodes.some(({ op }) => convolutions.has(op)) ? 1.8 : 1.25),
   room: (need) => processRoom(need),
-  hold: holdInMemory,
+  hold: (weights) => namingMachine(() => holdInMemory(weights)),
   order: fileOrder,
   describe: (threads) => `cpu, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
   open: (graph, held, { plan, threads, profile, keepsMemory = false }) =>
-    createSession(graph, held, {
-      threads,
-      profile,
-      executionProviders: ['cpu'],
-      enableCpuMemArena: keepsMemory,
-      extra: { 'session.disable_prepacking': packs(plan) ? '0' : '1' },
+    namingMachine(async () => {
+      const session = await createSession(graph, held, {
+        threads,
+        profile,
+        executionProviders: ['cpu'],
+        enableCpuMemArena: keepsMemory,
+        extra: { 'session.disable_prepacking': packs(plan) ? '0' : '1' },
+      });
+      return {
+        run: (inputs, outputs) => namingMachine(() => session.run(inputs, outputs)),
+        release: () => session.release(),
+      };
     }),
   release: () => Promise.resolve(),
 };

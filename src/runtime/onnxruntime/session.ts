@@ -19,6 +19,11 @@ import type { Held } from '../weight-plan.ts';
 // before the first session: https://github.com/microsoft/onnxruntime/pull/27379
 process.env.ORT_DISABLE_TELEMETRY ??= '1';
 
+// Its errors are thrown, and told by us (failures.ts); it need not print them besides, in red, nor
+// what a probe of a graphics card fails at.
+env.logLevel = 'fatal';
+const SILENT = 4;
+
 /** Of ONNX Runtime, e.g. `1.30.0`. */
 export const runtimeVersion: string = env.versions.node ?? env.versions.common;
 
@@ -44,6 +49,7 @@ export async function createSession(
   held: HeldWeights,
   { threads, profile, extra, ...provider }: ProviderOptions,
 ): Promise<Session> {
+  const feeds = fedBy(held);
   const root = commonRoot(graph);
   const model = encodeModel(graph, (path) => relative(root, path).split(sep).join('/'));
   const session = await InferenceSession.create(model, {
@@ -53,7 +59,7 @@ export async function createSession(
     // refuses undefined
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     interOpNumThreads: 1,
-    logSeverityLevel: 3,
+    logSeverityLevel: SILENT,
     enableProfiling: profile !== undefined,
     profileFilePrefix: profile,
     extra: {
@@ -61,7 +67,7 @@ export async function createSession(
       'session.model_external_initializers_file_folder_path': root,
     },
   });
-  return new OrtSession(session, fedBy(held), profile !== undefined);
+  return new OrtSession(session, feeds, profile !== undefined);
 }
 
 type Feeds = Readonly<Record<string, OrtTensor>>;
@@ -102,14 +108,19 @@ export function uploadTo(executionProviders: ProviderOptions['executionProviders
     InferenceSession.create(encodeModel(identity(dtype), String), {
       executionProviders,
       graphOptimizationLevel: 'disabled',
-      logSeverityLevel: 3,
+      logSeverityLevel: SILENT,
       preferredOutputLocation: 'gpu-buffer',
     });
+  const sessionOf = (dtype: DType): Promise<InferenceSession> => {
+    const opening = sessions.get(dtype) ?? open(dtype);
+    sessions.set(dtype, opening);
+    opening.catch(() => sessions.delete(dtype)); // there is none to be released
+    return opening;
+  };
   return {
     async send(tensor) {
-      const opening = sessions.get(tensor.dtype) ?? open(tensor.dtype);
-      sessions.set(tensor.dtype, opening);
-      const { y } = await (await opening).run({ x: toOrt(tensor) });
+      const session = await sessionOf(tensor.dtype);
+      const { y } = await session.run({ x: toOrt(tensor) });
       return new OrtHeld(tensor.dtype, y);
     },
     async release() {

@@ -4,6 +4,7 @@ import { dtypes, type DType } from '../../tensor/dtype.ts';
 import { float32, int32, tensor, zeros, type Tensor } from '../../tensor/tensor.ts';
 import type { Session } from '../backend.ts';
 import type { OnnxGraph, OnnxInitializer, OnnxNode } from '../onnx-model.ts';
+import { isLost } from './failures.ts';
 
 type Open = (graph: OnnxGraph) => Promise<Session>;
 
@@ -36,11 +37,16 @@ async function runOnce(open: Open, graph: OnnxGraph, x: Tensor): Promise<void> {
   }
 }
 
-const succeeds = (run: () => Promise<void>): Promise<boolean> =>
-  run().then(
-    () => true,
-    () => false,
-  );
+/** A card that is lost can do nothing any more: that is thrown. */
+async function succeeds(run: () => Promise<void>): Promise<boolean> {
+  try {
+    await run();
+    return true;
+  } catch (error) {
+    if (isLost(error)) throw error;
+    return false;
+  }
+}
 
 /** y = one node of x [1]. */
 const nodeGraph = (dtype: DType, node: Partial<OnnxNode>): OnnxGraph =>

@@ -6,8 +6,8 @@ import type { Backend, Limits, Session, SessionOptions } from '../backend.ts';
 import { dividedWeights } from '../divided-weights.ts';
 import { deviceRoom } from '../room.ts';
 import { cpu } from './cpu.ts';
-import { naming } from './device-errors.ts';
 import type { OnnxGraph } from '../onnx-model.ts';
+import { namingCard, namingOpening } from './failures.ts';
 import { createSession, uploadTo, type ProviderOptions, type Upload } from './session.ts';
 import { webgpuEmissions } from './webgpu-emissions.ts';
 import { hasHalfPrecision, largestTensor } from './webgpu-probes.ts';
@@ -25,24 +25,31 @@ export interface Card {
 
 /**
  * Opens the graphics card that the provider takes. What the system does not tell of it is tried.
- * Throws SystemError where there is none.
+ * Throws SystemError where it cannot be used.
  */
 export async function openWebgpu(card: Card): Promise<Backend> {
   // Dawn looks for a screen, and where there is none complains on the terminal of a missing folder
   if (process.platform === 'linux') process.env.XDG_RUNTIME_DIR ??= tmpdir();
-  return naming(card.name, async () => {
-    const upload = uploadTo(['webgpu']);
-    // ONNX Runtime lets the device go when no session is left: this one stays
-    const first = await upload.send(float32([1], [1]));
-    first.release();
-    return webgpu(card.name, upload, {
-      halfPrecision: card.halfPrecision !== false && (await hasHalfPrecision(open)),
-      largestTensor: card.largestBuffer ?? (await largestTensor(open)),
-      ownsMemory: true,
-      memory: card.memory,
-    });
+  const upload = uploadTo(['webgpu']);
+  return namingOpening(card.name, async () => {
+    try {
+      // ONNX Runtime lets the device go when no session is left: this one stays
+      const first = await upload.send(float32([1], [1]));
+      first.release();
+      return webgpu(card.name, upload, await limitsOf(card));
+    } catch (error) {
+      await upload.release();
+      throw error;
+    }
   });
 }
+
+const limitsOf = async ({ halfPrecision, largestBuffer, memory }: Card): Promise<Limits> => ({
+  halfPrecision: halfPrecision !== false && (await hasHalfPrecision(open)),
+  largestTensor: largestBuffer ?? (await largestTensor(open)),
+  ownsMemory: true,
+  memory,
+});
 
 /** For each byte of live activations; not measured on a card yet. */
 const BYTES_PER_LIVE_BYTE = 1.25;
@@ -59,13 +66,13 @@ function webgpu(adapter: string, upload: Upload, limits: Limits): Backend {
     plan: (placed) => devicePlan(placed, limits.halfPrecision),
     bytesPerLiveByte: () => BYTES_PER_LIVE_BYTE,
     room: (need) => deviceRoom(limits, description, need),
-    hold: (weights) => naming(adapter, () => holdOnDevice(weights, upload)),
+    hold: (weights) => namingCard(adapter, () => holdOnDevice(weights, upload)),
     order: cpu.order,
     describe: () => description,
     open: (graph, held, options) =>
-      naming(adapter, async () => {
+      namingCard(adapter, async () => {
         const session = await createSession(graph, held, providerOptions(options));
-        return withNames(session, adapter);
+        return namingRuns(session, adapter);
       }),
     release: () => upload.release(),
   };
@@ -85,7 +92,7 @@ const providerOptions = ({
   extra: { 'session.disable_cpu_ep_fallback': '1', 'session.use_deterministic_compute': '1' },
 });
 
-const withNames = (session: Session, adapter: string): Session => ({
-  run: (inputs, outputs) => naming(adapter, () => session.run(inputs, outputs)),
+const namingRuns = (session: Session, adapter: string): Session => ({
+  run: (inputs, outputs) => namingCard(adapter, () => session.run(inputs, outputs)),
   release: () => session.release(),
 });

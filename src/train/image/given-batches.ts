@@ -92,12 +92,14 @@ export function trainWithBatches(
         settings: given,
         groups: adapted.groups,
         batchesAt: (step) => toMicroBatches(batchesAt(step), step, options),
-        programs: new LossPrograms({
-          weights: base.weights,
-          runtime,
-          trainable: [...adapted.weights.keys()],
-          lossGraph: (key: string) => adapted.lossGraph(shapeOf(key)),
-        }),
+        runtime,
+        programs: () =>
+          new LossPrograms({
+            weights: base.weights,
+            runtime,
+            trainable: [...adapted.weights.keys()],
+            lossGraph: (key: string) => adapted.lossGraph(shapeOf(key)),
+          }),
       });
     },
   };

@@ -107,7 +107,8 @@ export function trainTextWithBatches(
         settings: given,
         groups: adapted.groups,
         batchesAt: (step) => (step === 0 ? first : batches(step)),
-        programs: programsFor(first, { runtime, base, adapted, ...given }),
+        runtime,
+        programs: () => programsFor(first, { runtime, base, adapted, ...given }),
       });
     },
   };
