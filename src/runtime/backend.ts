@@ -7,7 +7,7 @@ import type { Weights } from '../tensor/weights.ts';
 import type { Emissions } from './emission.ts';
 import type { OnnxGraph, OnnxNode } from './onnx-model.ts';
 import type { Need, Room } from './room.ts';
-import type { Held, StoredWeight, WeightPlan } from './weight-plan.ts';
+import type { Held, WeightToHold, WeightPlan } from './weight-plan.ts';
 
 /** A rewrite of a graph before its composites are lowered; results are the same numbers. */
 export interface Pass {
@@ -16,7 +16,7 @@ export interface Pass {
 }
 
 /** A graph, and the weights that it reads, by name. */
-export interface Placed {
+export interface BoundGraph {
   readonly graph: Graph;
   readonly weights: Weights;
 }
@@ -28,7 +28,7 @@ export interface Lowering {
   /** In the order in which they are applied. */
   readonly passes: readonly Pass[];
   /** After them: parts of weights that become weights of their own. */
-  readonly place: (graph: Graph, weights: Weights) => Placed;
+  readonly weightParts: (graph: Graph, weights: Weights) => BoundGraph;
 }
 
 export interface Limits {
@@ -57,13 +57,13 @@ export interface Backend extends Lowering {
   /** What computes, for people: `cpu, 2 threads`. */
   describe(threads: number): string;
   /** How each frozen weight that a graph reads is kept. */
-  plan(placed: Placed, workload?: Workload): WeightPlan;
+  plan(bound: BoundGraph, workload?: Workload): WeightPlan;
   /** Bytes of memory that a byte of live activations takes, with what the allocator keeps. */
   bytesPerLiveByte(graph: Graph): number;
   /** Whether a run has room where it computes. */
   room(need: Need): Room;
   /** Takes weights out of their files, for as long as programs read them; see `WeightStore`. */
-  hold(weights: readonly StoredWeight[]): Promise<Held[]>;
+  hold(weights: readonly WeightToHold[]): Promise<Held[]>;
   /** Makes a graph executable; `held` are inputs that the session feeds itself, by name. */
   open(graph: OnnxGraph, held: HeldWeights, options: SessionOptions): Promise<Session>;
   /** Lets the device go; sessions and weights must be released before. */

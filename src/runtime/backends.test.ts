@@ -19,7 +19,7 @@ import type { Weights } from '../tensor/weights.ts';
 import { smallLlama } from '../train/testing/small-language-model.ts';
 import { languageLoss } from '../train/text/language-loss.ts';
 import { normals } from '../util/philox.ts';
-import { place } from './lowering.ts';
+import { bind } from './lowering.ts';
 import { Runtime } from './runtime.ts';
 import { testOnEach, testedBackends, type TestedBackend } from './testing/backends.ts';
 
@@ -189,7 +189,7 @@ const wholeOf = (name: TestedBackend['name']): Runtime =>
 test('a card with buffers of 4 MiB has that vocabulary in parts', { skip: small[1].skip }, () => {
   const { graph, weights } = largeVocabulary('frozen');
   const parts = ({ backend }: TestedBackend) =>
-    place(graph, weights, backend).graph.parameters.filter(({ name }) =>
+    bind(graph, weights, backend).graph.parameters.filter(({ name }) =>
       name.startsWith('model.embed_tokens.weight['),
     ).length;
   // 18.5 MiB

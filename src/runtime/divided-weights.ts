@@ -8,7 +8,7 @@ import { replaceNodes } from '../graph/passes/rewrite.ts';
 import { sliceRange } from '../graph/shapes.ts';
 import { byteLength, int32, isExternal, sizeOf } from '../tensor/tensor.ts';
 import type { Weights } from '../tensor/weights.ts';
-import type { Placed } from './backend.ts';
+import type { BoundGraph } from './backend.ts';
 
 type Weight = NonNullable<ReturnType<Weights['get']>>;
 
@@ -24,7 +24,7 @@ interface Part {
  * are the same but for the rounding of sums over its rows. Throws InternalError where something
  * else than a product or a choice of rows reads it.
  */
-export function dividedWeights(graph: Graph, weights: Weights, largest: number): Placed {
+export function dividedWeights(graph: Graph, weights: Weights, largest: number): BoundGraph {
   const parts = new Map<string, Weight>();
   const divided = new Map<Value, number>();
   for (const value of graph.parameters)

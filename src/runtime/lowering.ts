@@ -15,7 +15,7 @@ import { lowerComposites } from '../graph/passes/lower-composites.ts';
 import { dtypes } from '../tensor/dtype.ts';
 import { sameShape, type Tensor } from '../tensor/tensor.ts';
 import type { Weights } from '../tensor/weights.ts';
-import type { HeldWeights, Lowering, Placed } from './backend.ts';
+import type { BoundGraph, HeldWeights, Lowering } from './backend.ts';
 import { emitNode, hasKernel, type Emissions } from './emission.ts';
 import { Emitter } from './emitter.ts';
 import type { Held } from './weight-plan.ts';
@@ -45,49 +45,54 @@ export function rewrite(graph: Graph, { emissions, passes }: Lowering): Graph {
 }
 
 /** A graph rewritten for a backend, with the weights that it reads then. */
-export function place(graph: Graph, weights: Weights, lowering: Lowering): Placed {
-  const placed = lowering.place(rewrite(graph, lowering), weights);
-  return { graph: placed.graph, weights: new Map([...weights, ...placed.weights]) };
+export function bind(graph: Graph, weights: Weights, lowering: Lowering): BoundGraph {
+  const bound = lowering.weightParts(rewrite(graph, lowering), weights);
+  return { graph: bound.graph, weights: new Map([...weights, ...bound.weights]) };
 }
 
 /** Lowers a graph for a backend and binds the parameters named in `weights`. */
 export function lower(graph: Graph, weights: Weights, lowering: Lowering): Lowered {
-  return emit(place(graph, weights, lowering), new Map(), lowering.emissions);
+  return emit(bind(graph, weights, lowering), new Map(), lowering.emissions);
 }
 
-/** Nodes of ONNX for a graph whose weights are placed; those in `held` become inputs. */
-export function emit({ graph, weights }: Placed, held: HeldWeights, emissions: Emissions): Lowered {
+/** Nodes of ONNX for a graph whose weights are bound; those in `held` become inputs. */
+export function emit(
+  { graph, weights }: BoundGraph,
+  held: HeldWeights,
+  emissions: Emissions,
+): Lowered {
   const e = new Emitter();
-  const bound = bindWeights(graph, weights, held);
+  const sources = sourcesOf(graph, weights, held);
   const inputs = [...graph.inputs, ...graph.parameters.filter((value) => !weights.has(value.name))];
   for (const { name, dtype, shape } of [...inputs, ...graph.constants.keys()])
     e.types.set(name, { dtype, shape });
-  for (const node of graph.nodes) emitBound(emissions, e, node, bound.stored);
+  for (const node of graph.nodes) emitReading(emissions, e, node, sources.narrow);
   const outputs = nameOutputs(e, graph, inputs);
   for (const [value, tensor] of graph.constants) e.constants.set(value.name, tensor);
   return {
     name: graph.name,
     inputs,
-    held: bound.held,
+    held: sources.fed,
     ...outputs,
-    weights: bound.initializers,
+    weights: sources.initializers,
     constants: e.constants,
     nodes: e.nodes,
     types: e.types,
   };
 }
 
-interface Bound {
+/** Where a graph's frozen weights come from. */
+interface Sources {
   readonly initializers: OnnxInitializer[];
-  readonly held: Map<string, Held>;
-  /** Weights held in half precision: cast to float32 separately for every reader. */
-  readonly stored: ReadonlyMap<Value, Value>;
+  readonly fed: Map<string, Held>;
+  /** Those in half precision, as they are there: cast to float32 separately for every reader. */
+  readonly narrow: ReadonlyMap<Value, Value>;
 }
 
-function bindWeights(graph: Graph, weights: Weights, held: HeldWeights): Bound {
+function sourcesOf(graph: Graph, weights: Weights, held: HeldWeights): Sources {
   const initializers: OnnxInitializer[] = [];
   const fed = new Map<string, Held>();
-  const stored = new Map<Value, Value>();
+  const narrow = new Map<Value, Value>();
   for (const value of graph.parameters) {
     const tensor = weights.get(value.name);
     if (tensor === undefined) continue;
@@ -98,11 +103,11 @@ function bindWeights(graph: Graph, weights: Weights, held: HeldWeights): Bound {
     const outside = held.get(value.name);
     const { dtype } = outside ?? tensor;
     const name = dtype === value.dtype ? value.name : `${value.name}~${dtype}`;
-    if (name !== value.name) stored.set(value, { name, dtype, shape: tensor.shape });
+    if (name !== value.name) narrow.set(value, { name, dtype, shape: tensor.shape });
     if (outside === undefined) initializers.push({ name, tensor });
     else fed.set(name, outside);
   }
-  return { initializers, held: fed, stored };
+  return { initializers, fed, narrow };
 }
 
 /**
@@ -111,32 +116,32 @@ function bindWeights(graph: Graph, weights: Weights, held: HeldWeights): Bound {
  */
 const selecting: ReadonlySet<OpName> = new Set<OpName>(['Gather']);
 
-function emitBound<K extends OpName>(
+function emitReading<K extends OpName>(
   emissions: Emissions,
   e: Emitter,
   node: NodeOf<K>,
-  stored: Bound['stored'],
+  narrow: Sources['narrow'],
 ): void {
   const [source]: readonly (Value | undefined)[] = node.inputs;
-  const held = source && stored.get(source);
-  if (held === undefined || !selecting.has(node.op))
-    return emitNode(emissions, e, castStoredInputs(e, node, stored));
-  const selection = withInputs(node, (value) => (value === source ? held : value));
-  const outputs = mapOutputs(node, (y) => ({ ...y, name: `${y.name}<0`, dtype: held.dtype }));
+  const half = source && narrow.get(source);
+  if (half === undefined || !selecting.has(node.op))
+    return emitNode(emissions, e, castInputs(e, node, narrow));
+  const selection = withInputs(node, (value) => (value === source ? half : value));
+  const outputs = mapOutputs(node, (y) => ({ ...y, name: `${y.name}<0`, dtype: half.dtype }));
   emitNode(emissions, e, { ...selection, outputs });
   node.outputs.forEach((y, i) => castTo(e, y, outputs[i].name));
 }
 
-function castStoredInputs<K extends OpName>(
+function castInputs<K extends OpName>(
   e: Emitter,
   node: NodeOf<K>,
-  stored: Bound['stored'],
+  narrow: Sources['narrow'],
 ): NodeOf<K> {
   const [{ name }] = node.outputs;
   e.begin(name);
   return withInputs(node, (value, i) => {
-    const held = stored.get(value);
-    return held ? castTo(e, { ...value, name: `${name}<${i}` }, held.name) : value;
+    const half = narrow.get(value);
+    return half ? castTo(e, { ...value, name: `${name}<${i}` }, half.name) : value;
   });
 }
 

@@ -16,6 +16,10 @@ export type Attribute =
   | { readonly string: string }
   | { readonly ints: readonly number[] };
 
+export const int = (value: number | boolean): Attribute => ({ int: Number(value) });
+export const ints = (values: readonly number[]): Attribute => ({ ints: values });
+export const float = (value: number): Attribute => ({ float: value });
+
 export interface OnnxNode {
   /** Unique; the profile names it. */
   readonly name: string;

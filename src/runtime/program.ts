@@ -5,8 +5,8 @@ import type { Graph, Value } from '../graph/graph.ts';
 import { sameShape, type Tensor } from '../tensor/tensor.ts';
 import type { Weights } from '../tensor/weights.ts';
 import { needed } from '../util/needed.ts';
-import type { Backend, Placed, Session, SessionOptions, Workload } from './backend.ts';
-import { emit, place, type Lowered } from './lowering.ts';
+import type { Backend, BoundGraph, Session, SessionOptions, Workload } from './backend.ts';
+import { bind, emit, type Lowered } from './lowering.ts';
 import { merge } from './merge.ts';
 import { isHeld, type WeightPlan } from './weight-plan.ts';
 import type { WeightStore } from './weight-store.ts';
@@ -49,11 +49,11 @@ export async function compileFor(
   graphs: readonly Graph[],
   { weights, workload, ...options }: CompileOptions & Pick<SessionOptions, 'threads'>,
 ): Promise<Program> {
-  const placed = graphs.map((graph) => place(graph, weights, backend));
-  const plan = backend.plan(placed[0], workload);
-  const { held, release } = await hold(placed[0], store, plan);
+  const bound = graphs.map((graph) => bind(graph, weights, backend));
+  const plan = backend.plan(bound[0], workload);
+  const { held, release } = await hold(bound[0], store, plan);
   try {
-    const lowered = placed.map((each) => emit(each, held, backend.emissions));
+    const lowered = bound.map((each) => emit(each, held, backend.emissions));
     const { onnx, fed } = merge(lowered, (nodes) => backend.order(nodes));
     const session = await backend.open(onnx, lowered[0].held, { ...options, plan });
     return programOf(lowered, fed, { session, release });
@@ -64,7 +64,7 @@ export async function compileFor(
 }
 
 /** Takes out of their files what is to be held, by name. */
-async function hold({ weights }: Placed, store: WeightStore, plan: WeightPlan) {
+async function hold({ weights }: BoundGraph, store: WeightStore, plan: WeightPlan) {
   const wanted = [...plan].filter(([, kept]) => isHeld(kept));
   const names = wanted.map(([name]) => name);
   const { weights: all, release } = await store.hold(

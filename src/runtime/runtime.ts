@@ -11,7 +11,7 @@ import { SystemError } from '../errors.ts';
 import { graphicsAdapters } from './adapters.ts';
 import { chooseDevice, type Device } from './devices.ts';
 import { liveBytes } from './live-bytes.ts';
-import { emit, place, type Lowered } from './lowering.ts';
+import { bind, emit, type Lowered } from './lowering.ts';
 import { cpu } from './onnxruntime/cpu.ts';
 import { openWebgpu } from './onnxruntime/webgpu.ts';
 import { runtimeVersion } from './onnxruntime/session.ts';
@@ -107,14 +107,14 @@ export class Runtime {
 
   /** As it will be compiled, its weights in the types in which the backend will hold them. */
   #lower(graph: Graph, weights: Weights): Lowered {
-    const placed = place(graph, weights, this.#backend);
-    const held = [...this.#backend.plan(placed)]
+    const bound = bind(graph, weights, this.#backend);
+    const held = [...this.#backend.plan(bound)]
       .filter(([, kept]) => isHeld(kept))
       .map(([name, { dtype }]) => {
-        const { shape } = needed(placed.weights, name, 'weight');
+        const { shape } = needed(bound.weights, name, 'weight');
         return [name, { dtype, shape, release() {} }] as const;
       });
-    return emit(placed, new Map(held), this.#backend.emissions);
+    return emit(bound, new Map(held), this.#backend.emissions);
   }
 
   /** Whether a run has room where it computes. */
@@ -127,12 +127,12 @@ export class Runtime {
    * for speed where `workload` has some to spare.
    */
   weightBytes(graph: Graph, weights: Weights, workload?: Workload): number {
-    const placed = place(graph, weights, this.#backend);
-    return [...this.#backend.plan(placed, workload)].reduce(
+    const bound = bind(graph, weights, this.#backend);
+    return [...this.#backend.plan(bound, workload)].reduce(
       (sum, [name, { how, dtype }]) =>
         how === 'mapped'
           ? sum
-          : sum + byteLength(dtype, needed(placed.weights, name, 'weight').shape),
+          : sum + byteLength(dtype, needed(bound.weights, name, 'weight').shape),
       0,
     );
   }

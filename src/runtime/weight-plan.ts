@@ -20,8 +20,8 @@ export interface Kept {
 /** By the weight's name. */
 export type WeightPlan = ReadonlyMap<string, Kept>;
 
-/** A weight that is to be taken out of its file. */
-export interface StoredWeight {
+/** A weight that is to be taken out of its file, and how it is to be kept. */
+export interface WeightToHold {
   readonly tensor: Tensor | ExternalTensor;
   readonly kept: Kept;
 }

@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { float32, type ExternalTensor } from '../tensor/tensor.ts';
-import type { Held, StoredWeight } from './weight-plan.ts';
+import type { Held, WeightToHold } from './weight-plan.ts';
 import { WeightStore } from './weight-store.ts';
 
 const kept = { how: 'device', dtype: 'float32' } as const;
-const inFile = (offset: number): StoredWeight => {
+const inFile = (offset: number): WeightToHold => {
   const tensor: ExternalTensor = { dtype: 'float16', shape: [2], path: '/w', offset, length: 4 };
   return { tensor, kept };
 };
@@ -15,7 +15,7 @@ const inFile = (offset: number): StoredWeight => {
 /** A store of a backend that notes what it holds and lets go. */
 function storeOf() {
   const log: string[] = [];
-  const hold = (weights: readonly StoredWeight[]): Promise<Held[]> => {
+  const hold = (weights: readonly WeightToHold[]): Promise<Held[]> => {
     log.push(`hold ${weights.length}`);
     return Promise.resolve(
       weights.map(({ tensor: { shape } }) => ({

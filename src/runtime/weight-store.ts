@@ -4,7 +4,7 @@ import { isExternal, type ExternalTensor, type Tensor } from '../tensor/tensor.t
 import { inTurn } from '../util/in-turn.ts';
 import { needed } from '../util/needed.ts';
 import type { Backend } from './backend.ts';
-import type { Held, StoredWeight } from './weight-plan.ts';
+import type { Held, WeightToHold } from './weight-plan.ts';
 
 interface Entry {
   readonly held: Promise<Held>;
@@ -27,7 +27,7 @@ export class WeightStore {
   }
 
   /** Holds weights, those that are not held yet in one go. */
-  async hold(wanted: readonly StoredWeight[]): Promise<Hold> {
+  async hold(wanted: readonly WeightToHold[]): Promise<Hold> {
     this.#open(wanted);
     const entries = wanted.map((weight) => needed(this.#entries, keyOf(weight), 'weight'));
     for (const entry of entries) entry.users++;
@@ -63,7 +63,7 @@ export class WeightStore {
     this.#entries.clear();
   }
 
-  #open(wanted: readonly StoredWeight[]): void {
+  #open(wanted: readonly WeightToHold[]): void {
     const missing = new Map(
       wanted
         .map((weight) => [keyOf(weight), weight] as const)
@@ -88,7 +88,7 @@ function idOf(buffer: object): number {
 }
 
 /** The same for the same numbers in the same place, kept in the same way. */
-function keyOf({ tensor, kept }: StoredWeight): string {
+function keyOf({ tensor, kept }: WeightToHold): string {
   return [placeOf(tensor), tensor.dtype, tensor.shape.join('x'), kept.how, kept.dtype].join(' ');
 }
 

@@ -7,13 +7,13 @@ import { replaceNodes } from '../graph/passes/rewrite.ts';
 import { sliceRange } from '../graph/shapes.ts';
 import { byteLength, isExternal, type ExternalTensor } from '../tensor/tensor.ts';
 import type { Weights } from '../tensor/weights.ts';
-import type { Placed } from './backend.ts';
+import type { BoundGraph } from './backend.ts';
 
 /**
  * Replaces slices of neighbouring rows of weights in files; other slices stay and are computed.
  * Gives the weights that took the place of slices.
  */
-export function weightViews(graph: Graph, weights: Weights): Placed {
+export function weightViews(graph: Graph, weights: Weights): BoundGraph {
   const parameters = new Set(graph.parameters);
   const views = new Map<string, ExternalTensor>();
   const rewritten = replaceNodes(graph, (g, node) => {

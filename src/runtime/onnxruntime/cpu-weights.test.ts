@@ -7,7 +7,7 @@ import { tinyModel } from '../../generate/text/tiny-models.test-util.ts';
 import { fromFloat32 } from '../../tensor/half.ts';
 import type { Weights } from '../../tensor/weights.ts';
 import type { Workload } from '../backend.ts';
-import { place } from '../lowering.ts';
+import { bind } from '../lowering.ts';
 import { cpu } from './cpu.ts';
 
 const { config, weights } = tinyModel('qwen2');
@@ -16,7 +16,7 @@ const halves: Weights = new Map(
 );
 
 function planned(of: Weights, workload?: Workload) {
-  const plan = cpu.plan(place(stepGraph(config, { tokens: 1, capacity: 1 }), of, cpu), workload);
+  const plan = cpu.plan(bind(stepGraph(config, { tokens: 1, capacity: 1 }), of, cpu), workload);
   const q = plan.get('model.layers.0.self_attn.q_proj.weight');
   const norm = plan.get('model.norm.weight');
   return [q?.how, q?.dtype, norm?.how];

@@ -7,8 +7,8 @@ import { toFloat32 } from '../../tensor/half.ts';
 import { byteLength, isExternal } from '../../tensor/tensor.ts';
 import type { Weights } from '../../tensor/weights.ts';
 import { needed } from '../../util/needed.ts';
-import type { Placed, Workload } from '../backend.ts';
-import type { Held, Kept, StoredWeight, WeightPlan } from '../weight-plan.ts';
+import type { BoundGraph, Workload } from '../backend.ts';
+import type { Held, Kept, WeightToHold, WeightPlan } from '../weight-plan.ts';
 import { heldInMemory } from './session.ts';
 
 /**
@@ -22,7 +22,7 @@ const RUNS_TO_PACK_FOR = 32;
  * for each direction, where all are float32; for short ones those of half precision that nothing
  * else reads are copied in float32, as which they would be cast in every run.
  */
-export function cpuPlan({ graph, weights }: Placed, workload?: Workload): WeightPlan {
+export function cpuPlan({ graph, weights }: BoundGraph, workload?: Workload): WeightPlan {
   const dtypeOf = (name: string) => needed(weights, name, 'weight').dtype;
   const { matrices, others } = readersIn(graph, weights);
   const halves = [...matrices].filter((name) => dtypeOf(name) !== 'float32');
@@ -62,7 +62,7 @@ function readersIn(graph: Graph, weights: Weights) {
 }
 
 /** Copies in float32. */
-export async function holdInMemory(weights: readonly StoredWeight[]): Promise<Held[]> {
+export async function holdInMemory(weights: readonly WeightToHold[]): Promise<Held[]> {
   return weights.map(({ tensor }) =>
     heldInMemory(toFloat32(isExternal(tensor) ? readExternal(tensor) : tensor)),
   );

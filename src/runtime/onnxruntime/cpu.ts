@@ -1,20 +1,18 @@
 // ONNX Runtime on the processor.
 
-import { factorsLast } from '../../graph/passes/factors-last.ts';
-import { lateOrder } from '../../graph/passes/late-order.ts';
-import { padsToConcat } from '../../graph/passes/pads-to-concat.ts';
 import type { OpName } from '../../graph/ops.ts';
 import type { Backend } from '../backend.ts';
 import { processRoom } from '../room.ts';
 import { weightViews } from '../weight-views.ts';
 import type { WeightPlan } from '../weight-plan.ts';
 import { cpuPlan, holdInMemory } from './cpu-weights.ts';
-import { cpuEmissions } from './emissions.ts';
+import { cpuEmissions } from './cpu-emissions.ts';
 import { fileOrder } from './file-order.ts';
 import { namingMachine } from './failures.ts';
+import { passes } from './passes.ts';
 import { createSession } from './session.ts';
 
-/** Operators whose large tensors of changing sizes leave gaps in malloc's memory. */
+/** Of a graph with one of these malloc keeps more: a UNet's tensors are of many sizes. */
 const convolutions: ReadonlySet<OpName> = new Set<OpName>([
   'Conv',
   'ConvTranspose',
@@ -26,12 +24,8 @@ const convolutions: ReadonlySet<OpName> = new Set<OpName>([
 export const cpu: Backend = {
   name: 'cpu',
   emissions: cpuEmissions,
-  passes: [
-    { name: 'late order', apply: lateOrder },
-    { name: 'factors last', apply: (graph) => factorsLast(graph).graph },
-    { name: 'pads to concat', apply: (graph) => padsToConcat(graph).graph },
-  ],
-  place: weightViews,
+  passes,
+  weightParts: weightViews,
   limits: { largestTensor: Infinity, halfPrecision: false, ownsMemory: false },
   plan: cpuPlan,
   // Fitted to peaks that were measured (docs/experiments.md): 1.7 to 2.0 for a UNet; for language

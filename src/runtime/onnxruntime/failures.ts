@@ -9,7 +9,8 @@ interface Failure {
   readonly problem: Omit<Problem, 'where'>;
 }
 
-const WITHOUT_CARD = '`lora doctor` says what is missing on this machine; device: cpu computes without one.';
+const WITHOUT_CARD =
+  '`lora doctor` says what is missing on this machine; device: cpu computes without one.';
 
 const noCard: Failure = {
   says: /Failed to get a WebGPU (adapter|device)|No supported adapters/i,
@@ -25,7 +26,7 @@ const lost: Failure = {
 };
 
 /**
- * Where no buffer can be had, Dawn hands out one that is invalid: what is thrown is the error of the
+ * Where no buffer can be had, Dawn gives one that is invalid: what is thrown is the error of the
  * first kernel that is to use it.
  */
 const cardFull: Failure = {

@@ -8,10 +8,8 @@ import { dtypes } from '../../tensor/dtype.ts';
 import { float32, int32, type Shape } from '../../tensor/tensor.ts';
 import type { Emissions } from '../emission.ts';
 import type { Emitter } from '../emitter.ts';
-import type { Attribute } from '../onnx-model.ts';
-import { convAttributes, cpuEmissions } from './emissions.ts';
-
-const int = (value: number): Attribute => ({ int: value });
+import { int, ints } from '../onnx-model.ts';
+import { convAttributes, cpuEmissions, slice as cpuSlice } from './cpu-emissions.ts';
 
 /** The places that a slice takes. */
 function sliceIndices(size: number, start: number, end: number, step: number): number[] {
@@ -98,7 +96,7 @@ function logSoftmax(
 }
 
 /** Axes with a negative step are gathered: the provider's Slice is wrong for some of them. */
-function slice(e: Emitter, node: NodeOf<'Slice'>): void {
+function sliceOrGather(e: Emitter, node: NodeOf<'Slice'>): void {
   const { axes, starts, ends, steps } = node.attributes;
   const [x] = node.inputs;
   const backwards = axes.flatMap((axis, i) => (steps[i] < 0 ? [{ axis, i }] : []));
@@ -155,9 +153,7 @@ function turnedKernel(e: Emitter, weight: string, [a, b, h, w]: Shape): string {
     'Transpose',
     [weight],
     { dtype, shape: [b, a, h, w] },
-    {
-      perm: { ints: [1, 0, 2, 3] },
-    },
+    { perm: ints([1, 0, 2, 3]) },
   );
   return [h, w].reduce((kernel, size, i) => {
     if (size === 1) return kernel;
@@ -211,14 +207,12 @@ function adjusted(e: Emitter, x: string, shape: Shape, [t, l, b, r]: readonly nu
   return e.temporary('Pad', [kept, e.ints([0, 0, pt, pl, 0, 0, pb, pr])], { dtype, shape: outer });
 }
 
-const cpuSlice = cpuEmissions.Slice as (e: Emitter, node: NodeOf<'Slice'>) => void; // a function there
-
 export const webgpuEmissions: Emissions = {
   ...cpuEmissions,
   Sign: signum,
   Sin: sine(0),
   Cos: sine(0.5),
-  Slice: slice,
+  Slice: sliceOrGather,
   LogSoftmax: logSoftmax,
   ConvTranspose: convTranspose,
   Attention: 'decompose',

@@ -6,12 +6,12 @@ import type { DType } from '../../tensor/dtype.ts';
 import { fromFloat32, toFloat32 } from '../../tensor/half.ts';
 import { isExternal, type Tensor } from '../../tensor/tensor.ts';
 import { needed } from '../../util/needed.ts';
-import type { Placed } from '../backend.ts';
-import type { Held, Kept, StoredWeight, WeightPlan } from '../weight-plan.ts';
+import type { BoundGraph } from '../backend.ts';
+import type { Held, Kept, WeightToHold, WeightPlan } from '../weight-plan.ts';
 import type { Upload } from './session.ts';
 
 /** All weights that the graph reads, on the device. */
-export function devicePlan({ graph, weights }: Placed, halfPrecision: boolean): WeightPlan {
+export function devicePlan({ graph, weights }: BoundGraph, halfPrecision: boolean): WeightPlan {
   const bound = graph.parameters.filter(({ name }) => weights.has(name));
   return new Map(
     bound.map(({ name }): [string, Kept] => [
@@ -26,7 +26,7 @@ const deviceType = (dtype: DType, halfPrecision: boolean): DType =>
 
 /** One weight after the other is read, converted and sent. */
 export async function holdOnDevice(
-  weights: readonly StoredWeight[],
+  weights: readonly WeightToHold[],
   upload: Upload,
 ): Promise<Held[]> {
   const held: Held[] = [];

@@ -5,9 +5,10 @@ import { float32 } from '../../tensor/tensor.ts';
 import type { Backend, Limits, Session, SessionOptions } from '../backend.ts';
 import { dividedWeights } from '../divided-weights.ts';
 import { deviceRoom } from '../room.ts';
-import { cpu } from './cpu.ts';
 import type { OnnxGraph } from '../onnx-model.ts';
 import { namingCard, namingOpening } from './failures.ts';
+import { fileOrder } from './file-order.ts';
+import { passes } from './passes.ts';
 import { createSession, uploadTo, type ProviderOptions, type Upload } from './session.ts';
 import { webgpuEmissions } from './webgpu-emissions.ts';
 import { hasHalfPrecision, largestTensor } from './webgpu-probes.ts';
@@ -60,14 +61,14 @@ function webgpu(adapter: string, upload: Upload, limits: Limits): Backend {
     name: 'webgpu',
     adapter,
     emissions: webgpuEmissions,
-    passes: cpu.passes,
-    place: (graph, weights) => dividedWeights(graph, weights, limits.largestTensor),
+    passes,
+    weightParts: (graph, weights) => dividedWeights(graph, weights, limits.largestTensor),
     limits,
-    plan: (placed) => devicePlan(placed, limits.halfPrecision),
+    plan: (bound) => devicePlan(bound, limits.halfPrecision),
     bytesPerLiveByte: () => BYTES_PER_LIVE_BYTE,
     room: (need) => deviceRoom(limits, description, need),
     hold: (weights) => namingCard(adapter, () => holdOnDevice(weights, upload)),
-    order: cpu.order,
+    order: fileOrder,
     describe: () => description,
     open: (graph, held, options) =>
       namingCard(adapter, async () => {

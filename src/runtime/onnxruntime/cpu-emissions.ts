@@ -5,11 +5,7 @@ import { dtypes } from '../../tensor/dtype.ts';
 import { sizeOf, type Shape } from '../../tensor/tensor.ts';
 import type { Emission, Emissions } from '../emission.ts';
 import type { Emitter } from '../emitter.ts';
-import type { Attribute } from '../onnx-model.ts';
-
-const int = (value: number | boolean): Attribute => ({ int: Number(value) });
-const ints = (values: readonly number[]): Attribute => ({ ints: values });
-const float = (value: number): Attribute => ({ float: value });
+import { float, int, ints, type Attribute } from '../onnx-model.ts';
 
 /** An operator that ONNX has under the same name, with the same inputs. */
 const same = (e: Emitter, node: Node): void => e.node(node.op, node.inputs, node.outputs);
@@ -54,7 +50,7 @@ function divisorNearRoot(width: number): number {
   return block;
 }
 
-function slice(e: Emitter, { inputs: [x], attributes, outputs }: NodeOf<'Slice'>): void {
+export function slice(e: Emitter, { inputs: [x], attributes, outputs }: NodeOf<'Slice'>): void {
   const { starts, ends, axes, steps } = attributes;
   e.node('Slice', [x, e.ints(starts), e.ints(ends), e.ints(axes), e.ints(steps)], outputs);
 }
