@@ -22,12 +22,10 @@ import {
 } from '../src/runtime/onnxruntime/profile.ts';
 import { lower, type Lowered } from '../src/runtime/lowering.ts';
 import { int32 } from '../src/tensor/tensor.ts';
-import { adaptLanguageModel } from '../src/train/text/adapted-model.ts';
-import { weighted } from '../src/train/text/batches.ts';
 import { trainTextWithBatches, type GivenTextBatch } from '../src/train/text/given-batches.ts';
-import { recomputed } from '../src/train/text/language-loss.ts';
 import { cpuRuntime } from '../src/runtime/runtime.ts';
 import { cpu } from '../src/runtime/onnxruntime/cpu.ts';
+import { textStep } from './text-step.ts';
 
 const {
   values,
@@ -95,39 +93,11 @@ async function train(): Promise<void> {
 }
 
 async function profile(): Promise<void> {
-  const adapted = adaptLanguageModel(config, {
-    target_modules: 'all-linear',
-    lora_rank: rank,
-    lora_alpha: rank,
-    lora_dropout: 0,
-    learning_rate: 1e-4,
-    seed: 1,
-  });
-  const { data: ids } = batchAt(0).input_ids;
-  const targets = ids.map((_, i) => (i % length === length - 1 ? -100 : ids[i + 1]));
-  const [{ inputs, shapeKey }] = weighted(
-    [
-      {
-        rows,
-        length,
-        ids,
-        targets,
-        positions: new Int32Array(),
-        segments: new Int32Array(rows * length).fill(1),
-        targetCount: rows * (length - 1),
-      },
-    ],
-    config,
-    false,
-  );
-  const loss = adapted.lossGraph(JSON.parse(shapeKey));
-  const wrt = loss.parameters.filter(({ name }) => adapted.weights.has(name));
-  const graph = differentiate(loss, {
-    loss: 'loss',
-    wrt,
-    segmentOf: recomputed(values.checkpointing),
-  });
-  const given = { ...inputs, ...Object.fromEntries(adapted.weights) };
+  const checkpointing = values.checkpointing;
+  const step = textStep(config, { ids: batchAt(0).input_ids, rank, checkpointing });
+  const wrt = step.graph.parameters.filter(({ name }) => step.parameters.has(name));
+  const graph = differentiate(step.graph, { loss: 'loss', wrt, segmentOf: step.segmentOf });
+  const given = { ...step.inputs, ...Object.fromEntries(step.parameters) };
   const place = mkdtempSync(join(tmpdir(), 'llm-profile-'));
   const program = await cpuRuntime(threads).compile(graph, { weights, profile: join(place, 'p') });
   for (let i = 0; i < steps; i++) await program.run(given);

@@ -6,9 +6,7 @@ import { hashedUniforms } from '../../src/models/hashed-weights.test-util.ts';
 import { serialize } from '../../src/tensor/safetensors.ts';
 import { int32, sizeOf, type Shape, type Tensor } from '../../src/tensor/tensor.ts';
 import { adaptModel } from '../../src/train/image/adapted-model.ts';
-import { adaptLanguageModel } from '../../src/train/text/adapted-model.ts';
-import { textShapeOf, weighted } from '../../src/train/text/batches.ts';
-import { recomputed } from '../../src/train/text/language-loss.ts';
+import { textStep } from '../text-step.ts';
 import { CAPTION, type BenchModel, type Case, type ImageModel, type TextModel } from './cases.ts';
 
 export interface Step {
@@ -20,7 +18,7 @@ export interface Step {
 }
 
 export function stepOf(model: BenchModel, one: Pick<Case, 'batch' | 'textEncoder'>): Step {
-  return model.kind === 'image' ? imageStep(model, one) : textStep(model, one.batch);
+  return model.kind === 'image' ? imageStep(model, one) : languageStep(model, one.batch);
 }
 
 function imageStep(
@@ -55,34 +53,10 @@ function imageStep(
   return { graph, inputs, parameters: awake(adapted.weights) };
 }
 
-/** Every token of every row is trained. */
-function textStep({ config, length, rank }: TextModel, rows: number): Step {
-  const adapted = adaptLanguageModel(config, {
-    target_modules: 'all-linear',
-    lora_rank: rank,
-    lora_alpha: rank,
-    lora_dropout: 0,
-    learning_rate: 1e-4,
-    seed: 1,
-  });
-  const { data: ids } = tokenIds([rows, length], config.vocab_size);
-  const [{ inputs, shapeKey }] = weighted(
-    [
-      {
-        rows,
-        length,
-        ids,
-        targets: ids.map((_, i) => (i % length === length - 1 ? -100 : ids[i + 1])),
-        positions: new Int32Array(),
-        segments: new Int32Array(rows * length).fill(1),
-        targetCount: rows * (length - 1),
-      },
-    ],
-    config,
-    false,
-  );
-  const graph = adapted.lossGraph(textShapeOf(shapeKey));
-  return { graph, inputs, parameters: awake(adapted.weights), segmentOf: recomputed(false) };
+function languageStep({ config, length, rank }: TextModel, rows: number): Step {
+  const ids = tokenIds([rows, length], config.vocab_size);
+  const step = textStep(config, { ids, rank });
+  return { ...step, parameters: awake(step.parameters) };
 }
 
 /** An adapter begins at zero, and its A without a gradient: here B has numbers, too. */

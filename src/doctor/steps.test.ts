@@ -4,6 +4,7 @@ import { differentiate } from '../autodiff/differentiate.ts';
 import { Builder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/graph.ts';
 import { familyOf } from '../models/language-families.ts';
+import { qwen } from '../models/public-language-models.test-util.ts';
 import { stableDiffusion15 } from '../models/stable-diffusion-config.ts';
 import { adaptModel } from '../train/image/adapted-model.ts';
 import { adaptLanguageModel } from '../train/text/adapted-model.ts';
@@ -57,16 +58,7 @@ test('a step of Stable Diffusion 1.5 has as much arithmetic as its graph', () =>
 });
 
 test("a step of Qwen2.5-0.5B's shape has as much arithmetic as its graph", () => {
-  const model = familyOf({ model_type: 'qwen2' }).config.parse({
-    vocab_size: 151_936,
-    hidden_size: 896,
-    intermediate_size: 4864,
-    num_hidden_layers: 24,
-    num_attention_heads: 14,
-    num_key_value_heads: 2,
-    max_position_embeddings: 32_768,
-    tie_word_embeddings: true,
-  });
+  const model = familyOf(qwen).config.parse(qwen);
   const { weights, lossGraph } = adaptLanguageModel(model, {
     seed: 1,
     learning_rate: 1e-4,
