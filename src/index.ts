@@ -133,7 +133,7 @@ export {
   type LoraModule,
   type LoraSize,
 } from './adapters/lora.ts';
-export { devices, type Device } from './runtime/devices.ts';
+export { deviceNamed, devices, type Device } from './runtime/devices.ts';
 export { openRuntime, type Runtime, type RuntimeOptions } from './runtime/runtime.ts';
 export type { CompileOptions, Program } from './runtime/program.ts';
 

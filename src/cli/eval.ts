@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import {
   ConfigError,
-  type Device,
+  deviceNamed,
   devices,
   type EvalResult,
   evaluate,
@@ -184,6 +184,7 @@ function optionsOf(given: Given): Options {
     value(key) === undefined
       ? undefined
       : numberOf(`--${key.replaceAll('_', '-')}`, value(key), min, max);
+  const device = text('device');
   const adapter = text('adapter') ?? text('output_dir');
   const questions = questionsOf(given, config, text, number);
   if (adapter === undefined || questions === undefined)
@@ -193,19 +194,10 @@ function optionsOf(given: Given): Options {
     chatTemplate: text('chat_template'),
     maxSeqLength: number('max_seq_length', 2),
     maxNewTokens: number('max_new_tokens', 1),
-    device: deviceOf(text('device')),
+    device: device === undefined ? undefined : deviceNamed(device, '--device'),
     threads: number('num_threads', 1),
   };
   return { adapter, model: { adapter, ...files }, questions, general: text('eval_general_path') };
-}
-
-function deviceOf(found: string | undefined): Device | undefined {
-  const device = devices.find((name) => name === found);
-  if (device !== undefined || found === undefined) return device;
-  const what = `expected one of ${devices.join(', ')}; found "${found}"`;
-  const fix =
-    "Any maker's graphics card is webgpu; leave it out, and it is taken where there is one.";
-  throw new ConfigError([{ where: '--device', what, fix }]);
 }
 
 function textConfig(path: string): Given {

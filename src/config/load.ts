@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { ConfigError, type Problem } from '../errors.ts';
+import { deviceRemedy } from '../runtime/devices.ts';
 import { decodeText, toldOf } from '../util/encoding/decode-text.ts';
 import { problemsByKind } from '../util/problems-by-kind.ts';
 import { isObject } from '../util/is-object.ts';
@@ -437,8 +438,7 @@ function remedy(key: string, found: unknown): string | undefined {
   const { enum: names, type, prefixItems } = schemaOf(key);
   if (key === 'task_type')
     return 'image trains adapters for pictures (Stable Diffusion), text-generation adapters of a language model.';
-  if (key === 'device')
-    return "Any maker's graphics card is webgpu; leave the line out, and it is taken where there is one.";
+  if (key === 'device') return deviceRemedy;
   const precision = own(precisions, String(found).toLowerCase());
   if (key === 'save_precision' && precision !== undefined)
     return `Write save_precision: ${precision}.`;

@@ -62,9 +62,15 @@ export interface Backend extends Lowering {
   bytesPerLiveByte(graph: Graph): number;
   /** Whether a run has room where it computes. */
   room(need: Need): Room;
-  /** Takes weights out of their files, for as long as programs read them; see `WeightStore`. */
+  /**
+   * Takes weights out of their files, for as long as programs read them; see `WeightStore`. All or
+   * none. Throws SystemError where they do not fit.
+   */
   hold(weights: readonly WeightToHold[]): Promise<Held[]>;
-  /** Makes a graph executable; `held` are inputs that the session feeds itself, by name. */
+  /**
+   * Makes a graph executable; `held` are inputs that the session feeds itself, by name. Throws
+   * SystemError as the session's runs do.
+   */
   open(graph: OnnxGraph, held: HeldWeights, options: SessionOptions): Promise<Session>;
   /** Lets the device go; sessions and weights must be released before. */
   release(): Promise<void>;
@@ -95,6 +101,10 @@ export interface SessionOptions {
 }
 
 export interface Session {
+  /**
+   * Gives the outputs that are asked for, in the process's memory. Throws SystemError where there
+   * is too little memory, or where the device was lost.
+   */
   run(
     inputs: Readonly<Record<string, Tensor>>,
     outputs: readonly string[],

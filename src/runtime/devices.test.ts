@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SystemError } from '../errors.ts';
-import { chooseDevice } from './devices.ts';
+import { chooseDevice, deviceNamed } from './devices.ts';
 import type { GraphicsAdapter } from './graphics/adapter.ts';
 
 const card: GraphicsAdapter = { name: 'Arc B580', maker: 'Intel', type: 'discrete', api: 'Vulkan' };
@@ -46,4 +46,14 @@ test('webgpu takes one in software, and without any says what to install', () =>
 
 test('cpu asks for nothing', () => {
   assert.deepEqual(chooseDevice('cpu', { adapters: [card] }), {});
+});
+
+test('a device by another name is told what there is', () => {
+  assert.equal(deviceNamed('webgpu', '--device'), 'webgpu');
+  for (const name of ['cuda', 'GPU', '', 'toString'])
+    assert.throws(
+      () => deviceNamed(name, '--device'),
+      /--device: expected one of auto, cpu, webgpu; found ".*graphics card is webgpu/s,
+      name,
+    );
 });

@@ -1,11 +1,23 @@
 // What a run may be told to compute on, and what it takes.
 
-import { SystemError } from '../errors.ts';
+import { ConfigError, SystemError } from '../errors.ts';
 import type { GraphicsAdapter, GraphicsAdapters } from './graphics/adapter.ts';
 
 /** `auto` takes what suits the machine. */
 export const devices = ['auto', 'cpu', 'webgpu'] as const;
 export type Device = (typeof devices)[number];
+
+/** What to do where another is named. */
+export const deviceRemedy =
+  "Any maker's graphics card is webgpu; leave it out, and it is taken where there is one.";
+
+/** Throws ConfigError where `found` is none; it stands at `where`. */
+export function deviceNamed(found: string, where: string): Device {
+  const device = devices.find((name) => name === found);
+  if (device !== undefined) return device;
+  const what = `expected one of ${devices.join(', ')}; found "${found}"`;
+  throw new ConfigError([{ where, what, fix: deviceRemedy }]);
+}
 
 export interface Choice {
   /** The graphics card to compute on; the processor computes where there is none. */

@@ -31,8 +31,9 @@ export interface Program {
   /** The graph's inputs and its parameters that are not bound. */
   readonly inputNames: readonly string[];
   /**
-   * Throws InternalError naming inputs that are missing, unknown or of another type. Blocks the
-   * thread while it computes.
+   * Throws InternalError naming inputs that are missing, unknown or of another type; SystemError
+   * where there is too little memory, or where the device was lost. Blocks the thread while it
+   * computes.
    */
   run(inputs: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
   release(): Promise<void>;

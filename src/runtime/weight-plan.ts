@@ -6,10 +6,10 @@ import type { ExternalTensor, Shape, Tensor } from '../tensor/tensor.ts';
 
 /**
  * `mapped`: in its file, or where the caller has it; `packed`: copied by the session into the order
- * of its products; `float32`: a copy in float32 in memory, which programs share; `device`: a copy
+ * of its products; `copied`: in float32, in memory, which programs share; `device`: a copy
  * in the device's memory, which programs share.
  */
-export type Keeping = 'mapped' | 'packed' | 'float32' | 'device';
+export type Keeping = 'mapped' | 'packed' | 'copied' | 'device';
 
 export interface Kept {
   readonly how: Keeping;
@@ -34,4 +34,4 @@ export interface Held {
 }
 
 /** Whether sessions are fed the weight, which a `WeightStore` holds. */
-export const isHeld = ({ how }: Kept): boolean => how === 'float32' || how === 'device';
+export const isHeld = ({ how }: Kept): boolean => how === 'copied' || how === 'device';

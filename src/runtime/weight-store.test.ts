@@ -57,7 +57,7 @@ test('tensors in memory are told apart by their memory and by how they are kept'
   await store.hold([
     { tensor: one, kept },
     { tensor: other, kept },
-    { tensor: one, kept: { how: 'float32', dtype: 'float32' } },
+    { tensor: one, kept: { how: 'copied', dtype: 'float32' } },
     { tensor: { ...one }, kept },
   ]);
   assert.deepEqual(log, ['hold 3']);

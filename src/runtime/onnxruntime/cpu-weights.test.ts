@@ -31,7 +31,7 @@ const mapped = (dtype: string) => ['mapped', dtype, 'mapped'];
 
 test('for short runs matrices of half precision are copied where all copies fit, not others', () => {
   const short = (spare: number) => ({ runs: 'short', spare }) as const;
-  assert.deepEqual(planned(halves, short(2 ** 30)), ['float32', 'float32', 'mapped']);
+  assert.deepEqual(planned(halves, short(2 ** 30)), ['copied', 'float32', 'mapped']);
   assert.deepEqual(planned(halves, short(100)), mapped('bfloat16'));
   assert.deepEqual(planned(weights, short(2 ** 30)), mapped('float32'));
 });

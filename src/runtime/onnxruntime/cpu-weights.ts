@@ -34,7 +34,7 @@ export function cpuPlan({ graph, weights }: BoundGraph, workload?: Workload): We
   const packed = fitting(pays ? [...matrices] : []);
   return new Map(
     [...matrices, ...others].map((name): [string, Kept] => {
-      if (copied.has(name)) return [name, { how: 'float32', dtype: 'float32' }];
+      if (copied.has(name)) return [name, { how: 'copied', dtype: 'float32' }];
       return [name, { how: packed.has(name) ? 'packed' : 'mapped', dtype: dtypeOf(name) }];
     }),
   );
