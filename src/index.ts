@@ -188,6 +188,8 @@ export {
   type InspectedModule,
   type InspectOptions,
 } from './adapter-tools/inspect.ts';
+export { convertAdapter, type ConvertOptions } from './adapter-tools/convert.ts';
+export type { OutputOptions, WrittenAdapter } from './adapter-tools/prepare.ts';
 export type { ProgramVerdict } from './adapter-tools/programs.ts';
 export type { AdapterHashes } from './adapter-files/hashes.ts';
 

@@ -14,7 +14,7 @@ import { ConfigError } from '../src/errors.ts';
 import { readQuestion } from '../src/eval/questions.ts';
 import { tokenizerEntries } from '../src/export/gguf-tokenizer.ts';
 import { tinyTokenizer } from '../src/export/language-model.test-util.ts';
-import { pythonJson } from '../src/export/metadata.ts';
+import { pythonJson } from '../src/adapter-files/python-json.ts';
 import { serialize } from '../src/tensor/safetensors.ts';
 import { chatTemplate } from '../src/tokenizer/chat.ts';
 import { readClipVocabulary } from '../src/tokenizer/clip-vocabulary.ts';

@@ -22,7 +22,7 @@ const forTests: Readonly<Record<string, readonly string[]>> = {
     'src/doctor/estimate.ts secondsOf',
     'src/eval/statistics.ts studentWithin',
     'src/eval/verdict.ts trendOfSet',
-    'src/export/metadata.ts pythonJson',
+
     'src/export/merge.ts mergedWeight',
     'src/generate/samplers/sigmas.ts sigmaAt timestepAt',
     'src/generate/text/sampling.ts processed drawn',

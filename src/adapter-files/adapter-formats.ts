@@ -5,10 +5,20 @@ import type { AdapterFormatName, FileFormatName, FolderFormatName } from './adap
 import { openMlxFolder } from './mlx.ts';
 import { openPeftFolder, type OpenPeftFolder } from './peft-folder.ts';
 import { partOf } from './picture-file.ts';
+import type { PlannedFile } from './planned.ts';
+import {
+  diffusersFiles,
+  kohyaFiles,
+  lycorisFiles,
+  peftFiles,
+  type ToWrite,
+} from './write-formats.ts';
 
 interface Format {
   /** As a message calls it. */
   readonly title: string;
+  /** The files of an adapter for pictures at `path`; undefined: this layout has none. */
+  readonly write: ((path: string, given: ToWrite) => PlannedFile[]) | undefined;
 }
 
 /** A file of its own. */
@@ -33,11 +43,13 @@ export const fileFormats: Readonly<Record<FileFormatName, FileFormat>> = {
     recognises: (file) =>
       Array.from(file.tensors.keys()).some((key) => key.startsWith('lycoris_')) ||
       (isKohya(file) && file.metadata.ss_network_module?.startsWith('lycoris')),
+    write: lycorisFiles,
   },
-  kohya: { title: "a file with kohya's keys", recognises: isKohya },
+  kohya: { title: "a file with kohya's keys", recognises: isKohya, write: kohyaFiles },
   diffusers: {
     title: "diffusers' file",
     recognises: ({ tensors }) => [...tensors.keys()].some((key) => partOf(key) !== undefined),
+    write: diffusersFiles,
   },
 };
 
@@ -46,14 +58,20 @@ export const folderFormats: Readonly<Record<FolderFormatName, FolderFormat>> = {
     title: "PEFT's folder",
     recognises: (fields) => fields.has('peft_type'),
     open: openPeftFolder,
+    write: peftFiles,
   },
   mlx: {
     title: "mlx-lm's folder",
     recognises: (fields) => fields.has('fine_tune_type') || fields.has('lora_parameters'),
     open: openMlxFolder,
+    write: undefined,
   },
 };
 
+const formats: Readonly<Record<AdapterFormatName, Format>> = { ...fileFormats, ...folderFormats };
+
 /** As a sentence calls a format: "PEFT's folder". */
-export const adapterTitle = (name: AdapterFormatName): string =>
-  ({ ...fileFormats, ...folderFormats })[name].title;
+export const adapterTitle = (name: AdapterFormatName): string => formats[name].title;
+
+/** How adapters for pictures are written in a format. */
+export const adapterWriter = (name: AdapterFormatName): Format['write'] => formats[name].write;

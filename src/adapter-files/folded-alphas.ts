@@ -7,7 +7,7 @@ import { isObject } from '../util/is-object.ts';
 import type { Folded } from './adapter-file.ts';
 
 /** The key of the metadata: JSON, by the module's name, of [alpha, type of B before]. */
-const FOLDED_ALPHAS = 'lora_scripts.folded_alphas';
+export const FOLDED_ALPHAS = 'lora_scripts.folded_alphas';
 
 export function foldedAlphas(
   { [FOLDED_ALPHAS]: text }: Readonly<Partial<Record<string, string>>>,
@@ -36,3 +36,8 @@ function foldedOf(entry: unknown): Folded {
   }
   throw new TypeError('neither a number nor a type');
 }
+
+export const foldedText = (alphas: ReadonlyMap<string, Folded>): string =>
+  JSON.stringify(
+    Object.fromEntries(Array.from(alphas, ([name, { alpha, dtype }]) => [name, [alpha, dtype]])),
+  );

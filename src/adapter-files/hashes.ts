@@ -87,24 +87,30 @@ function legacyOfTraining(
 ): string {
   const training = Object.entries(metadata).filter(([key]) => key.startsWith('ss_'));
   const { head, order } = layoutSafetensors(tensors, Object.fromEntries(training));
-  const hash = createHash('sha256');
-  const end = legacyStart + legacyLength;
-  let at = 0;
-  /** What of the next `length` bytes lies in the part that is hashed. */
-  const part = (length: number): readonly [from: number, to: number] => {
-    const range = [Math.max(0, legacyStart - at), Math.min(length, end - at)] as const;
-    at += length;
-    return range;
-  };
-  const [from, to] = part(head.length);
-  if (from < to) hash.update(head.subarray(from, to));
+  const slice = new HashedSlice();
+  slice.update(head);
   for (const name of order) {
     const { offset, length } = needed(tensors, name, 'tensor');
-    const [begin, stop] = part(length);
-    if (begin < stop)
-      for (const bytes of chunks(path, offset + begin, offset + stop)) hash.update(bytes);
+    for (const bytes of chunks(path, offset, offset + length)) slice.update(bytes);
   }
-  return hash.digest('hex').slice(0, 8);
+  return slice.digest();
+}
+
+/** The legacy hash of bytes that come one piece after another. */
+export class HashedSlice {
+  private readonly hash = createHash('sha256');
+  private at = 0;
+
+  update(bytes: Uint8Array): void {
+    const from = Math.max(0, legacyStart - this.at);
+    const to = Math.min(bytes.length, legacyStart + legacyLength - this.at);
+    if (from < to) this.hash.update(bytes.subarray(from, to));
+    this.at += bytes.length;
+  }
+
+  digest(): string {
+    return this.hash.digest('hex').slice(0, 8);
+  }
 }
 
 function shortHash(bytes: Uint8Array): string {

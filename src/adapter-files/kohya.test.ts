@@ -11,12 +11,8 @@ import { readDiffusersLora, writeDiffusersLora } from './diffusers.ts';
 import { legacyHashOfFile, sha256OfFile } from './hashes.ts';
 import { kohyaName, modulePaths, readKohyaLora, writeKohyaLora } from './kohya.ts';
 import type { LoraWeights } from './lora.ts';
-import {
-  modelspecMetadata,
-  pythonFloat,
-  pythonJson,
-  trainingMetadata,
-} from '../export/metadata.ts';
+import { modelspecMetadata, trainingMetadata } from '../export/metadata.ts';
+import { pythonFloat, pythonJson } from './python-json.ts';
 
 /**
  * The 350 modules of Stable Diffusion 1.5 that kohya's networks.lora can adapt; 264 of them by

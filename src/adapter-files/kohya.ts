@@ -83,7 +83,7 @@ function moduleTensors(
 }
 
 /** In the file's type where that holds it exactly: all else of the module is multiplied with it. */
-function alphaTensor(name: string, alpha: number, dtype: FloatDType): Tensor {
+export function alphaTensor(name: string, alpha: number, dtype: FloatDType): Tensor {
   requireFloat32(name, Float64Array.of(alpha));
   const exact = float32([], [alpha]);
   const short = fromFloat32(exact, dtype);

@@ -14,7 +14,7 @@ export interface StatedScale {
 }
 
 /** The key of a file's metadata, and what stands in front of each component's fields. */
-const LORA_METADATA = 'lora_adapter_metadata';
+export const LORA_METADATA = 'lora_adapter_metadata';
 
 const components = ['unet', 'text_encoder_2', 'text_encoder'] as const;
 

@@ -132,3 +132,50 @@ function ldmBlock(block: string, inner: string): string {
   if (inner === 'conv') return `${level}.upsamplers.0`;
   return `${level}.${part === '0' ? 'resnets' : 'attentions'}.${at % 3}`;
 }
+
+const diffusersResnet: ReadonlyMap<string, string> = new Map(
+  Array.from(ldmResnet, ([ldm, diffusers]) => [diffusers, ldm]),
+);
+
+const diffusersFixed: ReadonlyMap<string, string> = new Map(
+  Array.from(ldmFixed, ([ldm, diffusers]) => [diffusers, ldm]),
+);
+
+/**
+ * The name of a path in kohya's files of Stable Diffusion XL, whose UNet has LDM's names there.
+ * Undefined for a layer that has none.
+ */
+export function kohyaXlName(path: string): string | undefined {
+  const [component, ...rest] = path.split('.');
+  if (component === 'text_encoder') return ['lora_te1', ...rest].join('_');
+  if (component === 'text_encoder_2') return ['lora_te2', ...rest].join('_');
+  const name = ldmName(rest.join('.'));
+  return name === undefined ? undefined : `lora_unet_${name.replaceAll('.', '_')}`;
+}
+
+function ldmName(path: string): string | undefined {
+  const fixed = diffusersFixed.get(path);
+  if (fixed !== undefined) return fixed;
+  const [, block, inner = ''] =
+    /^((?:mid_block|(?:down|up)_blocks\.\d+)\.[a-z]+\.\d+)\.(.+)$/.exec(path) ?? [];
+  if (block === undefined) return undefined;
+  const [side, level, kind, layer] = block.split('.');
+  const middle = diffusersFixed.get(block);
+  if (middle !== undefined) return innerName(middle, kindOf(block), inner);
+  const at = 3 * Number(level);
+  if (kind === 'downsamplers') return `input_blocks.${at + 3}.0.op`;
+  // Stable Diffusion XL has attention in each level that ends with one
+  if (kind === 'upsamplers') return `output_blocks.${at + 2}.2.conv`;
+  const place =
+    side === 'down_blocks'
+      ? `input_blocks.${at + 1 + Number(layer)}`
+      : `output_blocks.${at + Number(layer)}`;
+  return innerName(`${place}.${kind === 'resnets' ? 0 : 1}`, kind, inner);
+}
+
+const kindOf = (block: string): string => (block.includes('.resnets.') ? 'resnets' : 'attentions');
+
+function innerName(place: string, kind: string, inner: string): string | undefined {
+  const layer = kind === 'resnets' ? diffusersResnet.get(inner) : inner;
+  return layer === undefined ? undefined : `${place}.${layer}`;
+}

@@ -1,7 +1,8 @@
 // Which programs load an adapter, and why not: read off their loaders, and tried where
 // docs/compatibility.md says so.
 
-import type { AdapterFile } from '../adapter-files/adapter-file.ts';
+import type { AdapterFile, AdapterModule } from '../adapter-files/adapter-file.ts';
+import { mostCommon } from '../adapter-files/language-lora.ts';
 import { plural } from '../util/plural.ts';
 import { traitsOf, type Traits } from './traits.ts';
 
@@ -138,11 +139,41 @@ function diffusers(file: AdapterFile, { isUnderscored, unknown }: Traits): Judge
       `it takes kohya's names only where the file has nothing else, and there is ${file.leftovers[0]}`,
       TO_DIFFUSERS,
     );
+  const misled = otherAlphas(file);
+  if (misled > 0)
+    return {
+      loads: 'in part',
+      reason: `its alphas differ, and diffusers gives layers of attentions and of the text encoder the most common one: ${plural(misled, 'module')} would act at another scale`,
+      fix: TO_DIFFUSERS,
+    };
   return yes;
 }
 
-const peftOfPictures = ({ format }: AdapterFile): Judgement =>
-  format === 'peft' ? yes : no('it reads a folder with adapter_config.json', TO_PEFT);
+/**
+ * Modules whose alpha diffusers does not find in a file with kohya's keys: it looks for them under
+ * other names than it gave the layers (tried with 0.42.1).
+ */
+function otherAlphas({ modules }: AdapterFile): number {
+  const components = ['unet.', 'text_encoder.', 'text_encoder_2.'];
+  return components.reduce((sum, component) => {
+    const own = modules.filter(({ path = '' }) => path.startsWith(component));
+    const common = mostCommon(own.map(({ alpha }) => alpha));
+    const isLost = ({ path = '', alpha }: AdapterModule) =>
+      alpha !== common && (component !== 'unet.' || /\.to_(q|k|v|out\.0)$/.test(path));
+    return sum + own.filter(isLost).length;
+  }, 0);
+}
+
+function peftOfPictures({ format, modules }: AdapterFile): Judgement {
+  if (format !== 'peft') return no('it reads a folder with adapter_config.json', TO_PEFT);
+  return modules.some(({ name }) => name.includes('.text_model.'))
+    ? {
+        loads: 'in part',
+        reason: 'the text encoder has its names of before transformers 5',
+        fix: TO_PEFT,
+      }
+    : yes;
+}
 
 function ours(_file: AdapterFile, { unknown, family }: Traits): Judgement {
   if (unknown.length > 0) return no(`it has no layer such as ${unknown[0]}`);

@@ -1,6 +1,7 @@
 // The table of commands.
 import { configJsonSchema } from '../index.ts';
 import type { Command } from './command.ts';
+import { convertCommand } from './convert.ts';
 import { dataShowCommand } from './data-show.ts';
 import { doctorCommand } from './doctor.ts';
 import { evalCommand } from './eval.ts';
@@ -33,6 +34,7 @@ export const commands: readonly Command[] = [
   exportCommand,
   inspectCommand,
   hashCommand,
+  convertCommand,
   runsCommand,
   runsShowCommand,
   runsRollbackCommand,

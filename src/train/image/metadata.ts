@@ -5,12 +5,8 @@ import { basename, dirname, resolve } from 'node:path';
 import packageJson from '../../../package.json' with { type: 'json' };
 import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
 import { legacyHashOfFile, sha256OfFile } from '../../adapter-files/hashes.ts';
-import {
-  modelspecMetadata,
-  pythonFloat,
-  trainingMetadata,
-  type TrainingFacts,
-} from '../../export/metadata.ts';
+import { modelspecMetadata, trainingMetadata, type TrainingFacts } from '../../export/metadata.ts';
+import { pythonFloat } from '../../adapter-files/python-json.ts';
 import { optimisers } from '../../optim/optimisers.ts';
 import type { Description } from '../../optim/rule.ts';
 import { warmupSteps } from '../../optim/schedule.ts';
