@@ -1,4 +1,4 @@
-// Runs a graph once on ONNX Runtime with the tensors of the float64 judge.
+// Runs a graph once on ONNX Runtime with the tensors of the float64 evaluator.
 
 import { toFloat64, type F64Tensor } from '../../graph/evaluate.ts';
 import type { Graph } from '../../graph/graph.ts';
