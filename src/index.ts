@@ -43,6 +43,20 @@ export {
 } from './runs/remove.ts';
 export { clearLeftovers } from './runs/change-run.ts';
 export { verifyRun, type Verified } from './runs/verify.ts';
+export {
+  comparedFigures,
+  compareRuns,
+  type Compared,
+  type Comparison,
+  type Difference,
+} from './runs/compare.ts';
+export { comparisonPage, dataLists, dataSummary } from './runs/compare-page.ts';
+export {
+  compareSamples,
+  type ComparedSamples,
+  type SampleOptions,
+} from './runs/compare-samples.ts';
+export type { DataChanges } from './runs/data-changes.ts';
 
 // What the machine has to compute with
 export {

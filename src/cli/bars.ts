@@ -26,6 +26,28 @@ export function sparkline(values: readonly number[], columns: number): string {
     .join('');
 }
 
+/**
+ * `values` as columns of blocks, `rows` lines high, from the top; heights from `least` (nothing but
+ * the ground) to `most`.
+ */
+export function blockChart(
+  values: readonly number[],
+  rows: number,
+  { least, most }: { readonly least: number; readonly most: number },
+): string[] {
+  const eighths = values.map((value) => {
+    if (!Number.isFinite(value)) return 0;
+    const share = most === least ? 0.5 : (value - least) / (most - least);
+    return Math.max(1, Math.round(share * rows * 8));
+  });
+  return Array.from({ length: rows }, (_, line) => {
+    const below = (rows - 1 - line) * 8;
+    return eighths
+      .map((height) => (height <= below ? ' ' : levels[Math.min(8, height - below) - 1]))
+      .join('');
+  });
+}
+
 /** `values` as at most `count` means of neighbours. */
 export function thin(values: readonly number[], count: number): number[] {
   if (values.length <= count) return [...values];

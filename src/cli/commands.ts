@@ -11,6 +11,7 @@ import { inspectCommand } from './inspect.ts';
 import { mergeCommand } from './merge.ts';
 import { runsCommand } from './runs.ts';
 import { runsRollbackCommand, runsTagCommand } from './runs-change.ts';
+import { runsCompareCommand } from './runs-compare.ts';
 import { runsPruneCommand, runsRmCommand } from './runs-remove.ts';
 import { runsShowCommand } from './runs-show.ts';
 import { runsVerifyCommand } from './runs-verify.ts';
@@ -37,6 +38,7 @@ export const commands: readonly Command[] = [
   convertCommand,
   runsCommand,
   runsShowCommand,
+  runsCompareCommand,
   runsRollbackCommand,
   runsTagCommand,
   runsRmCommand,

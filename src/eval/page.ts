@@ -1,26 +1,11 @@
 // The evaluation as one HTML page that needs nothing else: verdict, figures, answers side by side.
+import { escapeHtml, htmlPage } from '../util/html.ts';
 import { figureRows, perplexityText, share } from './figures.ts';
 import { highlights } from './score.ts';
 import { filterRules, pageStyle } from './page-style.ts';
 import { askedText, type Question } from './questions.ts';
 import type { EvalResult, Judged, JudgedQuestion, SetResult, VerdictKind } from './result.ts';
 import { perToken } from './totals.ts';
-
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-/**
- * Text as HTML shows it. Characters that would turn the direction of what follows, or cannot be
- * seen, are shown as � .
- */
-const escapeHtml = (text: string): string =>
-  text
-    .replace(/[&<>"']/g, (character) => entities[character])
-    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 
 const colours: Readonly<Record<VerdictKind, string>> = {
   better: 'better',
@@ -39,25 +24,14 @@ export function evaluationPage(result: EvalResult): string {
       ? []
       : [setSection('general', 'The general set: what the base model could do already', general)]),
   ];
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${escapeHtml(`${verdict.headline}: ${names.adapter}`)}</title>
-<style>${pageStyle}${sets.map(({ rules }) => rules).join('\n')}</style>
-</head>
-<body>
-<main>
-<h1>${escapeHtml(names.adapter)} on ${escapeHtml(names.base)}, asked ${escapeHtml(names.questions)}</h1>
+  return htmlPage({
+    title: `${verdict.headline}: ${names.adapter}`,
+    style: `${pageStyle}${sets.map(({ rules }) => rules).join('\n')}`,
+    body: `<h1>${escapeHtml(names.adapter)} on ${escapeHtml(names.base)}, asked ${escapeHtml(names.questions)}</h1>
 <div class="verdict ${colours[verdict.kind]}"><strong>${escapeHtml(verdict.headline)}</strong>${verdict.reasons.map((reason) => `<p>${escapeHtml(reason)}</p>`).join('')}</div>
 ${sets.map(({ html }) => html).join('\n')}
-<footer><p>Both columns are the same model, asked the same way; each word is the likeliest one (greedy), so that asking again gives the same answers. Letters’ case and width, spaces and punctuation do not count. “More than chance explains” means: without an effect, a difference like this would appear less than once in forty such sets of questions.</p></footer>
-</main>
-</body>
-</html>
-`;
+<footer><p>Both columns are the same model, asked the same way; each word is the likeliest one (greedy), so that asking again gives the same answers. Letters’ case and width, spaces and punctuation do not count. “More than chance explains” means: without an effect, a difference like this would appear less than once in forty such sets of questions.</p></footer>`,
+  });
 }
 
 // ---- a set

@@ -95,10 +95,11 @@ function meant(text: string, runs: readonly KnownRun[]): readonly KnownRun[] {
 function several(text: string, found: readonly KnownRun[]): Problem {
   const listed = found.slice(0, 5).map(({ facts, dir }) => `${facts.id} in ${dir}`);
   const more = found.length > 5 ? `, and ${found.length - 5} more` : '';
+  const isOneId = new Set(found.map(({ facts }) => facts.id)).size === 1;
   return {
     where: text,
     what: `may be any of ${found.length} runs: ${listed.join(', ')}${more}`,
-    fix: `Write more of the id, or the folder: ${found[0].dir}.`,
+    fix: `Write ${isOneId ? '' : 'more of the id, or '}the folder: ${found[0].dir}.`,
   };
 }
 

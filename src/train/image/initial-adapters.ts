@@ -2,6 +2,7 @@
 // behind clip_skip, which it keeps as they are.
 
 import { adaptableLayers, type LoraModule } from '../../adapters/lora.ts';
+import { stableDiffusionPaths } from '../../adapters/stable-diffusion-paths.ts';
 import { leftoverWarnings } from '../../checkpoints/leftovers.ts';
 import type { TrainConfig } from '../../config/schema.ts';
 import { AdapterError, type Problem } from '../../errors.ts';
@@ -9,7 +10,7 @@ import { faultsByKind } from '../../util/problems-by-kind.ts';
 import { readPictureLora } from '../../adapter-files/picture-lora.ts';
 import { shapeProblem, type LoraWeights } from '../../adapter-files/lora.ts';
 import type { Graph } from '../../graph/graph.ts';
-import { unetGraph, textEncoderGraph } from '../../models/graphs.ts';
+import { textEncoderGraph } from '../../models/graphs.ts';
 import type { StableDiffusionConfig } from '../../models/stable-diffusion-config.ts';
 import { toFloat32 } from '../../tensor/half.ts';
 import { sameShape, type Tensor } from '../../tensor/tensor.ts';
@@ -36,7 +37,7 @@ export function initialAdapters(
 ): InitialAdapters {
   const skipped = skippedLayers(model, config);
   if (typeof initial === 'string') {
-    const { modules, leftovers } = readPictureLora(initial, modulePathsOf(model));
+    const { modules, leftovers } = readPictureLora(initial, stableDiffusionPaths(model));
     const trained = modules.filter(({ path }) => !skipped.has(path));
     const kept = modules.filter(({ path }) => skipped.has(path));
     const warnings = leftoverWarnings(leftovers, initial);
@@ -105,14 +106,6 @@ function keptModules(
       throw new AdapterError([{ where: `initial ${path}`, what: what ?? '' }]);
     return { path, down, up, alpha };
   });
-}
-
-/** Every layer of the text encoder and the UNet that can carry an adapter. */
-function modulePathsOf({ textEncoder, unet }: StableDiffusionConfig): string[] {
-  return [
-    textEncoderGraph(textEncoder, [1, 1]),
-    unetGraph(unet, [1, unet.in_channels, 1, 1], [1, 1, unet.cross_attention_dim]),
-  ].flatMap(pathsOf);
 }
 
 const pathsOf = (graph: Graph): string[] => adaptableLayers(graph).map(({ path }) => path);

@@ -1,0 +1,96 @@
+// What came to the data between two runs, and what went.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { DataError } from '../errors.ts';
+import { codeOf, reasonOf } from '../util/caught.ts';
+
+export const DATA_FILE = 'data.json';
+
+const sample = z.object({
+  /** Of a picture: its path in the data folder. Of a text: where it stands, `file:line`. */
+  name: z.string(),
+  /** Of the picture's file, or of the text. */
+  sha256: z.string(),
+  /** Of a picture's caption: its SHA-256. */
+  caption: z.string().optional(),
+  repeats: z.number().optional(),
+});
+const dataFile = z.object({ samples: z.array(sample) });
+
+export type RecordedSample = Readonly<z.output<typeof sample>>;
+
+/**
+ * The samples of a run; undefined where its folder does not say. Throws DataError where the file is
+ * damaged.
+ */
+export function readSamples(dir: string): readonly RecordedSample[] | undefined {
+  const path = join(dir, DATA_FILE);
+  try {
+    return dataFile.parse(JSON.parse(readFileSync(path, 'utf8'))).samples;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    const what = `is damaged: ${reasonOf(error).split('\n')[0]}`;
+    throw new DataError([{ where: path, what }]);
+  }
+}
+
+/** Names, by what became of them from the first run to the second. */
+export interface DataChanges {
+  /** Samples of each. */
+  readonly before: number;
+  readonly after: number;
+  readonly same: number;
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** The name is the same, and what is in it is not. */
+  readonly changed: readonly string[];
+  /** Pictures with another caption, or repeated more or less often. */
+  readonly described: readonly string[];
+  /** The same under another name, or in another line. */
+  readonly moved: number;
+}
+
+/** Samples are the same by their name and content, else by their content, else by their name. */
+export function dataChanges(
+  before: readonly RecordedSample[],
+  after: readonly RecordedSample[],
+): DataChanges {
+  const [left, right] = [[...before], [...after]];
+  const whole = paired(left, right, (one) => `${one.name}\0${one.sha256}`);
+  const isSame = ([a, b]: Pair) => a.caption === b.caption && (a.repeats ?? 1) === (b.repeats ?? 1);
+  const moved = paired(left, right, (one) => `${one.sha256}\0${one.caption ?? ''}`);
+  const changed = paired(left, right, ({ name }) => name);
+  const names = (list: readonly RecordedSample[]) => list.map(({ name }) => name);
+  return {
+    before: before.length,
+    after: after.length,
+    same: whole.filter(isSame).length,
+    added: names(right),
+    removed: names(left),
+    changed: names(changed.map(([, now]) => now)),
+    described: names(whole.filter((pair) => !isSame(pair)).map(([, now]) => now)),
+    moved: moved.length,
+  };
+}
+
+type Pair = readonly [before: RecordedSample, after: RecordedSample];
+
+/** Takes out of both lists what has the same key. */
+function paired(
+  left: RecordedSample[],
+  right: RecordedSample[],
+  keyOf: (one: RecordedSample) => string,
+): Pair[] {
+  const waiting = new Map<string, RecordedSample[]>();
+  for (const one of left) waiting.set(keyOf(one), [...(waiting.get(keyOf(one)) ?? []), one]);
+  const pairs = right.flatMap((one): Pair[] => {
+    const before = waiting.get(keyOf(one))?.shift();
+    return before === undefined ? [] : [[before, one]];
+  });
+  const gone = new Set(pairs.flat());
+  for (const list of [left, right])
+    list.splice(0, list.length, ...list.filter((one) => !gone.has(one)));
+  return pairs;
+}
