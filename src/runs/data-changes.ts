@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { DataError } from '../errors.ts';
 import { codeOf, reasonOf } from '../util/caught.ts';
 
-export const DATA_FILE = 'data.json';
+const DATA_FILE = 'data.json';
 
 const sample = z.object({
   /** Of a picture: its path in the data folder. Of a text: where it stands, `file:line`. */
