@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { sequencesOf } from '../dataset/text/sequences.ts';
-import { CheckpointError, DataError, UserError } from '../errors.ts';
+import { CheckpointError, DataError, SystemError, UserError } from '../errors.ts';
 import { writeTinyModel } from '../export/language-model.test-util.ts';
 import type { LoraWeights } from '../adapter-files/lora.ts';
 import { writePeftFolder } from '../adapter-files/peft.ts';
+import { narrowCard } from '../runtime/testing/narrow-card.ts';
 import { int32 } from '../tensor/tensor.ts';
 import { chatTemplate } from '../tokenizer/chat.ts';
 import { readTextTokenizer } from '../tokenizer/text.ts';
@@ -200,6 +201,39 @@ test('the page holds everything and asks the network for nothing; the JSON is th
   for (const name of names) assert.ok(html.includes(`And ${name}?`));
   const stored: unknown = JSON.parse(new TextDecoder().decode(files.get('eval.json')));
   assert.deepEqual(stored, JSON.parse(JSON.stringify(resultOf('better'))));
+});
+
+// ---- what computes
+
+const asked = (memory: number, device?: 'auto' | 'webgpu') =>
+  run({
+    model: { adapter: at('better'), threads: 1, maxNewTokens: 4, device },
+    questions: at('eval.jsonl'),
+    open: narrowCard(memory),
+  });
+
+test('a model that has room on the graphics card is asked there, and the result says so', async () => {
+  for (const device of [undefined, 'auto', 'webgpu'] as const) {
+    const { result, events } = await asked(2 ** 34, device);
+    assert.equal(result.device, 'card, Test 9000');
+    assert.ok(events.some((event) => event.type === 'phase' && / on card, Test/.test(event.name)));
+    assert.ok(!events.some(({ type }) => type === 'warning'));
+  }
+});
+
+test('a model that had no room on the graphics card was asked there all the same', async () => {
+  for (const device of [undefined, 'auto'] as const) {
+    const { result, events } = await asked(2 ** 10, device);
+    assert.equal(result.device, 'cpu, 1 thread');
+    const told = events.flatMap((event) => (event.type === 'warning' ? [event.problem] : []));
+    assert.equal(told.length, 1);
+    assert.match(told[0].what, /too much for .* card, Test 9000: the processor answers$/);
+  }
+  await assert.rejects(asked(2 ** 10, 'webgpu'), (error) => {
+    assert.ok(error instanceof SystemError);
+    assert.match(error.message, /^device: .* too much for .*Take device: cpu/s);
+    return true;
+  });
 });
 
 // ---- what cannot be

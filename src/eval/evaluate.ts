@@ -1,6 +1,6 @@
 // Base beside adapter over questions that neither was trained on: asks, judges, and gives a
 // verdict.
-import { DataError, InternalError, type Problem } from '../errors.ts';
+import { DataError, InternalError, type Problem, SystemError } from '../errors.ts';
 import { faultsByKind, problemsByKind } from '../util/problems-by-kind.ts';
 import { phase, type PhaseEvent, type WarningEvent } from '../events.ts';
 import { chunks } from '../util/chunks.ts';
@@ -13,7 +13,7 @@ import { type ModelFiles, openModel, type OpenModel } from './open-model.ts';
 import type { Question } from './questions.ts';
 import type { EvalResult, Judged, JudgedQuestion } from './result.ts';
 import { setResult } from './totals.ts';
-import { openRuntime } from '../runtime/runtime.ts';
+import { cpuRuntime, openRuntime, type Runtime, type RuntimeOptions } from '../runtime/runtime.ts';
 import { verdictOf } from './verdict.ts';
 
 /** A question has been answered by both. */
@@ -41,6 +41,8 @@ export interface EvaluateOptions {
   readonly general?: string;
   /** Aborted: the verdict is over what is judged so far. */
   readonly signal?: AbortSignal;
+  /** Default: `openRuntime`. */
+  readonly open?: (options: RuntimeOptions) => Promise<Runtime>;
 }
 
 /**
@@ -67,7 +69,7 @@ export async function* evaluate(
   // The file first: its faults are found in no time.
   const read = typeof questions === 'string' ? await readEvalFile(questions, general) : questions;
   if (!('answerer' in options.model)) yield phase('loading the model');
-  const { model, close } = await opened(options.model);
+  const { model, close } = await opened(options);
   try {
     const set =
       typeof questions === 'string' && 'questions' in read
@@ -85,6 +87,7 @@ export async function* evaluate(
       {
         answerer: model.answerer,
         signal,
+        device: model.computedOn,
         progress: { done: 0, total: set.questions.length + set.general.length },
       },
       names,
@@ -94,17 +97,38 @@ export async function* evaluate(
   }
 }
 
-/** A model that stays open, or one from files, that is closed with what computes it. */
-async function opened(
-  model: EvaluateOptions['model'],
-): Promise<{ readonly model: Answering; readonly close: () => Promise<void> }> {
+interface Opened {
+  readonly model: Answering;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * A model that stays open, or one from files, that is closed with what computes it: the processor
+ * where `auto` took a card that has no room for it.
+ */
+async function opened({ model, open = openRuntime }: EvaluateOptions): Promise<Opened> {
   if ('answerer' in model) return { model, close: () => Promise.resolve() };
-  const runtime = await openRuntime(model);
+  const { device = 'auto', threads } = model;
+  const taken = await openedOn(await open({ device, threads }), model);
+  const { lacking } = taken.model;
+  if (lacking === undefined) return taken;
+  await taken.close();
+  if (device !== 'auto')
+    throw new SystemError([{ where: 'device', what: lacking, fix: 'Take device: cpu.' }]);
+  const what = `${lacking}: the processor answers`;
+  return openedOn(cpuRuntime(threads), model, [{ where: 'device', what }]);
+}
+
+async function openedOn(
+  runtime: Runtime,
+  files: ModelFiles,
+  warnings: readonly Problem[] = [],
+): Promise<Opened> {
   try {
-    const open = openModel(model, runtime);
+    const model = openModel(files, runtime);
     return {
-      model: open,
-      close: () => inTurn([async () => open.answerer.close?.(), () => runtime.release()]),
+      model: { ...model, warnings: [...warnings, ...model.warnings] },
+      close: () => inTurn([async () => model.answerer.close?.(), () => runtime.release()]),
     };
   } catch (error) {
     await runtime.release();
@@ -158,6 +182,8 @@ export function checkQuestions(
 
 interface Work extends Pick<EvaluateOptions, 'signal'> {
   readonly answerer: Answerer;
+  /** What computes the answers, where that is known. */
+  readonly device?: string;
   readonly progress: { done: number; readonly total: number };
 }
 
@@ -178,23 +204,29 @@ async function* judgeSets(
   return {
     verdict: verdictOf(results.questions, results.general, stopped),
     names,
+    ...(work.device !== undefined && { device: work.device }),
     ...(stopped && { stopped }),
     ...results,
   };
 }
 
-const asking = ({ done, total }: Work['progress']): PhaseEvent =>
-  phase('asking the questions without and with the adapter', done, total);
+const asking = ({ device, progress: { done, total } }: Work): PhaseEvent =>
+  phase(
+    `asking the questions without and with the adapter${device === undefined ? '' : ` on ${device}`}`,
+    done,
+    total,
+  );
 
 async function* judgeAll(
   set: JudgedEvent['set'],
   questions: readonly Question[],
-  { answerer, signal, progress }: Work,
+  work: Work,
 ): AsyncGenerator<EvalEvent, JudgedQuestion[]> {
+  const { answerer, signal, progress } = work;
   const all: JudgedQuestion[] = [];
   for (const group of chunks(questions, answerer.together ?? 1)) {
     if (signal?.aborted === true) break;
-    yield asking(progress);
+    yield asking(work);
     const [base, adapter] = [
       await judge(answerer, group, false),
       await judge(answerer, group, true),
@@ -204,7 +236,7 @@ async function* judgeAll(
     progress.done += group.length;
     for (const one of judged) yield { type: 'judged', set, judged: one };
   }
-  if (progress.done === progress.total) yield asking(progress);
+  if (progress.done === progress.total) yield asking(work);
   return all;
 }
 

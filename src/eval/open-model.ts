@@ -8,6 +8,7 @@ import type { OnLayer } from '../export/start.ts';
 import { fitted } from '../export/adapter-fit.ts';
 import { readAdapterFolder } from '../adapter-files/adapter-folder.ts';
 import { adapterSource } from '../export/source.ts';
+import { answeringRoom } from '../generate/text/answering-room.ts';
 import { createTextGenerator } from '../generate/text/text-generator.ts';
 import { windowOf } from '../generate/text/text-request.ts';
 import type { Device } from '../runtime/devices.ts';
@@ -47,6 +48,10 @@ export interface OpenModel {
   readonly promptFormat: PromptFormat;
   readonly names: { readonly base: string; readonly adapter: string };
   readonly warnings: readonly Problem[];
+  /** What computes it, for people: `cpu, 2 threads`. */
+  readonly computedOn: string;
+  /** Why there is no room for it where it would be computed; undefined where there is. */
+  readonly lacking?: string;
 }
 
 /**
@@ -81,6 +86,8 @@ export function openModel(
     answerer,
     promptFormat: { tokenizer, template, maxSeqLength },
     names: { base: basename(model.path), adapter: basename(resolve(folder)) },
+    computedOn: runtime.description,
+    lacking: answeringRoom(runtime, model).lacking,
     warnings: [
       ...stored.warnings,
       ...model.warnings,

@@ -76,6 +76,8 @@ export interface EvalResult {
   readonly verdict: Verdict;
   /** Names for people: a folder, a file. */
   readonly names: { readonly base: string; readonly adapter: string; readonly questions: string };
+  /** What computed the answers; absent at the end of a training run, whose run.json says it. */
+  readonly device?: string;
   /** Absent where all questions were asked. */
   readonly stopped?: Tally;
   readonly questions: SetResult;

@@ -14,9 +14,7 @@ import { after, test } from 'node:test';
 import { openSafetensors, readFloat32 } from '../checkpoints/safetensors-file.ts';
 import { loadConfig, parseConfig } from '../config/load.ts';
 import { ConfigError, DataError, SystemError } from '../errors.ts';
-import { cpu } from '../runtime/onnxruntime/cpu.ts';
-import { deviceRoom } from '../runtime/room.ts';
-import { Runtime, type RuntimeOptions } from '../runtime/runtime.ts';
+import { narrowCard } from '../runtime/testing/narrow-card.ts';
 import type { TrainEvent } from './events.ts';
 import { requireWritable } from '../runs/run-folder.ts';
 import { train } from './run.ts';
@@ -277,27 +275,10 @@ test('what the base model refuses of the settings names their line, and nothing 
   assert.ok(!existsSync(output_dir));
 });
 
-/** The processor in the place of a graphics card with so much memory. */
-const cardOf = (memory: number) => (options: RuntimeOptions) =>
-  Promise.resolve(
-    new Runtime(
-      {
-        ...cpu,
-        name: 'card',
-        adapter: 'Test 9000',
-        describe: () => 'card, Test 9000',
-        room: (need) => deviceRoom({ largestTensor: Infinity, memory }, 'card, Test 9000', need),
-        bytesPerLiveByte: () => 1.25,
-      },
-      options.threads,
-      'Test 9000 is there',
-    ),
-  );
-
 async function planOn(name: string, memory: number, settings: object = {}) {
   const job = jobOf(name, { epochs: 1, ...settings });
   const events: TrainEvent[] = [];
-  for await (const event of train(job, { open: cardOf(memory) })) events.push(event);
+  for await (const event of train(job, { open: narrowCard(memory) })) events.push(event);
   const [plan] = ofType(events, 'plan');
   const { device, adapter } = JSON.parse(readFileSync(join(root, name, 'run.json'), 'utf8')) as {
     device: string; // as run.ts writes it
