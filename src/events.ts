@@ -37,6 +37,8 @@ export interface PlanEvent {
   readonly device: string;
   /** Why that, where the machine decided. */
   readonly deviceReason?: string;
+  /** What is looked at between the steps, how often, and what that takes, as a phrase. */
+  readonly validation?: string;
   /** The most samples that go through the model at once. */
   readonly microBatch?: number;
 }
@@ -103,9 +105,21 @@ export interface SampleEvent {
   readonly prompt: string;
   /** Of a picture. */
   readonly file?: string;
+  /** Of a picture: the training picture that it is most like. */
+  readonly nearest?: NearestPicture;
   /** Of a text: what the model answers with the adapter, and, at the end, without it. */
   readonly answer?: string;
   readonly baseAnswer?: string;
+}
+
+/** How like a picture is to the nearest of the training pictures. */
+export interface NearestPicture {
+  /** Of that picture, relative to its folder. */
+  readonly name: string;
+  /** 1: the same picture; about 0: nothing in common. */
+  readonly likeness: number;
+  /** More like it than the training pictures are to each other. */
+  readonly isCopy: boolean;
 }
 
 /** The loss on what is held back. */
@@ -113,12 +127,47 @@ export interface ValidationEvent {
   readonly type: 'validation';
   /** Steps done; 0 before the first. */
   readonly step: number;
-  /** Mean over all trained tokens, in nats. */
+  /** Of texts: mean over all trained tokens, in nats. Of pictures: mean of the weighted errors. */
   readonly loss: number;
-  /** e^loss. */
-  readonly perplexity: number;
-  /** Tokens that count. */
-  readonly tokens: number;
+  /** The same on some of what is trained, measured the same way. */
+  readonly trainLoss: number;
+  /** What `loss` is the mean of, in an order that is the same at every look. */
+  readonly losses: readonly number[];
+  /** Of texts: e^loss. */
+  readonly perplexity?: number;
+  /** Of texts: tokens that count. */
+  readonly tokens?: number;
+  /** Of pictures. */
+  readonly pictures?: ImageLosses;
+}
+
+export interface ImageLosses {
+  /** Pictures that are measured. */
+  readonly count: number;
+  /** The loss at each timestep. */
+  readonly bands: readonly { readonly timestep: number; readonly loss: number }[];
+}
+
+/** What the looks so far say of the training: whenever that changes, and at the end. */
+export interface VerdictEvent {
+  readonly type: 'verdict';
+  readonly step: number;
+  /** No step comes after it. */
+  readonly final: boolean;
+  readonly verdict: TrainingVerdict;
+}
+
+export interface TrainingVerdict {
+  /**
+   * sound: the loss on what is held back has not risen, nothing is copied; overfit: it has risen;
+   * copies: the previews are copies of training pictures; unclear: too little was looked at.
+   */
+  readonly kind: 'sound' | 'overfit' | 'copies' | 'unclear';
+  /** The step with the lowest loss on what was held back. */
+  readonly best?: number;
+  readonly headline: string;
+  /** The evidence, in sentences. */
+  readonly reasons: readonly string[];
 }
 
 /** The run ended: all steps done, or stopped by its AbortSignal after the running step. */
@@ -126,6 +175,8 @@ export interface DoneEvent {
   readonly type: 'done';
   /** True when stopped before the last step; what was learnt so far is saved all the same. */
   readonly stopped: boolean;
+  /** Why the run ended before its last step, where that is what was wanted. */
+  readonly ended?: string;
   readonly step: number;
   readonly totalSteps: number;
   /** `<name>.safetensors`; absent when stopped before anything could be saved. */

@@ -9,6 +9,7 @@ import {
   type SampleEvent,
   type SavedEvent,
   type ValidationEvent,
+  type VerdictEvent,
   visible,
   withCodes,
   type WarningEvent,
@@ -45,6 +46,7 @@ export function planLines(plan: PlanEvent): string[] {
     `  ${steps}${resumed}`,
     `  ${amount(plan.trainableParameters)} parameters in ${plural(plan.adaptedModules, 'layer')}`,
     `  ${[plan.device, ...cost].join(', ')}`,
+    ...(plan.validation === undefined ? [] : [`  ${plan.validation}`]),
     ...(plan.deviceReason === undefined ? [] : [`  ${colours.dim(plan.deviceReason)}`]),
   ];
 }
@@ -58,11 +60,17 @@ export const savedLines = ({ step, files, notes = [] }: SavedEvent): string[] =>
   ...notes.map((note) => `  ${note}`),
 ];
 
-export function sampleLines({ step, file, prompt, answer, baseAnswer }: SampleEvent): string[] {
-  if (file !== undefined)
+export function sampleLines(event: SampleEvent): string[] {
+  const { step, file, prompt, answer, baseAnswer, nearest } = event;
+  if (file !== undefined) {
+    const like =
+      nearest?.isCopy === true
+        ? colours.yellow(` a copy of ${withCodes(nearest.name)} (${nearest.likeness.toFixed(2)})`)
+        : '';
     return [
-      `${colours.green('✓')} picture of step ${step}: ${withCodes(file)} ${colours.dim(visible(prompt))}`,
+      `${colours.green('✓')} picture of step ${step}: ${withCodes(file)} ${colours.dim(visible(prompt))}${like}`,
     ];
+  }
   const rows =
     baseAnswer === undefined
       ? { [`step ${step}`]: answer ?? '' }
@@ -79,9 +87,23 @@ export function sampleLines({ step, file, prompt, answer, baseAnswer }: SampleEv
 /** What a model writes may hold line ends, and characters that terminals obey. */
 const oneLine = (text: string): string => visible(text.trim().replace(/\s*\n\s*/g, ' ⏎ '));
 
-export const validationLines = ({ step, loss, perplexity }: ValidationEvent): string[] => [
-  `${colours.green('✓')} ${step === 0 ? 'before the first step' : `step ${step}`}: validation loss ${loss.toPrecision(4)}, perplexity ${perplexity.toPrecision(4)}`,
-];
+export function validationLines(event: ValidationEvent): string[] {
+  const { step, loss, trainLoss, perplexity } = event;
+  const when = step === 0 ? 'before the first step' : `step ${step}`;
+  const figures = [
+    `validation loss ${loss.toPrecision(4)}`,
+    ...(perplexity === undefined ? [] : [`perplexity ${perplexity.toPrecision(4)}`]),
+    `on trained ${trainLoss.toPrecision(4)}`,
+  ];
+  return [`${colours.green('✓')} ${when}: ${figures.join(', ')}`];
+}
+
+export function verdictLines({ step, final, verdict }: VerdictEvent): string[] {
+  const { kind, headline, reasons } = verdict;
+  const paint = kind === 'sound' ? colours.green : colours.yellow;
+  const title = final ? headline : `after step ${step}: ${headline}`;
+  return ['', paint(colours.bold(title)), ...reasons.map((reason) => `  ${reason}`), ''];
+}
 
 export const evaluatedLines = ({ result }: EvaluatedEvent): string[] => [
   '',
@@ -93,7 +115,7 @@ export function doneLines(done: DoneEvent, lastLoss: string): string[] {
   const head = done.stopped
     ? colours.yellow(`Stopped after step ${done.step} of ${done.totalSteps}`)
     : colours.green(colours.bold(`Done in ${duration(done.seconds)}`)) +
-      `: ${plural(done.step, 'step')}${loss}`;
+      `: ${plural(done.step, 'step')}${done.ended === undefined ? '' : ` of ${done.totalSteps} (stop_when_overfit)`}${loss}`;
   const files = { adapter: done.adapter, log: done.log, ...done.results };
   const rows = Object.entries(files).flatMap(([name, file]) =>
     file === undefined ? [] : [`  ${colours.dim(name.padEnd(13))}  ${withCodes(file)}`],

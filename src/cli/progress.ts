@@ -11,6 +11,7 @@ import {
   sampleLines,
   savedLines,
   validationLines,
+  verdictLines,
   warningLines,
 } from './describe.ts';
 import {
@@ -85,13 +86,11 @@ export function advance(
       return { view: { ...rest, step: event, stepAt: now, losses: kept }, lines: ended };
     }
     case 'saved':
-      return { view: rest, lines: [...ended, ...savedLines(event)] };
     case 'sample':
-      return { view: rest, lines: [...ended, ...sampleLines(event)] };
     case 'validation':
-      return { view: rest, lines: [...ended, ...validationLines(event)] };
+    case 'verdict':
     case 'evaluated':
-      return { view: rest, lines: [...ended, ...evaluatedLines(event)] };
+      return { view: rest, lines: [...ended, ...resultLines(event)] };
     case 'done':
       return {
         view: rest,
@@ -99,6 +98,24 @@ export function advance(
       };
   }
 }
+
+/** What was made or found. */
+function resultLines(event: Extract<TrainEvent, { type: ResultType }>): string[] {
+  switch (event.type) {
+    case 'saved':
+      return savedLines(event);
+    case 'sample':
+      return sampleLines(event);
+    case 'validation':
+      return validationLines(event);
+    case 'verdict':
+      return verdictLines(event);
+    case 'evaluated':
+      return evaluatedLines(event);
+  }
+}
+
+type ResultType = 'saved' | 'sample' | 'validation' | 'verdict' | 'evaluated';
 
 function endOfPhase(phase: Phase | undefined, now: number): string[] {
   if (phase === undefined) return [];

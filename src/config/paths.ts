@@ -58,7 +58,9 @@ export function findPaths(values: Values, configPath: string | undefined): Found
   const forTexts = task === 'text-generation';
   // a task that does not exist is told as such: what its data would be is not known
   const wantedOf: Readonly<Record<string, Wanted>> =
-    task === 'image' ? inputs : { ...inputs, train_data_dir: 'either' };
+    task === 'image'
+      ? { ...inputs, validation_data: 'folder' }
+      : { ...inputs, train_data_dir: 'either' };
   const found = Object.entries(wantedOf).flatMap(([key, wanted]) => {
     const place = { key, wanted, configPath, forTexts };
     return values[key] === undefined

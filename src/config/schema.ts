@@ -10,6 +10,7 @@ import { devices } from '../runtime/devices.ts';
 import { forImages, forTexts, integer, number, text } from '../util/options.ts';
 import { datasetOptions } from './dataset-options.ts';
 import { textDataOptions } from './text-data-options.ts';
+import { validationOptions } from './validation-options.ts';
 
 const modelOptions = {
   task_type: z
@@ -111,8 +112,9 @@ const sampleOptions = {
     .describe('Seed of the drawn pictures, or of the answers. When absent: seed.'),
   sample_every: integer(0)
     .default(0)
-    .describe('Prompts are also answered after every so many steps. 0: only at the end.')
-    .meta(forTexts),
+    .describe(
+      'Prompts are also tried after every so many steps: answered, or drawn into a strip over the steps. 0: only at the end.',
+    ),
   sample_max_tokens: integer(1, 1 << 16)
     .default(128)
     .describe('Longest answer, in tokens.')
@@ -138,6 +140,7 @@ export const optionGroups = {
   Model: modelOptions,
   Data: datasetOptions,
   'Text data': textDataOptions,
+  Validation: validationOptions,
   Run: runOptions,
   Adapter: adapterOptions,
   Optimiser: optimOptions,
@@ -150,6 +153,7 @@ const fields = z.strictObject({
   ...modelOptions,
   ...datasetOptions,
   ...textDataOptions,
+  ...validationOptions,
   ...runOptions,
   ...adapterOptions,
   ...optimOptions,

@@ -1,5 +1,5 @@
 // The options of the data that language models learn from: files, how conversations are written,
-// what is trained, validation.
+// what is trained.
 import { z } from 'zod';
 import { forTexts, integer, number, text } from '../util/options.ts';
 import { parseCivilTime } from '../util/strftime.ts';
@@ -62,20 +62,5 @@ export const textDataOptions = {
     .boolean()
     .default(false)
     .describe('Batches samples of about the same length.')
-    .meta(forTexts),
-  validation_data: z
-    .array(text())
-    .default([])
-    .describe('Files of samples that are not trained, only validated on.')
-    .meta({ ...forTexts, expected: 'a list of paths' }),
-  validation_split: number(0, 0.9)
-    .default(0)
-    .describe('Without validation_data: this share of the samples is held back to validate on.')
-    .meta(forTexts),
-  validation_steps: integer(0)
-    .default(0)
-    .describe(
-      'The validation loss is computed before the first step, at the end, and after every so many steps. 0: after each epoch.',
-    )
     .meta(forTexts),
 };

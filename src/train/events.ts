@@ -9,6 +9,7 @@ import type {
   SavedEvent,
   StepEvent,
   ValidationEvent,
+  VerdictEvent,
   WarningEvent,
 } from '../events.ts';
 
@@ -20,5 +21,6 @@ export type TrainEvent =
   | SavedEvent
   | SampleEvent
   | ValidationEvent
+  | VerdictEvent
   | EvaluatedEvent
   | DoneEvent;

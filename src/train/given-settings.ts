@@ -47,6 +47,7 @@ export const refusedForBatches: { readonly [K in ConfigKey]: string | undefined 
   validation_data: noData,
   validation_split: noData,
   validation_steps: noData,
+  stop_when_overfit: noData,
   batch_size: ownSize,
   gradient_accumulation_steps: ownSize,
   epochs: 'max_train_steps decides how long the run is',

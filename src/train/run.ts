@@ -247,16 +247,26 @@ async function* steps(run: Run, optimiser: Optimiser): AsyncGenerator<TrainEvent
       const isDue = job.config.save_steps > 0 && result.step % job.config.save_steps === 0;
       if (isDue) yield* save(run, optimiser, false);
       yield* keeping(run, watch(run, result.step));
+      if (endsEarly(run) !== undefined) return;
     }
   } finally {
     await programs.release();
   }
 }
 
+/** Where more training would do harm, if that is to end the run. */
+const endsEarly = ({ job, task }: Pick<Run, 'job' | 'task'>): string | undefined =>
+  job.config.stop_when_overfit ? task.history?.harm : undefined;
+
 /** What the task wants to see between the steps. */
-async function* watch({ task, length, signal }: Run, step: number): AsyncGenerator<TrainEvent> {
+async function* watch(
+  { task, length, signal, folder }: Run,
+  step: number,
+): AsyncGenerator<TrainEvent> {
   if (task.watch !== undefined && !signal.aborted)
-    yield* task.watch(step, step === length.totalSteps);
+    yield* task.watch(step, step === length.totalSteps, (name, content) =>
+      folder().write(name, content),
+    );
 }
 
 function stepOf(
@@ -340,12 +350,15 @@ const tooSmall = ({ job: { config } }: Run): string =>
   `Nothing is lost in float32, but numbers that ${config.save_precision} cannot hold hardly change a model, or ruin it. Check learning_rate (${config.learning_rate}) and lora_alpha.`;
 
 function doneOf(
-  { length, started, folder }: Run,
+  { job, task, signal, length, started, folder }: Run,
   { step, adapter, results }: Pick<DoneEvent, 'step' | 'adapter' | 'results'>,
 ): DoneEvent {
+  const isCut = step < length.totalSteps && !signal.aborted;
+  const ended = isCut ? endsEarly({ job, task }) : undefined;
   return {
     type: 'done',
-    stopped: step < length.totalSteps,
+    stopped: step < length.totalSteps && ended === undefined,
+    ...(ended !== undefined && { ended }),
     step,
     totalSteps: length.totalSteps,
     adapter,

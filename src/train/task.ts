@@ -13,14 +13,17 @@ import type {
   PlanEvent,
   SampleEvent,
   ValidationEvent,
+  VerdictEvent,
   WarningEvent,
 } from '../events.ts';
+import type { History } from './history.ts';
 import type { ParameterGroup } from './optimiser.ts';
 import type { PlanFacts } from './plan-check.ts';
 import type { MicroBatch, ProgramsOptions } from './programs.ts';
 
 /** What a task says while it works. */
-export type TaskEvent = PhaseEvent | WarningEvent | SampleEvent | ValidationEvent | EvaluatedEvent;
+export type TaskEvent =
+  PhaseEvent | WarningEvent | SampleEvent | ValidationEvent | VerdictEvent | EvaluatedEvent;
 
 export interface TaskContext {
   readonly runtime: Runtime;
@@ -47,8 +50,17 @@ export interface SavePoint {
 
 export type TaskPlan = Pick<
   PlanEvent,
-  'samples' | 'sampleName' | 'shapes' | 'adaptedModules' | 'memoryEstimate' | 'microBatch'
+  | 'samples'
+  | 'sampleName'
+  | 'shapes'
+  | 'adaptedModules'
+  | 'memoryEstimate'
+  | 'microBatch'
+  | 'validation'
 >;
+
+/** Writes a file of the run, by its name relative to the run folder; returns its path. */
+export type Write = (name: string, content: Uint8Array) => string;
 
 export interface OpenTask {
   readonly plan: TaskPlan;
@@ -81,14 +93,14 @@ export interface OpenTask {
    * Looks at the weights as they are before the first step (0) and after each; `final` after the
    * last.
    */
-  watch?(step: number, final: boolean): AsyncGenerator<TaskEvent, void>;
+  watch?(step: number, final: boolean, write: Write): AsyncGenerator<TaskEvent, void>;
+  /** What the looks found. */
+  readonly history?: History;
   /**
    * Work after the last step, its files given to `write`, which returns where they are; returns
    * those for people to look at, by what they are.
    */
-  finish(
-    write: (name: string, content: Uint8Array) => string,
-  ): AsyncGenerator<TaskEvent, ReadonlyMap<string, string>>;
+  finish(write: Write): AsyncGenerator<TaskEvent, ReadonlyMap<string, string>>;
 }
 
 export const parameterCount = (groups: readonly ParameterGroup[]): number =>

@@ -21,7 +21,7 @@ export const streams = {
   pictureOrder: { first: 0x4000_0000, count: 0x1000_0000 },
   /** The order of sequences: 4 for each epoch. */
   textOrder: { first: 0x5000_0000, count: 0x1000_0000 },
-  /** Which samples are held back for validation. */
+  /** Which samples or pictures are held back for validation. */
   heldOut: { first: 0x6000_0000, count: 1 },
   /** The tokens of answers, by position. */
   answers: { first: 0x6100_0000, count: 1 },
@@ -39,7 +39,16 @@ export function streamOf(purpose: keyof typeof streams, index = 0): number {
  * Purposes that have a generator of their own: the upper half of a seed whose lower half is the
  * configuration's. Their draws are counted by sample.
  */
-export const seedHalves = { latents: 1, noise: 2, noiseOffset: 3, timestep: 4 } as const;
+export const seedHalves = {
+  latents: 1,
+  noise: 2,
+  noiseOffset: 3,
+  timestep: 4,
+  /** Of what is only measured: the same at every look. */
+  measuredLatents: 5,
+  measuredNoise: 6,
+  measuredNoiseOffset: 7,
+} as const;
 
 export const seedFor = (purpose: keyof typeof seedHalves, seed: number): Seed => ({
   lo: seed,

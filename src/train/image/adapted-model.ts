@@ -10,7 +10,7 @@ import type { TrainConfig } from '../../config/schema.ts';
 import type { LoraWeights } from '../../adapter-files/lora.ts';
 import { Builder } from '../../graph/builder.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
-import { noisePredictionLoss } from '../../losses/noise-prediction.ts';
+import { noisePredictionErrors, noisePredictionLoss } from '../../losses/noise-prediction.ts';
 import { ConfigError } from '../../errors.ts';
 import { clipSkipProblems, clipTextEncoder } from '../../models/clip-text.ts';
 import type { StableDiffusionConfig } from '../../models/stable-diffusion-config.ts';
@@ -51,6 +51,10 @@ export interface AdaptedModel {
    * computed, text_states.
    */
   lossGraph(shape: BatchShape): Graph;
+  /**
+   * The same inputs but sample_weights; output `errors`: the squared error of each sample [size].
+   */
+  errorGraph(shape: BatchShape): Graph;
 }
 
 /** Throws ConfigError where clip_skip counts more layers than the text encoder has. */
@@ -66,9 +70,9 @@ export function adaptModel(
   { initial = new Map(), computeStates = config.train_text_encoder }: AdaptOptions = {},
 ): AdaptedModel {
   const options = { clipSkip: config.clip_skip, computeStates };
-  const adapt = (shape: BatchShape) =>
-    applyLora(lossGraph(model, options, shape), stableDiffusionTargets(config));
-  const { modules } = adapt({ size: 1, height: 1, width: 1, tokens: 1 });
+  const adapt = (outcome: Outcome, shape: BatchShape) =>
+    applyLora(predictionGraph(model, options, shape, outcome), stableDiffusionTargets(config));
+  const { modules } = adapt(loss, { size: 1, height: 1, width: 1, tokens: 1 });
   const drawn = initialLora(modules, config.seed);
   const weights = new Map(
     [...drawn].map(([name, tensor]) => [name, copy(initial.get(name) ?? tensor)] as const),
@@ -77,7 +81,8 @@ export function adaptModel(
     modules,
     weights,
     groups: groupsOf(weights, config),
-    lossGraph: (shape) => adapt(shape).graph,
+    lossGraph: (shape) => adapt(loss, shape).graph,
+    errorGraph: (shape) => adapt(errors, shape).graph,
   };
 }
 
@@ -92,7 +97,23 @@ interface TextOptions {
   readonly computeStates: boolean;
 }
 
-function lossGraph(model: StableDiffusionConfig, text: TextOptions, shape: BatchShape): Graph {
+/** What is made of the prediction and its target: an output. */
+type Outcome = (g: Builder, prediction: Value, target: Value, size: number) => void;
+
+const loss: Outcome = (g, prediction, target, size) =>
+  g.output(
+    'loss',
+    noisePredictionLoss(g, prediction, target, g.input('sample_weights', 'float32', [size])),
+  );
+const errors: Outcome = (g, prediction, target) =>
+  g.output('errors', noisePredictionErrors(g, prediction, target));
+
+function predictionGraph(
+  model: StableDiffusionConfig,
+  text: TextOptions,
+  shape: BatchShape,
+  outcome: Outcome,
+): Graph {
   const { size, height, width } = shape;
   const g = new Builder('noise-prediction');
   const context = textStates(g, model, text, shape);
@@ -107,11 +128,7 @@ function lossGraph(model: StableDiffusionConfig, text: TextOptions, shape: Batch
     timesteps: g.input('timesteps', 'float32', [size]),
     context,
   });
-  const target = g.input('target', 'float32', prediction.shape);
-  g.output(
-    'loss',
-    noisePredictionLoss(g, prediction, target, g.input('sample_weights', 'float32', [size])),
-  );
+  outcome(g, prediction, g.input('target', 'float32', prediction.shape), size);
   return g.finish();
 }
 

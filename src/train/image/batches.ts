@@ -15,7 +15,7 @@ import {
   type LatentMoments,
   type NoisySample,
 } from './noisy-batch.ts';
-import type { TrainingPicture } from './samples.ts';
+import type { TrainingPicture } from './training-picture.ts';
 import type { SizedConfig } from './sizes.ts';
 
 /** What is known of each picture once it is encoded, by its position. */
@@ -118,7 +118,10 @@ function microBatch(
   };
 }
 
-function textInputs(indices: readonly number[], { ids, states }: EncodedPictures): BatchInputs {
+export function textInputs(
+  indices: readonly number[],
+  { ids, states }: EncodedPictures,
+): BatchInputs {
   const tokens = ids[0].length;
   if (states !== undefined)
     return {

@@ -19,7 +19,8 @@ import { type PhaseEvent, phase } from '../../events.ts';
 import { needed } from '../../util/needed.ts';
 import { CACHE_VERSION } from './cache-entries.ts';
 import type { LatentMoments } from './noisy-batch.ts';
-import { bucketName, type TrainingPicture } from './samples.ts';
+import { bucketName } from './samples.ts';
+import type { TrainingPicture } from './training-picture.ts';
 
 export interface EncodeOptions {
   readonly vae: VaeConfig;

@@ -11,7 +11,8 @@ import { optimisers } from '../../optim/optimisers.ts';
 import type { Description } from '../../optim/rule.ts';
 import { warmupSteps } from '../../optim/schedule.ts';
 import type { SavePoint } from '../task.ts';
-import { bucketCounts, type TrainingPicture } from './samples.ts';
+import { bucketCounts } from './samples.ts';
+import type { TrainingPicture } from './training-picture.ts';
 import type { SizedConfig } from './sizes.ts';
 
 /** The hashes by which other programs know the base model; a folder has none. */

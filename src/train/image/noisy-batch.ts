@@ -10,7 +10,7 @@ import {
 } from '../../models/noise-schedule.ts';
 import { float32, type Tensor } from '../../tensor/tensor.ts';
 import { normals, random } from '../../util/philox.ts';
-import { ONLY_STREAM, seedFor } from '../../util/streams.ts';
+import { ONLY_STREAM, seedFor, type seedHalves } from '../../util/streams.ts';
 import type { BatchInputs } from '../loop.ts';
 
 /** The Gaussian of one picture, [channels, height, width] each, not scaled. */
@@ -41,27 +41,49 @@ export interface DrawOptions {
  * (seed, index).
  */
 export function drawSample(
-  { mean, deviation, shape: [channels] }: LatentMoments,
+  moments: LatentMoments,
   index: number,
   options: DrawOptions,
 ): NoisySample {
-  const { seed, noise_offset, scalingFactor, timesteps } = options;
+  const chance = random(seedFor('timestep', options.seed), ONLY_STREAM, index);
+  return {
+    ...drawNoisy(moments, index, options, forTraining),
+    timestep: Math.floor(chance * options.timesteps),
+  };
+}
+
+/**
+ * Draws sample number `index` of what is only measured, at a given timestep: a pure function of
+ * (seed, index), and from no stream of the training.
+ */
+export const drawMeasured = (
+  moments: LatentMoments,
+  index: number,
+  timestep: number,
+  options: DrawOptions,
+): NoisySample => ({ ...drawNoisy(moments, index, options, forMeasuring), timestep });
+
+type Purpose = keyof typeof seedHalves;
+type Purposes = readonly [latents: Purpose, noise: Purpose, noiseOffset: Purpose];
+const forTraining: Purposes = ['latents', 'noise', 'noiseOffset'];
+const forMeasuring: Purposes = ['measuredLatents', 'measuredNoise', 'measuredNoiseOffset'];
+
+function drawNoisy(
+  { mean, deviation, shape: [channels] }: LatentMoments,
+  index: number,
+  { seed, noise_offset, scalingFactor }: DrawOptions,
+  purposes: Purposes,
+): Omit<NoisySample, 'timestep'> {
+  const draw = (purpose: Purpose, length: number) =>
+    normals(seedFor(purpose, seed), index, new Float32Array(length));
+  const [ofLatents, ofNoise, ofOffset] = purposes;
   // latents = scaling_factor · (mean + exp(logvar / 2) · ε)
-  const latents = normals(seedFor('latents', seed), index, new Float32Array(mean.length));
+  const latents = draw(ofLatents, mean.length);
   for (let i = 0; i < latents.length; i++)
     latents[i] = scalingFactor * (mean[i] + deviation[i] * latents[i]);
-  const noise = normals(seedFor('noise', seed), index, new Float32Array(mean.length));
-  if (noise_offset > 0)
-    shiftChannels(
-      noise,
-      normals(seedFor('noiseOffset', seed), index, new Float32Array(channels)),
-      noise_offset,
-    );
-  return {
-    latents,
-    noise,
-    timestep: Math.floor(random(seedFor('timestep', seed), ONLY_STREAM, index) * timesteps),
-  };
+  const noise = draw(ofNoise, mean.length);
+  if (noise_offset > 0) shiftChannels(noise, draw(ofOffset, channels), noise_offset);
+  return { latents, noise };
 }
 
 /** noise += offset · ε of its channel */

@@ -1,17 +1,12 @@
 // The pictures of a run, each with the bucket it is trained in.
 
 import { placeOf, type LoadedConfig } from '../../config/load.ts';
-import {
-  bucketFor,
-  shareCutOff,
-  type BucketChoice,
-  type BucketOptions,
-  type Size,
-} from '../../dataset/buckets.ts';
-import { readImageFolder, type Sample } from '../../dataset/folder.ts';
+import { bucketFor, shareCutOff, type BucketOptions, type Size } from '../../dataset/buckets.ts';
+import { readImageFolder, type ImageFolder, type Sample } from '../../dataset/folder.ts';
 import { DataError, type Problem } from '../../errors.ts';
 import { pictureUnit, type StableDiffusionConfig } from '../../models/stable-diffusion-config.ts';
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
+import { divided } from './held-out.ts';
 import {
   bucketOptions,
   requireBuckets,
@@ -19,12 +14,13 @@ import {
   withResolution,
   type SizedConfig,
 } from './sizes.ts';
-
-export type TrainingPicture = Sample & BucketChoice;
+import type { TrainingPicture } from './training-picture.ts';
 
 export interface PictureSet {
   readonly config: SizedConfig;
   readonly pictures: readonly TrainingPicture[];
+  /** Those that are not trained, only validated on. */
+  readonly heldOut: readonly TrainingPicture[];
   readonly warnings: readonly Problem[];
   /** The table of captions, where there is one. */
   readonly table?: string;
@@ -45,22 +41,38 @@ export async function readPictures(
     metadataPath: config.metadata_path,
     captionExtension: config.caption_extension,
   });
-  if (options.noUpscale === true) requireSize(samples, pictureUnit(model));
-  const pictures = samples.map((sample) => ({
-    ...sample,
-    ...bucketFor(sample.width, sample.height, options),
-  }));
+  const place = (folder: Pick<ImageFolder, 'samples'>) => placed(folder, options, model);
+  const {
+    pictures,
+    heldOut,
+    warnings: ofDivision,
+  } = await divided(place({ samples }), { config, source }, place);
   return {
     config: withResolution(config, model),
     pictures,
+    heldOut,
     table,
     warnings: [
       ...sizeNotes(options, config, source),
       ...warnings,
+      ...ofDivision,
       ...illFitting(pictures, options),
       ...underfilled(pictures, config, source),
     ],
   };
+}
+
+/** Each picture with its bucket. Throws DataError for those that are too small. */
+function placed(
+  { samples }: Pick<ImageFolder, 'samples'>,
+  options: BucketOptions,
+  model: StableDiffusionConfig,
+): TrainingPicture[] {
+  if (options.noUpscale === true) requireSize(samples, pictureUnit(model));
+  return samples.map((sample) => ({
+    ...sample,
+    ...bucketFor(sample.width, sample.height, options),
+  }));
 }
 
 /** A picture that must not be enlarged has to be as large as the smallest that the model takes. */

@@ -19,22 +19,23 @@ export interface SheetSource {
 
 const NAME = 'drawing the contact sheet';
 
-/** The bytes of a PNG; undefined where there are no sample prompts. */
-export async function* drawSheet({
-  base,
-  config,
-  adapted,
-  tokenizer,
-  runtime,
-}: SheetSource): AsyncGenerator<PhaseEvent, Uint8Array | undefined> {
-  if (config.sample_prompts.length === 0) return undefined;
-  const generator = createImageGenerator({
+/** Draws with the adapter as it is now. */
+export const sheetGenerator = ({ base, config, adapted, tokenizer, runtime }: SheetSource) =>
+  createImageGenerator({
     checkpoint: base,
     tokenizer,
     modules: adapted.modules,
     runtime,
     clipSkip: config.clip_skip,
   });
+
+/** The bytes of a PNG; undefined where there are no sample prompts. */
+export async function* drawSheet(
+  source: SheetSource,
+): AsyncGenerator<PhaseEvent, Uint8Array | undefined> {
+  const { config, adapted } = source;
+  if (config.sample_prompts.length === 0) return undefined;
+  const generator = sheetGenerator(source);
   const options = {
     generator,
     prompts: config.sample_prompts,

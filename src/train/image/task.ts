@@ -26,6 +26,7 @@ import { encodeCaptions, statesInOrder } from './captions.ts';
 import { encodePictures } from './latents.ts';
 import { memoryPlan, type MemoryPlan } from './memory-plan.ts';
 import { imageMetadata, modelHashes, type ModelHashes } from './metadata.ts';
+import { drawOptions, Looks } from './looks.ts';
 import { drawSheet } from './sheet.ts';
 import { bucketCounts, readPictures, type PictureSet } from './samples.ts';
 
@@ -51,7 +52,8 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   yield phase('reading the pictures');
   const set = await readPictures(job, base.config);
   const tokens = base.config.textEncoder.max_position_embeddings;
-  requireKnownTokens(set, tokenizer, base.config);
+  const all = [...set.pictures, ...set.heldOut];
+  requireKnownTokens({ ...set, pictures: all }, tokenizer, base.config);
   yield* warnings(base, set, tokenizer, tokens);
   yield phase('planning');
   const adapted = adaptModel(base.config, set.config);
@@ -96,12 +98,12 @@ async function tokenizerOf({
 
 function* warnings(
   { warnings: ofModel }: StableDiffusionWeights,
-  { pictures, warnings: found }: PictureSet,
+  { pictures, heldOut, warnings: found }: PictureSet,
   tokenizer: ClipTokenizer,
   tokens: number,
 ): Generator<WarningEvent> {
   const room = tokens - 2;
-  const long = pictures.flatMap(({ name, caption }): FoundProblem[] => {
+  const long = [...pictures, ...heldOut].flatMap(({ name, caption }): FoundProblem[] => {
     const count = tokenizer.tokenCount(caption);
     if (count <= room) return [];
     const what = `the caption is longer than the ${room} tokens that the text encoder reads; the rest is ignored`;
@@ -111,7 +113,7 @@ function* warnings(
     yield { type: 'warning', problem };
 }
 
-const planOf = ({ pictures, adapted, memory }: Opened): OpenTask['plan'] => ({
+const planOf = ({ pictures, adapted, memory }: Opened, looks: Looks): OpenTask['plan'] => ({
   samples: pictures.length,
   sampleName: 'picture',
   shapes: bucketCounts(pictures).map(({ width, height, count }) => ({
@@ -121,19 +123,21 @@ const planOf = ({ pictures, adapted, memory }: Opened): OpenTask['plan'] => ({
   adaptedModules: adapted.modules.length,
   memoryEstimate: memory.bytes,
   microBatch: memory.microBatch,
+  ...(looks.plan !== undefined && { validation: looks.plan }),
 });
 
 function taskOf(opened: Opened): OpenTask {
   const { adapted, steps, base } = opened;
   let encoded: EncodedPictures | undefined;
   let hashes: ModelHashes = {};
-  const draw = drawOptions(opened);
+  const draw = batchOptions(opened);
+  const looks = new Looks(opened);
   const ready = () => {
     if (encoded === undefined) throw new InternalError('the pictures are not encoded yet');
     return encoded;
   };
   return {
-    plan: planOf(opened),
+    plan: planOf(opened, looks),
     lacking: opened.memory.lacking,
     stepsPerEpoch: steps.stepsPerEpoch,
     groups: adapted.groups,
@@ -147,19 +151,29 @@ function taskOf(opened: Opened): OpenTask {
     },
     batchesAt: (step) => microBatches(step, steps.batchesOf(step), ready(), draw),
     files: (at, tell) => adapterFiles(opened, hashes, at, tell),
+    history: looks.history,
+    watch: (step, final, write) => looks.watch(step, final, encoded, write),
     async *finish(write) {
+      const seen = yield* looks.finish(write);
       const sheet = yield* drawSheet({ ...opened, runtime: opened.context.runtime });
-      return new Map(sheet && [['contact sheet', write('contact-sheet.png', sheet)]]);
+      const files = sheet && ([['contact sheet', write('contact-sheet.png', sheet)]] as const);
+      return new Map([...(files ?? []), ...seen]);
     },
   };
 }
 
 /** Keys without effect on these data. */
-const idleOf = ({ table }: Opened): OpenTask['idle'] => ({
+const idleOf = ({ table, heldOut, config }: Opened): OpenTask['idle'] => ({
   ...(table !== undefined && { caption_extension: `the captions are in ${basename(table)}` }),
+  ...(heldOut.length === 0 && { validation_steps: 'there is nothing to validate on' }),
+  ...(heldOut.length === 0 &&
+    (config.sample_every === 0 || config.sample_prompts.length === 0) && {
+      stop_when_overfit:
+        'nothing is looked at: there is neither anything to validate on nor sample_every with sample_prompts',
+    }),
 });
 
-/** Latents and, where they do not change, text states. */
+/** Latents, of what is held out last, and, where they do not change, text states. */
 async function* encode(opened: Opened): AsyncGenerator<TaskEvent, EncodedPictures> {
   const cache = yield* cacheOrWarning();
   const encoded = yield* encodeWith(cache, opened);
@@ -170,8 +184,9 @@ async function* encode(opened: Opened): AsyncGenerator<TaskEvent, EncodedPicture
 
 async function* encodeWith(
   cache: TensorCache | undefined,
-  { base, config, pictures, context, tokenizer, tokens }: Opened,
+  { base, config, pictures: trained, heldOut, context, tokenizer, tokens }: Opened,
 ): AsyncGenerator<TaskEvent, EncodedPictures> {
+  const pictures = [...trained, ...heldOut];
   const { vae, textEncoder } = base.config;
   const common = { ...context, weights: base.weights, cache };
   const vaeOptions = {
@@ -220,18 +235,12 @@ function uncached({ problems: [problem] }: SystemError): WarningEvent {
   return { type: 'warning', problem: { ...problem, fix } };
 }
 
-function drawOptions({ base, config, memory }: Opened) {
-  return {
-    seed: config.seed,
-    noise_offset: config.noise_offset,
-    scalingFactor: base.config.vae.scaling_factor,
-    timesteps: base.config.scheduler.num_train_timesteps,
-    schedule: noiseSchedule(base.config.scheduler),
-    min_snr_gamma: config.min_snr_gamma,
-    microBatch: memory.microBatch,
-    samplesPerStep: config.batch_size * config.gradient_accumulation_steps,
-  };
-}
+const batchOptions = ({ base, config, memory }: Opened) => ({
+  ...drawOptions(base, config),
+  schedule: noiseSchedule(base.config.scheduler),
+  microBatch: memory.microBatch,
+  samplesPerStep: config.batch_size * config.gradient_accumulation_steps,
+});
 
 function adapterFiles(
   { config, pictures, base, adapted, steps }: Opened,

@@ -1,7 +1,7 @@
 // logs/train.log: the events of a run as lines of text for people.
 
 import { formatProblem } from '../../errors.ts';
-import type { PlanEvent, SampleEvent, StepEvent } from '../../events.ts';
+import type { PlanEvent, SampleEvent, StepEvent, ValidationEvent } from '../../events.ts';
 import type { TrainEvent } from '../events.ts';
 
 /** The lines for one event; none for the repeated sayings of one phase. */
@@ -25,9 +25,11 @@ export function logLines(event: TrainEvent): string[] {
     case 'sample':
       return sampleLines(event);
     case 'validation':
-      return [
-        `validation after step ${event.step}: loss ${event.loss.toPrecision(5)}, perplexity ${event.perplexity.toPrecision(5)}, ${event.tokens} tokens`,
-      ];
+      return [validationText(event)];
+    case 'verdict':
+      return [event.verdict.headline, ...event.verdict.reasons].map(
+        (line) => `verdict after step ${event.step}: ${line}`,
+      );
     case 'evaluated':
       return [event.result.verdict.headline, ...event.result.verdict.reasons].map(
         (line) => `evaluation: ${line}`,
@@ -39,8 +41,28 @@ export function logLines(event: TrainEvent): string[] {
   }
 }
 
-function sampleLines({ step, prompt, file, answer, baseAnswer }: SampleEvent): string[] {
-  if (file !== undefined) return [`picture of step ${step}: ${file} (${prompt})`];
+function validationText(event: ValidationEvent): string {
+  const { step, loss, trainLoss, perplexity, tokens, pictures } = event;
+  return [
+    `validation after step ${step}: loss ${loss.toPrecision(5)}`,
+    `on trained ${trainLoss.toPrecision(5)}`,
+    ...(perplexity === undefined ? [] : [`perplexity ${perplexity.toPrecision(5)}`]),
+    ...(tokens === undefined ? [] : [`${tokens} tokens`]),
+    ...(pictures?.bands ?? []).map(
+      ({ timestep, loss: part }) => `${part.toPrecision(3)} at timestep ${timestep}`,
+    ),
+  ].join(', ');
+}
+
+function sampleLines(event: SampleEvent): string[] {
+  const { step, prompt, file, answer, baseAnswer, nearest } = event;
+  if (file !== undefined) {
+    const like =
+      nearest === undefined
+        ? ''
+        : `, likeness ${nearest.likeness.toFixed(3)} to ${nearest.name}${nearest.isCopy ? ': a copy' : ''}`;
+    return [`picture of step ${step}: ${file} (${prompt})${like}`];
+  }
   const answers = { 'without the adapter': baseAnswer, answer };
   return Object.entries({ [`prompt after step ${step}`]: prompt, ...answers }).flatMap(
     ([name, text]) => (text === undefined ? [] : [`${name}: ${JSON.stringify(text)}`]),
@@ -58,6 +80,7 @@ function planLines(plan: PlanEvent): string[] {
     `${plan.totalSteps} steps from step ${plan.firstStep}, ${plan.epochs} epochs, batch size ${plan.batchSize} x ${plan.gradientAccumulation}`,
     `${plan.trainableParameters} parameters in ${plan.adaptedModules} layers`,
     `${plan.device}${memory}`,
+    ...(plan.validation === undefined ? [] : [plan.validation]),
     ...(plan.deviceReason === undefined ? [] : [`device: ${plan.deviceReason}`]),
     ...(plan.microBatch === undefined
       ? []

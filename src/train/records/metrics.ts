@@ -19,8 +19,17 @@ export function metricsLine(step: StepEvent, at: Date): string {
 }
 
 export function validationLine(
-  { step, loss, perplexity, tokens }: ValidationEvent,
+  { step, loss, trainLoss, perplexity, tokens, pictures }: ValidationEvent,
   at: Date,
 ): string {
-  return `${JSON.stringify({ step, validation_loss: loss, perplexity, tokens, time: at.getTime() / 1000 })}\n`;
+  const fields = {
+    step,
+    validation_loss: loss,
+    validation_train_loss: trainLoss,
+    ...(perplexity !== undefined && { perplexity }),
+    ...(tokens !== undefined && { tokens }),
+    ...(pictures !== undefined && { validation_pictures: pictures.count, bands: pictures.bands }),
+    time: at.getTime() / 1000,
+  };
+  return `${JSON.stringify(fields)}\n`;
 }

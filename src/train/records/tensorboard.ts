@@ -47,7 +47,11 @@ function scalarsOf(
   if (event.type === 'validation')
     return {
       step: event.step,
-      scalars: { validation_loss: event.loss, perplexity: event.perplexity },
+      scalars: {
+        validation_loss: event.loss,
+        validation_train_loss: event.trainLoss,
+        ...(event.perplexity !== undefined && { perplexity: event.perplexity }),
+      },
     };
   return event.type === 'step' ? { step: event.step, scalars: stepScalars(event) } : undefined;
 }

@@ -18,7 +18,7 @@ import {
 import type { ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { type SampleEvent, phase } from '../../events.ts';
-import type { TaskContext, TaskEvent } from '../task.ts';
+import type { TaskContext, TaskEvent, Write } from '../task.ts';
 import type { AdaptedLanguageModel } from './adapted-model.ts';
 
 /** What is needed to turn a question into tokens. */
@@ -34,8 +34,6 @@ export interface AnswerSource extends PromptSource {
   readonly adapted: AdaptedLanguageModel;
   readonly context: TaskContext;
 }
-
-type Write = (name: string, content: Uint8Array) => string;
 
 /**
  * The questions of `eval_path`, read before training so that their faults are found then. Throws

@@ -21,13 +21,13 @@ import {
   languageLoraWeights,
   type AdaptedLanguageModel,
 } from './adapted-model.ts';
-import { lastAnswers, previews, questionsOf, requireAskable } from './answers.ts';
+import { lastAnswers, questionsOf, requireAskable } from './answers.ts';
 import { batchesOfStep, stepsPerEpoch, textMicroBatches, textShapeOf } from './batches.ts';
 import { readTextData, type TextRunData } from './data.ts';
 import { recomputed } from './language-loss.ts';
+import { TextLooks } from './looks.ts';
 import { textMemoryPlan, type TextMemoryPlan } from './memory-plan.ts';
 import { rowLength, rowLengths, type RowLengths } from './row-lengths.ts';
-import { validate } from './validation.ts';
 
 export const textTask: Task = { open };
 
@@ -169,18 +169,16 @@ function* warnings(
 }
 
 function taskOf(opened: Opened): OpenTask {
-  const { config, train, template, adapted, base, batches, memory, main } = opened;
+  const { config, template, adapted, base, batches, memory, main } = opened;
   const perEpoch = stepsPerEpoch(batches, config.gradient_accumulation_steps);
+  const looks = new TextLooks({
+    ...opened,
+    stepsPerEpoch: perEpoch,
+    validationOptions: validationOptions(opened),
+  });
   let lastStep = 0;
   return {
-    plan: {
-      samples: train.length,
-      sampleName: 'sequence',
-      shapes: shapesOf(opened),
-      adaptedModules: adapted.modules.length,
-      memoryEstimate: memory.bytes + (main === undefined ? 0 : memory.spentOn(main.workload)),
-      microBatch: memory.microBatch,
-    },
+    plan: planOf(opened),
     lacking: memory.lacking,
     stepsPerEpoch: perEpoch,
     groups: adapted.groups,
@@ -196,24 +194,39 @@ function taskOf(opened: Opened): OpenTask {
     async *prepare() {},
     batchesAt: (step) => microBatchesAt(opened, step),
     files: (at, tell) => adapterFiles(opened, at, tell),
+    history: looks.history,
     async *watch(step, final) {
       lastStep = step;
-      const isDue = step === 0 || final || step % (config.validation_steps || perEpoch) === 0;
-      if (isDue && opened.validation.length > 0)
-        yield yield* validate(opened.validation, step, validationOptions(opened));
-      if (config.sample_every > 0 && step > 0 && !final && step % config.sample_every === 0)
-        yield* previews(opened, step);
+      yield* looks.watch(step, final);
     },
-    finish: (write) => lastAnswers(opened, lastStep, opened.questions, write),
+    async *finish(write) {
+      yield* looks.verdict();
+      return yield* lastAnswers(opened, lastStep, opened.questions, write);
+    },
   };
 }
+
+const planOf = (opened: Opened): OpenTask['plan'] => {
+  const { train, adapted, memory, main } = opened;
+  return {
+    samples: train.length,
+    sampleName: 'sequence',
+    shapes: shapesOf(opened),
+    adaptedModules: adapted.modules.length,
+    memoryEstimate: memory.bytes + (main === undefined ? 0 : memory.spentOn(main.workload)),
+    microBatch: memory.microBatch,
+  };
+};
 
 /** Keys without effect on these data. */
 function idleOf({ config, train, validation, template }: Opened): OpenTask['idle'] {
   const isPlain = train.every(({ sample }) => sample.content.kind === 'text');
   const answers = config.sample_prompts.length > 0 || config.eval_path !== undefined;
   return {
-    ...(validation.length === 0 && { validation_steps: 'there is nothing to validate on' }),
+    ...(validation.length === 0 && {
+      validation_steps: 'there is nothing to validate on',
+      stop_when_overfit: 'there is nothing to validate on',
+    }),
     ...(isPlain && { train_on: 'the data is plain texts, and every token of them is trained' }),
     ...(isPlain &&
       !answers && {
@@ -224,26 +237,20 @@ function idleOf({ config, train, validation, template }: Opened): OpenTask['idle
   };
 }
 
-/** Whether all rows have one length, and nothing else is computed between steps. */
-const hasMemoryAlone = (opened: Opened): boolean =>
-  shapesOf(opened).length === 1 &&
-  opened.validation.length === 0 &&
-  opened.config.sample_every === 0;
-
 /** Steps that are looked at for their shapes. */
 const LOOKED_AT = 64;
 
 /**
  * The shape of all micro-batches of the first steps, if they have one and memory that is spent on
- * it makes it faster. A pure function of data, configuration and machine; sums may be rounded
- * otherwise.
+ * it makes it faster. A pure function of data, configuration and machine, whatever is looked at
+ * between the steps; sums may be rounded otherwise.
  */
 function mainShapeOf(opened: Opened): MainShape | undefined {
   const { config, batches, memory } = opened;
   const accumulation = config.gradient_accumulation_steps;
   const steps = config.max_train_steps ?? config.epochs * stepsPerEpoch(batches, accumulation);
   const workload = { runs: steps * accumulation, spare: memory.spare };
-  if (!hasMemoryAlone(opened) || memory.spentOn(workload) === 0) return undefined;
+  if (shapesOf(opened).length > 1 || memory.spentOn(workload) === 0) return undefined;
   const shapes = new Set(
     Array.from({ length: Math.min(steps, LOOKED_AT) }, (_, step) =>
       partsAt(opened, step).map(({ shapeKey }) => shapeKey),

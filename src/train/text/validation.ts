@@ -1,4 +1,5 @@
-// The loss on sequences that are not trained: the mean over all their trained tokens.
+// The loss on sequences that are not trained, and on some that are, measured the same way: the mean
+// over all their trained tokens.
 
 import type { UserError } from '../../errors.ts';
 import type { Sequence } from '../../dataset/text/sequences.ts';
@@ -6,6 +7,7 @@ import type { LanguageModelConfig } from '../../models/language-config.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { Weights } from '../../tensor/weights.ts';
 import { chunks } from '../../util/chunks.ts';
+import { evenly } from '../../util/evenly.ts';
 import { type PhaseEvent, type ValidationEvent, phase } from '../../events.ts';
 import type { MicroBatch } from '../programs.ts';
 import { unsoundStepError } from '../unsound-step.ts';
@@ -71,36 +73,74 @@ function unsoundLoss(
 /** So few batches take too short a time to be reported. */
 const UNTOLD = 8;
 
-/**
- * One session at a time, for batches of one shape; no gradients, no dropout. Throws UserError for a
- * loss that is not finite.
- */
+/** Sequences that are measured. */
+export interface MeasuredSequences {
+  readonly heldOut: readonly Sequence[];
+  /** As many of those that are trained. */
+  readonly trained: readonly Sequence[];
+}
+
+/** All that is held out, and as many of what is trained, evenly chosen. */
+export const measuredSequences = (
+  train: readonly Sequence[],
+  heldOut: readonly Sequence[],
+): MeasuredSequences => ({
+  heldOut,
+  trained: evenly(train.length, heldOut.length).map((i) => train[i]),
+});
+
+/** The losses after step `step`. Throws UserError for one that is not finite. */
 export async function* validate(
-  sequences: readonly Sequence[],
+  { heldOut, trained }: MeasuredSequences,
   step: number,
   options: ValidationOptions,
 ): AsyncGenerator<PhaseEvent, ValidationEvent> {
+  const losses = yield* lossesOf(heldOut, step, options);
+  const ofTrained = yield* lossesOf(trained, step, options);
+  const loss = sum(losses);
+  return {
+    type: 'validation',
+    step,
+    loss,
+    trainLoss: sum(ofTrained),
+    losses: losses.map((part) => part * losses.length),
+    perplexity: Math.exp(loss),
+    tokens: sum(heldOut.map((sequence) => sum(sequence.trained))),
+  };
+}
+
+const sum = (values: Iterable<number>): number => {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+};
+
+/**
+ * The part of each batch in the mean over all trained tokens. One session at a time, for batches of
+ * one shape; no gradients, no dropout.
+ */
+async function* lossesOf(
+  sequences: readonly Sequence[],
+  step: number,
+  options: ValidationOptions,
+): AsyncGenerator<PhaseEvent, number[]> {
   const batches = validationBatches(sequences, options);
   const { adapted, weights, runtime } = options;
   const programs = runtime.programs(1);
-  let [loss, done] = [0, 0];
+  const losses: number[] = [];
   try {
     for (const batch of batches) {
       const open = () =>
         runtime.compile(adapted.lossGraph(textShapeOf(batch.shapeKey)), { weights });
       const program = await programs.get(batch.shapeKey, open);
-      if (batches.length > UNTOLD) yield phase('validating', done++, batches.length);
+      if (batches.length > UNTOLD) yield phase('validating', losses.length, batches.length);
       const inputs = { ...batch.inputs, ...Object.fromEntries(adapted.weights) };
-      const part = Number((await program.run(inputs)).loss.data[0]);
-      if (!Number.isFinite(part)) throw unsoundLoss(batch, step, part, options);
-      loss += part;
+      const loss = Number((await program.run(inputs)).loss.data[0]);
+      if (!Number.isFinite(loss)) throw unsoundLoss(batch, step, loss, options);
+      losses.push(loss);
     }
   } finally {
     await programs.release();
   }
-  const tokens = sequences.reduce(
-    (sum, { trained }) => sum + trained.reduce((n, one) => n + one, 0),
-    0,
-  );
-  return { type: 'validation', step, loss, perplexity: Math.exp(loss), tokens };
+  return losses;
 }

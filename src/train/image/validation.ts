@@ -1,0 +1,208 @@
+// The loss on pictures that are not trained, and on some that are, measured the same way: the same
+// noise and the same timesteps at every look, so that looks can be compared with one another.
+
+import type { UserError } from '../../errors.ts';
+import type { ImageLosses, ValidationEvent } from '../../events.ts';
+import { type PhaseEvent, phase } from '../../events.ts';
+import { minSnrWeight, type NoiseSchedule } from '../../models/noise-schedule.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import type { Weights } from '../../tensor/weights.ts';
+import { chunks } from '../../util/chunks.ts';
+import { evenly } from '../../util/evenly.ts';
+import { unsoundStepError } from '../unsound-step.ts';
+import type { MicroBatch } from '../programs.ts';
+import type { AdaptedModel } from './adapted-model.ts';
+import { shapeKey, shapeOf, textInputs, type EncodedPictures } from './batches.ts';
+import { drawMeasured, noisyInputs, type DrawOptions, type LatentMoments } from './noisy-batch.ts';
+
+/** Timesteps of each picture. */
+export const TIMESTEPS = 8;
+/** So many pictures of each kind are measured at most: evenly chosen. */
+const MOST_PICTURES = 32;
+
+export interface MeasureOptions extends DrawOptions {
+  readonly schedule: NoiseSchedule;
+  readonly min_snr_gamma: number;
+  readonly adapted: AdaptedModel;
+  readonly weights: Weights;
+  readonly runtime: Runtime;
+  readonly signal: AbortSignal;
+  /** The most samples in one run. */
+  readonly microBatch: number;
+  /** For messages. */
+  readonly learningRate: number;
+}
+
+/** Which pictures are measured, by their positions among those that are encoded. */
+export interface Measured {
+  readonly heldOut: readonly number[];
+  /** As many of those that are trained. */
+  readonly trained: readonly number[];
+}
+
+/** The first `trained` of the encoded pictures are trained, the rest is held out. */
+export function measuredPictures(trained: number, heldOut: number): Measured {
+  const most = Math.min(heldOut, MOST_PICTURES);
+  return {
+    heldOut: evenly(heldOut, most).map((i) => trained + i),
+    trained: evenly(trained, most),
+  };
+}
+
+/** Runs of one sample through the model at each look. */
+export const measuredSamples = ({ heldOut, trained }: Measured): number =>
+  TIMESTEPS * (heldOut.length + trained.length);
+
+/**
+ * The middles of as many equal parts of the schedule: of 1000 timesteps 62, 187, 312, 437, 562,
+ * 687, 812 and 937.
+ */
+const measuredTimesteps = (total: number): number[] =>
+  Array.from({ length: TIMESTEPS }, (_, i) => Math.floor(((i + 0.5) * total) / TIMESTEPS));
+
+/** One sample of a look. */
+interface Sample {
+  /** Position of its picture among the encoded ones. */
+  readonly picture: number;
+  /** Number of its noise: held out or trained, the first pictures have the same, and so on. */
+  readonly noise: number;
+  readonly timestep: number;
+}
+
+const samplesOf = (pictures: readonly number[], timesteps: readonly number[]): Sample[] =>
+  pictures.flatMap((picture, i) =>
+    timesteps.map((timestep, k) => ({ picture, noise: i * timesteps.length + k, timestep })),
+  );
+
+/**
+ * The losses after step `step`: weighted as in training, no gradients. One program at a time, for
+ * samples of one shape. Undefined where the signal is aborted. Throws UserError for a loss that is
+ * not finite.
+ */
+export async function* measure(
+  step: number,
+  measured: Measured,
+  encoded: EncodedPictures,
+  options: MeasureOptions,
+): AsyncGenerator<PhaseEvent, ValidationEvent | undefined> {
+  const timesteps = measuredTimesteps(options.timesteps);
+  const samples = [measured.heldOut, measured.trained].flatMap((list) =>
+    samplesOf(list, timesteps),
+  );
+  const losses = yield* lossesOf(step, samples, encoded, options);
+  if (losses.length < samples.length) return undefined;
+  const count = measured.heldOut.length * timesteps.length;
+  const [heldOut, trained] = [losses.slice(0, count), losses.slice(count)];
+  const bands: ImageLosses['bands'] = timesteps.map((timestep, k) => ({
+    timestep,
+    loss: mean(heldOut.filter((_, i) => i % timesteps.length === k)),
+  }));
+  return {
+    type: 'validation',
+    step,
+    loss: mean(heldOut),
+    trainLoss: mean(trained),
+    losses: heldOut,
+    pictures: { count: measured.heldOut.length, bands },
+  };
+}
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** The loss of each sample, in order. */
+async function* lossesOf(
+  step: number,
+  samples: readonly Sample[],
+  encoded: EncodedPictures,
+  options: MeasureOptions,
+): AsyncGenerator<PhaseEvent, number[]> {
+  const { adapted, weights, runtime } = options;
+  const losses: number[] = [];
+  const programs = runtime.programs(1);
+  try {
+    let done = 0;
+    for (const part of partsOf(samples, encoded, options.microBatch)) {
+      if (options.signal.aborted) return [];
+      const batch = batchOf(
+        part.map((i) => samples[i]),
+        encoded,
+        options,
+      );
+      const open = () => runtime.compile(adapted.errorGraph(shapeOf(batch.shapeKey)), { weights });
+      const program = await programs.get(batch.shapeKey, open);
+      yield phase('validating', done, samples.length);
+      const { errors } = await program.run({
+        ...batch.inputs,
+        ...Object.fromEntries(adapted.weights),
+      });
+      part.forEach((sample, i) => {
+        const loss = Number(errors.data[i]) * weightOf(samples[sample], options);
+        if (!Number.isFinite(loss)) throw unsoundLoss(batch, step, loss, options);
+        losses[sample] = loss;
+      });
+      done += part.length;
+    }
+  } finally {
+    await programs.release();
+  }
+  return losses;
+}
+
+/** Numbers of samples that run together: those of one shape. */
+function partsOf(
+  samples: readonly Sample[],
+  { moments }: EncodedPictures,
+  most: number,
+): number[][] {
+  const byShape = new Map<string, number[]>();
+  samples.forEach(({ picture }, i) => {
+    const shape = moments[picture].shape.join('x');
+    byShape.set(shape, [...(byShape.get(shape) ?? []), i]);
+  });
+  return [...byShape.values()].flatMap((list) => chunks(list, most));
+}
+
+const weightOf = (
+  { timestep }: Sample,
+  { schedule, min_snr_gamma: gamma }: MeasureOptions,
+): number => (gamma > 0 ? minSnrWeight(schedule, timestep, gamma) : 1);
+
+function batchOf(
+  part: readonly Sample[],
+  encoded: EncodedPictures,
+  options: MeasureOptions,
+): MicroBatch {
+  const { moments, ids, names } = encoded;
+  const { shape }: LatentMoments = moments[part[0].picture];
+  const noisy = part.map(({ picture, noise, timestep }) =>
+    drawMeasured(moments[picture], noise, timestep, options),
+  );
+  const pictures = part.map(({ picture }) => picture);
+  const { sample_weights: _, ...inputs } = noisyInputs(noisy, shape, { ...options, weight: 1 });
+  return {
+    shapeKey: shapeKey({
+      size: part.length,
+      height: shape[1],
+      width: shape[2],
+      tokens: ids[0].length,
+    }),
+    samples: [...new Set(pictures.map((picture) => names[picture]))],
+    inputs: { ...inputs, ...textInputs(pictures, encoded) },
+  };
+}
+
+function unsoundLoss(
+  batch: MicroBatch,
+  step: number,
+  loss: number,
+  { adapted, weights, learningRate }: MeasureOptions,
+): UserError {
+  const found = { step, loss, batches: [batch], parameters: adapted.weights };
+  return unsoundStepError(found, {
+    lossGraph: (key) => adapted.errorGraph(shapeOf(key)),
+    lossName: 'validation loss',
+    weights,
+    learningRate,
+  });
+}

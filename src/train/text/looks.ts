@@ -1,0 +1,57 @@
+// What a run of texts is looked at for between its steps: the loss on what is held back, and
+// answers.
+
+import { plural } from '../../util/plural.ts';
+import type { TextRunData } from './data.ts';
+import { previews, type AnswerSource } from './answers.ts';
+import { History } from '../history.ts';
+import { lookSchedule, type LookSchedule } from '../look-schedule.ts';
+import type { TaskEvent } from '../task.ts';
+import { measuredSequences, validate, type ValidationOptions } from './validation.ts';
+
+export interface TextLooksSource extends AnswerSource, Pick<TextRunData, 'train' | 'validation'> {
+  readonly stepsPerEpoch: number;
+  readonly validationOptions: ValidationOptions;
+}
+
+export class TextLooks {
+  readonly history: History;
+  readonly #source: TextLooksSource;
+  readonly #schedule: LookSchedule;
+
+  constructor(source: TextLooksSource) {
+    const { config, validation, stepsPerEpoch } = source;
+    const count = validation.length;
+    this.#source = source;
+    this.history = new History({
+      heldOut: `${plural(count, 'sequence')} that ${count === 1 ? 'is' : 'are'} not trained`,
+      trained: 'as many that are trained, measured the same way',
+    });
+    this.#schedule = lookSchedule({
+      config,
+      holdsBack: count > 0,
+      usual: stepsPerEpoch,
+      ends: false,
+    });
+  }
+
+  async *watch(step: number, final: boolean): AsyncGenerator<TaskEvent, void> {
+    const { history } = this;
+    const { train, validation, validationOptions } = this.#source;
+    if (this.#schedule.validates(step, final)) {
+      const measured = measuredSequences(train, validation);
+      const event = yield* validate(measured, step, validationOptions);
+      history.validated(event);
+      yield event;
+    }
+    if (this.#schedule.previews(step, final)) yield* previews(this.#source, step);
+    const verdict = final ? undefined : history.verdict(false);
+    if (verdict !== undefined) yield verdict;
+  }
+
+  /** Once no look comes any more. */
+  *verdict(): Generator<TaskEvent> {
+    const verdict = this.history.verdict(true);
+    if (verdict !== undefined) yield verdict;
+  }
+}
