@@ -59,3 +59,15 @@ test('one tensor larger than the largest buffer has no room, however much memory
   assert.equal(isEnough, false);
   assert.match(lacking, /one tensor of this run takes 3\.0 GiB, more than the 2\.0 GiB/);
 });
+
+test('a tensor of 132 MiB was said to take 0.1 GiB, more than the 0.1 GiB of a buffer', () => {
+  const MiB = 2 ** 20;
+  const said: readonly (readonly [number, number, RegExp])[] = [
+    [132 * MiB, 128 * MiB, /takes 132 MiB, more than the 128 MiB/],
+    [128 * MiB + 4, 128 * MiB, /takes 129 MiB, more than the 128 MiB/],
+    [GiB, GiB - 4, /takes 1\.0 GiB, more than the 1023 MiB/],
+    [2 * GiB, 2 * GiB - 4, /takes 2\.0 GiB, more than the 1\.9 GiB/],
+  ];
+  for (const [taken, largestTensor, expected] of said)
+    assert.match(deviceRoom({ largestTensor }, 'a', need(taken)).lacking ?? '', expected);
+});

@@ -81,9 +81,13 @@ function lackingOn(
   { activations, working }: Need,
 ): string | undefined {
   if (activations.largest > largestTensor)
-    return `one tensor of this run takes ${gibibytes(activations.largest)}, more than the ${gibibytes(largestTensor)} that ${device} takes at once`;
+    return `one tensor of this run takes ${sizeText(activations.largest, Math.ceil)}, more than the ${sizeText(largestTensor, Math.floor)} that ${device} takes at once`;
   if (working <= USABLE * memory) return undefined;
-  return `this run takes about ${gibibytes(working)} of memory, too much for the ${gibibytes(memory)} of ${device}`;
+  return `this run takes about ${sizeText(working, Math.ceil)} of memory, too much for the ${sizeText(memory, Math.floor)} of ${device}`;
 }
 
-const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+/** `round` up what is needed and down what there is, so that they never look the same. */
+const sizeText = (bytes: number, round: (size: number) => number): string =>
+  bytes < 2 ** 30
+    ? `${round(bytes / 2 ** 20)} MiB`
+    : `${(round((10 * bytes) / 2 ** 30) / 10).toFixed(1)} GiB`;

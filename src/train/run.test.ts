@@ -297,7 +297,7 @@ test('a run that has room on the graphics card says why it takes it, and records
 test('a run that has no room on the graphics card takes the processor and says why', async () => {
   const { plan, facts, warnings } = await planOn('narrow', 2 ** 10);
   assert.equal(plan.device, 'cpu, 1 thread');
-  assert.match(plan.deviceReason ?? '', /takes about .* too much for the 0\.0 GiB of card/);
+  assert.match(plan.deviceReason ?? '', /takes about .* too much for the 0 MiB of card/);
   assert.deepEqual(facts, { device: 'cpu', adapter: undefined });
   const told = warnings.map(({ problem }) => JSON.stringify(problem));
   assert.equal(new Set(told).size, told.length, 'no warning twice');
