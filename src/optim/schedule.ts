@@ -40,19 +40,90 @@ export type ScheduleName = keyof typeof schedules;
 export const scheduleNames = Object.keys(schedules) as [ScheduleName, ...ScheduleName[]];
 
 /**
- * The factor by which `learning_rate` is multiplied at `step` (0 for the first) of `totalSteps`.
+ * The course of the rate of a run, as it is kept with the run: plain data. A run that was taken up
+ * again with another length or schedule has another course from there on (`continuedCourse`).
  */
-export function learningRateFactor(
+export interface Course extends ScheduleOptions {
+  /** Optimiser steps of the whole run. */
+  readonly totalSteps: number;
+  /** The step at which this course begins; its warm-up, in steps, is counted from there. */
+  readonly from: number;
+  /** How much of the schedule is over at its beginning, in [0, 1). */
+  readonly start: number;
+  /** Every factor is multiplied by it. */
+  readonly scale: number;
+}
+
+/** The course of a run that begins at step `from`. */
+export function courseOf(totalSteps: number, options: ScheduleOptions, from = 0): Course {
+  const { lr_scheduler, lr_num_cycles, lr_power } = options;
+  const lr_warmup_steps = warmupSteps(totalSteps - from, options);
+  return {
+    ...{ lr_scheduler, lr_warmup_steps, lr_num_cycles, lr_power },
+    ...{ totalSteps, from, start: 0, scale: 1 },
+  };
+}
+
+/** The factor by which `learning_rate` is multiplied at `step` (0 for the first). */
+export function courseFactor(course: Course, step: number): number {
+  const { lr_warmup_steps: warmup, from, scale } = course;
+  if (step - from < warmup) return scale * ((step - from) / warmup);
+  const schedule: Schedule = schedules[course.lr_scheduler];
+  return scale * schedule.factor(progressAt(course, step), course);
+}
+
+/** How much of the schedule is over at `step`, behind the warm-up: in [0, 1]. */
+function progressAt({ totalSteps, from, start, lr_warmup_steps }: Course, step: number): number {
+  const begin = from + lr_warmup_steps;
+  const progress = (step - begin) / Math.max(1, totalSteps - begin);
+  return Math.min(1, start + (1 - start) * progress);
+}
+
+/**
+ * The course from `step` on where a run gets another length or another schedule. The rate does not
+ * jump: it goes on from where it stands and comes to its end at the new last step.
+ *
+ * - During the warm-up, the warm-up is finished as it was begun.
+ * - The same schedule goes on from the share that is over; a cosine is not stretched backwards.
+ * - Another schedule begins at its top, which is where the rate stands now.
+ * - Where the rate had fallen to 0, a new course begins, with its own warm-up.
+ */
+export function continuedCourse(
+  course: Course,
   step: number,
   totalSteps: number,
   options: ScheduleOptions,
-): number {
-  const schedule: Schedule = schedules[options.lr_scheduler];
-  const warmup = warmupSteps(totalSteps, options);
-  if (step < warmup) return step / warmup;
-  const progress = (step - warmup) / Math.max(1, totalSteps - warmup);
-  return schedule.factor(Math.min(1, progress), options);
+): Course {
+  const isSame = isSameSchedule(course, options);
+  if (isSame && totalSteps === course.totalSteps) return course;
+  const { from, lr_warmup_steps, scale, start } = course;
+  const fresh = courseOf(totalSteps, options, step);
+  if (step - from < lr_warmup_steps) return { ...fresh, from, lr_warmup_steps, scale, start };
+  const factor = courseFactor(course, step);
+  if (factor === 0) return fresh;
+  const on = { ...fresh, lr_warmup_steps: 0 };
+  return isSame
+    ? { ...on, scale, start: progressAt(course, step) }
+    : { ...on, scale: factor / courseFactor(on, step) };
 }
+
+/** Whether the options that the schedule reads, its warm-up aside, are the same. */
+function isSameSchedule(a: ScheduleOptions, b: ScheduleOptions): boolean {
+  const { settings }: Schedule = schedules[a.lr_scheduler];
+  return (
+    a.lr_scheduler === b.lr_scheduler &&
+    settings.every((name) => name === 'lr_warmup_steps' || a[name] === b[name])
+  );
+}
+
+/**
+ * The factor by which `learning_rate` is multiplied at `step` (0 for the first) of `totalSteps`.
+ */
+export const learningRateFactor = (
+  step: number,
+  totalSteps: number,
+  options: ScheduleOptions,
+): number => courseFactor(courseOf(totalSteps, options), step);
 
 /** The steps over which the rate rises; 0 where the schedule has no warm-up. */
 export function warmupSteps(
