@@ -26,6 +26,13 @@ export interface PlanEvent {
   /** Optimiser steps of the whole run, and the step it starts from (more than 0 when resumed). */
   readonly totalSteps: number;
   readonly firstStep: number;
+  /** Where an earlier start of the run was cut short, and this one goes on. */
+  readonly resumed?: {
+    /** 2 for the second start of the run. */
+    readonly start: number;
+    /** Settings that have another value from here on, in words. */
+    readonly changes: readonly string[];
+  };
   readonly trainableParameters: number;
   /** Number of layers that carry an adapter. */
   readonly adaptedModules: number;
@@ -76,6 +83,8 @@ export interface StepEvent {
   readonly epochs: number;
   /** Loss of this step, averaged over its accumulated batches. */
   readonly loss: number;
+  /** Whether no weight was changed, because the loss or the gradient was not finite. */
+  readonly skipped?: boolean;
   /** Moving mean of the losses up to this step. */
   readonly lossAverage: number;
   /** By group of parameters: `unet`, `text_encoder`. */

@@ -16,6 +16,7 @@ export { configJsonSchema, type TrainConfig, type TrainConfigInput } from './con
 export { configFlags, flagName, type ConfigFlag } from './config/flags.ts';
 export { withResolution } from './train/image/sizes.ts';
 export { train } from './train/run.ts';
+export type { ResumeMode } from './train/take-up.ts';
 export { trainInProcess } from './train/in-process.ts';
 export type * from './events.ts';
 export type * from './train/events.ts';

@@ -32,11 +32,12 @@ export const writers: Readonly<Record<string, Writer>> = {
     writeFileAtomically(join(folder, 'page.html'), large),
   'the adapters of a run': (folder) =>
     inRun(folder, (run) => {
-      run.writeTogether(
+      run.writeCheckpoint(
         new Map([
           ['neon.safetensors', large.subarray(0, 2000)],
           ['pytorch_lora_weights.safetensors', large],
         ]),
+        { step: 1, at: facts.started, final: true },
       );
     }),
   'a sheet of a run': (folder) => inRun(folder, (run) => void run.write('sheet.png', large)),
@@ -74,7 +75,7 @@ export const writers: Readonly<Record<string, Writer>> = {
 };
 
 function inRun(folder: string, use: (run: RunFolder) => void): void {
-  const run = new RunFolder(folder, facts);
+  const run = RunFolder.begin(folder, facts);
   try {
     use(run);
   } finally {

@@ -32,10 +32,20 @@ function shapeText(shapes: PlanEvent['shapes']): string {
   return ` at ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
+/** That the run goes on, and what is different from here on. */
+function resumedLines({ resumed, firstStep }: PlanEvent): string[] {
+  if (resumed === undefined) return [];
+  const from =
+    firstStep === 0 ? 'from its beginning: no state was saved' : `from step ${firstStep}`;
+  return [
+    `  ${colours.bold(`Going on ${from}`)} ${colours.dim(`(start ${resumed.start} of this run; --fresh begins a new one)`)}`,
+    ...resumed.changes.map((change) => `  from here on, ${withCodes(change)}`),
+  ];
+}
+
 export function planLines(plan: PlanEvent): string[] {
   const atOnce = plan.batchSize * plan.gradientAccumulation;
   const steps = `${plural(plan.totalSteps, 'step')} of ${atOnce > 1 ? 'up to ' : ''}${plural(atOnce, plan.sampleName)} in ${plural(plan.epochs, 'epoch')}`;
-  const resumed = plan.firstStep > 0 ? `, from step ${plan.firstStep}` : '';
   const cost = [
     ...(plan.secondsEstimate === undefined ? [] : [`about ${duration(plan.secondsEstimate)}`]),
     ...(plan.memoryEstimate === undefined ? [] : [`about ${bytes(plan.memoryEstimate)}`]),
@@ -43,7 +53,8 @@ export function planLines(plan: PlanEvent): string[] {
   return [
     `${colours.bold(withCodes(basename(plan.outputDir)))} ${colours.dim('on')} ${withCodes(plan.baseModel)}`,
     `  ${plural(plan.samples, plan.sampleName)}${shapeText(plan.shapes)}`,
-    `  ${steps}${resumed}`,
+    `  ${steps}`,
+    ...resumedLines(plan),
     `  ${amount(plan.trainableParameters)} parameters in ${plural(plan.adaptedModules, 'layer')}`,
     `  ${[plan.device, ...cost].join(', ')}`,
     ...(plan.validation === undefined ? [] : [`  ${plan.validation}`]),
@@ -113,7 +124,8 @@ export const evaluatedLines = ({ result }: EvaluatedEvent): string[] => [
 export function doneLines(done: DoneEvent, lastLoss: string): string[] {
   const loss = lastLoss === '' ? '' : `, mean loss ${lastLoss}`;
   const head = done.stopped
-    ? colours.yellow(`Stopped after step ${done.step} of ${done.totalSteps}`)
+    ? colours.yellow(`Stopped after step ${done.step} of ${done.totalSteps}`) +
+      '. The same command goes on from there.'
     : colours.green(colours.bold(`Done in ${duration(done.seconds)}`)) +
       `: ${plural(done.step, 'step')}${done.ended === undefined ? '' : ` of ${done.totalSteps} (stop_when_overfit)`}${loss}`;
   const files = { adapter: done.adapter, log: done.log, ...done.results };

@@ -1,5 +1,12 @@
 // lora train: reads the configuration, trains in a process of its own, shows the events.
-import { configFlags, flagName, loadConfig, trainInProcess } from '../index.ts';
+import {
+  configFlags,
+  flagName,
+  loadConfig,
+  trainInProcess,
+  UserError,
+  type ResumeMode,
+} from '../index.ts';
 import type { Command, CommandFlag } from './command.ts';
 import { createProgress } from './progress.ts';
 
@@ -24,6 +31,17 @@ export const trainCommand: Command = {
       description: 'the YAML file that describes the run',
       required: true,
     },
+    {
+      flags: '--resume <run>',
+      key: 'resume',
+      description:
+        'go on with this run, by its folder or its id; without it, an interrupted run in output_dir goes on',
+    },
+    {
+      flags: '--fresh',
+      key: 'fresh',
+      description: 'begin a new run even where an interrupted one could go on; that one is kept',
+    },
     ...overrideFlags,
   ],
   examples: [
@@ -33,21 +51,33 @@ export const trainCommand: Command = {
   run,
 };
 
-async function run({ config, ...overrides }: Readonly<Record<string, unknown>>): Promise<number> {
+/** Which run is meant. Throws UserError where both flags are given. */
+function resumeMode(run: unknown, fresh: unknown): ResumeMode {
+  if (run === undefined) return fresh === true ? 'fresh' : 'auto';
+  if (fresh !== true) return { run: String(run) };
+  const what = 'is given together with --resume: a run either goes on or begins';
+  throw new UserError([{ where: '--fresh', what, fix: 'Leave one of the two out.' }]);
+}
+
+async function run({
+  config,
+  resume,
+  fresh,
+  ...overrides
+}: Readonly<Record<string, unknown>>): Promise<number> {
+  const mode = resumeMode(resume, fresh);
   const job = loadConfig(String(config), overrides, { nameOverride: flagName });
   const progress = createProgress(process.stdout);
-  const stopping = new AbortController();
+  const [stopping, killing] = [new AbortController(), new AbortController()];
   const onInterrupt = () => {
-    if (stopping.signal.aborted) {
-      progress.close();
-      process.exit(interrupted);
-    }
+    if (stopping.signal.aborted) return killing.abort();
     stopping.abort();
     progress.note('Stopping after this step, then saving. Press Ctrl+C again to quit at once.');
   };
   for (const name of signals) process.on(name, onInterrupt);
   try {
-    for await (const event of trainInProcess(job, { signal: stopping.signal }))
+    const signals = { signal: stopping.signal, kill: killing.signal };
+    for await (const event of trainInProcess(job, { ...signals, resume: mode }))
       progress.show(event);
   } finally {
     progress.close();

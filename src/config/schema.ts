@@ -77,6 +77,11 @@ const outputOptions = {
   save_steps: integer(0)
     .default(0)
     .describe('An adapter is saved after every so many steps. 0: only at the end.'),
+  save_minutes: number(0)
+    .default(10)
+    .describe(
+      'The state of the run, from which it goes on after an interruption, is saved at the least every so many minutes; also with each adapter and at Ctrl+C. 0: only then.',
+    ),
   save_precision: z
     .enum(['float16', 'float32', 'bfloat16'])
     .default('float16')

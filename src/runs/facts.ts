@@ -102,6 +102,14 @@ const facts = z.object({
   adapter: z.string().optional(),
   threads: z.int(),
   versions: jsonObject,
+  /** The configuration of the latest start, its paths as they were written. */
+  settings: jsonObject.optional(),
+  /** What the plan decided and another start must not decide anew: it would change numbers. */
+  decisions: jsonObject.optional(),
+  /** Of the frozen weights; see `weightsFingerprint`. */
+  baseFingerprint: z.string().optional(),
+  /** Set while the run is being moved out of the folder for another: it is not to be continued. */
+  leaving: z.boolean().optional(),
   plan: plan.optional(),
   parent: parent.optional(),
   starts: z.array(start).default([]),
@@ -143,6 +151,9 @@ export function readFacts(dir: string): RunFacts | undefined {
     throw new DataError([{ where: path, what, fix: 'Move it elsewhere, and try again.' }]);
   }
 }
+
+/** With what a reader of the file fills in. */
+export const wholeFacts = (given: NewFacts): RunFacts => facts.parse(given);
 
 /** `20260131-235959`, in UTC, as all times of a run. */
 export const runId = (date: Date): string =>

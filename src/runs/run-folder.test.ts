@@ -21,9 +21,9 @@ test('a run that cannot begin in its folder gives it back: the next try is not k
     const earlier = { ...facts, id: '20260101-000000', files: ['run.json'] };
     writeFileSync(join(folder, 'run.json'), JSON.stringify(earlier));
     writeFileSync(join(folder, 'runs'), 'a file where the earlier run would go');
-    assert.throws(() => new RunFolder(folder, facts), SystemError);
+    assert.throws(() => RunFolder.begin(folder, facts), SystemError);
     assert.equal(existsSync(join(folder, LOCK_FILE)), false);
     rmSync(join(folder, 'runs'));
-    new RunFolder(folder, facts).close();
+    RunFolder.begin(folder, facts).close();
   });
 });

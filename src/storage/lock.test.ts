@@ -7,6 +7,8 @@ import { test } from 'node:test';
 import { withFolder } from '../checkpoints/small-model.test-util.ts';
 import { LOCK_FILE, lockFolder } from './lock.ts';
 
+const linux = { skip: process.platform !== 'linux' && 'needs /proc' };
+
 const lock = (folder: string, pid: number, since = Date.now(), host = hostname()) =>
   writeFileSync(join(folder, LOCK_FILE), JSON.stringify({ pid, host, since }));
 
@@ -25,6 +27,36 @@ test('two runs with one output_dir: the second is refused while the first lives'
     assert.throws(() => lockFolder(folder), new RegExp(`process ${process.ppid}\\n.*output_dir`));
     lock(folder, 1, Date.now(), 'another-machine');
     assert.throws(() => lockFolder(folder), /process 1 on another-machine/);
+  });
+});
+
+test(
+  'a process id that is used again does not keep a run out, nor does a restarted machine',
+  linux,
+  () => {
+    withFolder((folder) => {
+      const path = join(folder, LOCK_FILE);
+      const release = lockFolder(folder);
+      const mine: object = JSON.parse(readFileSync(path, 'utf8'));
+      release();
+      for (const other of [{ began: '1' }, { boot: 'another' }]) {
+        writeFileSync(path, JSON.stringify({ ...mine, ...other }));
+        lockFolder(folder)();
+      }
+      writeFileSync(path, JSON.stringify(mine));
+      assert.throws(() => lockFolder(folder), /another run/);
+    });
+  },
+);
+
+test('a clock that jumps ahead takes no folder from a run that lives', linux, () => {
+  withFolder((folder) => {
+    const release = lockFolder(folder);
+    const path = join(folder, LOCK_FILE);
+    const mine: object = JSON.parse(readFileSync(path, 'utf8'));
+    writeFileSync(path, JSON.stringify({ ...mine, since: 0 }));
+    assert.throws(() => lockFolder(folder), /another run/);
+    release();
   });
 });
 

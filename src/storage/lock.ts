@@ -11,7 +11,14 @@ import { writeError } from './write-error.ts';
 
 export const LOCK_FILE = '.lock';
 
-const holder = z.object({ pid: z.int(), host: z.string(), since: z.number() });
+const holder = z.object({
+  pid: z.int(),
+  host: z.string(),
+  since: z.number(),
+  /** Of the system and of the process, where they are known: a process id is used again. */
+  boot: z.string().optional(),
+  began: z.string().optional(),
+});
 /** Who is at work; `since` in ms since 1970. */
 export type Holder = z.output<typeof holder>;
 
@@ -25,7 +32,8 @@ export function lockFolder(dir: string): () => void {
   const found = holderOf(path);
   if (found !== undefined && !isGone(found)) throw taken(dir, path, found);
   if (existsSync(path)) rmSync(path);
-  const mine: Holder = { pid: process.pid, host: hostname(), since: Date.now() };
+  const who = { boot: bootOf(), began: beginningOf(process.pid) };
+  const mine: Holder = { pid: process.pid, host: hostname(), since: Date.now(), ...who };
   try {
     writeFileSync(path, JSON.stringify(mine), { flag: 'wx' });
   } catch (cause) {
@@ -55,14 +63,42 @@ function holderOf(path: string): Holder | undefined {
 /** Slack of the clock against the time since the machine started, in ms. */
 const SLACK = 60_000;
 
-function isGone({ pid, host, since }: Holder): boolean {
+function isGone({ pid, host, since, boot, began }: Holder): boolean {
   if (host !== hostname()) return false;
-  if (since < Date.now() - uptime() * 1000 - SLACK) return true; // before the machine started
+  const isEarlierBoot =
+    boot === undefined
+      ? since < Date.now() - uptime() * 1000 - SLACK // a clock that jumps deceives this one
+      : boot !== bootOf();
+  if (isEarlierBoot || (began !== undefined && began !== beginningOf(pid))) return true;
   try {
     process.kill(pid, 0); // asks only
     return false;
   } catch (error) {
     return codeOf(error) === 'ESRCH';
+  }
+}
+
+/** Whether a process is at work in a folder. */
+export function isTaken(dir: string): boolean {
+  const found = holderOf(join(dir, LOCK_FILE));
+  return found !== undefined && !isGone(found);
+}
+
+/** The running system's identity; undefined where it has none to read. */
+const bootOf = (): string | undefined => contentOf('/proc/sys/kernel/random/boot_id')?.trim();
+
+/** When a process began, in the system's ticks; undefined where that cannot be read. */
+const beginningOf = (pid: number): string | undefined =>
+  contentOf(`/proc/${pid}/stat`)
+    ?.replace(/^.*\)/s, '') // its name may have spaces and brackets
+    .trim()
+    .split(' ')[19];
+
+function contentOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
   }
 }
 

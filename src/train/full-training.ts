@@ -1,13 +1,12 @@
 // Training of every weight of a model, from nothing or from where an earlier process stopped.
 
-import { existsSync } from 'node:fs';
-import { openSafetensors, readTensor } from '../checkpoints/safetensors-file.ts';
+import { existsSync, readFileSync } from 'node:fs';
 import { writeFileAtomically } from '../storage/write-file.ts';
 import { UserError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { initialWeights } from '../models/init.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { serialize } from '../tensor/safetensors.ts';
+import { decodeState, encodeState } from '../runs/run-state.ts';
 import { needed } from '../util/needed.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { trainingSteps, type BatchInputs, type StepResult, type UnsoundStep } from './loop.ts';
@@ -54,7 +53,7 @@ export async function fullTraining(options: FullTrainingOptions): Promise<FullTr
     [{ name: 'all', learningRate: options.learningRate, parameters: weights }],
     options.optimiser,
   );
-  if (existsSync(options.stateFile)) await restore(options.stateFile, optimiser, average);
+  if (existsSync(options.stateFile)) restore(options.stateFile, optimiser, average);
   return { weights, average, steps: () => run(options, optimiser, average) };
 }
 
@@ -141,29 +140,24 @@ function save(
   average: ReadonlyMap<string, Tensor<'float32'>>,
 ): void {
   const averaged = [...average].map(([name, tensor]) => [AVERAGE + name, tensor] as const);
-  const tensors = new Map<string, Tensor>([
-    ...optimiser.parameters,
-    ...optimiser.state(),
-    ...averaged,
-  ]);
-  writeFileAtomically(file, serialize(tensors, { step: String(optimiser.step) }));
+  const tensors = new Map<string, Tensor>([...optimiser.tensors, ...averaged]);
+  const { step } = optimiser;
+  const holders = { optimiser: optimiser.save() };
+  writeFileAtomically(file, encodeState({ step, tensors, holders, settings: {}, records: {} }));
 }
 
-async function restore(
+function restore(
   file: string,
   optimiser: Optimiser,
   average: ReadonlyMap<string, Tensor<'float32'>>,
-): Promise<void> {
-  const { metadata, tensors } = openSafetensors(file);
-  const read = new Map(
-    [...tensors].map(([name, external]) => [name, readTensor(external)] as const),
-  );
+): void {
+  const { tensors: read, holders } = decodeState(readFileSync(file), file);
   const isAverage = ([name]: readonly [string, Tensor]) => name.startsWith(AVERAGE);
   const [averaged, rest] = [
     [...read].filter(isAverage),
     [...read].filter((entry) => !isAverage(entry)),
   ];
-  optimiser.restore(Number(metadata.step), new Map(rest));
+  optimiser.restore(holders['optimiser'], new Map(rest));
   restoreInto(
     average,
     new Map(averaged.map(([name, tensor]) => [name.slice(AVERAGE.length), tensor] as const)),

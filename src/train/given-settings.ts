@@ -85,6 +85,7 @@ export const refusedForBatches: { readonly [K in ConfigKey]: string | undefined 
   output_dir: noFiles,
   output_name: noFiles,
   save_steps: noFiles,
+  save_minutes: noFiles,
   save_precision: noFiles,
   tensorboard: noFiles,
   sample_prompts: noTrial,

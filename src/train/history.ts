@@ -2,6 +2,7 @@
 // interrupted judges as one that was not.
 
 import { z } from 'zod';
+import type { Holder } from '../runs/holder.ts';
 import type { TrainingVerdict, ValidationEvent, VerdictEvent } from '../events.ts';
 import { bestLook, trainingVerdict, type Look, type LooksAt, type Preview } from './overfitting.ts';
 
@@ -36,7 +37,7 @@ const saved = z.strictObject({
 type Saved = z.output<typeof saved>;
 
 /** The looks of a run, in the order of their steps. */
-export class History {
+export class History implements Holder<Saved> {
   #looks: readonly Look[] = [];
   #told: TrainingVerdict['kind'] | undefined;
 

@@ -19,8 +19,14 @@ export interface LoopOptions<Batch> {
     batch: Batch,
     parameters: ReadonlyMap<string, Tensor>,
   ) => Promise<LossAndGradients>;
-  /** The error to throw where a loss or a gradient is not finite; no weight is changed then. */
+  /** The error of a loss or a gradient that is not finite; no weight is changed then. */
   readonly unsound: (found: UnsoundStep<Batch>) => Error;
+  /**
+   * How many such steps in a row are skipped before one ends the loop; those whose error is
+   * `hopeless` are not. Default: none.
+   */
+  readonly tolerated?: number;
+  readonly hopeless?: (error: Error) => boolean;
   /** Asked for after each step: true ends the loop. */
   readonly stop?: () => boolean;
 }
@@ -42,40 +48,63 @@ export interface StepResult extends Update {
   readonly step: number;
   /** Sum over the micro-batches. */
   readonly loss: number;
+  /** Why no weight was changed in this step. */
+  readonly skipped?: Error;
 }
 
-/** Runs from the optimiser's step to its last one, yielding after each update. */
-export async function* trainingSteps<Batch>({
-  optimiser,
-  batchesAt,
-  lossOf,
-  unsound,
-  stop,
-}: LoopOptions<Batch>): AsyncGenerator<StepResult> {
-  const parameters = optimiser.parameters;
-  while (optimiser.step < optimiser.options.totalSteps) {
-    const batches = await batchesAt(optimiser.step);
-    const step = optimiser.step + 1;
-    const { loss, gradients } = await accumulate(batches, async (batch) => {
-      const part = await lossOf(batch, parameters);
-      if (Number.isFinite(part.loss)) return part;
-      throw unsound({ step, loss: part.loss, batches: [batch], parameters });
-    });
-    const update = optimiser.update(gradients);
-    if (!Number.isFinite(update.gradNorm))
-      throw unsound({ step, loss, gradNorm: update.gradNorm, batches, parameters });
-    yield { step, loss, ...update };
-    if (stop?.()) return;
+/** Runs from the optimiser's step to its last one, yielding after each. */
+export async function* trainingSteps<Batch>(
+  options: LoopOptions<Batch>,
+): AsyncGenerator<StepResult> {
+  const { optimiser, stop } = options;
+  while (optimiser.step < optimiser.totalSteps) {
+    const result = await oneStep(options);
+    if (result.skipped !== undefined) optimiser.skip();
+    yield result;
+    if (stop?.() === true) return;
   }
 }
 
+/** Computes one step and applies it, unless it is not sound. */
+async function oneStep<Batch>(options: LoopOptions<Batch>): Promise<StepResult> {
+  const { optimiser, batchesAt, lossOf } = options;
+  const { parameters, learningRates } = optimiser;
+  const batches = await batchesAt(optimiser.step);
+  const step = optimiser.step + 1;
+  const outcome = await accumulate(batches, (batch) => lossOf(batch, parameters));
+  const { loss } = outcome;
+  if ('unsound' in outcome) {
+    const found = { step, loss, batches: [outcome.unsound], parameters };
+    return { step, loss, gradNorm: NaN, learningRates, skipped: skippable(found, options) };
+  }
+  const update = optimiser.update(outcome.gradients);
+  if (Number.isFinite(update.gradNorm)) return { step, loss, ...update };
+  const found = { step, loss, gradNorm: update.gradNorm, batches, parameters };
+  return { step, loss, ...update, skipped: skippable(found, options) };
+}
+
+/** The error of a step that can be skipped; throws that of another. */
+function skippable<Batch>(found: UnsoundStep<Batch>, options: LoopOptions<Batch>): Error {
+  const { optimiser, unsound, tolerated = 0, hopeless } = options;
+  const error = unsound(found);
+  if (optimiser.skipped >= tolerated || hopeless?.(error) === true) throw error;
+  return error;
+}
+
+interface UnsoundBatch<Batch> {
+  readonly loss: number;
+  readonly unsound: Batch;
+}
+
+/** The sum over micro-batches, or the first whose loss is not finite. */
 async function accumulate<Batch>(
   batches: readonly Batch[],
   lossOf: (batch: Batch) => Promise<LossAndGradients>,
-): Promise<LossAndGradients> {
+): Promise<LossAndGradients | UnsoundBatch<Batch>> {
   let total: LossAndGradients | undefined;
   for (const batch of batches) {
     const part = await lossOf(batch);
+    if (!Number.isFinite(part.loss)) return { loss: part.loss, unsound: batch };
     total =
       total === undefined
         ? part

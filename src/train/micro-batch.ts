@@ -19,16 +19,24 @@ export interface MicroBatchSize {
   readonly room: Room;
 }
 
-/** Halves the largest batch, of `most` samples, until it has room. */
+export interface MicroBatchSizes {
+  /** Of the largest batch. */
+  readonly most: number;
+  /** What the run was begun with; it is taken as it is. */
+  readonly recorded?: number;
+}
+
+/** Halves the largest batch until it has room. */
 export function fittingMicroBatch(
   runtime: Runtime,
-  most: number,
+  { most, recorded }: MicroBatchSizes,
   needOf: (size: number) => Need,
 ): MicroBatchSize {
-  let microBatch = most;
+  let microBatch = recorded ?? most;
   for (;;) {
     const room = runtime.room(needOf(microBatch));
-    if (room.isEnough || microBatch === 1) return { microBatch, room };
+    const isTaken = room.isEnough || microBatch === 1 || recorded !== undefined;
+    if (isTaken) return { microBatch, room };
     microBatch = Math.ceil(microBatch / 2);
   }
 }

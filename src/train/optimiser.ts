@@ -1,12 +1,21 @@
 // The trainable weights with the optimiser's state: everything that a training step changes.
 
+import { z } from 'zod';
 import { InternalError } from '../errors.ts';
 import { clipFactor, globalNorm } from '../optim/clip.ts';
 import { optimisers, type OptimiserName } from '../optim/optimisers.ts';
 import type { OptimiserRule, OptimiserSettings, OptimiserState } from '../optim/rule.ts';
-import { learningRateFactor, type ScheduleOptions } from '../optim/schedule.ts';
+import {
+  continuedCourse,
+  courseFactor,
+  courseOf,
+  scheduleNames,
+  type Course,
+  type ScheduleOptions,
+} from '../optim/schedule.ts';
 import { sameShape, type Tensor } from '../tensor/tensor.ts';
 import { needed } from '../util/needed.ts';
+import type { Holder } from '../runs/holder.ts';
 
 /** Weights that share a learning rate. */
 export interface ParameterGroup {
@@ -29,10 +38,29 @@ export interface Update {
   readonly learningRates: Readonly<Record<string, number>>;
 }
 
-export class Optimiser {
+const course = z.strictObject({
+  lr_scheduler: z.enum(scheduleNames),
+  lr_warmup_steps: z.int(),
+  lr_num_cycles: z.int(),
+  lr_power: z.number(),
+  totalSteps: z.int(),
+  from: z.int(),
+  start: z.number(),
+  scale: z.number(),
+});
+const count = z.int().nonnegative();
+const counts = z.strictObject({ step: count, updates: count, skipped: count, course });
+
+/** What of the optimiser is not a tensor. */
+export type OptimiserCounts = z.output<typeof counts>;
+
+export class Optimiser implements Holder<OptimiserCounts> {
   readonly #rule: OptimiserRule;
   readonly #states: ReadonlyMap<string, OptimiserState>;
+  #course: Course;
   #step = 0;
+  #updates = 0;
+  #skipped = 0;
 
   constructor(
     readonly groups: readonly ParameterGroup[],
@@ -40,14 +68,28 @@ export class Optimiser {
   ) {
     const rule: OptimiserRule = optimisers[options.optimizer];
     this.#rule = rule;
+    this.#course = courseOf(options.totalSteps, options);
     this.#states = new Map(
       [...this.parameters].map(([name, { data }]) => [name, zeros(rule.state, data.length)]),
     );
   }
 
-  /** Updates done so far. */
+  /** Steps done so far, those that were skipped among them. */
   get step(): number {
     return this.#step;
+  }
+
+  /** How many of the last steps in a row were skipped. */
+  get skipped(): number {
+    return this.#skipped;
+  }
+
+  get totalSteps(): number {
+    return this.#course.totalSteps;
+  }
+
+  get course(): Course {
+    return this.#course;
   }
 
   /** All weights by name. */
@@ -55,20 +97,33 @@ export class Optimiser {
     return new Map(this.groups.flatMap(({ parameters }) => [...parameters]));
   }
 
-  /**
-   * One update of every weight; `gradients` are keyed by parameter name. A non-finite norm changes
-   * nothing but the step count.
-   */
-  update(gradients: ReadonlyMap<string, Float32Array>): Update {
-    const factor = learningRateFactor(this.#step, this.options.totalSteps, this.options);
-    const gradNorm = globalNorm(gradients.values());
-    const learningRates = Object.fromEntries(
+  /** The rate of each group in the next step. */
+  get learningRates(): Readonly<Record<string, number>> {
+    const factor = courseFactor(this.#course, this.#step);
+    return Object.fromEntries(
       this.groups.map((group) => [group.name, group.learningRate * factor]),
     );
+  }
+
+  /**
+   * One update of every weight; `gradients` are keyed by parameter name. A norm that is not finite
+   * changes nothing at all: the step is to be skipped, or the run ended.
+   */
+  update(gradients: ReadonlyMap<string, Float32Array>): Update {
+    const { learningRates } = this;
+    const gradNorm = globalNorm(gradients.values());
+    if (!Number.isFinite(gradNorm)) return { gradNorm, learningRates };
     this.#step++;
-    if (Number.isFinite(gradNorm))
-      this.#apply(gradients, clipFactor(gradNorm, this.options.max_grad_norm), learningRates);
+    this.#updates++;
+    this.#skipped = 0;
+    this.#apply(gradients, clipFactor(gradNorm, this.options.max_grad_norm), learningRates);
     return { gradNorm, learningRates };
+  }
+
+  /** Counts a step in which no weight is changed. */
+  skip(): void {
+    this.#step++;
+    this.#skipped++;
   }
 
   #apply(
@@ -76,7 +131,7 @@ export class Optimiser {
     scale: number,
     learningRates: Readonly<Record<string, number>>,
   ): void {
-    const update = this.#rule.update(this.#step, this.options);
+    const update = this.#rule.update(this.#updates, this.options);
     for (const group of this.groups) {
       const options = { learningRate: learningRates[group.name], scale };
       for (const [name, { data }] of group.parameters)
@@ -107,15 +162,30 @@ export class Optimiser {
     );
   }
 
+  /** Weights and state, sharing memory with the optimiser. */
+  get tensors(): Map<string, Tensor<'float32'>> {
+    return new Map([...this.parameters, ...this.state()]);
+  }
+
+  save(): OptimiserCounts {
+    return {
+      step: this.#step,
+      updates: this.#updates,
+      skipped: this.#skipped,
+      course: { ...this.#course },
+    };
+  }
+
   /**
-   * Takes weights and state back from tensors named as in `parameters` and `state()`. Throws,
-   * before anything is changed, where one is missing, is not ours, or has another shape or type.
+   * Takes back what `save` and `tensors` gave. Throws, before anything is changed, where a tensor
+   * is missing, is not ours, or has another shape or type. Goes on with the options that this one
+   * was made with; the rate does not jump.
    */
-  restore(step: number, tensors: ReadonlyMap<string, Tensor>): void {
-    restoreInto(new Map([...this.parameters, ...this.state()]), tensors);
-    if (!Number.isSafeInteger(step) || step < 0)
-      throw new InternalError(`restored at step ${step}`);
-    this.#step = step;
+  restore(saved: unknown, tensors: ReadonlyMap<string, Tensor> = new Map()): void {
+    const { step, updates, skipped, course: before } = counts.parse(saved);
+    restoreInto(this.tensors, tensors);
+    [this.#step, this.#updates, this.#skipped] = [step, updates, skipped];
+    this.#course = continuedCourse(before, step, this.options.totalSteps, this.options);
   }
 }
 

@@ -86,9 +86,11 @@ test('a run plans, trains, saves and leaves its records', async () => {
     'a-step00000004.safetensors',
     'a.safetensors',
     'config.yaml',
+    'data.json',
     'logs',
     'pytorch_lora_weights.safetensors',
     'run.json',
+    'state',
   ]);
   const { metadata, tensors } = openSafetensors(join(root, 'a', 'a.safetensors'));
   assert.equal(tensors.size, 3 * plan.adaptedModules);
@@ -130,9 +132,11 @@ test('the same run again gives the same adapter, and the earlier one is kept in 
     'a-step00000004.safetensors',
     'a.safetensors',
     'config.yaml',
+    'data.json',
     'logs',
     'pytorch_lora_weights.safetensors',
     'run.json',
+    'state',
   ]);
   assert.ok(!existsSync(join(root, 'a/a-step00000004.safetensors')));
 });
@@ -153,6 +157,7 @@ test('a frozen text encoder: its states are cached, the UNet alone is trained', 
   );
   assert.deepEqual(readdirSync(join(root, 'unet-only/logs')).sort(), [
     'metrics.jsonl',
+    'timings.jsonl',
     'train.log',
   ]);
 });

@@ -3,26 +3,43 @@
 
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import packageJson from '../../package.json' with { type: 'json' };
+import { setTimeout } from 'node:timers/promises';
 import { placeOf, type LoadedConfig } from '../config/load.ts';
 import { located, locatedError } from '../config/located.ts';
 import type { TrainConfig } from '../config/schema.ts';
-import { InternalError, SystemError, UserError } from '../errors.ts';
+import { CheckpointError, ConfigError, InternalError, SystemError, UserError } from '../errors.ts';
 import { narrowingNotes, wideningProblems, type Narrowing } from '../adapter-files/narrowing.ts';
 import { civilTimeText } from '../util/strftime.ts';
 import { cpuRuntime, openRuntime, type Runtime, type RuntimeOptions } from '../runtime/runtime.ts';
-import type { DoneEvent, PlanEvent, StepEvent } from '../events.ts';
+import {
+  phase,
+  type DoneEvent,
+  type PlanEvent,
+  type StepEvent,
+  type WarningEvent,
+} from '../events.ts';
+import { isTaken } from '../storage/lock.ts';
+import { requireWritable } from '../runs/run-folder.ts';
 import type { TrainEvent } from './events.ts';
-import { trainingSteps, type StepResult } from './loop.ts';
+import { trainingSteps, type StepResult, type UnsoundStep } from './loop.ts';
 import { Optimiser } from './optimiser.ts';
 import { planWarnings, requireRates } from './plan-check.ts';
-import { LossPrograms } from './programs.ts';
+import { LossPrograms, type MicroBatch } from './programs.ts';
 import { LOG_FILE, recorded } from './records/record.ts';
-import { runId } from '../runs/facts.ts';
-import { requireWritable, RunFolder } from '../runs/run-folder.ts';
-import { statistics } from './statistics.ts';
-import { parameterCount, type OpenTask, type SavePoint } from './task.ts';
+import { recordedSettings, shownValue } from './resume-rules.ts';
+import { requireSameBase, RunPlace, type PlannedRun } from './run-place.ts';
+import { RunStatistics } from './statistics.ts';
+import { StateKeeper } from './state-keeper.ts';
+import { takeUp, withSettings, type ResumeMode, type TakenUp } from './take-up.ts';
+import {
+  parameterCount,
+  type OpenTask,
+  type SavePoint,
+  type TaskContext,
+  type Write,
+} from './task.ts';
 import { tasks } from './tasks.ts';
+import { Watched } from './watched.ts';
 import { requireSoundParameters, unsoundStepError } from './unsound-step.ts';
 
 /** A run in progress. */
@@ -32,13 +49,14 @@ interface Run {
   readonly length: RunLength;
   readonly runtime: Runtime;
   readonly signal: AbortSignal;
-  readonly started: Date;
+  readonly place: RunPlace;
+  readonly optimiser: Optimiser;
+  readonly statistics: RunStatistics;
+  readonly watched: Watched;
+  readonly keeper: StateKeeper;
+  readonly unsound: WeakSet<Error>;
   /** Paths of the adapters that were saved, the latest first. */
   readonly saved: string[];
-  /** Takes the settings of `OpenTask.decided`, which go into the recorded configuration. */
-  readonly decide: (settings: Partial<TrainConfig>) => void;
-  /** Made when the plan is recorded. */
-  readonly folder: () => RunFolder;
 }
 
 interface RunLength {
@@ -49,45 +67,66 @@ interface RunLength {
 export interface TrainOptions {
   /** Aborting it finishes the running step, saves what was learnt and ends with `done`. */
   readonly signal?: AbortSignal;
+  /** Default: `auto`. */
+  readonly resume?: ResumeMode;
   /** Default: `openRuntime`. */
   readonly open?: (options: RuntimeOptions) => Promise<Runtime>;
 }
 
 /**
- * Trains as `job` says. Everything written lies in `output_dir`: the adapters, logs/, config.yaml,
- * run.json. Throws DataError, CheckpointError, ConfigError or SystemError for what the
- * user can mend.
+ * Trains as `job` says, or goes on where an earlier start of that run was cut short. Everything
+ * written lies in `output_dir`: the adapters, logs/, state/, config.yaml, data.json, run.json.
+ * Throws DataError, CheckpointError, ConfigError or SystemError for what the user can mend.
  */
 export async function* train(
   job: LoadedConfig,
-  { signal = new AbortController().signal, open = openRuntime }: TrainOptions = {},
+  { signal = new AbortController().signal, open = openRuntime, resume = 'auto' }: TrainOptions = {},
 ): AsyncGenerator<TrainEvent> {
-  const { config } = job;
-  requireWritable(config.output_dir);
-  const started = new Date();
-  const dated = withSettings(job, templateDateOf(job, started));
+  requireWritable(job.config.output_dir);
+  yield* untilFree(job.config.output_dir);
+  const { takenUp, warnings } = takeUp(job, resume);
+  const given = takenUp?.job ?? job;
+  const place = new RunPlace(given.config.output_dir, takenUp);
+  const dated = withSettings(given, templateDateOf(given, place.started));
   let runtime: Runtime | undefined;
-  let folder: RunFolder | undefined;
-  let decided: Partial<TrainConfig> = {};
+  let planned: PlannedRun | undefined;
   const openFolder = () => {
-    if (runtime === undefined) throw new InternalError('nothing computes yet');
-    folder = new RunFolder(config.output_dir, factsOf(job, started, runtime));
-    return { folder, job: withSettings(job, decided) };
+    if (planned === undefined) throw new InternalError('nothing is planned yet');
+    const problems = place.open(planned);
+    return { folder: place.folder, job: planned.job, problems };
   };
-  const opened = () => {
-    if (folder === undefined) throw new InternalError('the run folder is not open yet');
-    return folder;
-  };
-  const decide = (settings: Partial<TrainConfig>) => (decided = settings);
   const computing = { open, computeOn: (opened: Runtime) => (runtime = opened) };
-  const events = runEvents(dated, { signal, started, computing, folder: opened, decide });
+  const plan = (run: PlannedRun) => (planned = run);
+  const told = [...dated.warnings, ...warnings];
+  const unsound = new WeakSet<Error>();
+  const events = runEvents(
+    { ...dated, warnings: told },
+    { signal, computing, place, plan, unsound },
+  );
   try {
     yield* recorded(events, openFolder);
+  } catch (error) {
+    place.fail(error, isOf(unsound, error) ? 'diverged' : 'failed');
+    throw error;
   } finally {
-    folder?.close();
+    place.close();
     await runtime?.release();
   }
 }
+
+/** So long is waited for a process that was asked to stop and still saves, in ms. */
+const PATIENCE = 10_000;
+
+async function* untilFree(dir: string): AsyncGenerator<TrainEvent> {
+  const end = performance.now() + PATIENCE;
+  while (isTaken(dir) && performance.now() < end) {
+    yield phase('waiting for another process that is using this folder');
+    await setTimeout(PATIENCE / 20);
+  }
+}
+
+const isOf = (errors: WeakSet<Error>, error: unknown): boolean =>
+  error instanceof Error && errors.has(error);
 
 /** What a template that writes today's date takes for today. */
 const templateDateOf = ({ config }: LoadedConfig, started: Date): Partial<TrainConfig> =>
@@ -95,60 +134,102 @@ const templateDateOf = ({ config }: LoadedConfig, started: Date): Partial<TrainC
     ? { template_date: civilTimeText(started) }
     : {};
 
-const withSettings = (job: LoadedConfig, settings: Partial<TrainConfig>): LoadedConfig => ({
-  ...job,
-  config: { ...job.config, ...settings },
-  published: { ...job.published, ...settings },
-});
-
-function factsOf({ config }: LoadedConfig, started: Date, runtime: Runtime) {
-  const { backend, adapter, threads, version } = runtime;
-  const versions = {
-    'lora-scripts': packageJson.version,
-    node: process.versions.node,
-    onnxruntime: version,
-    platform: `${process.platform} ${process.arch}`,
-  };
-  return {
-    id: runId(started),
-    started: started.toISOString(),
-    seed: config.seed,
-    device: backend,
-    ...(adapter !== undefined && { adapter }),
-    threads,
-    versions,
-  };
+interface RunContext {
+  readonly signal: AbortSignal;
+  readonly computing: Computing;
+  readonly place: RunPlace;
+  /** Told of the plan, before the event. */
+  readonly plan: (run: PlannedRun) => void;
+  /** Takes the errors of steps that are not finite. */
+  readonly unsound: WeakSet<Error>;
 }
 
-async function* runEvents(
-  job: LoadedConfig,
-  context: Pick<Run, 'signal' | 'started' | 'folder' | 'decide'> & { computing: Computing },
-): AsyncGenerator<TrainEvent> {
+async function* runEvents(job: LoadedConfig, context: RunContext): AsyncGenerator<TrainEvent> {
   for (const problem of job.warnings) yield { type: 'warning', problem };
   const { task, runtime } = yield* openTask(job, context);
-  const run: Run = { ...context, job, task, runtime, length: lengthOf(job, task), saved: [] };
-  context.decide(task.decided ?? {});
+  const run = runOf(job, context, { task, runtime });
   const { stepsPerEpoch, groups, idle } = task;
   const facts = { ...run.length, stepsPerEpoch, groups, idle };
   requireRates(job, facts);
+  requireStepsLeft(run);
   for (const problem of planWarnings(job, facts)) yield { type: 'warning', problem };
-  yield planOf(run);
+  const plan = planOf(run);
+  context.plan({ job: withSettings(job, task.decided ?? {}), task, runtime, plan });
+  yield plan;
   yield* task.prepare();
   await runtime.trim();
-  const optimiser = new Optimiser(task.groups, {
-    ...job.config,
-    totalSteps: run.length.totalSteps,
+  const ended = yield* trained(run);
+  const { step } = run.optimiser;
+  const adapter = step > 0 ? yield* save(run, true) : undefined;
+  const results =
+    ended === 'stopped'
+      ? new Map<string, string>()
+      : yield* keeping(run, task.finish(writer(run), step));
+  run.place.end(ended);
+  yield doneOf(run, { step, adapter, results: Object.fromEntries(results) });
+}
+
+/** Writes files of a task. */
+const writer =
+  ({ place }: Pick<Run, 'place'>): Write =>
+  (name, content) =>
+    place.folder.write(name, content);
+
+function runOf(
+  job: LoadedConfig,
+  { signal, place, unsound }: RunContext,
+  { task, runtime }: Pick<Run, 'task' | 'runtime'>,
+): Run {
+  const length = lengthOf(job, task);
+  const optimiser = new Optimiser(task.groups, { ...job.config, totalSteps: length.totalSteps });
+  const [statistics, watched] = [new RunStatistics(), new Watched()];
+  const run = {
+    job,
+    task,
+    length,
+    runtime,
+    signal,
+    place,
+    optimiser,
+    statistics,
+    watched,
+    unsound,
+  };
+  const saved = (place.takenUp?.facts.checkpoints ?? []).map(({ files }) =>
+    join(place.dir, files[0].name),
+  );
+  return { ...run, saved: saved.reverse(), keeper: keeperOf(run) };
+}
+
+/** What changes with the steps; the state is restored where there is one. */
+function keeperOf({
+  job,
+  task,
+  optimiser,
+  statistics,
+  watched,
+  place,
+}: Omit<Run, 'keeper' | 'saved'>) {
+  const { history } = task;
+  const keeper = new StateKeeper({
+    optimiser,
+    holders: { statistics, watched, ...(history !== undefined && { history }) },
+    settings: recordedSettings({ ...job.published, ...task.decided }),
+    folder: () => place.folder,
+    minutes: job.config.save_minutes,
   });
-  if (!run.signal.aborted) yield* steps(run, optimiser);
-  const adapter = optimiser.step > 0 ? yield* save(run, optimiser, true) : undefined;
-  const results = run.signal.aborted
-    ? new Map<string, string>()
-    : yield* keeping(
-        run,
-        task.finish((name, content) => run.folder().write(name, content)),
-      );
-  run.folder().finish(new Date());
-  yield doneOf(run, { step: optimiser.step, adapter, results: Object.fromEntries(results) });
+  const state = place.takenUp?.state;
+  if (state !== undefined) keeper.restore(state);
+  return keeper;
+}
+
+/** A run that was done can go on where it is to be longer. */
+function requireStepsLeft({ job: { config, source }, place, optimiser }: Run): void {
+  const { step, totalSteps } = optimiser;
+  if (place.takenUp?.facts.finished === undefined || step < totalSteps) return;
+  const key = config.max_train_steps === undefined ? 'epochs' : 'max_train_steps';
+  const what = `the run has done all its ${step} steps already`;
+  throw new ConfigError([{ where: placeOf(key, source), what, fix: `Raise ${key} to go on.` }]);
 }
 
 interface Computing {
@@ -160,21 +241,64 @@ interface Computing {
 /** The task with what computes it. Where `auto` took a card that has no room, the processor. */
 async function* openTask(
   job: LoadedConfig,
-  { signal, computing }: { readonly signal: AbortSignal; readonly computing: Computing },
+  { signal, computing, place }: RunContext,
 ): AsyncGenerator<TrainEvent, { readonly task: OpenTask; readonly runtime: Runtime }> {
-  const { device, num_threads, task_type } = job.config;
-  const threads = num_threads ?? availableParallelism();
+  const { device, threads } = computedBy(job, place.takenUp);
   const open = (runtime: Runtime) => {
     computing.computeOn(runtime);
-    return locating(job, tasks[task_type].open(job, { runtime, signal }));
+    const recorded = recordedFor(runtime, place.takenUp);
+    return locating(job, tasks[job.config.task_type].open(job, { runtime, signal, recorded }));
   };
   const runtime = await opening(job, computing.open({ device, threads }));
+  yield* otherwiseComputed(runtime, place.takenUp);
   const task = yield* open(runtime);
+  if (place.takenUp !== undefined) requireSameBase(place.takenUp, task, job);
   if (task.lacking === undefined) return { task, runtime };
   if (device !== 'auto') throw noRoom(job, task.lacking);
   await runtime.release();
   const cpu = cpuRuntime(threads, task.lacking);
   return { task: yield* withoutWarnings(open(cpu)), runtime: cpu };
+}
+
+/** A run that goes on keeps what computes it, unless the configuration names another. */
+function computedBy({ config, source }: LoadedConfig, takenUp: TakenUp | undefined) {
+  const threads = config.num_threads ?? takenUp?.facts.threads ?? availableParallelism();
+  const isOpen = config.device === 'auto' || !source.given.has('device');
+  return { device: isOpen && takenUp?.facts.device === 'cpu' ? 'cpu' : config.device, threads };
+}
+
+/** What earlier starts recorded; their decisions are another backend's where that computes now. */
+function recordedFor(runtime: Runtime, takenUp: TakenUp | undefined): TaskContext['recorded'] {
+  if (takenUp?.samples === undefined) return undefined;
+  const { facts, samples } = takenUp;
+  const decisions = facts.device === runtime.backend ? facts.decisions : undefined;
+  return { samples, decisions };
+}
+
+/** What computes a run is part of its last digits. */
+function* otherwiseComputed(
+  { backend, adapter, threads, version }: Runtime,
+  takenUp: TakenUp | undefined,
+): Generator<WarningEvent> {
+  if (takenUp === undefined) return;
+  const { facts } = takenUp;
+  const before = {
+    device: facts.device,
+    card: facts.adapter,
+    threads: facts.threads,
+    'ONNX Runtime': facts.versions['onnxruntime'],
+  };
+  const now: typeof before = { device: backend, card: adapter, threads, 'ONNX Runtime': version };
+  const differing = (Object.keys(before) as (keyof typeof before)[]).filter(
+    // made of these keys
+    (key) => before[key] !== now[key],
+  );
+  if (differing.length === 0) return;
+  const listed = differing.map(
+    (key) => `${key}: ${shownValue(now[key])}, before ${shownValue(before[key])}`,
+  );
+  const what = `something else computes the run from here on, so its last digits are not those of a run without a stop: ${listed.join('; ')}`;
+  yield { type: 'warning', problem: { where: 'device', what } };
 }
 
 /** Errors of what computes are those of the key `device`. */
@@ -206,7 +330,15 @@ function lengthOf({ config }: LoadedConfig, { stepsPerEpoch }: OpenTask): RunLen
   return { totalSteps, epochs: Math.ceil(totalSteps / stepsPerEpoch) };
 }
 
-function planOf({ job: { config, published }, task, length, runtime }: Run): PlanEvent {
+function planOf({
+  job: { config, published },
+  task,
+  length,
+  runtime,
+  optimiser,
+  place,
+}: Run): PlanEvent {
+  const { takenUp } = place;
   return {
     type: 'plan',
     outputDir: published.output_dir,
@@ -215,15 +347,32 @@ function planOf({ job: { config, published }, task, length, runtime }: Run): Pla
     batchSize: config.batch_size,
     gradientAccumulation: config.gradient_accumulation_steps,
     ...length,
-    firstStep: 0,
+    firstStep: optimiser.step,
+    ...(takenUp !== undefined && { resumed: resumedOf(takenUp) }),
     trainableParameters: parameterCount(task.groups),
     device: runtime.description,
     ...(runtime.reason !== undefined && { deviceReason: runtime.reason }),
   };
 }
 
-async function* steps(run: Run, optimiser: Optimiser): AsyncGenerator<TrainEvent> {
-  const { job, task, length, signal, runtime } = run;
+const resumedOf = ({ facts, changed }: TakenUp): PlanEvent['resumed'] => ({
+  start: facts.starts.length + 1,
+  changes: changed.map(
+    ({ key, from, to }) => `${key}: ${shownValue(to)}, before ${shownValue(from)}`,
+  ),
+});
+
+/** All steps that are left; how they ended. */
+async function* trained(run: Run): AsyncGenerator<TrainEvent, 'done' | 'stopped'> {
+  const { optimiser, signal, keeper } = run;
+  if (!signal.aborted) yield* steps(run);
+  yield* keeper.save();
+  const isWhole = optimiser.step >= optimiser.totalSteps || endsEarly(run) !== undefined;
+  return isWhole ? 'done' : 'stopped';
+}
+
+async function* steps(run: Run): AsyncGenerator<TrainEvent> {
+  const { job, task, optimiser, signal, runtime, keeper } = run;
   const trainable = [...optimiser.parameters.keys()];
   const programs = new LossPrograms({
     lossGraph: task.lossGraph,
@@ -232,21 +381,27 @@ async function* steps(run: Run, optimiser: Optimiser): AsyncGenerator<TrainEvent
     runtime,
     ...task.programs,
   });
-  const statisticsOf = statistics(length.totalSteps);
   try {
-    yield* watch(run, 0);
+    yield* keeper.save();
+    yield* watch(run);
+    if (endsEarly(run) !== undefined) return;
     const results = trainingSteps({
       optimiser,
       batchesAt: task.batchesAt,
       lossOf: (batch, parameters) => programs.run(batch, parameters),
-      unsound: (found) => unsoundStepError(found, unsoundSource(run)),
+      ...unsoundSteps(run),
       stop: () => signal.aborted,
     });
     for await (const result of results) {
-      yield stepOf(run, result, statisticsOf(result.step, result.loss));
-      const isDue = job.config.save_steps > 0 && result.step % job.config.save_steps === 0;
-      if (isDue) yield* save(run, optimiser, false);
-      yield* keeping(run, watch(run, result.step));
+      run.place.step = result.step;
+      if (result.skipped !== undefined) yield skippedStep(result.skipped);
+      yield stepOf(run, result);
+      const { save_steps } = job.config;
+      const isDue = save_steps > 0 && result.step % save_steps === 0;
+      if (isDue) yield* tolerant(run, save(run, false));
+      yield* watch(run);
+      if (isDue || keeper.isDue || result.skipped !== undefined) yield* keeper.save();
+      yield* foundGone(run);
       if (endsEarly(run) !== undefined) return;
     }
   } finally {
@@ -258,22 +413,61 @@ async function* steps(run: Run, optimiser: Optimiser): AsyncGenerator<TrainEvent
 const endsEarly = ({ job, task }: Pick<Run, 'job' | 'task'>): string | undefined =>
   job.config.stop_when_overfit ? task.history?.harm : undefined;
 
-/** What the task wants to see between the steps. */
-async function* watch(
-  { task, length, signal, folder }: Run,
-  step: number,
-): AsyncGenerator<TrainEvent> {
-  if (task.watch !== undefined && !signal.aborted)
-    yield* task.watch(step, step === length.totalSteps, (name, content) =>
-      folder().write(name, content),
-    );
+/** Steps in a row without an update that are tolerated. */
+const TOLERATED = 2;
+
+/** A step that is not finite is skipped, unless that cannot help. */
+const unsoundSteps = (run: Run) => ({
+  unsound: (found: UnsoundStep<MicroBatch>) => {
+    const error = unsoundStepError(found, unsoundSource(run));
+    run.unsound.add(error);
+    return error;
+  },
+  tolerated: TOLERATED,
+  hopeless: (error: Error) => error instanceof CheckpointError,
+});
+
+function skippedStep(error: Error): WarningEvent {
+  const [{ where, what }] =
+    error instanceof UserError ? error.problems : [{ where: 'training', what: error.message }];
+  const fix = `The step is skipped: no weight was changed. After ${TOLERATED + 1} such steps in a row the run stops.`;
+  return { type: 'warning', problem: { where, what, fix } };
 }
 
-function stepOf(
-  { task, length }: Run,
-  { step, loss, learningRates, gradNorm }: StepResult,
-  more: ReturnType<ReturnType<typeof statistics>>,
-): StepEvent {
+/**
+ * What the task wants to see of the weights as they are. Where the run is being stopped, the next
+ * start looks.
+ */
+async function* watch(run: Run): AsyncGenerator<TrainEvent> {
+  const { task, signal, watched, optimiser, keeper } = run;
+  const { step, totalSteps } = optimiser;
+  if (signal.aborted || watched.step >= step) return;
+  const before = keeper.moment();
+  if (task.watch !== undefined)
+    yield* keeping(run, task.watch(step, step === totalSteps, writer(run)));
+  if (signal.aborted) keeper.goBackTo(before);
+  else watched.step = step;
+}
+
+/** A disk that refuses a file in between does not end the run, whose weights are worth more. */
+async function* tolerant(run: Run, events: AsyncGenerator<TrainEvent, string>) {
+  try {
+    yield* events;
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const [problem] = error.problems;
+    const what = `${problem.what}. The run goes on; the adapter of step ${run.optimiser.step} is not saved`;
+    yield { type: 'warning', problem: { ...problem, what } } satisfies WarningEvent;
+  }
+}
+
+function* foundGone({ place }: Run): Generator<WarningEvent> {
+  const problem = place.folder.vanished();
+  if (problem !== undefined) yield { type: 'warning', problem };
+}
+
+function stepOf(run: Run, { step, loss, learningRates, gradNorm, skipped }: StepResult): StepEvent {
+  const { task, length, statistics, optimiser } = run;
   return {
     type: 'step',
     step,
@@ -282,23 +476,29 @@ function stepOf(
     loss,
     learningRates,
     gradNorm,
-    ...more,
+    ...(skipped !== undefined && { skipped: true }),
+    ...statistics.after(loss, optimiser.totalSteps - step),
   };
 }
 
 const epochOf = (step: number, { stepsPerEpoch }: OpenTask): number =>
   Math.max(1, Math.ceil(step / stepsPerEpoch));
 
-const unsoundSource = ({ job, task, saved }: Run) => ({
+const unsoundSource = ({ job, task, saved, keeper }: Run) => ({
   lossGraph: task.lossGraph,
   weights: task.frozen,
   learningRate: job.config.learning_rate,
   place: placeOf('learning_rate', job.source),
-  kept: keptOf(saved),
+  kept: keptOf(saved, keeper),
 });
 
-const keptOf = ([latest]: readonly string[]): string =>
-  latest === undefined ? 'Nothing was saved yet.' : `The last adapter that was saved: ${latest}`;
+function keptOf([latest]: readonly string[], { savedStep = 0 }: StateKeeper): string {
+  const adapter =
+    latest === undefined ? 'Nothing was saved yet.' : `The last adapter that was saved: ${latest}.`;
+  return savedStep === 0
+    ? adapter
+    : `${adapter} The state of step ${savedStep} is saved: the same command goes on from there.`;
+}
 
 /** Events of a task that is being opened: keys are named with their places. */
 async function* locating<T>({ source }: LoadedConfig, events: AsyncGenerator<TrainEvent, T>) {
@@ -321,21 +521,21 @@ async function* keeping<T>(run: Run, events: AsyncGenerator<TrainEvent, T>) {
     return yield* events;
   } catch (error) {
     if (!(error instanceof UserError) || run.saved.length === 0) throw error;
-    throw error.with(keptOf(run.saved));
+    throw error.with(keptOf(run.saved, run.keeper));
   }
 }
 
 /** Writes the files of this moment; returns the path of the adapter. */
-async function* save(
-  run: Run,
-  { step, parameters }: Optimiser,
-  final: boolean,
-): AsyncGenerator<TrainEvent, string> {
-  const { task, length, started, folder } = run;
-  const at: SavePoint = { ...length, step, epoch: epochOf(step, task), final, started };
+async function* save(run: Run, final: boolean): AsyncGenerator<TrainEvent, string> {
+  const { task, length, place, optimiser, statistics } = run;
+  const { step, parameters } = optimiser;
+  const { started, id, folder } = place;
+  const at: SavePoint = { ...length, step, epoch: epochOf(step, task), final, started, id };
   requireSoundParameters(parameters, { step, ...unsoundSource(run) });
   const found: Narrowing[] = [];
-  const files = folder().writeTogether(task.files(at, (narrowing) => found.push(narrowing)));
+  const content = task.files(at, (narrowing) => found.push(narrowing));
+  const about = { step, final, at: new Date().toISOString(), loss: statistics.lossAverage };
+  const files = folder.writeCheckpoint(content, about);
   run.saved.unshift(files[0]);
   // at the end, what was written wider is a warning
   const notes = narrowingNotes(final ? found.filter(({ widened }) => !widened) : found);
@@ -350,7 +550,7 @@ const tooSmall = ({ job: { config } }: Run): string =>
   `Nothing is lost in float32, but numbers that ${config.save_precision} cannot hold hardly change a model, or ruin it. Check learning_rate (${config.learning_rate}) and lora_alpha.`;
 
 function doneOf(
-  { job, task, signal, length, started, folder }: Run,
+  { job, task, signal, length, place }: Run,
   { step, adapter, results }: Pick<DoneEvent, 'step' | 'adapter' | 'results'>,
 ): DoneEvent {
   const isCut = step < length.totalSteps && !signal.aborted;
@@ -362,8 +562,8 @@ function doneOf(
     step,
     totalSteps: length.totalSteps,
     adapter,
-    log: join(folder().dir, LOG_FILE),
+    log: join(place.dir, LOG_FILE),
     results,
-    seconds: (Date.now() - started.getTime()) / 1000,
+    seconds: place.seconds,
   };
 }

@@ -22,11 +22,11 @@ export function serveTraining(train: Trainer): void {
 
 async function run(
   train: Trainer,
-  { job }: ToWorker & { type: 'start' },
+  { job, resume }: ToWorker & { type: 'start' },
   signal: AbortSignal,
 ): Promise<FromWorker> {
   try {
-    for await (const event of train(job, { signal })) await send({ type: 'event', event });
+    for await (const event of train(job, { signal, resume })) await send({ type: 'event', event });
     return { type: 'end' };
   } catch (error) {
     if (error instanceof UserError)

@@ -4,6 +4,7 @@
 import type { LoadedConfig } from '../config/load.ts';
 import type { TrainConfig } from '../config/schema.ts';
 import type { Graph } from '../graph/graph.ts';
+import type { RecordedSample } from '../runs/samples.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Weights } from '../tensor/weights.ts';
 import type { EvaluatedEvent } from '../eval/result.ts';
@@ -28,6 +29,15 @@ export type TaskEvent =
 export interface TaskContext {
   readonly runtime: Runtime;
   readonly signal: AbortSignal;
+  /** Of the run that goes on, where one does. */
+  readonly recorded?: RecordedRun;
+}
+
+/** What an earlier start of a run has recorded, and another must not decide anew. */
+export interface RecordedRun {
+  /** As `OpenTask.decisions`; undefined where they were made for another backend. */
+  readonly decisions?: unknown;
+  readonly samples: readonly RecordedSample[];
 }
 
 /** A kind of training: from a configuration to an opened task. */
@@ -45,7 +55,9 @@ export interface SavePoint {
   readonly epochs: number;
   /** True when the run ends here. */
   readonly final: boolean;
+  /** When the run was begun, and its identity. */
   readonly started: Date;
+  readonly id: string;
 }
 
 export type TaskPlan = Pick<
@@ -70,6 +82,10 @@ export interface OpenTask {
   readonly stepsPerEpoch: number;
   /** Keys that have no effect with this model and these data, and why. */
   readonly idle?: PlanFacts['idle'];
+  /** What it is trained on. */
+  readonly samples: readonly RecordedSample[];
+  /** What the plan decided, and what changes numbers: another start of the run is given it back. */
+  readonly decisions: Readonly<Record<string, unknown>>;
   /** Settings that were not given, and that another run needs for the same numbers. */
   readonly decided?: Partial<TrainConfig>;
   /** The weights that are trained; changed in place as the run goes on. */
@@ -97,10 +113,10 @@ export interface OpenTask {
   /** What the looks found. */
   readonly history?: History;
   /**
-   * Work after the last step, its files given to `write`, which returns where they are; returns
-   * those for people to look at, by what they are.
+   * Work after the last step, `step`, its files given to `write`, which returns where they are;
+   * returns those for people to look at, by what they are.
    */
-  finish(write: Write): AsyncGenerator<TaskEvent, ReadonlyMap<string, string>>;
+  finish(write: Write, step: number): AsyncGenerator<TaskEvent, ReadonlyMap<string, string>>;
 }
 
 export const parameterCount = (groups: readonly ParameterGroup[]): number =>

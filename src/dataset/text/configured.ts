@@ -6,7 +6,7 @@ import type { TrainConfig } from '../../config/schema.ts';
 import type { Problem } from '../../errors.ts';
 import type { ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
-import { prepareTextData, type TextData } from './prepare.ts';
+import { prepareTextData, type SelectSamples, type TextData } from './prepare.ts';
 import type { TextSource } from './read.ts';
 import { aboutData, sampleFormats } from './sample-files.ts';
 
@@ -14,6 +14,8 @@ import { aboutData, sampleFormats } from './sample-files.ts';
 export interface TextReader {
   readonly tokenizer: TextTokenizer;
   readonly template: ChatTemplate | undefined;
+  /** Which samples are trained; all by default. */
+  readonly select?: SelectSamples;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface TextReader {
  */
 export async function configuredTextData(
   config: TrainConfig,
-  { tokenizer, template }: TextReader,
+  { tokenizer, template, select }: TextReader,
 ): Promise<TextData> {
   const { sources, validationSources, warnings } = textSources(config);
   const data = await prepareTextData({
@@ -35,6 +37,7 @@ export async function configuredTextData(
     trainOn: config.train_on,
     excessLength: config.excess_length,
     seed: config.seed,
+    select,
   });
   return { ...data, warnings: [...warnings, ...data.warnings] };
 }

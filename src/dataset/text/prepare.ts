@@ -21,13 +21,26 @@ export interface TextDataOptions extends SequenceOptions {
   /** Without such files: this share of the samples, drawn by `seed`, is held back. Default 0. */
   readonly validationShare?: number;
   readonly seed: Seed;
+  /** Which samples are trained; all by default. */
+  readonly select?: SelectSamples;
 }
+
+export interface SelectedSamples {
+  readonly samples: readonly TextSample[];
+  readonly warnings: readonly Problem[];
+}
+
+export type SelectSamples = (samples: readonly TextSample[]) => SelectedSamples;
+
+const all: SelectSamples = (samples) => ({ samples, warnings: [] });
 
 export interface TextData {
   readonly train: readonly Sequence[];
   /** How often an epoch shows each sequence of `train`. */
   readonly weights: readonly number[];
   readonly validation: readonly Sequence[];
+  /** What is trained, before anything of it is held back. */
+  readonly samples: readonly TextSample[];
   /** What was found, for the log. */
   readonly notices: readonly string[];
   readonly warnings: readonly Problem[];
@@ -39,29 +52,28 @@ export interface TextData {
  * one that some samples lack a warning.
  */
 export async function prepareTextData(options: TextDataOptions): Promise<TextData> {
-  const { sources, validationSources = [], validationShare = 0, seed } = options;
-  const [read, held] = await bothRead(
+  const { sources, validationSources = [], validationShare = 0, seed, select = all } = options;
+  const nothing = { samples: [], notices: [], warnings: [] };
+  const [found, held] = await bothRead(
     readTextFiles(sources),
-    validationSources.length > 0
-      ? readTextFiles(validationSources)
-      : { samples: [], notices: [], warnings: [] },
+    validationSources.length > 0 ? readTextFiles(validationSources) : nothing,
   );
+  const selected = select(found.samples);
+  const read = { ...found, samples: selected.samples };
   const train = tokenized(read.samples, options);
   const validation = tokenized(held.samples, options);
   const findings = [...train.findings, ...validation.findings];
   const problems = [...errorsOf(findings, train), ...nothingLeft(train.sequences, findings)];
   if (problems.length > 0) throw new DataError(problems);
-  const [kept, drawn] = split(
-    train.sequences,
-    validationSources.length > 0 ? 0 : validationShare,
-    seed,
-  );
+  const share = validationSources.length > 0 ? 0 : validationShare;
+  const [kept, drawn] = split(train.sequences, share, seed);
   const weights = kept.map(({ sample }) => sources[sample.source].weight ?? 1);
   requireShown(weights);
   return {
     train: kept,
     weights,
     validation: [...drawn, ...validation.sequences],
+    samples: read.samples,
     notices: [
       ...read.notices,
       ...held.notices,
@@ -69,12 +81,13 @@ export async function prepareTextData(options: TextDataOptions): Promise<TextDat
     ],
     warnings: [
       ...read.warnings,
+      ...selected.warnings,
       ...leaked(read.samples, held.samples),
       ...warningsOf(findings),
       ...otherEnd(train.sequences, options.tokenizer),
       ...unknownScript(train.sequences, options.tokenizer),
       ...templateWarnings([...read.samples, ...held.samples], options),
-      ...nothingHeld(drawn, validationSources.length > 0 ? 0 : validationShare),
+      ...nothingHeld(drawn, share),
     ],
   };
 }

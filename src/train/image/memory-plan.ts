@@ -1,12 +1,13 @@
 // How many samples go through the model at once, and what memory that will take.
 
+import { z } from 'zod';
 import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
 import { latentFactor } from '../../models/stable-diffusion-config.ts';
 import type { Graph } from '../../graph/graph.ts';
-import type { Runtime } from '../../runtime/runtime.ts';
 import type { Activations } from '../../runtime/room.ts';
 import { lossActivations } from '../loss-program.ts';
 import { fittingMicroBatch, trainedBytes } from '../micro-batch.ts';
+import type { TaskContext } from '../task.ts';
 import type { AdaptedModel } from './adapted-model.ts';
 import { bucketCounts, type PictureSet } from './samples.ts';
 
@@ -41,9 +42,14 @@ function largestBatches({ config, pictures }: PictureSet): LargestBatch[] {
   return byArea.filter(({ size }, i) => byArea.slice(0, i).every((other) => other.size < size));
 }
 
+const decisions = z.strictObject({ microBatch: z.int().positive() });
+
+const decided = (recorded: TaskContext['recorded']) =>
+  recorded?.decisions === undefined ? undefined : decisions.parse(recorded.decisions);
+
 /** Halves the micro-batch until its activations fit. */
 export function memoryPlan(
-  runtime: Runtime,
+  { runtime, recorded }: Pick<TaskContext, 'runtime' | 'recorded'>,
   adapted: AdaptedModel,
   base: StableDiffusionWeights,
   set: PictureSet,
@@ -70,9 +76,11 @@ export function memoryPlan(
   );
   const own = trainedBytes(adapted.groups);
   const most = Math.max(...batches.map(({ size }) => size));
-  const { microBatch, room } = fittingMicroBatch(runtime, most, (size) => {
+  const needOf = (size: number) => {
     const activations = largest(size);
     return { activations, working: activations.taken + held, frozen, own };
-  });
+  };
+  const size = { most, recorded: decided(recorded)?.microBatch };
+  const { microBatch, room } = fittingMicroBatch(runtime, size, needOf);
   return { microBatch, bytes: room.bytes, lacking: room.lacking };
 }

@@ -1,6 +1,6 @@
 // What the LoRA file of a run says about it: kohya's `ss_` entries and the model metadata standard.
 
-import { randomInt } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { basename, dirname, resolve } from 'node:path';
 import packageJson from '../../../package.json' with { type: 'json' };
 import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
@@ -35,8 +35,8 @@ export interface MetadataSource {
   readonly batchesPerEpoch: number;
 }
 
-/** One for each process, as sd-scripts has it. */
-const sessionId = randomInt(2 ** 32);
+/** One for each run: sd-scripts draws one for each process. 32 bits. */
+const sessionId = (id: string): number => createHash('sha256').update(id).digest().readUInt32BE();
 
 /** The metadata of the adapter saved at a point of the run. */
 export function imageMetadata(source: MetadataSource, at: SavePoint): Record<string, string> {
@@ -64,7 +64,7 @@ const isV = ({ config }: StableDiffusionWeights): boolean =>
 
 function trainerFacts({ config, base, hashes, batchesPerEpoch }: MetadataSource, at: SavePoint) {
   return {
-    session_id: sessionId,
+    session_id: sessionId(at.id),
     training_started_at: at.started.getTime() / 1000,
     output_name: config.output_name,
     learning_rate: config.learning_rate,

@@ -5,6 +5,7 @@ import { bucketFor, shareCutOff, type BucketOptions, type Size } from '../../dat
 import { readImageFolder, type ImageFolder, type Sample } from '../../dataset/folder.ts';
 import { DataError, type Problem } from '../../errors.ts';
 import { pictureUnit, type StableDiffusionConfig } from '../../models/stable-diffusion-config.ts';
+import { matchSamples, textHash, type RecordedSample } from '../../runs/samples.ts';
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
 import { divided } from './held-out.ts';
 import {
@@ -21,6 +22,8 @@ export interface PictureSet {
   readonly pictures: readonly TrainingPicture[];
   /** Those that are not trained, only validated on. */
   readonly heldOut: readonly TrainingPicture[];
+  /** All of `train_data_dir`, as a run records them. */
+  readonly samples: readonly RecordedSample[];
   readonly warnings: readonly Problem[];
   /** The table of captions, where there is one. */
   readonly table?: string;
@@ -33,14 +36,17 @@ export interface PictureSet {
 export async function readPictures(
   { config, source }: LoadedConfig,
   model: StableDiffusionConfig,
+  recorded?: readonly RecordedSample[],
 ): Promise<PictureSet> {
   const options = bucketOptions(config, model);
   requireBuckets(options, source);
-  const { samples, warnings, table } = await readImageFolder({
+  const found = await readImageFolder({
     trainDataDir: config.train_data_dir,
     metadataPath: config.metadata_path,
     captionExtension: config.caption_extension,
   });
+  const { table } = found;
+  const { samples, warnings } = asRecorded(found, recorded, placeOf('train_data_dir', source));
   const place = (folder: Pick<ImageFolder, 'samples'>) => placed(folder, options, model);
   const {
     pictures,
@@ -51,6 +57,7 @@ export async function readPictures(
     config: withResolution(config, model),
     pictures,
     heldOut,
+    samples: samples.map(recordOfPicture),
     table,
     warnings: [
       ...sizeNotes(options, config, source),
@@ -73,6 +80,24 @@ function placed(
     ...sample,
     ...bucketFor(sample.width, sample.height, options),
   }));
+}
+
+/** What a run is known by when it goes on. */
+const recordOfPicture = ({ name, hash, caption, repeats }: Sample): RecordedSample => ({
+  ...{ name, sha256: hash, caption: textHash(caption) },
+  ...(repeats !== 1 && { repeats }),
+});
+
+/** The pictures of the run that goes on, where one does. */
+function asRecorded(
+  { samples, warnings }: Pick<ImageFolder, 'samples' | 'warnings'>,
+  recorded: readonly RecordedSample[] | undefined,
+  where: string,
+): Pick<ImageFolder, 'samples' | 'warnings'> {
+  if (recorded === undefined) return { samples, warnings };
+  const options = { sampleName: 'picture', where, byName: true };
+  const matched = matchSamples(samples, recorded, recordOfPicture, options);
+  return { samples: matched.kept, warnings: [...warnings, ...matched.warnings] };
 }
 
 /** A picture that must not be enlarged has to be as large as the smallest that the model takes. */

@@ -50,14 +50,14 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   requireTextLayers(base.config, job.config.clip_skip);
   const tokenizer = await tokenizerOf(base);
   yield phase('reading the pictures');
-  const set = await readPictures(job, base.config);
+  const set = await readPictures(job, base.config, context.recorded?.samples);
   const tokens = base.config.textEncoder.max_position_embeddings;
   const all = [...set.pictures, ...set.heldOut];
   requireKnownTokens({ ...set, pictures: all }, tokenizer, base.config);
   yield* warnings(base, set, tokenizer, tokens);
   yield phase('planning');
   const adapted = adaptModel(base.config, set.config);
-  const memory = memoryPlan(context.runtime, adapted, base, set, tokens);
+  const memory = memoryPlan(context, adapted, base, set, tokens);
   return taskOf({
     ...set,
     base,
@@ -141,6 +141,8 @@ function taskOf(opened: Opened): OpenTask {
     lacking: opened.memory.lacking,
     stepsPerEpoch: steps.stepsPerEpoch,
     groups: adapted.groups,
+    samples: opened.samples,
+    decisions: { microBatch: opened.memory.microBatch },
     idle: idleOf(opened),
     frozen: base.weights,
     lossGraph: (key) => adapted.lossGraph(shapeOf(key)),

@@ -81,12 +81,21 @@ function planLines(plan: PlanEvent): string[] {
     `${plan.trainableParameters} parameters in ${plan.adaptedModules} layers`,
     `${plan.device}${memory}`,
     ...(plan.validation === undefined ? [] : [plan.validation]),
+    ...(plan.resumed === undefined ? [] : resumedLines(plan.resumed, plan.firstStep)),
     ...(plan.deviceReason === undefined ? [] : [`device: ${plan.deviceReason}`]),
     ...(plan.microBatch === undefined
       ? []
       : [`at most ${plan.microBatch} ${plan.sampleName}s go through the model at once`]),
   ];
 }
+
+const resumedLines = (
+  { start, changes }: NonNullable<PlanEvent['resumed']>,
+  step: number,
+): string[] => [
+  `start ${start} of the run, which goes on from step ${step}`,
+  ...changes.map((change) => `  from here on, ${change}`),
+];
 
 function stepLine(step: StepEvent): string {
   const rates = Object.entries(step.learningRates).map(

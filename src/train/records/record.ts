@@ -9,10 +9,12 @@ import { reasonOf } from '../../util/caught.ts';
 import type { TrainEvent } from '../events.ts';
 import type { RunFolder } from '../../runs/run-folder.ts';
 import { logLines } from './log.ts';
-import { metricsLine, validationLine } from './metrics.ts';
+import { metricsLine, timingsLine, validationLine } from './metrics.ts';
 import { EventFile } from './tensorboard.ts';
 
 export const LOG_FILE = 'logs/train.log';
+const METRICS_FILE = 'logs/metrics.jsonl';
+const TIMINGS_FILE = 'logs/timings.jsonl';
 
 type Record = (event: TrainEvent, at: Date) => void;
 
@@ -32,7 +34,9 @@ export async function* recorded(
       if (records === undefined) early.push(entry);
       else yield* records.write(entry);
       if (event.type === 'plan') {
-        records = new Records(openRecords(open()));
+        const opened = open();
+        records = new Records(openRecords(opened));
+        for (const problem of opened.problems) yield { type: 'warning', problem };
         for (const before of early) yield* records.write(before);
       }
       yield event;
@@ -47,6 +51,8 @@ interface Opened {
   readonly folder: RunFolder;
   /** With what the run itself decided. */
   readonly job: LoadedConfig;
+  /** What was found when it was opened. */
+  readonly problems: readonly Problem[];
 }
 
 interface Entry {
@@ -107,13 +113,17 @@ function openRecords({ folder, job }: Opened): Record[] {
       folder.append(LOG_FILE, `${at.toISOString()}  ${publishedText(line, job)}\n`),
     );
   const metrics: Record = (event, at) => {
-    if (event.type === 'step') folder.append('logs/metrics.jsonl', metricsLine(event, at));
-    if (event.type === 'validation') folder.append('logs/metrics.jsonl', validationLine(event, at));
+    if (event.type === 'validation') folder.append(METRICS_FILE, validationLine(event));
+    if (event.type !== 'step') return;
+    folder.append(METRICS_FILE, metricsLine(event));
+    folder.append(TIMINGS_FILE, timingsLine(event, at));
   };
   return [
     log,
     metrics,
-    ...(job.config.tensorboard ? [new EventFile(folder, new Date()).record] : []),
+    ...(job.config.tensorboard
+      ? [new EventFile(folder, new Date(folder.facts.started)).record]
+      : []),
   ];
 }
 

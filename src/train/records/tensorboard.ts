@@ -1,6 +1,8 @@
 // A TensorBoard event file: records of protobuf messages, after tensorflow's event.proto and its
 // TFRecord format.
 
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { PbfWriter } from 'pbf';
 import { crc32c } from '../../util/crc.ts';
 import type { StepEvent } from '../../events.ts';
@@ -15,7 +17,7 @@ export interface Scalars {
   readonly values: Readonly<Record<string, number>>;
 }
 
-/** One event file, appended to step by step. */
+/** One event file for a run, appended to step by step. */
 export class EventFile {
   readonly #name: string;
 
@@ -25,7 +27,8 @@ export class EventFile {
   ) {
     const seconds = Math.floor(started.getTime() / 1000);
     this.#name = `logs/events.out.tfevents.${seconds}.lora-scripts`;
-    folder.append(this.#name, record(versionEvent(started.getTime() / 1000)));
+    if (!existsSync(join(folder.dir, this.#name)))
+      folder.append(this.#name, record(versionEvent(started.getTime() / 1000)));
   }
 
   readonly record = (event: TrainEvent, at: Date): void => {

@@ -28,7 +28,7 @@ export interface TextMemoryPlan {
 
 /**
  * `shape`: the largest of the run, for as many rows as the batch has. Halves the rows until their
- * activations fit.
+ * activations fit, unless the size was `recorded`.
  */
 export function textMemoryPlan(
   runtime: Runtime,
@@ -36,6 +36,7 @@ export function textMemoryPlan(
   base: LanguageModelWeights,
   shape: TextShape,
   config: TrainConfig,
+  recorded?: number,
 ): TextMemoryPlan {
   const trainable = [...adapted.weights.keys()];
   const segmentOf = recomputed(config.gradient_checkpointing);
@@ -46,12 +47,16 @@ export function textMemoryPlan(
   const heldByAnswers = answers(config) ? answeringBytes(runtime, base) : 0;
   const frozen = [...base.weights.values()].reduce((sum, { length }) => sum + length, 0);
   const own = trainedBytes(adapted.groups);
-  const { microBatch, room } = fittingMicroBatch(runtime, shape.rows, (rows) => {
-    const graph = graphOf(rows);
-    const activations = lossActivations(runtime, graph, trainable, base.weights, segmentOf);
-    const working = Math.max(activations.taken + held, heldByAnswers);
-    return { activations, working, frozen, own };
-  });
+  const { microBatch, room } = fittingMicroBatch(
+    runtime,
+    { most: shape.rows, recorded },
+    (rows) => {
+      const graph = graphOf(rows);
+      const activations = lossActivations(runtime, graph, trainable, base.weights, segmentOf);
+      const working = Math.max(activations.taken + held, heldByAnswers);
+      return { activations, working, frozen, own };
+    },
+  );
   const { bytes, lacking, spare } = room;
   return { microBatch, bytes, lacking, spare, spentOn: (workload) => heldFor(workload) - held };
 }

@@ -99,10 +99,12 @@ test('a run plans, trains, validates, answers and leaves a PEFT folder', async (
     'checkpoint-10',
     'checkpoint-20',
     'config.yaml',
+    'data.json',
     'eval.html',
     'eval.json',
     'logs',
     'run.json',
+    'state',
   ];
   assert.deepEqual(readdirSync(join(root, 'a')).sort(), files);
   const { modules, baseModel } = readPeftFolder(join(root, 'a'));

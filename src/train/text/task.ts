@@ -1,6 +1,7 @@
 // The text task: adapters for a language model from files of conversations, questions with answers,
 // or texts.
 
+import { z } from 'zod';
 import { loadLanguageModel, type LanguageModelWeights } from '../../checkpoints/hf-folder.ts';
 import { placeOf, type LoadedConfig } from '../../config/load.ts';
 import type { TrainConfig } from '../../config/schema.ts';
@@ -59,7 +60,8 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   requireExportable(job, base, adapted);
   yield phase('reading the data');
   const questions = await questionsOf(config);
-  const data = await readTextData(job, tokenizer);
+  const recorded = decided(context);
+  const data = await readTextData(job, tokenizer, context.recorded?.samples);
   requireAskable({ base, config, tokenizer, template: data.template, questions });
   yield* warnings(job, base, { tokenizer, data });
   yield phase('planning');
@@ -73,22 +75,28 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
     base,
     largestShape(config, rows, batches),
     config,
+    recorded?.microBatch,
   );
-  const opened = {
-    ...data,
-    config,
-    baseModel: job.published.base_model,
-    context,
-    base,
-    tokenizer,
-    adapted,
-    rows,
-    batches,
-    memory,
-    questions,
-  };
-  return taskOf({ ...opened, main: mainShapeOf(opened) });
+  const baseModel = job.published.base_model;
+  const plan = { adapted, rows, batches, memory, questions };
+  const opened = { ...data, ...plan, config, baseModel, context, base, tokenizer };
+  const main = recorded === undefined ? mainShapeOf(opened) : recorded.main;
+  return taskOf({ ...opened, main: main ?? undefined });
 }
+
+const decisions = z.strictObject({
+  microBatch: z.int().positive(),
+  /** null: no program is worth spending memory on. */
+  main: z
+    .strictObject({
+      shapeKey: z.string(),
+      workload: z.strictObject({ runs: z.number(), spare: z.number() }),
+    })
+    .nullable(),
+});
+
+const decided = ({ recorded }: TaskContext) =>
+  recorded?.decisions === undefined ? undefined : decisions.parse(recorded.decisions);
 
 const batchOptions = (
   { batch_size, seed, packing, group_by_length }: TrainConfig,
@@ -176,12 +184,13 @@ function taskOf(opened: Opened): OpenTask {
     stepsPerEpoch: perEpoch,
     validationOptions: validationOptions(opened),
   });
-  let lastStep = 0;
   return {
     plan: planOf(opened),
     lacking: memory.lacking,
     stepsPerEpoch: perEpoch,
     groups: adapted.groups,
+    samples: opened.samples,
+    decisions: { microBatch: memory.microBatch, main: main ?? null },
     idle: idleOf(opened),
     ...(template?.date !== undefined && { decided: { template_date: template.date } }),
     frozen: base.weights,
@@ -196,12 +205,11 @@ function taskOf(opened: Opened): OpenTask {
     files: (at, tell) => adapterFiles(opened, at, tell),
     history: looks.history,
     async *watch(step, final) {
-      lastStep = step;
       yield* looks.watch(step, final);
     },
-    async *finish(write) {
+    async *finish(write, step) {
       yield* looks.verdict();
-      return yield* lastAnswers(opened, lastStep, opened.questions, write);
+      return yield* lastAnswers(opened, step, opened.questions, write);
     },
   };
 }

@@ -1,0 +1,151 @@
+// What a run was trained on, and what has become of it when the run goes on.
+
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { DataError, type Problem } from '../errors.ts';
+import { codeOf, reasonOf } from '../util/caught.ts';
+import { plural } from '../util/plural.ts';
+
+/** The samples of a run, in the order in which it counts them. */
+export const DATA_FILE = 'data.json';
+
+const sample = z.object({
+  /** Of a picture: its path in the data folder. Of a text: where it stands, `file:line`. */
+  name: z.string(),
+  /** Of the picture's file, or of the text. */
+  sha256: z.string(),
+  /** Of a picture's caption: its SHA-256. */
+  caption: z.string().optional(),
+  repeats: z.number().optional(),
+});
+const dataFile = z.object({ samples: z.array(sample) });
+
+export type RecordedSample = Readonly<z.output<typeof sample>>;
+
+export const textHash = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+export const dataText = (samples: readonly RecordedSample[]): string =>
+  `{ "samples": [\n${samples.map((one) => JSON.stringify(one)).join(',\n')}\n] }\n`;
+
+/**
+ * The samples of a run; undefined where its folder does not say. Throws DataError where the file is
+ * damaged.
+ */
+export function readSamples(dir: string): readonly RecordedSample[] | undefined {
+  const path = join(dir, DATA_FILE);
+  try {
+    return dataFile.parse(JSON.parse(readFileSync(path, 'utf8'))).samples;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    const what = `is damaged: ${reasonOf(error).split('\n')[0]}`;
+    throw new DataError([{ where: path, what, fix: 'Begin a new run with --fresh.' }]);
+  }
+}
+
+export interface Matched<T> {
+  /** Those of the run that are still there, in its order. */
+  readonly kept: readonly T[];
+  readonly warnings: readonly Problem[];
+}
+
+export interface MatchOptions {
+  /** What a sample is called: `picture`. */
+  readonly sampleName: string;
+  /** The data, for messages. */
+  readonly where: string;
+  /**
+   * Whether a sample is known by its name, so that it can be changed; else by what is in it, so
+   * that another content is another sample.
+   */
+  readonly byName: boolean;
+}
+
+/** So few of its samples make other data. */
+const LEAST_SHARE = 0.5;
+const MOST_NAMED = 3;
+
+/**
+ * What is there now against what the run was begun with. New samples are left out, so that the run
+ * stays what it is; those that are gone or changed make it another from here on, which is said.
+ * Throws DataError where less than half of the run's samples are left: those are other data.
+ */
+export function matchSamples<T>(
+  found: readonly T[],
+  recorded: readonly RecordedSample[],
+  recordOf: (one: T) => RecordedSample,
+  options: MatchOptions,
+): Matched<T> {
+  const byKey = keyed(found, recordOf, options);
+  const keys = keysOf(recorded, options);
+  const pairs = recorded.map((before, i) => ({ before, now: byKey.get(keys[i]) }));
+  const kept = pairs.flatMap(({ now }) => (now === undefined ? [] : [now]));
+  const missing = pairs.flatMap(({ before, now }) => (now === undefined ? [before.name] : []));
+  const changed = pairs.flatMap(({ before, now }) =>
+    now !== undefined && options.byName && differs(before, recordOf(now)) ? [before.name] : [],
+  );
+  const known = new Set(keys);
+  const added = [...byKey].flatMap(([key, one]) => (known.has(key) ? [] : [recordOf(one).name]));
+  if (kept.length < LEAST_SHARE * recorded.length)
+    throw otherData(kept.length, recorded.length, options);
+  return {
+    kept,
+    warnings: [
+      ...told(added, 'was added', 'were added', ADDED, options),
+      ...told(missing, 'is gone', 'are gone', MISSING, options),
+      ...told(changed, 'was changed', 'were changed', CHANGED, options),
+    ],
+  };
+}
+
+const ADDED =
+  'The run goes on with what it was begun with, so that nothing shifts. To train the new ones, too, let it end, then begin another with continue_from.';
+const MISSING =
+  'The run goes on without them: the order of the others and the length of an epoch change, so it is no longer to the last digit the run that it would have been. If that is not meant, stop it, put them back, and start it again.';
+const CHANGED =
+  'The run goes on with what is there now, so it is no longer to the last digit the run that it would have been. If that is not meant, stop it, put the earlier ones back, and start it again.';
+
+function told(
+  names: readonly string[],
+  one: string,
+  several: string,
+  fix: string,
+  { where, sampleName }: MatchOptions,
+): Problem[] {
+  if (names.length === 0) return [];
+  const more = names.length - MOST_NAMED;
+  const listed = [...names.slice(0, MOST_NAMED), ...(more > 0 ? [`${more} more`] : [])].join(', ');
+  const what = `since the run was begun, ${plural(names.length, sampleName)} ${names.length === 1 ? one : several}: ${listed}`;
+  return [{ where, what, fix }];
+}
+
+function otherData(kept: number, recorded: number, { where, sampleName }: MatchOptions): DataError {
+  const what = `has ${kept} of the ${plural(recorded, sampleName)} that the run was begun with: these are other data`;
+  const fix =
+    'Give the data of the run, or begin a new one with --fresh; continue_from gives it the weights of this one.';
+  return new DataError([{ where, what, fix }]);
+}
+
+const differs = (a: RecordedSample, b: RecordedSample): boolean =>
+  a.sha256 !== b.sha256 || a.caption !== b.caption || (a.repeats ?? 1) !== (b.repeats ?? 1);
+
+/** Two samples of the same content are told apart by their number. */
+function keysOf(samples: readonly RecordedSample[], { byName }: MatchOptions): string[] {
+  const seen = new Map<string, number>();
+  return samples.map(({ name, sha256 }) => {
+    const key = byName ? name : sha256;
+    const count = seen.get(key) ?? 0;
+    seen.set(key, count + 1);
+    return `${key} ${count}`;
+  });
+}
+
+function keyed<T>(
+  found: readonly T[],
+  recordOf: (one: T) => RecordedSample,
+  options: MatchOptions,
+): Map<string, T> {
+  const keys = keysOf(found.map(recordOf), options);
+  return new Map(found.map((one, i) => [keys[i], one]));
+}
