@@ -118,7 +118,7 @@ test(
     assert.equal(status, 1, stdout + stderr);
     assert.match(
       stdout + stderr,
-      /neon\.safetensors: cannot be written \(stopped after 73,728 of [\d,]+ bytes\)/,
+      /state\/step-0+\.safetensors: cannot be written \(stopped after 73,728 of [\d,]+ bytes\)/,
     );
     requireNothingSaved(stdout + stderr, readdirSync(output));
   },
@@ -135,7 +135,7 @@ test(
     if (ended === undefined) return t.skip('this system does not let us mount a small disk');
     const text = ended.stdout + ended.stderr;
     assert.equal(ended.status, 1, text);
-    assert.match(text, /neon\.safetensors: cannot be written.*the disk is full/);
+    assert.match(text, /state\/step-0+\.safetensors: cannot be written.*the disk is full/);
     requireNothingSaved(text, ended.files);
   },
 );

@@ -65,7 +65,7 @@ const damaged = (path: string, why: string): CheckpointError =>
 // ---- in the run's folder
 
 /** The newest states lie in here, by step. */
-export const STATE_FOLDER = 'state';
+const STATE_FOLDER = 'state';
 /** So many are kept: where the newest is damaged, the run goes on from the one before. */
 const KEPT = 2;
 

@@ -101,7 +101,7 @@ export async function* train(
   const unsound = new WeakSet<Error>();
   const events = runEvents(
     { ...dated, warnings: told },
-    { signal, computing, place, plan, unsound },
+    { given, signal, computing, place, plan, unsound },
   );
   try {
     yield* recorded(events, openFolder);
@@ -135,6 +135,8 @@ const templateDateOf = ({ config }: LoadedConfig, started: Date): Partial<TrainC
     : {};
 
 interface RunContext {
+  /** Without the day that a template may not ask for. */
+  readonly given: LoadedConfig;
   readonly signal: AbortSignal;
   readonly computing: Computing;
   readonly place: RunPlace;
@@ -154,7 +156,7 @@ async function* runEvents(job: LoadedConfig, context: RunContext): AsyncGenerato
   requireStepsLeft(run);
   for (const problem of planWarnings(job, facts)) yield { type: 'warning', problem };
   const plan = planOf(run);
-  context.plan({ job: withSettings(job, task.decided ?? {}), task, runtime, plan });
+  context.plan({ job: withSettings(context.given, task.decided ?? {}), task, runtime, plan });
   yield plan;
   yield* task.prepare();
   await runtime.trim();
@@ -177,7 +179,7 @@ const writer =
 
 function runOf(
   job: LoadedConfig,
-  { signal, place, unsound }: RunContext,
+  { given, signal, place, unsound }: RunContext,
   { task, runtime }: Pick<Run, 'task' | 'runtime'>,
 ): Run {
   const length = lengthOf(job, task);
@@ -198,23 +200,19 @@ function runOf(
   const saved = (place.takenUp?.facts.checkpoints ?? []).map(({ files }) =>
     join(place.dir, files[0].name),
   );
-  return { ...run, saved: saved.reverse(), keeper: keeperOf(run) };
+  return { ...run, saved: saved.reverse(), keeper: keeperOf(run, given) };
 }
 
 /** What changes with the steps; the state is restored where there is one. */
-function keeperOf({
-  job,
-  task,
-  optimiser,
-  statistics,
-  watched,
-  place,
-}: Omit<Run, 'keeper' | 'saved'>) {
+function keeperOf(
+  { task, job, optimiser, statistics, watched, place }: Omit<Run, 'keeper' | 'saved'>,
+  { published }: LoadedConfig,
+): StateKeeper {
   const { history } = task;
   const keeper = new StateKeeper({
     optimiser,
     holders: { statistics, watched, ...(history !== undefined && { history }) },
-    settings: recordedSettings({ ...job.published, ...task.decided }),
+    settings: recordedSettings({ ...published, ...task.decided }),
     folder: () => place.folder,
     minutes: job.config.save_minutes,
   });

@@ -54,7 +54,10 @@ export class StateKeeper {
     return minutes > 0 && this.#clock() - this.#savedAt >= minutes * 60_000;
   }
 
-  /** The state as it is now, unless the disk has it already. */
+  /**
+   * The state as it is now, unless the disk has it already. Throws SystemError where it refuses the
+   * first.
+   */
   *save(): Generator<WarningEvent> {
     const { optimiser } = this.options;
     if (this.#savedStep === optimiser.step) return;
@@ -65,7 +68,8 @@ export class StateKeeper {
       for (const name of outdatedStates(folder.dir, this.#isLast)) folder.remove(name);
       [this.#savedStep, this.#isRefused] = [optimiser.step, false];
     } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
+      // a disk that refuses the first would refuse all that the run comes to
+      if (!(error instanceof SystemError) || this.savedStep === undefined) throw error;
       if (!this.#isRefused) yield notSaved(error, this.savedStep);
       this.#isRefused = true;
     }
@@ -120,9 +124,8 @@ export class StateKeeper {
   }
 }
 
-function notSaved({ problems: [problem] }: SystemError, step: number | undefined): WarningEvent {
-  const kept = step === undefined ? 'No state is saved yet' : `The state of step ${step} is kept`;
-  const what = `${problem.what}. The run goes on, and tries again later. ${kept}: an interruption now costs the steps since then`;
+function notSaved({ problems: [problem] }: SystemError, step: number): WarningEvent {
+  const what = `${problem.what}. The run goes on, and tries again later. The state of step ${step} is kept: an interruption now costs the steps since then`;
   return { type: 'warning', problem: { ...problem, what } };
 }
 
