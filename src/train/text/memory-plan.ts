@@ -27,8 +27,8 @@ export interface TextMemoryPlan {
 }
 
 /**
- * `shape`: the largest of the run, for as many rows as the batch has. Halves the rows until their
- * activations fit, unless the size was `recorded`.
+ * `shape`: the largest of the run, for as many rows as the batch has. Halves the rows until they
+ * have room, unless the size was `recorded`.
  */
 export function textMemoryPlan(
   runtime: Runtime,
