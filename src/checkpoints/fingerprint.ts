@@ -30,8 +30,7 @@ export function weightsFingerprint(weights: Weights): string {
       }
       const { path, offset, length } = tensor;
       const size = Math.min(LOOKED_AT, length);
-      for (const at of [offset, offset + length - size])
-        hash.update(bytesAt(fdOf(path), at, size));
+      for (const at of [offset, offset + length - size]) hash.update(bytesAt(fdOf(path), at, size));
     }
   } finally {
     for (const fd of files.values()) closeSync(fd);
