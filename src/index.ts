@@ -204,6 +204,24 @@ export {
   type InspectOptions,
 } from './adapter-tools/inspect.ts';
 export { convertAdapter, type ConvertOptions } from './adapter-tools/convert.ts';
+export { extractAdapter, type Extracted, type ExtractOptions } from './adapter-tools/extract.ts';
+export {
+  mergeAdapters,
+  type MergeAdaptersOptions,
+  type MergedAdapters,
+} from './adapter-tools/merge-adapters.ts';
+export {
+  mergeIntoBase,
+  type MergedBase,
+  type MergeIntoBaseOptions,
+} from './adapter-tools/merge-into-base.ts';
+export {
+  resizeAdapter,
+  type Resized,
+  type ResizedLayer,
+  type ResizeOptions,
+} from './adapter-tools/resize.ts';
+export type { Kept } from './util/low-rank.ts';
 export type { OutputOptions, WrittenAdapter } from './adapter-tools/prepare.ts';
 export type { ProgramVerdict } from './adapter-tools/programs.ts';
 export type { AdapterHashes } from './adapter-files/hashes.ts';

@@ -1,24 +1,17 @@
 // An adapter in the layout of another program: kohya, LyCORIS, diffusers, PEFT. Its numbers stay as
 // they are, bit for bit, and so do alphas where the layout has a place for them.
 
-import { join } from 'node:path';
-import {
-  loadedModules,
-  type AdapterFile,
-  type AdapterFormatName,
-} from '../adapter-files/adapter-file.ts';
+import type { AdapterFile, AdapterFormatName } from '../adapter-files/adapter-file.ts';
 import { adapterTitle } from '../adapter-files/adapter-formats.ts';
 import type { Narrowing } from '../adapter-files/narrowing.ts';
 import { openAdapter } from '../adapter-files/open-adapter.ts';
-import { writePeftFolder } from '../adapter-files/peft.ts';
-import { requireNew } from '../adapter-files/planned.ts';
 import { UserError, type Problem } from '../errors.ts';
-import type { FloatDType } from '../tensor/half.ts';
 import { problemsByKind } from '../util/problems-by-kind.ts';
 import {
   planned,
   retyped,
   writeAdapter,
+  writeLanguage,
   type OutputOptions,
   type WrittenAdapter,
 } from './prepare.ts';
@@ -66,46 +59,14 @@ const ROUNDED = {
 
 /** PEFT's folder, from mlx-lm's or from PEFT's with other types. */
 function convertLanguage(file: AdapterFile, options: ConvertOptions): WrittenAdapter {
-  const { to, output, force = false, dtype } = options;
-  const { language } = file;
-  if (to !== 'peft' || language === undefined)
+  if (options.to !== 'peft')
     throw new UserError([
       {
         where: file.path,
-        what: `this is an adapter of a language model; ${adapterTitle(to)} is for pictures`,
+        what: `this is an adapter of a language model; ${adapterTitle(options.to)} is for pictures`,
         fix: 'Convert it to peft, or for llama.cpp with lora export --to gguf.',
       },
     ]);
-  if (language.start !== undefined)
-    throw new UserError([
-      {
-        where: file.path,
-        what: `it belongs to the part of its base that ${language.start} left, which no other layout says`,
-        fix: 'Merge it into its base: lora merge.',
-      },
-    ]);
-  const names = ['adapter_model.safetensors', 'adapter_config.json'];
-  const files = names.map((name) => join(output, name));
-  requireNew(files, force);
-  const narrowings: Narrowing[] = [];
-  const modules = loadedModules(file.path, file.modules);
-  writePeftFolder(output, {
-    modules,
-    rslora: language.rslora,
-    dtype: dtype ?? typeOf(file),
-    tell: (found) => narrowings.push(found),
-    dropout: language.dropout,
-    ...(language.baseModel !== undefined && { baseModel: language.baseModel }),
-    ...(language.revision !== undefined && { revision: language.revision }),
-    ...(language.templateDate !== undefined && { templateDate: language.templateDate }),
-  });
-  const { warnings } = file;
-  return { files, format: 'peft', modules: modules.length, narrowings, warnings };
+  const modules = file.modules.map((module) => planned(file, module));
+  return writeLanguage(file, modules, [], options);
 }
-
-const types: readonly FloatDType[] = ['float32', 'float16', 'bfloat16'];
-
-const typeOf = ({ files }: AdapterFile): FloatDType => {
-  const [first] = files.flatMap(({ tensors }) => [...tensors.values()]);
-  return types.find((type) => type === first.dtype) ?? 'float32';
-};

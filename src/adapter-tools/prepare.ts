@@ -1,6 +1,7 @@
 // What all tools that write adapters share: modules as they will be written, and the files of a
 // format.
 
+import { join } from 'node:path';
 import {
   tensorOf,
   type AdapterFile,
@@ -9,6 +10,7 @@ import {
 } from '../adapter-files/adapter-file.ts';
 import { adapterTitle, adapterWriter } from '../adapter-files/adapter-formats.ts';
 import { multiplied, narrowed, requireSound, type Narrowing } from '../adapter-files/narrowing.ts';
+import { writePeftFolder } from '../adapter-files/peft.ts';
 import {
   requireNew,
   writePlanned,
@@ -16,11 +18,12 @@ import {
   type PlannedTensor,
 } from '../adapter-files/planned.ts';
 import { unfoldedB, type ToWrite } from '../adapter-files/write-formats.ts';
-import { UserError, type Problem } from '../errors.ts';
+import { InternalError, UserError, type Problem } from '../errors.ts';
 import { countUnsound } from '../tensor/finite.ts';
 import type { FloatDType } from '../tensor/half.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { problemsByKind } from '../util/problems-by-kind.ts';
+import { traitsOf } from './traits.ts';
 
 export interface OutputOptions {
   /** The file to write, or the folder of PEFT's. */
@@ -122,6 +125,64 @@ export function writeAdapter(
   writePlanned(files, onProgress);
   const { narrowings, warnings, modules } = given;
   return { files: paths, format, modules: modules.length, narrowings, warnings };
+}
+
+/** Writes modules in the format that their adapter has; mlx-lm's becomes PEFT's. */
+export function writeLike(
+  file: AdapterFile,
+  modules: readonly PlannedModule[],
+  narrowings: readonly Narrowing[],
+  options: OutputOptions,
+): WrittenAdapter {
+  const { format, metadata, warnings } = file;
+  if (file.of === 'language') return writeLanguage(file, modules, narrowings, options);
+  const isXl = traitsOf(file).family === 'Stable Diffusion XL';
+  const isAlphaInMetadata = file.modules.some(({ alphaFrom }) => alphaFrom === 'metadata');
+  const given = { modules, metadata, isXl, isAlphaInMetadata, narrowings, warnings };
+  return writeAdapter(format, given, options);
+}
+
+/** PEFT's folder. Throws UserError for an adapter that took a part out of its base. */
+export function writeLanguage(
+  { path, language, warnings, files }: AdapterFile,
+  modules: readonly PlannedModule[],
+  narrowings: readonly Narrowing[],
+  { output, force = false, dtype }: OutputOptions,
+): WrittenAdapter {
+  if (language === undefined) throw new InternalError(`${path} has no language model`);
+  if (language.start !== undefined)
+    throw new UserError([
+      {
+        where: path,
+        what: `it belongs to the part of its base that ${language.start} left, which no other file says`,
+        fix: 'Merge it into its base: lora merge.',
+      },
+    ]);
+  const names = ['adapter_model.safetensors', 'adapter_config.json'];
+  const paths = names.map((name) => join(output, name));
+  requireNew(paths, force);
+  const found = [...narrowings];
+  const { baseModel, revision, templateDate, dropout } = language;
+  writePeftFolder(output, {
+    modules: modules.map(({ path: layer, name, down, up, alpha }) => ({
+      ...{ path: layer ?? name, down: down.read(), up: up.read(), alpha },
+    })),
+    rslora: false,
+    dtype: dtype ?? typeOf(files),
+    tell: (one) => found.push(one),
+    dropout,
+    ...(baseModel !== undefined && { baseModel }),
+    ...(revision !== undefined && { revision }),
+    ...(templateDate !== undefined && { templateDate }),
+  });
+  return { files: paths, format: 'peft', modules: modules.length, narrowings: found, warnings };
+}
+
+const types: readonly FloatDType[] = ['float32', 'float16', 'bfloat16'];
+
+function typeOf(files: AdapterFile['files']): FloatDType {
+  const [first] = files.flatMap(({ tensors }) => [...tensors.values()]);
+  return types.find((type) => type === first.dtype) ?? 'float32';
 }
 
 function requirePaths({ modules }: ToWrite, title: string): void {

@@ -1,9 +1,12 @@
 // What the commands that write an adapter share: their flags, and what they say when it is written.
 import {
   type FloatDType,
+  type Kept,
   narrowingNotes,
   noteOf,
   type OutputOptions,
+  type ResizedLayer,
+  UserError,
   type WrittenAdapter,
 } from '../index.ts';
 import { colours } from './colours.ts';
@@ -53,3 +56,31 @@ export function tellWritten(
 /** `264 modules`. */
 export const modulesText = (count: number): string =>
   `${amount(count)} ${count === 1 ? 'module' : 'modules'}`;
+
+/** Which share of the norm the layers keep, where they do not keep all of it. */
+export function shareLines(layers: readonly ResizedLayer[]): string[] {
+  const cut = layers.filter(({ to, from }) => to < from);
+  if (cut.length === 0) return [];
+  const [worst] = [...cut].sort((a, b) => a.share - b.share);
+  const mean = cut.reduce((sum, { share }) => sum + share, 0) / cut.length;
+  const ranks = [...new Set(cut.map(({ to }) => to))].sort((a, b) => a - b);
+  const range = ranks.length === 1 ? `${ranks[0]}` : `${ranks[0]} to ${ranks[ranks.length - 1]}`;
+  return [
+    `${modulesText(cut.length)} to rank ${range}: ${shareText(mean)} of the norm is kept on average, at least ${shareText(worst.share)} (${worst.name})`,
+  ];
+}
+
+const shareText = (share: number): string => `${(Math.floor(share * 1e4) / 100).toFixed(2)} %`;
+
+/** `--rank` or `--keep`, one of the two. */
+export function keptOf({ rank, keep }: Readonly<Record<string, unknown>>): Kept {
+  if ((rank === undefined) === (keep === undefined))
+    throw new UserError([
+      {
+        where: rank === undefined ? '--rank' : '--rank, --keep',
+        what: rank === undefined ? 'neither --rank nor --keep is given' : 'both are given',
+        fix: 'Give one of the two: --rank 8, or --keep 0.95.',
+      },
+    ]);
+  return rank === undefined ? { share: Number(keep) } : { rank: Number(rank) };
+}

@@ -6,9 +6,11 @@ import { dataShowCommand } from './data-show.ts';
 import { doctorCommand } from './doctor.ts';
 import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
+import { extractCommand } from './extract.ts';
 import { hashCommand } from './hash.ts';
 import { inspectCommand } from './inspect.ts';
 import { mergeCommand } from './merge.ts';
+import { resizeCommand } from './resize.ts';
 import { runsCommand } from './runs.ts';
 import { runsRollbackCommand, runsTagCommand } from './runs-change.ts';
 import { runsCompareCommand } from './runs-compare.ts';
@@ -36,6 +38,8 @@ export const commands: readonly Command[] = [
   inspectCommand,
   hashCommand,
   convertCommand,
+  resizeCommand,
+  extractCommand,
   runsCommand,
   runsShowCommand,
   runsCompareCommand,

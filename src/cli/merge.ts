@@ -3,6 +3,11 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   adapterSource,
+  exportSource,
+  mergeAdapters,
+  mergeIntoBase,
+  type MergeIntoBaseOptions,
+  UserError,
   baseFolder,
   type FloatDType,
   mergeLora,
@@ -12,6 +17,7 @@ import {
   type Problem,
   readAdapterFolder,
 } from '../index.ts';
+import { modulesText, shareLines, tellWritten } from './adapter-output.ts';
 import { colours } from './colours.ts';
 import { choice, type Command } from './command.ts';
 import { amount } from './format.ts';
@@ -19,25 +25,38 @@ import { whileLayers } from './layer-progress.ts';
 
 export const mergeCommand: Command = {
   name: 'merge',
-  summary: 'Merge an adapter into its language model: a folder that no longer needs the adapter',
+  summary:
+    'Merge an adapter into its base model: a model that no longer needs it; or adapters for pictures into one',
   arguments: [
     {
-      name: '<adapter>',
-      key: 'adapter',
-      description: 'folder of the adapter (with adapter_config.json)',
+      name: '<adapters...>',
+      key: 'adapters',
+      description: 'folder of an adapter of a language model; or files of adapters for pictures',
     },
   ],
   flags: [
     {
-      flags: '-b, --base <folder>',
+      flags: '-b, --base <path>',
       key: 'base',
-      description: 'folder of the base model; by default the one that the adapter names',
+      description:
+        'the base model to merge into; of a language model by default the one that the adapter names',
     },
     {
-      flags: '-o, --output <folder>',
+      flags: '-o, --output <path>',
       key: 'output',
-      description: 'the folder to write',
+      description: 'the file or the new folder to write',
       required: true,
+    },
+    {
+      flags: '--weights <numbers>',
+      key: 'weights',
+      description: 'how strongly each adapter for pictures acts: 0.7,0.3; by default 1',
+    },
+    {
+      flags: '--rank <number>',
+      key: 'rank',
+      description:
+        'of adapters for pictures merged into one: the best of this rank, by SVD; by default exact, the ranks add up',
     },
     {
       flags: '--dtype <type>',
@@ -45,27 +64,34 @@ export const mergeCommand: Command = {
       description:
         'float32, float16 or bfloat16; by default each weight keeps the type it has in the base model',
     },
+    { flags: '--force', key: 'force', description: 'replace a file of that name' },
   ],
   examples: [
     'lora merge output/support_lora --output output/merged',
     'lora export --to gguf output/merged',
+    'lora merge a.safetensors b.safetensors --weights 0.7,0.3 --output both.safetensors',
+    'lora merge a.safetensors --base model.safetensors --output with_a.safetensors',
   ],
-  run,
+  run(given) {
+    const paths = [given.adapters].flat().map(String);
+    return isForPictures(paths) ? runPictures(paths, given) : run(paths, given);
+  },
 };
 
-function run({ adapter, base, output, dtype }: Readonly<Record<string, unknown>>): number {
+type Given = Readonly<Record<string, unknown>>;
+
+function run([adapter, ...more]: readonly string[], given: Given): number {
+  const { base, output } = given;
+  refuseOfPictures(more, given);
   const to = String(output);
-  const folder = adapterSource(String(adapter), 'merged');
+  const folder = adapterSource(adapter, 'merged');
   const lora = readAdapterFolder(folder);
   const from = baseFolder({
     folder,
     named: lora.baseModel,
     ...(base !== undefined && { given: String(base) }),
   });
-  const type: FloatDType | undefined =
-    dtype === undefined
-      ? undefined
-      : choice('--dtype', String(dtype), ['float32', 'float16', 'bfloat16']);
+  const type = typeOf(given);
   const losses = whileLayers((onLayer) =>
     mergeLora({
       onLayer,
@@ -102,4 +128,90 @@ function noteLines(
       : []),
   ];
   return lines.map((line) => `  ${line}\n`).join('');
+}
+
+const typeOf = ({ dtype }: Given): FloatDType | undefined =>
+  dtype === undefined
+    ? undefined
+    : choice('--dtype', String(dtype), ['float32', 'float16', 'bfloat16']);
+
+/** What has no meaning for an adapter of a language model. */
+function refuseOfPictures(more: readonly string[], { weights, rank }: Given): void {
+  const found = [
+    ...(more.length > 0 ? [more[0]] : []),
+    ...(weights === undefined ? [] : ['--weights']),
+    ...(rank === undefined ? [] : ['--rank']),
+  ];
+  if (found.length === 0) return;
+  const what = 'only adapters for pictures are merged with one another, at weights or to a rank';
+  throw new UserError([{ where: found.join(', '), what, fix: 'Merge one adapter at a time.' }]);
+}
+
+// ---- pictures
+
+/** What lies at the first of several, or of one, decides; what is not there is for the reader. */
+function isForPictures(paths: readonly string[]): boolean {
+  const source = exportSource(paths[0]);
+  return source.kind === 'picture adapter';
+}
+
+function runPictures(paths: readonly string[], given: Given): number {
+  const { base, output, rank, force } = given;
+  const type = typeOf(given);
+  const options = {
+    paths,
+    output: String(output),
+    force: force === true,
+    ...(given.weights !== undefined && { weights: numbersIn(String(given.weights)) }),
+    ...(type !== undefined && { dtype: type }),
+  };
+  if (base !== undefined) return intoBase({ ...options, base: String(base) }, rank);
+  if (paths.length === 1 && given.weights === undefined)
+    throw new UserError([
+      {
+        where: paths[0],
+        what: 'one adapter alone is not merged with anything',
+        fix: 'Name its base model with --base, or a second adapter.',
+      },
+    ]);
+  const merged = whileLayers(
+    (onProgress) =>
+      mergeAdapters({ ...options, onProgress, ...(rank !== undefined && { rank: Number(rank) }) }),
+    'merging the layers',
+  );
+  tellWritten(
+    merged,
+    `${modulesText(merged.modules)} of ${paths.join(' and ')}`,
+    shareLines(merged.layers),
+  );
+  return 0;
+}
+
+function numbersIn(text: string): number[] {
+  return text.split(',').map((part) => {
+    const value = Number(part);
+    if (part.trim() !== '' && Number.isFinite(value)) return value;
+    const what = `"${part}" is not a number; expected numbers such as 0.7,0.3`;
+    throw new UserError([{ where: '--weights', what }]);
+  });
+}
+
+function intoBase(options: Omit<MergeIntoBaseOptions, 'onProgress'>, rank: unknown): number {
+  if (rank !== undefined)
+    throw new UserError([
+      {
+        where: '--rank',
+        what: 'has no effect where adapters are merged into a base',
+        fix: 'Leave it out.',
+      },
+    ]);
+  const merged = whileLayers(
+    (onProgress) => mergeIntoBase({ ...options, onProgress }),
+    'writing the tensors',
+  );
+  const { layers } = merged;
+  process.stdout.write(
+    `${colours.green('✓')} ${options.output}: ${amount(layers)} layers of ${options.base} changed\n${noteLines(merged, [], options.dtype)}`,
+  );
+  return 0;
 }

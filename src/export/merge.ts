@@ -20,7 +20,7 @@ import { writeFileAtomically } from '../storage/write-file.ts';
 import { CheckpointError, UserError, type Problem } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
 import { layoutSafetensors } from '../tensor/safetensors.ts';
-import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
+import { sizeOf, type ExternalTensor, type Tensor } from '../tensor/tensor.ts';
 import { countUnsound } from '../tensor/finite.ts';
 import { isTooNarrow, lossOf } from '../tensor/narrow.ts';
 import { isQuantized, openModelFiles, type ModelFiles } from './model-files.ts';
@@ -88,8 +88,8 @@ export function mergeLora(options: MergeOptions): MergeLosses {
   const problems = problemsByKind(mergeProblems(model, lora));
   if (problems.length > 0) throw new CheckpointError(problems);
   const { modules, rslora } = fitted(model, lora, model.tensors, options.onLayer);
-  const byWeight = new Map(modules.map((module) => [`${module.path}.weight`, module]));
-  const losses: Losses = { changes: 0, lostChanges: 0, narrowings: [] };
+  const byWeight = new Map(modules.map((module) => [`${module.path}.weight`, () => module]));
+  const losses = noLosses();
   const files: string[] = [];
   writeFolder(output, (folder) => {
     const merging = { byWeight, rslora, dtype, losses };
@@ -109,7 +109,7 @@ export function mergeLora(options: MergeOptions): MergeLosses {
   return { ...losses, warnings: [...model.warnings, ...leftProblems(base, files)] };
 }
 
-function refuseLosses(
+export function refuseLosses(
   { changes, lostChanges, narrowings }: Losses,
   base: string,
   dtype: FloatDType | undefined,
@@ -170,7 +170,8 @@ export function mergedWeight(
   rslora: boolean,
   count: (changes: number) => void = () => {},
 ): Tensor<'float32'> {
-  const [rows, columns] = weight.shape;
+  const [rows] = weight.shape;
+  const columns = sizeOf(weight.shape.slice(1));
   const rank = module.down.shape[0];
   const a = toFloat32(module.down).data;
   const b = toFloat32(module.up).data;
@@ -190,22 +191,29 @@ export function mergedWeight(
   return { dtype: 'float32', shape: weight.shape, data: out };
 }
 
-interface Merging {
-  readonly byWeight: ReadonlyMap<string, LoraWeights>;
+export interface Merging {
+  /** By the tensor's name in the file; asked for when its turn comes. */
+  readonly byWeight: ReadonlyMap<string, () => LoraWeights>;
   readonly rslora: boolean;
   readonly dtype: FloatDType | undefined;
   readonly losses: Losses;
+  /** Called for each tensor that is written. */
+  readonly onTensor?: () => void;
+  /** Called when all are written and the file is not yet in its place; what it throws, stops it. */
+  readonly onEnd?: () => void;
 }
 
+export const noLosses = (): Losses => ({ changes: 0, lostChanges: 0, narrowings: [] });
+
 /** Counted while the tensors are written. */
-interface Losses {
+export interface Losses {
   changes: number;
   lostChanges: number;
   readonly narrowings: Narrowing[];
 }
 
-/** Returns the bytes of the tensors. */
-function writeMerged(file: SafetensorsFile, path: string, merging: Merging): number {
+/** Writes a file with what is merged into it; returns the bytes of the tensors. */
+export function writeMerged(file: SafetensorsFile, path: string, merging: Merging): number {
   const described = new Map(
     Array.from(
       file.tensors,
@@ -216,8 +224,11 @@ function writeMerged(file: SafetensorsFile, path: string, merging: Merging): num
   const { head, order, dataBytes } = layoutSafetensors(described, file.metadata);
   writeFileAtomically(path, (write) => {
     write(head);
-    for (const name of order)
+    for (const name of order) {
       writeTensor(name, needed(file.tensors, name, 'tensor'), merging, write);
+      merging.onTensor?.();
+    }
+    merging.onEnd?.();
   });
   return dataBytes;
 }
@@ -228,7 +239,7 @@ function writeTensor(
   { byWeight, rslora, dtype, losses }: Merging,
   write: (bytes: Uint8Array) => void,
 ): void {
-  const module = byWeight.get(name);
+  const module = byWeight.get(name)?.();
   const wanted = isMergeable(tensor.dtype) ? (dtype ?? tensor.dtype) : undefined;
   if (wanted === undefined || (module === undefined && wanted === tensor.dtype)) {
     requireSound(name, { unsound: countUnsound(readTensor(tensor)) });
@@ -304,7 +315,7 @@ function changeJson(path: string, change: (content: Record<string, unknown>) => 
   writeFileAtomically(path, `${JSON.stringify(change(parseFile(path, jsonObject)), null, 2)}\n`);
 }
 
-function copyRange(
+export function copyRange(
   path: string,
   offset: number,
   length: number,
@@ -332,7 +343,7 @@ function copyRange(
 }
 
 /** Configuration, tokenizer, template, code that the model brings, licence: not the base's card. */
-const isOfModel = (name: string): boolean =>
+export const isOfModel = (name: string): boolean =>
   /\.(json|jinja|txt|model|tiktoken|bpe|py)$/i.test(name) ||
   /^(licen[cs]e|notice|use_policy)/i.test(name);
 /** Weights of other formats and the base's card stay behind without a word. */

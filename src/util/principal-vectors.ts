@@ -5,7 +5,7 @@
 export interface Matrix {
   readonly rows: number;
   readonly columns: number;
-  readonly data: Float32Array;
+  readonly data: Float32Array | Float64Array;
 }
 
 export interface Principal {
@@ -110,7 +110,8 @@ class Krylov {
     const between = count < this.size ? value(count - 1) - value(count) : Infinity;
     const chosen = order.slice(0, count);
     const isFound =
-      chosen.every((_, i) => miss(i) <= TOLERANCE * between) && miss(count) <= 0.1 * between;
+      chosen.every((_, i) => miss(i) <= TOLERANCE * between) &&
+      (count >= steps || miss(count) <= 0.1 * between);
     if (!isWhole && !isFound) return undefined;
     const gap =
       count < this.size && value(0) > 0
