@@ -180,6 +180,57 @@ test('a long run of rows of one length packs its weights: its plan says so, and 
   );
 });
 
+test('previews and validation turned the packed weights of a long run off, and so changed its adapter', async () => {
+  const settings = {
+    train_data_dir: join(root, 'texts.jsonl'),
+    batch_size: 2,
+    lr_scheduler: 'constant',
+    max_train_steps: 40,
+    sample_prompts: ['the hat'],
+    sample_max_tokens: 2,
+    save_precision: 'float32',
+  };
+  const alone = await run('alone', settings);
+  const watched = await run('watched', {
+    ...settings,
+    sample_every: 20,
+    validation_data: [join(root, 'more.jsonl')],
+    validation_steps: 20,
+  });
+  assert.equal(ofType(watched, 'validation').length, 3);
+  assert.equal(ofType(watched, 'plan')[0].memoryEstimate, ofType(alone, 'plan')[0].memoryEstimate);
+  assert.deepEqual(losses(watched), losses(alone));
+  assert.equal(adapterOf('watched'), adapterOf('alone'));
+});
+
+test('stop_when_overfit ends a run whose loss on what is held back has risen at three looks', async () => {
+  const settings = {
+    train_data_dir: join(root, 'texts.jsonl'),
+    validation_data: [join(root, 'data.jsonl')],
+    validation_steps: 1,
+    max_train_steps: 40,
+    learning_rate: 0.1,
+    lr_scheduler: 'constant',
+    stop_when_overfit: true,
+  };
+  const events = await run('overfit', settings);
+  const [done] = ofType(events, 'done');
+  const [verdict] = ofType(events, 'verdict').slice(-1);
+  assert.deepEqual(
+    [done.stopped, done.step < 40, verdict.verdict.kind, verdict.final],
+    [false, true, 'overfit', true],
+  );
+  assert.match(done.ended ?? '', /^Best at step \d+; later steps do worse on what was held back/);
+  assert.match(
+    verdict.verdict.reasons[0],
+    /^Validation loss on 10 sequences that are not trained: /,
+  );
+  assert.match(
+    readFileSync(join(root, 'overfit/logs/train.log'), 'utf8'),
+    /verdict after step \d+: Best at step/,
+  );
+});
+
 test('dropout changes the loss, at the first step hardly, and not the validation before it', async () => {
   const settings = { max_train_steps: 3, batch_size: 2, validation_split: 0.2 };
   const [plain, dropped] = [
