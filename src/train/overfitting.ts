@@ -129,7 +129,7 @@ function lossReasons(looks: readonly Look[], at: LooksAt): string[] {
   const seen = [...new Set([first, best, last])].map(figures).join(', ');
   return [
     `Validation loss on ${at.heldOut}: ${seen}${comparison(last, best)}.`,
-    `On ${at.trained}: ${figure(first.validation.trainLoss)} → ${figure(last.validation.trainLoss)}. What is held back is now ${gapText(last)}; at its best it was ${gapText(best)}.`,
+    `On ${at.trained}: ${figure(first.validation.trainLoss)} → ${figure(last.validation.trainLoss)}. On what is held back it is now ${gapText(last)}${last === best ? '' : `; at its lowest it was ${gapText(best)}`}.`,
     ...(isDiverging(last, best) ? [DIVERGING] : []),
   ];
 }
@@ -149,10 +149,14 @@ function comparison(last: Validated, best: Validated): string {
     : `${above}, which may be chance`;
 }
 
-const gapText = ({ validation: { loss, trainLoss } }: Validated): string => {
-  const gap = loss / trainLoss - 1;
-  return `${percent(Math.abs(gap))} ${gap < 0 ? 'easier' : 'harder'}`;
-};
+/** What is held back beside what is trained. */
+function gapText({ validation: { loss, trainLoss } }: Validated): string {
+  const ratio = loss / trainLoss;
+  if (ratio >= 1.5) return `${ratio.toFixed(1)} times as high`;
+  const gap = ratio - 1;
+  if (Math.abs(gap) < 0.005) return 'the same';
+  return `${percent(Math.abs(gap))} ${gap < 0 ? 'lower' : 'higher'}`;
+}
 
 const percent = (share: number): string =>
   `${(100 * share).toFixed(Math.abs(share) < 0.0995 ? 1 : 0)} %`;
