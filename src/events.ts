@@ -103,6 +103,8 @@ export interface SavedEvent {
   readonly type: 'saved';
   readonly step: number;
   readonly files: readonly string[];
+  /** Saved because it is the best by now. */
+  readonly isBest?: boolean;
   /** What the number format could not hold, where anything was lost or written wider. */
   readonly notes?: readonly string[];
 }
@@ -190,6 +192,8 @@ export interface DoneEvent {
   readonly totalSteps: number;
   /** `<name>.safetensors`; absent when stopped before anything could be saved. */
   readonly adapter?: string;
+  /** An earlier checkpoint that is better than what was trained last, by the verdict. */
+  readonly best?: { readonly step: number; readonly adapter: string };
   readonly log: string;
   /**
    * What else was written for people to look at, by what it is: `contact sheet`, `answers`,

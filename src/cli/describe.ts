@@ -1,6 +1,6 @@
 // The events of a training run in words: the lines that stay on the screen, the same for a terminal
 // and for a file.
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import {
   type DoneEvent,
   type EvaluatedEvent,
@@ -66,8 +66,8 @@ export const warningLines = ({ problem }: WarningEvent): string[] => [
   `${colours.yellow('warning')} ${formatProblem(problem)}`,
 ];
 
-export const savedLines = ({ step, files, notes = [] }: SavedEvent): string[] => [
-  `${colours.green('✓')} step ${step} saved: ${files.map(withCodes).join(', ')}`,
+export const savedLines = ({ step, files, isBest = false, notes = [] }: SavedEvent): string[] => [
+  `${colours.green('✓')} step ${step} saved${isBest ? ', the best so far' : ''}: ${files.map(withCodes).join(', ')}`,
   ...notes.map((note) => `  ${note}`),
 ];
 
@@ -132,5 +132,14 @@ export function doneLines(done: DoneEvent, lastLoss: string): string[] {
   const rows = Object.entries(files).flatMap(([name, file]) =>
     file === undefined ? [] : [`  ${colours.dim(name.padEnd(13))}  ${withCodes(file)}`],
   );
-  return ['', head, ...rows];
+  return ['', head, ...rows, ...betterLines(done)];
+}
+
+/** The checkpoint that is offered in place of the last. */
+function betterLines({ adapter, best }: DoneEvent): string[] {
+  if (best === undefined || adapter === undefined) return [];
+  return [
+    `  ${colours.dim('best'.padEnd(13))}  ${colours.bold(withCodes(best.adapter))} (step ${best.step})`,
+    `  ${colours.yellow(`Use this one. \`lora runs rollback ${withCodes(dirname(adapter))}@best\` makes it the result.`)}`,
+  ];
 }

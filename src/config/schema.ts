@@ -76,7 +76,9 @@ const outputOptions = {
     .meta(forImages),
   save_steps: integer(0)
     .default(0)
-    .describe('An adapter is saved after every so many steps. 0: only at the end.'),
+    .describe(
+      'An adapter is saved after every so many steps. 0: only at the end. With validation also the best so far.',
+    ),
   save_minutes: number(0)
     .default(10)
     .describe(

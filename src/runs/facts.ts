@@ -59,6 +59,8 @@ const checkpoint = z.object({
   loss: z.number().optional(),
   /** On what was held back, where it was looked at then. */
   validationLoss: z.number().optional(),
+  /** Saved because it was the best by then, and for that alone: it goes when a better one comes. */
+  asBest: z.boolean().optional(),
 });
 
 /** A setting that a later start of the run changed. */

@@ -27,3 +27,29 @@ test('a run that cannot begin in its folder gives it back: the next try is not k
     RunFolder.begin(folder, facts).close();
   });
 });
+
+test('a checkpoint that was saved as the best goes when a better one comes; no other does', () => {
+  withFolder((dir) => {
+    const folder = RunFolder.begin(dir, facts);
+    const at = facts.started;
+    const write = (step: number, asBest: boolean) =>
+      folder.writeCheckpoint(new Map([[`checkpoint-${step}/adapter.safetensors`, `${step}`]]), {
+        step,
+        at,
+        final: false,
+        ...(asBest && { asBest }),
+      });
+    for (const step of [10, 20, 30, 40]) write(step, step !== 20);
+    folder.record({ tags: [{ tag: 'shown', step: 30 }] });
+    folder.removeOutdone(40);
+    const there = [10, 20, 30, 40].filter((step) => existsSync(join(dir, `checkpoint-${step}`)));
+    assert.deepEqual(there, [20, 30, 40]);
+    const { checkpoints, files } = folder.facts;
+    assert.deepEqual(
+      checkpoints.map(({ step }) => step),
+      there,
+    );
+    assert.ok(!files.includes('checkpoint-10') && files.includes('checkpoint-40'));
+    folder.close();
+  });
+});

@@ -127,6 +127,27 @@ export class RunFolder {
     return [...placed.keys()];
   }
 
+  /**
+   * Removes checkpoints that were saved as the best alone, but that of `best`, those with a tag and
+   * the one that is the result.
+   */
+  removeOutdone(best: number): void {
+    const { checkpoints, tags, current, files } = this.#facts;
+    const stays = ({ step, asBest = false }: Checkpoint) =>
+      !asBest || step === best || step === current || tags.some((tag) => tag.step === step);
+    const outdone = checkpoints.filter((one) => !stays(one));
+    if (outdone.length === 0) return;
+    const entries = new Set(outdone.flatMap((one) => one.files.map(({ name }) => topOf(name))));
+    for (const entry of entries) {
+      const path = join(this.dir, entry);
+      attempt(path, () => rmSync(path, { recursive: true, force: true }));
+    }
+    this.record({
+      checkpoints: checkpoints.filter(stays),
+      files: files.filter((name) => !entries.has(name)),
+    });
+  }
+
   /** Bytes of a file; 0 where it is not there. */
   size(name: string): number {
     return statSync(join(this.dir, name), { throwIfNoEntry: false })?.size ?? 0;
@@ -214,7 +235,7 @@ export class RunFolder {
    * Before a file is first written: a foreign one of that name goes aside, and run.json names it.
    */
   #announce(name: string): void {
-    const entry = name.split('/')[0];
+    const entry = topOf(name);
     if (this.#facts.files.includes(entry)) return this.#requirePlace();
     moveAside(this.dir, [entry], `before-${this.#facts.id}`);
     this.record({ files: [...this.#facts.files, entry] });
@@ -232,6 +253,9 @@ export class RunFolder {
     writeFileAtomically(join(this.dir, RUN_FILE), `${JSON.stringify(this.#facts, null, 2)}\n`);
   }
 }
+
+/** The entry of the run's folder that a file lies in. */
+const topOf = (name: string): string => name.split('/')[0];
 
 /** Takes the folder for this process while `open` works, and beyond where that succeeds. */
 function locked(dir: string, open: (unlock: () => void) => RunFolder): RunFolder {

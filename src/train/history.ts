@@ -36,6 +36,9 @@ const saved = z.strictObject({
 
 type Saved = z.output<typeof saved>;
 
+const isHarm = (kind: TrainingVerdict['kind'] | undefined): boolean =>
+  kind === 'overfit' || kind === 'copies';
+
 /** The looks of a run, in the order of their steps. */
 export class History implements Holder<Saved> {
   #looks: readonly Look[] = [];
@@ -55,7 +58,17 @@ export class History implements Holder<Saved> {
   /** Why more training would do harm; undefined where nothing says so. */
   get harm(): string | undefined {
     const { kind, headline } = trainingVerdict(this.#looks, this.at);
-    return kind === 'overfit' || kind === 'copies' ? headline : undefined;
+    return isHarm(kind) ? headline : undefined;
+  }
+
+  /** On what is held back, where it was looked at then. */
+  lossAt(step: number): number | undefined {
+    return this.#looks.find((look) => look.step === step)?.validation?.loss;
+  }
+
+  /** The best step, where the last verdict says that later ones do harm. */
+  get better(): number | undefined {
+    return isHarm(this.#told) ? this.best : undefined;
   }
 
   validated({ step, loss, trainLoss, losses }: ValidationEvent): void {
@@ -71,7 +84,6 @@ export class History implements Holder<Saved> {
     const step = this.#looks.at(-1)?.step;
     if (step === undefined) return undefined;
     const verdict = trainingVerdict(this.#looks, this.at, final);
-    const isHarm = (kind = 'sound') => kind === 'overfit' || kind === 'copies';
     const isNews = verdict.kind !== this.#told && (isHarm(verdict.kind) || isHarm(this.#told));
     if (!isNews && !final) return undefined;
     this.#told = verdict.kind;

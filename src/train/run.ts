@@ -21,6 +21,7 @@ import {
 import { isTaken } from '../storage/lock.ts';
 import { requireWritable } from '../runs/run-folder.ts';
 import type { TrainEvent } from './events.ts';
+import { betterCheckpoint, checkpointRecord, type WhySaved } from './best-checkpoint.ts';
 import { trainingSteps, type StepResult, type UnsoundStep } from './loop.ts';
 import { Optimiser } from './optimiser.ts';
 import { planWarnings, requireRates } from './plan-check.ts';
@@ -162,7 +163,7 @@ async function* runEvents(job: LoadedConfig, context: RunContext): AsyncGenerato
   await runtime.trim();
   const ended = yield* trained(run);
   const { step } = run.optimiser;
-  const adapter = step > 0 ? yield* save(run, true) : undefined;
+  const adapter = step > 0 ? yield* save(run, 'final') : undefined;
   const results =
     ended === 'stopped'
       ? new Map<string, string>()
@@ -396,8 +397,9 @@ async function* steps(run: Run): AsyncGenerator<TrainEvent> {
       yield stepOf(run, result);
       const { save_steps } = job.config;
       const isDue = save_steps > 0 && result.step % save_steps === 0;
-      if (isDue) yield* tolerant(run, save(run, false));
+      if (isDue) yield* tolerant(run, save(run, 'between'));
       yield* watch(run);
+      yield* keepBest(run, isDue);
       if (isDue || keeper.isDue || result.skipped !== undefined) yield* keeper.save();
       yield* foundGone(run);
       if (endsEarly(run) !== undefined) return;
@@ -405,6 +407,18 @@ async function* steps(run: Run): AsyncGenerator<TrainEvent> {
   } finally {
     await programs.release();
   }
+}
+
+/**
+ * The best so far has a checkpoint of its own, so that it can be the result. The one before it goes
+ * where it was saved for that alone.
+ */
+async function* keepBest(run: Run, isSaved: boolean): AsyncGenerator<TrainEvent> {
+  const { task, optimiser, place, signal } = run;
+  const { step, totalSteps } = optimiser;
+  if (signal.aborted || task.history?.best !== step) return;
+  if (!isSaved && step < totalSteps) yield* tolerant(run, save(run, 'best'));
+  place.folder.removeOutdone(step);
 }
 
 /** Where more training would do harm, if that is to end the run. */
@@ -524,20 +538,23 @@ async function* keeping<T>(run: Run, events: AsyncGenerator<TrainEvent, T>) {
 }
 
 /** Writes the files of this moment; returns the path of the adapter. */
-async function* save(run: Run, final: boolean): AsyncGenerator<TrainEvent, string> {
+async function* save(run: Run, why: WhySaved): AsyncGenerator<TrainEvent, string> {
   const { task, length, place, optimiser, statistics } = run;
   const { step, parameters } = optimiser;
+  const final = why === 'final';
   const { started, id, folder } = place;
   const at: SavePoint = { ...length, step, epoch: epochOf(step, task), final, started, id };
   requireSoundParameters(parameters, { step, ...unsoundSource(run) });
   const found: Narrowing[] = [];
   const content = task.files(at, (narrowing) => found.push(narrowing));
-  const about = { step, final, at: new Date().toISOString(), loss: statistics.lossAverage };
-  const files = folder.writeCheckpoint(content, about);
+  const { history } = task;
+  const about = { step, loss: statistics.lossAverage, history };
+  const files = folder.writeCheckpoint(content, checkpointRecord(why, about));
   run.saved.unshift(files[0]);
   // at the end, what was written wider is a warning
   const notes = narrowingNotes(final ? found.filter(({ widened }) => !widened) : found);
-  yield { type: 'saved', step, files, ...(notes.length > 0 && { notes }) };
+  const more = { ...(why === 'best' && { isBest: true }), ...(notes.length > 0 && { notes }) };
+  yield { type: 'saved', step, files, ...more };
   if (final)
     for (const problem of wideningProblems(found, tooSmall(run)))
       yield { type: 'warning', problem };
@@ -553,6 +570,7 @@ function doneOf(
 ): DoneEvent {
   const isCut = step < length.totalSteps && !signal.aborted;
   const ended = isCut ? endsEarly({ job, task }) : undefined;
+  const best = betterCheckpoint(task.history, place.folder);
   return {
     type: 'done',
     stopped: step < length.totalSteps && ended === undefined,
@@ -560,6 +578,7 @@ function doneOf(
     step,
     totalSteps: length.totalSteps,
     adapter,
+    ...(best !== undefined && { best }),
     log: join(place.dir, LOG_FILE),
     results,
     seconds: place.seconds,

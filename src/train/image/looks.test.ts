@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import sharp from 'sharp';
 import { parseConfig } from '../../config/load.ts';
+import { readFacts } from '../../runs/facts.ts';
 import type { TrainEvent } from '../events.ts';
 import { train } from '../run.ts';
 import { writePictures, writeSmallBase } from '../testing/small-base.ts';
@@ -178,6 +179,20 @@ test('stop_when_overfit ends a run whose loss on what is held back has risen at 
   assert.deepEqual([done.stopped, done.step], [false, last]);
   assert.match(done.ended ?? '', /^Best at step \d+; later steps do worse/);
   assert.ok(done.adapter !== undefined && existsSync(done.adapter));
+  const best = Number(/step (\d+)/.exec(done.ended ?? '')?.[1]);
+  assert.deepEqual(done.best, {
+    step: best,
+    adapter: join(root, 'ended', `ended-step${String(best).padStart(8, '0')}.safetensors`),
+  });
+  const { checkpoints = [] } = readFacts(join(root, 'ended')) ?? {};
+  assert.deepEqual(
+    checkpoints.map(({ step, asBest, final }) => [step, asBest === true, final]),
+    [
+      [best, true, false],
+      [last, false, true],
+    ],
+  );
+  assert.ok(checkpoints.every(({ validationLoss = Infinity }) => validationLoss < 10));
   const off = await run('on', { ...settings, ...data });
   assert.equal(ofType(off, 'step').length, 12);
 });
