@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openAdapter } from '../adapter-files/open-adapter.ts';
@@ -237,5 +237,28 @@ test("a language model's adapter goes to PEFT's folder alone", () => {
       plainModules(one, openAdapter(one).modules),
     );
     assert.deepEqual(after, before);
+  });
+});
+
+test('a name that programs would not find is refused before anything is computed', () => {
+  withFolder((folder) => {
+    const path = kohyaFile(folder, 'float16');
+    for (const [to, output, what] of [
+      ['kohya', join(folder, 'out'), /end with \.safetensors/],
+      ['diffusers', folder, /this is a folder/],
+      ['peft', join(folder, 'out.safetensors'), /the name of a file/],
+    ] as const)
+      assert.throws(() => convertAdapter({ path, to, output }), what);
+  });
+});
+
+test('the chat template of a language model goes along', () => {
+  withFolder((folder) => {
+    const from = join(folder, 'from');
+    cpSync('reference/golden/peft_adapter', from, { recursive: true });
+    writeFileSync(join(from, 'chat_template.jinja'), '{{ messages }}');
+    const output = join(folder, 'to');
+    convertAdapter({ path: from, to: 'peft', output });
+    assert.equal(openAdapter(output).language?.chatTemplate, '{{ messages }}');
   });
 });

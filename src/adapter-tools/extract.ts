@@ -51,6 +51,7 @@ interface Pair {
  */
 export function extractAdapter(options: ExtractOptions): Extracted {
   requireKept(options.kept);
+  if (options.convRank !== undefined) requireKept({ rank: options.convRank }, '--conv-rank');
   const pair = openPair(options);
   requireAlike(pair, options);
   const narrowings: Narrowing[] = [];

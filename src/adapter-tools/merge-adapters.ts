@@ -4,7 +4,7 @@ import { openAdapter } from '../adapter-files/open-adapter.ts';
 import type { Narrowing } from '../adapter-files/narrowing.ts';
 import { UserError } from '../errors.ts';
 import { requirePictures, writeLike, type OutputOptions, type WrittenAdapter } from './prepare.ts';
-import { resizedModule, type ResizedLayer } from './resize.ts';
+import { requireKept, resizedModule, type ResizedLayer } from './resize.ts';
 import { summed, type Weighed } from './sum.ts';
 
 export interface MergeAdaptersOptions extends OutputOptions {
@@ -27,6 +27,7 @@ export interface MergedAdapters extends WrittenAdapter {
  */
 export function mergeAdapters(options: MergeAdaptersOptions): MergedAdapters {
   const { rank, dtype, onProgress } = options;
+  if (rank !== undefined) requireKept({ rank });
   const adapters = weighed(options);
   const narrowings: Narrowing[] = [];
   const tell = (found: Narrowing) => narrowings.push(found);

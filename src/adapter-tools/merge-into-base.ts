@@ -27,6 +27,7 @@ import type { FloatDType } from '../tensor/half.ts';
 import { sizeOf, type ExternalTensor } from '../tensor/tensor.ts';
 import { plural } from '../util/plural.ts';
 import { faultsByKind, problemsByKind } from '../util/problems-by-kind.ts';
+import { requireName } from './prepare.ts';
 import { weighed } from './merge-adapters.ts';
 import { summed } from './sum.ts';
 
@@ -80,6 +81,7 @@ interface Job {
 /** Returns what is to be told of the file. */
 function mergeFile(job: Job): Problem[] {
   const { base, output, dtype, force = false } = job.options;
+  requireName(output, 'file');
   requireNew([output], force);
   const onEnd = () => refuseLosses(job.losses, base, dtype);
   const file = openAnySafetensors(job.model.path);

@@ -1,6 +1,7 @@
 // What all tools that write adapters share: modules as they will be written, and the files of a
 // format.
 
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   tensorOf,
@@ -19,6 +20,7 @@ import {
 } from '../adapter-files/planned.ts';
 import { unfoldedB, type ToWrite } from '../adapter-files/write-formats.ts';
 import { InternalError, UserError, type Problem } from '../errors.ts';
+import { writeFileAtomically } from '../storage/write-file.ts';
 import { countUnsound } from '../tensor/finite.ts';
 import type { FloatDType } from '../tensor/half.ts';
 import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
@@ -119,6 +121,7 @@ export function writeAdapter(
   if (write === undefined)
     throw new UserError([{ where: output, what: `${title} cannot hold an adapter for pictures` }]);
   if (format === 'diffusers' || format === 'peft') requirePaths(given, title);
+  requireName(output, format === 'peft' ? 'folder' : 'file');
   const files = write(output, given);
   const paths = files.map(({ path }) => path);
   requireNew(paths, force);
@@ -161,6 +164,7 @@ export function writeLanguage(
   const names = ['adapter_model.safetensors', 'adapter_config.json'];
   const paths = names.map((name) => join(output, name));
   requireNew(paths, force);
+  requireName(output, 'folder');
   const found = [...narrowings];
   const { baseModel, revision, templateDate, dropout } = language;
   writePeftFolder(output, {
@@ -175,6 +179,8 @@ export function writeLanguage(
     ...(revision !== undefined && { revision }),
     ...(templateDate !== undefined && { templateDate }),
   });
+  if (language.chatTemplate !== undefined)
+    writeFileAtomically(join(output, 'chat_template.jinja'), language.chatTemplate);
   return { files: paths, format: 'peft', modules: modules.length, narrowings: found, warnings };
 }
 
@@ -183,6 +189,21 @@ const types: readonly FloatDType[] = ['float32', 'float16', 'bfloat16'];
 function typeOf(files: AdapterFile['files']): FloatDType {
   const [first] = files.flatMap(({ tensors }) => [...tensors.values()]);
   return types.find((type) => type === first.dtype) ?? 'float32';
+}
+
+/** Throws UserError for a name by which programs would not find what is written. */
+export function requireName(output: string, kind: 'file' | 'folder'): void {
+  const isNamedFile = /\.(safetensors|sft)$/i.test(output);
+  const isFolder = statSync(output, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (kind === 'folder' && !isNamedFile) return;
+  if (kind === 'file' && isNamedFile && !isFolder) return;
+  const [what, fix] =
+    kind === 'folder'
+      ? ["PEFT's adapter is a folder, and this is the name of a file", 'Name a folder.']
+      : isFolder
+        ? ['this is a folder', `Name a file: ${join(output, 'adapter.safetensors')}`]
+        : ['programs look for files that end with .safetensors', `Name it ${output}.safetensors`];
+  throw new UserError([{ where: output, what, fix }]);
 }
 
 function requirePaths({ modules }: ToWrite, title: string): void {

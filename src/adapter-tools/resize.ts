@@ -51,11 +51,10 @@ export function resizeAdapter(options: ResizeOptions): Resized {
   return { ...writeLike(file, modules, narrowings, options), layers };
 }
 
-export function requireKept(kept: Kept): void {
+/** `where`: the flag of a rank, for the message. */
+export function requireKept(kept: Kept, where = '--rank'): void {
   if ('rank' in kept && !(Number.isInteger(kept.rank) && kept.rank >= 1))
-    throw new UserError([
-      { where: '--rank', what: `is ${kept.rank}; a whole number from 1 on is expected` },
-    ]);
+    throw new UserError([{ where, what: `is ${kept.rank}; a whole number from 1 on is expected` }]);
   if ('share' in kept && !(kept.share > 0 && kept.share <= 1))
     throw new UserError([
       { where: '--keep', what: `is ${kept.share}; a share above 0 and at most 1 is expected` },

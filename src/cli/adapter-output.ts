@@ -82,5 +82,15 @@ export function keptOf({ rank, keep }: Readonly<Record<string, unknown>>): Kept 
         fix: 'Give one of the two: --rank 8, or --keep 0.95.',
       },
     ]);
-  return rank === undefined ? { share: Number(keep) } : { rank: Number(rank) };
+  return rank === undefined
+    ? { share: numberOf('--keep', keep) }
+    : { rank: numberOf('--rank', rank) };
+}
+
+/** Throws UserError for what is not a number. */
+export function numberOf(where: string, given: unknown): number {
+  const text = String(given).trim();
+  const value = Number(text);
+  if (text !== '' && Number.isFinite(value)) return value;
+  throw new UserError([{ where, what: `"${text}" is not a number` }]);
 }

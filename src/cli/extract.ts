@@ -3,6 +3,7 @@ import { extractAdapter } from '../index.ts';
 import {
   keptOf,
   modulesText,
+  numberOf,
   outputFlags,
   outputOptions,
   shareLines,
@@ -52,7 +53,7 @@ export const extractCommand: Command = {
           base: String(given.base),
           tuned: String(given.tuned),
           kept: keptOf(given),
-          ...(convRank !== undefined && { convRank: Number(convRank) }),
+          ...(convRank !== undefined && { convRank: numberOf('--conv-rank', convRank) }),
           onProgress,
         }),
       'computing singular values',

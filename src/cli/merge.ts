@@ -1,9 +1,8 @@
 // lora merge: an adapter in the weights of its base model, as a new model folder.
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import {
   adapterSource,
-  exportSource,
   mergeAdapters,
   mergeIntoBase,
   type MergeIntoBaseOptions,
@@ -13,11 +12,12 @@ import {
   mergeLora,
   type MergeLosses,
   narrowingNotes,
+  openAdapter,
   noteOf,
   type Problem,
   readAdapterFolder,
 } from '../index.ts';
-import { modulesText, shareLines, tellWritten } from './adapter-output.ts';
+import { modulesText, numberOf, shareLines, tellWritten } from './adapter-output.ts';
 import { colours } from './colours.ts';
 import { choice, type Command } from './command.ts';
 import { amount } from './format.ts';
@@ -149,10 +149,25 @@ function refuseOfPictures(more: readonly string[], { weights, rank }: Given): vo
 
 // ---- pictures
 
-/** What lies at the first of several, or of one, decides; what is not there is for the reader. */
-function isForPictures(paths: readonly string[]): boolean {
-  const source = exportSource(paths[0]);
-  return source.kind === 'picture adapter';
+/** What lies at the first decides; faults of a language model's folder are for its own reader. */
+function isForPictures([first]: readonly string[]): boolean {
+  try {
+    return openAdapter(first).of === 'pictures';
+  } catch (error) {
+    if (isLanguageFolder(first)) return false;
+    throw error;
+  }
+}
+
+const OF_LANGUAGE = ['adapter_config.json', 'config.json', 'run.json'];
+
+/** Or one in which there is nothing at all. */
+function isLanguageFolder(path: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return false;
+  const names = readdirSync(found.isFile() ? dirname(path) : path);
+  const isEmpty = found.isDirectory() && !names.some((name) => /\.safetensors$/i.test(name));
+  return isEmpty || OF_LANGUAGE.some((name) => names.includes(name));
 }
 
 function runPictures(paths: readonly string[], given: Given): number {
@@ -176,7 +191,11 @@ function runPictures(paths: readonly string[], given: Given): number {
     ]);
   const merged = whileLayers(
     (onProgress) =>
-      mergeAdapters({ ...options, onProgress, ...(rank !== undefined && { rank: Number(rank) }) }),
+      mergeAdapters({
+        ...options,
+        onProgress,
+        ...(rank !== undefined && { rank: numberOf('--rank', rank) }),
+      }),
     'merging the layers',
   );
   tellWritten(
@@ -187,14 +206,8 @@ function runPictures(paths: readonly string[], given: Given): number {
   return 0;
 }
 
-function numbersIn(text: string): number[] {
-  return text.split(',').map((part) => {
-    const value = Number(part);
-    if (part.trim() !== '' && Number.isFinite(value)) return value;
-    const what = `"${part}" is not a number; expected numbers such as 0.7,0.3`;
-    throw new UserError([{ where: '--weights', what }]);
-  });
-}
+const numbersIn = (text: string): number[] =>
+  text.split(',').map((part) => numberOf('--weights', part));
 
 function intoBase(options: Omit<MergeIntoBaseOptions, 'onProgress'>, rank: unknown): number {
   if (rank !== undefined)

@@ -2,11 +2,15 @@
 // or an adapter for pictures.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { partOf } from '../adapter-files/picture-file.ts';
+import { picturePath } from '../adapter-files/picture-names.ts';
 import { openSafetensors } from '../checkpoints/safetensors-file.ts';
 import { UserError } from '../errors.ts';
 import { plural } from '../util/plural.ts';
 import { otherKind } from '../adapter-files/adapter-kinds.ts';
 import { adapterBelow } from '../adapter-files/adapter-levels.ts';
+
+const isKohya = (key: string): boolean => /^(lora_(unet|te\d?)|lycoris)_/.test(key);
 
 export type ExportSource =
   /** PEFT's folder, with adapter_config.json. */
@@ -51,11 +55,10 @@ function ofFile(path: string): ExportSource {
   if (name === 'adapter_config.json' || name === 'config.json') return ofFolder(folder);
   const { tensors } = openSafetensors(path);
   const keys = [...tensors.keys()];
-  const layers = keys.filter((key) =>
-    /^(lora_(unet|te\d?)_.*\.lora_down|(unet|text_encoder)\..*\.lora_A|.*\.lora_linear_layer\.down|.*\.processor\..*down)\.weight$/.test(
-      key,
-    ),
-  ).length;
+  const layers = keys.filter((key) => {
+    const found = partOf(key);
+    return found?.part === 'down' && (isKohya(key) || picturePath(found.name) !== undefined);
+  }).length;
   if (layers > 0) return { kind: 'picture adapter', path, layers };
   if (existsSync(join(folder, 'adapter_config.json'))) return { kind: 'adapter', folder };
   if (keys.some((key) => /\.lora_(A|B)(\.default)?\.weight$/.test(key)))

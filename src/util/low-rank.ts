@@ -167,7 +167,7 @@ function rowsTimes(
 }
 
 /** [rows, columns] → [columns, rows]. */
-export function transposed(data: Float64Array, rows: number, columns: number): Float64Array {
+function transposed(data: Float64Array, rows: number, columns: number): Float64Array {
   const out = new Float64Array(data.length);
   for (let i = 0; i < rows; i++)
     for (let j = 0; j < columns; j++) out[j * rows + i] = data[i * columns + j];
