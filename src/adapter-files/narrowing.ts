@@ -82,7 +82,9 @@ export function requireFloat32(name: string, values: Float32Array | Float64Array
 export function multiplied(tensor: Tensor, factor: number): WideTensor {
   const { shape, data } = toFloat32(tensor);
   if (factor === 1) return { shape, data };
-  return { shape, data: Float64Array.from(data, (value) => value * factor) };
+  const product = new Float64Array(data.length);
+  for (let i = 0; i < data.length; i++) product[i] = data[i] * factor;
+  return { shape, data: product };
 }
 
 /** One problem for all tensors that were written wider: the first names, and how many there are. */

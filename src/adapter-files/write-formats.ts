@@ -21,6 +21,8 @@ import { held, type PlannedFile, type PlannedModule, type PlannedTensor } from '
 export interface ToWrite {
   readonly modules: readonly PlannedModule[];
   readonly metadata: Readonly<Record<string, string>>;
+  /** That was asked for; the modules have it already. */
+  readonly dtype?: FloatDType;
   /** Of Stable Diffusion XL, whose names in kohya's files are others. */
   readonly isXl: boolean;
   /** Called where B takes in a scale and its type would lose numbers. */
@@ -100,7 +102,7 @@ export function diffusersFiles(path: string, given: ToWrite): PlannedFile[] {
   const tensors = modules.flatMap((module): [string, PlannedTensor][] => {
     const name = pathOf(module);
     const isFolded = module.alpha !== module.down.shape[0] && !isAlphaInMetadata;
-    const found = isFolded ? foldedB(`${name}.lora_B.weight`, module, given.tell) : undefined;
+    const found = isFolded ? foldedB(`${name}.lora_B.weight`, module, given) : undefined;
     if (found?.isExact === true) folded.set(name, { alpha: module.alpha, dtype: module.up.dtype });
     if (found?.isExact === false) given.onRounded?.(name);
     return [
@@ -118,12 +120,13 @@ export function diffusersFiles(path: string, given: ToWrite): PlannedFile[] {
 
 /**
  * B times alpha / rank, in its own type where B comes back from that bit for bit (a power of two
- * changes the exponents alone), else in float32, from which a shorter B comes back.
+ * changes the exponents alone), else in float32, from which a shorter B comes back; or in the type
+ * that is asked for.
  */
 function foldedB(
   name: string,
   { up, down, alpha }: PlannedModule,
-  tell?: TellNarrowing,
+  { dtype, tell }: Pick<ToWrite, 'dtype' | 'tell'>,
 ): { readonly tensor: PlannedTensor; readonly isExact: boolean } {
   const scale = alpha / down.shape[0];
   const before = up.read();
@@ -131,16 +134,16 @@ function foldedB(
   const comesBack = (type: FloatDType): boolean =>
     scale !== 0 && sameBits(unfoldedB(narrowed(name, product, type), scale, up.dtype), before);
   const own = floatOf(up.dtype);
-  const type = comesBack(own) || own === 'float32' ? own : 'float32';
+  const isExactInOwn = comesBack(own);
+  const type = dtype ?? (isExactInOwn ? own : 'float32');
+  const isExact = type === own ? isExactInOwn : comesBack(type);
   const written = narrowed(name, product, type, tell);
   const read = () => narrowed(name, multiplied(up.read(), scale), type);
-  return { tensor: { dtype: written.dtype, shape: up.shape, read }, isExact: comesBack(type) };
+  return { tensor: { dtype: written.dtype, shape: up.shape, read }, isExact };
 }
 
-function sameBits(a: Tensor, b: Tensor): boolean {
-  const [left, right] = [bytesOf(a.data), bytesOf(b.data)];
-  return left.length === right.length && left.every((byte, i) => byte === right[i]);
-}
+const sameBits = (a: Tensor, b: Tensor): boolean =>
+  Buffer.compare(bytesOf(a.data), bytesOf(b.data)) === 0;
 
 /** B as it was before alpha / rank = `scale` was multiplied into it. */
 export const unfoldedB = (up: Tensor, scale: number, dtype: Tensor['dtype']): Tensor =>

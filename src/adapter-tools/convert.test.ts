@@ -86,7 +86,7 @@ test('in float32 without it, what is rounded is told and stays within a last pla
     const path = kohyaFile(folder, 'float32');
     const output = join(folder, 'd.safetensors');
     const { warnings } = convertAdapter({ path, to: 'diffusers', output });
-    assert.match(warnings[0].what, /rounded in the last place/);
+    assert.match(warnings[0].what, /rounded to their type/);
     // 1/4 is a power of two, 4/4 is one: the others are rounded
     assert.match(warnings[0].where, /proj_in.*conv1|conv1.*proj_in/);
     assert.doesNotMatch(warnings[0].where, /to_out/);
@@ -260,5 +260,16 @@ test('the chat template of a language model goes along', () => {
     const output = join(folder, 'to');
     convertAdapter({ path: from, to: 'peft', output });
     assert.equal(openAdapter(output).language?.chatTemplate, '{{ messages }}');
+  });
+});
+
+test("--precision holds for diffusers' file, too, and says that B does not come back from it", () => {
+  withFolder((folder) => {
+    const path = kohyaFile(folder, 'float16');
+    const output = join(folder, 'd.safetensors');
+    const { warnings } = convertAdapter({ path, to: 'diffusers', output, dtype: 'float16' });
+    assert.match(warnings[0].what, /rounded to their type/);
+    const { modules } = openAdapter(output);
+    assert.deepEqual(new Set(modules.map(({ up }) => up.dtype)), new Set(['float16']));
   });
 });

@@ -45,6 +45,7 @@ export function convertAdapter(options: ConvertOptions): WrittenAdapter {
     metadata: file.metadata,
     isXl: traitsOf(file).family === 'Stable Diffusion XL',
     isAlphaInMetadata: options.isAlphaInMetadata ?? false,
+    ...(dtype !== undefined && { dtype }),
     tell: (found: Narrowing) => narrowings.push(found),
     onRounded: (where: string) => rounded.push({ where, ...ROUNDED }),
   };
@@ -53,7 +54,7 @@ export function convertAdapter(options: ConvertOptions): WrittenAdapter {
 }
 
 const ROUNDED = {
-  what: "alpha / rank is multiplied into B, because diffusers' files have no alpha, and its numbers are rounded in the last place",
+  what: "alpha / rank is multiplied into B, because diffusers' files have no alpha, and its numbers are rounded to their type",
   fix: 'To keep them bit for bit for diffusers 0.34 and later alone: --alpha metadata.',
 };
 
