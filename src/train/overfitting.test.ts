@@ -50,6 +50,13 @@ test('a loss that rises on what is trained too is told as a learning rate that m
   assert.doesNotMatch(said(0.2), /learning rate/);
 });
 
+test('training that only does harm was called best at step 0', () => {
+  const rising = [look(0, 0.5), look(10, 0.6), look(20, 0.7)];
+  assert.match(trainingVerdict(rising, at, true).headline, /^The base model alone does best/);
+  const level = [look(0, 0.5), look(10, 0.501), look(20, 0.501)];
+  assert.match(trainingVerdict(level, at, true).headline, /^Nothing gained yet/);
+});
+
 test('one bad look is no overfitting, nor are two while more may come', () => {
   const one = [look(0, 1), look(10, 0.5), look(20, 0.8)];
   assert.equal(kind(one), 'sound');

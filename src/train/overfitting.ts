@@ -215,20 +215,26 @@ function exampleText(preview: Preview | undefined): string {
 // ---- headline
 
 function headlineOf(kind: TrainingVerdict['kind'], looks: readonly Look[]): string {
-  const best = bestLook(looks);
+  const best = bestLook(looks)?.step;
   if (kind === 'unclear') return 'Too few looks to judge the training';
-  if (kind === 'overfit')
-    return `Best at step ${best?.step}; later steps do worse on what was held back`;
   if (kind === 'copies') return copiesHeadline(looks);
+  if (best === 0) return ofNoUse[kind];
+  if (kind === 'overfit') return `Best at step ${best}; later steps do worse on what was held back`;
   return best === undefined
     ? 'No copies of training pictures seen'
-    : `No overfitting seen; best at step ${best.step}`;
+    : `No overfitting seen; best at step ${best}`;
 }
+
+/** Where no step was better than none. */
+const ofNoUse = {
+  overfit: 'The base model alone does best on what was held back; training makes it worse',
+  sound: 'Nothing gained yet on what was held back',
+} as const;
 
 function copiesHeadline(looks: readonly Look[]): string {
   const from = copyingFrom(looks)?.step;
   const best = bestLook(looks)?.step;
-  if (from === undefined || best === undefined || best >= from)
+  if (from === undefined || best === undefined || best === 0 || best >= from)
     return `From step ${from} on the previews are copies of training pictures`;
   return `Best at step ${best}; later checkpoints copy the training pictures`;
 }

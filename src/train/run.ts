@@ -383,7 +383,7 @@ async function* steps(run: Run): AsyncGenerator<TrainEvent> {
   try {
     yield* keeper.save();
     yield* watch(run);
-    if (endsEarly(run) !== undefined) return;
+    if (signal.aborted || endsEarly(run) !== undefined) return;
     const results = trainingSteps({
       optimiser,
       batchesAt: task.batchesAt,

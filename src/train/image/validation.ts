@@ -122,6 +122,7 @@ async function* lossesOf(
   const programs = runtime.programs(1);
   try {
     let done = 0;
+    yield phase('validating', 0, samples.length);
     for (const part of partsOf(samples, encoded, options.microBatch)) {
       if (options.signal.aborted) return [];
       const batch = batchOf(
@@ -131,7 +132,6 @@ async function* lossesOf(
       );
       const open = () => runtime.compile(adapted.errorGraph(shapeOf(batch.shapeKey)), { weights });
       const program = await programs.get(batch.shapeKey, open);
-      yield phase('validating', done, samples.length);
       const { errors } = await program.run({
         ...batch.inputs,
         ...Object.fromEntries(adapted.weights),
@@ -142,6 +142,7 @@ async function* lossesOf(
         losses[sample] = loss;
       });
       done += part.length;
+      yield phase('validating', done, samples.length);
     }
   } finally {
     await programs.release();
