@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseYaml } from '../config/yaml.ts';
 import { UserError } from '../errors.ts';
 
-const CONFIG_FILE = 'config.yaml';
+export const CONFIG_FILE = 'config.yaml';
 
 export type Settings = Readonly<Record<string, unknown>>;
 

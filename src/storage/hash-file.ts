@@ -17,7 +17,7 @@ export function hashFile(path: string): { readonly bytes: number; readonly sha25
 }
 
 /** A file's bytes, in one buffer that is used again. Throws the system's error. */
-function* piecesOf(path: string): Generator<Uint8Array> {
+export function* piecesOf(path: string): Generator<Uint8Array> {
   const fd = openSync(path, 'r');
   try {
     const buffer = new Uint8Array(PIECE);
