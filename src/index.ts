@@ -44,6 +44,7 @@ export {
 } from './runs/remove.ts';
 export { clearLeftovers } from './runs/change-run.ts';
 export { verifyRun, type Verified } from './runs/verify.ts';
+export { backupOfRun, type Copied } from './runs/backup.ts';
 export {
   comparedFigures,
   compareRuns,

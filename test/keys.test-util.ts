@@ -222,6 +222,7 @@ export function keysOf(folder: string): { readonly [K in ConfigKey]: KeyFacts } 
     output_name: { reader: 'train/image/task.ts', value: 'neon', shows: 'files' },
     save_steps: { reader: 'train/run.ts', value: 1, shows: 'files' },
     save_minutes: { reader: 'train/run.ts', value: 1e-6, shows: 'files' },
+    backup_dir: { reader: 'train/run.ts', value: at('elsewhere'), shows: 'files' },
     save_precision: { reader: 'train/image/task.ts', value: 'float32', shows: 'weights' },
     tensorboard: { reader: 'train/records/record.ts', value: false, shows: 'files' },
     sample_prompts: { reader: 'train/image/sheet.ts', value: ['a cat'], shows: 'files' },

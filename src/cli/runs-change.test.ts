@@ -118,6 +118,18 @@ test('lora runs verify ends with exit code 1 where a file is damaged, and names 
   assert.equal(runs[0].problems.length, 1);
 });
 
+test('lora runs verify looks at the copies, and makes those that are missing', async (t) => {
+  const place = testFolder(t);
+  const backup_dir = join(place, 'disk');
+  const dir = makeRun(join(place, 'brand'), { result: 400, settings: { backup_dir } });
+  const away = await run('verify', dir);
+  assert.equal(away.code, 0);
+  assert.match(away.text, /disk: there is no such folder: adapters are not copied there/);
+  mkdirSync(backup_dir);
+  assert.match((await run('verify', dir)).text, /copied to backup_dir: .*brand-step00000200/);
+  assert.match((await run('verify', dir)).text, /every file is in backup_dir, as saved/);
+});
+
 test('lora runs verify finishes the removal of a run that was cut short', async (t) => {
   const dir = testFolder(t);
   makeRun(join(dir, 'a'), { result: 400 });

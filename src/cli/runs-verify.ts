@@ -1,10 +1,13 @@
 // lora runs verify: whether every file is as it was saved.
 import {
+  backupOfRun,
   clearLeftovers,
+  type Copied,
   describeRun,
   findRuns,
   type KnownRun,
   namedRun,
+  type Problem,
   shownProblem,
   type Verified,
   verifyRun,
@@ -30,11 +33,24 @@ export const runsVerifyCommand: Command = {
   run,
 };
 
+interface Result extends Verified {
+  /** Undefined where the run has no backup_dir, or is still at work. */
+  readonly backup?: Copied;
+}
+
+/** What is damaged in the run is not copied over a sound copy. */
+function checked(run: KnownRun): Result {
+  const result = verifyRun(run);
+  const { facts, holder } = result.run;
+  const copies = holder === undefined ? backupOfRun(result.run) : undefined;
+  return copies === undefined ? result : { ...result, backup: copies.verify(facts.checkpoints) };
+}
+
 function run({ runs: names, json }: Readonly<Record<string, unknown>>): number {
   const given = Array.isArray(names) ? names.map(String) : [];
   const { runs, leftovers } = given.length > 0 ? named(given) : findRuns(['.']);
   leftovers.forEach(clearLeftovers);
-  const results = runs.map(verifyRun);
+  const results = runs.map(checked);
   const isSound = results.every(({ problems }) => problems.length === 0);
   const text = json === true ? jsonText(results) : shownText(results, leftovers);
   process.stdout.write(text);
@@ -46,15 +62,15 @@ function named(names: readonly string[]) {
   return { runs: found, leftovers: [] };
 }
 
-const jsonText = (results: readonly Verified[]): string =>
+const jsonText = (results: readonly Result[]): string =>
   `${JSON.stringify({ runs: results.map(described) }, null, 2)}\n`;
 
-const described = ({ run, ...rest }: Verified) => {
+const described = ({ run, ...rest }: Result) => {
   const { id, name, dir, state } = describeRun(run);
   return { id, name, dir, state, ...rest };
 };
 
-function shownText(results: readonly Verified[], leftovers: readonly string[]): string {
+function shownText(results: readonly Result[], leftovers: readonly string[]): string {
   const lines = [
     ...leftovers.map((dir) => `  ${withCodes(dir)}: the removal of a run was finished`),
     ...results.flatMap(resultLines),
@@ -63,19 +79,33 @@ function shownText(results: readonly Verified[], leftovers: readonly string[]): 
   return `${lines.join('\n')}\n`;
 }
 
-function resultLines({ run, sound, bytes, unhashed, problems, mended }: Verified): string[] {
+function resultLines(result: Result): string[] {
+  const { run, sound, bytes, unhashed, problems, mended, backup } = result;
   const head = `${withCodes(run.name)} (${run.facts.id})`;
   const tick = problems.length === 0 ? colours.green('✓') : colours.red('✗');
   return [
     `${tick} ${head}: ${soundText({ run, sound, bytes, unhashed })}`,
     ...mended.map((note) => `  ${withCodes(note)}`),
-    ...problems
-      .map(shownProblem)
-      .flatMap(({ where, what, fix }) => [
-        `  ${colours.red(where)}: ${what}`,
-        ...(fix === undefined ? [] : [`      ${colours.dim(fix)}`]),
-      ]),
+    ...problems.flatMap((problem) => problemLines(problem, colours.red)),
+    ...(backup === undefined ? [] : backupLines(backup)),
   ];
+}
+
+function problemLines(problem: Problem, paint: (text: string) => string): string[] {
+  const { where, what, fix } = shownProblem(problem);
+  return [
+    `  ${paint(where)}: ${what}`,
+    ...(fix === undefined ? [] : [`      ${colours.dim(fix)}`]),
+  ];
+}
+
+/** Where the copies cannot be reached, the run is sound all the same. */
+function backupLines({ made, problems }: Copied): string[] {
+  if (problems.length > 0)
+    return problems.flatMap((problem) => problemLines(problem, colours.yellow));
+  return made.length === 0
+    ? ['  every file is in backup_dir, as saved']
+    : [`  copied to backup_dir: ${made.map(withCodes).join(', ')}`];
 }
 
 function soundText(of: { run: KnownRun; sound: number; bytes: number; unhashed: number }): string {

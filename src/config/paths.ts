@@ -72,7 +72,7 @@ export function findPaths(values: Values, configPath: string | undefined): Found
     values: {
       ...values,
       ...Object.fromEntries(found),
-      ...outputDir(values, collector),
+      ...outputs.map((key) => outputFolder(key, values, collector)).reduce(both),
       ...outputName(values, collector),
     },
   };
@@ -113,15 +113,24 @@ function foundPath(path: string, place: Place) {
   return typeof result === 'string' ? result : undefined;
 }
 
-function outputDir({ output_dir: given }: Values, { problems, notes, written }: Collector): Values {
+/** Keys that name folders which are made. */
+const outputs = ['output_dir', 'backup_dir'] as const;
+
+function outputFolder(
+  key: (typeof outputs)[number],
+  { [key]: given }: Values,
+  { problems, notes, written }: Collector,
+): Values {
   if (typeof given !== 'string' || given.trim() === '') return {};
   const { value, fault } = checkOutputPath(given);
-  if (fault !== undefined) problems.push({ key: 'output_dir', ...faultInPath(given, fault) });
-  else if (value !== given) notes.push({ key: 'output_dir', what: trimmed(given, value) });
+  if (fault !== undefined) problems.push({ key, ...faultInPath(given, fault) });
+  else if (value !== given) notes.push({ key, what: trimmed(given, value) });
   const used = withHome(value);
   written.set(used, value);
-  return { output_dir: used };
+  return { [key]: used };
 }
+
+const both = (a: Values, b: Values): Values => ({ ...a, ...b });
 
 const faultInPath = (path: string, fault: string) => ({
   what: `${quoted(path)} ${fault}`,
@@ -244,7 +253,7 @@ function kindOf(path: string): 'file' | 'folder' | 'refused' | undefined {
 /** `config` with every path as it was written. */
 export function asWritten<T extends Values>(config: T, written: ReadonlyMap<string, string>): T {
   const back = (path: string) => written.get(path) ?? path;
-  const keys = [...Object.keys(inputs), 'output_dir'].filter((key) => config[key] !== undefined);
+  const keys = [...Object.keys(inputs), ...outputs].filter((key) => config[key] !== undefined);
   return {
     ...config,
     ...Object.fromEntries(keys.map((key) => [key, mapPaths(config[key], back)])),

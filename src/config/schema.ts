@@ -1,6 +1,6 @@
 // The configuration of a training run as one schema: every key of the YAML file, its limits,
 // default and description.
-import { resolve } from 'node:path';
+import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { adapterOptions } from '../adapters/options.ts';
 import { lossOptions } from '../losses/options.ts';
@@ -83,6 +83,10 @@ const outputOptions = {
     .default(10)
     .describe(
       'The state of the run, from which it goes on after an interruption, is saved at the least every so many minutes; also with each adapter and at Ctrl+C. 0: only then.',
+  backup_dir: text()
+    .optional()
+    .describe(
+      'Folder on another disk: each adapter is copied there as it is saved, read back, and what a missing disk missed is copied when it is there again. Made where the folder around it exists.',
     ),
   save_precision: z
     .enum(['float16', 'float32', 'bfloat16'])
@@ -191,21 +195,42 @@ function checkTogether(config: Fields, context: z.RefinementCtx): void {
       'Exchange the two, or delete both lines.',
     );
   }
-  const outputs = [config.output_name ?? 'lora', 'pytorch_lora_weights'].map((file) =>
-    resolve(config.output_dir, `${file}.safetensors`),
+  for (const found of placesTaken(config)) say(...found);
+}
+
+/** Folders and files that are to be written where something else is. */
+function placesTaken(config: Fields): [keyof Fields, string, string][] {
+  const { output_dir, output_name = 'lora', base_model, backup_dir, train_data_dir } = config;
+  const outputs = [output_name, 'pytorch_lora_weights'].map((file) =>
+    resolve(output_dir, `${file}.safetensors`),
   );
-  if (outputs.includes(resolve(config.base_model)))
-    say(
+  const found: [boolean, keyof Fields, string, string][] = [
+    [
+      outputs.includes(resolve(base_model)),
       'output_name',
       'the adapter would take the place of base_model',
       'Choose another name, or another output_dir.',
-    );
-  if (config.output_dir !== '' && resolve(config.output_dir) === resolve(config.train_data_dir))
-    say(
+    ],
+    [
+      backup_dir !== undefined && isWithin(backup_dir, output_dir),
+      'backup_dir',
+      'lies in output_dir: what takes the one takes the other',
+      'Choose a folder on another disk, or delete the line.',
+    ],
+    [
+      output_dir !== '' && resolve(output_dir) === resolve(train_data_dir),
       'output_dir',
       'must not be train_data_dir: what a run writes would be among the data of the next',
       'Choose a folder of its own, such as ./output/my_lora.',
-    );
+    ],
+  ];
+  return found.flatMap(([isTaken, key, what, fix]) => (isTaken ? [[key, what, fix]] : []));
+}
+
+/** Whether a path is a folder, or lies in it. */
+function isWithin(path: string, folder: string): boolean {
+  const from = relative(resolve(folder), resolve(path));
+  return from === '' || !(from === '..' || from.startsWith(`..${sep}`) || isAbsolute(from));
 }
 
 interface Part {

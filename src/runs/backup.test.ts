@@ -60,10 +60,7 @@ test('backup_dir is made for a new run, not for one that goes on: its disk may o
   const { of, checkpoints, backupDir } = backupOf(t);
   rmSync(backupDir, { recursive: true });
   const again = new Backup(of).begin(checkpoints());
-  assert.match(
-    again.problems[0].what,
-    /there is no such folder: adapters are not copied. The run goes on/,
-  );
+  assert.match(again.problems[0].what, /there is no such folder: adapters are not copied there/);
   assert.ok(!existsSync(backupDir));
   assert.deepEqual(new Backup(of).begin([]).problems, []);
   assert.ok(existsSync(backupDir));
@@ -137,6 +134,15 @@ test('a copy that somebody deleted, cut short, or whose list is damaged, is made
   writeFileSync(join(folder, 'backup.json'), '{"id"');
   assert.equal(new Backup(of).copy(all).made.length, 4);
   assertCopied(folder, all);
+});
+
+test('a copy with other bytes of the same length is found by reading it, and made again', (t) => {
+  const { of, checkpoints, folder } = backupOf(t);
+  new Backup(of).copy(checkpoints());
+  writeFileSync(join(folder, 'brand.safetensors'), adapterBytes(7));
+  assert.deepEqual(new Backup(of).copy(checkpoints()).made, []);
+  assert.deepEqual(new Backup(of).verify(checkpoints()).made, [join(folder, 'brand.safetensors')]);
+  assertCopied(folder, checkpoints());
 });
 
 test('an adapter that is damaged is told once, not copied, and keeps no other from being copied', (t) => {

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { withHome } from '../config/output-path.ts';
 import { SystemError, UserError, type Problem } from '../errors.ts';
 import { piecesOf } from '../storage/hash-file.ts';
 import { removePartial } from '../storage/folders.ts';
@@ -13,7 +14,8 @@ import { plural } from '../util/plural.ts';
 import type { SavedFile } from './checkpoints.ts';
 import type { Checkpoint } from './facts.ts';
 import { faultOf } from './rollback.ts';
-import { CONFIG_FILE } from './settings.ts';
+import type { KnownRun } from './known-run.ts';
+import { CONFIG_FILE, textSetting } from './settings.ts';
 
 /** What a folder of copies says of itself. */
 export const BACKUP_FILE = 'backup.json';
@@ -47,9 +49,17 @@ export interface Copied {
 export const backupFolder = ({ backupDir, dir, id }: BackupOf): string =>
   join(backupDir, `${basename(resolve(dir))}-${id}`);
 
+/** Those of a run that is known from its folder; undefined where it has no `backup_dir`. */
+export function backupOfRun({ dir, facts, settings }: KnownRun): Backup | undefined {
+  const backupDir = textSetting(settings, 'backup_dir');
+  if (backupDir === undefined) return undefined;
+  return new Backup({ backupDir: withHome(backupDir), dir, id: facts.id });
+}
+
 /** The copies of one run. Nothing that the other disk does throws. */
 export class Backup {
   readonly #of: BackupOf;
+  /** The copies' own. */
   readonly #folder: string;
   /** Once made, it is never made again: where it is gone, another disk is in its place. */
   #wasThere = false;
@@ -81,6 +91,11 @@ export class Backup {
     return this.#tried(() => this.#copyMissing(checkpoints));
   }
 
+  /** As `copy`; every copy that is there is read, and made again where it is damaged. */
+  verify(checkpoints: readonly Checkpoint[]): Copied {
+    return this.#tried(() => this.#copyMissing(checkpoints, isSound));
+  }
+
   #tried(action: () => Omit<Copied, 'caughtUp'>): Copied {
     try {
       const copied = action();
@@ -97,7 +112,7 @@ export class Backup {
     }
   }
 
-  #copyMissing(checkpoints: readonly Checkpoint[]): Omit<Copied, 'caughtUp'> {
+  #copyMissing(checkpoints: readonly Checkpoint[], isCopied = isThere): Omit<Copied, 'caughtUp'> {
     const { dir, id } = this.#of;
     this.#requirePlace();
     const before = readListing(this.#folder);
@@ -107,7 +122,7 @@ export class Backup {
     this.#wasThere = true;
     const missing = checkpoints
       .flatMap(({ files }) => files)
-      .filter((file) => !isThere(this.#folder, before, file));
+      .filter((file) => !isCopied(this.#folder, before, file));
     if (missing.length > 0) copyConfig(dir, this.#folder);
     const results = missing.map((file): { made?: string; fault?: Problem } => {
       const [from, to] = [dir, this.#folder].map((folder) => join(folder, file.name));
@@ -151,8 +166,8 @@ export class Backup {
 
 const told = ({ where, what, fix }: Problem): Problem => ({
   where,
-  what: `${what}: adapters are not copied. The run goes on`,
-  fix: `${fix === undefined ? '' : `${fix} `}What is missing is copied as soon as it can be.`,
+  what: `${what}: adapters are not copied there`,
+  fix: `${fix === undefined ? '' : `${fix} `}What is missing is copied the next time that it can be.`,
 });
 
 // ---- files
@@ -163,6 +178,9 @@ function isThere(folder: string, known: Listing | undefined, file: SavedFile): b
   const found = statSync(join(folder, file.name), { throwIfNoEntry: false });
   return listed?.sha256 === file.sha256 && found?.size === file.bytes;
 }
+
+const isSound: typeof isThere = (folder, known, file) =>
+  isThere(folder, known, file) && faultOf(join(folder, file.name), file) === undefined;
 
 /** What was checked is what is copied: the bytes are counted and hashed once more. */
 function copyFile(from: string, to: string, file: SavedFile): void {

@@ -86,6 +86,7 @@ export const refusedForBatches: { readonly [K in ConfigKey]: string | undefined 
   output_name: noFiles,
   save_steps: noFiles,
   save_minutes: noFiles,
+  backup_dir: noFiles,
   save_precision: noFiles,
   tensorboard: noFiles,
   sample_prompts: noTrial,
