@@ -83,6 +83,7 @@ const outputOptions = {
     .default(10)
     .describe(
       'The state of the run, from which it goes on after an interruption, is saved at the least every so many minutes; also with each adapter and at Ctrl+C. 0: only then.',
+    ),
   backup_dir: text()
     .optional()
     .describe(

@@ -79,10 +79,7 @@ function isGone({ pid, host, since, boot, began }: Holder): boolean {
 }
 
 /** Whether a process is at work in a folder. */
-export function isTaken(dir: string): boolean {
-  const found = holderOf(join(dir, LOCK_FILE));
-  return found !== undefined && !isGone(found);
-}
+export const isTaken = (dir: string): boolean => liveHolder(dir) !== undefined;
 
 /** The running system's identity; undefined where it has none to read. */
 const bootOf = (): string | undefined => contentOf('/proc/sys/kernel/random/boot_id')?.trim();
