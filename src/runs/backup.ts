@@ -18,7 +18,7 @@ import type { KnownRun } from './known-run.ts';
 import { CONFIG_FILE, textSetting } from './settings.ts';
 
 /** What a folder of copies says of itself. */
-export const BACKUP_FILE = 'backup.json';
+const BACKUP_FILE = 'backup.json';
 
 const listing = z.object({
   /** Of the run. */

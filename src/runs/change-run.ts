@@ -9,7 +9,7 @@ import { discard, isPartialName, makeFolders, removePartial } from '../storage/f
 import { lockFolder, liveHolder } from '../storage/lock.ts';
 import { attempt, rename, writeFileAtomically } from '../storage/write-file.ts';
 import { readFacts, RUN_FILE, type RunFacts } from './facts.ts';
-import { EARLIER } from './known-run.ts';
+import { EARLIER_RUNS } from './run-folder.ts';
 
 /** What is being removed lies in here, until run.json no longer names it. */
 const REMOVED = '.removed-';
@@ -157,7 +157,7 @@ function putBack(from: string, to: string): void {
 /** The run whose files they were: it may lie among the earlier ones by now. */
 function ownerOf(dir: string, name: string) {
   const id = name.slice(REMOVED.length);
-  const earlier = join(dir, EARLIER);
+  const earlier = join(dir, EARLIER_RUNS);
   const dirs = [dir, ...(existsSync(earlier) ? foldersIn(earlier) : [])];
   return dirs
     .flatMap((one) => {

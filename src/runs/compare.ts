@@ -1,7 +1,8 @@
 // Two runs beside each other: what they were told, what became of them, what they learnt from.
 
 import type { KnownCheckpoint } from './checkpoints.ts';
-import { dataChanges, readSamples, type DataChanges } from './data-changes.ts';
+import { dataChanges, type DataChanges } from './data-changes.ts';
+import { readSamples } from './samples.ts';
 import { bestCheckpoint, currentCheckpoint, type KnownRun } from './known-run.ts';
 import type { NamedRun } from './run-names.ts';
 

@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DataError } from '../errors.ts';
-import { dataChanges, readSamples, type RecordedSample } from './data-changes.ts';
+import { dataChanges } from './data-changes.ts';
+import { readSamples, type RecordedSample } from './samples.ts';
 import { testFolder } from './made-run.test-util.ts';
 
 const one = (name: string, sha256 = name, more: Partial<RecordedSample> = {}) => ({

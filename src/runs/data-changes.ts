@@ -1,40 +1,6 @@
 // What came to the data between two runs, and what went.
 
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { z } from 'zod';
-import { DataError } from '../errors.ts';
-import { codeOf, reasonOf } from '../util/caught.ts';
-
-const DATA_FILE = 'data.json';
-
-const sample = z.object({
-  /** Of a picture: its path in the data folder. Of a text: where it stands, `file:line`. */
-  name: z.string(),
-  /** Of the picture's file, or of the text. */
-  sha256: z.string(),
-  /** Of a picture's caption: its SHA-256. */
-  caption: z.string().optional(),
-  repeats: z.number().optional(),
-});
-const dataFile = z.object({ samples: z.array(sample) });
-
-export type RecordedSample = Readonly<z.output<typeof sample>>;
-
-/**
- * The samples of a run; undefined where its folder does not say. Throws DataError where the file is
- * damaged.
- */
-export function readSamples(dir: string): readonly RecordedSample[] | undefined {
-  const path = join(dir, DATA_FILE);
-  try {
-    return dataFile.parse(JSON.parse(readFileSync(path, 'utf8'))).samples;
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    const what = `is damaged: ${reasonOf(error).split('\n')[0]}`;
-    throw new DataError([{ where: path, what }]);
-  }
-}
+import type { RecordedSample } from './samples.ts';
 
 /** Names, by what became of them from the first run to the second. */
 export interface DataChanges {

@@ -6,7 +6,8 @@ import { UserError, type Problem } from '../errors.ts';
 import { byNumber } from '../util/order.ts';
 import { isRemoved } from './change-run.ts';
 import { readFacts } from './facts.ts';
-import { EARLIER, knownRun, type KnownRun } from './known-run.ts';
+import { knownRun, type KnownRun } from './known-run.ts';
+import { EARLIER_RUNS } from './run-folder.ts';
 
 /** Folders below the one that is searched: ./output/customer/style and its runs are found. */
 const DEPTH = 4;
@@ -48,7 +49,7 @@ function look(dir: string, depth: number, search: Search): void {
   if (!isRun && names.some(isRemoved)) search.leftovers.push(dir);
   if (isRun) {
     // earlier runs are found however deep the folder of the latest lies
-    if (names.includes(EARLIER)) look(join(dir, EARLIER), 1, search);
+    if (names.includes(EARLIER_RUNS)) look(join(dir, EARLIER_RUNS), 1, search);
   } else if (depth > 0)
     for (const name of names)
       if (name[0] !== '.' && !passed.has(name)) look(join(dir, name), depth - 1, search);

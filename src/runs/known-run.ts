@@ -6,11 +6,9 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { liveHolder, type Holder } from '../storage/lock.ts';
 import { knownCheckpoints, type KnownCheckpoint } from './checkpoints.ts';
 import type { RunFacts } from './facts.ts';
+import { EARLIER_RUNS } from './run-folder.ts';
 import { METRICS_FILE, readMetrics, type Metrics } from './metrics.ts';
 import { readSettings, textSetting, type Settings } from './settings.ts';
-
-/** Earlier runs of a folder lie in here, each in a folder of its id. */
-export const EARLIER = 'runs';
 
 export type Standing = 'running' | 'interrupted' | 'done' | 'diverged';
 
@@ -86,7 +84,7 @@ export const bestCheckpoint = ({ checkpoints }: KnownRun): KnownCheckpoint | und
 
 function namesOf(dir: string, { name, id }: RunFacts, settings: Settings) {
   const path = resolve(dir);
-  const earlier = basename(dirname(path)) === EARLIER && basename(path).startsWith(id);
+  const earlier = basename(dirname(path)) === EARLIER_RUNS && basename(path).startsWith(id);
   const folder = earlier ? dirname(dirname(path)) : path;
   return { earlier, name: name ?? textSetting(settings, 'output_name') ?? basename(folder) };
 }

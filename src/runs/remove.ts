@@ -5,13 +5,14 @@ import { UserError } from '../errors.ts';
 import { changeRun, removeEmpty, type RunChange } from './change-run.ts';
 import type { KnownCheckpoint } from './checkpoints.ts';
 import { savedAdapters } from './checkpoints.ts';
-import { currentCheckpoint, EARLIER, knownRun, type KnownRun } from './known-run.ts';
+import { currentCheckpoint, knownRun, type KnownRun } from './known-run.ts';
+import { EARLIER_RUNS } from './run-folder.ts';
 
 /** Removes a run. Returns what was left in its folder: files that are not of the run. */
 export function removeRun({ dir }: Pick<KnownRun, 'dir'>): readonly string[] {
   const left = changeRun(dir, (change) => change.removeAll());
   removeEmpty(dir);
-  if (basename(dirname(dir)) === EARLIER) removeEmpty(dirname(dir));
+  if (basename(dirname(dir)) === EARLIER_RUNS) removeEmpty(dirname(dir));
   return left;
 }
 

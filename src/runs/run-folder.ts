@@ -123,7 +123,8 @@ export class RunFolder {
       ({ step, final }) => final !== about.final || (!final && step !== about.step),
     );
     const sorted = [...others, record].sort((a, b) => a.step - b.step);
-    this.record({ checkpoints: sorted });
+    // a new result is of the last step again, whatever was taken back before
+    this.record({ checkpoints: sorted, ...(about.final && { current: undefined }) });
     return [...placed.keys()];
   }
 

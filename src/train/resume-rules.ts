@@ -79,6 +79,7 @@ export const resumeRules: { readonly [K in ConfigKey]: Rule } = {
   output_name: 'free',
   save_steps: 'free',
   save_minutes: 'free',
+  backup_dir: 'free',
   save_precision: 'free',
   tensorboard: 'free',
   sample_prompts: 'free',

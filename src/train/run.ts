@@ -18,10 +18,12 @@ import {
   type StepEvent,
   type WarningEvent,
 } from '../events.ts';
+import type { Backup } from '../runs/backup.ts';
 import { isTaken } from '../storage/lock.ts';
 import { requireWritable } from '../runs/run-folder.ts';
 import type { TrainEvent } from './events.ts';
 import { betterCheckpoint, checkpointRecord, type WhySaved } from './best-checkpoint.ts';
+import { backupFor, copyEvents } from './copies.ts';
 import { trainingSteps, type StepResult, type UnsoundStep } from './loop.ts';
 import { Optimiser } from './optimiser.ts';
 import { planWarnings, requireRates } from './plan-check.ts';
@@ -56,6 +58,7 @@ interface Run {
   readonly watched: Watched;
   readonly keeper: StateKeeper;
   readonly unsound: WeakSet<Error>;
+  readonly backup: Backup | undefined;
   /** Paths of the adapters that were saved, the latest first. */
   readonly saved: string[];
 }
@@ -159,6 +162,7 @@ async function* runEvents(job: LoadedConfig, context: RunContext): AsyncGenerato
   const plan = planOf(run);
   context.plan({ job: withSettings(context.given, task.decided ?? {}), task, runtime, plan });
   yield plan;
+  yield* copyEvents(run.backup?.begin(run.place.folder.facts.checkpoints), run.place.step);
   yield* task.prepare();
   await runtime.trim();
   const ended = yield* trained(run);
@@ -197,6 +201,7 @@ function runOf(
     statistics,
     watched,
     unsound,
+    backup: backupFor(job.config.backup_dir, place),
   };
   const saved = (place.takenUp?.facts.checkpoints ?? []).map(({ files }) =>
     join(place.dir, files[0].name),
@@ -555,6 +560,7 @@ async function* save(run: Run, why: WhySaved): AsyncGenerator<TrainEvent, string
   const notes = narrowingNotes(final ? found.filter(({ widened }) => !widened) : found);
   const more = { ...(why === 'best' && { isBest: true }), ...(notes.length > 0 && { notes }) };
   yield { type: 'saved', step, files, ...more };
+  yield* copyEvents(run.backup?.copy(folder.facts.checkpoints), step);
   if (final)
     for (const problem of wideningProblems(found, tooSmall(run)))
       yield { type: 'warning', problem };
