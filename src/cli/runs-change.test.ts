@@ -17,7 +17,7 @@ test('lora runs rollback tells which files are of which step, and the way back',
   assert.match(text, /✓ brand\.safetensors, pytorch_lora_weights\.safetensors: of step 200 now/);
   assert.match(
     text,
-    /step 600 is kept as brand-step00000600\.safetensors; lora runs rollback brand@600/,
+    /step 600 is kept as brand-step00000600\.safetensors\n {2}lora runs rollback brand@600 takes/,
   );
   assert.match((await run('rollback', `${dir}@200`)).text, /already of step 200/);
   const unnamed = await run('rollback', dir);

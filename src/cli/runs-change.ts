@@ -54,7 +54,8 @@ function rollbackLines(
     kept.length === 0
       ? []
       : [
-          `  step ${before} is kept as ${kept.map(withCodes).join(', ')}; lora runs rollback ${run.name}@${before} takes it again`,
+          `  step ${before} is kept as ${kept.map(withCodes).join(', ')}`,
+          `  ${colours.dim(`lora runs rollback ${withCodes(run.name)}@${before} takes it again`)}`,
         ];
   return [
     `${colours.green('✓')} ${names}: of step ${step} now`,

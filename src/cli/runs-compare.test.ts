@@ -41,8 +41,8 @@ test('lora runs compare shows curves side by side, settings and data, and writes
   assert.equal(code, 0);
   assert.match(text, /learning_rate +0\.001 +0\.002/);
   assert.match(text, /data: 2 samples, then 1: 1 removed\n {2}removed: a\.png/);
-  assert.match(text, /loss, its moving mean\n +\d\.\d+ +█/);
-  assert.match(text, /first: 1\.000 → .*step 400 +second: 2\.000 → .*step 200/);
+  assert.match(text, /loss, its moving mean\n +first +second\n +\d\.\d+ +█/);
+  assert.match(text, /1\.000 → 0\.\d+ at step 400 +2\.000 → 0\.\d+ at step 200/);
   assert.match(readFileSync(page, 'utf8'), /<polyline class="curve-1"/);
 });
 

@@ -1,7 +1,6 @@
 // lora runs compare: two runs side by side, in the terminal and as a page.
 import { basename } from 'node:path';
 import {
-  type Compared,
   comparedFigures,
   compareRuns,
   compareSamples,
@@ -25,7 +24,7 @@ import { blockChart, thin } from './bars.ts';
 import { colours } from './colours.ts';
 import { choice, type Command } from './command.ts';
 import { wrapped } from './eval-lines.ts';
-import { cut, loss } from './format.ts';
+import { cut, displayWidth, loss } from './format.ts';
 import { createProgress } from './progress.ts';
 import { jsonFlag } from './runs.ts';
 import { tableLines } from './table.ts';
@@ -169,9 +168,9 @@ export function comparisonLines(
     ...curveLines('loss on what was held back', comparison, width, (one) => [
       ...one.metrics.validations,
     ]),
-    ...differenceLines('settings that differ', comparison.settings, comparison, width),
+    ...differenceLines('settings', comparison.settings, comparison, width),
     ...dataLines(comparison, width),
-    ...differenceLines('what computed', comparison.machine, comparison, width),
+    ...differenceLines('versions and devices', comparison.machine, comparison, width),
     ...(samples === undefined ? [] : answerLines(samples, width)),
     '',
   ];
@@ -194,9 +193,10 @@ function differenceLines(
   { runs: [a, b] }: Comparison,
   width: number,
 ): string[] {
-  if (differences.length === 0) return ['', `${colours.bold(title)}: none`];
+  if (differences.length === 0) return ['', `${colours.bold(title)}: nothing differs`];
   const rows = differences.map(({ key, values: [one, other] }) => [key, one ?? '–', other ?? '–']);
-  return ['', colours.bold(title), ...pairTable(['', a.title, b.title], rows, width)];
+  const heading = colours.bold(`${title} that differ`);
+  return ['', heading, ...pairTable(['', a.title, b.title], rows, width)];
 }
 
 const MOST_NAMED = 5;
@@ -241,17 +241,29 @@ function curveLines(
     (label, i) =>
       `${label.padStart(LABEL)} ${colours.cyan(charts[0][i])}   ${colours.yellow(charts[1][i])}`,
   );
-  const feet = curves.map(({ one, points }) => cut(footOf(one, points), half).padEnd(half));
-  const foot = `${' '.repeat(LABEL)} ${feet[0]}   ${feet[1].trimEnd()}`;
-  return ['', colours.bold(title), ...lines.map((line) => line.trimEnd()), colours.dim(foot)];
+  const beside = (text: (curve: (typeof curves)[number]) => string) => {
+    const [left, right] = curves.map((curve) => cut(text(curve), half));
+    const space = ' '.repeat(Math.max(0, half - displayWidth(left)));
+    return colours.dim(`${' '.repeat(LABEL)} ${left}${space}   ${right}`);
+  };
+  return [
+    '',
+    colours.bold(title),
+    beside(({ one }) => withCodes(one.title)),
+    ...lines.map((line) => line.trimEnd()),
+    beside(footOf),
+  ];
 }
 
 const finite = (points: Points): Points => points.filter((point) => Number.isFinite(point.loss));
 
-const footOf = ({ title }: Compared, points: Points): string =>
-  points.length === 0
-    ? `${withCodes(title)}: none`
-    : `${withCodes(title)}: ${points.length > 1 ? `${loss(points[0].loss)} → ` : ''}${loss(points[points.length - 1].loss)}, step ${points[points.length - 1].step}`;
+/** `0.7 → 0.1 at step 400`. */
+function footOf({ points }: { readonly points: Points }): string {
+  if (points.length === 0) return 'none';
+  const [first, last] = [points[0], points[points.length - 1]];
+  const course = points.length === 1 ? '' : `${loss(first.loss)} → `;
+  return `${course}${loss(last.loss)} at step ${last.step}`;
+}
 
 /** A value for each column of the run's part of the width. */
 function columnsOf(points: Points, columns: number, last: number): number[] {
