@@ -18,7 +18,6 @@ import {
   type StepEvent,
   type WarningEvent,
 } from '../events.ts';
-import type { Backup } from '../runs/backup.ts';
 import { isTaken } from '../storage/lock.ts';
 import { requireWritable } from '../runs/run-folder.ts';
 import type { TrainEvent } from './events.ts';
@@ -43,7 +42,7 @@ import {
 } from './task.ts';
 import { tasks } from './tasks.ts';
 import { Watched } from './watched.ts';
-import { requireSoundParameters, unsoundStepError } from './unsound-step.ts';
+import { requireSoundParameters, tooSmall, unsoundStepError } from './unsound-step.ts';
 
 /** A run in progress. */
 interface Run {
@@ -58,7 +57,7 @@ interface Run {
   readonly watched: Watched;
   readonly keeper: StateKeeper;
   readonly unsound: WeakSet<Error>;
-  readonly backup: Backup | undefined;
+  readonly backup: ReturnType<typeof backupFor>;
   /** Paths of the adapters that were saved, the latest first. */
   readonly saved: string[];
 }
@@ -562,13 +561,10 @@ async function* save(run: Run, why: WhySaved): AsyncGenerator<TrainEvent, string
   yield { type: 'saved', step, files, ...more };
   yield* copyEvents(run.backup?.copy(folder.facts.checkpoints), step);
   if (final)
-    for (const problem of wideningProblems(found, tooSmall(run)))
+    for (const problem of wideningProblems(found, tooSmall(run.job.config)))
       yield { type: 'warning', problem };
   return files[0];
 }
-
-const tooSmall = ({ job: { config } }: Run): string =>
-  `Nothing is lost in float32, but numbers that ${config.save_precision} cannot hold hardly change a model, or ruin it. Check learning_rate (${config.learning_rate}) and lora_alpha.`;
 
 function doneOf(
   { job, task, signal, length, place }: Run,

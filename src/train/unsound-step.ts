@@ -1,5 +1,6 @@
 // A step whose loss or gradients are not finite: what is at fault, and what is left of the run.
 
+import type { TrainConfig } from '../config/schema.ts';
 import { unsoundError } from '../checkpoints/unsound.ts';
 import { UserError, type Problem } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
@@ -99,3 +100,10 @@ export function requireSoundParameters(
   const fix = `It is not saved. Lower learning_rate (it is ${learningRate}), or raise it gradually with lr_warmup_steps.`;
   throw new UserError([{ where: place, what, fix: kept === undefined ? fix : `${fix} ${kept}` }]);
 }
+
+/** What numbers of an adapter mean that its number format cannot hold. */
+export const tooSmall = ({
+  save_precision,
+  learning_rate,
+}: Pick<TrainConfig, 'save_precision' | 'learning_rate'>): string =>
+  `Nothing is lost in float32, but numbers that ${save_precision} cannot hold hardly change a model, or ruin it. Check learning_rate (${learning_rate}) and lora_alpha.`;
