@@ -220,6 +220,8 @@ export function keysOf(folder: string): { readonly [K in ConfigKey]: KeyFacts } 
     min_snr_gamma: { reader: 'train/image/looks.ts', value: 5, shows: 'losses' },
     output_dir: { reader: 'train/run.ts', value: at('elsewhere'), shows: 'folder' },
     output_name: { reader: 'train/image/task.ts', value: 'neon', shows: 'files' },
+    continue_from: { reader: 'train/starting-point.ts', value: at('no-run'), shows: 'refused' },
+    continue_data: { reader: 'train/continued-data.ts', value: 'other', shows: 'refused' },
     save_steps: { reader: 'train/run.ts', value: 1, shows: 'files' },
     save_minutes: { reader: 'train/run.ts', value: 1e-6, shows: 'files' },
     backup_dir: { reader: 'train/run.ts', value: at('elsewhere'), shows: 'files' },

@@ -7,6 +7,7 @@ import { lossOptions } from '../losses/options.ts';
 import { optimisers } from '../optim/optimisers.ts';
 import { optimOptions } from '../optim/options.ts';
 import { devices } from '../runtime/devices.ts';
+import { continuedData } from '../util/continued-data.ts';
 import { forImages, forTexts, integer, number, text } from '../util/options.ts';
 import { datasetOptions } from './dataset-options.ts';
 import { textDataOptions } from './text-data-options.ts';
@@ -61,6 +62,23 @@ const runOptions = {
   num_threads: integer(1, 1024)
     .optional()
     .describe('Number of threads. When absent: as many as there are cores.'),
+};
+
+const continueOptions = {
+  continue_from: text()
+    .optional()
+    .describe(
+      'An adapter to go on from in a new run: a run of lora-scripts (its folder, name or id, or name@step), or a file or folder of kohya, diffusers, LyCORIS or PEFT. Its ranks, alphas and effect are kept.',
+    ),
+  continue_data: z
+    .string()
+    .refine((text) => continuedData(text) !== undefined, {
+      error: 'expected new, mixed, or rehearse and a share such as rehearse 20 %',
+    })
+    .default('mixed')
+    .describe(
+      'With continue_from: mixed trains all that is in the data; new only what the earlier run had not; rehearse 20 % the new, with so much of the earlier that it is 20 % of all.',
+    ),
 };
 
 const outputOptions = {
@@ -154,6 +172,7 @@ export const optionGroups = {
   'Text data': textDataOptions,
   Validation: validationOptions,
   Run: runOptions,
+  'Going on from an adapter': continueOptions,
   Adapter: adapterOptions,
   Optimiser: optimOptions,
   Loss: lossOptions,
@@ -167,6 +186,7 @@ const fields = z.strictObject({
   ...textDataOptions,
   ...validationOptions,
   ...runOptions,
+  ...continueOptions,
   ...adapterOptions,
   ...optimOptions,
   ...lossOptions,

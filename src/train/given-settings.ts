@@ -47,6 +47,8 @@ export const refusedForBatches: { readonly [K in ConfigKey]: string | undefined 
   validation_data: noData,
   validation_split: noData,
   validation_steps: noData,
+  continue_from: 'the caller gives the first weights as `initial`',
+  continue_data: noData,
   stop_when_overfit: noData,
   batch_size: ownSize,
   gradient_accumulation_steps: ownSize,

@@ -121,6 +121,10 @@ const idleRules: { readonly [K in ConfigKey]?: IdleRule } = {
     ({ max_train_steps }) => max_train_steps !== undefined,
     'max_train_steps decides how long the run is',
   ),
+  continue_data: when(
+    ({ continue_from }) => continue_from === undefined,
+    'there is no continue_from',
+  ),
   caption_extension: when(
     ({ metadata_path }) => metadata_path !== undefined,
     'the captions are in metadata_path',

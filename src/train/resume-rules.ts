@@ -45,6 +45,8 @@ export const resumeRules: { readonly [K in ConfigKey]: Rule } = {
   gradient_accumulation_steps: 'fixed',
   epochs: 'free',
   max_train_steps: 'free',
+  continue_from: 'fixed',
+  continue_data: 'fixed',
   seed: 'fixed',
   gradient_checkpointing: 'free',
   device: 'free',

@@ -14,6 +14,7 @@ import { own } from '../util/own.ts';
 import { numberedRecords } from './state-keeper.ts';
 import { recordedSettings } from './resume-rules.ts';
 import type { TakenUp } from './take-up.ts';
+import type { StartingPoint } from './starting-point.ts';
 import type { OpenTask } from './task.ts';
 
 /** What is known of a run when it begins to train. */
@@ -42,6 +43,8 @@ export class RunPlace {
   constructor(
     readonly dir: string,
     readonly takenUp: TakenUp | undefined,
+    /** The adapter that the run begins with, where one is named. */
+    readonly start?: StartingPoint,
   ) {
     this.#folder = takenUp?.folder;
     this.started = takenUp === undefined ? new Date() : new Date(takenUp.facts.started);
@@ -67,7 +70,8 @@ export class RunPlace {
     if (takenUp === undefined) {
       const { decisions } = task;
       const baseFingerprint = weightsFingerprint(task.frozen);
-      const first = { id: this.id, started: this.started.toISOString(), decisions };
+      const parent = this.start?.parent;
+      const first = { id: this.id, started: this.started.toISOString(), decisions, parent };
       this.#folder = RunFolder.begin(this.dir, { ...facts, ...first, baseFingerprint });
     }
     const { folder, step } = this;

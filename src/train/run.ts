@@ -31,6 +31,8 @@ import { LOG_FILE, recorded } from './records/record.ts';
 import { recordedSettings, shownValue } from './resume-rules.ts';
 import { requireSameBase, RunPlace, type PlannedRun } from './run-place.ts';
 import { RunStatistics } from './statistics.ts';
+import { startingPoint, type StartingPoint } from './starting-point.ts';
+import { isObject } from '../util/is-object.ts';
 import { StateKeeper } from './state-keeper.ts';
 import { takeUp, withSettings, type ResumeMode, type TakenUp } from './take-up.ts';
 import {
@@ -89,7 +91,8 @@ export async function* train(
   yield* untilFree(job.config.output_dir);
   const { takenUp, warnings } = takeUp(job, resume);
   const given = takenUp?.job ?? job;
-  const place = new RunPlace(given.config.output_dir, takenUp);
+  const start = startOf(given, takenUp);
+  const place = new RunPlace(given.config.output_dir, takenUp, start);
   const dated = withSettings(given, templateDateOf(given, place.started));
   let runtime: Runtime | undefined;
   let planned: PlannedRun | undefined;
@@ -114,6 +117,18 @@ export async function* train(
   } finally {
     place.close();
     await runtime?.release();
+  }
+}
+
+/** A run that goes on has its adapters in its state, unless it keeps some as they are. */
+function startOf(job: LoadedConfig, takenUp: TakenUp | undefined): StartingPoint | undefined {
+  const begun = takenUp?.facts.decisions?.['begun'];
+  const isNeeded = takenUp === undefined || (isObject(begun) && begun['keeps'] === true);
+  try {
+    return isNeeded ? startingPoint(job) : undefined;
+  } catch (error) {
+    takenUp?.folder.close();
+    throw error;
   }
 }
 
@@ -250,7 +265,8 @@ async function* openTask(
   const open = (runtime: Runtime) => {
     computing.computeOn(runtime);
     const recorded = recordedFor(runtime, place.takenUp);
-    return locating(job, tasks[job.config.task_type].open(job, { runtime, signal, recorded }));
+    const task = tasks[job.config.task_type];
+    return locating(job, task.open(job, { runtime, signal, recorded, start: place.start }));
   };
   const runtime = await opening(job, computing.open({ device, threads }));
   yield* otherwiseComputed(runtime, place.takenUp);

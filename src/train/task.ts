@@ -19,6 +19,7 @@ import type {
 } from '../events.ts';
 import type { History } from './history.ts';
 import type { ParameterGroup } from './optimiser.ts';
+import type { StartingPoint } from './starting-point.ts';
 import type { PlanFacts } from './plan-check.ts';
 import type { MicroBatch, ProgramsOptions } from './programs.ts';
 
@@ -29,6 +30,8 @@ export type TaskEvent =
 export interface TaskContext {
   readonly runtime: Runtime;
   readonly signal: AbortSignal;
+  /** The adapter that a new run begins with, where one does. */
+  readonly start?: StartingPoint;
   /** Of the run that goes on, where one does. */
   readonly recorded?: RecordedRun;
 }

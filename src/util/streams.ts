@@ -23,6 +23,8 @@ export const streams = {
   textOrder: { first: 0x5000_0000, count: 0x1000_0000 },
   /** Which samples or pictures are held back for validation. */
   heldOut: { first: 0x6000_0000, count: 1 },
+  /** Which samples of an earlier run are trained again. */
+  rehearsed: { first: 0x6000_0001, count: 1 },
   /** The tokens of answers, by position. */
   answers: { first: 0x6100_0000, count: 1 },
   /** What adapters do not see: 2 for each micro-batch. */

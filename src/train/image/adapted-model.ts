@@ -1,7 +1,13 @@
 // The text encoder and the UNet with their adapters and the noise-prediction loss, in one graph.
 
 import { initialLora } from '../../adapters/init.ts';
-import { applyLora, type LoraModule } from '../../adapters/lora.ts';
+import {
+  adaptableLayers,
+  applyLora,
+  type Layer,
+  type LoraModule,
+  type LoraSize,
+} from '../../adapters/lora.ts';
 import {
   stableDiffusionTargets,
   type TargetOptions,
@@ -34,6 +40,8 @@ export type AdapterConfig = TargetOptions &
 export interface AdaptOptions {
   /** Weights by parameter name to begin with; those that are absent are drawn from the seed. */
   readonly initial?: ReadonlyMap<string, Tensor<'float32'>>;
+  /** By path, in place of those of the configuration. */
+  readonly sizes?: ReadonlyMap<string, LoraSize>;
   /**
    * Whether text states are computed in the graph; by default where the text encoder is trained.
    */
@@ -67,11 +75,19 @@ export function requireTextLayers({ textEncoder }: StableDiffusionConfig, clipSk
 export function adaptModel(
   model: StableDiffusionConfig,
   config: AdapterConfig,
-  { initial = new Map(), computeStates = config.train_text_encoder }: AdaptOptions = {},
+  {
+    initial = new Map(),
+    sizes = new Map(),
+    computeStates = config.train_text_encoder,
+  }: AdaptOptions = {},
 ): AdaptedModel {
   const options = { clipSkip: config.clip_skip, computeStates };
+  const targets = stableDiffusionTargets(config);
   const adapt = (outcome: Outcome, shape: BatchShape) =>
-    applyLora(predictionGraph(model, options, shape, outcome), stableDiffusionTargets(config));
+    applyLora(
+      predictionGraph(model, options, shape, outcome),
+      (layer) => sizes.get(layer.path) ?? targets(layer),
+    );
   const { modules } = adapt(loss, { size: 1, height: 1, width: 1, tokens: 1 });
   const drawn = initialLora(modules, config.seed);
   const weights = new Map(
@@ -145,6 +161,28 @@ function textStates(
     clipSkip,
   });
 }
+
+/** The layers of a run that can carry an adapter, and the size that each is to have. */
+export function wantedAdapters(
+  model: StableDiffusionConfig,
+  config: AdapterConfig,
+): { readonly layers: readonly Layer[]; readonly sizes: ReadonlyMap<string, LoraSize> } {
+  const options = { clipSkip: config.clip_skip, computeStates: config.train_text_encoder };
+  const shape = { size: 1, height: 1, width: 1, tokens: 1 };
+  const layers = adaptableLayers(predictionGraph(model, options, shape, loss));
+  return { layers, sizes: sizesOf(layers, stableDiffusionTargets(config)) };
+}
+
+const sizesOf = (
+  layers: readonly Layer[],
+  targets: (layer: Layer) => LoraSize | undefined,
+): ReadonlyMap<string, LoraSize> =>
+  new Map(
+    layers.flatMap((layer) => {
+      const size = targets(layer);
+      return size === undefined ? [] : [[layer.path, size] as const];
+    }),
+  );
 
 /** The adapters as the writers of LoRA files take them. */
 export function loraWeights({ modules, weights }: AdaptedModel): LoraWeights[] {

@@ -1,6 +1,5 @@
 // How many samples go through the model at once, and what memory that will take.
 
-import { z } from 'zod';
 import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
 import { latentFactor } from '../../models/stable-diffusion-config.ts';
 import type { Graph } from '../../graph/graph.ts';
@@ -9,6 +8,7 @@ import { lossActivations } from '../loss-program.ts';
 import { fittingMicroBatch, trainedBytes } from '../micro-batch.ts';
 import type { TaskContext } from '../task.ts';
 import type { AdaptedModel } from './adapted-model.ts';
+import { decided } from './decisions.ts';
 import { bucketCounts, type PictureSet } from './samples.ts';
 
 export interface MemoryPlan {
@@ -41,11 +41,6 @@ function largestBatches({ config, pictures }: PictureSet): LargestBatch[] {
     .sort((a, b) => b.width * b.height - a.width * a.height);
   return byArea.filter(({ size }, i) => byArea.slice(0, i).every((other) => other.size < size));
 }
-
-const decisions = z.strictObject({ microBatch: z.int().positive() });
-
-const decided = (recorded: TaskContext['recorded']) =>
-  recorded?.decisions === undefined ? undefined : decisions.parse(recorded.decisions);
 
 /** Halves the micro-batch until its activations fit. */
 export function memoryPlan(

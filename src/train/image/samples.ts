@@ -7,6 +7,8 @@ import { DataError, type Problem } from '../../errors.ts';
 import { pictureUnit, type StableDiffusionConfig } from '../../models/stable-diffusion-config.ts';
 import { matchSamples, textHash, type RecordedSample } from '../../runs/samples.ts';
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
+import { continuedSamples } from '../continued-data.ts';
+import type { TaskContext } from '../task.ts';
 import { divided } from './held-out.ts';
 import {
   bucketOptions,
@@ -36,7 +38,7 @@ export interface PictureSet {
 export async function readPictures(
   { config, source }: LoadedConfig,
   model: StableDiffusionConfig,
-  recorded?: readonly RecordedSample[],
+  context: Pick<TaskContext, 'recorded' | 'start'> = {},
 ): Promise<PictureSet> {
   const options = bucketOptions(config, model);
   requireBuckets(options, source);
@@ -46,7 +48,7 @@ export async function readPictures(
     captionExtension: config.caption_extension,
   });
   const { table } = found;
-  const { samples, warnings } = asRecorded(found, recorded, placeOf('train_data_dir', source));
+  const { samples, warnings } = asMeant(found, { config, source }, context);
   const place = (folder: Pick<ImageFolder, 'samples'>) => placed(folder, options, model);
   const {
     pictures,
@@ -88,16 +90,23 @@ const recordOfPicture = ({ name, hash, caption, repeats }: Sample): RecordedSamp
   ...(repeats !== 1 && { repeats }),
 });
 
-/** The pictures of the run that goes on, where one does. */
-function asRecorded(
+/** The pictures of the run that goes on, or those that a new one is to be trained on. */
+function asMeant(
   { samples, warnings }: Pick<ImageFolder, 'samples' | 'warnings'>,
-  recorded: readonly RecordedSample[] | undefined,
-  where: string,
+  { config, source }: Pick<LoadedConfig, 'config' | 'source'>,
+  { recorded, start }: Pick<TaskContext, 'recorded' | 'start'>,
 ): Pick<ImageFolder, 'samples' | 'warnings'> {
-  if (recorded === undefined) return { samples, warnings };
-  const options = { sampleName: 'picture', where, byName: true };
-  const matched = matchSamples(samples, recorded, recordOfPicture, options);
-  return { samples: matched.kept, warnings: [...warnings, ...matched.warnings] };
+  const options = { sampleName: 'picture', byName: true };
+  if (recorded !== undefined) {
+    const where = placeOf('train_data_dir', source);
+    const matched = matchSamples(samples, recorded.samples, recordOfPicture, { ...options, where });
+    return { samples: matched.kept, warnings: [...warnings, ...matched.warnings] };
+  }
+  if (start === undefined) return { samples, warnings };
+  const where = placeOf('continue_data', source);
+  const told = { ...options, where, before: start.samples };
+  const { kept, notes } = continuedSamples(samples, recordOfPicture, config, told);
+  return { samples: kept, warnings: [...warnings, ...notes] };
 }
 
 /** A picture that must not be enlarged has to be as large as the smallest that the model takes. */

@@ -19,6 +19,8 @@ import { createClipTokenizer, type ClipTokenizer } from '../../tokenizer/clip.ts
 import { type WarningEvent, phase } from '../../events.ts';
 import type { OpenTask, SavePoint, Task, TaskContext, TaskEvent } from '../task.ts';
 import { adaptModel, loraWeights, requireTextLayers, type AdaptedModel } from './adapted-model.ts';
+import { begunPictures } from './begun.ts';
+import type { BegunRun } from '../starting-point.ts';
 import { microBatches, shapeOf, stepPlan, type EncodedPictures, type StepPlan } from './batches.ts';
 import { cacheFolder } from '../../storage/cache-folder.ts';
 import { weightsHash } from './cache-entries.ts';
@@ -37,6 +39,7 @@ interface Opened extends PictureSet {
   readonly base: StableDiffusionWeights;
   readonly context: TaskContext;
   readonly adapted: AdaptedModel;
+  readonly begun: BegunRun;
   readonly steps: StepPlan;
   readonly memory: MemoryPlan;
   readonly tokenizer: ClipTokenizer;
@@ -50,19 +53,23 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   requireTextLayers(base.config, job.config.clip_skip);
   const tokenizer = await tokenizerOf(base);
   yield phase('reading the pictures');
-  const set = await readPictures(job, base.config, context.recorded?.samples);
+  const set = await readPictures(job, base.config, context);
   const tokens = base.config.textEncoder.max_position_embeddings;
   const all = [...set.pictures, ...set.heldOut];
   requireKnownTokens({ ...set, pictures: all }, tokenizer, base.config);
   yield* warnings(base, set, tokenizer, tokens);
   yield phase('planning');
-  const adapted = adaptModel(base.config, set.config);
+  const begun = begunPictures(job, base.config, set.config, context);
+  for (const problem of begun.warnings) yield { type: 'warning', problem };
+  const { sizes, weights: initial } = begun;
+  const adapted = adaptModel(base.config, set.config, { sizes, initial });
   const memory = memoryPlan(context, adapted, base, set, tokens);
   return taskOf({
     ...set,
     base,
     context,
     adapted,
+    begun,
     memory,
     tokenizer,
     tokens,
@@ -142,7 +149,7 @@ function taskOf(opened: Opened): OpenTask {
     stepsPerEpoch: steps.stepsPerEpoch,
     groups: adapted.groups,
     samples: opened.samples,
-    decisions: { microBatch: opened.memory.microBatch },
+    decisions: { microBatch: opened.memory.microBatch, begun: opened.begun.decision },
     idle: idleOf(opened),
     frozen: base.weights,
     lossGraph: (key) => adapted.lossGraph(shapeOf(key)),
@@ -245,7 +252,7 @@ const batchOptions = ({ base, config, memory }: Opened) => ({
 });
 
 function adapterFiles(
-  { config, pictures, base, adapted, steps }: Opened,
+  { config, pictures, base, adapted, begun, steps }: Opened,
   hashes: ModelHashes,
   at: SavePoint,
   tell: TellNarrowing,
@@ -255,7 +262,7 @@ function adapterFiles(
     at,
   );
   const bytes = writeKohyaLora({
-    modules: loraWeights(adapted),
+    modules: [...loraWeights(adapted), ...begun.kept],
     metadata,
     dtype: config.save_precision,
     tell,

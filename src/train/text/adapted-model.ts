@@ -3,7 +3,7 @@
 import { dropoutInputs, loraDropout } from '../../adapters/dropout.ts';
 import { initialLora } from '../../adapters/init.ts';
 import { languageTargets, type LanguageTargetOptions } from '../../adapters/language-targets.ts';
-import { adaptableLayers, applyLora, type LoraModule } from '../../adapters/lora.ts';
+import { adaptableLayers, applyLora, type LoraModule, type LoraSize } from '../../adapters/lora.ts';
 import { ConfigError } from '../../errors.ts';
 import type { LoraWeights } from '../../adapter-files/lora.ts';
 import type { Graph } from '../../graph/graph.ts';
@@ -18,6 +18,13 @@ export interface TextAdapterConfig extends LanguageTargetOptions {
   readonly learning_rate: number;
   /** Probability; 0 for none. */
   readonly lora_dropout: number;
+}
+
+export interface TextAdaptOptions {
+  /** Weights by parameter name to begin with; those that are absent are drawn from the seed. */
+  readonly initial?: ReadonlyMap<string, Tensor<'float32'>>;
+  /** By path, in place of those of the configuration. */
+  readonly sizes?: ReadonlyMap<string, LoraSize>;
 }
 
 export interface AdaptedLanguageModel {
@@ -40,10 +47,11 @@ export interface AdaptedLanguageModel {
 export function adaptLanguageModel(
   model: LanguageModelConfig,
   config: TextAdapterConfig,
+  { initial = new Map(), sizes: given = new Map() }: TextAdaptOptions = {},
 ): AdaptedLanguageModel {
   const plain = languageLoss(model, { rows: 1, length: 1, trained: 1, packed: false });
   const layers = adaptableLayers(plain);
-  const sizes = languageTargets(layers, config);
+  const sizes = new Map([...languageTargets(layers, config), ...given]);
   const adaptedHead = sizes.has('lm_head');
   if (adaptedHead && config.lora_dropout > 0) throw new ConfigError([dropoutAtHead]);
   const targets = layers.filter(({ path }) => sizes.has(path));
@@ -59,7 +67,10 @@ export function adaptLanguageModel(
     });
   };
   const { modules } = lossGraph({ rows: 1, length: 1, trained: 1, packed: false });
-  const weights = initialLora(modules, config.seed);
+  const drawn = initialLora(modules, config.seed);
+  const weights = new Map(
+    [...drawn].map(([name, tensor]) => [name, copyOf(initial.get(name) ?? tensor)] as const),
+  );
   return {
     modules,
     weights,
@@ -71,6 +82,18 @@ export function adaptLanguageModel(
         ? dropoutInputs({ layers: targets, tokens: rows * length }, config.seed, index)
         : {},
   };
+}
+
+const copyOf = (tensor: Tensor<'float32'>): Tensor<'float32'> => ({
+  ...tensor,
+  data: tensor.data.slice(),
+});
+
+/** The layers of a model that can carry an adapter, and the size that each is to have. */
+export function wantedAdapters(model: LanguageModelConfig, config: TextAdapterConfig) {
+  const plain = languageLoss(model, { rows: 1, length: 1, trained: 1, packed: false });
+  const layers = adaptableLayers(plain);
+  return { layers, sizes: languageTargets(layers, config) };
 }
 
 const dropoutAtHead = {

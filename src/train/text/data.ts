@@ -6,6 +6,8 @@ import { configuredTextData } from '../../dataset/text/configured.ts';
 import type { SelectedSamples, TextData } from '../../dataset/text/prepare.ts';
 import type { TextSample } from '../../dataset/text/sample.ts';
 import { matchSamples, textHash, type RecordedSample } from '../../runs/samples.ts';
+import { continuedSamples } from '../continued-data.ts';
+import type { TaskContext } from '../task.ts';
 import { chatTemplate, type ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 
@@ -20,14 +22,13 @@ export interface TextRunData extends Omit<TextData, 'samples'> {
 export async function readTextData(
   { config, source }: LoadedConfig,
   tokenizer: TextTokenizer,
-  recorded?: readonly RecordedSample[],
+  context: Pick<TaskContext, 'recorded' | 'start'> = {},
 ): Promise<TextRunData> {
   const template = chatTemplate(tokenizer, config.chat_template, {
     where: placeOf('chat_template', source),
     date: config.template_date,
   });
-  const where = placeOf(config.train_data_dir === '' ? 'train_data' : 'train_data_dir', source);
-  const select = (found: readonly TextSample[]) => asRecorded(found, recorded, where);
+  const select = (found: readonly TextSample[]) => asMeant(found, { config, source }, context);
   const data = await configuredTextData(config, { tokenizer, template, select });
   const date = template?.date;
   return {
@@ -47,14 +48,21 @@ const recordOfText = ({ where, content }: TextSample): RecordedSample => ({
   sha256: textHash(JSON.stringify(content)),
 });
 
-/** The samples of the run that goes on, where one does. */
-function asRecorded(
+/** The samples of the run that goes on, or those that a new one is to be trained on. */
+function asMeant(
   found: readonly TextSample[],
-  recorded: readonly RecordedSample[] | undefined,
-  where: string,
+  { config, source }: Pick<LoadedConfig, 'config' | 'source'>,
+  { recorded, start }: Pick<TaskContext, 'recorded' | 'start'>,
 ): SelectedSamples {
-  if (recorded === undefined) return { samples: found, warnings: [] };
-  const options = { sampleName: 'sample', where, byName: false };
-  const { kept, warnings } = matchSamples(found, recorded, recordOfText, options);
-  return { samples: kept, warnings };
+  const options = { sampleName: 'sample', byName: false };
+  if (recorded !== undefined) {
+    const where = placeOf(config.train_data_dir === '' ? 'train_data' : 'train_data_dir', source);
+    const told = { ...options, where };
+    const { kept, warnings } = matchSamples(found, recorded.samples, recordOfText, told);
+    return { samples: kept, warnings };
+  }
+  if (start === undefined) return { samples: found, warnings: [] };
+  const told = { ...options, where: placeOf('continue_data', source), before: start.samples };
+  const { kept, notes } = continuedSamples(found, recordOfText, config, told);
+  return { samples: kept, warnings: notes };
 }

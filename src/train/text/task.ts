@@ -16,10 +16,12 @@ import { peftConfig, writePeftWeights } from '../../adapter-files/peft.ts';
 import { readTextTokenizer, type TextTokenizer } from '../../tokenizer/text.ts';
 import { type PlanEvent, type WarningEvent, phase } from '../../events.ts';
 import type { MainShape, MicroBatch } from '../programs.ts';
+import { begunDecision, begunRun, type BegunRun } from '../starting-point.ts';
 import type { OpenTask, SavePoint, Task, TaskContext, TaskEvent } from '../task.ts';
 import {
   adaptLanguageModel,
   languageLoraWeights,
+  wantedAdapters,
   type AdaptedLanguageModel,
 } from './adapted-model.ts';
 import { lastAnswers, questionsOf, requireAskable } from './answers.ts';
@@ -41,6 +43,7 @@ interface Opened extends TextRunData {
   readonly base: LanguageModelWeights;
   readonly tokenizer: TextTokenizer;
   readonly adapted: AdaptedLanguageModel;
+  readonly begun: BegunRun;
   readonly rows: RowLengths;
   readonly batches: TextBatchPlan;
   readonly memory: TextMemoryPlan;
@@ -56,12 +59,15 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   yield phase('loading the base model');
   const base = loadLanguageModel(config.base_model);
   const tokenizer = readTextTokenizer(base.path);
-  const adapted = adaptLanguageModel(base.config, config);
+  const begun = begunTexts(job, base, context);
+  for (const problem of begun.warnings) yield { type: 'warning', problem };
+  const { sizes, weights: initial } = begun;
+  const adapted = adaptLanguageModel(base.config, config, { sizes, initial });
   requireExportable(job, base, adapted);
   yield phase('reading the data');
   const questions = await questionsOf(config);
   const recorded = decided(context);
-  const data = await readTextData(job, tokenizer, context.recorded?.samples);
+  const data = await readTextData(job, tokenizer, context);
   requireAskable({ base, config, tokenizer, template: data.template, questions });
   yield* warnings(job, base, { tokenizer, data });
   yield phase('planning');
@@ -78,7 +84,7 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
     recorded?.microBatch,
   );
   const baseModel = job.published.base_model;
-  const plan = { adapted, rows, batches, memory, questions };
+  const plan = { adapted, begun, rows, batches, memory, questions };
   const opened = { ...data, ...plan, config, baseModel, context, base, tokenizer };
   const main = recorded === undefined ? mainShapeOf(opened) : recorded.main;
   return taskOf({ ...opened, main: main ?? undefined });
@@ -93,10 +99,22 @@ const decisions = z.strictObject({
       workload: z.strictObject({ runs: z.number(), spare: z.number() }),
     })
     .nullable(),
+  begun: begunDecision,
 });
 
-const decided = ({ recorded }: TaskContext) =>
+const decided = ({ recorded }: Pick<TaskContext, 'recorded'>) =>
   recorded?.decisions === undefined ? undefined : decisions.parse(recorded.decisions);
+
+/** How the adapters begin: anew, or as another adapter left them. */
+function begunTexts(
+  { config, source }: LoadedConfig,
+  base: LanguageModelWeights,
+  { start, recorded }: TaskContext,
+): BegunRun {
+  const { layers, sizes: wanted } = wantedAdapters(base.config, config);
+  const where = placeOf('continue_from', source);
+  return begunRun({ start, recorded: decided({ recorded })?.begun, layers, wanted, where });
+}
 
 const batchOptions = (
   { batch_size, seed, packing, group_by_length }: TrainConfig,
@@ -190,7 +208,11 @@ function taskOf(opened: Opened): OpenTask {
     stepsPerEpoch: perEpoch,
     groups: adapted.groups,
     samples: opened.samples,
-    decisions: { microBatch: memory.microBatch, main: main ?? null },
+    decisions: {
+      microBatch: memory.microBatch,
+      main: main ?? null,
+      begun: opened.begun.decision,
+    },
     idle: idleOf(opened),
     ...(template?.date !== undefined && { decided: { template_date: template.date } }),
     frozen: base.weights,
