@@ -1,16 +1,14 @@
 // A training run from its configuration to its files, as a generator of events. It knows of no kind
 // of model.
 
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { placeOf, type LoadedConfig } from '../config/load.ts';
-import { located, locatedError } from '../config/located.ts';
 import type { TrainConfig } from '../config/schema.ts';
 import { CheckpointError, ConfigError, InternalError, SystemError, UserError } from '../errors.ts';
 import { narrowingNotes, wideningProblems, type Narrowing } from '../adapter-files/narrowing.ts';
 import { civilTimeText } from '../util/strftime.ts';
-import { cpuRuntime, openRuntime, type Runtime, type RuntimeOptions } from '../runtime/runtime.ts';
+import { openRuntime, type Runtime, type RuntimeOptions } from '../runtime/runtime.ts';
 import {
   phase,
   type DoneEvent,
@@ -24,25 +22,19 @@ import type { TrainEvent } from './events.ts';
 import { betterCheckpoint, checkpointRecord, type WhySaved } from './best-checkpoint.ts';
 import { backupFor, copyEvents } from './copies.ts';
 import { trainingSteps, type StepResult, type UnsoundStep } from './loop.ts';
+import { openTask, type OpenContext } from './open-task.ts';
 import { Optimiser } from './optimiser.ts';
 import { planWarnings, requireRates } from './plan-check.ts';
 import { LossPrograms, type MicroBatch } from './programs.ts';
 import { LOG_FILE, recorded } from './records/record.ts';
 import { recordedSettings, shownValue } from './resume-rules.ts';
-import { requireSameBase, RunPlace, type PlannedRun } from './run-place.ts';
+import { RunPlace, type PlannedRun } from './run-place.ts';
 import { RunStatistics } from './statistics.ts';
 import { startingPoint, type StartingPoint } from './starting-point.ts';
 import { isObject } from '../util/is-object.ts';
 import { StateKeeper } from './state-keeper.ts';
 import { takeUp, withSettings, type ResumeMode, type TakenUp } from './take-up.ts';
-import {
-  parameterCount,
-  type OpenTask,
-  type SavePoint,
-  type TaskContext,
-  type Write,
-} from './task.ts';
-import { tasks } from './tasks.ts';
+import { parameterCount, type OpenTask, type SavePoint, type Write } from './task.ts';
 import { Watched } from './watched.ts';
 import { requireSoundParameters, tooSmall, unsoundStepError } from './unsound-step.ts';
 
@@ -152,12 +144,9 @@ const templateDateOf = ({ config }: LoadedConfig, started: Date): Partial<TrainC
     ? { template_date: civilTimeText(started) }
     : {};
 
-interface RunContext {
+interface RunContext extends OpenContext {
   /** Without the day that a template may not ask for. */
   readonly given: LoadedConfig;
-  readonly signal: AbortSignal;
-  readonly computing: Computing;
-  readonly place: RunPlace;
   /** Told of the plan, before the event. */
   readonly plan: (run: PlannedRun) => void;
   /** Takes the errors of steps that are not finite. */
@@ -248,100 +237,6 @@ function requireStepsLeft({ job: { config, source }, place, optimiser }: Run): v
   const key = config.max_train_steps === undefined ? 'epochs' : 'max_train_steps';
   const what = `the run has done all its ${step} steps already`;
   throw new ConfigError([{ where: placeOf(key, source), what, fix: `Raise ${key} to go on.` }]);
-}
-
-interface Computing {
-  readonly open: (options: RuntimeOptions) => Promise<Runtime>;
-  /** Told of every runtime that is opened, before anything is computed with it. */
-  readonly computeOn: (runtime: Runtime) => void;
-}
-
-/** The task with what computes it. Where `auto` took a card that has no room, the processor. */
-async function* openTask(
-  job: LoadedConfig,
-  { signal, computing, place }: RunContext,
-): AsyncGenerator<TrainEvent, { readonly task: OpenTask; readonly runtime: Runtime }> {
-  const { device, threads } = computedBy(job, place.takenUp);
-  const open = (runtime: Runtime) => {
-    computing.computeOn(runtime);
-    const recorded = recordedFor(runtime, place.takenUp);
-    const task = tasks[job.config.task_type];
-    return locating(job, task.open(job, { runtime, signal, recorded, start: place.start }));
-  };
-  const runtime = await opening(job, computing.open({ device, threads }));
-  yield* otherwiseComputed(runtime, place.takenUp);
-  const task = yield* open(runtime);
-  if (place.takenUp !== undefined) requireSameBase(place.takenUp, task, job);
-  if (task.lacking === undefined) return { task, runtime };
-  if (device !== 'auto') throw noRoom(job, task.lacking);
-  await runtime.release();
-  const cpu = cpuRuntime(threads, task.lacking);
-  return { task: yield* withoutWarnings(open(cpu)), runtime: cpu };
-}
-
-/** A run that goes on keeps what computes it, unless the configuration names another. */
-function computedBy({ config, source }: LoadedConfig, takenUp: TakenUp | undefined) {
-  const threads = config.num_threads ?? takenUp?.facts.threads ?? availableParallelism();
-  const isOpen = config.device === 'auto' || !source.given.has('device');
-  return { device: isOpen && takenUp?.facts.device === 'cpu' ? 'cpu' : config.device, threads };
-}
-
-/** What earlier starts recorded; their decisions are another backend's where that computes now. */
-function recordedFor(runtime: Runtime, takenUp: TakenUp | undefined): TaskContext['recorded'] {
-  if (takenUp?.samples === undefined) return undefined;
-  const { facts, samples } = takenUp;
-  const decisions = facts.device === runtime.backend ? facts.decisions : undefined;
-  return { samples, decisions };
-}
-
-/** What computes a run is part of its last digits. */
-function* otherwiseComputed(
-  { backend, adapter, threads, version }: Runtime,
-  takenUp: TakenUp | undefined,
-): Generator<WarningEvent> {
-  if (takenUp === undefined) return;
-  const { facts } = takenUp;
-  const before = {
-    device: facts.device,
-    card: facts.adapter,
-    threads: facts.threads,
-    'ONNX Runtime': facts.versions['onnxruntime'],
-  };
-  const now: typeof before = { device: backend, card: adapter, threads, 'ONNX Runtime': version };
-  const differing = (Object.keys(before) as (keyof typeof before)[]).filter(
-    // made of these keys
-    (key) => before[key] !== now[key],
-  );
-  if (differing.length === 0) return;
-  const listed = differing.map(
-    (key) => `${key}: ${shownValue(now[key])}, before ${shownValue(before[key])}`,
-  );
-  const what = `something else computes the run from here on, so its last digits are not those of a run without a stop: ${listed.join('; ')}`;
-  yield { type: 'warning', problem: { where: 'device', what } };
-}
-
-/** Errors of what computes are those of the key `device`. */
-async function opening(job: LoadedConfig, runtime: Promise<Runtime>): Promise<Runtime> {
-  try {
-    return await runtime;
-  } catch (error) {
-    throw locatedError(error, job.source);
-  }
-}
-
-function noRoom({ source, config }: LoadedConfig, what: string): SystemError {
-  const size = config.task_type === 'image' ? 'resolution' : 'max_seq_length';
-  const fix = `Lower ${size}, or write device: cpu.`;
-  return new SystemError([{ where: placeOf('device', source), what, fix }]);
-}
-
-/** Those that were told before. */
-async function* withoutWarnings<T>(events: AsyncGenerator<TrainEvent, T>) {
-  for (;;) {
-    const { done, value } = await events.next();
-    if (done === true) return value;
-    if (value.type !== 'warning') yield value;
-  }
 }
 
 function lengthOf({ config }: LoadedConfig, { stepsPerEpoch }: OpenTask): RunLength {
@@ -530,21 +425,6 @@ function keptOf([latest]: readonly string[], { savedStep = 0 }: StateKeeper): st
   return savedStep === 0
     ? adapter
     : `${adapter} The state of step ${savedStep} is saved: the same command goes on from there.`;
-}
-
-/** Events of a task that is being opened: keys are named with their places. */
-async function* locating<T>({ source }: LoadedConfig, events: AsyncGenerator<TrainEvent, T>) {
-  try {
-    for (;;) {
-      const { done, value } = await events.next();
-      if (done === true) return value;
-      yield value.type === 'warning'
-        ? { ...value, problem: located(value.problem, source) }
-        : value;
-    }
-  } catch (error) {
-    throw locatedError(error, source);
-  }
 }
 
 /** Events of work beside the training; its errors say what of the training is kept. */

@@ -6,7 +6,7 @@ import { loadLanguageModel, type LanguageModelWeights } from '../../checkpoints/
 import { placeOf, type LoadedConfig } from '../../config/load.ts';
 import type { TrainConfig } from '../../config/schema.ts';
 import { textBatchPlan, type TextBatchPlan } from '../../dataset/text/batches.ts';
-import { ConfigError, type Problem } from '../../errors.ts';
+import { ConfigError, InternalError, type Problem } from '../../errors.ts';
 import type { EvalSet } from '../../eval/eval-file.ts';
 import { findBase } from '../../export/base-folder.ts';
 import { ggufLoraProblems } from '../../export/gguf-lora.ts';
@@ -116,6 +116,18 @@ function begunTexts(
   return begunRun({ start, recorded: decided({ recorded })?.begun, layers, wanted, where });
 }
 
+const decisionsOf = ({ memory, main, begun }: Opened): z.output<typeof decisions> => ({
+  microBatch: memory.microBatch,
+  main: main === undefined ? null : { ...main, workload: numbered(main.workload) },
+  begun: begun.decision,
+});
+
+/** Training runs its batches a number of times, never a short while. */
+function numbered({ runs, spare }: MainShape['workload']) {
+  if (runs === 'short') throw new InternalError('a training has a number of runs');
+  return { runs, spare };
+}
+
 const batchOptions = (
   { batch_size, seed, packing, group_by_length }: TrainConfig,
   { most, step }: RowLengths,
@@ -208,11 +220,7 @@ function taskOf(opened: Opened): OpenTask {
     stepsPerEpoch: perEpoch,
     groups: adapted.groups,
     samples: opened.samples,
-    decisions: {
-      microBatch: memory.microBatch,
-      main: main ?? null,
-      begun: opened.begun.decision,
-    },
+    decisions: decisionsOf(opened),
     idle: idleOf(opened),
     ...(template?.date !== undefined && { decided: { template_date: template.date } }),
     frozen: base.weights,
