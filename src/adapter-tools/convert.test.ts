@@ -273,3 +273,13 @@ test("--precision holds for diffusers' file, too, and says that B does not come 
     assert.deepEqual(new Set(modules.map(({ up }) => up.dtype)), new Set(['float16']));
   });
 });
+
+test("names of Stable Diffusion XL lead where diffusers' own conversion leads, and back", () => {
+  const text = readFileSync('reference/golden/xl_names.json', 'utf8');
+  const all = Object.entries(JSON.parse(text) as Record<string, string>);
+  assert.equal(all.length, 112);
+  for (const [name, path] of all) {
+    assert.equal(picturePath(name), path);
+    assert.equal(kohyaXlName(path), name);
+  }
+});
