@@ -148,6 +148,7 @@ function outcomeOf(events: readonly TrainEvent[], task: Task): Outcome {
     validation: ofType('validation'),
     answers: ofType('sample'),
     evaluation: ofType('evaluated'),
+    saved: ofType('saved').map(({ files }) => files.map(pathOf)),
     folder: adapter && pathOf(dirname(adapter)),
     // the event file of TensorBoard has the time in its name
     files: adapter && listed(dirname(adapter)).map((name) => name.replaceAll(/\d{9,}.*/g, 'time')),

@@ -18,6 +18,7 @@ export type Shown =
   | 'plan'
   | 'rates'
   | 'refused'
+  | 'saved'
   | 'told'
   | 'validation'
   | 'weights';
@@ -224,7 +225,7 @@ export function keysOf(folder: string): { readonly [K in ConfigKey]: KeyFacts } 
     continue_data: { reader: 'train/continued-data.ts', value: 'other', shows: 'refused' },
     save_steps: { reader: 'train/run.ts', value: 1, shows: 'files' },
     save_minutes: { reader: 'train/run.ts', value: 1e-6, shows: 'files' },
-    backup_dir: { reader: 'train/run.ts', value: at('elsewhere'), shows: 'files' },
+    backup_dir: { reader: 'train/run.ts', value: at('disk'), shows: 'saved' },
     save_precision: { reader: 'train/image/task.ts', value: 'float32', shows: 'weights' },
     tensorboard: { reader: 'train/records/record.ts', value: false, shows: 'files' },
     sample_prompts: { reader: 'train/image/sheet.ts', value: ['a cat'], shows: 'files' },
