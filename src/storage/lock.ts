@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../errors.ts';
 import { codeOf } from '../util/caught.ts';
+import { bootId } from './boot-id.ts';
 import { discard } from './folders.ts';
 import { writeError } from './write-error.ts';
 
@@ -32,7 +33,7 @@ export function lockFolder(dir: string): () => void {
   const found = holderOf(path);
   if (found !== undefined && !isGone(found)) throw taken(dir, path, found);
   if (existsSync(path)) rmSync(path);
-  const who = { boot: bootOf(), began: beginningOf(process.pid) };
+  const who = { boot: bootId(), began: beginningOf(process.pid) };
   const mine: Holder = { pid: process.pid, host: hostname(), since: Date.now(), ...who };
   try {
     writeFileSync(path, JSON.stringify(mine), { flag: 'wx' });
@@ -68,7 +69,7 @@ function isGone({ pid, host, since, boot, began }: Holder): boolean {
   const isEarlierBoot =
     boot === undefined
       ? since < Date.now() - uptime() * 1000 - SLACK // a clock that jumps deceives this one
-      : boot !== bootOf();
+      : boot !== bootId();
   if (isEarlierBoot || (began !== undefined && began !== beginningOf(pid))) return true;
   try {
     process.kill(pid, 0); // asks only
@@ -80,9 +81,6 @@ function isGone({ pid, host, since, boot, began }: Holder): boolean {
 
 /** Whether a process is at work in a folder. */
 export const isTaken = (dir: string): boolean => liveHolder(dir) !== undefined;
-
-/** The running system's identity; undefined where it has none to read. */
-const bootOf = (): string | undefined => contentOf('/proc/sys/kernel/random/boot_id')?.trim();
 
 /** When a process began, in the system's ticks; undefined where that cannot be read. */
 const beginningOf = (pid: number): string | undefined =>

@@ -267,3 +267,11 @@ test('a run whose states are all damaged is refused, and nothing of it is touche
   await assert.rejects(run('ruined'), /--fresh; continue_from gives it the weights/);
   assert.deepEqual(readdirSync(at('ruined'), { recursive: true }).sort(), before);
 });
+
+test('a start that was killed is told by the next, with the step that it had come to', async () => {
+  const settings = { ...texts, output_dir: at('told') };
+  await killedRun({ settings, kills: 0, within: 0, seed: 1, leaveAt: 5 });
+  const { warnings } = await run('told', {}, { until: 7 });
+  assert.match(warnings, /the last start was ended from outside after step 5/);
+  assert.doesNotMatch((await run('told')).warnings, /last start/);
+});

@@ -1,6 +1,5 @@
 // Where a run is written: a folder of its own, begun when the plan is known, or taken up again.
 
-import { hostname } from 'node:os';
 import packageJson from '../../package.json' with { type: 'json' };
 import { weightsFingerprint } from '../checkpoints/fingerprint.ts';
 import { placeOf, type LoadedConfig } from '../config/load.ts';
@@ -9,6 +8,7 @@ import type { PlanEvent } from '../events.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { runId, type NewFacts, type RunFacts, type Start } from '../runs/facts.ts';
 import { RunFolder } from '../runs/run-folder.ts';
+import { presentSystem } from './last-start.ts';
 import { DATA_FILE, dataText } from '../runs/samples.ts';
 import { own } from '../util/own.ts';
 import { numberedRecords } from './state-keeper.ts';
@@ -77,7 +77,8 @@ export class RunPlace {
     const { folder, step } = this;
     const at = new Date().toISOString();
     const changes = takenUp?.changed.map(({ key, from, to }) => ({ at, step, key, from, to }));
-    folder.start({ at, step, pid: process.pid, host: hostname() }, facts, changes);
+    const start = { at, step, pid: process.pid, ...presentSystem() };
+    folder.start(start, facts, changes);
     this.#hasStarted = true;
     if (takenUp === undefined || takenUp.samples === undefined)
       folder.write(DATA_FILE, dataText(task.samples));

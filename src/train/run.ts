@@ -22,6 +22,7 @@ import type { TrainEvent } from './events.ts';
 import { betterCheckpoint, checkpointRecord, type WhySaved } from './best-checkpoint.ts';
 import { backupFor, copyEvents } from './copies.ts';
 import { trainingSteps, type StepResult, type UnsoundStep } from './loop.ts';
+import { lastStart } from './last-start.ts';
 import { openTask, type OpenContext } from './open-task.ts';
 import { Optimiser } from './optimiser.ts';
 import { planWarnings, requireRates } from './plan-check.ts';
@@ -95,7 +96,8 @@ export async function* train(
   };
   const computing = { open, computeOn: (opened: Runtime) => (runtime = opened) };
   const plan = (run: PlannedRun) => (planned = run);
-  const told = [...dated.warnings, ...warnings];
+  const ended = takenUp && lastStart(takenUp);
+  const told = [...dated.warnings, ...(ended === undefined ? [] : [ended]), ...warnings];
   const unsound = new WeakSet<Error>();
   const events = runEvents(
     { ...dated, warnings: told },

@@ -14,7 +14,7 @@ import { EventFile } from './tensorboard.ts';
 
 export const LOG_FILE = 'logs/train.log';
 const METRICS_FILE = 'logs/metrics.jsonl';
-const TIMINGS_FILE = 'logs/timings.jsonl';
+export const TIMINGS_FILE = 'logs/timings.jsonl';
 
 type Record = (event: TrainEvent, at: Date) => void;
 

@@ -18,6 +18,8 @@ export interface KillOptions {
   /** A process is killed after so many milliseconds at the most, counted from its first event. */
   readonly within: number;
   readonly seed: number;
+  /** The first start is killed after this step, and the run left so. */
+  readonly leaveAt?: number;
   /** Environment of the processes. */
   readonly env?: NodeJS.ProcessEnv;
 }
@@ -44,6 +46,8 @@ export async function killedRun(options: KillOptions): Promise<Survival> {
   for (let start = 0; ; start++) {
     const after = start < kills ? moments[start] * within : undefined;
     const outcome = await oneStart(options, after);
+    if (options.leaveAt !== undefined)
+      return { killed: 1, computed: outcome.steps, seconds: (performance.now() - began) / 1000 };
     computed += outcome.steps;
     if (outcome.how === 'killed') killed++;
     else {
@@ -60,7 +64,7 @@ interface StartOutcome {
 }
 
 function oneStart(
-  { settings, env }: KillOptions,
+  { settings, env, leaveAt }: KillOptions,
   after: number | undefined,
 ): Promise<StartOutcome> {
   return new Promise((resolve) => {
@@ -75,6 +79,7 @@ function oneStart(
     ];
     child.on('message', (message: Message) => {
       if (message.type === 'step') steps++;
+      if (steps === leaveAt) child.kill('SIGKILL');
       else if (message.type === 'end') how = message.failure ?? 'done';
       if (after !== undefined && timer === undefined)
         timer = setTimeout(() => child.kill('SIGKILL'), after);
