@@ -31,6 +31,8 @@ const aliases: Readonly<Record<string, ConfigKey>> = {
   max_steps: 'max_train_steps',
   save_every_n_steps: 'save_steps',
   checkpointing_steps: 'save_steps',
+  sample_every_n_steps: 'sample_every',
+  validate_every_n_steps: 'validation_steps',
   image_dir: 'train_data_dir',
   data_dir: 'train_data_dir',
   metadata_file: 'metadata_path',

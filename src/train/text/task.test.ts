@@ -203,6 +203,16 @@ test('previews and validation turned the packed weights of a long run off, and s
   assert.equal(adapterOf('watched'), adapterOf('alone'));
 });
 
+test('sequences that are trained were too long for the rows of shorter ones that are held back', async () => {
+  writeFileSync(join(root, 'short.jsonl'), `${dialogue('hat?', 'yes.')}\n`);
+  const events = await run('short', {
+    validation_data: [join(root, 'short.jsonl')],
+    max_train_steps: 1,
+  });
+  const [{ loss, trainLoss }] = ofType(events, 'validation');
+  assert.ok(loss > 0 && trainLoss > 0);
+});
+
 test('stop_when_overfit ends a run whose loss on what is held back has risen at three looks', async () => {
   const settings = {
     train_data_dir: join(root, 'texts.jsonl'),

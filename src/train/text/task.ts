@@ -331,8 +331,8 @@ function microBatchesAt(opened: Opened, step: number): MicroBatch[] {
   }));
 }
 
-function validationOptions({ validation, config, adapted, base, context, memory }: Opened) {
-  const lengths = validation.map(({ ids }) => ids.length);
+function validationOptions({ train, validation, config, adapted, base, context, memory }: Opened) {
+  const lengths = [...train, ...validation].map(({ ids }) => ids.length);
   const { most, step } = rowLengths({ ...config, packing: false }, lengths);
   return {
     adapted,
