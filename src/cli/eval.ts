@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import {
   ConfigError,
+  type ConfigSource,
   deviceNamed,
   devices,
   type EvalResult,
@@ -13,12 +14,14 @@ import {
   loadConfig,
   placeOf,
   requireOutputPath,
+  UserError,
   writeFilesTogether,
 } from '../index.ts';
 import { colours } from './colours.ts';
 import type { Command } from './command.ts';
 import { evalLines } from './eval-lines.ts';
 import { layerPhase } from './layer-progress.ts';
+import { type Placed, placedIn } from './places.ts';
 import { createProgress } from './progress.ts';
 
 export const evalCommand: Command = {
@@ -117,9 +120,10 @@ export const evalCommand: Command = {
 };
 
 type Given = Readonly<Record<string, unknown>>;
+const noKeys: Given = {};
 
 async function run(given: Given): Promise<number> {
-  const { adapter, ...options } = optionsOf(given);
+  const { adapter, placed, ...options } = optionsOf(given);
   const folder = typeof given.output === 'string' ? given.output : folderOf(adapter);
   requireOutputPath(folder);
   const show =
@@ -128,7 +132,7 @@ async function run(given: Given): Promise<number> {
       : given.show === 'all'
         ? Infinity
         : numberOf('--show', given.show, 0);
-  const result = await shown(options);
+  const result = await placing(placed, () => shown(options, placed));
   if (result === undefined) return 1;
   const contents = new Map(
     Array.from(evaluationFiles(result), ([name, content]) => [join(folder, name), content]),
@@ -145,7 +149,7 @@ async function run(given: Given): Promise<number> {
   return 0;
 }
 
-async function shown(options: EvaluateOptions): Promise<EvalResult | undefined> {
+async function shown(options: EvaluateOptions, placed: Placed): Promise<EvalResult | undefined> {
   const progress = createProgress(process.stdout);
   const onLayer = (done: number, total: number) => progress.show(layerPhase(done, total));
   const { model } = options;
@@ -156,7 +160,11 @@ async function shown(options: EvaluateOptions): Promise<EvalResult | undefined> 
     while (true) {
       const next = await events.next();
       if (next.done === true) return next.value;
-      if (next.value.type !== 'judged') progress.show(next.value);
+      const { value } = next;
+      if (value.type !== 'judged')
+        progress.show(
+          value.type === 'warning' ? { ...value, problem: placed(value.problem) } : value,
+        );
       // the display draws, and Ctrl+C is heard, between two questions
       await new Promise(setImmediate);
     }
@@ -172,11 +180,22 @@ function folderOf(adapter: string): string {
 
 // ---- options
 
-type Options = EvaluateOptions & { readonly adapter: string };
+type Options = EvaluateOptions & { readonly adapter: string; readonly placed: Placed };
+
+async function placing<T>(placed: Placed, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof UserError ? error.withEach(placed) : error;
+  }
+}
 
 /** Flags first, then the configuration. Throws ConfigError with everything that is missing. */
 function optionsOf(given: Given): Options {
-  const config: Given = typeof given.config === 'string' ? textConfig(given.config) : {};
+  const { config, source } =
+    typeof given.config === 'string'
+      ? textConfig(given.config)
+      : { config: noKeys, source: undefined };
   const value = (key: string): unknown => given[key] ?? config[key];
   const text = (key: string): string | undefined =>
     typeof value(key) === 'string' && value(key) !== '' ? String(value(key)) : undefined;
@@ -197,12 +216,18 @@ function optionsOf(given: Given): Options {
     device: device === undefined ? undefined : deviceNamed(device, '--device'),
     threads: number('num_threads', 1),
   };
-  return { adapter, model: { adapter, ...files }, questions, general: text('eval_general_path') };
+  return {
+    adapter,
+    placed: placedIn(evalCommand, given, source),
+    model: { adapter, ...files },
+    questions,
+    general: text('eval_general_path'),
+  };
 }
 
-function textConfig(path: string): Given {
+function textConfig(path: string): { readonly config: Given; readonly source: ConfigSource } {
   const { config, source } = loadConfig(path);
-  if (config.task_type === 'text-generation') return { ...config };
+  if (config.task_type === 'text-generation') return { config: { ...config }, source };
   throw new ConfigError([
     {
       where: placeOf('task_type', source),

@@ -62,7 +62,20 @@ describe('the report', () => {
       const open = () => Promise.reject(error);
       const report = await reportOn({ graphics: { adapters: [radeon] }, open });
       assert.equal(report.measured[1].skipped, what);
+      assert.ok(!('closed' in report.measured[1]), 'no key that docs/devices.md lacks');
     }
+  });
+
+  test('the doctor said that auto takes a card that cannot be opened: a run takes the processor', async () => {
+    const what = 'the graphics card cannot be opened: no device';
+    const open = (device: string) =>
+      device === 'webgpu'
+        ? Promise.reject(new UserError([{ where: radeon.name, what }]))
+        : Promise.reject(new Error('the processor computes without being opened'));
+    const { auto } = await reportOn({ graphics: { adapters: [radeon] }, open });
+    assert.deepEqual(auto, { device: 'cpu', reason: `${radeon.name}: ${what}` });
+    const untried = await reportOn({ graphics: { adapters: [radeon] }, open, measurements: false });
+    assert.equal(untried.auto.device, 'webgpu');
   });
 
   test('without measurements nothing is opened', async () => {

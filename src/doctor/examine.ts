@@ -12,7 +12,7 @@ import {
 import { openRuntime, type Runtime } from '../runtime/runtime.ts';
 import { runtimeVersion } from '../runtime/version.ts';
 import { reasonOf } from '../util/caught.ts';
-import { chooseDevice } from '../runtime/devices.ts';
+import { chooseDevice, withoutCard } from '../runtime/devices.ts';
 import { estimatesOf, type Estimate } from './estimate.ts';
 import { thisMachine, type Machine } from './machine.ts';
 import { measure, type Measurable, type MeasureOptions, type Rates } from './measure.ts';
@@ -52,6 +52,11 @@ export interface Measured {
   readonly skipped: string | null;
   readonly rates: RatesReport | null;
   readonly estimates: readonly Estimate[];
+}
+
+/** With why it cannot be opened, which is part of no report. */
+interface Tried extends Measured {
+  readonly closed?: string;
 }
 
 /** A second. */
@@ -107,15 +112,15 @@ export async function* examine({
 }: ExamineOptions = {}): AsyncGenerator<DoctorEvent> {
   const machine = surroundings.machine();
   const graphics = await surroundings.graphics();
-  const measured: Measured[] = [];
+  const tried: Tried[] = [];
   for (const device of ['cpu', 'webgpu'] as const) {
     const reason = measurements ? unmeasurable(device, graphics) : 'not asked for';
     if (reason === undefined) yield { type: 'measuring', device };
-    measured.push(
+    tried.push(
       reason === undefined ? await measuredOn(device, surroundings) : skippedFor(device, reason),
     );
   }
-  yield { type: 'report', report: reportOf(machine, graphics, measured) };
+  yield { type: 'report', report: reportOf(machine, graphics, tried) };
 }
 
 function unmeasurable(device: MeasuredDevice, { missing, adapters }: GraphicsAdapters) {
@@ -133,23 +138,27 @@ const skippedFor = (device: MeasuredDevice, skipped: string): Measured => ({
 async function measuredOn(
   device: MeasuredDevice,
   { open, measure: measureOn }: Surroundings,
-): Promise<Measured> {
+): Promise<Tried> {
+  let runtime: Awaited<ReturnType<Surroundings['open']>>;
   try {
-    const runtime = await open(device);
-    try {
-      const rates = await measureOn(runtime, { budget: BUDGET });
-      const { toDevice = null, fromDevice = null } = rates;
-      return {
-        device,
-        skipped: null,
-        rates: { ...rates, toDevice, fromDevice },
-        estimates: estimatesOf(rates),
-      };
-    } finally {
-      await runtime.release();
-    }
+    runtime = await open(device);
+  } catch (error) {
+    const closed = oneLine(error);
+    return { ...skippedFor(device, closed), closed };
+  }
+  try {
+    const rates = await measureOn(runtime, { budget: BUDGET });
+    const { toDevice = null, fromDevice = null } = rates;
+    return {
+      device,
+      skipped: null,
+      rates: { ...rates, toDevice, fromDevice },
+      estimates: estimatesOf(rates),
+    };
   } catch (error) {
     return skippedFor(device, oneLine(error));
+  } finally {
+    await runtime.release();
   }
 }
 
@@ -161,7 +170,7 @@ const oneLine = (error: unknown): string =>
 function reportOf(
   machine: Machine,
   graphics: GraphicsAdapters,
-  measured: readonly Measured[],
+  tried: readonly Tried[],
 ): DoctorReport {
   return {
     ...machine,
@@ -174,8 +183,8 @@ function reportOf(
       adapters: graphics.adapters.map(allKeys),
       missing: graphics.missing ?? null,
     },
-    auto: autoDevice(graphics),
-    measured,
+    auto: autoDevice(graphics, tried),
+    measured: tried.map(({ closed: _, ...measured }) => measured),
     advice: adviceFor(machine, graphics),
   };
 }
@@ -209,7 +218,11 @@ function adviceFor({ disks, processor, system }: Machine, { missing }: GraphicsA
   ];
 }
 
-function autoDevice(graphics: GraphicsAdapters): AutoChoice {
-  const { card, reason = '' } = chooseDevice('auto', graphics);
+/** A run opens the card, too: it takes the processor where that fails. */
+function autoDevice(graphics: GraphicsAdapters, tried: readonly Tried[]): AutoChoice {
+  const chosen = chooseDevice('auto', graphics);
+  const closed = tried.find(({ device }) => device === 'webgpu')?.closed;
+  const { card, reason = '' } =
+    chosen.card === undefined || closed === undefined ? chosen : withoutCard(chosen.card, closed);
   return { device: card === undefined ? 'cpu' : 'webgpu', reason };
 }

@@ -43,10 +43,13 @@ interface Cut {
   readonly size: number;
 }
 
+/** Of so many requests that are alike, those in each batch. */
+export const batchSize = (requests: number, largest: number): number =>
+  Math.ceil(requests / Math.ceil(requests / largest));
+
 function cut(indices: readonly number[], largest: number): Cut[] {
-  const count = Math.ceil(indices.length / largest);
-  const size = Math.ceil(indices.length / count);
-  return Array.from({ length: count }, (_, i) => ({
+  const size = batchSize(indices.length, largest);
+  return Array.from({ length: Math.ceil(indices.length / size) }, (_, i) => ({
     indices: indices.slice(i * size, (i + 1) * size),
     size,
   })).filter((batch) => batch.indices.length > 0);

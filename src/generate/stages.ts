@@ -5,7 +5,7 @@ import { adaptableLayers, applyLora, type LoraModule } from '../adapters/lora.ts
 import { requireSoundOutput, type Stage as NamedStage } from '../checkpoints/unsound.ts';
 import { InternalError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
-import { textEncoderGraph, unetGraph } from '../models/graphs.ts';
+import { decoderGraph, textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import type { StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
 import type { CompileOptions, Program } from '../runtime/program.ts';
 import type { Programs } from '../runtime/program-cache.ts';
@@ -20,6 +20,25 @@ type StageName = Pick<NamedStage, 'name' | 'prefixes'>;
 export interface StageOptions extends CompileOptions {
   readonly runtime: Runtime;
 }
+
+/** The models' graphs without adapters; `height` and `width` are those of the latents. */
+export const stageGraphs = (
+  { unet, vae, textEncoder }: StableDiffusionConfig,
+  clipSkip: number,
+) => {
+  const tokens = textEncoder.max_position_embeddings;
+  return {
+    text: () => textEncoderGraph(textEncoder, [1, tokens], clipSkip),
+    noise: (rows: number, height: number, width: number) =>
+      unetGraph(
+        unet,
+        [rows, unet.in_channels, height, width],
+        [rows, tokens, unet.cross_attention_dim],
+      ),
+    pixels: (height: number, width: number) =>
+      decoderGraph(vae, [1, vae.latent_channels, height, width]),
+  };
+};
 
 /** A program, and the adapters that it takes weights for. */
 interface Loaded extends Program {

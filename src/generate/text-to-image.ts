@@ -5,12 +5,11 @@ import { pictureStages } from '../checkpoints/unsound.ts';
 import type { Picture } from '../dataset/image.ts';
 import { ConfigError } from '../errors.ts';
 import { clipSkipProblems } from '../models/clip-text.ts';
-import { decoderGraph, textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import { noiseSchedule } from '../models/noise-schedule.ts';
 import { latentFactor, type StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
 import type { Weights } from '../tensor/weights.ts';
 import { cpuRuntime, type Runtime } from '../runtime/runtime.ts';
-import { byteLength, float32, int32, type Tensor } from '../tensor/tensor.ts';
+import { float32, int32, type Tensor } from '../tensor/tensor.ts';
 import type { ClipTokenizer } from '../tokenizer/clip.ts';
 import { unknownPlace } from '../tokenizer/unknown-id.ts';
 import { needed } from '../util/needed.ts';
@@ -22,7 +21,8 @@ import { completeRequests, type PictureRequest } from './picture-request.ts';
 import { rgbOf } from './pixels.ts';
 import type { Predict } from './samplers/sampler.ts';
 import { samplers } from './samplers/samplers.ts';
-import { checkAdapter, Stage } from './stages.ts';
+import { mostAtOnce, sparesMemory } from './drawing-room.ts';
+import { checkAdapter, Stage, stageGraphs } from './stages.ts';
 
 export interface ImageGeneratorOptions {
   /** What `loadStableDiffusion` returns, or a configuration with weights in memory. */
@@ -72,8 +72,6 @@ export interface ImageGenerator {
   release(): Promise<void>;
 }
 
-const GIB = 2 ** 30;
-
 /**
  * Loads nothing yet: each model is loaded when it is first needed, for one size of picture at a
  * time.
@@ -104,39 +102,18 @@ class Generator implements ImageGenerator {
     checkClipSkip(config, clipSkip);
     this.#options = options;
     this.#config = config;
-    this.#savesMemory = options.savesMemory ?? bytesOf(weights) > GIB;
-    const { unet, vae, textEncoder } = config;
-    const tokens = textEncoder.max_position_embeddings;
+    this.#savesMemory = options.savesMemory ?? sparesMemory(weights);
+    const graphs = stageGraphs(config, clipSkip);
     const compiling = { runtime, weights, keepsMemory: !this.#savesMemory };
-    this.#text = new Stage(
-      pictureStages.textEncoder,
-      () => textEncoderGraph(textEncoder, [1, tokens], clipSkip),
-      sizes,
-      compiling,
-    );
-    this.#noise = new Stage(
-      pictureStages.unet,
-      (batch, height, width) =>
-        unetGraph(
-          unet,
-          [batch, unet.in_channels, height, width],
-          [batch, tokens, unet.cross_attention_dim],
-        ),
-      sizes,
-      compiling,
-    );
-    this.#pixels = new Stage(
-      pictureStages.decoder,
-      (height, width) => decoderGraph(vae, [1, vae.latent_channels, height, width]),
-      sizes,
-      compiling,
-    );
+    this.#text = new Stage(pictureStages.textEncoder, graphs.text, sizes, compiling);
+    this.#noise = new Stage(pictureStages.unet, graphs.noise, sizes, compiling);
+    this.#pixels = new Stage(pictureStages.decoder, graphs.pixels, sizes, compiling);
   }
 
   async *generate(requests: readonly PictureRequest[]): AsyncGenerator<GenerationEvent> {
     const batches = batchesOf(
       completeRequests(requests, this.#config),
-      this.#options.batch ?? (this.#savesMemory ? 1 : 8),
+      this.#options.batch ?? mostAtOnce(this.#savesMemory),
     );
     const total = batches.reduce((sum, { pictures }) => sum + pictures[0].steps, 0);
     let done = 0;
@@ -308,10 +285,6 @@ function joined(parts: readonly ArrayLike<number>[]): Float32Array {
 
 function floats({ data }: Tensor): Float32Array {
   return data as Float32Array; // the models' outputs are float32
-}
-
-function bytesOf(weights: Weights): number {
-  return [...weights.values()].reduce((sum, { dtype, shape }) => sum + byteLength(dtype, shape), 0);
 }
 
 function checkClipSkip({ textEncoder }: StableDiffusionConfig, clipSkip: number): void {

@@ -44,6 +44,11 @@ export function chooseDevice(device: Device, { adapters, missing }: GraphicsAdap
   ]);
 }
 
+/** What `auto` takes where the card cannot be opened, `what` says why. */
+export const withoutCard = ({ name }: GraphicsAdapter, what: string): Choice => ({
+  reason: `${name}: ${what}`,
+});
+
 function chooseFor(
   card: GraphicsAdapter | undefined,
   missing = 'there is no graphics card',

@@ -66,7 +66,7 @@ export function emit(
   const inputs = [...graph.inputs, ...graph.parameters.filter((value) => !weights.has(value.name))];
   for (const { name, dtype, shape } of [...inputs, ...graph.constants.keys()])
     e.types.set(name, { dtype, shape });
-  for (const node of graph.nodes) emitReading(emissions, e, node, sources.narrow);
+  for (const node of graph.nodes) emitSelecting(emissions, e, node, sources.narrow);
   const outputs = nameOutputs(e, graph, inputs);
   for (const [value, tensor] of graph.constants) e.constants.set(value.name, tensor);
   return {
@@ -116,7 +116,7 @@ function sourcesOf(graph: Graph, weights: Weights, held: HeldWeights): Sources {
  */
 const selecting: ReadonlySet<OpName> = new Set<OpName>(['Gather']);
 
-function emitReading<K extends OpName>(
+function emitSelecting<K extends OpName>(
   emissions: Emissions,
   e: Emitter,
   node: NodeOf<K>,

@@ -12,11 +12,15 @@ export interface Activations {
   readonly taken: number;
 }
 
-/** What a run needs, in bytes. */
-export interface Need {
+/** What a graph needs while it runs, in bytes. */
+export interface WorkNeed {
   readonly activations: Activations;
   /** At its peak, where it computes: computed tensors, and weights outside their files. */
   readonly working: number;
+}
+
+/** What a run needs, in bytes. */
+export interface Need extends WorkNeed {
   /** Frozen weights in their files. */
   readonly frozen: number;
   /** What its process holds besides, such as the trained weights with their moments. */
@@ -56,6 +60,29 @@ export function processRoom(
     spare: Math.max(0, machine / 2 - bytes),
   };
 }
+
+/**
+ * Of works one after another, of whichever needs the most. `isEnough` is that of the first, whose
+ * samples may be fewer.
+ */
+export const roomForAll = ([first, ...others]: readonly [Room, ...Room[]]): Room =>
+  others.reduce(
+    (all, room) => ({
+      bytes: Math.max(all.bytes, room.bytes),
+      isEnough: all.isEnough,
+      lacking: all.lacking ?? room.lacking,
+      spare: Math.min(all.spare, room.spare),
+    }),
+    first,
+  );
+
+/** The most of each, of runs of several graphs one after another. */
+export const largestOf = (all: readonly Activations[]): Activations =>
+  all.reduce((most, each) => ({
+    live: Math.max(most.live, each.live),
+    largest: Math.max(most.largest, each.largest),
+    taken: Math.max(most.taken, each.taken),
+  }));
 
 /** In bytes. */
 interface DeviceLimits {

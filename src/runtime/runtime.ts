@@ -9,7 +9,7 @@ import { needed } from '../util/needed.ts';
 import type { Backend, Workload } from './backend.ts';
 import { SystemError } from '../errors.ts';
 import { graphicsAdapters } from './adapters.ts';
-import { chooseDevice, type Device } from './devices.ts';
+import { chooseDevice, withoutCard, type Device } from './devices.ts';
 import { liveBytes } from './live-bytes.ts';
 import { bind, emit, type Lowered } from './lowering.ts';
 import { cpu } from './onnxruntime/cpu.ts';
@@ -174,7 +174,7 @@ export async function openRuntime({
     return new Runtime(await openWebgpu(card), threads, reason);
   } catch (error) {
     if (device !== 'auto' || !(error instanceof SystemError)) throw error;
-    return new Runtime(cpu, threads, `${card.name}: ${error.problems[0].what}`);
+    return new Runtime(cpu, threads, withoutCard(card, error.problems[0].what).reason);
   }
 }
 

@@ -4,13 +4,17 @@
 import { parseConfig } from '../config/load.ts';
 import type { ConfigKey, TrainConfig } from '../config/schema.ts';
 import { configJsonSchema } from '../config/schema.ts';
-import { ConfigError, type Problem } from '../errors.ts';
+import { ConfigError, SystemError, type Problem } from '../errors.ts';
 import { trainingSteps, type StepResult } from './loop.ts';
 import { unsoundStepError } from './unsound-step.ts';
 import { Optimiser, type ParameterGroup } from './optimiser.ts';
 import { planWarnings, requireRates } from './plan-check.ts';
-import type { Runtime } from '../runtime/runtime.ts';
-import type { LossPrograms, MicroBatch } from './programs.ts';
+import { largestOf } from '../runtime/room.ts';
+import { cpuRuntime, openRuntime, type Runtime, type RuntimeOptions } from '../runtime/runtime.ts';
+import { sizeInBytes } from '../tensor/weights.ts';
+import { lossActivations } from './loss-program.ts';
+import { trainedBytes } from './micro-batch.ts';
+import { LossPrograms, type MainShape, type MicroBatch, type ProgramsOptions } from './programs.ts';
 
 const noData = 'the caller gives the batches, so no data is read';
 const ownSize = 'the caller decides how large each batch is, and which belong to one step';
@@ -158,23 +162,71 @@ export interface GivenRun {
   readonly settings: GivenSettings;
   readonly groups: readonly ParameterGroup[];
   readonly batchesAt: (step: number) => readonly MicroBatch[];
-  /** Released at the end. */
-  readonly runtime: Runtime;
-  readonly programs: () => LossPrograms;
+  readonly model: Pick<ProgramsOptions, 'lossGraph' | 'trainable' | 'weights' | 'segmentOf'>;
+  /** The shape of the batches of the first step whose programs may spend memory on speed. */
+  readonly mainShape?: (runtime: Runtime, first: readonly MicroBatch[]) => MainShape | undefined;
+  /** Default: `openRuntime`. */
+  readonly open?: OpenRuntime;
 }
+
+export type OpenRuntime = (options: RuntimeOptions) => Promise<Runtime>;
 
 /** The steps of a training on given batches, whatever is trained. */
 export async function* givenSteps(run: GivenRun): AsyncGenerator<StepResult> {
+  const first = run.batchesAt(0);
+  const runtime = await runtimeFor(run, first);
   try {
-    const programs = run.programs();
+    const main = run.mainShape?.(runtime, first);
+    const programs = new LossPrograms({ ...run.model, runtime, main });
     try {
-      yield* stepsWith(programs, run);
+      const batchesAt = (step: number) => (step === 0 ? first : run.batchesAt(step));
+      yield* stepsWith(programs, { ...run, batchesAt });
     } finally {
       await programs.release();
     }
   } finally {
-    await run.runtime.release();
+    await runtime.release();
   }
+}
+
+/**
+ * The processor where `auto` took a card that has no room for the first step. Throws SystemError
+ * where the card was asked for.
+ */
+async function runtimeFor(run: GivenRun, first: readonly MicroBatch[]): Promise<Runtime> {
+  const { device, num_threads: threads } = run.settings.config;
+  const runtime = await (run.open ?? openRuntime)({ device, threads });
+  let what: string | undefined;
+  try {
+    what = lackingFor(run, first, runtime);
+    if (what === undefined) return runtime;
+  } catch (error) {
+    await runtime.release();
+    throw error;
+  }
+  await runtime.release();
+  if (device === 'auto') return cpuRuntime(threads, what);
+  const fix = 'Give smaller batches, or take device: cpu.';
+  throw new SystemError([{ where: 'device', what, fix }]);
+}
+
+/** Why there is no room for these batches; undefined where there is. */
+function lackingFor(
+  { model: { lossGraph, trainable, weights, segmentOf }, groups }: GivenRun,
+  batches: readonly MicroBatch[],
+  runtime: Runtime,
+): string | undefined {
+  const graphs = [...new Set(batches.map(({ shapeKey }) => shapeKey))].map(lossGraph);
+  const activations = largestOf(
+    graphs.map((graph) => lossActivations(runtime, graph, trainable, weights, segmentOf)),
+  );
+  const held = runtime.weightBytes(graphs[0], weights);
+  return runtime.room({
+    activations,
+    working: activations.taken + held,
+    frozen: sizeInBytes(weights),
+    own: trainedBytes(groups),
+  }).lacking;
 }
 
 const stepsWith = (

@@ -316,6 +316,20 @@ test('a run that has no room on the card that was asked for ends with what to lo
   });
 });
 
+test('a run whose steps had room on the card began there, and its contact sheet had none', async () => {
+  const small = { resolution: 32, min_bucket_reso: 32, batch_size: 1 };
+  const drawn = { ...small, sample_prompts: ['a', 'b', 'c', 'd'], sample_steps: 1 };
+  const needOf = async (name: string, settings: object) =>
+    (await planOn(name, 2 ** 34, settings)).plan.memoryEstimate ?? 0;
+  const [alone, sheet] = [await needOf('steps', small), await needOf('sheet', drawn)];
+  assert.ok(sheet > alone, `${sheet} is not more than ${alone}`);
+  const between = (alone + sheet) / 2 / 0.9;
+  assert.equal((await planOn('undrawn', between, small)).plan.device, 'card, Test 9000');
+  const { plan } = await planOn('drawn', between, drawn);
+  assert.equal(plan.device, 'cpu, 1 thread');
+  assert.match(plan.deviceReason ?? '', /too much for/);
+});
+
 test('on a card with little memory fewer samples go through the model at once', async () => {
   const roomy = await planOn('most', 2 ** 34, { batch_size: 4 });
   const need = roomy.plan.memoryEstimate ?? 0;

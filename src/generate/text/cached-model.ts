@@ -24,6 +24,9 @@ import { keyWidth, names, sightKinds, stepGraph, type SightKinds } from './step-
  */
 export const answering: Workload = { runs: 'short', spare: 2 ** 30 };
 
+/** Tokens of each of so many texts that may go through the model at once, beside one. */
+export const usualChunks = (rows: number): readonly number[] => (rows === 1 ? [256, 64] : [64]);
+
 export interface CachedModelOptions extends CompileOptions {
   readonly runtime: Runtime;
   /**
@@ -32,8 +35,7 @@ export interface CachedModelOptions extends CompileOptions {
    */
   readonly rows?: number;
   /**
-   * Tokens of each text that may go through the model at once, beside one. Default 256 and 64; for
-   * several texts 64.
+   * Tokens of each text that may go through the model at once, beside one. Default: `usualChunks`.
    */
   readonly chunks?: readonly number[];
   /**
@@ -293,7 +295,7 @@ export class CachedModel {
     const [rows, capacity] = [this.rows, this.#capacity];
     const {
       runtime,
-      chunks: wanted = rows === 1 ? [256, 64] : [64],
+      chunks: wanted = usualChunks(rows),
       weights,
       workload = answering,
     } = this.#options;

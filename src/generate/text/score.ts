@@ -171,7 +171,7 @@ export class TokenScorer {
  * `hidden` [R, C] and `labels` [R] int32 -> `likelihoods` [R]: the logarithm of each label's
  * probability.
  */
-function headGraph(config: LanguageModelConfig): Graph {
+export function headGraph(config: LanguageModelConfig): Graph {
   const { hidden_size, final_logit_softcapping: softcap } = config;
   const g = new Builder('score-head');
   const positions = g.constant(

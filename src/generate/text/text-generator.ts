@@ -14,7 +14,8 @@ import type { AdapterSize, AdapterWeights } from '../adapter.ts';
 import { CachedModel } from './cached-model.ts';
 import { Draft, type EndReason } from './draft.ts';
 import { TokenScorer, type ScoredText, type TokenScores } from './score.ts';
-import { keyWidth, stepGraph } from './step-graph.ts';
+import { stepGraph } from './step-graph.ts';
+import { mostTogether } from './answering-room.ts';
 import { completeTextRequest, requestName, type TextRequest } from './text-request.ts';
 
 export interface TextGeneratorOptions {
@@ -221,19 +222,6 @@ class Generator implements TextGenerator {
   }: AdapterChoice): Adaptation {
     return { weights: loraWeights, multiplier };
   }
-}
-
-/**
- * Texts that gain from being written beside each other; with more, computing takes longer than
- * reading the weights.
- */
-const MOST_TOGETHER = 8;
-/** Bytes of keys and values that all texts together may take, at so many tokens each. */
-const [CACHE_BYTES, CACHE_TOKENS] = [2 ** 28, 512];
-
-function mostTogether(config: LanguageModelConfig): number {
-  const bytes = 2 * config.layers.length * CACHE_TOKENS * keyWidth(config) * 4;
-  return Math.max(1, Math.min(MOST_TOGETHER, Math.floor(CACHE_BYTES / bytes)));
 }
 
 /** Throws InternalError when an adapter belongs to no layer of the model. */

@@ -42,8 +42,21 @@ for (const [largest, expected] of [
     const { open, alive } = cardFailing((graph) =>
       filledBytes(graph) > largest * MiB ? 'Invalid Buffer' : undefined,
     );
-    assert.equal(await largestTensor(open), expected * MiB);
+    assert.equal(await largestTensor(open, 64 * 2 ** 30), expected * MiB);
     assert.equal(alive(), 0);
+  });
+
+for (const [memory, most] of [
+  [0.125, 128],
+  [1, 256],
+  [8, 2048],
+  [16, 4095],
+])
+  test(`a start on a card with ${memory} GiB computes no tensor above ${most} MiB to see how large they may be`, async () => {
+    const tried: number[] = [];
+    const { open } = cardFailing((graph) => void tried.push(filledBytes(graph)));
+    assert.equal(await largestTensor(open, memory * 2 ** 30), most * MiB);
+    assert.ok(Math.max(0, ...tried) <= most * MiB);
   });
 
 test('half precision is what a cast from float16 says', async () => {
@@ -55,7 +68,7 @@ test('half precision is what a cast from float16 says', async () => {
 
 test('a card that is lost while it is tried is not taken for one that can do little', async () => {
   const { open, alive } = cardFailing(() => '[Device] is lost.');
-  await assert.rejects(largestTensor(open), /lost/);
+  await assert.rejects(largestTensor(open, Infinity), /lost/);
   await assert.rejects(hasHalfPrecision(open), /lost/);
   assert.equal(alive(), 0);
 });

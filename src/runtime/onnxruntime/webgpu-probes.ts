@@ -18,10 +18,14 @@ export async function hasHalfPrecision(open: Open): Promise<boolean> {
 /** Sizes that devices have, from what every device of WebGPU has on, in MiB. */
 const SIZES = [128, 256, 512, 1024, 2048, 4095];
 
-/** The largest of some sizes of which a tensor can be computed: bytes. */
-export async function largestTensor(open: Open): Promise<number> {
+/**
+ * The largest of some sizes of which a tensor can be computed: bytes. `memory`: of the card, in
+ * bytes, or as much as it may take; no more than a quarter of it is tried, since what a tensor is
+ * computed from needs room, and so do other programs.
+ */
+export async function largestTensor(open: Open, memory: number): Promise<number> {
   let [largest] = SIZES;
-  for (const size of SIZES.slice(1)) {
+  for (const size of SIZES.slice(1).filter((size) => size * 2 ** 20 <= memory / 4)) {
     if (!(await succeeds(() => runOnce(open, filled(size * 2 ** 18), float32([1], [1]))))) break;
     largest = size;
   }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { float32 } from '../../tensor/tensor.ts';
 import type { Backend, Limits, Session, SessionOptions } from '../backend.ts';
 import { dividedWeights } from '../divided-weights.ts';
+import { machineMemory } from '../memory.ts';
 import { deviceRoom } from '../room.ts';
 import type { OnnxGraph } from '../onnx-model.ts';
 import { namingCard, namingOpening } from './failures.ts';
@@ -47,7 +48,7 @@ export async function openWebgpu(card: Card): Promise<Backend> {
 
 const limitsOf = async ({ halfPrecision, largestBuffer, memory }: Card): Promise<Limits> => ({
   halfPrecision: halfPrecision !== false && (await hasHalfPrecision(open)),
-  largestTensor: largestBuffer ?? (await largestTensor(open)),
+  largestTensor: largestBuffer ?? (await largestTensor(open, memory ?? machineMemory())),
   ownsMemory: true,
   memory,
 });

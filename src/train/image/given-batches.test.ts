@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { CheckpointError, ConfigError } from '../../errors.ts';
+import { CheckpointError, ConfigError, SystemError } from '../../errors.ts';
 import { writeKohyaLora } from '../../adapter-files/kohya.ts';
 import { hashedUniforms } from '../../models/hashed-weights.test-util.ts';
 import { float32, int32, sizeOf, type Tensor } from '../../tensor/tensor.ts';
 import { writeFileAtomically } from '../../storage/write-file.ts';
+import { narrowCard } from '../../runtime/testing/narrow-card.ts';
 import { writeSmallBase } from '../testing/small-base.ts';
 import { trainWithBatches, type GivenBatch } from './given-batches.ts';
 
@@ -54,6 +55,24 @@ function batchAt(step: number): GivenBatch {
     input_ids: int32([2, 12], below(`train.ids.${step}`, 100, 24)),
   };
 }
+
+for (const device of [undefined, 'auto', 'webgpu'] as const)
+  test(`given batches that have no room on the card were begun there all the same (${device ?? 'no'} device)`, async () => {
+    const first = (memory: number) => {
+      const short = { ...settings, device, max_train_steps: 1, lr_warmup_steps: 0 };
+      return trainWithBatches(short, { batchesAt: batchAt, open: narrowCard(memory) })
+        .steps()
+        .next();
+    };
+    const roomy = await first(2 ** 34);
+    assert.equal(roomy.done, false);
+    if (device !== 'webgpu') return assert.deepEqual(await first(2 ** 10), roomy);
+    await assert.rejects(first(2 ** 10), (error) => {
+      assert.ok(error instanceof SystemError);
+      assert.match(error.message, /^device: .*too much for.*Give smaller batches/s);
+      return true;
+    });
+  });
 
 /** down by hash, up zero. */
 function hashedAdapters(): Map<string, Tensor> {

@@ -9,10 +9,8 @@ import { noiseSchedule } from '../../models/noise-schedule.ts';
 import { countUnsound } from '../../tensor/finite.ts';
 import { sameShape, sizeOf, type Tensor } from '../../tensor/tensor.ts';
 import { unknownPlace } from '../../tokenizer/unknown-id.ts';
-import { givenSettings, givenSteps } from '../given-settings.ts';
+import { givenSettings, givenSteps, type OpenRuntime } from '../given-settings.ts';
 import type { StepResult } from '../loop.ts';
-import { openRuntime } from '../../runtime/runtime.ts';
-import { LossPrograms } from '../programs.ts';
 import type { MicroBatch } from '../programs.ts';
 import { adaptModel, loraWeights, requireTextLayers } from './adapted-model.ts';
 import { shapeKey, shapeOf } from './batches.ts';
@@ -52,6 +50,8 @@ export interface GivenBatchOptions {
    * seed; those of text layers that clip_skip leaves out are kept as they are.
    */
   readonly initial?: string | ReadonlyMap<string, Tensor>;
+  /** Default: `openRuntime`. */
+  readonly open?: OpenRuntime;
 }
 
 export interface GivenBatchTraining {
@@ -69,7 +69,7 @@ export interface GivenBatchTraining {
  */
 export function trainWithBatches(
   settings: GivenBatchSettings,
-  { batchesAt, initial }: GivenBatchOptions,
+  { batchesAt, initial, open }: GivenBatchOptions,
 ): GivenBatchTraining {
   const given = givenSettings('image', settings);
   const { config } = given;
@@ -87,19 +87,16 @@ export function trainWithBatches(
     warnings: [...base.warnings, ...first.warnings, ...given.warningsFor(adapted.groups)],
     lora: () => [...loraWeights(adapted), ...first.kept],
     async *steps() {
-      const runtime = await openRuntime({ device: config.device, threads: config.num_threads });
       yield* givenSteps({
         settings: given,
         groups: adapted.groups,
         batchesAt: (step) => toMicroBatches(batchesAt(step), step, options),
-        runtime,
-        programs: () =>
-          new LossPrograms({
-            weights: base.weights,
-            runtime,
-            trainable: [...adapted.weights.keys()],
-            lossGraph: (key: string) => adapted.lossGraph(shapeOf(key)),
-          }),
+        model: {
+          weights: base.weights,
+          trainable: [...adapted.weights.keys()],
+          lossGraph: (key) => adapted.lossGraph(shapeOf(key)),
+        },
+        open,
       });
     },
   };

@@ -3,10 +3,14 @@
 import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
 import { latentFactor } from '../../models/stable-diffusion-config.ts';
 import type { Graph } from '../../graph/graph.ts';
-import type { Activations } from '../../runtime/room.ts';
+import { drawingNeed } from '../../generate/drawing-room.ts';
+import { encoderGraph, textEncoderGraph } from '../../models/graphs.ts';
+import { largestOf, roomForAll, type Activations, type WorkNeed } from '../../runtime/room.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
 import { lossActivations } from '../loss-program.ts';
 import { fittingMicroBatch, trainedBytes } from '../micro-batch.ts';
 import type { TaskContext } from '../task.ts';
+import { sizeInBytes, type Weights } from '../../tensor/weights.ts';
 import type { AdaptedModel } from './adapted-model.ts';
 import { decided } from './decisions.ts';
 import { bucketCounts, type PictureSet } from './samples.ts';
@@ -32,14 +36,14 @@ interface LargestBatch {
 
 /** Those that may need the most memory: no other is as large in both pixels and samples. */
 function largestBatches({ config, pictures }: PictureSet): LargestBatch[] {
-  const byArea = bucketCounts(pictures)
+  const sizes = bucketCounts(pictures)
     .map(({ width, height, count }) => ({
       width,
       height,
       size: Math.min(count, config.batch_size),
     }))
-    .sort((a, b) => b.width * b.height - a.width * a.height);
-  return byArea.filter(({ size }, i) => byArea.slice(0, i).every((other) => other.size < size));
+    .sort(byArea);
+  return sizes.filter(({ size }, i) => sizes.slice(0, i).every((other) => other.size < size));
 }
 
 /** Halves the micro-batch until its activations fit. */
@@ -55,15 +59,10 @@ export function memoryPlan(
   const trainable = [...adapted.weights.keys()];
   const graphOf = ({ width, height }: LargestBatch, size: number): Graph =>
     adapted.lossGraph({ size, height: height / factor, width: width / factor, tokens });
-  const largest = (size: number): Activations =>
+  const activationsOf = (size: number): Activations[] =>
     batches
       .map((batch) => graphOf(batch, Math.min(batch.size, size)))
-      .map((graph) => lossActivations(runtime, graph, trainable, base.weights))
-      .reduce((most, each) => ({
-        live: Math.max(most.live, each.live),
-        largest: Math.max(most.largest, each.largest),
-        taken: Math.max(most.taken, each.taken),
-      }));
+      .map((graph) => lossActivations(runtime, graph, trainable, base.weights));
   const held = runtime.weightBytes(graphOf(batches[0], 1), base.weights);
   const frozen = [...base.weights].reduce(
     (sum, [name, { length }]) => (name.startsWith('vae.') ? sum : sum + length),
@@ -72,10 +71,69 @@ export function memoryPlan(
   const own = trainedBytes(adapted.groups);
   const most = Math.max(...batches.map(({ size }) => size));
   const needOf = (size: number) => {
-    const activations = largest(size);
+    const activations = largestOf(activationsOf(size));
     return { activations, working: activations.taken + held, frozen, own };
   };
   const size = { most, recorded: decided(recorded)?.microBatch };
   const { microBatch, room } = fittingMicroBatch(runtime, size, needOf);
-  return { microBatch, bytes: room.bytes, lacking: room.lacking };
+  const others = [
+    ...encodingNeeds(runtime, base, set, tokens),
+    ...drawingNeeds(runtime, base, set),
+    ...validationNeeds(runtime, adapted, base, set, { microBatch, tokens }),
+  ];
+  const all = sizeInBytes(base.weights);
+  const rooms = others.map((need) => runtime.room({ ...need, frozen: all, own }));
+  const { bytes, lacking } = roomForAll([room, ...rooms]);
+  return { microBatch, bytes, lacking };
+}
+
+/** The autoencoder takes one picture at a time, the text encoder one caption. */
+function encodingNeeds(
+  runtime: Runtime,
+  { config: { vae, textEncoder }, weights }: StableDiffusionWeights,
+  { pictures, heldOut, config }: PictureSet,
+  tokens: number,
+): WorkNeed[] {
+  const [{ width, height }] = bucketCounts([...pictures, ...heldOut]).sort(byArea);
+  const graphs = [
+    encoderGraph(vae, [1, 3, height, width]),
+    textEncoderGraph(textEncoder, [1, tokens], config.clip_skip),
+  ];
+  return graphs.map((graph) => needOfRun(runtime, graph, weights));
+}
+
+const byArea = (a: Pick<LargestBatch, 'width' | 'height'>, b: typeof a): number =>
+  b.width * b.height - a.width * a.height;
+
+/** The contact sheet has each prompt with two seeds, without the adapter and with it. */
+function drawingNeeds(
+  runtime: Runtime,
+  checkpoint: StableDiffusionWeights,
+  { config: { sample_prompts, sample_cfg, clip_skip } }: PictureSet,
+): WorkNeed[] {
+  if (sample_prompts.length === 0) return [];
+  const pictures = 2 * sample_prompts.length;
+  return [
+    drawingNeed(runtime, { checkpoint, clipSkip: clip_skip, pictures, guidance: sample_cfg }),
+  ];
+}
+
+/** What is held back may be larger than what is trained. */
+function validationNeeds(
+  runtime: Runtime,
+  adapted: AdaptedModel,
+  { config, weights }: StableDiffusionWeights,
+  { heldOut }: PictureSet,
+  { microBatch: size, tokens }: { readonly microBatch: number; readonly tokens: number },
+): WorkNeed[] {
+  if (heldOut.length === 0) return [];
+  const [{ width, height }] = bucketCounts(heldOut).sort(byArea);
+  const factor = latentFactor(config.vae);
+  const shape = { size, height: height / factor, width: width / factor, tokens };
+  return [needOfRun(runtime, adapted.errorGraph(shape), weights)];
+}
+
+function needOfRun(runtime: Runtime, graph: Graph, weights: Weights): WorkNeed {
+  const activations = runtime.activations(graph, weights);
+  return { activations, working: activations.taken + runtime.weightBytes(graph, weights) };
 }

@@ -3,10 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { CheckpointError } from '../../errors.ts';
+import { CheckpointError, SystemError } from '../../errors.ts';
 import { writePeftFolder } from '../../adapter-files/peft.ts';
 import { hashedUniforms } from '../../models/hashed-weights.test-util.ts';
 import { float32, int32, sizeOf, type Tensor } from '../../tensor/tensor.ts';
+import { narrowCard } from '../../runtime/testing/narrow-card.ts';
 import { writeSmallLanguageModel } from '../testing/small-language-model.ts';
 import type { StepResult } from '../loop.ts';
 import {
@@ -204,3 +205,26 @@ function stacked(rows: readonly Tensor<'int32'>[]): Tensor<'int32'> {
     rows.flatMap(({ data }) => [...data]),
   );
 }
+
+test('given batches of tokens that have no room on the card were begun there all the same', async () => {
+  const first = (memory: number, device?: 'auto' | 'webgpu') => {
+    const short = {
+      ...settingsOf(golden.cases[0]),
+      device,
+      max_train_steps: 1,
+      lr_warmup_steps: 0,
+    };
+    return trainTextWithBatches(short, { batchesAt: batch, open: narrowCard(memory) })
+      .steps()
+      .next();
+  };
+  const roomy = await first(2 ** 34);
+  assert.equal(roomy.done, false);
+  for (const device of [undefined, 'auto'] as const)
+    assert.deepEqual(await first(2 ** 10, device), roomy);
+  await assert.rejects(first(2 ** 10, 'webgpu'), (error) => {
+    assert.ok(error instanceof SystemError);
+    assert.match(error.message, /^device: .*too much for.*Give smaller batches/s);
+    return true;
+  });
+});

@@ -15,10 +15,14 @@ import { unknownId, unknownPlace } from '../../tokenizer/unknown-id.ts';
 import { toFloat32 } from '../../tensor/half.ts';
 import { float32, int32, sameShape, type Shape, type Tensor } from '../../tensor/tensor.ts';
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
-import { givenSettings, givenSteps, type GivenSettings } from '../given-settings.ts';
+import {
+  givenSettings,
+  givenSteps,
+  type GivenSettings,
+  type OpenRuntime,
+} from '../given-settings.ts';
 import type { StepResult } from '../loop.ts';
-import { openRuntime, type Runtime } from '../../runtime/runtime.ts';
-import { LossPrograms } from '../programs.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
 import type { MainShape, MicroBatch } from '../programs.ts';
 import {
   adaptLanguageModel,
@@ -64,6 +68,8 @@ export interface GivenTextOptions {
   readonly initial?: string | ReadonlyMap<string, Tensor>;
   /** Follows what an `initial` folder costs whose adapter changed its base (PiSSA). */
   readonly onLayer?: OnLayer;
+  /** Default: `openRuntime`. */
+  readonly open?: OpenRuntime;
 }
 
 export interface GivenTextTraining {
@@ -81,7 +87,7 @@ export interface GivenTextTraining {
  */
 export function trainTextWithBatches(
   settings: GivenTextSettings,
-  { batchesAt, initial, onLayer }: GivenTextOptions,
+  { batchesAt, initial, onLayer, open }: GivenTextOptions,
 ): GivenTextTraining {
   const given = givenSettings('text-generation', settings);
   const { config } = given;
@@ -101,14 +107,18 @@ export function trainTextWithBatches(
     warnings: [...base.warnings, ...(folder?.warnings ?? []), ...given.warningsFor(adapted.groups)],
     lora: () => languageLoraWeights(adapted, config.use_rslora),
     async *steps() {
-      const first = batches(0);
-      const runtime = await openRuntime({ device: config.device, threads: config.num_threads });
       yield* givenSteps({
         settings: given,
         groups: adapted.groups,
-        batchesAt: (step) => (step === 0 ? first : batches(step)),
-        runtime,
-        programs: () => programsFor(first, { runtime, base, adapted, ...given }),
+        batchesAt: batches,
+        model: {
+          weights: base.weights,
+          trainable: [...adapted.weights.keys()],
+          lossGraph: (key) => adapted.lossGraph(textShapeOf(key)),
+          segmentOf: recomputed(config.gradient_checkpointing),
+        },
+        mainShape: (runtime, first) => mainShapeOf(first, { runtime, base, adapted, ...given }),
+        open,
       });
     },
   };
@@ -118,18 +128,6 @@ interface Prepared extends Pick<GivenSettings, 'config' | 'totalSteps'> {
   readonly runtime: Runtime;
   readonly base: LanguageModelWeights;
   readonly adapted: AdaptedLanguageModel;
-}
-
-function programsFor(first: readonly MicroBatch[], prepared: Prepared): LossPrograms {
-  const { runtime, base, adapted, config } = prepared;
-  return new LossPrograms({
-    weights: base.weights,
-    runtime,
-    trainable: [...adapted.weights.keys()],
-    lossGraph: (key) => adapted.lossGraph(textShapeOf(key)),
-    segmentOf: recomputed(config.gradient_checkpointing),
-    main: mainShapeOf(first, prepared),
-  });
 }
 
 /** That of all batches of the first step, where memory that is spent on it makes it faster. */

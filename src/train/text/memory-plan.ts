@@ -2,10 +2,11 @@
 
 import type { LanguageModelWeights } from '../../checkpoints/hf-folder.ts';
 import type { TrainConfig } from '../../config/schema.ts';
-import { answering } from '../../generate/text/cached-model.ts';
-import { stepGraph } from '../../generate/text/step-graph.ts';
+import { answeringRoom } from '../../generate/text/answering-room.ts';
 import type { Workload } from '../../runtime/backend.ts';
+import { roomForAll } from '../../runtime/room.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
+import { sizeInBytes } from '../../tensor/weights.ts';
 import { lossActivations } from '../loss-program.ts';
 import { fittingMicroBatch, trainedBytes } from '../micro-batch.ts';
 import type { AdaptedLanguageModel } from './adapted-model.ts';
@@ -44,8 +45,7 @@ export function textMemoryPlan(
     adapted.lossGraph({ ...shape, rows, trained: rows * shape.length }, { dropout: true });
   const heldFor = (workload?: Workload) => runtime.weightBytes(graphOf(1), base.weights, workload);
   const held = heldFor();
-  const heldByAnswers = answers(config) ? answeringBytes(runtime, base) : 0;
-  const frozen = [...base.weights.values()].reduce((sum, { length }) => sum + length, 0);
+  const frozen = sizeInBytes(base.weights);
   const own = trainedBytes(adapted.groups);
   const { microBatch, room } = fittingMicroBatch(
     runtime,
@@ -53,18 +53,14 @@ export function textMemoryPlan(
     (rows) => {
       const graph = graphOf(rows);
       const activations = lossActivations(runtime, graph, trainable, base.weights, segmentOf);
-      const working = Math.max(activations.taken + held, heldByAnswers);
-      return { activations, working, frozen, own };
+      return { activations, working: activations.taken + held, frozen, own };
     },
   );
-  const { bytes, lacking, spare } = room;
+  // the activations are gone when the model answers
+  const rooms = answers(config) ? [answeringRoom(runtime, base, own)] : [];
+  const { bytes, lacking, spare } = roomForAll([room, ...rooms]);
   return { microBatch, bytes, lacking, spare, spentOn: (workload) => heldFor(workload) - held };
 }
 
-/** Weights outside their files while the model answers. */
-const answeringBytes = (runtime: Runtime, { config, weights }: LanguageModelWeights): number =>
-  runtime.weightBytes(stepGraph(config, { tokens: 1, capacity: 1 }), weights, answering);
-
-/** The activations are gone when the model answers. */
 const answers = ({ sample_prompts, eval_path }: TrainConfig): boolean =>
   sample_prompts.length > 0 || eval_path !== undefined;
