@@ -167,7 +167,7 @@ function misfit({ down, up }: LoraWeights, { weightShape }: Layer): string | und
 }
 
 /** What differs between the adapters that the configuration asks for and those that are there. */
-export function differences(
+function differences(
   { path, modules }: Pick<StartingPoint, 'path' | 'modules'>,
   wanted: ReadonlyMap<string, LoraSize>,
   where: string,
