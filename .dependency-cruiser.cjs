@@ -12,7 +12,7 @@ const chain = [
   ['runtime'],
   ['config'],
   ['hub', 'tokenizer', 'dataset', 'checkpoints', 'adapter-files'],
-  ['label', 'runs', 'train', 'export', 'adapter-tools', 'generate', 'eval', 'doctor'],
+  ['label', 'account', 'runs', 'train', 'export', 'adapter-tools', 'generate', 'eval', 'doctor'],
   ['server'],
   ['cli'],
 ];

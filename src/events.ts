@@ -48,6 +48,8 @@ export interface PlanEvent {
   readonly validation?: string;
   /** The most samples that go through the model at once. */
   readonly microBatch?: number;
+  /** Steps from one validation to the next; absent where nothing is held back. */
+  readonly validationEvery?: number;
 }
 
 /**
@@ -179,6 +181,50 @@ export interface TrainingVerdict {
   readonly headline: string;
   /** The evidence, in sentences. */
   readonly reasons: readonly string[];
+}
+
+/** Money; in what, only where that was configured. */
+export interface Cost {
+  readonly amount: number;
+  readonly currency?: string;
+}
+
+/** Time, energy and money. */
+export interface Expense {
+  /** By the clock, of all starts. */
+  readonly seconds: number;
+  /** Of the machine meanwhile, whatever else it did. */
+  readonly joules: number;
+  /** One for each currency; none where no price was configured. */
+  readonly costs: readonly Cost[];
+  /** Where the energy is known from, in words, each once. */
+  readonly power: readonly string[];
+  /** Whether the system measured all of it; else some was configured or guessed. */
+  readonly isMeasured: boolean;
+  /** Starts whose energy had no price. */
+  readonly unpriced: number;
+}
+
+/** What this start will take, as soon as a few steps have shown it. */
+export interface ForecastEvent {
+  readonly type: 'forecast';
+  /** Steps done. */
+  readonly step: number;
+  /** From the beginning of this start to its end. */
+  readonly expense: Expense;
+}
+
+/** What the run took, before `done`. */
+export interface AccountEvent extends Expense {
+  readonly type: 'account';
+  /** Processes that worked on it. */
+  readonly starts: number;
+  /** Bytes that the process held at most; absent where the system does not tell. */
+  readonly peakMemory?: number;
+  /** What the plan said of it. */
+  readonly memoryEstimate?: number;
+  /** Seconds that this start was to take, and took. */
+  readonly forecast?: { readonly seconds: number; readonly took: number };
 }
 
 /** The run ended: all steps done, or stopped by its AbortSignal after the running step. */

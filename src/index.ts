@@ -72,6 +72,10 @@ export {
 export type { Estimate } from './doctor/estimate.ts';
 export type { ProcessorFeature } from './doctor/machine.ts';
 
+// What runs take
+export { kilowattHours } from './account/account.ts';
+export { costOfRuns, type CostOfRun, type CostOfRuns } from './account/runs-cost.ts';
+
 // Training on batches of one's own
 export {
   trainWithBatches,

@@ -149,6 +149,10 @@ function outcomeOf(events: readonly TrainEvent[], task: Task): Outcome {
     answers: ofType('sample'),
     evaluation: ofType('evaluated'),
     saved: ofType('saved').map(({ files }) => files.map(pathOf)),
+    account: ofType('account').map(({ costs, power }) => ({
+      power,
+      currencies: costs.map(({ currency }) => currency ?? ''),
+    })),
     folder: adapter && pathOf(dirname(adapter)),
     // the event file of TensorBoard has the time in its name
     files: adapter && listed(dirname(adapter)).map((name) => name.replaceAll(/\d{9,}.*/g, 'time')),

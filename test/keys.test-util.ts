@@ -8,6 +8,7 @@ export type Settings = Readonly<Record<string, unknown>>;
 
 /** What of a run is looked at; `told`: its warnings, `refused`: there is none. */
 export type Shown =
+  | 'account'
   | 'answers'
   | 'cached'
   | 'drawn'
@@ -277,6 +278,14 @@ export function keysOf(folder: string): { readonly [K in ConfigKey]: KeyFacts } 
       value: at('general.jsonl'),
       beside: { eval_path: at('questions.jsonl') },
       shows: 'evaluation',
+    },
+    power_watts: { reader: 'train/accounted.ts', value: 111, shows: 'account' },
+    price_per_kwh: { reader: 'train/accounted.ts', value: 0.3, shows: 'account' },
+    currency: {
+      reader: 'train/accounted.ts',
+      value: 'EUR',
+      beside: { price_per_kwh: 0.3 },
+      shows: 'account',
     },
   };
 }

@@ -14,6 +14,7 @@ import { resizeCommand } from './resize.ts';
 import { runsCommand } from './runs.ts';
 import { runsRollbackCommand, runsTagCommand } from './runs-change.ts';
 import { runsCompareCommand } from './runs-compare.ts';
+import { runsCostCommand } from './runs-cost.ts';
 import { runsPruneCommand, runsRmCommand } from './runs-remove.ts';
 import { runsShowCommand } from './runs-show.ts';
 import { runsVerifyCommand } from './runs-verify.ts';
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
   runsCommand,
   runsShowCommand,
   runsCompareCommand,
+  runsCostCommand,
   runsRollbackCommand,
   runsTagCommand,
   runsRmCommand,

@@ -4,6 +4,7 @@ import { createLogUpdate } from 'log-update';
 import type { StepEvent, TrainEvent } from '../index.ts';
 import { bar, sparkline, thin } from './bars.ts';
 import { colours } from './colours.ts';
+import { expenseLines } from './account-lines.ts';
 import {
   doneLines,
   evaluatedLines,
@@ -90,6 +91,8 @@ export function advance(
     case 'validation':
     case 'verdict':
     case 'evaluated':
+    case 'forecast':
+    case 'account':
       return { view: rest, lines: [...ended, ...resultLines(event)] };
     case 'done':
       return {
@@ -112,10 +115,14 @@ function resultLines(event: Extract<TrainEvent, { type: ResultType }>): string[]
       return verdictLines(event);
     case 'evaluated':
       return evaluatedLines(event);
+    case 'forecast':
+    case 'account':
+      return expenseLines(event);
   }
 }
 
-type ResultType = 'saved' | 'sample' | 'validation' | 'verdict' | 'evaluated';
+type ResultType =
+  'saved' | 'sample' | 'validation' | 'verdict' | 'evaluated' | 'forecast' | 'account';
 
 function endOfPhase(phase: Phase | undefined, now: number): string[] {
   if (phase === undefined) return [];

@@ -8,6 +8,7 @@ import {
   type ResumeMode,
 } from '../index.ts';
 import type { Command, CommandFlag } from './command.ts';
+import { showDryRun } from './dry-run.ts';
 import { createProgress } from './progress.ts';
 
 const interrupted = 130;
@@ -42,11 +43,23 @@ export const trainCommand: Command = {
       key: 'fresh',
       description: 'begin a new run even where an interrupted one could go on; that one is kept',
     },
+    {
+      flags: '--dry-run',
+      key: 'dryRun',
+      description:
+        'train nothing: tell the plan, and after a short trial time, energy and cost of the run',
+    },
+    {
+      flags: '--json',
+      key: 'json',
+      description: 'with --dry-run: as JSON, for programs (docs/cost.md)',
+    },
     ...overrideFlags,
   ],
   examples: [
     'lora train --config configs/brand_lora.yaml',
     'lora train --config configs/brand_lora.yaml --learning-rate 5e-4 --seed 7',
+    'lora train --config configs/brand_lora.yaml --dry-run',
   ],
   run,
 };
@@ -59,14 +72,24 @@ function resumeMode(run: unknown, fresh: unknown): ResumeMode {
   throw new UserError([{ where: '--fresh', what, fix: 'Leave one of the two out.' }]);
 }
 
+function onlyDry(): UserError {
+  const what = 'belongs to --dry-run: a training tells what happens as it goes';
+  const fix = 'Add --dry-run; or read logs/metrics.jsonl in the run folder.';
+  return new UserError([{ where: '--json', what, fix }]);
+}
+
 async function run({
   config,
   resume,
   fresh,
+  dryRun,
+  json,
   ...overrides
 }: Readonly<Record<string, unknown>>): Promise<number> {
   const mode = resumeMode(resume, fresh);
   const job = loadConfig(String(config), overrides, { nameOverride: flagName });
+  if (dryRun === true) return showDryRun(job, { json: json === true });
+  if (json === true) throw onlyDry();
   const progress = createProgress(process.stdout);
   const [stopping, killing] = [new AbortController(), new AbortController()];
   const onInterrupt = () => {

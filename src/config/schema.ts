@@ -9,6 +9,7 @@ import { optimOptions } from '../optim/options.ts';
 import { devices } from '../runtime/devices.ts';
 import { continuedData } from '../util/continued-data.ts';
 import { forImages, forTexts, integer, number, text } from '../util/options.ts';
+import { costOptions } from './cost-options.ts';
 import { datasetOptions } from './dataset-options.ts';
 import { textDataOptions } from './text-data-options.ts';
 import { validationOptions } from './validation-options.ts';
@@ -178,6 +179,7 @@ export const optionGroups = {
   Loss: lossOptions,
   Output: outputOptions,
   'Trying it out': sampleOptions,
+  'What it costs': costOptions,
 };
 
 const fields = z.strictObject({
@@ -192,6 +194,7 @@ const fields = z.strictObject({
   ...lossOptions,
   ...outputOptions,
   ...sampleOptions,
+  ...costOptions,
 });
 
 type Fields = z.output<typeof fields>;

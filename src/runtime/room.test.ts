@@ -7,7 +7,7 @@ import { deviceRoom, processRoom, type Need } from './room.ts';
 const GiB = 2 ** 30;
 
 const need = (live: number, largest = live): Need => ({
-  activations: { live, largest, taken: 2 * live },
+  activations: { live, largest, taken: 2 * live, program: 0 },
   working: 2 * live,
   frozen: GiB,
   own: GiB,
@@ -15,7 +15,7 @@ const need = (live: number, largest = live): Need => ({
 
 test('a process holds all of it; a half of the machine is not spent on speed', () => {
   const { bytes, spare, lacking } = processRoom(need(GiB), 16 * GiB);
-  assert.equal(bytes, 4 * GiB + 250 * 2 ** 20);
+  assert.equal(bytes, 4 * GiB + 160 * 2 ** 20);
   assert.equal(spare, 8 * GiB - bytes);
   assert.equal(lacking, undefined);
   assert.equal(processRoom(need(GiB), 2 * GiB).spare, 0, 'not less than nothing');

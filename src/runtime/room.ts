@@ -10,6 +10,8 @@ export interface Activations {
   readonly largest: number;
   /** Memory that they take at most, with what the allocator keeps besides. */
   readonly taken: number;
+  /** What the process holds of the program that computes them. */
+  readonly program: number;
 }
 
 /** What a graph needs while it runs, in bytes. */
@@ -43,8 +45,10 @@ export interface Room {
  * has; the same on every machine's processor, so that results are too.
  */
 const MOST_ACTIVATIONS = 4 * 2 ** 30;
-/** What Node and ONNX Runtime hold before any model, and the programs of a few shapes. */
-const PROCESS_BYTES = 250 * 2 ** 20;
+/** What Node and ONNX Runtime hold in a long run, without any model. */
+const PROCESS_BYTES = 160 * 2 ** 20;
+/** Of a session for each of its nodes: 4.2 to 4.8 KB were measured (docs/experiments.md). */
+export const BYTES_PER_NODE = 4600;
 /** Share of a device's memory that a run may count on. */
 const USABLE = 0.9;
 
@@ -82,6 +86,7 @@ export const largestOf = (all: readonly Activations[]): Activations =>
     live: Math.max(most.live, each.live),
     largest: Math.max(most.largest, each.largest),
     taken: Math.max(most.taken, each.taken),
+    program: Math.max(most.program, each.program),
   }));
 
 /** In bytes. */

@@ -8,6 +8,7 @@ import { fromFloat32 } from '../tensor/half.ts';
 import { float32, zeros } from '../tensor/tensor.ts';
 import type { Backend, SessionOptions } from './backend.ts';
 import { cpu } from './onnxruntime/cpu.ts';
+import { BYTES_PER_NODE } from './room.ts';
 import { Runtime } from './runtime.ts';
 
 /** y [4, 64] = x wᵀ. */
@@ -29,11 +30,17 @@ const holding = (dtype: DType): Backend => ({
 test('a weight that a card holds in float32 is not counted a second time as its cast', () => {
   const activations = (dtype: DType) => new Runtime(holding(dtype), 1).activations(product(), half);
   const [y, cast] = [4 * 4 * 64, 4 * 64 * 32];
-  assert.deepEqual(activations('float32'), { live: y, largest: y, taken: 2 * y });
+  assert.deepEqual(activations('float32'), {
+    live: y,
+    largest: y,
+    taken: 2 * y,
+    program: BYTES_PER_NODE,
+  });
   assert.deepEqual(activations('float16'), {
     live: y + cast,
     largest: cast,
     taken: 2 * (y + cast),
+    program: 2 * BYTES_PER_NODE,
   });
 });
 

@@ -17,7 +17,7 @@ import { openWebgpu } from './onnxruntime/webgpu.ts';
 import { runtimeVersion } from './onnxruntime/session.ts';
 import { compileFor, type CompileOptions, type Program } from './program.ts';
 import { ProgramCache, type Programs, type Releasable } from './program-cache.ts';
-import type { Activations, Need, Room } from './room.ts';
+import { BYTES_PER_NODE, type Activations, type Need, type Room } from './room.ts';
 import { isHeld } from './weight-plan.ts';
 import { WeightStore } from './weight-store.ts';
 
@@ -102,7 +102,8 @@ export class Runtime {
     );
     const live = greatest(liveBytes(lowered.nodes, lowered));
     const taken = live * this.#backend.bytesPerLiveByte(graph);
-    return { live, largest: greatest(sizes), taken };
+    const program = BYTES_PER_NODE * lowered.nodes.length;
+    return { live, largest: greatest(sizes), taken, program };
   }
 
   /** As it will be compiled, its weights in the types in which the backend will hold them. */

@@ -2,7 +2,9 @@
 
 import type { EvaluatedEvent } from '../eval/result.ts';
 import type {
+  AccountEvent,
   DoneEvent,
+  ForecastEvent,
   PhaseEvent,
   PlanEvent,
   SampleEvent,
@@ -23,4 +25,6 @@ export type TrainEvent =
   | ValidationEvent
   | VerdictEvent
   | EvaluatedEvent
+  | ForecastEvent
+  | AccountEvent
   | DoneEvent;

@@ -19,6 +19,7 @@ import { LossPrograms, type MainShape, type MicroBatch, type ProgramsOptions } f
 const noData = 'the caller gives the batches, so no data is read';
 const ownSize = 'the caller decides how large each batch is, and which belong to one step';
 const noFiles = 'no file is written: lora() returns the adapters';
+const noAccount = 'no account is kept: the program knows what it runs on';
 const noTrial = 'no samples or answers are generated';
 
 /**
@@ -105,6 +106,9 @@ export const refusedForBatches: { readonly [K in ConfigKey]: string | undefined 
   sample_temperature: noTrial,
   eval_path: noTrial,
   eval_general_path: noTrial,
+  power_watts: noAccount,
+  price_per_kwh: noAccount,
+  currency: noAccount,
 };
 
 export interface GivenSettings {

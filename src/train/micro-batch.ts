@@ -1,12 +1,32 @@
 // How many samples go through a model at once: as many as there is memory for.
 
 import type { Runtime } from '../runtime/runtime.ts';
-import type { Need, Room } from '../runtime/room.ts';
+import type { Activations, Need, Room } from '../runtime/room.ts';
 import { parameterCount } from './task.ts';
 import type { ParameterGroup } from './optimiser.ts';
 
-/** Weight, gradient and two moments of each trained number. */
-const BYTES_PER_PARAMETER = 16;
+/** Weight and two moments of each trained number; gradients are results of the graph. */
+const BYTES_PER_PARAMETER = 12;
+
+/** Share of the training's memory that malloc keeps when it is over; 0.8 was measured. */
+const KEPT = 0.8;
+
+export interface ProcessPhases {
+  readonly activations: Activations;
+  /** Programs of the training that are alive at a time. */
+  readonly programs: number;
+  /** What is taken after the training, in bytes, such as by drawing. */
+  readonly after: number;
+  /** What is taken between the steps, while the training's programs are alive. */
+  readonly between?: number;
+}
+
+/** What a process holds at its peak besides the activations of the training. */
+export function besidesBytes({ activations, programs, after, between = 0 }: ProcessPhases): number {
+  const training = activations.taken + programs * activations.program;
+  const peak = Math.max(training + between, KEPT * training + after);
+  return peak - activations.taken;
+}
 
 /** Bytes of what is trained, while it is trained. */
 export const trainedBytes = (groups: readonly ParameterGroup[]): number =>

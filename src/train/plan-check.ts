@@ -117,6 +117,7 @@ const onlyOf = (scheduler: TrainConfig['lr_scheduler']): IdleRule =>
   when(({ lr_scheduler }) => lr_scheduler !== scheduler, `only lr_scheduler: ${scheduler} uses it`);
 const frozenUnet = when(({ train_unet }) => !train_unet, 'the UNet is not trained');
 const idleRules: { readonly [K in ConfigKey]?: IdleRule } = {
+  currency: when(({ price_per_kwh }) => price_per_kwh === undefined, 'there is no price_per_kwh'),
   epochs: when(
     ({ max_train_steps }) => max_train_steps !== undefined,
     'max_train_steps decides how long the run is',

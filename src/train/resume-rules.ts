@@ -94,6 +94,9 @@ export const resumeRules: { readonly [K in ConfigKey]: Rule } = {
   sample_temperature: 'free',
   eval_path: 'free',
   eval_general_path: 'free',
+  power_watts: 'free',
+  price_per_kwh: 'free',
+  currency: 'free',
 };
 
 /** A setting that has another value than before. */

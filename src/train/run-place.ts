@@ -37,6 +37,8 @@ export class RunPlace {
   #folder: RunFolder | undefined;
   #hasStarted = false;
   readonly #began = performance.now();
+  /** Of the work after the last step, where it was tried. */
+  endingSeconds: number | undefined;
   /** Steps done, for the record of how the start ended. */
   step: number;
 
@@ -55,6 +57,11 @@ export class RunPlace {
   /** Seconds of this start. */
   get seconds(): number {
     return (performance.now() - this.#began) / 1000;
+  }
+
+  /** Undefined before the plan is known. */
+  get opened(): RunFolder | undefined {
+    return this.#folder;
   }
 
   get folder(): RunFolder {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { placeOf, type LoadedConfig } from '../config/load.ts';
 import type { TrainConfig } from '../config/schema.ts';
-import { CheckpointError, ConfigError, InternalError, SystemError, UserError } from '../errors.ts';
+import { CheckpointError, InternalError, SystemError, UserError } from '../errors.ts';
 import { narrowingNotes, wideningProblems, type Narrowing } from '../adapter-files/narrowing.ts';
 import { civilTimeText } from '../util/strftime.ts';
 import { openRuntime, type Runtime, type RuntimeOptions } from '../runtime/runtime.ts';
@@ -20,7 +20,11 @@ import { isTaken } from '../storage/lock.ts';
 import { requireWritable } from '../runs/run-folder.ts';
 import type { TrainEvent } from './events.ts';
 import { betterCheckpoint, checkpointRecord, type WhySaved } from './best-checkpoint.ts';
+import { accountOf, accounted } from './accounted.ts';
+import { beforeRun } from './before-run.ts';
 import { backupFor, copyEvents } from './copies.ts';
+import { dryRun } from './dry-run.ts';
+import { endingSeconds } from './rehearsal.ts';
 import { trainingSteps, type StepResult, type UnsoundStep } from './loop.ts';
 import { lastStart } from './last-start.ts';
 import { openTask, type OpenContext } from './open-task.ts';
@@ -81,7 +85,7 @@ export async function* train(
   { signal = new AbortController().signal, open = openRuntime, resume = 'auto' }: TrainOptions = {},
 ): AsyncGenerator<TrainEvent> {
   requireWritable(job.config.output_dir);
-  yield* untilFree(job.config.output_dir);
+  if (resume !== 'dry-run') yield* untilFree(job.config.output_dir);
   const { takenUp, warnings } = takeUp(job, resume);
   const given = takenUp?.job ?? job;
   const start = startOf(given, takenUp);
@@ -97,14 +101,14 @@ export async function* train(
   const computing = { open, computeOn: (opened: Runtime) => (runtime = opened) };
   const plan = (run: PlannedRun) => (planned = run);
   const ended = takenUp && lastStart(takenUp);
-  const told = [...dated.warnings, ...(ended === undefined ? [] : [ended]), ...warnings];
+  const before = [...(ended === undefined ? [] : [ended]), ...warnings];
+  const told = { ...dated, warnings: [...dated.warnings, ...before] };
   const unsound = new WeakSet<Error>();
-  const events = runEvents(
-    { ...dated, warnings: told },
-    { given, signal, computing, place, plan, unsound },
-  );
+  const isDry = resume === 'dry-run';
+  const events = runEvents(told, { given, signal, computing, place, plan, unsound, isDry });
+  const account = accountOf(given, place, () => runtime);
   try {
-    yield* recorded(events, openFolder);
+    yield* isDry ? events : recorded(accounted(events, account), openFolder);
   } catch (error) {
     place.fail(error, isOf(unsound, error) ? 'diverged' : 'failed');
     throw error;
@@ -153,6 +157,8 @@ interface RunContext extends OpenContext {
   readonly plan: (run: PlannedRun) => void;
   /** Takes the errors of steps that are not finite. */
   readonly unsound: WeakSet<Error>;
+  /** Nothing is trained or written. */
+  readonly isDry: boolean;
 }
 
 async function* runEvents(job: LoadedConfig, context: RunContext): AsyncGenerator<TrainEvent> {
@@ -162,13 +168,15 @@ async function* runEvents(job: LoadedConfig, context: RunContext): AsyncGenerato
   const { stepsPerEpoch, groups, idle } = task;
   const facts = { ...run.length, stepsPerEpoch, groups, idle };
   requireRates(job, facts);
-  requireStepsLeft(run);
-  for (const problem of planWarnings(job, facts)) yield { type: 'warning', problem };
+  for (const problem of [...beforeRun(run), ...planWarnings(job, facts)])
+    yield { type: 'warning', problem };
   const plan = planOf(run);
   context.plan({ job: withSettings(context.given, task.decided ?? {}), task, runtime, plan });
   yield plan;
+  if (context.isDry) return yield* dryRun(run);
   yield* copyEvents(run.backup?.begin(run.place.folder.facts.checkpoints), run.place.step);
   yield* task.prepare();
+  run.place.endingSeconds = yield* endingSeconds(task, plan.totalSteps - plan.firstStep);
   await runtime.trim();
   const ended = yield* trained(run);
   const { step } = run.optimiser;
@@ -230,15 +238,6 @@ function keeperOf(
   const state = place.takenUp?.state;
   if (state !== undefined) keeper.restore(state);
   return keeper;
-}
-
-/** A run that was done can go on where it is to be longer. */
-function requireStepsLeft({ job: { config, source }, place, optimiser }: Run): void {
-  const { step, totalSteps } = optimiser;
-  if (place.takenUp?.facts.finished === undefined || step < totalSteps) return;
-  const key = config.max_train_steps === undefined ? 'epochs' : 'max_train_steps';
-  const what = `the run has done all its ${step} steps already`;
-  throw new ConfigError([{ where: placeOf(key, source), what, fix: `Raise ${key} to go on.` }]);
 }
 
 function lengthOf({ config }: LoadedConfig, { stepsPerEpoch }: OpenTask): RunLength {

@@ -13,10 +13,11 @@ import { isObject } from '../util/is-object.ts';
 import { changedSettings, type ChangedSetting } from './resume-rules.ts';
 
 /**
- * auto: an interrupted run in output_dir goes on, else one begins. fresh: one begins. Otherwise the
+ * auto: an interrupted run in output_dir goes on, else one begins. fresh: one begins. dry-run:
+ * nothing is trained or written, the plan is told, and what the run would take. Otherwise the
  * run that is named goes on: by its folder, or by its id in output_dir.
  */
-export type ResumeMode = 'auto' | 'fresh' | { readonly run: string };
+export type ResumeMode = 'auto' | 'fresh' | 'dry-run' | { readonly run: string };
 
 /** A run that goes on. */
 export interface TakenUp {
@@ -41,7 +42,7 @@ export interface Outcome {
  * such run, another process works on it, or nothing of it can be read.
  */
 export function takeUp(job: LoadedConfig, mode: ResumeMode): Outcome {
-  if (mode === 'fresh') return { warnings: [] };
+  if (mode === 'fresh' || mode === 'dry-run') return { warnings: [] };
   const isNamed = mode !== 'auto';
   const dir = isNamed ? namedRun(mode.run, job) : job.config.output_dir;
   if (!isNamed) {

@@ -2,7 +2,7 @@
 // models.
 
 import type { LoadedConfig } from '../config/load.ts';
-import type { TrainConfig } from '../config/schema.ts';
+import type { ConfigKey, TrainConfig } from '../config/schema.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { RecordedSample } from '../runs/samples.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -70,12 +70,41 @@ export type TaskPlan = Pick<
   | 'shapes'
   | 'adaptedModules'
   | 'memoryEstimate'
+  | 'validationEvery'
   | 'microBatch'
   | 'validation'
 >;
 
 /** Writes a file of the run, by its name relative to the run folder; returns its path. */
 export type Write = (name: string, content: Uint8Array) => string;
+
+/** Work between the steps or after them, tried in small. */
+export interface Trial {
+  /** Seconds that opening its programs takes, once. */
+  readonly opening: number;
+  /** Seconds of all of it, each time. */
+  readonly seconds: number;
+  /** Of what is done in the same way between the steps, each time. */
+  readonly preview?: number;
+}
+
+/** How a task tries what it does besides the steps; each gives seconds. */
+export interface Rehearsals {
+  /** Before the first step. */
+  preparing?(): AsyncGenerator<TaskEvent, Trial>;
+  /** Between the steps. */
+  validation?(): AsyncGenerator<TaskEvent, Trial>;
+  /** Time of all validations for each second of the steps, where they are not tried. */
+  readonly validationShare?: number;
+  /** After the last step. */
+  ending?(): AsyncGenerator<TaskEvent, Trial>;
+}
+
+/** Other settings, and the bytes that the run needs with them. */
+export interface SmallerRun {
+  readonly settings: readonly { readonly key: ConfigKey; readonly value: unknown }[];
+  readonly bytes: number;
+}
 
 export interface OpenTask {
   readonly plan: TaskPlan;
@@ -106,6 +135,12 @@ export interface OpenTask {
    * To be called after `prepare`.
    */
   batchesAt(step: number): readonly MicroBatch[] | Promise<readonly MicroBatch[]>;
+  /** The shapes of those micro-batches; may be called before `prepare`. */
+  shapesAt(step: number): readonly string[];
+  /** What is done besides the steps, tried in small. */
+  readonly rehearsals?: Rehearsals;
+  /** Settings that need less memory, with the bytes that each needs, the gentlest first. */
+  smaller?(): readonly SmallerRun[];
   /** The files to write, by name relative to the run folder; the first is the adapter. */
   files(at: SavePoint, tell: TellNarrowing): ReadonlyMap<string, Uint8Array>;
   /**

@@ -30,7 +30,7 @@ export const cpu: Backend = {
   plan: cpuPlan,
   // Fitted to peaks that were measured (docs/experiments.md): 1.7 to 2.0 for a UNet; for language
   // models of 1.5, 135 and 494 million parameters 12 % too low to 15 % too high
-  bytesPerLiveByte: ({ nodes }) => (nodes.some(({ op }) => convolutions.has(op)) ? 1.8 : 1.25),
+  bytesPerLiveByte: ({ nodes }) => (nodes.some(({ op }) => convolutions.has(op)) ? 1.7 : 1.25),
   room: (need) => processRoom(need),
   hold: (weights) => namingMachine(() => holdInMemory(weights)),
   order: fileOrder,

@@ -91,6 +91,20 @@ export function microBatches(
   });
 }
 
+/** The shapes of the micro-batches of one step. */
+export function shapeKeys(
+  batches: readonly (readonly number[])[],
+  pictures: readonly TrainingPicture[],
+  { microBatch, factor, tokens }: { microBatch: number; factor: number; tokens: number },
+): string[] {
+  return batches.flatMap((indices) => {
+    const [width, height] = pictures[indices[0]].bucket;
+    return evenChunks(indices, microBatch).map(({ length: size }) =>
+      shapeKey({ size, height: height / factor, width: width / factor, tokens }),
+    );
+  });
+}
+
 interface Drawn {
   readonly index: number;
   readonly noisy: NoisySample;

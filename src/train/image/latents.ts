@@ -63,21 +63,20 @@ export async function* encodePictures(
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
+/** Of a picture in the cache. */
+export const latentsKey = (
+  { hash, resized, crop }: TrainingPicture,
+  { identity, vae }: Pick<EncodeOptions, 'identity' | 'vae'>,
+): string =>
+  cacheKey('latents', CACHE_VERSION, identity, JSON.stringify(vae), hash, ...resized, ...crop);
+
 async function momentsOf(
   picture: TrainingPicture,
   encoder: BucketEncoder,
   { cache, identity, vae, weights }: EncodeOptions,
 ): Promise<LatentMoments> {
   const compute = () => encoder.encode(picture);
-  const key = cacheKey(
-    'latents',
-    CACHE_VERSION,
-    identity,
-    JSON.stringify(vae),
-    picture.hash,
-    ...picture.resized,
-    ...picture.crop,
-  );
+  const key = latentsKey(picture, { identity, vae });
   const moments = await (cache === undefined ? compute() : cache.getOrCompute(key, compute));
   for (const [name, tensor] of moments)
     requireSoundOutput(

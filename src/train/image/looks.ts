@@ -62,6 +62,16 @@ export class Looks {
     return `validated ${often} on ${plural(this.#measured.heldOut.length, 'picture')} held back, about ${shareText(share)} the training's time`;
   }
 
+  /** Steps from one validation to the next; undefined where nothing is held back. */
+  get every(): number | undefined {
+    return this.#source.heldOut.length === 0 ? undefined : this.#schedule.every;
+  }
+
+  /** Time of all validations for each second of training, roughly. */
+  get share(): number {
+    return this.#source.heldOut.length === 0 ? 0 : lookShare(this.#schedule.every, this.#cost);
+  }
+
   async *watch(
     step: number,
     final: boolean,

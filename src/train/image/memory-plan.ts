@@ -8,12 +8,13 @@ import { encoderGraph, textEncoderGraph } from '../../models/graphs.ts';
 import { largestOf, roomForAll, type Activations, type WorkNeed } from '../../runtime/room.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { lossActivations } from '../loss-program.ts';
-import { fittingMicroBatch, trainedBytes } from '../micro-batch.ts';
+import { besidesBytes, fittingMicroBatch, trainedBytes } from '../micro-batch.ts';
 import type { TaskContext } from '../task.ts';
 import { sizeInBytes, type Weights } from '../../tensor/weights.ts';
 import type { AdaptedModel } from './adapted-model.ts';
 import { decided } from './decisions.ts';
 import { bucketCounts, type PictureSet } from './samples.ts';
+import { sheetBytes } from './sheet-memory.ts';
 
 export interface MemoryPlan {
   /**
@@ -46,6 +47,26 @@ function largestBatches({ config, pictures }: PictureSet): LargestBatch[] {
   return sizes.filter(({ size }, i) => sizes.slice(0, i).every((other) => other.size < size));
 }
 
+/** Bytes of the weights' files that the steps read. */
+const readInSteps = ({ weights }: StableDiffusionWeights): number =>
+  [...weights].reduce(
+    (sum, [name, { length }]) => (name.startsWith('vae.') ? sum : sum + length),
+    0,
+  );
+
+/** CLIP's vocabulary and merges, as they are held to read captions. */
+const TOKENIZER_BYTES = 45 * 2 ** 20;
+
+/** Programs of the steps: whole batches and what is left over of each bucket, two at a time. */
+function programsAlive({ config, pictures }: PictureSet): number {
+  const shapes = bucketCounts(pictures).reduce(
+    (sum, { count }) =>
+      sum + (count % config.batch_size === 0 || count < config.batch_size ? 1 : 2),
+    0,
+  );
+  return Math.min(2, shapes);
+}
+
 /** Halves the micro-batch until its activations fit. */
 export function memoryPlan(
   { runtime, recorded }: Pick<TaskContext, 'runtime' | 'recorded'>,
@@ -64,14 +85,15 @@ export function memoryPlan(
       .map((batch) => graphOf(batch, Math.min(batch.size, size)))
       .map((graph) => lossActivations(runtime, graph, trainable, base.weights));
   const held = runtime.weightBytes(graphOf(batches[0], 1), base.weights);
-  const frozen = [...base.weights].reduce(
-    (sum, [name, { length }]) => (name.startsWith('vae.') ? sum : sum + length),
-    0,
-  );
-  const own = trainedBytes(adapted.groups);
+  const frozen = readInSteps(base);
+  const trained = trainedBytes(adapted.groups) + TOKENIZER_BYTES;
+  const after = sheetBytes(runtime, base, set.config);
+  const between = set.config.sample_every > 0 ? after / 2 : 0; // with the adapter alone
+  const programs = programsAlive(set);
   const most = Math.max(...batches.map(({ size }) => size));
   const needOf = (size: number) => {
     const activations = largestOf(activationsOf(size));
+    const own = trained + besidesBytes({ activations, programs, after, between });
     return { activations, working: activations.taken + held, frozen, own };
   };
   const size = { most, recorded: decided(recorded)?.microBatch };
@@ -82,7 +104,7 @@ export function memoryPlan(
     ...validationNeeds(runtime, adapted, base, set, { microBatch, tokens }),
   ];
   const all = sizeInBytes(base.weights);
-  const rooms = others.map((need) => runtime.room({ ...need, frozen: all, own }));
+  const rooms = others.map((need) => runtime.room({ ...need, frozen: all, own: trained }));
   const { bytes, lacking } = roomForAll([room, ...rooms]);
   return { microBatch, bytes, lacking };
 }

@@ -12,6 +12,7 @@ import { CheckpointError, InternalError, SystemError } from '../../errors.ts';
 import { writeKohyaLora } from '../../adapter-files/kohya.ts';
 import type { TellNarrowing } from '../../adapter-files/narrowing.ts';
 import { noiseSchedule } from '../../models/noise-schedule.ts';
+import { latentFactor } from '../../models/stable-diffusion-config.ts';
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
 import { unknownId } from '../../tokenizer/unknown-id.ts';
 import { requireKnownTokens } from './known-tokens.ts';
@@ -21,7 +22,14 @@ import type { OpenTask, SavePoint, Task, TaskContext, TaskEvent } from '../task.
 import { adaptModel, loraWeights, requireTextLayers, type AdaptedModel } from './adapted-model.ts';
 import { begunPictures } from './begun.ts';
 import type { BegunRun } from '../starting-point.ts';
-import { microBatches, shapeOf, stepPlan, type EncodedPictures, type StepPlan } from './batches.ts';
+import {
+  microBatches,
+  shapeKeys,
+  shapeOf,
+  stepPlan,
+  type EncodedPictures,
+  type StepPlan,
+} from './batches.ts';
 import { cacheFolder } from '../../storage/cache-folder.ts';
 import { weightsHash } from './cache-entries.ts';
 import { encodeCaptions, statesInOrder } from './captions.ts';
@@ -29,7 +37,9 @@ import { encodePictures } from './latents.ts';
 import { memoryPlan, type MemoryPlan } from './memory-plan.ts';
 import { imageMetadata, modelHashes, type ModelHashes } from './metadata.ts';
 import { drawOptions, Looks } from './looks.ts';
+import { imageRehearsals } from './rehearsals.ts';
 import { drawSheet } from './sheet.ts';
+import { smallerRuns } from './smaller-runs.ts';
 import { bucketCounts, readPictures, type PictureSet } from './samples.ts';
 
 export const imageTask: Task = { open };
@@ -131,6 +141,7 @@ const planOf = ({ pictures, adapted, memory }: Opened, looks: Looks): OpenTask['
   memoryEstimate: memory.bytes,
   microBatch: memory.microBatch,
   ...(looks.plan !== undefined && { validation: looks.plan }),
+  ...(looks.every !== undefined && { validationEvery: looks.every }),
 });
 
 function taskOf(opened: Opened): OpenTask {
@@ -159,6 +170,7 @@ function taskOf(opened: Opened): OpenTask {
       encoded = yield* encode(opened);
     },
     batchesAt: (step) => microBatches(step, steps.batchesOf(step), ready(), draw),
+    ...lookedAhead(opened, looks),
     files: (at, tell) => adapterFiles(opened, hashes, at, tell),
     history: looks.history,
     watch: (step, final, write) => looks.watch(step, final, encoded, write),
@@ -171,6 +183,23 @@ function taskOf(opened: Opened): OpenTask {
   };
 }
 
+/** What is asked before the run begins. */
+const lookedAhead = (
+  opened: Opened,
+  looks: Looks,
+): Pick<OpenTask, 'shapesAt' | 'rehearsals' | 'smaller'> => ({
+  shapesAt: (step) => shapeKeys(opened.steps.batchesOf(step), opened.pictures, shapesIn(opened)),
+  rehearsals: imageRehearsals(
+    { ...opened, runtime: opened.context.runtime },
+    {
+      validationShare: looks.share,
+      pictures: [...opened.pictures, ...opened.heldOut],
+      encode: () => encodeOptions(opened),
+    },
+  ),
+  smaller: () => smallerRuns(opened),
+});
+
 /** Keys without effect on these data. */
 const idleOf = ({ table, heldOut, config }: Opened): OpenTask['idle'] => ({
   ...(table !== undefined && { caption_extension: `the captions are in ${basename(table)}` }),
@@ -182,6 +211,12 @@ const idleOf = ({ table, heldOut, config }: Opened): OpenTask['idle'] => ({
     }),
 });
 
+const shapesIn = ({ base, memory, tokens }: Opened) => ({
+  microBatch: memory.microBatch,
+  factor: latentFactor(base.config.vae),
+  tokens,
+});
+
 /** Latents, of what is held out last, and, where they do not change, text states. */
 async function* encode(opened: Opened): AsyncGenerator<TaskEvent, EncodedPictures> {
   const cache = yield* cacheOrWarning();
@@ -191,17 +226,22 @@ async function* encode(opened: Opened): AsyncGenerator<TaskEvent, EncodedPicture
   return encoded;
 }
 
+const encodeOptions = ({ base, context }: Pick<Opened, 'base' | 'context'>) => ({
+  ...context,
+  weights: base.weights,
+  vae: base.config.vae,
+  identity: weightsHash(base.weights, 'vae.'),
+});
+
 async function* encodeWith(
   cache: TensorCache | undefined,
   { base, config, pictures: trained, heldOut, context, tokenizer, tokens }: Opened,
 ): AsyncGenerator<TaskEvent, EncodedPictures> {
   const pictures = [...trained, ...heldOut];
-  const { vae, textEncoder } = base.config;
+  const { textEncoder } = base.config;
   const common = { ...context, weights: base.weights, cache };
   const vaeOptions = {
-    ...common,
-    vae,
-    identity: weightsHash(base.weights, 'vae.'),
+    ...encodeOptions({ base, context }),
     cache: config.cache_latents ? common.cache : undefined,
   };
   const moments = yield* encodePictures(pictures, vaeOptions);

@@ -3,6 +3,7 @@
 import { formatProblem } from '../../errors.ts';
 import type { PlanEvent, SampleEvent, StepEvent, ValidationEvent } from '../../events.ts';
 import type { TrainEvent } from '../events.ts';
+import { expenseLines } from './expense-lines.ts';
 
 /** The lines for one event; none for the repeated sayings of one phase. */
 export function logLines(event: TrainEvent): string[] {
@@ -34,6 +35,9 @@ export function logLines(event: TrainEvent): string[] {
       return [event.result.verdict.headline, ...event.result.verdict.reasons].map(
         (line) => `evaluation: ${line}`,
       );
+    case 'forecast':
+    case 'account':
+      return expenseLines(event);
     case 'done':
       return [
         `${event.stopped ? 'stopped' : 'done'} after step ${event.step} of ${event.totalSteps}, ${event.seconds.toFixed(1)} s`,

@@ -75,7 +75,7 @@ export function requireAskable(
     checkQuestions(questions, (question) => questionFindings(question, promptFormatOf(source)));
 }
 
-const promptFormatOf = ({ base, config, tokenizer, template }: PromptSource) => ({
+export const promptFormatOf = ({ base, config, tokenizer, template }: PromptSource) => ({
   tokenizer,
   template,
   maxSeqLength: Math.min(config.max_seq_length, windowOf(base.config)),
@@ -119,7 +119,13 @@ export async function* lastAnswers(
   }
 }
 
-function generatorOf({ base, config, adapted, tokenizer, context }: AnswerSource): TextGenerator {
+export function generatorOf({
+  base,
+  config,
+  adapted,
+  tokenizer,
+  context,
+}: AnswerSource): TextGenerator {
   return createTextGenerator({
     model: base,
     tokenizer,
@@ -138,7 +144,7 @@ const asked = (prompt: string, template: ChatTemplate | undefined): TextPrompt =
   template === undefined ? prompt : [{ role: 'user', content: prompt }];
 
 /** To all sample prompts. */
-function answers(
+export function answers(
   generator: TextGenerator,
   { config, template }: AnswerSource,
   multiplier: number,

@@ -35,6 +35,11 @@ export class TextLooks {
     });
   }
 
+  /** Steps from one validation to the next; undefined where nothing is held back. */
+  get every(): number | undefined {
+    return this.#source.validation.length === 0 ? undefined : this.#schedule.every;
+  }
+
   async *watch(step: number, final: boolean): AsyncGenerator<TaskEvent, void> {
     const { history } = this;
     const { train, validation, validationOptions } = this.#source;

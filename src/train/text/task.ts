@@ -29,8 +29,10 @@ import { batchesOfStep, stepsPerEpoch, textMicroBatches, textShapeOf } from './b
 import { readTextData, type TextRunData } from './data.ts';
 import { recomputed } from './language-loss.ts';
 import { TextLooks } from './looks.ts';
-import { textMemoryPlan, type TextMemoryPlan } from './memory-plan.ts';
+import { PROGRAMS, textMemoryPlan, type TextMemoryPlan } from './memory-plan.ts';
 import { rowLength, rowLengths, type RowLengths } from './row-lengths.ts';
+import { textRehearsals } from './rehearsals.ts';
+import { smallerRuns } from './smaller-runs.ts';
 
 export const textTask: Task = { open };
 
@@ -50,9 +52,6 @@ interface Opened extends TextRunData {
   readonly questions: EvalSet | undefined;
   readonly main?: MainShape;
 }
-
-/** Programs kept: rows come in several lengths, and one takes under a second to make. */
-const PROGRAMS = 4;
 
 async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<TaskEvent, OpenTask> {
   const { config } = job;
@@ -215,7 +214,7 @@ function taskOf(opened: Opened): OpenTask {
     validationOptions: validationOptions(opened),
   });
   return {
-    plan: planOf(opened),
+    plan: { ...planOf(opened), validationEvery: looks.every },
     lacking: memory.lacking,
     stepsPerEpoch: perEpoch,
     groups: adapted.groups,
@@ -232,6 +231,7 @@ function taskOf(opened: Opened): OpenTask {
     lossGraph: (key) => adapted.lossGraph(textShapeOf(key), { dropout: true }),
     async *prepare() {},
     batchesAt: (step) => microBatchesAt(opened, step),
+    ...lookedAhead(opened),
     files: (at, tell) => adapterFiles(opened, at, tell),
     history: looks.history,
     async *watch(step, final) {
@@ -255,6 +255,17 @@ const planOf = (opened: Opened): OpenTask['plan'] => {
     microBatch: memory.microBatch,
   };
 };
+
+/** What is asked before the run begins. */
+const lookedAhead = (opened: Opened): Pick<OpenTask, 'shapesAt' | 'rehearsals' | 'smaller'> => ({
+  shapesAt: (step) => partsAt(opened, step).map(({ shapeKey }) => shapeKey),
+  rehearsals: textRehearsals({
+    ...opened,
+    validationOptions: validationOptions(opened),
+  }),
+  smaller: () =>
+    smallerRuns({ ...opened, shape: largestShape(opened.config, opened.rows, opened.batches) }),
+});
 
 /** Keys without effect on these data. */
 function idleOf({ config, train, validation, template }: Opened): OpenTask['idle'] {

@@ -1,0 +1,26 @@
+// The most memory that this process has held.
+
+import { processMemory } from './memory.ts';
+
+/**
+ * The system's own record of the resident set, which no look from outside can miss, less what it
+ * counts twice: a model file for each program that maps it, and what other processes share.
+ */
+export class PeakMemory {
+  #resident = 0;
+  #bytes = 0;
+
+  /** The most up to the last look, in bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** To be called every second or so, while the programs are alive that memory was needed for. */
+  look(): void {
+    const resident = process.resourceUsage().maxRSS * 1024;
+    if (resident <= this.#resident) return;
+    this.#resident = resident;
+    const twice = Math.max(0, process.memoryUsage.rss() - processMemory().bytes);
+    this.#bytes = Math.max(this.#bytes, resident - twice);
+  }
+}
