@@ -9,7 +9,7 @@ import type { TrainEvent } from './events.ts';
 export type Aside = 'validation' | 'sample' | 'saved';
 
 /** How many more steps come between two of each; 0: none. */
-export type AsidesEvery = Readonly<Record<Aside, number>>;
+type AsidesEvery = Readonly<Record<Aside, number>>;
 
 const asidesOf = (config: TrainConfig, plan: PlanEvent): AsidesEvery => ({
   validation: plan.validationEvery ?? 0,
