@@ -111,7 +111,7 @@ type Outcome = Readonly<Record<Exclude<Shown, 'refused'>, unknown>>;
 /** Known before the first step. */
 const early: readonly Shown[] = ['plan', 'told', 'refused'];
 /** Known after the last step. */
-const inSteps: readonly Shown[] = ['losses', 'rates'];
+const inSteps: readonly Shown[] = ['losses', 'rates', 'states'];
 
 async function runOf(settings: Settings, shows: Shown): Promise<Outcome> {
   const task = settings.task_type === 'image' ? 'image' : 'text-generation';
@@ -133,6 +133,8 @@ async function runOf(settings: Settings, shows: Shown): Promise<Outcome> {
 const listed = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
 
+const statesIn = (folder: string): string[] => (existsSync(folder) ? listed(folder) : []);
+
 function outcomeOf(events: readonly TrainEvent[], task: Task): Outcome {
   const ofType = <K extends TrainEvent['type']>(type: K) =>
     events.filter((event): event is Extract<TrainEvent, { type: K }> => event.type === type);
@@ -144,6 +146,7 @@ function outcomeOf(events: readonly TrainEvent[], task: Task): Outcome {
     plan: ofType('plan'),
     told: ofType('warning').map(({ problem }) => problem.what),
     losses: steps.map(({ loss }) => loss),
+    states: statesIn(join(folderOf(task), 'run', 'state')),
     rates: steps.map(({ learningRates }) => learningRates),
     validation: ofType('validation'),
     answers: ofType('sample'),

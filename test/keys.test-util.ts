@@ -20,6 +20,7 @@ export type Shown =
   | 'rates'
   | 'refused'
   | 'saved'
+  | 'states'
   | 'told'
   | 'validation'
   | 'weights';
@@ -225,7 +226,7 @@ export function keysOf(folder: string): { readonly [K in ConfigKey]: KeyFacts } 
     continue_from: { reader: 'train/starting-point.ts', value: at('no-run'), shows: 'refused' },
     continue_data: { reader: 'train/continued-data.ts', value: 'other', shows: 'refused' },
     save_steps: { reader: 'train/run.ts', value: 1, shows: 'files' },
-    save_minutes: { reader: 'train/run.ts', value: 1e-6, shows: 'files' },
+    save_minutes: { reader: 'train/run.ts', value: 1e-6, shows: 'states' },
     backup_dir: { reader: 'train/run.ts', value: at('disk'), shows: 'saved' },
     save_precision: { reader: 'train/image/task.ts', value: 'float32', shows: 'weights' },
     tensorboard: { reader: 'train/records/record.ts', value: false, shows: 'files' },

@@ -6,6 +6,7 @@ import {
   cpSync,
   mkdirSync,
   mkdtempSync,
+  existsSync,
   readdirSync,
   rmSync,
   symlinkSync,
@@ -130,12 +131,13 @@ test(
   (t) => {
     const ended = onSmallDisk('100k', (disk) => ({
       ...bash(train(join(disk, 'run'))),
-      files: readdirSync(join(disk, 'run')),
+      files: existsSync(join(disk, 'run')) ? readdirSync(join(disk, 'run')) : [],
     }));
     if (ended === undefined) return t.skip('this system does not let us mount a small disk');
     const text = ended.stdout + ended.stderr;
     assert.equal(ended.status, 1, text);
-    assert.match(text, /state\/step-0+\.safetensors: cannot be written.*the disk is full/);
+    // the plan already sees it coming: nothing is loaded
+    assert.match(text, /--output-dir: this run writes about .*the disk of output_dir has .* left/);
     requireNothingSaved(text, ended.files);
   },
 );

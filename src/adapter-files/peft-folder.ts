@@ -42,7 +42,8 @@ const configSchema = z.looseObject({
   exclude_modules: names,
   layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
   revision: z.string().nullish(),
-  auto_mapping: z.looseObject({ base_model_class: z.unknown().optional() }).nullish(),
+  // of no effect but for models for pictures, whose class it names
+  auto_mapping: z.looseObject({ base_model_class: z.unknown().optional() }).nullish().catch(null),
 });
 
 type PeftConfig = z.infer<typeof configSchema>;

@@ -6,7 +6,7 @@ import type { PlanEvent } from '../events.ts';
 import type { TrainEvent } from './events.ts';
 
 /** Work between the steps. */
-export type Aside = 'validation' | 'sample' | 'saved';
+type Aside = 'validation' | 'sample' | 'saved';
 
 /** How many more steps come between two of each; 0: none. */
 type AsidesEvery = Readonly<Record<Aside, number>>;

@@ -85,6 +85,7 @@ test('a run plans, trains, saves and leaves its records', async () => {
   assert.deepEqual(readdirSync(join(root, 'a')).sort(), [
     'a-step00000004.safetensors',
     'a.safetensors',
+    'account.json',
     'config.yaml',
     'data.json',
     'logs',
@@ -131,6 +132,7 @@ test('the same run again gives the same adapter, and the earlier one is kept in 
   assert.deepEqual(readdirSync(join(root, 'a/runs', id)).sort(), [
     'a-step00000004.safetensors',
     'a.safetensors',
+    'account.json',
     'config.yaml',
     'data.json',
     'logs',

@@ -18,7 +18,9 @@ interface Drawing {
 
 async function drawingsOf(set: string): Promise<Drawing[]> {
   const folder = join(import.meta.dirname, '../../../data', set);
-  const names = readdirSync(folder).filter((name) => name.endsWith('.png'));
+  const names = readdirSync(folder)
+    .filter((name) => name.endsWith('.png'))
+    .sort();
   return Promise.all(
     names.map(async (name) => {
       const path = join(folder, name);

@@ -10,7 +10,7 @@ import { cutOut, sketchOf, type Sketch, type Window } from './sketch.ts';
  * From this on two different files are one picture: scaled, compressed, brightened, mirrored or cut
  * at the edges. No two of the drawn examples come so near (docs/experiments.md).
  */
-const SAME_PICTURE = 0.9;
+const SAME_PICTURE = 0.89;
 /** A copy by a model is less exact; but what its own set has of likeness is no copy. */
 const LEAST_COPY = 0.75;
 
