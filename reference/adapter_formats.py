@@ -51,6 +51,8 @@ for component, model in models.items():
             delta = module.get_delta_weight("default").detach()
             expected[path] = {"rank": module.r["default"], "scale": module.scaling["default"], "first": delta.flatten()[:2].tolist(), "norm": delta.double().norm().item()}
     states[component] = {k: v.detach().half() for k, v in get_peft_model_state_dict(model).items()}
+    if component == "text_encoder":
+        model.peft_config["default"].base_model_name_or_path = "models/tiny-sd"  # not where this machine has it
     model.half().save_pretrained(os.path.join(OUT, "peft", component))
     card = os.path.join(OUT, "peft", component, "README.md")
     if os.path.exists(card):
