@@ -214,3 +214,17 @@ test('a run that went on from an adapter survives an interruption without that a
   const bytes = (name: string) => readFileSync(join(at(name), 'adapter_model.safetensors'));
   assert.deepEqual(bytes('cut'), bytes('whole'));
 });
+
+test('such a run goes on with its own ranks where another backend computes it than before', async () => {
+  const settings = { ...texts, max_train_steps: 4, lora_rank: 8, continue_from: at('first') };
+  const stopping = new AbortController();
+  const job = parseConfig({ output_dir: at('moved'), ...settings });
+  for await (const event of train(job, { signal: stopping.signal }))
+    if (event.type === 'step' && event.step === 2) stopping.abort();
+  const path = join(at('moved'), 'run.json');
+  const facts = JSON.parse(readFileSync(path, 'utf8')) as object;
+  writeFileSync(path, JSON.stringify({ ...facts, device: 'webgpu' }));
+  const { plan, warnings } = await run('moved', { ...settings, device: 'cpu' });
+  assert.equal(plan.firstStep, 2);
+  assert.match(warnings, /something else computes the run .*device: cpu, before webgpu/);
+});

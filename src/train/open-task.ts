@@ -56,11 +56,15 @@ function computedBy({ config, source }: LoadedConfig, takenUp: TakenUp | undefin
   return { device: isOpen && takenUp?.facts.device === 'cpu' ? 'cpu' : config.device, threads };
 }
 
-/** What earlier starts recorded; their decisions are another backend's where that computes now. */
+/**
+ * What earlier starts recorded; where another backend computes now, of their decisions only the
+ * adapters that the run began with.
+ */
 function recordedFor(runtime: Runtime, takenUp: TakenUp | undefined): TaskContext['recorded'] {
   if (takenUp?.samples === undefined) return undefined;
   const { facts, samples } = takenUp;
-  const decisions = facts.device === runtime.backend ? facts.decisions : undefined;
+  const { begun } = facts.decisions ?? {};
+  const decisions = facts.device === runtime.backend ? facts.decisions : { begun };
   return { samples, decisions };
 }
 

@@ -38,7 +38,7 @@ export interface TaskContext {
 
 /** What an earlier start of a run has recorded, and another must not decide anew. */
 export interface RecordedRun {
-  /** As `OpenTask.decisions`; undefined where they were made for another backend. */
+  /** As `OpenTask.decisions`, without those that were made for another backend. */
   readonly decisions?: unknown;
   readonly samples: readonly RecordedSample[];
 }

@@ -4,7 +4,10 @@ import { z } from 'zod';
 import { begunDecision } from '../starting-point.ts';
 import type { TaskContext } from '../task.ts';
 
-const decisions = z.strictObject({ microBatch: z.int().positive(), begun: begunDecision });
+const decisions = z.strictObject({
+  microBatch: z.int().positive().optional(),
+  begun: begunDecision,
+});
 
 export const decided = (recorded: TaskContext['recorded']) =>
   recorded?.decisions === undefined ? undefined : decisions.parse(recorded.decisions);

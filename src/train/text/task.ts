@@ -85,19 +85,20 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   const baseModel = job.published.base_model;
   const plan = { adapted, begun, rows, batches, memory, questions };
   const opened = { ...data, ...plan, config, baseModel, context, base, tokenizer };
-  const main = recorded === undefined ? mainShapeOf(opened) : recorded.main;
+  const main = recorded?.main === undefined ? mainShapeOf(opened) : recorded.main;
   return taskOf({ ...opened, main: main ?? undefined });
 }
 
 const decisions = z.strictObject({
-  microBatch: z.int().positive(),
+  microBatch: z.int().positive().optional(),
   /** null: no program is worth spending memory on. */
   main: z
     .strictObject({
       shapeKey: z.string(),
       workload: z.strictObject({ runs: z.number(), spare: z.number() }),
     })
-    .nullable(),
+    .nullable()
+    .optional(),
   begun: begunDecision,
 });
 
