@@ -9,7 +9,7 @@
 
 import { cpuRuntime } from '../src/runtime/runtime.ts';
 import { parseArgs } from 'node:util';
-import { adaptableLayers } from '../src/adapters/lora.ts';
+import { adaptableLayers } from '../src/adapters/layers.ts';
 import { loadLanguageModel } from '../src/checkpoints/hf-folder.ts';
 import { CachedModel } from '../src/generate/text/cached-model.ts';
 import { likeliest } from '../src/generate/text/sampling.ts';

@@ -1,7 +1,8 @@
 // One training step of a tiny model, printed after each stage: the graphs that ARCHITECTURE.md
 // shows.
 
-import { applyLora } from '../src/adapters/lora.ts';
+import { applyAdapter } from '../src/adapters/apply.ts';
+import { lora } from '../src/adapters/lora.ts';
 import { differentiate } from '../src/autodiff/differentiate.ts';
 import { Builder } from '../src/graph/builder.ts';
 import type { Graph } from '../src/graph/graph.ts';
@@ -45,7 +46,7 @@ function model({ loss }: { loss: boolean }): Graph {
  */
 export function trainingStep(): Readonly<Record<string, string>> {
   const finished = model({ loss: true });
-  const { graph: adapted, modules } = applyLora(finished, ({ path }) =>
+  const { graph: adapted, modules } = applyAdapter(finished, lora, ({ path }) =>
     path.endsWith('to_q') ? { rank: 2, alpha: 1 } : undefined,
   );
   const gradients = differentiate(adapted, {

@@ -146,13 +146,11 @@ export { Builder } from './graph/builder.ts';
 export { parameterNamed, type Graph, type Node, type Value } from './graph/graph.ts';
 export { printGraph } from './graph/print.ts';
 export { differentiate } from './autodiff/differentiate.ts';
-export {
-  adaptableLayers,
-  applyLora,
-  type Layer,
-  type LoraModule,
-  type LoraSize,
-} from './adapters/lora.ts';
+export { applyAdapter, type Adapted, type AdapterOptions } from './adapters/apply.ts';
+export type { AdapterKind } from './adapters/kind.ts';
+export { adaptableLayers, type Layer } from './adapters/layers.ts';
+export { lora } from './adapters/lora.ts';
+export type { LoraModule, LoraSize } from './adapters/lora-module.ts';
 export { deviceNamed, devices, type Device } from './runtime/devices.ts';
 export { openRuntime, type Runtime, type RuntimeOptions } from './runtime/runtime.ts';
 export type { CompileOptions, Program } from './runtime/program.ts';

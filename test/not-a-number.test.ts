@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { report } from '../src/cli/report.ts';
-import { adaptableLayers } from '../src/adapters/lora.ts';
+import { adaptableLayers } from '../src/adapters/layers.ts';
 import { loadStableDiffusion } from '../src/checkpoints/stable-diffusion.ts';
 import { parseConfig } from '../src/config/load.ts';
 import { createImageGenerator } from '../src/generate/text-to-image.ts';

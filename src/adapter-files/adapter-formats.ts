@@ -1,10 +1,10 @@
 // The layouts of adapter files, a record for each: how one is recognised, and how it is read.
 
+import { lora } from '../adapters/lora.ts';
 import type { SafetensorsFile } from '../checkpoints/safetensors-file.ts';
 import type { AdapterFormatName, FileFormatName, FolderFormatName } from './adapter-file.ts';
 import { openMlxFolder } from './mlx.ts';
 import { openPeftFolder, type OpenPeftFolder } from './peft-folder.ts';
-import { partOf } from './picture-file.ts';
 import type { PlannedFile } from './planned.ts';
 import {
   diffusersFiles,
@@ -48,7 +48,7 @@ export const fileFormats: Readonly<Record<FileFormatName, FileFormat>> = {
   kohya: { title: "a file with kohya's keys", recognises: isKohya, write: kohyaFiles },
   diffusers: {
     title: "diffusers' file",
-    recognises: ({ tensors }) => [...tensors.keys()].some((key) => partOf(key) !== undefined),
+    recognises: ({ tensors }) => [...tensors.keys()].some((key) => lora.partOf(key) !== undefined),
     write: diffusersFiles,
   },
 };

@@ -1,6 +1,7 @@
 // What a file that somebody gives as an adapter is, where it is not a plain LoRA, by the names of
 // its tensors. Formats: PEFT 0.21.2, LyCORIS, kohya's sd-scripts, diffusers.
 
+import { lora } from '../adapters/lora.ts';
 import type { Problem } from '../errors.ts';
 
 const MERGE = 'Choose a plain LoRA, or merge it into its model with the program that made it.';
@@ -64,8 +65,13 @@ const wholes: typeof kinds = [
   ],
 ];
 
-const isLora = (name: string): boolean =>
-  /lora_(down|up|[ABab])\b|lora\.(down|up)\b|lora_linear_layer\b/.test(name);
+const isLora = (name: string): boolean => {
+  const part = lora.partOf(name)?.part;
+  return (part !== undefined && part !== 'alpha') || ends.some((end) => name.endsWith(end));
+};
+
+/** Of layouts that are not for pictures. */
+const ends = Object.values(lora.keys).flatMap((keys) => Object.values(keys));
 
 /** What the tensors of these names are, if that is known and not a plain LoRA. */
 export function otherKind(

@@ -1,5 +1,6 @@
 // LoRA files with the PEFT keys that diffusers' load_lora_weights reads; and back.
 
+import { lora } from '../adapters/lora.ts';
 import { openSafetensors } from '../checkpoints/safetensors-file.ts';
 import type { FloatDType } from '../tensor/half.ts';
 import { serialize } from '../tensor/safetensors.ts';
@@ -28,14 +29,15 @@ export function writeDiffusersLora({
   const tensors = new Map(
     modules.flatMap((module): [string, Tensor][] => {
       assertShapes(module);
+      const { down, up } = lora.keys.diffusers;
       const scale = module.alpha / module.down.shape[0];
       const factor = (name: string, tensor: Tensor, by: number): [string, Tensor] => [
         name,
         narrowed(name, multiplied(tensor, by), dtype, tell),
       ];
       return [
-        factor(`${module.path}.lora_A.weight`, module.down, 1),
-        factor(`${module.path}.lora_B.weight`, module.up, scale),
+        factor(`${module.path}.${down}`, module.down, 1),
+        factor(`${module.path}.${up}`, module.up, scale),
       ];
     }),
   );

@@ -1,6 +1,7 @@
 // LoRA files with the keys of kohya's sd-scripts, which WebUI, Forge, ComfyUI and diffusers all
 // load; and back.
 
+import { lora } from '../adapters/lora.ts';
 import { openSafetensors, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
 import { CheckpointError } from '../errors.ts';
 import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
@@ -12,7 +13,7 @@ import { kindProblems, pictureStartProblems } from './adapter-kinds.ts';
 import { legacyHash, modelHash } from './hashes.ts';
 import { assertShapes, throwProblems, type LoraWeights } from './lora.ts';
 import { multiplied, narrowed, requireFloat32, type TellNarrowing } from './narrowing.ts';
-import { openPictureFile, partOf } from './picture-file.ts';
+import { openPictureFile } from './picture-file.ts';
 
 /** The first part of our module paths, and of kohya's names. */
 const prefixes: ReadonlyMap<string, string> = new Map([
@@ -76,8 +77,7 @@ function moduleTensors(
     narrowed(key, multiplied(tensor, 1), dtype, tell),
   ];
   return [
-    factor(`${name}.lora_down.weight`, module.down),
-    factor(`${name}.lora_up.weight`, module.up),
+    ...lora.roles.map((role) => factor(`${name}.${lora.keys.kohya[role]}`, module[role])),
     [`${name}.alpha`, alphaTensor(`${name}.alpha`, module.alpha, dtype)],
   ];
 }
@@ -122,7 +122,7 @@ export function readKohyaLora(
 }
 
 const namesOf = ({ tensors }: SafetensorsFile): string[] => [
-  ...new Set([...tensors.keys()].flatMap((key) => partOf(key)?.name ?? [])),
+  ...new Set([...tensors.keys()].flatMap((key) => lora.partOf(key)?.name ?? [])),
 ];
 
 function refuseOtherAdapters({ tensors, metadata }: SafetensorsFile, path: string): void {

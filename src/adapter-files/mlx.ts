@@ -1,6 +1,7 @@
 // mlx-lm's folder of a LoRA: adapters.safetensors and adapter_config.json, read. A layer gives
 // W x + scale · (x A) B, with A [in, rank] and B [rank, out] (mlx_lm/tuner/lora.py, 2025).
 
+import { lora } from '../adapters/lora.ts';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -116,11 +117,12 @@ function openModule(
   path: string,
   scale: number,
 ): AdapterModule | Omit<Problem, 'where'> {
-  const [a, b] = ['lora_a', 'lora_b'].map((part) => tensors.get(`${path}.${part}`));
+  const keys = lora.keys.mlx;
+  const [a, b] = [keys.down, keys.up].map((key) => tensors.get(`${path}.${key}`));
   if (a === undefined && b === undefined)
     return { what: 'this tensor is not part of a plain LoRA of linear layers', fix };
   if (a === undefined || b === undefined)
-    return { what: `incomplete: ${a === undefined ? 'lora_a' : 'lora_b'} is missing`, fix: COPY };
+    return { what: `incomplete: ${a === undefined ? keys.down : keys.up} is missing`, fix: COPY };
   if (/(^|\.)(embed_tokens|wte)$/.test(path))
     return { what: 'this is a LoRA of the embeddings, not of a linear layer', fix };
   if (a.shape.length !== 2 || b.shape.length !== 2)

@@ -1,6 +1,7 @@
 // PEFT's folder of a LoRA, read: adapter_model.safetensors and adapter_config.json. Format:
 // huggingface/peft, tried with 0.21.2.
 
+import { lora } from '../adapters/lora.ts';
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
@@ -176,7 +177,7 @@ const isOfTraining = (key: string): boolean => key.endsWith('.lora_velora_embed'
 /** PEFT saves the base's own weight beside an adapter of the output layer. */
 function isBaseWeight(key: string, tensors: ReadonlyMap<string, ExternalTensor>): boolean {
   const [name, rest] = key.split('.base_layer.');
-  return rest === 'weight' && tensors.has(`${name}.lora_A.weight`);
+  return rest === 'weight' && tensors.has(`${name}.${lora.keys.peft.down}`);
 }
 
 /** A module of the file, or what is wrong with it. */
@@ -187,15 +188,17 @@ function openModule(
   pathOf: (name: string) => string,
 ): AdapterModule | Omit<Problem, 'where'> {
   if (!name.startsWith(PEFT_PREFIX)) return { what: `its name does not begin with ${PEFT_PREFIX}` };
-  const [down, up] = ['lora_A', 'lora_B'].map(
-    (part) =>
-      tensors.get(`${name}.${part}.weight`) ?? tensors.get(`${name}.${part}.default.weight`),
+  const keys = lora.keys.peft;
+  const [down, up] = [keys.down, keys.up].map(
+    (key) =>
+      tensors.get(`${name}.${key}`) ??
+      tensors.get(`${name}.${key.replace(/weight$/, 'default.weight')}`),
   );
   if (down === undefined && up === undefined)
     return { what: 'this tensor is not part of a plain LoRA of linear layers' };
   if (down === undefined || up === undefined)
     return {
-      what: `incomplete: its ${down === undefined ? 'lora_A' : 'lora_B'}.weight is missing from the file`,
+      what: `incomplete: its ${down === undefined ? keys.down : keys.up} is missing from the file`,
     };
   const inside = name.slice(PEFT_PREFIX.length);
   const [rank] = down.shape;

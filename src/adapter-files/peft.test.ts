@@ -26,7 +26,9 @@ import {
   tinyLora,
   writeTinyModel,
 } from '../export/language-model.test-util.ts';
-import { mergedWeight, mergeLora } from '../export/merge.ts';
+import { lora as loraKind } from '../adapters/lora.ts';
+import { loraScale } from './language-lora.ts';
+import { mergeLora } from '../export/merge.ts';
 import { peftConfig, writePeftFolder } from './peft.ts';
 import { readPeftFolder } from './peft-folder.ts';
 
@@ -133,10 +135,10 @@ test('reads what PEFT saved, with its patterns', () => {
   const path = 'model.layers.1.self_attn.q_proj';
   const module = modules.find((candidate) => candidate.path === path);
   assert.ok(module);
-  const merged = mergedWeight(
+  const merged = loraKind.merge(
     float32([64, 64], hashedWeight(`${path}.weight`, [64, 64])),
     module,
-    rslora,
+    loraScale(module, rslora),
   );
   // float32 sums in another order
   assertClose(merged.data, goldenTensor('peft.merged').data as Float32Array, 2e-6);

@@ -1,6 +1,7 @@
 // PEFT's folder of a LoRA, written: adapter_model.safetensors and adapter_config.json, so that old
 // and new PEFT read it. Format: huggingface/peft, tried with 0.21.2.
 
+import { lora } from '../adapters/lora.ts';
 import { join } from 'node:path';
 import { requireOutputPath } from '../config/output-path.ts';
 import { writeFilesTogether, type FileContent } from '../storage/write-file.ts';
@@ -52,10 +53,8 @@ export function writePeftWeights({ modules, dtype, templateDate, tell }: PeftLor
   ];
   const tensors = modules.flatMap((module): [string, Tensor][] => {
     assertShapes(module);
-    return [
-      factor(`${PEFT_PREFIX}${module.path}.lora_A.weight`, module.down),
-      factor(`${PEFT_PREFIX}${module.path}.lora_B.weight`, module.up),
-    ];
+    const name = `${PEFT_PREFIX}${module.path}`;
+    return lora.roles.map((role) => factor(`${name}.${lora.keys.peft[role]}`, module[role]));
   });
   const noted = templateDate !== undefined && { template_date: templateDate };
   return serialize(new Map(tensors), { format: 'pt', ...noted });

@@ -1,6 +1,7 @@
 // A LoRA for pictures in one file: the factors under any of the names that programs give them.
 // Formats: kohya's sd-scripts 0.10.1, LyCORIS 3, diffusers 0.42 and all before it.
 
+import { lora } from '../adapters/lora.ts';
 import { readTensor, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
 import { leftoverWarnings } from '../checkpoints/leftovers.ts';
 import type { Problem } from '../errors.ts';
@@ -13,18 +14,6 @@ import { foldedAlphas } from './folded-alphas.ts';
 import { loraMetadata, type StatedScale } from './lora-metadata.ts';
 import { COPY, shapeProblem, throwProblems } from './lora.ts';
 import { picturePath } from './picture-names.ts';
-
-/** `<name>.lora_down.weight`, `.lora_A.weight`, `.lora.down.weight`, `_lora.down.weight` … */
-const factor =
-  /^(.+?)(?:\.lora_|\.lora\.|_lora\.|\.lora_linear_layer\.)(down|up|A|B)(?:\.default(?:_\d+)?)?\.weight$/;
-
-/** What a tensor of this name is to its module. */
-export function partOf(key: string): { name: string; part: 'down' | 'up' | 'alpha' } | undefined {
-  const [, name, side] = factor.exec(key) ?? [];
-  if (name !== undefined) return { name, part: side === 'down' || side === 'A' ? 'down' : 'up' };
-  const alpha = /^(.+)\.alpha$/.exec(key);
-  return alpha === null ? undefined : { name: alpha[1], part: 'alpha' };
-}
 
 type Parts = Partial<Record<'down' | 'up' | 'alpha', ExternalTensor>>;
 
@@ -75,7 +64,7 @@ function sorted(file: SafetensorsFile): {
   const parts = new Map<string, Parts>();
   const leftovers: string[] = [];
   for (const [key, tensor] of file.tensors) {
-    const found = partOf(key);
+    const found = lora.partOf(key);
     if (found === undefined) leftovers.push(key);
     else parts.set(found.name, { ...parts.get(found.name), [found.part]: tensor });
   }
@@ -108,7 +97,7 @@ function moduleOf(
 ): AdapterModule | string {
   if (down === undefined && up === undefined) return 'incomplete: its alpha alone is there';
   if (down === undefined || up === undefined)
-    return `incomplete: ${down === undefined ? 'lora_down' : 'lora_up'}.weight is missing`;
+    return `incomplete: ${lora.keys.kohya[down === undefined ? 'down' : 'up']} is missing`;
   const problem =
     [down, up].flatMap(({ dtype }) => (isFloat(dtype) ? [] : [`its numbers are ${dtype}`]))[0] ??
     shapeProblem(down, up);

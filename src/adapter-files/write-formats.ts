@@ -1,5 +1,6 @@
 // The files of an adapter in each layout that is written.
 
+import { lora } from '../adapters/lora.ts';
 import { join } from 'node:path';
 import { InternalError } from '../errors.ts';
 import { toFloat32 } from '../tensor/half.ts';
@@ -66,8 +67,7 @@ function namedFiles(
     const name = nameOf(module);
     const alpha = alphaTensor(`${name}.alpha`, module.alpha, floatOf(module.down.dtype));
     return [
-      [`${name}.lora_down.weight`, module.down],
-      [`${name}.lora_up.weight`, module.up],
+      ...lora.roles.map((role): Named => [`${name}.${lora.keys.kohya[role]}`, module[role]]),
       [`${name}.alpha`, held(alpha)],
     ];
   });
@@ -76,6 +76,8 @@ function namedFiles(
   const own = Object.fromEntries(kept);
   return [{ path, tensors: new Map(tensors), metadata: own, isHashed: true }];
 }
+
+type Named = [name: string, tensor: PlannedTensor];
 
 const floatOf = (dtype: Tensor['dtype']): FloatDType =>
   dtype === 'float16' || dtype === 'bfloat16' ? dtype : 'float32';
@@ -102,12 +104,13 @@ export function diffusersFiles(path: string, given: ToWrite): PlannedFile[] {
   const tensors = modules.flatMap((module): [string, PlannedTensor][] => {
     const name = pathOf(module);
     const isFolded = module.alpha !== module.down.shape[0] && !isAlphaInMetadata;
-    const found = isFolded ? foldedB(`${name}.lora_B.weight`, module, given) : undefined;
+    const { down, up } = lora.keys.diffusers;
+    const found = isFolded ? foldedB(`${name}.${up}`, module, given) : undefined;
     if (found?.isExact === true) folded.set(name, { alpha: module.alpha, dtype: module.up.dtype });
     if (found?.isExact === false) given.onRounded?.(name);
     return [
-      [`${name}.lora_A.weight`, module.down],
-      [`${name}.lora_B.weight`, found?.tensor ?? module.up],
+      [`${name}.${down}`, module.down],
+      [`${name}.${up}`, found?.tensor ?? module.up],
     ];
   });
   const kept = without(metadata, OWN_KEYS);
@@ -228,10 +231,7 @@ export function peftFiles(folder: string, { modules, metadata }: ToWrite): Plann
     const nameOf = namesIn(component);
     const tensors = members.flatMap((module): [string, PlannedTensor][] => {
       const name = `${PEFT_PREFIX}${nameOf(inside(module))}`;
-      return [
-        [`${name}.lora_A.weight`, module.down],
-        [`${name}.lora_B.weight`, module.up],
-      ];
+      return lora.roles.map((role): Named => [`${name}.${lora.keys.peft[role]}`, module[role]]);
     });
     const config = `${JSON.stringify(peftConfigOf(component, scaleFields(members, nameOf)), null, 2)}\n`;
     return [

@@ -4,7 +4,7 @@ import { Builder } from '../graph/builder.ts';
 import { evaluate, toFloat64 } from '../graph/evaluate.ts';
 import { float32 } from '../tensor/tensor.ts';
 import { dropoutInputs, loraDropout } from './dropout.ts';
-import type { Layer } from './lora.ts';
+import type { Layer } from './layers.ts';
 
 const [TOKENS, WIDTH, PROBABILITY] = [64, 48, 0.25];
 const layers = ['a', 'b'].map((path): Layer => ({ path, kind: 'linear', weightShape: [8, WIDTH] }));

@@ -7,7 +7,7 @@ import type { Graph, Value } from '../graph/graph.ts';
 import { sizeOf, type Shape, type Tensor } from '../tensor/tensor.ts';
 import { uniforms, type Seed } from '../util/philox.ts';
 import { streamOf } from '../util/streams.ts';
-import type { Layer } from './lora.ts';
+import type { Layer } from './layers.ts';
 
 /**
  * Names of the graph's inputs: one number for each token and channel, one for each layer and token.

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConfigError } from '../errors.ts';
 import { languageTargets, type LanguageTargetOptions } from './language-targets.ts';
-import type { Layer } from './lora.ts';
+import type { Layer } from './layers.ts';
 
 const layer = (path: string): Layer => ({ path, kind: 'linear', weightShape: [4, 4] });
 const layers = [

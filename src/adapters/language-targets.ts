@@ -2,7 +2,8 @@
 // names.
 
 import { ConfigError, type Problem } from '../errors.ts';
-import type { Layer, LoraSize } from './lora.ts';
+import type { Layer } from './layers.ts';
+import type { LoraSize } from './lora-module.ts';
 
 export interface LanguageTargetOptions {
   /**

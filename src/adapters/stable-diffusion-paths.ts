@@ -2,7 +2,7 @@
 
 import { textEncoderGraph, unetGraph } from '../models/graphs.ts';
 import type { StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
-import { adaptableLayers } from './lora.ts';
+import { adaptableLayers } from './layers.ts';
 
 /** Every layer of the text encoder and the UNet. */
 export const stableDiffusionPaths = ({ textEncoder, unet }: StableDiffusionConfig): string[] =>

@@ -1,6 +1,7 @@
 // Which layers of Stable Diffusion 1.x carry an adapter: the sets that kohya's networks.lora has.
 
-import type { Layer, LoraSize } from './lora.ts';
+import type { Layer } from './layers.ts';
+import type { LoraSize } from './lora-module.ts';
 
 export interface TargetOptions {
   readonly lora_rank: number;

@@ -1,5 +1,6 @@
 // A base model and its adapter from files, ready to answer.
 import { basename, join, resolve } from 'node:path';
+import { loraParameters } from '../adapters/lora.ts';
 import { loadLanguageModel } from '../checkpoints/hf-folder.ts';
 import type { Problem } from '../errors.ts';
 import { baseFolder } from '../export/base-folder.ts';
@@ -13,8 +14,6 @@ import { createTextGenerator } from '../generate/text/text-generator.ts';
 import { windowOf } from '../generate/text/text-request.ts';
 import type { Device } from '../runtime/devices.ts';
 import { cpuRuntime, type Runtime } from '../runtime/runtime.ts';
-import { toFloat32 } from '../tensor/half.ts';
-import type { Tensor } from '../tensor/tensor.ts';
 import { chatTemplate, type ChatTemplate } from '../tokenizer/chat.ts';
 import { readTextTokenizer, type TextTokenizer } from '../tokenizer/text.ts';
 import { parseCivilTime } from '../util/strftime.ts';
@@ -135,16 +134,12 @@ function otherTemplate(
  * and their weights.
  */
 export function adapterOf({ modules, rslora }: LanguageLora) {
-  const weights = modules.flatMap(({ path, down, up }): [string, Tensor][] => [
-    [`${path}.lora_down.weight`, toFloat32(down)],
-    [`${path}.lora_up.weight`, toFloat32(up)],
-  ]);
   return {
     modules: modules.map((module) => ({
       path: module.path,
       rank: module.down.shape[0],
       alpha: loraScale(module, rslora) * module.down.shape[0],
     })),
-    loraWeights: new Map(weights),
+    loraWeights: loraParameters(modules),
   };
 }

@@ -1,6 +1,7 @@
 // A LoRA as llama.cpp's adapter file: GGUF of type adapter, tensors `blk.N.attn_q.weight.lora_a`
 // [rank, in] and `.lora_b` [out, rank]. llama.cpp applies W + (adapter.lora.alpha / rank) B A.
 
+import { lora } from '../adapters/lora.ts';
 import { UserError, type Problem } from '../errors.ts';
 import type { LanguageModelConfig } from '../models/language-config.ts';
 import { familyOf } from '../models/language-families.ts';
@@ -132,12 +133,12 @@ function moduleTensors(
   const heads = permutedHeads(family, path, config.layer.attention);
   return [
     {
-      name: `${name}.weight.lora_a`,
+      name: `${name}.weight.${lora.keys.gguf.down}`,
       shape: down.shape,
       data: float32Values(path, multiplied(down, 1)),
     },
     {
-      name: `${name}.weight.lora_b`,
+      name: `${name}.weight.${lora.keys.gguf.up}`,
       shape: up.shape,
       data: heads === undefined ? b : permuteRows(b, up.shape[0], heads),
     },

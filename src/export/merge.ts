@@ -12,15 +12,16 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { lora } from '../adapters/lora.ts';
 import { jsonObject } from '../util/own.ts';
 import { parseFile } from '../checkpoints/model-folder.ts';
 import { readFloat32, readTensor, type SafetensorsFile } from '../checkpoints/safetensors-file.ts';
 import { requireOutputPath } from '../config/output-path.ts';
 import { writeFileAtomically } from '../storage/write-file.ts';
 import { CheckpointError, UserError, type Problem } from '../errors.ts';
-import { fromFloat32, toFloat32, type FloatDType } from '../tensor/half.ts';
+import { fromFloat32, type FloatDType } from '../tensor/half.ts';
 import { layoutSafetensors } from '../tensor/safetensors.ts';
-import { sizeOf, type ExternalTensor, type Tensor } from '../tensor/tensor.ts';
+import type { ExternalTensor, Tensor } from '../tensor/tensor.ts';
 import { countUnsound } from '../tensor/finite.ts';
 import { isTooNarrow, lossOf } from '../tensor/narrow.ts';
 import { isQuantized, openModelFiles, type ModelFiles } from './model-files.ts';
@@ -163,34 +164,6 @@ function isMergeable(dtype: string): dtype is FloatDType {
   return dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16';
 }
 
-/** W + s · B A in float32; `count` receives how many numbers the second part changes. */
-export function mergedWeight(
-  weight: Tensor<'float32'>,
-  module: LoraWeights,
-  rslora: boolean,
-  count: (changes: number) => void = () => {},
-): Tensor<'float32'> {
-  const [rows] = weight.shape;
-  const columns = sizeOf(weight.shape.slice(1));
-  const rank = module.down.shape[0];
-  const a = toFloat32(module.down).data;
-  const b = toFloat32(module.up).data;
-  const scale = loraScale(module, rslora);
-  const out = new Float32Array(weight.data.length);
-  const sum = new Float64Array(columns);
-  for (let row = 0; row < rows; row++) {
-    sum.fill(0);
-    for (let r = 0; r < rank; r++) {
-      const factor = b[row * rank + r];
-      for (let i = 0; i < columns; i++) sum[i] += factor * a[r * columns + i];
-    }
-    for (let i = 0; i < columns; i++)
-      out[row * columns + i] = weight.data[row * columns + i] + scale * sum[i];
-    count(sum.reduce((changes, value) => (value === 0 ? changes : changes + 1), 0));
-  }
-  return { dtype: 'float32', shape: weight.shape, data: out };
-}
-
 export interface Merging {
   /** By the tensor's name in the file; asked for when its turn comes. */
   readonly byWeight: ReadonlyMap<string, () => LoraWeights>;
@@ -248,7 +221,9 @@ function writeTensor(
   const read = readFloat32(tensor);
   let changes = 0;
   const merged =
-    module === undefined ? read : mergedWeight(read, module, rslora, (count) => (changes += count));
+    module === undefined
+      ? read
+      : lora.merge(read, module, loraScale(module, rslora), (count) => (changes += count));
   const loss = lossOf(merged.data, wanted);
   requireSound(name, loss);
   if (loss.lost > 0) losses.narrowings.push({ name, type: wanted, loss, widened: false });

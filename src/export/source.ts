@@ -2,7 +2,7 @@
 // or an adapter for pictures.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { partOf } from '../adapter-files/picture-file.ts';
+import { lora } from '../adapters/lora.ts';
 import { picturePath } from '../adapter-files/picture-names.ts';
 import { openSafetensors } from '../checkpoints/safetensors-file.ts';
 import { UserError } from '../errors.ts';
@@ -56,7 +56,7 @@ function ofFile(path: string): ExportSource {
   const { tensors } = openSafetensors(path);
   const keys = [...tensors.keys()];
   const layers = keys.filter((key) => {
-    const found = partOf(key);
+    const found = lora.partOf(key);
     return found?.part === 'down' && (isKohya(key) || picturePath(found.name) !== undefined);
   }).length;
   if (layers > 0) return { kind: 'picture adapter', path, layers };

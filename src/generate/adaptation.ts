@@ -1,6 +1,6 @@
 // An adapter at a strength, as the inputs of a program that has it.
 
-import type { LoraModule } from '../adapters/lora.ts';
+import type { LoraModule } from '../adapters/lora-module.ts';
 import { InternalError } from '../errors.ts';
 import { float32, zeros, type Tensor } from '../tensor/tensor.ts';
 import type { AdapterWeights } from './adapter.ts';

@@ -11,5 +11,5 @@ export interface AdapterSize {
   readonly alpha: number;
 }
 
-/** float32 weights by parameter name, `<path>.lora_down.weight` and `<path>.lora_up.weight`. */
+/** float32 weights by parameter name, as `loraParameters` names them. */
 export type AdapterWeights = ReadonlyMap<string, Tensor>;

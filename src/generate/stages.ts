@@ -1,7 +1,10 @@
 // The three models that make a picture from a text, each as a program that adapters' weights are
 // given to with every run.
 
-import { adaptableLayers, applyLora, type LoraModule } from '../adapters/lora.ts';
+import { applyAdapter } from '../adapters/apply.ts';
+import { adaptableLayers } from '../adapters/layers.ts';
+import { lora } from '../adapters/lora.ts';
+import type { LoraModule } from '../adapters/lora-module.ts';
 import { requireSoundOutput, type Stage as NamedStage } from '../checkpoints/unsound.ts';
 import { InternalError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
@@ -104,10 +107,11 @@ export class Stage<Shape extends readonly number[]> {
 
   async #open(shape: Shape): Promise<Loaded> {
     const { runtime, ...options } = this.#options;
-    const { graph, modules } = applyLora(
+    const { graph, modules } = applyAdapter(
       this.#build(...shape),
+      lora,
       ({ path }) => this.#sizes.get(path),
-      { multiplier: MULTIPLIER },
+      { strength: () => ({ input: MULTIPLIER, shape: [] }) },
     );
     return { ...(await runtime.compile(graph, options)), modules };
   }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { applyLora } from '../adapters/lora.ts';
+import { applyAdapter } from '../adapters/apply.ts';
+import { lora as loraKind } from '../adapters/lora.ts';
 import { stableDiffusionTargets } from '../adapters/stable-diffusion-targets.ts';
 import { ConfigError } from '../errors.ts';
 import { hashedUniforms, hashedWeight } from '../models/hashed-weights.test-util.ts';
@@ -62,7 +63,7 @@ function lora(): { modules: AdapterSize[]; weights: AdapterWeights } {
       [1, smallConfig.unet.in_channels, 1, 1],
       [1, 1, smallConfig.unet.cross_attention_dim],
     ),
-  ].flatMap((graph) => applyLora(graph, size).modules);
+  ].flatMap((graph) => applyAdapter(graph, loraKind, size).modules);
   return {
     modules,
     weights: new Map(

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { readPictureLora } from '../adapter-files/picture-lora.ts';
+import { loraParameters } from '../adapters/lora.ts';
 import { stableDiffusionPaths } from '../adapters/stable-diffusion-paths.ts';
 import { loadStableDiffusion } from '../checkpoints/stable-diffusion.ts';
 import { withHome } from '../config/output-path.ts';
@@ -15,7 +16,6 @@ import type { PictureRequest } from '../generate/picture-request.ts';
 import { createImageGenerator, type ImageGenerator } from '../generate/text-to-image.ts';
 import type { Device } from '../runtime/devices.ts';
 import { openRuntime, type Runtime } from '../runtime/runtime.ts';
-import { toFloat32 } from '../tensor/half.ts';
 import { createClipTokenizer } from '../tokenizer/clip.ts';
 import type { Compared, Comparison } from './compare.ts';
 import type { KnownRun } from './known-run.ts';
@@ -209,12 +209,7 @@ async function pictureGenerator(
     checkpoint,
     tokenizer: await createClipTokenizer(own),
     modules: modules.map(({ path, down, alpha }) => ({ path, rank: down.shape[0], alpha })),
-    loraWeights: new Map(
-      modules.flatMap(({ path, down, up }) => [
-        [`${path}.lora_down.weight`, toFloat32(down)] as const,
-        [`${path}.lora_up.weight`, toFloat32(up)] as const,
-      ]),
-    ),
+    loraWeights: loraParameters(modules),
     runtime,
     ...(clipSkip !== undefined && { clipSkip }),
   });

@@ -7,7 +7,9 @@ import { plainModules, type AdapterFile } from '../adapter-files/adapter-file.ts
 import { sha256OfFile } from '../adapter-files/hashes.ts';
 import { shapeProblem, type LoraWeights } from '../adapter-files/lora.ts';
 import { openAdapter } from '../adapter-files/open-adapter.ts';
-import type { Layer, LoraSize } from '../adapters/lora.ts';
+import type { Layer } from '../adapters/layers.ts';
+import { loraParameters } from '../adapters/lora.ts';
+import type { LoraSize } from '../adapters/lora-module.ts';
 import { leftoverWarnings } from '../checkpoints/leftovers.ts';
 import { placeOf, type LoadedConfig } from '../config/load.ts';
 import type { TrainConfig } from '../config/schema.ts';
@@ -15,7 +17,6 @@ import { AdapterError, UserError, type Problem } from '../errors.ts';
 import type { RunFacts } from '../runs/facts.ts';
 import { namedCheckpoint } from '../runs/run-names.ts';
 import { readSamples, type RecordedSample } from '../runs/samples.ts';
-import { toFloat32 } from '../tensor/half.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { plural } from '../util/plural.ts';
 
@@ -146,12 +147,7 @@ function begunWith(
     sizes: new Map(
       modules.map(({ path, alpha, down }) => [path, { rank: down.shape[0], alpha }] as const),
     ),
-    weights: new Map(
-      modules.flatMap(({ path, down, up }) => [
-        [`${path}.lora_down.weight`, toFloat32(down)] as const,
-        [`${path}.lora_up.weight`, toFloat32(up)] as const,
-      ]),
-    ),
+    weights: loraParameters(modules),
   };
 }
 

@@ -1,7 +1,9 @@
 // A language model that remembers: each token's keys and values are computed once and kept, of one
 // text or of several at a time.
 
-import { applyLora, type LoraModule } from '../../adapters/lora.ts';
+import { applyAdapter } from '../../adapters/apply.ts';
+import { lora } from '../../adapters/lora.ts';
+import type { LoraModule } from '../../adapters/lora-module.ts';
 import { requireSoundOutput } from '../../checkpoints/unsound.ts';
 import { InternalError } from '../../errors.ts';
 import type { Graph } from '../../graph/graph.ts';
@@ -340,7 +342,9 @@ function cheapest(chunks: readonly number[], count: number, rows: number): numbe
 
 /** The graph with the adapters of those of its layers that have one, behind a multiplier. */
 export function withAdapters(graph: Graph, sizes: ReadonlyMap<string, AdapterSize>) {
-  return applyLora(graph, ({ path }) => sizes.get(path), { multiplier: MULTIPLIER });
+  return applyAdapter(graph, lora, ({ path }) => sizes.get(path), {
+    strength: () => ({ input: MULTIPLIER, shape: [] }),
+  });
 }
 
 /**

@@ -1,6 +1,7 @@
 // How likely a model finds a text: the log-probabilities of its tokens.
 
-import { adaptableLayers, type LoraModule } from '../../adapters/lora.ts';
+import { adaptableLayers } from '../../adapters/layers.ts';
+import type { LoraModule } from '../../adapters/lora-module.ts';
 import { requireSoundOutput } from '../../checkpoints/unsound.ts';
 import { ConfigError } from '../../errors.ts';
 import { Builder } from '../../graph/builder.ts';

@@ -2,7 +2,7 @@
 // the text as it comes.
 
 import { InternalError } from '../../errors.ts';
-import { adaptableLayers } from '../../adapters/lora.ts';
+import { adaptableLayers } from '../../adapters/layers.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import type { Weights } from '../../tensor/weights.ts';
 import { cpuRuntime, type Runtime } from '../../runtime/runtime.ts';

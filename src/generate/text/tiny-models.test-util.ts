@@ -2,7 +2,7 @@
 // generation.
 
 import { readFileSync } from 'node:fs';
-import { adaptableLayers } from '../../adapters/lora.ts';
+import { adaptableLayers } from '../../adapters/layers.ts';
 import { languageModelParameters } from '../../models/decoder.ts';
 import { hashedUniforms, hashedWeight } from '../../models/hashed-weights.test-util.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';

@@ -1,13 +1,9 @@
 // The text encoder and the UNet with their adapters and the noise-prediction loss, in one graph.
 
-import { initialLora } from '../../adapters/init.ts';
-import {
-  adaptableLayers,
-  applyLora,
-  type Layer,
-  type LoraModule,
-  type LoraSize,
-} from '../../adapters/lora.ts';
+import { applyAdapter } from '../../adapters/apply.ts';
+import { adaptableLayers, type Layer } from '../../adapters/layers.ts';
+import { lora } from '../../adapters/lora.ts';
+import type { LoraModule, LoraSize } from '../../adapters/lora-module.ts';
 import {
   stableDiffusionTargets,
   type TargetOptions,
@@ -84,12 +80,13 @@ export function adaptModel(
   const options = { clipSkip: config.clip_skip, computeStates };
   const targets = stableDiffusionTargets(config);
   const adapt = (outcome: Outcome, shape: BatchShape) =>
-    applyLora(
+    applyAdapter(
       predictionGraph(model, options, shape, outcome),
+      lora,
       (layer) => sizes.get(layer.path) ?? targets(layer),
     );
   const { modules } = adapt(loss, { size: 1, height: 1, width: 1, tokens: 1 });
-  const drawn = initialLora(modules, config.seed);
+  const drawn = lora.initialise(modules, config.seed);
   const weights = new Map(
     [...drawn].map(([name, tensor]) => [name, copy(initial.get(name) ?? tensor)] as const),
   );

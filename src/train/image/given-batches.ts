@@ -45,9 +45,9 @@ export interface GivenBatchOptions {
    */
   readonly batchesAt: (step: number) => GivenBatch | readonly GivenBatch[];
   /**
-   * Adapter weights to begin with: a LoRA file with kohya's keys, or tensors named `<module
-   * path>.lora_down.weight` and `<module path>.lora_up.weight`. Those it lacks are drawn from the
-   * seed; those of text layers that clip_skip leaves out are kept as they are.
+   * Adapter weights to begin with: a LoRA file with kohya's keys, or tensors by `loraParameter`'s
+   * names. Those it lacks are drawn from the seed; those of text layers that clip_skip leaves out
+   * are kept as they are.
    */
   readonly initial?: string | ReadonlyMap<string, Tensor>;
   /** Default: `openRuntime`. */

@@ -1,7 +1,9 @@
 // Adapters that a training begins with: those that it goes on with, and those of text layers
 // behind clip_skip, which it keeps as they are.
 
-import { adaptableLayers, type LoraModule } from '../../adapters/lora.ts';
+import { adaptableLayers } from '../../adapters/layers.ts';
+import { lora, loraParameter, loraParameters } from '../../adapters/lora.ts';
+import type { LoraModule } from '../../adapters/lora-module.ts';
 import { stableDiffusionPaths } from '../../adapters/stable-diffusion-paths.ts';
 import { leftoverWarnings } from '../../checkpoints/leftovers.ts';
 import type { TrainConfig } from '../../config/schema.ts';
@@ -16,7 +18,7 @@ import { toFloat32 } from '../../tensor/half.ts';
 import { sameShape, type Tensor } from '../../tensor/tensor.ts';
 
 export interface InitialAdapters {
-  /** `<module path>.lora_down.weight` and `….lora_up.weight`, for this run's alphas. */
+  /** By parameter name, for this run's alphas. */
   readonly trained: ReadonlyMap<string, Tensor<'float32'>>;
   /** Of text layers that clip_skip leaves out of the run: no gradient reaches them. */
   readonly kept: readonly LoraWeights[];
@@ -72,13 +74,10 @@ function weightsOf(
   modules: readonly LoraWeights[],
   { lora_alpha, conv_alpha }: TrainConfig,
 ): ReadonlyMap<string, Tensor<'float32'>> {
-  return new Map(
-    modules.flatMap(({ path, down, up, alpha }) => {
+  return loraParameters(
+    modules.map(({ path, down, up, alpha }) => {
       const isWide = down.shape.length === 4 && down.shape[2] * down.shape[3] > 1;
-      return [
-        [`${path}.lora_down.weight`, toFloat32(down)],
-        [`${path}.lora_up.weight`, scaled(up, alpha / (isWide ? conv_alpha : lora_alpha))],
-      ] as const;
+      return { path, down, up: scaled(up, alpha / (isWide ? conv_alpha : lora_alpha)) };
     }),
   );
 }
@@ -89,18 +88,18 @@ function scaled(tensor: Tensor, factor: number): Tensor<'float32'> {
   return { ...float32, data: float32.data.map((value) => value * factor) };
 }
 
-const layerOf = (name: string) => name.replace(/\.lora_(down|up)\.weight$/, '');
+const layerOf = (name: string): string => lora.partOf(name)?.name ?? name;
 
 function keptModules(
   tensors: ReadonlyMap<string, Tensor>,
   { lora_alpha: alpha }: TrainConfig,
 ): LoraWeights[] {
   return [...new Set(Array.from(tensors.keys(), layerOf))].map((path) => {
-    const down = tensors.get(`${path}.lora_down.weight`);
-    const up = tensors.get(`${path}.lora_up.weight`);
+    const down = tensors.get(loraParameter(path, 'down'));
+    const up = tensors.get(loraParameter(path, 'up'));
     const what =
       down === undefined || up === undefined
-        ? 'not a pair of lora_down.weight and lora_up.weight'
+        ? `not a pair of ${lora.keys.graph.down} and ${lora.keys.graph.up}`
         : shapeProblem(down, up);
     if (down === undefined || up === undefined || what !== undefined)
       throw new AdapterError([{ where: `initial ${path}`, what: what ?? '' }]);

@@ -1,9 +1,11 @@
 // A language model with its adapters and the loss of its trained tokens, in one graph.
 
 import { dropoutInputs, loraDropout } from '../../adapters/dropout.ts';
-import { initialLora } from '../../adapters/init.ts';
+import { applyAdapter } from '../../adapters/apply.ts';
 import { languageTargets, type LanguageTargetOptions } from '../../adapters/language-targets.ts';
-import { adaptableLayers, applyLora, type LoraModule, type LoraSize } from '../../adapters/lora.ts';
+import { adaptableLayers } from '../../adapters/layers.ts';
+import { lora } from '../../adapters/lora.ts';
+import type { LoraModule, LoraSize } from '../../adapters/lora-module.ts';
 import { ConfigError } from '../../errors.ts';
 import type { LoraWeights } from '../../adapter-files/lora.ts';
 import type { Graph } from '../../graph/graph.ts';
@@ -61,13 +63,13 @@ export function adaptLanguageModel(
       dropout && config.lora_dropout > 0
         ? loraDropout(graph, targets, config.lora_dropout)
         : undefined;
-    return applyLora(graph, ({ path }) => sizes.get(path), {
+    return applyAdapter(graph, lora, ({ path }) => sizes.get(path), {
       together: true,
       ...(reads && { reads }),
     });
   };
   const { modules } = lossGraph({ rows: 1, length: 1, trained: 1, packed: false });
-  const drawn = initialLora(modules, config.seed);
+  const drawn = lora.initialise(modules, config.seed);
   const weights = new Map(
     [...drawn].map(([name, tensor]) => [name, copyOf(initial.get(name) ?? tensor)] as const),
   );

@@ -1,6 +1,7 @@
 // Training of a language model on batches that the caller gives, token for token: nothing is left
 // to chance.
 
+import { lora, loraParameters } from '../../adapters/lora.ts';
 import { loadLanguageModel, type LanguageModelWeights } from '../../checkpoints/hf-folder.ts';
 import type { TrainConfigInput } from '../../config/schema.ts';
 import { NO_LABEL, type TextTensors } from '../../dataset/text/batches.ts';
@@ -62,8 +63,8 @@ export interface GivenTextOptions {
    */
   readonly batchesAt: (step: number) => GivenTextBatch | readonly GivenTextBatch[];
   /**
-   * Adapter weights to begin with: a PEFT folder, or tensors named `<module path>.lora_down.weight`
-   * (PEFT's A) and `<module path>.lora_up.weight` (B). Those it lacks are drawn from the seed.
+   * Adapter weights to begin with: a PEFT folder, or tensors by `loraParameter`'s names (down is
+   * PEFT's A, up its B). Those it lacks are drawn from the seed.
    */
   readonly initial?: string | ReadonlyMap<string, Tensor>;
   /** Follows what an `initial` folder costs whose adapter changed its base (PiSSA). */
@@ -227,18 +228,15 @@ function fromFolder(
 ): ReadonlyMap<string, Tensor> {
   const file = fitted({ ...base, tensors: base.weights }, stored, base.weights, onLayer);
   const scales = new Map(modules.map(({ path, alpha, rank }) => [path, alpha / rank]));
-  return new Map(
-    file.modules.flatMap((module) => {
+  return loraParameters(
+    file.modules.map((module) => {
       const scale = loraScale(module, file.rslora);
       const { shape, data } = toFloat32(module.up);
       const up = float32(
         shape,
         data.map((value) => (value * scale) / (scales.get(module.path) ?? scale)),
       );
-      return [
-        [`${module.path}.lora_down.weight`, module.down],
-        [`${module.path}.lora_up.weight`, up],
-      ] as const;
+      return { ...module, up };
     }),
   );
 }
@@ -265,7 +263,7 @@ function begin(
     }
     if (sameShape(shape, wanted)) return [];
     const what = `is [${shape}], but should be [${wanted}]`;
-    const rank = shape[name.endsWith('.lora_up.weight') ? 1 : 0];
+    const rank = shape[lora.partOf(name)?.part === 'up' ? 1 : 0];
     return [{ where: at, what, kind: 'shape', fix: `Set lora_rank to ${rank}.${note}` }];
   });
   if (problems.length > 0) throw new AdapterError(problemsByKind(problems));

@@ -1,6 +1,7 @@
 // The loss of a language model as one graph: from token ids to the mean loss of the tokens that are
 // trained.
 
+import { lora } from '../../adapters/lora.ts';
 import { Builder } from '../../graph/builder.ts';
 import type { Graph, Node, Value } from '../../graph/graph.ts';
 import type { OpName } from '../../graph/ops.ts';
@@ -145,8 +146,5 @@ const cheap: ReadonlySet<OpName> = new Set<OpName>(['RMSNormalization', 'Swish',
 function cheapPartOf(node: Node): string | undefined {
   const layer = layerOf(node);
   const isProduct = node.op === 'Mul' && node.scope === `${layer}.mlp`;
-  const isDown =
-    node.scope.endsWith('.lora_down') ||
-    (node.op === 'Linear' && node.inputs[1]?.name.endsWith('.lora_down.weight') === true);
-  return cheap.has(node.op) || isProduct || isDown ? layer : undefined;
+  return cheap.has(node.op) || isProduct || lora.readsInput(node) ? layer : undefined;
 }

@@ -3,7 +3,7 @@
 import { sizeOf, type Tensor } from '../tensor/tensor.ts';
 import { uniforms } from '../util/philox.ts';
 import { streamOf } from '../util/streams.ts';
-import type { LoraModule } from './lora.ts';
+import type { LoraModule } from './lora-module.ts';
 
 /**
  * A: kaiming_uniform(a = √5), that is U(−1/√fan_in, 1/√fan_in); B: zeros. Keyed by parameter name.

@@ -9,7 +9,11 @@ import { assertClose } from '../graph/testing/sample-graph.ts';
 import { verify } from '../graph/verify.ts';
 import { hashedUniforms } from '../models/hashed-weights.test-util.ts';
 import { linear } from '../nn/linear.ts';
-import { applyLora, type Layer, type LoraOptions, type LoraSize } from './lora.ts';
+import { applyAdapter, type AdapterOptions } from './apply.ts';
+import { adaptableLayers, type Layer } from './layers.ts';
+import { float32 } from '../tensor/tensor.ts';
+import { lora, loraParameter } from './lora.ts';
+import type { LoraSize } from './lora-module.ts';
 
 /** Two layers of q, k, v and o; k and v of the second read what both may read. */
 function model(): Graph {
@@ -75,10 +79,10 @@ const inOrder = <T>(results: Readonly<Record<string, T>>): Record<string, T> =>
 
 const variants: Record<
   string,
-  readonly [LoraOptions, (layer: Layer) => LoraSize | undefined, number]
+  readonly [AdapterOptions, (layer: Layer) => LoraSize | undefined, number]
 > = {
   'all layers': [{}, sizeOf, 5],
-  'with a multiplier': [{ multiplier: 'multiplier' }, sizeOf, 5],
+  'with a multiplier': [{ strength: () => ({ input: 'multiplier', shape: [] }) }, sizeOf, 5],
   'of other scales': [
     {},
     (layer) => ({ ...sizeOf(layer), alpha: layer.path.endsWith('v') ? 1 : 6 }),
@@ -89,7 +93,7 @@ const variants: Record<
 for (const [name, [options, size, products]] of Object.entries(variants)) {
   test(`adapters that multiply together compute what they do apart: ${name}`, () => {
     const [apart, together] = [false, true].map((flag) =>
-      applyLora(model(), size, { ...options, together: flag }),
+      applyAdapter(model(), lora, size, { ...options, together: flag }),
     );
     assert.deepEqual(together.graph.parameters, apart.graph.parameters);
     assert.deepEqual(together.modules, apart.modules);
@@ -106,6 +110,64 @@ for (const [name, [options, size, products]] of Object.entries(variants)) {
 }
 
 test('where each adapter reads a value of its own, nothing is put together', () => {
-  const { graph } = applyLora(model(), sizeOf, { together: true, reads: (g, x) => g.mul(x, 2) });
+  const { graph } = applyAdapter(model(), lora, sizeOf, {
+    together: true,
+    reads: (g, x) => g.mul(x, 2),
+  });
   assert.equal(downs(graph), 8);
+});
+
+test('a graph takes several adapters by name; strengths are inputs of each row', () => {
+  const withTwo = ['ink', 'glow'].reduce(
+    (graph, adapter) =>
+      applyAdapter(graph, lora, sizeOf, {
+        adapter,
+        strength: ({ path }) => ({
+          input: `${adapter}.${path.endsWith('k') ? 'k' : 'rest'}`,
+          shape: [path.endsWith('k') ? 3 : 2],
+        }),
+      }).graph,
+    model(),
+  );
+  verify(withTwo);
+  assert.ok(withTwo.parameters.some(({ name }) => name === 'layers.1.q.ink.lora_down.weight'));
+  const given = bindingsOf(withTwo);
+  const lossWith = (ink: number, glow: number, graph = withTwo, bindings = given): number => {
+    const strengths = [
+      ['ink.k', 3, ink],
+      ['ink.rest', 2, ink],
+      ['glow.k', 3, glow],
+      ['glow.rest', 2, glow],
+    ] as const;
+    const set = strengths.map(([name, count, value]) => [
+      name,
+      f64(
+        [count],
+        Float64Array.from({ length: count }, () => value),
+      ),
+    ]);
+    return evaluate(graph, { ...bindings, ...Object.fromEntries(set) }).loss.data[0];
+  };
+  const plain = evaluate(model(), given).loss.data[0];
+  assert.equal(lossWith(0, 0), plain);
+  assert.notEqual(lossWith(0.5, 0), plain);
+  // the sum of deltas: both in the weights, computed without any adapter
+  const merged = { ...given };
+  for (const { path, weightShape } of adaptableLayers(model())) {
+    let weight = float32(weightShape, Float32Array.from(given[`${path}.weight`].data));
+    for (const [adapter, strength] of [
+      ['ink', 0.5],
+      ['glow', -1.5],
+    ] as const) {
+      const factor = (role: 'down' | 'up') => {
+        const { shape, data } = given[loraParameter(path, role, adapter)];
+        return float32(shape, Float32Array.from(data));
+      };
+      weight = lora.merge(weight, { down: factor('down'), up: factor('up') }, 2 * strength);
+    }
+    merged[`${path}.weight`] = f64(weightShape, Float64Array.from(weight.data));
+  }
+  const wanted = evaluate(model(), merged).loss.data[0];
+  const found = lossWith(0.5, -1.5);
+  assert.ok(Math.abs(found / wanted - 1) < 1e-5, `${found} is not ${wanted}`); // merged in float32
 });
