@@ -22,6 +22,8 @@ export interface ClipTokenizer {
    * Tokens of the text alone, without the two special tokens: what must stay within maxLength - 2.
    */
   tokenCount(text: string): number;
+  /** Ids of the text alone, of any length, without the two special tokens around it. */
+  textIds(text: string): number[];
   tokenOf(id: number): string | undefined;
 }
 
@@ -60,6 +62,7 @@ function clipTokenizer(vocabulary: ClipVocabulary): ClipTokenizer {
     eos,
     pad,
     tokenCount: (text) => ids(text).length,
+    textIds: ids,
     tokenOf: (id) => [...tokens].find(([, one]) => one === id)?.[0],
     encode: (text, maxLength = 77) => {
       const framed = new Int32Array(maxLength).fill(pad);
