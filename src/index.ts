@@ -112,7 +112,13 @@ export {
 } from './generate/text-to-image.ts';
 export type { PictureRequest } from './generate/picture-request.ts';
 export { drawContactSheet, type ContactSheetOptions } from './generate/contact-sheet.ts';
-export { parsePrompt, type LoraMention, type ParsedPrompt } from './generate/prompt/prompt.ts';
+export {
+  parseNegativePrompt,
+  parsePrompt,
+  type ParsedPrompt,
+  type ParseOptions,
+} from './generate/prompt/parse-prompt.ts';
+export type { LoraMention } from './generate/prompt/lora-mention.ts';
 
 // The training data of a language model
 export { configuredTextData } from './dataset/text/configured.ts';
