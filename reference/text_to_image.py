@@ -3,7 +3,8 @@
     python reference/text_to_image.py        writes reference/golden/text_to_image.safetensors
 
 DDIM in 4 steps, guidance 4, hashed start noise; once without a LoRA, once with one of strength 0.7 in the text encoder and
-the UNet's transformers. The token ids of a text are hashed numbers of the name `ids.<text>`. Float64, stored as float32.
+the UNet's transformers. The token ids of a text are hashed numbers of the name `ids.<text>`, the first of them 0 and the last 1
+in place of the special tokens. Float64, stored as float32.
 """
 
 import os
@@ -48,6 +49,7 @@ def picture(with_lora):
     )
     scheduler.set_timesteps(STEPS)
     ids = torch.cat([token_ids(f"ids.{text}", 1, 77, SMALL["text_encoder"]["vocab_size"]) for text in (NEGATIVE, PROMPT)])
+    ids[:, 0], ids[:, -1] = 0, 1
     context = text_states(models["text_encoder"], ids)
     x = uniform("start", 1, 4, 16, 16, scale=1.7)
     for t in scheduler.timesteps:

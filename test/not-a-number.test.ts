@@ -197,7 +197,7 @@ for (const name of ['latents', 'noise'] as const)
   });
 
 /** The letters of a prompt are not read: the text is told by what is named. */
-const tokenizer = { encode: (_: string, length: number) => new Int32Array(length).fill(1) };
+const tokenizer = { bos: 1, eos: 1, pad: 1, textIds: () => Array<number>(75).fill(1) };
 
 async function drawing(
   base: string,

@@ -3,13 +3,20 @@ import { test } from 'node:test';
 import { smallConfig } from '../models/small-configs.test-util.ts';
 import { batchesOf } from './picture-batches.ts';
 import { completeRequests, type PictureRequest } from './picture-request.ts';
+import { picturePrompts } from './prompt/picture-prompts.ts';
+
+const model = {
+  tokenizer: { bos: 0, eos: 1, pad: 1, textIds: (text: string) => Array.from(text, () => 2) },
+  length: 77,
+  calls: 20,
+};
 
 const batches = (requests: readonly Partial<PictureRequest>[], largest: number) =>
   batchesOf(
     completeRequests(
       requests.map((request, i) => ({ prompt: String(i), ...request })),
       smallConfig,
-    ),
+    ).map((request) => ({ ...request, prompts: picturePrompts(request, model) })),
     largest,
   ).map(({ indices, pictures }) => [
     indices.join(' '),

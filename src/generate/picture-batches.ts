@@ -1,6 +1,11 @@
 // Which requests go through the models together.
 
 import type { CompleteRequest } from './picture-request.ts';
+import { promptShape, type PicturePrompts } from './prompt/picture-prompts.ts';
+
+export interface PlannedRequest extends CompleteRequest {
+  readonly prompts: PicturePrompts;
+}
 
 export interface PictureBatch {
   /** Where each picture stands in the list of requests. */
@@ -9,14 +14,14 @@ export interface PictureBatch {
    * One for each index, and at the end copies of the last that only fill the batch. All alike in
    * what a run shares.
    */
-  readonly pictures: readonly CompleteRequest[];
+  readonly pictures: readonly PlannedRequest[];
 }
 
 /**
- * Requests that are alike in size, steps, sampler and adapter, in batches of equal size, at most
+ * Requests that are alike in size, steps, sampler, adapter and the shape of their prompts, in batches of equal size, at most
  * `largest`.
  */
-export function batchesOf(requests: readonly CompleteRequest[], largest: number): PictureBatch[] {
+export function batchesOf(requests: readonly PlannedRequest[], largest: number): PictureBatch[] {
   const identities = new Map<unknown, number>();
   const alike = new Map<string, number[]>();
   requests.forEach((request, index) => {
@@ -28,14 +33,13 @@ export function batchesOf(requests: readonly CompleteRequest[], largest: number)
     .map((batch) => filled(batch, requests));
 }
 
-/** Guidance may differ in a batch, but pictures without it need half the work. */
 function keyOf(
-  { width, height, steps, sampler, guidance, multiplier, loraWeights }: CompleteRequest,
+  { width, height, steps, sampler, multiplier, loraWeights, prompts }: PlannedRequest,
   identities: Map<unknown, number>,
 ): string {
   const identity = identities.get(loraWeights) ?? identities.size;
   identities.set(loraWeights, identity);
-  return [width, height, steps, sampler, guidance === 1, multiplier, identity].join(' ');
+  return [width, height, steps, sampler, multiplier, identity, promptShape(prompts)].join(' ');
 }
 
 interface Cut {
@@ -55,7 +59,7 @@ function cut(indices: readonly number[], largest: number): Cut[] {
   })).filter((batch) => batch.indices.length > 0);
 }
 
-function filled({ indices, size }: Cut, requests: readonly CompleteRequest[]): PictureBatch {
+function filled({ indices, size }: Cut, requests: readonly PlannedRequest[]): PictureBatch {
   const last = indices.length - 1;
   return {
     indices,

@@ -8,9 +8,11 @@ import {
 } from '../models/stable-diffusion-config.ts';
 import { countUnsound } from '../tensor/finite.ts';
 import type { AdapterWeights } from './adapter.ts';
+import { emphases, type Emphasis } from './prompt/emphasis.ts';
 import { samplers, type SamplerName } from './samplers/samplers.ts';
 
 export interface PictureRequest {
+  /** In WebUI's language, without adapters: `parsePrompt` takes those out. */
   readonly prompt: string;
   /** What the picture should not look like; by default ''. */
   readonly negativePrompt?: string;
@@ -35,6 +37,8 @@ export interface PictureRequest {
   readonly loraWeights?: AdapterWeights;
   /** Strength of the adapter; 0 is without. By default 1. */
   readonly multiplier?: number;
+  /** What (word:1.2) does; by default `original`. */
+  readonly emphasis?: Emphasis;
   /**
    * Standard normal numbers [latent channels, height / factor, width / factor] instead of those of
    * the seed.
@@ -61,6 +65,7 @@ export function completeRequests(
     height: side,
     sampler: 'dpmpp_2m_karras',
     multiplier: 1,
+    emphasis: 'original',
     ...definedOnly(request),
   }));
   const problems = complete.flatMap((picture, i) =>
@@ -88,7 +93,8 @@ interface Limits {
   readonly mostSteps: number;
 }
 
-type Limited = 'seed' | 'steps' | 'guidance' | 'multiplier' | 'width' | 'height' | 'sampler';
+type Limited =
+  'seed' | 'steps' | 'guidance' | 'multiplier' | 'width' | 'height' | 'sampler' | 'emphasis';
 
 /** What is wrong with a value, and what to do; undefined when it is possible. */
 type Check<T> = (value: T, limits: Limits) => Omit<Problem, 'where'> | undefined;
@@ -136,6 +142,10 @@ const checks: { readonly [K in Limited]: Check<CompleteRequest[K]> } = {
           what: `there is no sampler ${name}`,
           fix: `Choose one of ${Object.keys(samplers).join(', ')}.`,
         },
+  emphasis: (name) =>
+    emphases.includes(name)
+      ? undefined
+      : { what: `there is no emphasis ${name}`, fix: `Choose one of ${emphases.join(', ')}.` },
 };
 
 function problemsOf(request: CompleteRequest, config: StableDiffusionConfig): Problem[] {

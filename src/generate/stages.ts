@@ -32,11 +32,11 @@ export const stageGraphs = (
   const tokens = textEncoder.max_position_embeddings;
   return {
     text: () => textEncoderGraph(textEncoder, [1, tokens], clipSkip),
-    noise: (rows: number, height: number, width: number) =>
+    noise: (rows: number, height: number, width: number, context = tokens) =>
       unetGraph(
         unet,
         [rows, unet.in_channels, height, width],
-        [rows, tokens, unet.cross_attention_dim],
+        [rows, context, unet.cross_attention_dim],
       ),
     pixels: (height: number, width: number) =>
       decoderGraph(vae, [1, vae.latent_channels, height, width]),

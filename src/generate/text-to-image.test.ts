@@ -34,9 +34,13 @@ const checkpointOf = (config: StableDiffusionConfig) => ({
     [...stableDiffusionParameters(config)].map(([name, shape]) => hashed(name, shape)),
   ),
 });
-const tokenizerOf = (vocabulary: number) => ({
-  encode: (text: string, length = 77) =>
-    Int32Array.from(hashedUniforms(`ids.${text}`, length), (u) =>
+/** 75 ids between two special tokens, as reference/text_to_image.py has them. */
+const tokenizerOf = (vocabulary: number, length = 77) => ({
+  bos: 0,
+  eos: 1,
+  pad: 1,
+  textIds: (text: string) =>
+    Array.from(hashedUniforms(`ids.${text}`, length).slice(1, -1), (u) =>
       Math.floor(((u + 1) / 2) * vocabulary),
     ),
 });
@@ -171,7 +175,7 @@ test('the seed decides; batches, and sparing memory, change nothing but the last
 test('without guidance the negative prompt does not matter', async () => {
   const generator = createImageGenerator({
     checkpoint: checkpointOf(otherConfigWithFourChannels()),
-    tokenizer: tokenizerOf(50),
+    tokenizer: tokenizerOf(50, 12),
     runtime: cpuRuntime(1),
   });
   const request: PictureRequest = {

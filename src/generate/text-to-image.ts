@@ -10,15 +10,18 @@ import { latentFactor, type StableDiffusionConfig } from '../models/stable-diffu
 import type { Weights } from '../tensor/weights.ts';
 import { cpuRuntime, type Runtime } from '../runtime/runtime.ts';
 import { float32, int32, type Tensor } from '../tensor/tensor.ts';
-import type { ClipTokenizer } from '../tokenizer/clip.ts';
 import { unknownPlace } from '../tokenizer/unknown-id.ts';
-import { needed } from '../util/needed.ts';
+import { joined } from '../util/joined.ts';
 import { normals } from '../util/philox.ts';
 import type { Adaptation } from './adaptation.ts';
 import type { AdapterSize, AdapterWeights } from './adapter.ts';
-import { batchesOf, type PictureBatch } from './picture-batches.ts';
-import { completeRequests, type PictureRequest } from './picture-request.ts';
+import { guidanceRows, guided, rowNames } from './guidance.ts';
+import { batchesOf, type PictureBatch, type PlannedRequest } from './picture-batches.ts';
+import { completeRequests, type CompleteRequest, type PictureRequest } from './picture-request.ts';
 import { rgbOf } from './pixels.ts';
+import type { ChunkTokenizer } from './prompt/chunks.ts';
+import { contextsOf, type Contexts } from './prompt/contexts.ts';
+import { picturePrompts, promptName } from './prompt/picture-prompts.ts';
 import type { Predict } from './samplers/sampler.ts';
 import { samplers } from './samplers/samplers.ts';
 import { mostAtOnce, sparesMemory } from './drawing-room.ts';
@@ -27,7 +30,7 @@ import { checkAdapter, Stage, stageGraphs } from './stages.ts';
 export interface ImageGeneratorOptions {
   /** What `loadStableDiffusion` returns, or a configuration with weights in memory. */
   readonly checkpoint: { readonly config: StableDiffusionConfig; readonly weights: Weights };
-  readonly tokenizer: Pick<ClipTokenizer, 'encode'>;
+  readonly tokenizer: ChunkTokenizer;
   /** Layers that have an adapter: the modules of a training graph. */
   readonly modules?: readonly AdapterSize[];
   /** For requests that bring none of their own. */
@@ -87,7 +90,7 @@ class Generator implements ImageGenerator {
   readonly #config: StableDiffusionConfig;
   readonly #savesMemory: boolean;
   readonly #text: Stage<[]>;
-  readonly #noise: Stage<[batch: number, height: number, width: number]>;
+  readonly #noise: Stage<[rows: number, height: number, width: number, tokens: number]>;
   readonly #pixels: Stage<[height: number, width: number]>;
 
   constructor(options: ImageGeneratorOptions) {
@@ -112,7 +115,7 @@ class Generator implements ImageGenerator {
 
   async *generate(requests: readonly PictureRequest[]): AsyncGenerator<GenerationEvent> {
     const batches = batchesOf(
-      completeRequests(requests, this.#config),
+      this.#withPrompts(completeRequests(requests, this.#config)),
       this.#options.batch ?? mostAtOnce(this.#savesMemory),
     );
     const total = batches.reduce((sum, { pictures }) => sum + pictures[0].steps, 0);
@@ -129,7 +132,7 @@ class Generator implements ImageGenerator {
 
   /** All batches through one model after another. */
   async *#draw(batches: readonly PictureBatch[]): AsyncGenerator<GenerationEvent> {
-    const contexts: Tensor[] = [];
+    const contexts: Contexts[] = [];
     for (const batch of batches) contexts.push(await this.#encode(batch));
     await this.#finished(this.#text);
     const sampled: Sampled[] = [];
@@ -144,33 +147,32 @@ class Generator implements ImageGenerator {
     if (this.#savesMemory) await stage.release();
   }
 
-  /**
-   * Text states of the negative prompts, where there is guidance, then of the prompts: [N or 2 N,
-   * T, C].
-   */
-  async #encode({ pictures }: PictureBatch): Promise<Tensor> {
-    const { max_position_embeddings: length, hidden_size, vocab_size } = this.#config.textEncoder;
+  #withPrompts(requests: readonly CompleteRequest[]): PlannedRequest[] {
+    const { tokenizer } = this.#options;
+    const length = this.#config.textEncoder.max_position_embeddings;
+    return requests.map((request) => ({
+      ...request,
+      prompts: picturePrompts(request, { tokenizer, length, calls: request.steps }),
+    }));
+  }
+
+  #encode({ pictures }: PictureBatch): Promise<Contexts> {
     const adaptation = this.#adaptationOf(pictures);
-    const negatives =
-      pictures[0].guidance === 1 ? [] : pictures.map(({ negativePrompt }) => negativePrompt);
-    const texts = [...negatives, ...pictures.map(({ prompt }) => prompt)];
-    const states = new Map<string, Float32Array>();
-    for (const text of new Set(texts)) {
-      const input_ids = int32([1, length], this.#options.tokenizer.encode(text, length));
-      const what = unknownPlace(input_ids, vocab_size);
-      if (what !== undefined) throw new ConfigError([{ where: promptName(text), what }]);
-      const outputs = await this.#text.run([], { input_ids }, [promptName(text)], adaptation);
-      states.set(text, floats(outputs.text_states));
-    }
-    return float32(
-      [texts.length, length, hidden_size],
-      joined(texts.map((text) => needed(states, text, 'states of the prompt'))),
+    return contextsOf(
+      pictures.map(({ prompts }) => prompts),
+      async (ids, where) => {
+        const input_ids = int32([1, ids.length], ids);
+        const what = unknownPlace(input_ids, this.#config.textEncoder.vocab_size);
+        if (what !== undefined) throw new ConfigError([{ where, what }]);
+        const outputs = await this.#text.run([], { input_ids }, [where], adaptation);
+        return floats(outputs.text_states);
+      },
     );
   }
 
   async *#sample(
     batch: PictureBatch,
-    context: Tensor,
+    contexts: Contexts,
   ): AsyncGenerator<GenerationEvent, Float32Array> {
     const { pictures, indices } = batch;
     const { steps, sampler } = pictures[0];
@@ -184,7 +186,7 @@ class Generator implements ImageGenerator {
       schedule: noiseSchedule(this.#config.scheduler),
       steps,
       noise,
-      predict: this.#guided(batch, context),
+      predict: this.#guided(batch, contexts),
       freshNoise: drawn,
     };
     let latents = noise;
@@ -195,35 +197,27 @@ class Generator implements ImageGenerator {
     return latents;
   }
 
-  /** ε = ε_negative + guidance · (ε_prompt - ε_negative), both halves in one run. */
-  #guided(batch: PictureBatch, context: Tensor): Predict {
+  /** The prediction with guidance, all prompts of the pictures in one run. */
+  #guided(batch: PictureBatch, { rows, tokens, at }: Contexts): Predict {
     const { pictures } = batch;
+    const prompts = pictures.map((picture) => picture.prompts);
     const [channels, height, width] = this.#latentShape(batch);
-    const rows = context.shape[0];
     const adaptation = this.#adaptationOf(pictures);
-    const prompts = pictures.map(({ prompt }) => promptName(prompt));
-    const samples = rows === pictures.length ? prompts : [...negativeNames(pictures), ...prompts];
+    const samples = rowNames(pictures);
+    let call = 0;
     return async (x, t) => {
-      const latents = float32(
-        [rows, channels, height, width],
-        rows === pictures.length ? x : joined([x, x]),
-      );
       const inputs = {
-        latents,
+        latents: float32([rows, channels, height, width], guidanceRows(x, prompts)),
         timesteps: float32([rows], Array<number>(rows).fill(t)),
-        text_states: context,
+        text_states: at(call++),
       };
       const { prediction } = await this.#noise.run(
-        [rows, height, width],
+        [rows, height, width, tokens],
         inputs,
         samples,
         adaptation,
       );
-      return guide(
-        floats(prediction),
-        pictures.map(({ guidance }) => guidance),
-        x.length,
-      );
+      return guided(floats(prediction), prompts, x.length);
     };
   }
 
@@ -250,37 +244,6 @@ class Generator implements ImageGenerator {
     const factor = latentFactor(this.#config.vae);
     return [this.#config.vae.latent_channels, height / factor, width / factor];
   }
-}
-
-const promptName = (prompt: string): string => `the prompt ${JSON.stringify(prompt)}`;
-
-/** As messages call the rows of the negative prompts. */
-const negativeNames = (pictures: PictureBatch['pictures']): string[] =>
-  pictures.map(
-    ({ prompt, negativePrompt }) =>
-      `the negative prompt ${JSON.stringify(negativePrompt)} beside ${promptName(prompt)}`,
-  );
-
-/** `prediction` holds the negative half, then the other; or, as long as x, the other alone. */
-function guide(
-  prediction: Float32Array,
-  guidance: readonly number[],
-  length: number,
-): Float32Array {
-  if (prediction.length === length) return prediction;
-  const each = length / guidance.length;
-  const [negative, positive] = [prediction.subarray(0, length), prediction.subarray(length)];
-  return negative.map((u, i) => u + guidance[Math.floor(i / each)] * (positive[i] - u));
-}
-
-function joined(parts: readonly ArrayLike<number>[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }
 
 function floats({ data }: Tensor): Float32Array {
