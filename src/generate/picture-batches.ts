@@ -18,8 +18,8 @@ export interface PictureBatch {
 }
 
 /**
- * Requests that are alike in size, steps, sampler, adapter and the shape of their prompts, in batches of equal size, at most
- * `largest`.
+ * Requests that are alike in size, steps, sampler, adapter and the shape of their prompts, in
+ * batches of equal size, at most `largest`.
  */
 export function batchesOf(requests: readonly PlannedRequest[], largest: number): PictureBatch[] {
   const identities = new Map<unknown, number>();

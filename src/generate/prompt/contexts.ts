@@ -14,7 +14,7 @@ import { chunkCount, textFor, type PlannedPart } from './prompt-plan.ts';
 export type EncodeChunk = (ids: readonly number[], where: string) => Promise<Float32Array>;
 
 export interface Contexts {
-  /** Negative prompts, where there are any, one for each picture; then the parts of each picture. */
+  /** Negative prompts, if any, one for each picture; then the parts of each picture. */
   readonly rows: number;
   /** Of all rows. */
   readonly tokens: number;
