@@ -93,8 +93,9 @@ export interface StepEvent {
   readonly learningRates: Readonly<Record<string, number>>;
   /** L2 norm of all gradients before clipping. */
   readonly gradNorm: number;
-  /** Wall seconds of recent steps (moving mean), and seconds until the last step is done. */
+  /** Wall seconds of recent steps: a moving mean. NaN as long as nothing is known. */
   readonly secondsPerStep: number;
+  /** Until the run is over, as far as is known; NaN as long as nothing is. */
   readonly secondsLeft: number;
   /** Resident bytes of the training process now. */
   readonly memoryBytes: number;
@@ -205,6 +206,19 @@ export interface Expense {
   readonly unpriced: number;
 }
 
+/** What one start of a run takes, or is expected to. */
+export interface StartExpense {
+  readonly seconds: number;
+  readonly joules?: number;
+  /** Seconds of the processor, of all threads of the process together. */
+  readonly processorSeconds?: number;
+  /**
+   * The share, 0 to 1, of the processor time that the run could have used and other programs had;
+   * absent where the system does not tell.
+   */
+  readonly load?: number;
+}
+
 /** What this start will take, as soon as a few steps have shown it. */
 export interface ForecastEvent {
   readonly type: 'forecast';
@@ -212,6 +226,11 @@ export interface ForecastEvent {
   readonly step: number;
   /** From the beginning of this start to its end. */
   readonly expense: Expense;
+  readonly processorSeconds: number;
+  /** Up to now, as `StartExpense` has it. */
+  readonly load?: number;
+  /** Why the energy is only guessed, and what could be done about it. */
+  readonly hint?: string;
 }
 
 /** What the run took, before `done`. */
@@ -223,8 +242,12 @@ export interface AccountEvent extends Expense {
   readonly peakMemory?: number;
   /** What the plan said of it. */
   readonly memoryEstimate?: number;
-  /** Seconds that this start was to take, and took. */
-  readonly forecast?: { readonly seconds: number; readonly took: number };
+  /** What this start was to take, and took; absent where nothing was told. */
+  readonly forecast?: { readonly said: StartExpense; readonly took: StartExpense };
+  /** Of this start, as `StartExpense` has it. */
+  readonly load?: number;
+  /** As a forecast has it, where there was none. */
+  readonly hint?: string;
 }
 
 /** The run ended: all steps done, or stopped by its AbortSignal after the running step. */

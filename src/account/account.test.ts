@@ -60,7 +60,10 @@ test('a forecast is compared with the start that it was made in, when that ended
   const event = accountEvent({
     starts: [killed, start({ forecast, whole: true, peakMemory: 400 })],
   });
-  assert.deepEqual(event.forecast, { seconds: 90, took: 100 });
+  assert.deepEqual(event.forecast, {
+    said: { seconds: 90 },
+    took: { seconds: 100, joules: 3.6e6 },
+  });
   assert.equal(event.peakMemory, 500);
   assert.equal(event.starts, 2);
 });

@@ -5,13 +5,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../errors.ts';
-import type { AccountEvent, Cost, Expense } from '../events.ts';
+import type { AccountEvent, Cost, Expense, StartExpense } from '../events.ts';
 import { reasonOf } from '../util/caught.ts';
 import type { PowerSource } from './power.ts';
 
 export const ACCOUNT_FILE = 'account.json';
 
 const amount = z.number().nonnegative();
+const share = amount.max(1);
 
 const start = z.object({
   at: z.iso.datetime(),
@@ -25,8 +26,20 @@ const start = z.object({
   peakMemory: amount.optional(),
   /** What the plan said of it. */
   memoryEstimate: amount.optional(),
-  /** How long this start was to take, from its beginning; said after `step`. */
-  forecast: z.object({ step: z.int().nonnegative(), seconds: amount }).optional(),
+  /** Of the processor, of all threads of the process together. */
+  processorSeconds: amount.optional(),
+  /** The share of the processor time that it could have used and other programs had. */
+  load: share.optional(),
+  /** What this start was to take, from its beginning; said after `step`, `load` up to then. */
+  forecast: z
+    .object({
+      step: z.int().nonnegative(),
+      seconds: amount,
+      joules: amount.optional(),
+      processorSeconds: amount.optional(),
+      load: share.optional(),
+    })
+    .optional(),
   /** Whether it ended by itself; where not, the forecast has nothing to be compared with. */
   whole: z.boolean().default(false),
 });
@@ -122,9 +135,18 @@ export function accountEvent({ starts }: RunAccount): AccountEvent {
     starts: starts.length,
     ...(peaks.length > 0 && { peakMemory: Math.max(...peaks) }),
     ...(present?.memoryEstimate !== undefined && { memoryEstimate: present.memoryEstimate }),
+    ...(present?.load !== undefined && { load: present.load }),
     ...(present?.forecast !== undefined &&
-      present.whole && {
-        forecast: { seconds: present.forecast.seconds, took: present.seconds },
-      }),
+      present.whole && { forecast: { said: expenseSaid(present.forecast), took: taken(present) } }),
   };
 }
+
+const expenseSaid = ({ step: _, ...said }: NonNullable<StartAccount['forecast']>): StartExpense =>
+  said;
+
+const taken = ({ seconds, joules, processorSeconds, load }: StartAccount): StartExpense => ({
+  seconds,
+  joules,
+  ...(processorSeconds !== undefined && { processorSeconds }),
+  ...(load !== undefined && { load }),
+});

@@ -66,15 +66,27 @@ test('the counter of the whole platform stands for its parts', () => {
   assert.equal(meter.read(1), 20);
 });
 
-test('a counter that only root may read: a guess, and it says why', () => {
-  const { name } = { name: '/sys/class/powercap/intel-rapl:0/name' };
-  const meter = openMeter({}, machine({ [name]: 'package-0' }));
-  assert.deepEqual(meter.source, {
-    how: 'guessed',
-    of: '73 W, a guess for a machine of 8 threads',
-    hint: 'The processor counts its energy, but only root may read it; power_watts says what the machine draws.',
-  });
-  assert.equal(meter.read(2), 146);
+test('counters that only root may read: a guess, and how to open them', () => {
+  const closed: Record<string, string>[] = [
+    { '/sys/class/powercap/intel-rapl:0/name': 'package-0' },
+    {
+      '/sys/class/powercap/intel-rapl:0/name': 'package-0',
+      '/sys/class/powercap/intel-rapl:0:0/name': 'dram',
+      '/sys/class/powercap/intel-rapl:1/name': 'psys',
+    },
+  ];
+  for (const files of closed) {
+    const meter = openMeter({}, machine(files));
+    assert.equal(meter.source.how, 'guessed');
+    assert.match(meter.source.of, /^73 W, a guess for a machine of 8 threads$/);
+    assert.match(
+      meter.source.hint ?? '',
+      /only root.*sudo chmod a\+r \/sys\/class\/powercap\/intel-rapl:\*\/energy_uj.*power_watts/,
+    );
+    assert.equal(meter.read(2), 146);
+  }
+  assert.equal(openMeter({}, machine({})).source.hint, undefined, 'there is nothing to open');
+  assert.equal(openMeter({ watts: 90 }, machine(closed[0])).source.hint, undefined);
 });
 
 test('a laptop on its battery: what that gives, by power or by current and voltage', () => {

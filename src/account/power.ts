@@ -209,6 +209,8 @@ const LAPTOP = 40;
 const MACHINE = { base: 25, thread: 6 };
 const CARD = 200;
 
+const CLOSED = `The processor counts its energy, but only root may read it. To open it until the next start of the machine: sudo chmod a+r ${COUNTERS}/intel-rapl:*/energy_uj. Or say with power_watts what the machine draws.`;
+
 /** Rough: half or twice as much would be no surprise. */
 function guess(system: PowerSystem, onCard: boolean): Meter {
   const isLaptop = batteriesOf(system).length > 0;
@@ -216,9 +218,6 @@ function guess(system: PowerSystem, onCard: boolean): Meter {
   const watts = machine + (onCard ? CARD : 0);
   const kind = isLaptop ? 'a laptop' : `a machine of ${system.threads} threads`;
   const of = `${watts} W, a guess for ${kind}${onCard ? ' with a graphics card' : ''}`;
-  const closed = zones(system).length > 0;
-  const hint = closed
-    ? 'The processor counts its energy, but only root may read it; power_watts says what the machine draws.'
-    : 'power_watts says what the machine draws.';
-  return steady(watts, { how: 'guessed', of, hint });
+  const isClosed = zones(system).length > counters(system).length;
+  return steady(watts, { how: 'guessed', of, ...(isClosed && { hint: CLOSED }) });
 }

@@ -1,6 +1,6 @@
 // lora train --dry-run: what the run would be and take; nothing is trained or written.
 import {
-  type Expense,
+  type ForecastEvent,
   InternalError,
   kilowattHours,
   type LoadedConfig,
@@ -14,7 +14,7 @@ const interrupted = 130;
 
 interface DryRun {
   readonly plan: PlanEvent;
-  readonly expense: Expense;
+  readonly forecast: ForecastEvent;
   readonly warnings: readonly Problem[];
 }
 
@@ -50,28 +50,31 @@ async function tried(
   show: (event: Event) => void,
 ): Promise<Partial<DryRun>> {
   const warnings: Problem[] = [];
-  let [plan, expense]: [PlanEvent?, Expense?] = [];
+  let [plan, forecast]: [PlanEvent?, ForecastEvent?] = [];
   for await (const event of trainInProcess(job, { resume: 'dry-run', kill: signal })) {
     show(event);
     if (event.type === 'plan') plan = event;
-    if (event.type === 'forecast') expense = event.expense;
+    if (event.type === 'forecast') forecast = event;
     if (event.type === 'warning') warnings.push(event.problem);
   }
-  return { plan, expense, warnings };
+  return { plan, forecast, warnings };
 }
 
 /** Keys in the spelling of files; docs/cost.md. */
-function jsonText({ plan, expense, warnings }: Partial<DryRun>): string {
-  if (plan === undefined || expense === undefined)
+function jsonText({ plan, forecast, warnings }: Partial<DryRun>): string {
+  if (plan === undefined || forecast === undefined)
     throw new InternalError('a dry run without a plan or a forecast');
+  const { expense, processorSeconds, load, hint } = forecast;
   const { type: _, memoryEstimate, secondsEstimate: __, ...facts } = plan;
   const told = {
     ...facts,
     memoryBytes: memoryEstimate,
     seconds: expense.seconds,
+    processorSeconds,
+    load,
     kilowattHours: kilowattHours(expense.joules),
     costs: expense.costs,
-    power: { of: expense.power, isMeasured: expense.isMeasured },
+    power: { of: expense.power, isMeasured: expense.isMeasured, hint },
     warnings,
   };
   return `${JSON.stringify(told, null, 2)}\n`;

@@ -214,7 +214,7 @@ function stepLines(step: StepEvent, view: View, columns: number, now: number): s
     ),
     line(
       [
-        [` ${duration(left)} left`, colours.bold],
+        [Number.isFinite(left) ? ` ${duration(left)} left` : ' …', colours.bold],
         [speed(step.secondsPerStep)],
         [`memory ${bytes(step.memoryBytes)}`],
         [ratesText(step), colours.dim],
@@ -310,7 +310,7 @@ function plainLine(event: TrainEvent): string {
     `loss ${loss(event.loss)}`,
     `mean ${loss(event.lossAverage)}`,
     speed(event.secondsPerStep),
-    `${duration(event.secondsLeft)} left`,
+    Number.isFinite(event.secondsLeft) ? `${duration(event.secondsLeft)} left` : '',
     `memory ${bytes(event.memoryBytes)}`,
   ]
     .filter((part) => part !== '')

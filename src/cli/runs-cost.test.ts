@@ -72,12 +72,54 @@ test('the end of a run stands beside what was promised', () => {
     starts: 2,
     peakMemory: 550 * 2 ** 20,
     memoryEstimate: 500 * 2 ** 20,
-    forecast: { seconds: 200, took: 190 },
+    load: 0.05,
+    forecast: {
+      said: { seconds: 200, joules: 30_000, load: 0.02 },
+      took: { seconds: 190, joules: 28_500, load: 0.05 },
+    },
   }).map(stripVTControlCharacters);
   assert.deepEqual(lines, [
     '',
     '  time           4 min 00 s in 2 starts (the plan said 3 min 20 s: -5 %)',
-    '  energy         10 Wh, 0.0030 EUR (150 W, as configured)',
+    '  energy         10 Wh, 0.0030 EUR (150 W, as configured) (the plan said 8.3 Wh: -5 %)',
     '  peak memory    550 MiB (the plan said 500 MiB: +10 %)',
   ]);
+});
+
+const forecast = {
+  type: 'forecast',
+  step: 17,
+  expense: {
+    seconds: 240,
+    joules: 36_000,
+    costs: [],
+    power: ['37 W, a guess'],
+    isMeasured: false,
+    unpriced: 1,
+  },
+  processorSeconds: 400,
+} as const;
+
+test('what other programs take of the processor is said where it matters, before and after', () => {
+  const lines = (event: Parameters<typeof expenseLines>[0]) =>
+    expenseLines(event).map(stripVTControlCharacters).join('\n');
+  assert.doesNotMatch(lines(forecast), /other programs/i);
+  assert.doesNotMatch(lines({ ...forecast, load: 0.04 }), /other programs/i);
+  assert.match(lines({ ...forecast, load: 0.45 }), /Other programs have 45 % of the processor/);
+  const account = { ...forecast.expense, type: 'account', starts: 1 } as const;
+  const said = { seconds: 100, load: 0.02 };
+  const took = { seconds: 190, load: 0.45 };
+  assert.match(
+    lines({ ...account, load: 0.45, forecast: { said, took } }),
+    /the plan said 1 min 40 s: \+90 %.*\n.*other programs had 45 % .*, 2 % when/,
+  );
+  assert.match(lines({ ...account, load: 0.45 }), /other programs had 45 %/);
+  assert.doesNotMatch(lines({ ...account, load: 0.05 }), /other programs/);
+});
+
+test('why energy is only guessed is said once: with the forecast, or, without one, in the account', () => {
+  const text = expenseLines({ ...forecast, hint: 'Only root may.' }).join('\n');
+  assert.match(text, /Only root may\./);
+  const account = { ...forecast.expense, type: 'account', starts: 1 } as const;
+  assert.match(expenseLines({ ...account, hint: 'Only root may.' }).join('\n'), /Only root may\./);
 });

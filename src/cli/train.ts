@@ -78,6 +78,12 @@ function onlyDry(): UserError {
   return new UserError([{ where: '--json', what, fix }]);
 }
 
+function onlyWhole(): UserError {
+  const what = 'is given together with --dry-run, which tells what a whole run takes';
+  const fix = 'Leave one of the two out. What an interrupted run has taken: lora runs cost RUN.';
+  return new UserError([{ where: '--resume', what, fix }]);
+}
+
 async function run({
   config,
   resume,
@@ -87,6 +93,7 @@ async function run({
   ...overrides
 }: Readonly<Record<string, unknown>>): Promise<number> {
   const mode = resumeMode(resume, fresh);
+  if (dryRun === true && resume !== undefined) throw onlyWhole();
   const job = loadConfig(String(config), overrides, { nameOverride: flagName });
   if (dryRun === true) return showDryRun(job, { json: json === true });
   if (json === true) throw onlyDry();

@@ -30,6 +30,17 @@ function folderFor(t: TestContext): string {
   return folder;
 }
 
+/** Of two processors, of which another program has a half. */
+const took = (clock: number) => ({ clock, processor: clock });
+const useAt = (clock: number) => ({ clock, own: clock, all: 2 * clock, processors: 2 });
+
+const known = {
+  config,
+  dues: () => ({ saveSteps: 0 }),
+  ending: () => ({ opening: took(5), whole: took(15) }),
+  computing: () => ({ onCard: false, threads: 2 }),
+};
+
 /** All events of a run, of which each takes a second. */
 async function run(
   events: readonly TrainEvent[],
@@ -39,7 +50,7 @@ async function run(
   let now = 0;
   async function* timed() {
     for (const event of events) {
-      now += 1000;
+      now += 1;
       yield event;
     }
     if (fail) throw new Error('killed');
@@ -53,7 +64,7 @@ async function run(
     },
   };
   const all: TrainEvent[] = [];
-  const options = { config, folder: () => folder, clock: () => now, ending: () => 20 };
+  const options = { ...known, folder: () => folder, watch: () => took(now), use: () => useAt(now) };
   try {
     for await (const event of accounted(timed(), options)) all.push(event);
   } catch (error) {
@@ -82,7 +93,11 @@ test('the account comes before the end, with what the plan and the forecast said
   assert.equal(account.seconds, 102);
   assert.equal(account.joules, 10_200);
   assert.deepEqual(account.costs, [{ amount: (10_200 / 3.6e6) * 0.5, currency: 'EUR' }]);
-  assert.deepEqual(account.forecast, { seconds: 121, took: 102 });
+  const { said, took } = account.forecast ?? {};
+  assert.deepEqual(said, { seconds: 121, joules: 12_100, processorSeconds: 121, load: 0.5 });
+  assert.deepEqual(took, { seconds: 102, joules: 10_200, processorSeconds: 102, load: 0.5 });
+  assert.equal(account.load, 0.5);
+  assert.equal(forecast.load, 0.5);
   assert.equal(account.memoryEstimate, 2 ** 28);
   assert.ok((account.peakMemory ?? 0) > 2 ** 24);
 });
@@ -110,14 +125,15 @@ test('what kill -9 leaves is at most half a minute old', async (t) => {
   let now = 0;
   async function* timed() {
     for (const { event } of seen) {
-      now += 1000;
+      now += 1;
       yield event;
     }
     await Promise.resolve();
   }
   const folderOf = () => ({ dir: folder, write: () => ((last = now), '') });
-  for await (const _ of accounted(timed(), { config, folder: folderOf, clock: () => now }))
-    assert.ok(now - last <= 31_000, `${now} after ${last}`);
+  const options = { ...known, folder: folderOf, watch: () => took(now) };
+  for await (const _ of accounted(timed(), options))
+    assert.ok(now - last <= 31, `${now} after ${last}`);
 });
 
 test('a damaged account is begun anew, and a disk that is full does not end the run', async (t) => {
@@ -138,7 +154,7 @@ test('a damaged account is begun anew, and a disk that is full does not end the 
       yield await Promise.resolve(plan);
       yield done(false);
     })(),
-    { config, folder: () => refusing },
+    { ...known, folder: () => refusing },
   );
   const types: string[] = [];
   for await (const { type } of events) types.push(type);

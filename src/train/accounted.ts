@@ -1,6 +1,9 @@
 // The account of a run: a consumer of its events, as the log is. Time, energy and memory of this
 // start go into account.json, beside those of the starts before it.
 
+import { availableParallelism } from 'node:os';
+import { between, stopwatch, type Duration, type Stopwatch } from '../account/duration.ts';
+import { MachineLoad, type ProcessorUse } from '../account/machine-load.ts';
 import { openMeter, type Meter } from '../account/power.ts';
 import {
   ACCOUNT_FILE,
@@ -13,37 +16,47 @@ import {
 } from '../account/account.ts';
 import type { TrainConfig } from '../config/schema.ts';
 import { SystemError, UserError } from '../errors.ts';
-import type { Expense, ForecastEvent, PlanEvent } from '../events.ts';
+import type { ForecastEvent, PlanEvent, StepEvent } from '../events.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { RunFolder } from '../runs/run-folder.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { RunPlace } from './run-place.ts';
 import { PeakMemory } from '../runtime/peak-memory.ts';
 import type { TrainEvent } from './events.ts';
-import { Forecaster } from './forecast.ts';
+import { duesOf, Forecaster, type ForecasterOptions } from './forecast.ts';
+import type { OpenTask } from './task.ts';
 
-export interface AccountOptions {
+export interface AccountOptions extends ForecasterOptions {
   readonly config: TrainConfig;
   /** The run's folder; undefined before it is open. */
   readonly folder: () => Pick<RunFolder, 'dir' | 'write'> | undefined;
-  /** Seconds of the work after the last step, where they are known. */
-  readonly ending?: () => number | undefined;
-  /** Milliseconds that never go back. */
-  readonly clock?: () => number;
-  /** Whether a graphics card computes; asked when the plan is known. */
-  readonly onCard?: () => boolean;
+  /** Default: of this process. */
+  readonly watch?: Stopwatch;
+  /** What computes, when the plan is known. */
+  readonly computing?: () => { readonly onCard: boolean; readonly threads: number };
+  /** Default: of this machine. */
+  readonly use?: () => ProcessorUse | undefined;
 }
 
-/** Of a run that `place` is told of. */
+/** What is known of a run by and by. */
+export interface AccountedRun {
+  readonly place: Pick<RunPlace, 'opened' | 'ending'>;
+  readonly runtime: () => Runtime | undefined;
+  readonly task: () => Pick<OpenTask, 'looks'> | undefined;
+}
+
 export const accountOf = (
   { config }: LoadedConfig,
-  place: Pick<RunPlace, 'opened' | 'endingSeconds'>,
-  runtime: () => Runtime | undefined,
+  { place, runtime, task }: AccountedRun,
 ): AccountOptions => ({
   config,
   folder: () => place.opened,
-  onCard: () => runtime()?.ownsMemory === true,
-  ending: () => place.endingSeconds,
+  computing: () => ({
+    onCard: runtime()?.ownsMemory === true,
+    threads: runtime()?.threads ?? availableParallelism(),
+  }),
+  dues: () => duesOf(config, task()),
+  ending: () => place.ending,
 });
 
 /** Passes events on; adds a forecast after the first steps, and the account before the end. */
@@ -56,7 +69,7 @@ export async function* accounted(
     for await (const event of events) {
       const forecast = keeper.see(event);
       if (event.type === 'done') yield keeper.end(!event.stopped);
-      yield event;
+      yield event.type === 'step' ? keeper.paced(event) : event;
       if (forecast !== undefined) yield forecast;
     }
   } finally {
@@ -64,18 +77,19 @@ export async function* accounted(
   }
 }
 
-/** Milliseconds between two looks at memory and power, and between two versions of the file. */
-const PAUSES = { look: 1000, write: 30_000 };
+/** Seconds between two looks at memory and power, and between two versions of the file. */
+const PAUSES = { look: 1, write: 30 };
 
 class AccountKeeper {
   readonly #options: AccountOptions;
-  readonly #clock: () => number;
-  readonly #began: number;
+  readonly #watch: Stopwatch;
+  readonly #began: Duration;
   readonly #at = new Date().toISOString();
   #meter: Meter;
   /** Seconds before the meter was opened. */
   #unmetered = 0;
   readonly #memory = new PeakMemory();
+  readonly #load: MachineLoad;
   readonly #forecaster: Forecaster;
   #lookedAt = -Infinity;
   #writtenAt = -Infinity;
@@ -87,37 +101,47 @@ class AccountKeeper {
   #earlier: RunAccount | undefined;
 
   constructor(options: AccountOptions) {
-    const { config, clock = () => performance.now(), ending = () => undefined } = options;
+    const { config, watch = stopwatch, use } = options;
     this.#options = options;
-    this.#clock = clock;
-    this.#began = clock();
+    this.#watch = watch;
+    this.#began = watch();
     this.#meter = openMeter({ watts: config.power_watts });
-    this.#forecaster = new Forecaster(config, ending);
+    this.#forecaster = new Forecaster(options);
+    const threads = () => options.computing?.().threads ?? availableParallelism();
+    this.#load = new MachineLoad(threads, use);
   }
 
-  get #seconds(): number {
-    return (this.#clock() - this.#began) / 1000;
+  /** Of this start. */
+  get #passed(): Duration {
+    return between(this.#began, this.#watch());
   }
 
   see(event: TrainEvent): ForecastEvent | undefined {
     if (event.type === 'plan') this.#planned(event);
-    const now = this.#clock();
+    const { clock: now } = this.#passed;
     const isFirst = event.type === 'step' && !this.#hasStepped; // it takes as much as any
     if (isFirst) this.#hasStepped = true;
-    if (isFirst || now - this.#lookedAt >= PAUSES.look) this.#look(now);
+    if (isFirst || now - this.#lookedAt >= PAUSES.look) this.#look();
     if (isFirst || now - this.#writtenAt >= PAUSES.write) this.write();
-    const seconds = this.#forecaster.see(event, this.#seconds);
-    if (seconds === undefined || event.type !== 'step') return undefined;
-    this.#forecast = { step: event.step, seconds };
-    return { type: 'forecast', step: event.step, expense: this.#expected(seconds) };
+    const whole = this.#forecaster.see(event, this.#passed);
+    if (whole === undefined || event.type !== 'step') return undefined;
+    return this.#told(event.step, whole);
+  }
+
+  /** With the time that is left, the work besides the steps included. */
+  paced(event: StepEvent): StepEvent {
+    const { left } = this.#forecaster;
+    return left === undefined ? event : { ...event, secondsLeft: left.clock };
   }
 
   /** Nothing is done any more; `isWhole`: all steps were taken. */
   end(isWhole: boolean): TrainEvent {
-    this.#look(this.#clock());
+    this.#look();
     this.#isWhole = isWhole;
     this.write();
-    return accountEvent(this.#account());
+    const { hint } = this.#meter.source;
+    const isNew = this.#forecast === undefined && hint !== undefined;
+    return { ...accountEvent(this.#account()), ...(isNew && { hint }) };
   }
 
   /** Into the folder, where there is one. A disk that refuses does not end the run. */
@@ -125,7 +149,7 @@ class AccountKeeper {
     const folder = this.#options.folder();
     if (folder === undefined) return;
     this.#earlier ??= earlierAccount(folder.dir);
-    this.#writtenAt = this.#clock();
+    this.#writtenAt = this.#passed.clock;
     try {
       folder.write(ACCOUNT_FILE, accountText(this.#account()));
     } catch (error) {
@@ -135,35 +159,50 @@ class AccountKeeper {
 
   #planned({ memoryEstimate }: PlanEvent): void {
     this.#memoryEstimate = memoryEstimate;
-    const { config, onCard } = this.#options;
-    if (onCard?.() !== true) return;
-    this.#unmetered = this.#seconds;
+    const { config, computing } = this.#options;
+    if (computing?.().onCard !== true) return;
+    this.#unmetered = this.#passed.clock;
     this.#meter = openMeter({ watts: config.power_watts, onCard: true });
   }
 
-  #look(now: number): void {
-    this.#lookedAt = now;
+  #look(): void {
+    const { clock: seconds } = this.#passed;
+    this.#lookedAt = seconds;
     this.#memory.look();
-    const metered = this.#seconds - this.#unmetered;
-    if (metered > 0) this.#joules = (this.#meter.read(metered) * this.#seconds) / metered;
+    const metered = seconds - this.#unmetered;
+    if (metered > 0) this.#joules = (this.#meter.read(metered) * seconds) / metered;
   }
 
-  #expected(seconds: number): Expense {
-    this.#look(this.#clock());
-    const joules = (this.#joules / this.#seconds) * seconds;
-    return expenseOf({ seconds, joules }, this.#meter.source, this.#options.config);
+  #told(step: number, { clock: seconds, processor }: Duration): ForecastEvent {
+    this.#look();
+    const joules = (this.#joules / this.#passed.clock) * seconds;
+    const { source } = this.#meter;
+    const { share: load } = this.#load;
+    const said = { processorSeconds: processor, ...(load !== undefined && { load }) };
+    this.#forecast = { step, seconds, joules, ...said };
+    return {
+      type: 'forecast',
+      step,
+      expense: expenseOf({ seconds, joules }, source, this.#options.config),
+      ...said,
+      ...(source.hint !== undefined && { hint: source.hint }),
+    };
   }
 
   #account(): RunAccount {
     const { price_per_kwh, currency } = this.#options.config;
     const { how, of } = this.#meter.source;
+    const { clock: seconds, processor: processorSeconds } = this.#passed;
+    const { share: load } = this.#load;
     const present: StartAccount = {
       at: this.#at,
-      seconds: this.#seconds,
+      seconds,
       joules: this.#joules,
       power: { how, of },
       ...(price_per_kwh !== undefined && { pricePerKwh: price_per_kwh }),
       ...(currency !== undefined && { currency }),
+      processorSeconds,
+      ...(load !== undefined && { load }),
       peakMemory: this.#memory.bytes,
       ...(this.#memoryEstimate !== undefined && { memoryEstimate: this.#memoryEstimate }),
       ...(this.#forecast !== undefined && { forecast: this.#forecast }),

@@ -1,12 +1,18 @@
 // What a run would take, without training: a short calibration, from which time and energy follow.
 
 import { expenseOf } from '../account/account.ts';
-import { openMeter } from '../account/power.ts';
+import { between, stopwatch, type Duration } from '../account/duration.ts';
+import { MachineLoad } from '../account/machine-load.ts';
+import { openMeter, type PowerSource } from '../account/power.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import type { TrainConfig } from '../config/schema.ts';
+import type { ForecastEvent } from '../events.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { TrainEvent } from './events.ts';
+import { duesOf } from './forecast.ts';
 import { LossPrograms } from './programs.ts';
 import { rehearsedRun } from './rehearsal.ts';
+import type { RunPlace } from './run-place.ts';
 import type { OpenTask } from './task.ts';
 
 /** A run that is planned. */
@@ -16,8 +22,7 @@ export interface DryRunOptions {
   readonly runtime: Runtime;
   readonly length: { readonly totalSteps: number };
   readonly signal: AbortSignal;
-  /** Seconds since the start. */
-  readonly place: { readonly seconds: number };
+  readonly place: Pick<RunPlace, 'passed'>;
 }
 
 /** The forecast of the whole run; nothing is kept of what is computed for it. */
@@ -25,9 +30,9 @@ export async function* dryRun(options: DryRunOptions): AsyncGenerator<TrainEvent
   const { job, task, runtime, length, signal, place } = options;
   const { config } = job;
   const { totalSteps } = length;
-  const passed = () => place.seconds;
   const meter = openMeter({ watts: config.power_watts, onCard: runtime.ownsMemory });
-  const began = passed();
+  const began = stopwatch();
+  const load = new MachineLoad(() => runtime.threads);
   const programs = new LossPrograms({
     lossGraph: task.lossGraph,
     trainable: task.groups.flatMap(({ parameters }) => [...parameters.keys()]),
@@ -36,18 +41,40 @@ export async function* dryRun(options: DryRunOptions): AsyncGenerator<TrainEvent
     ...task.programs,
   });
   try {
+    const passed = () => place.passed;
     const rehearsal = { task, totalSteps, programs, signal, passed };
-    const settings = { optimiser: { ...config, totalSteps }, previewEvery: config.sample_every };
-    const seconds = yield* rehearsedRun(task.rehearsals ?? {}, { ...rehearsal, ...settings });
+    const settings = { optimiser: { ...config, totalSteps }, dues: duesOf(config, task) };
+    const whole = yield* rehearsedRun(task.rehearsals ?? {}, { ...rehearsal, ...settings });
     if (signal.aborted) return;
-    const tried = passed() - began;
-    const expense = expenseOf(
-      { seconds, joules: (meter.read(tried) / tried) * seconds },
-      meter.source,
+    const { clock: tried } = between(began, stopwatch());
+    yield forecastOf(whole, {
+      joulesPerSecond: meter.read(tried) / tried,
+      source: meter.source,
       config,
-    );
-    yield { type: 'forecast', step: 0, expense };
+      load,
+    });
   } finally {
     await programs.release();
   }
+}
+
+interface Tried {
+  readonly joulesPerSecond: number;
+  readonly source: PowerSource;
+  readonly config: TrainConfig;
+  readonly load: MachineLoad;
+}
+
+function forecastOf(
+  { clock: seconds, processor }: Duration,
+  { joulesPerSecond, source, config, load: { share: load } }: Tried,
+): ForecastEvent {
+  return {
+    type: 'forecast',
+    step: 0,
+    expense: expenseOf({ seconds, joules: joulesPerSecond * seconds }, source, config),
+    processorSeconds: processor,
+    ...(load !== undefined && { load }),
+    ...(source.hint !== undefined && { hint: source.hint }),
+  };
 }

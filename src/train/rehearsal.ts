@@ -1,14 +1,23 @@
 // A short calibration: a few real steps of each shape on scratch copies, and the work around the
 // steps in small. Nothing of the run is changed by it.
 
-import type { Graph } from '../graph/graph.ts';
-import { float32, sizeOf, zeros, type Tensor } from '../tensor/tensor.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import { phase, type PhaseEvent } from '../events.ts';
-import { timesLeft, wholeSeconds } from './forecast.ts';
-import type { BatchInputs } from './loop.ts';
+import {
+  between,
+  leastOf,
+  NO_TIME,
+  scaled,
+  stopwatch,
+  sumOf,
+  type Duration,
+  type Stopwatch,
+} from '../account/duration.ts';
+import { timesAfter, wholeDuration, type Dues } from './forecast.ts';
 import { Optimiser, type OptimiserOptions, type ParameterGroup } from './optimiser.ts';
 import type { LossPrograms } from './programs.ts';
 import type { OpenTask, Rehearsals, TaskEvent, Trial } from './task.ts';
+import { plausibleInputs, triedProgram, type TriedProgram } from './tried-program.ts';
 
 export interface RehearsalOptions {
   readonly task: OpenTask;
@@ -16,8 +25,7 @@ export interface RehearsalOptions {
   readonly programs: LossPrograms;
   readonly optimiser: OptimiserOptions;
   readonly signal: AbortSignal;
-  /** Milliseconds that never go back. */
-  readonly clock?: () => number;
+  readonly watch?: Stopwatch;
 }
 
 const NAME = 'trying a few steps';
@@ -26,35 +34,25 @@ const NAME = 'trying a few steps';
 const LOOKED_AT = { stretches: 8, steps: 32 };
 /** Shapes that are tried, those of most runs first. */
 const MOST_SHAPES = 4;
-/** Runs of each shape: the first opens its program. */
-const RUNS = 3;
-
-/** Seconds of the steps of the whole run. */
-async function* rehearsedSteps(options: RehearsalOptions): AsyncGenerator<PhaseEvent, number> {
-  const { task, totalSteps, programs, signal } = options;
-  const clock = options.clock ?? (() => performance.now());
+/** Of the steps of the whole run. */
+async function* rehearsedSteps(options: RehearsalOptions): AsyncGenerator<PhaseEvent, Duration> {
+  const { task, totalSteps, programs, signal, watch = stopwatch } = options;
   const work = shapesOfRun(task, totalSteps, programs.options.alive ?? 2);
   const tried = [...work.runs].sort(([, a], [, b]) => b - a).slice(0, MOST_SHAPES);
   const parameters = scratchParameters(task.groups);
-  const times = new Map<string, { readonly opening: number; readonly run: number }>();
+  const times = new Map<string, TriedProgram>();
   yield phase(NAME, 0, tried.length);
   for (const [key] of tried) {
     if (signal.aborted) break;
     const inputs = plausibleInputs(task.lossGraph(key));
-    const seconds: number[] = [];
-    for (let i = 0; i < RUNS; i++) {
-      const began = clock();
-      await programs.run({ shapeKey: key, inputs }, parameters);
-      seconds.push((clock() - began) / 1000);
-    }
-    const run = Math.min(...seconds.slice(1));
-    times.set(key, { opening: Math.max(0, seconds[0] - run), run });
+    const run = () => programs.run({ shapeKey: key, inputs }, parameters);
+    times.set(key, await triedProgram(run, watch));
     yield phase(NAME, times.size, tried.length);
   }
-  const update = updateSeconds(task.groups, options.optimiser, clock);
-  const [opening, run] = meansOf(tried, times);
+  const update = updateDuration(task.groups, options.optimiser, watch);
+  const { opening, run } = meanShape(tried, times);
   const runs = [...work.runs.values()].reduce((sum, count) => sum + count, 0);
-  return work.openings * opening + runs * run + totalSteps * update;
+  return sumOf([scaled(opening, work.openings), scaled(run, runs), scaled(update, totalSteps)]);
 }
 
 interface RunShapes {
@@ -99,46 +97,30 @@ function lookedAt(totalSteps: number): number[] {
   });
 }
 
-/** Seconds of opening a program and of running it, by how often each shape comes. */
-function meansOf(
+/** By how often each shape comes. */
+function meanShape(
   tried: readonly (readonly [string, number])[],
-  times: ReadonlyMap<string, { readonly opening: number; readonly run: number }>,
-): [opening: number, run: number] {
-  let [count, opening, run] = [0, 0, 0];
-  for (const [key, runs] of tried) {
+  times: ReadonlyMap<string, TriedProgram>,
+): TriedProgram {
+  const found = tried.flatMap(([key, runs]) => {
     const one = times.get(key);
-    if (one === undefined) continue;
-    count += runs;
-    opening += runs * one.opening;
-    run += runs * one.run;
-  }
-  return count === 0 ? [0, 0] : [opening / count, run / count];
+    return one === undefined ? [] : [{ runs, one }];
+  });
+  const all = found.reduce((sum, { runs }) => sum + runs, 0);
+  const weighted = (of: (one: TriedProgram) => Duration) =>
+    sumOf(found.map(({ runs, one }) => scaled(of(one), runs / all)));
+  return { opening: weighted(({ opening }) => opening), run: weighted(({ run }) => run) };
 }
 
 const scratchParameters = (groups: readonly ParameterGroup[]): ReadonlyMap<string, Tensor> =>
   new Map(groups.flatMap(({ parameters }) => [...parameters]));
 
-const PLAUSIBLE = 0.1;
-
-/** Numbers of no meaning, but none that would be computed at another speed. */
-const plausibleInputs = ({ inputs }: Graph): BatchInputs =>
-  Object.fromEntries(
-    inputs.map(({ name, dtype, shape }) => {
-      const size = sizeOf(shape);
-      const isFloat = dtype === 'float32';
-      return [
-        name,
-        isFloat ? float32(shape, Array<number>(size).fill(PLAUSIBLE)) : zeros(dtype, shape),
-      ];
-    }),
-  );
-
 /** Of scratch copies of the weights and of their moments. */
-function updateSeconds(
+function updateDuration(
   groups: readonly ParameterGroup[],
   settings: OptimiserOptions,
-  clock: () => number,
-): number {
+  watch: Stopwatch,
+): Duration {
   const copies = groups.map((group) => ({
     ...group,
     parameters: new Map(
@@ -156,52 +138,53 @@ function updateSeconds(
         new Float32Array(data.length).fill(1e-3),
       ]),
     );
-  const seconds = [0, 1].map(() => {
+  const update = () => {
     const given = gradients();
-    const began = clock();
+    const began = watch();
     optimiser.update(given);
-    return (clock() - began) / 1000;
-  });
-  return Math.min(...seconds);
+    return between(began, watch());
+  };
+  return leastOf([update(), update()]);
 }
 
-/** Steps of a run that is long enough to look at its end before it begins. */
-const LONG = 100;
+/** Steps of a run that is long enough for a forecast, which needs 17 of them. */
+const LONG = 34;
 
-/** Seconds of the work after the last step; undefined where the run is too short to ask. */
-export async function* endingSeconds(
+/** The work after the last step; undefined where the run is too short to ask. */
+export async function* triedEnding(
   { rehearsals }: OpenTask,
   stepsLeft: number,
-): AsyncGenerator<TaskEvent, number | undefined> {
+): AsyncGenerator<TaskEvent, Trial | undefined> {
   if (stepsLeft < LONG) return undefined;
   const ending = rehearsals?.ending && (yield* rehearsals.ending());
-  return ending === undefined ? 0 : ending.opening + ending.seconds;
+  return ending ?? { opening: NO_TIME, whole: NO_TIME };
 }
 
-/** Seconds of the whole run, its programs opened and everything around the steps done. */
+/** Of the whole run, its programs opened and everything around the steps done. */
 export async function* rehearsedRun(
   rehearsals: Rehearsals,
-  options: RehearsalOptions & { readonly passed: () => number; readonly previewEvery: number },
-): AsyncGenerator<TaskEvent, number> {
+  options: RehearsalOptions & { readonly passed: () => Duration; readonly dues: Dues },
+): AsyncGenerator<TaskEvent, Duration> {
   const { totalSteps, passed } = options;
   const before = passed();
   const preparing = rehearsals.preparing && (yield* rehearsals.preparing());
-  const stepSeconds = yield* rehearsedSteps(options);
+  const steps = yield* rehearsedSteps(options);
   const validation = rehearsals.validation && (yield* rehearsals.validation());
+  const { watch = stopwatch } = options;
+  const tryingEnding = watch();
   const ending = rehearsals.ending && (yield* rehearsals.ending());
-  const once = (trial: Trial | undefined) => (trial ? trial.opening + trial.seconds : 0);
-  const { validationEvery = totalSteps } = options.task.plan;
-  const { validationShare = 0 } = rehearsals;
-  return wholeSeconds({
-    passed: before + once(preparing),
+  // the run itself tries its end, too, unless it is short
+  const trying = totalSteps < LONG ? NO_TIME : between(tryingEnding, watch());
+  const once = (trial: Trial | undefined) =>
+    trial === undefined ? NO_TIME : sumOf([trial.opening, trial.whole]);
+  const times = timesAfter(options.dues, 0, totalSteps);
+  return wholeDuration({
+    passed: sumOf([before, once(preparing), trying]),
     stepsLeft: 1,
-    secondsPerStep: stepSeconds * (1 + validationShare),
+    step: steps,
     asides: [
-      { times: 1 + Math.floor(totalSteps / validationEvery), seconds: once(validation) },
-      {
-        times: timesLeft(options.previewEvery, 0, totalSteps),
-        seconds: ending?.preview ?? 0,
-      },
+      { times: times.validation, each: once(validation) },
+      { times: times.sample, each: ending?.preview ?? NO_TIME },
     ],
     ending: once(ending),
   });

@@ -1,6 +1,7 @@
 // Where a run is written: a folder of its own, begun when the plan is known, or taken up again.
 
 import packageJson from '../../package.json' with { type: 'json' };
+import { between, stopwatch, type Duration } from '../account/duration.ts';
 import { weightsFingerprint } from '../checkpoints/fingerprint.ts';
 import { placeOf, type LoadedConfig } from '../config/load.ts';
 import { CheckpointError, InternalError, UserError, type Problem } from '../errors.ts';
@@ -15,7 +16,7 @@ import { numberedRecords } from './state-keeper.ts';
 import { recordedSettings } from './resume-rules.ts';
 import type { TakenUp } from './take-up.ts';
 import type { StartingPoint } from './starting-point.ts';
-import type { OpenTask } from './task.ts';
+import type { OpenTask, Trial } from './task.ts';
 
 /** What is known of a run when it begins to train. */
 export interface PlannedRun {
@@ -36,9 +37,9 @@ export class RunPlace {
   readonly id: string;
   #folder: RunFolder | undefined;
   #hasStarted = false;
-  readonly #began = performance.now();
-  /** Of the work after the last step, where it was tried. */
-  endingSeconds: number | undefined;
+  readonly #began = stopwatch();
+  /** The work after the last step, where it was tried. */
+  ending: Trial | undefined;
   /** Steps done, for the record of how the start ended. */
   step: number;
 
@@ -56,7 +57,12 @@ export class RunPlace {
 
   /** Seconds of this start. */
   get seconds(): number {
-    return (performance.now() - this.#began) / 1000;
+    return this.passed.clock;
+  }
+
+  /** Of this start. */
+  get passed(): Duration {
+    return between(this.#began, stopwatch());
   }
 
   /** Undefined before the plan is known. */

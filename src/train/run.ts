@@ -24,7 +24,7 @@ import { accountOf, accounted } from './accounted.ts';
 import { beforeRun } from './before-run.ts';
 import { backupFor, copyEvents } from './copies.ts';
 import { dryRun } from './dry-run.ts';
-import { endingSeconds } from './rehearsal.ts';
+import { triedEnding } from './rehearsal.ts';
 import { trainingSteps, type StepResult, type UnsoundStep } from './loop.ts';
 import { lastStart } from './last-start.ts';
 import { openTask, type OpenContext } from './open-task.ts';
@@ -106,7 +106,7 @@ export async function* train(
   const unsound = new WeakSet<Error>();
   const isDry = resume === 'dry-run';
   const events = runEvents(told, { given, signal, computing, place, plan, unsound, isDry });
-  const account = accountOf(given, place, () => runtime);
+  const account = accountOf(given, { place, runtime: () => runtime, task: () => planned?.task });
   try {
     yield* isDry ? events : recorded(accounted(events, account), openFolder);
   } catch (error) {
@@ -176,7 +176,7 @@ async function* runEvents(job: LoadedConfig, context: RunContext): AsyncGenerato
   if (context.isDry) return yield* dryRun(run);
   yield* copyEvents(run.backup?.begin(run.place.folder.facts.checkpoints), run.place.step);
   yield* task.prepare();
-  run.place.endingSeconds = yield* endingSeconds(task, plan.totalSteps - plan.firstStep);
+  run.place.ending = yield* triedEnding(task, plan.totalSteps - plan.firstStep);
   await runtime.trim();
   const ended = yield* trained(run);
   const { step } = run.optimiser;

@@ -43,15 +43,17 @@ export class RunStatistics implements Holder {
     const now = this.clock();
     const seconds = moved(this.#seconds, (now - this.#last) / 1000, newest.seconds);
     this.#last = now;
-    this.#seconds = this.#isFirst ? empty : seconds; // the first step opened the session
+    // the first step of a start opens the session: what earlier starts found tells more
+    if (!this.#isFirst) this.#seconds = seconds;
     this.#isFirst = false;
+    const pace = this.#seconds.count === 0 ? NaN : this.#seconds.mean;
     if (Number.isFinite(loss)) this.#loss = moved(this.#loss, loss, newest.loss);
     if (now - this.#memory.at >= memoryPause)
       this.#memory = { at: now, bytes: processMemory().bytes };
     return {
       lossAverage: this.#loss.mean,
-      secondsPerStep: seconds.mean,
-      secondsLeft: stepsLeft * seconds.mean,
+      secondsPerStep: pace,
+      secondsLeft: stepsLeft * pace,
       memoryBytes: this.#memory.bytes,
     };
   }

@@ -42,7 +42,8 @@ export interface Outcome {
  * such run, another process works on it, or nothing of it can be read.
  */
 export function takeUp(job: LoadedConfig, mode: ResumeMode): Outcome {
-  if (mode === 'fresh' || mode === 'dry-run') return { warnings: [] };
+  if (mode === 'fresh') return { warnings: [] };
+  if (mode === 'dry-run') return { warnings: ofWholeRun(job) };
   const isNamed = mode !== 'auto';
   const dir = isNamed ? namedRun(mode.run, job) : job.config.output_dir;
   if (!isNamed) {
@@ -50,6 +51,13 @@ export function takeUp(job: LoadedConfig, mode: ResumeMode): Outcome {
     if (!interrupted) return { warnings };
   }
   return openRun(dir, isNamed ? withOutput(job, dir) : job);
+}
+
+/** Where an interrupted run would go on. */
+function ofWholeRun({ config: { output_dir }, source }: LoadedConfig): Problem[] {
+  if (!lookInto(output_dir).interrupted) return [];
+  const what = `has an interrupted run, with which a training would go on; what is told here is of the whole run, from step 1`;
+  return [{ where: placeOf('output_dir', source), what }];
 }
 
 function openRun(dir: string, job: LoadedConfig): Outcome {

@@ -17,7 +17,9 @@ import type {
   VerdictEvent,
   WarningEvent,
 } from '../events.ts';
+import type { Duration } from '../account/duration.ts';
 import type { History } from './history.ts';
+import type { LookSchedule } from './look-schedule.ts';
 import type { ParameterGroup } from './optimiser.ts';
 import type { StartingPoint } from './starting-point.ts';
 import type { PlanFacts } from './plan-check.ts';
@@ -80,22 +82,20 @@ export type Write = (name: string, content: Uint8Array) => string;
 
 /** Work between the steps or after them, tried in small. */
 export interface Trial {
-  /** Seconds that opening its programs takes, once. */
-  readonly opening: number;
-  /** Seconds of all of it, each time. */
-  readonly seconds: number;
+  /** Of opening its programs, once. */
+  readonly opening: Duration;
+  /** Of all of it, each time. */
+  readonly whole: Duration;
   /** Of what is done in the same way between the steps, each time. */
-  readonly preview?: number;
+  readonly preview?: Duration;
 }
 
-/** How a task tries what it does besides the steps; each gives seconds. */
+/** How a task tries what it does besides the steps. */
 export interface Rehearsals {
   /** Before the first step. */
   preparing?(): AsyncGenerator<TaskEvent, Trial>;
   /** Between the steps. */
   validation?(): AsyncGenerator<TaskEvent, Trial>;
-  /** Time of all validations for each second of the steps, where they are not tried. */
-  readonly validationShare?: number;
   /** After the last step. */
   ending?(): AsyncGenerator<TaskEvent, Trial>;
 }
@@ -148,6 +148,8 @@ export interface OpenTask {
    * last.
    */
   watch?(step: number, final: boolean, write: Write): AsyncGenerator<TaskEvent, void>;
+  /** When it looks at them; absent where it never does. */
+  readonly looks?: Pick<LookSchedule, 'validates' | 'previews'>;
   /** What the looks found. */
   readonly history?: History;
   /**

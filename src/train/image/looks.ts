@@ -1,8 +1,10 @@
 // What a run of pictures is looked at for between its steps: the loss on pictures that are held
 // back, and previews.
 
+import type { Duration } from '../../account/duration.ts';
 import { InternalError } from '../../errors.ts';
 import { noiseSchedule } from '../../models/noise-schedule.ts';
+import { latentFactor } from '../../models/stable-diffusion-config.ts';
 import { plural } from '../../util/plural.ts';
 import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
 import { History } from '../history.ts';
@@ -18,6 +20,7 @@ import {
   measuredPictures,
   measuredSamples,
   TIMESTEPS,
+  triedLook,
   type Measured,
   type MeasureOptions,
 } from './validation.ts';
@@ -27,6 +30,8 @@ export interface LooksSource extends PictureSet, Omit<SheetSource, 'config' | 'r
   readonly context: TaskContext;
   readonly memory: MemoryPlan;
   readonly steps: StepPlan;
+  /** Of every caption. */
+  readonly tokens: number;
 }
 
 export class Looks {
@@ -34,13 +39,14 @@ export class Looks {
   readonly #source: LooksSource;
   readonly #schedule: LookSchedule;
   readonly #measured: Measured;
-  readonly #trained: TrainedPictures;
+  /** What is trained, to compare previews with. */
+  readonly trained: TrainedPictures;
 
   constructor(source: LooksSource) {
     const { pictures, heldOut } = source;
     this.#source = source;
     this.#measured = measuredPictures(pictures.length, heldOut.length);
-    this.#trained = new TrainedPictures(pictures);
+    this.trained = new TrainedPictures(pictures);
     this.history = new History({
       heldOut: `${those(this.#measured.heldOut)} not trained (${TIMESTEPS} timesteps each, always the same noise)`,
       trained: `${those(this.#measured.trained)} trained, measured the same way`,
@@ -67,9 +73,21 @@ export class Looks {
     return this.#source.heldOut.length === 0 ? undefined : this.#schedule.every;
   }
 
-  /** Time of all validations for each second of training, roughly. */
-  get share(): number {
-    return this.#source.heldOut.length === 0 ? 0 : lookShare(this.#schedule.every, this.#cost);
+  get schedule(): Pick<LookSchedule, 'validates' | 'previews'> {
+    return this.#schedule;
+  }
+
+  /** How long one validation takes; undefined where nothing is held back. */
+  async tried(): Promise<Duration | undefined> {
+    const { pictures, heldOut, base, adapted, context, memory, tokens } = this.#source;
+    if (heldOut.length === 0) return undefined;
+    const factor = latentFactor(base.config.vae);
+    const sides = [...pictures, ...heldOut].map(
+      ({ bucket: [width, height] }) => [height / factor, width / factor] as const,
+    );
+    const { runtime } = context;
+    const options = { adapted, weights: base.weights, runtime, microBatch: memory.microBatch };
+    return triedLook(this.#measured, sides, { ...options, tokens });
   }
 
   async *watch(
@@ -122,7 +140,7 @@ export class Looks {
       tokenizer,
       ...context,
       pictures,
-      trained: this.#trained,
+      trained: this.trained,
     };
   }
 

@@ -173,6 +173,7 @@ function taskOf(opened: Opened): OpenTask {
     ...lookedAhead(opened, looks),
     files: (at, tell) => adapterFiles(opened, hashes, at, tell),
     history: looks.history,
+    looks: looks.schedule,
     watch: (step, final, write) => looks.watch(step, final, encoded, write),
     async *finish(write) {
       const seen = yield* looks.finish(write);
@@ -189,14 +190,15 @@ const lookedAhead = (
   looks: Looks,
 ): Pick<OpenTask, 'shapesAt' | 'rehearsals' | 'smaller'> => ({
   shapesAt: (step) => shapeKeys(opened.steps.batchesOf(step), opened.pictures, shapesIn(opened)),
-  rehearsals: imageRehearsals(
-    { ...opened, runtime: opened.context.runtime },
-    {
-      validationShare: looks.share,
+  rehearsals: imageRehearsals({
+    sheet: { ...opened, runtime: opened.context.runtime },
+    encoding: {
       pictures: [...opened.pictures, ...opened.heldOut],
       encode: () => encodeOptions(opened),
     },
-  ),
+    look: () => looks.tried(),
+    compare: looks.trained,
+  }),
   smaller: () => smallerRuns(opened),
 });
 

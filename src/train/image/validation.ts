@@ -1,6 +1,7 @@
 // The loss on pictures that are not trained, and on some that are, measured the same way: the same
 // noise and the same timesteps at every look, so that looks can be compared with one another.
 
+import { scaled, sumOf, type Duration } from '../../account/duration.ts';
 import type { UserError } from '../../errors.ts';
 import type { ImageLosses, ValidationEvent } from '../../events.ts';
 import { type PhaseEvent, phase } from '../../events.ts';
@@ -9,6 +10,7 @@ import type { Runtime } from '../../runtime/runtime.ts';
 import type { Weights } from '../../tensor/weights.ts';
 import { chunks } from '../../util/chunks.ts';
 import { evenly } from '../../util/evenly.ts';
+import { plausibleInputs, triedProgram, type TriedProgram } from '../tried-program.ts';
 import { unsoundStepError } from '../unsound-step.ts';
 import type { MicroBatch } from '../programs.ts';
 import type { AdaptedModel } from './adapted-model.ts';
@@ -110,6 +112,57 @@ export async function* measure(
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
+/** Shapes that are tried, those of most runs first. */
+const TRIED = 2;
+
+/**
+ * How long a look takes, tried with numbers of no meaning. `sides`: of the latents of each encoded
+ * picture, height and width.
+ */
+export async function triedLook(
+  { heldOut, trained }: Measured,
+  sides: readonly (readonly [number, number])[],
+  options: Pick<MeasureOptions, 'adapted' | 'weights' | 'runtime' | 'microBatch'> & {
+    readonly tokens: number;
+  },
+): Promise<Duration> {
+  const samples = [heldOut, trained].flatMap((list) =>
+    list.flatMap((i) => Array<number>(TIMESTEPS).fill(i)),
+  );
+  const runs = new Map<string, number>();
+  for (const part of chunksOfShape(samples, (i) => sides[i].join('x'), options.microBatch)) {
+    const [height, width] = sides[samples[part[0]]];
+    const key = shapeKey({ size: part.length, height, width, tokens: options.tokens });
+    runs.set(key, (runs.get(key) ?? 0) + 1);
+  }
+  const tried = [...runs].sort(([, a], [, b]) => b - a).slice(0, TRIED);
+  const found: Duration[] = [];
+  for (const [key, count] of tried) {
+    const { opening, run } = await triedMeasure(key, options);
+    found.push(sumOf([opening, scaled(run, count)]));
+  }
+  const counted = tried.reduce((sum, [, count]) => sum + count, 0);
+  const all = [...runs.values()].reduce((sum, count) => sum + count, 0);
+  return scaled(sumOf(found), all / counted);
+}
+
+async function triedMeasure(
+  key: string,
+  { adapted, weights, runtime }: Pick<MeasureOptions, 'adapted' | 'weights' | 'runtime'>,
+): Promise<TriedProgram> {
+  const programs = runtime.programs(1);
+  const graph = adapted.errorGraph(shapeOf(key));
+  const inputs = { ...plausibleInputs(graph), ...Object.fromEntries(adapted.weights) };
+  try {
+    return await triedProgram(async () => {
+      const program = await programs.get(key, () => runtime.compile(graph, { weights }));
+      await program.run(inputs);
+    });
+  } finally {
+    await programs.release();
+  }
+}
+
 /** The loss of each sample, in order. */
 async function* lossesOf(
   step: number,
@@ -151,14 +204,20 @@ async function* lossesOf(
 }
 
 /** Numbers of samples that run together: those of one shape. */
-function partsOf(
+const partsOf = (
   samples: readonly Sample[],
   { moments }: EncodedPictures,
   most: number,
+): number[][] => chunksOfShape(samples, ({ picture }) => moments[picture].shape.join('x'), most);
+
+function chunksOfShape<T>(
+  samples: readonly T[],
+  shapeOfSample: (sample: T) => string,
+  most: number,
 ): number[][] {
   const byShape = new Map<string, number[]>();
-  samples.forEach(({ picture }, i) => {
-    const shape = moments[picture].shape.join('x');
+  samples.forEach((sample, i) => {
+    const shape = shapeOfSample(sample);
     byShape.set(shape, [...(byShape.get(shape) ?? []), i]);
   });
   return [...byShape.values()].flatMap((list) => chunks(list, most));

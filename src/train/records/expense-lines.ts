@@ -14,22 +14,29 @@ const expenseText = ({ seconds, joules, costs, power }: Expense): string =>
   ].join(', ') + ` (${power.join('; ')})`;
 
 export const expenseLines = (event: ForecastEvent | AccountEvent): string[] =>
-  event.type === 'account'
-    ? accountLines(event)
-    : [`forecast after step ${event.step}: ${expenseText(event.expense)} in all`];
+  event.type === 'account' ? accountLines(event) : forecastLines(event);
+
+const forecastLines = ({ step, expense, load, hint }: ForecastEvent): string[] => [
+  `forecast after step ${step}: ${expenseText(expense)} in all${loadText(load)}`,
+  ...(hint === undefined ? [] : [hint]),
+];
+
+const loadText = (load: number | undefined): string =>
+  load === undefined ? '' : `, other programs had ${Math.round(load * 100)} % of the processor`;
 
 function accountLines(account: AccountEvent): string[] {
-  const { starts, peakMemory, memoryEstimate, forecast } = account;
+  const { starts, peakMemory, memoryEstimate, forecast, load, hint } = account;
   const planned =
     memoryEstimate === undefined ? '' : `, the plan said ${mebibytes(memoryEstimate)}`;
   return [
-    `account: ${expenseText(account)}${starts > 1 ? `, ${starts} starts` : ''}`,
+    `account: ${expenseText(account)}${starts > 1 ? `, ${starts} starts` : ''}${loadText(load)}`,
     ...(peakMemory === undefined ? [] : [`peak memory: ${mebibytes(peakMemory)}${planned}`]),
     ...(forecast === undefined
       ? []
       : [
-          `time of this start: ${forecast.took.toFixed(1)} s, the forecast said ${forecast.seconds.toFixed(1)} s`,
+          `time of this start: ${forecast.took.seconds.toFixed(1)} s, the forecast said ${forecast.said.seconds.toFixed(1)} s`,
         ]),
+    ...(hint === undefined ? [] : [hint]),
   ];
 }
 

@@ -112,8 +112,8 @@ function stepLine(step: StepEvent): string {
     `mean ${step.lossAverage.toPrecision(5)}`,
     `lr ${rates.join(' ')}`,
     `grad norm ${step.gradNorm.toPrecision(4)}`,
-    `${step.secondsPerStep.toFixed(3)} s/step`,
-    `${Math.round(step.secondsLeft)} s left`,
+    ...(Number.isFinite(step.secondsPerStep) ? [`${step.secondsPerStep.toFixed(3)} s/step`] : []),
+    ...(Number.isFinite(step.secondsLeft) ? [`${Math.round(step.secondsLeft)} s left`] : []),
     mebibytes(step.memoryBytes),
   ].join('  ');
 }

@@ -1,6 +1,7 @@
 // What a run of texts is looked at for between its steps: the loss on what is held back, and
 // answers.
 
+import { phase } from '../../events.ts';
 import { plural } from '../../util/plural.ts';
 import type { TextRunData } from './data.ts';
 import { previews, type AnswerSource } from './answers.ts';
@@ -40,10 +41,15 @@ export class TextLooks {
     return this.#source.validation.length === 0 ? undefined : this.#schedule.every;
   }
 
+  get schedule(): Pick<LookSchedule, 'validates' | 'previews'> {
+    return this.#schedule;
+  }
+
   async *watch(step: number, final: boolean): AsyncGenerator<TaskEvent, void> {
     const { history } = this;
     const { train, validation, validationOptions } = this.#source;
     if (this.#schedule.validates(step, final)) {
+      if (step === 0) yield phase('validating');
       const measured = measuredSequences(train, validation);
       const event = yield* validate(measured, step, validationOptions);
       history.validated(event);

@@ -1,5 +1,6 @@
 // What a training of texts does besides its steps, tried in small: validation, answers, evaluation.
 
+import { longerBy, NO_TIME, scaled, sumOf, timed } from '../../account/duration.ts';
 import { createAnswerer } from '../../eval/answerer.ts';
 import type { EvalSet } from '../../eval/eval-file.ts';
 import type { Question } from '../../eval/questions.ts';
@@ -26,12 +27,6 @@ export function textRehearsals(source: TextRehearsalSource): Rehearsals {
   };
 }
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now();
-  await work();
-  return (performance.now() - began) / 1000;
-}
-
 /** Batches that are tried. */
 const SOME_BATCHES = 2;
 
@@ -42,10 +37,10 @@ async function* tryValidation(source: TextRehearsalSource): AsyncGenerator<TaskE
   const batches = Math.ceil(validation.length / validationOptions.rows);
   const stride = Math.max(1, Math.floor(batches / SOME_BATCHES));
   const some = validation.filter((_, i) => Math.floor(i / validationOptions.rows) % stride === 0);
-  const seconds = await timed(() =>
+  const took = await timed(() =>
     finished(validate(measuredSequences(source.train, some), 0, validationOptions)),
   );
-  return { opening: 0, seconds: (seconds * validation.length) / some.length };
+  return { opening: NO_TIME, whole: scaled(took, validation.length / some.length) };
 }
 
 async function finished(events: AsyncGenerator<unknown, unknown>): Promise<void> {
@@ -60,16 +55,17 @@ async function* tryAnswers(source: TextRehearsalSource): AsyncGenerator<TaskEven
     const prompts = await tryPrompts(generator, source);
     const asked = await tryQuestions(generator, source);
     return {
-      opening: prompts.opening + asked.opening,
-      seconds: prompts.seconds + asked.seconds,
-      preview: prompts.seconds / 2,
+      opening: sumOf([prompts.opening, asked.opening]),
+      whole: sumOf([prompts.whole, asked.whole]),
+      // with the adapter alone; its programs are opened each time
+      preview: scaled(sumOf([prompts.opening, prompts.whole]), 1 / 2),
     };
   } finally {
     await generator.release();
   }
 }
 
-const nothing: Trial = { opening: 0, seconds: 0 };
+const nothing: Trial = { opening: NO_TIME, whole: NO_TIME };
 /** Tokens of the trial. */
 const FEW = 8;
 
@@ -82,7 +78,10 @@ async function tryPrompts(generator: TextGenerator, source: TextRehearsalSource)
   const first = await timed(() => answers(generator, short, 1));
   const again = await timed(() => answers(generator, short, 1));
   const tokens = Math.min(config.sample_max_tokens, longest(train.map(trainedOf)));
-  return { opening: 2 * Math.max(0, first - again), seconds: 2 * again * (tokens / few) };
+  return {
+    opening: scaled(longerBy(first, again), 2),
+    whole: scaled(again, 2 * (tokens / few)),
+  };
 }
 
 const trainedOf = ({ trained }: Sequence): number => trained.reduce((sum, one) => sum + one, 0);
@@ -107,7 +106,7 @@ async function tryQuestions(generator: TextGenerator, source: TextRehearsalSourc
   const group = second.length === 0 ? first : second;
   const again = await timed(ask(group));
   return {
-    opening: 2 * Math.max(0, opened - again),
-    seconds: (2 * again * all.length) / group.length,
+    opening: scaled(longerBy(opened, again), 2),
+    whole: scaled(again, (2 * all.length) / group.length),
   };
 }

@@ -235,6 +235,7 @@ function taskOf(opened: Opened): OpenTask {
     ...lookedAhead(opened),
     files: (at, tell) => adapterFiles(opened, at, tell),
     history: looks.history,
+    looks: looks.schedule,
     async *watch(step, final) {
       yield* looks.watch(step, final);
     },
