@@ -113,6 +113,15 @@ export {
 export type { PictureRequest } from './generate/picture-request.ts';
 export { drawContactSheet, type ContactSheetOptions } from './generate/contact-sheet.ts';
 export {
+  infotextOf,
+  pictureSettingsOf,
+  type HiresSettings,
+  type PictureSettings,
+  type SettingsFound,
+} from './generate/infotext/picture-settings.ts';
+export { readPictureText, type PictureText } from './generate/infotext/picture-text.ts';
+export { withPngTexts } from './generate/infotext/png-text.ts';
+export {
   parseNegativePrompt,
   parsePrompt,
   type ParsedPrompt,

@@ -463,6 +463,15 @@ export async function enlarged({ rgb, width, height }: Picture, factor: number):
   );
 }
 
+/** The Exif data of a picture file's bytes; undefined where there are none, or it is no picture. */
+export async function exifOf(bytes: Uint8Array): Promise<Uint8Array | undefined> {
+  try {
+    return (await sharp(bytes, { limitInputPixels: false, failOn: 'none' }).metadata()).exif;
+  } catch {
+    return undefined;
+  }
+}
+
 /** PNG bytes of RGB bytes [height, width, 3]. */
 export async function encodePng(
   rgb: Uint8Array,

@@ -4,12 +4,13 @@ import { enlarged, type Picture } from '../dataset/image.ts';
 import type { AdapterWeights } from './adapter.ts';
 import type { PictureRequest } from './picture-request.ts';
 import { contactSheet, type SheetRow } from './picture-sheet.ts';
+import { parsePrompt } from './prompt/parse-prompt.ts';
 import type { SamplerName } from './samplers/samplers.ts';
 import type { ImageGenerator } from './text-to-image.ts';
 
 export interface ContactSheetOptions {
   readonly generator: ImageGenerator;
-  /** A row of the sheet each. */
+  /** A row of the sheet each; adapters that they name are left out. */
   readonly prompts: readonly string[];
   /** Two columns each: without and with. By default 0 alone. */
   readonly seeds?: readonly number[];
@@ -63,7 +64,7 @@ function cell(
 ): PictureRequest {
   const { negativePrompt, steps, guidance, sampler, size, weights, multiplier = 1 } = options;
   return {
-    prompt,
+    prompt: parsePrompt(prompt).text,
     negativePrompt,
     seed,
     steps,

@@ -26,6 +26,8 @@ export interface ParseOptions {
    * `embeddings` without their extensions: a prompt that uses one is refused.
    */
   readonly embeddings?: readonly string[];
+  /** Nothing is said of letters that are not Latin: they may be what is trained. */
+  readonly anyScript?: boolean;
 }
 
 /**
@@ -52,7 +54,7 @@ export function parsePrompt(prompt: string, options: ParseOptions = {}): ParsedP
     text,
     loras,
     problems: [...problems, ...embedded.problems],
-    warnings: [...warnings, ...embedded.warnings, ...promptRemarks(text, where)],
+    warnings: [...warnings, ...embedded.warnings, ...promptRemarks(text, where, options)],
   };
 }
 
@@ -60,7 +62,10 @@ export function parsePrompt(prompt: string, options: ParseOptions = {}): ParsedP
 export function parseNegativePrompt(prompt: string, options: ParseOptions = {}): ParsedPrompt {
   const where = options.where ?? promptName('negative prompt', prompt);
   const embedded = embeddingProblems(prompt, where, options.embeddings);
-  const warnings = [...embedded.warnings, ...promptRemarks(prompt, where, 'negative')];
+  const warnings = [
+    ...embedded.warnings,
+    ...promptRemarks(prompt, where, { ...options, negative: true }),
+  ];
   return { text: prompt, loras: [], problems: embedded.problems, warnings };
 }
 

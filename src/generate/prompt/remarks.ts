@@ -7,18 +7,24 @@ import { composedParts } from './composition.ts';
 
 type Remark = Omit<Problem, 'where'>;
 
+interface RemarkOptions {
+  readonly negative?: boolean;
+  /** Nothing is said of letters that are not Latin. */
+  readonly anyScript?: boolean;
+}
+
 /** `text` is a prompt without mentions of adapters. */
 export function promptRemarks(
   text: string,
   where: string,
-  kind: 'prompt' | 'negative' = 'prompt',
+  { negative = false, anyScript = false }: RemarkOptions,
 ): Problem[] {
   const remarks = [
-    ...(kind === 'negative' ? [loraInNegative(text)] : [weightAtEnd(text)]),
+    negative ? loraInNegative(text) : weightAtEnd(text),
     breakInBrackets(text),
     fullWidthEmphasis(text),
     otherSyntax(text),
-    fewLatinLetters(text),
+    anyScript ? undefined : fewLatinLetters(text),
   ];
   return remarks.flatMap((remark) => (remark === undefined ? [] : [{ where, ...remark }]));
 }

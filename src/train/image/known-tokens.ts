@@ -21,12 +21,21 @@ export function requireKnownTokens(
 ): void {
   const { vocab_size: rows, max_position_embeddings: tokens } = textEncoder;
   const texts = [
-    ...pictures.map(({ name, caption }) => ({ where: `the caption of ${name}`, text: caption })),
-    ...config.sample_prompts.map((text, i) => ({ where: `sample_prompts, number ${i + 1}`, text })),
-    { where: 'sample_negative_prompt', text: config.sample_negative_prompt },
+    ...pictures.map(({ name, caption }) => ({
+      where: `the caption of ${name}`,
+      ids: tokenizer.encode(caption, tokens),
+    })),
+    ...config.sample_prompts.map((text, i) => ({
+      where: `sample_prompts, number ${i + 1}`,
+      ids: tokenizer.textIds(text),
+    })),
+    {
+      where: 'sample_negative_prompt',
+      ids: tokenizer.textIds(config.sample_negative_prompt),
+    },
   ];
-  const found = texts.flatMap(({ where, text }): FoundProblem[] => {
-    const id = unknownId(tokenizer.encode(text, tokens), rows);
+  const found = texts.flatMap(({ where, ids }): FoundProblem[] => {
+    const id = unknownId(ids, rows);
     if (id === undefined) return [];
     const what = `holds ${unknownName(id, { ...tokenizer, rows })}`;
     const fix = 'Remove it from the text, or use the base model that was trained with it.';

@@ -10,6 +10,7 @@ import type { Write } from '../task.ts';
 import { asTrained } from './held-out.ts';
 import { previewPage } from './preview-page.ts';
 import { previewStrip } from './preview-strip.ts';
+import { drawnText } from './sample-prompts.ts';
 import type { TrainingPicture } from './training-picture.ts';
 import { sheetGenerator, type SheetSource } from './sheet.ts';
 
@@ -85,7 +86,7 @@ async function* drawn(source: PreviewSource): AsyncGenerator<Drawn> {
   try {
     yield phase(NAME);
     const requests = config.sample_prompts.map((prompt) => ({
-      prompt,
+      prompt: drawnText(prompt),
       negativePrompt: config.sample_negative_prompt,
       seed: config.sample_seed,
       steps: config.sample_steps,

@@ -22,6 +22,7 @@ import type { Rehearsals, TaskEvent, Trial } from '../task.ts';
 import { encodePictures, latentsKey, type EncodeOptions } from './latents.ts';
 import type { TrainingPicture } from './training-picture.ts';
 import type { TrainedPictures } from './previews.ts';
+import { drawnText } from './sample-prompts.ts';
 import { sheetGenerator, type SheetSource } from './sheet.ts';
 
 /** As the sheet has them. */
@@ -100,7 +101,7 @@ async function* drawing({ sheet, compare }: ImageRehearsals): AsyncGenerator<Pha
   const some = Math.min(cells, mostAtOnce(false));
   const generator = sheetGenerator(sheet);
   const requests = Array.from({ length: some }, (_, i) => ({
-    prompt: config.sample_prompts[i % config.sample_prompts.length],
+    prompt: drawnText(config.sample_prompts[i % config.sample_prompts.length]),
     negativePrompt: config.sample_negative_prompt,
     seed: i,
     steps: TRIED_STEPS,

@@ -16,6 +16,7 @@ import { latentFactor } from '../../models/stable-diffusion-config.ts';
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
 import { unknownId } from '../../tokenizer/unknown-id.ts';
 import { requireKnownTokens } from './known-tokens.ts';
+import { samplePromptWarnings } from './sample-prompts.ts';
 import { createClipTokenizer, type ClipTokenizer } from '../../tokenizer/clip.ts';
 import { type WarningEvent, phase } from '../../events.ts';
 import type { OpenTask, SavePoint, Task, TaskContext, TaskEvent } from '../task.ts';
@@ -68,6 +69,8 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   const all = [...set.pictures, ...set.heldOut];
   requireKnownTokens({ ...set, pictures: all }, tokenizer, base.config);
   yield* warnings(base, set, tokenizer, tokens);
+  for (const problem of samplePromptWarnings(set.config, tokenizer))
+    yield { type: 'warning', problem };
   yield phase('planning');
   const begun = begunPictures(job, base.config, set.config, context);
   for (const problem of begun.warnings) yield { type: 'warning', problem };
