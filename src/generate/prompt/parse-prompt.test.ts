@@ -136,6 +136,7 @@ test('what WebUI makes of a prompt in another way than it seems is said', () => 
   const said: [string, RegExp][] = [
     ['<foo:bar> a cat', /<foo:bar> is no adapter/],
     ['a clock at 12:30', /counts 30 times/],
+    ['a ratio of 1:1 ', /counts 1 times/],
     ['(a BREAK b:1.2)', /BREAK inside brackets/],
     ['（杰作：1.2） masterpiece, best quality', /brackets of full width/],
     ['a {red|blue} cat', /Dynamic Prompts/],
@@ -149,6 +150,7 @@ test('what WebUI makes of a prompt in another way than it seems is said', () => 
   }
   for (const prompt of [
     'a cat',
+    'a cat ',
     'a cat AND a dog:0.5',
     'a BREAK b',
     '(水墨:1.2), ink wash style',

@@ -38,10 +38,12 @@ function loraInNegative(text: string): Remark | undefined {
   };
 }
 
+const spaceAtEnd = new RegExp(`[${SPACE}]+$`, 'u');
+
 function weightAtEnd(text: string): Remark | undefined {
   const parts = composedParts(text);
-  if (parts.length > 1 || parts[0].weight === 1) return undefined;
-  const { weight } = parts[0];
+  const [{ text: left, weight }] = parts;
+  if (parts.length > 1 || left.length === text.replace(spaceAtEnd, '').length) return undefined;
   return {
     what: `it ends in a colon and a number, which WebUI takes for a weight: the prompt counts ${weight} times, and the number is no part of the text`,
     fix: 'Put a word or a comma behind the number if it belongs to the text.',
