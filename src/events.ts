@@ -184,6 +184,39 @@ export interface TrainingVerdict {
   readonly reasons: readonly string[];
 }
 
+/**
+ * Of a run that goes on from an adapter: the loss on what that was trained on (old), and on what is
+ * new; before the first step, and, once no step comes any more, after it, of the same samples with
+ * the same noise and timesteps.
+ */
+export interface ForgettingEvent {
+  readonly type: 'forgetting';
+  /** 0: `before` alone. */
+  readonly step: number;
+  readonly sampleName: string;
+  /** Absent where nothing of it can be measured. */
+  readonly old?: LossBeforeAndAfter;
+  readonly new?: LossBeforeAndAfter;
+  readonly headline: string;
+  /** The evidence, in sentences. */
+  readonly reasons: readonly string[];
+  /** Seconds that the measuring took, by the clock and of the processor. */
+  readonly took: { readonly clock: number; readonly processor: number };
+}
+
+/** Each sample counts the same. */
+export interface LossBeforeAndAfter {
+  /** That are measured, of so many. */
+  readonly samples: number;
+  readonly of: number;
+  /** Whether this run trains them; else they show what it does to what it has not seen. */
+  readonly trained: boolean;
+  readonly before: number;
+  readonly after?: number;
+  /** Beyond chance. */
+  readonly change?: 'higher' | 'lower' | 'none';
+}
+
 /** Money; in what, only where that was configured. */
 export interface Cost {
   readonly amount: number;

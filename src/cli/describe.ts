@@ -4,6 +4,7 @@ import { basename, dirname } from 'node:path';
 import {
   type DoneEvent,
   type EvaluatedEvent,
+  type ForgettingEvent,
   formatProblem,
   type PlanEvent,
   type SampleEvent,
@@ -114,6 +115,14 @@ export function verdictLines({ step, final, verdict }: VerdictEvent): string[] {
   const paint = kind === 'sound' ? colours.green : colours.yellow;
   const title = final ? headline : `after step ${step}: ${headline}`;
   return ['', paint(colours.bold(title)), ...reasons.map((reason) => `  ${reason}`), ''];
+}
+
+/** Old and new data, before the first step and after the last. */
+export function forgettingLines({ step, old, headline, reasons }: ForgettingEvent): string[] {
+  const lines = reasons.map((reason) => `  ${withCodes(reason)}`);
+  if (step === 0) return [`${colours.green('✓')} before the first step:`, ...lines];
+  const paint = old === undefined || old.change === 'higher' ? colours.yellow : colours.green;
+  return ['', paint(colours.bold(headline)), ...lines, ''];
 }
 
 export const evaluatedLines = ({ result }: EvaluatedEvent): string[] => [

@@ -8,6 +8,7 @@ import { expenseLines } from './account-lines.ts';
 import {
   doneLines,
   evaluatedLines,
+  forgettingLines,
   planLines,
   sampleLines,
   savedLines,
@@ -90,15 +91,15 @@ export function advance(
     case 'sample':
     case 'validation':
     case 'verdict':
+    case 'forgetting':
     case 'evaluated':
     case 'forecast':
     case 'account':
       return { view: rest, lines: [...ended, ...resultLines(event)] };
-    case 'done':
-      return {
-        view: rest,
-        lines: [...ended, ...doneLines(event, view.step ? loss(view.step.lossAverage) : '')],
-      };
+    case 'done': {
+      const last = view.step ? loss(view.step.lossAverage) : '';
+      return { view: rest, lines: [...ended, ...doneLines(event, last)] };
+    }
   }
 }
 
@@ -113,6 +114,8 @@ function resultLines(event: Extract<TrainEvent, { type: ResultType }>): string[]
       return validationLines(event);
     case 'verdict':
       return verdictLines(event);
+    case 'forgetting':
+      return forgettingLines(event);
     case 'evaluated':
       return evaluatedLines(event);
     case 'forecast':
@@ -122,7 +125,14 @@ function resultLines(event: Extract<TrainEvent, { type: ResultType }>): string[]
 }
 
 type ResultType =
-  'saved' | 'sample' | 'validation' | 'verdict' | 'evaluated' | 'forecast' | 'account';
+  | 'saved'
+  | 'sample'
+  | 'validation'
+  | 'verdict'
+  | 'forgetting'
+  | 'evaluated'
+  | 'forecast'
+  | 'account';
 
 function endOfPhase(phase: Phase | undefined, now: number): string[] {
   if (phase === undefined) return [];

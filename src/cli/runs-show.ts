@@ -11,6 +11,7 @@ import {
 import { sparkline } from './bars.ts';
 import { colours } from './colours.ts';
 import type { Command, CommandArgument } from './command.ts';
+import { wrapped } from './eval-lines.ts';
 import { ago, amount, cut, duration, fileSize, loss, utc } from './format.ts';
 import { jsonFlag, paints, parentText, stepsText } from './runs.ts';
 import { tableLines, type Column } from './table.ts';
@@ -55,7 +56,12 @@ type Row = readonly [name: string, value: string | undefined];
 
 /** Everything about a run that a person may ask for. */
 export function showLines(run: KnownRun, width: number, now: number): string[] {
-  const rows = [...originRows(run), ...courseRows(run, now), ...lossRows(run, width)];
+  const rows = [
+    ...originRows(run),
+    ...courseRows(run, now),
+    ...lossRows(run, width),
+    ...forgettingRows(run, width - NAMES - 4),
+  ];
   return [
     `${colours.bold(withCodes(run.name))}: ${stateText(run)}`,
     ...rows.flatMap(([name, value]) =>
@@ -127,6 +133,25 @@ function lossRows(run: KnownRun, width: number): Row[] {
   ];
 }
 
+/** What the run did to what its parent had learned. */
+function forgettingRows({ facts: { forgetting } }: KnownRun, width: number): Row[] {
+  if (forgetting === undefined) return [];
+  const { step, headline, old, new: fresh, sampleName } = forgetting;
+  const set = (kind: typeof old) => {
+    if (kind === undefined) return 'not measured';
+    const after = kind.after === undefined ? '' : ` → ${loss(kind.after)}`;
+    const seen = kind.trained ? 'trained in this run' : 'not trained in this run';
+    return `loss ${loss(kind.before)}${after} on ${kind.samples} ${sampleName}s, ${seen}`;
+  };
+  return [
+    ['old data', set(old)],
+    ['new data', set(fresh)],
+    ...wrapped(step === 0 ? 'not known before the run is done' : headline, width).map(
+      (line, i): Row => [i === 0 ? 'forgotten' : '', line],
+    ),
+  ];
+}
+
 function bestText(run: KnownRun): string | undefined {
   const best = bestCheckpoint(run);
   if (best?.validationLoss !== undefined)
@@ -134,7 +159,7 @@ function bestText(run: KnownRun): string | undefined {
   const { validations } = run.metrics;
   if (run.checkpoints.length === 0) return undefined;
   return validations.length === 0
-    ? 'not known: nothing was held back from the training'
+    ? 'not known: nothing was held back to validate on'
     : 'not known: no checkpoint was saved where the loss on what was held back was measured';
 }
 

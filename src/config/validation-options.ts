@@ -14,7 +14,7 @@ export const validationOptions = {
   validation_split: number(0, 0.9)
     .default(0)
     .describe(
-      'Without validation_data: this share of the samples is held back to validate on. Two pictures that are one (scaled, cut, mirrored) stay together.',
+      'Without validation_data: this share of the samples is held back to validate on. Two pictures that are one (scaled, cut, mirrored) stay together. With continue_from, so much of the old and of the new samples; where it is not given, a tenth of each is held back if there are 20 of it, to measure what is learned and forgotten.',
     ),
   validation_steps: integer(0)
     .default(0)

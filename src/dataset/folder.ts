@@ -54,6 +54,8 @@ export interface ImageFolderOptions {
   readonly metadataPath?: string;
   /** Extension of caption files beside the pictures, default `.txt`. */
   readonly captionExtension?: string;
+  /** Whether what is at fault is left out, as long as something else is there. */
+  readonly leavesOutFaults?: boolean;
 }
 
 /**
@@ -85,7 +87,9 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
   ]);
   if (samples.length === 0 && collector.problems.length === 0)
     collector.problems.push(await nothingFound(root, collector.shown, warnings.filter(isOfFile)));
-  if (collector.problems.length > 0) throw new DataError(faultsByKind(collector.problems));
+  const isUsable = options.leavesOutFaults === true && samples.length > 0;
+  if (collector.problems.length > 0 && !isUsable)
+    throw new DataError(faultsByKind(collector.problems));
   return { samples, warnings, ...(table !== undefined && { table }) };
 }
 

@@ -27,6 +27,7 @@ export function describeRun(run: KnownRun) {
     finished: facts.finished,
     last_change: new Date(run.at).toISOString(),
     parent: facts.parent,
+    forgetting: facts.forgetting,
     starts: facts.starts,
     changes: facts.changes,
     device: facts.device,

@@ -76,6 +76,26 @@ const parent = z.object({
   step: step.optional(),
 });
 
+/** Of old or new data; see `LossBeforeAndAfter`. */
+const measuredLoss = z.object({
+  samples: step,
+  of: step,
+  trained: z.boolean(),
+  before: z.number(),
+  after: z.number().optional(),
+});
+
+/** Of a run that went on from an adapter: see `ForgettingEvent`. */
+const forgetting = z.object({
+  sampleName: z.string(),
+  /** After which the losses were measured last; 0: before the first. */
+  step,
+  old: measuredLoss.optional(),
+  new: measuredLoss.optional(),
+  headline: z.string(),
+  reasons: z.array(z.string()),
+});
+
 const plan = z.object({
   totalSteps: step,
   epochs: step,
@@ -114,6 +134,8 @@ const facts = z.object({
   leaving: z.boolean().optional(),
   plan: plan.optional(),
   parent: parent.optional(),
+  /** What it did to what the parent had learned. */
+  forgetting: forgetting.optional(),
   starts: z.array(start).default([]),
   changes: z.array(change).default([]),
   /** By step; those whose files were removed are gone from it. */

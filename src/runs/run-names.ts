@@ -143,7 +143,7 @@ function noCheckpoint(run: KnownRun, text: string): Problem {
   if (text === 'best')
     return {
       where,
-      what: 'nobody knows which one is best: nothing was held back from the training',
+      what: 'nobody knows which one is best: nothing was held back to validate on',
       fix: 'Train with validation_split or validation_data, or name a step.',
     };
   const tags = run.checkpoints.flatMap((one) => one.tags);

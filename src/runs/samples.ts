@@ -19,24 +19,43 @@ const sample = z.object({
   /** Of a picture's caption: its SHA-256. */
   caption: z.string().optional(),
   repeats: z.number().optional(),
+  /** In a run that went on from another: that one was trained on it, too. */
+  old: z.boolean().optional(),
 });
-const dataFile = z.object({ samples: z.array(sample) });
+const dataFile = z.object({
+  samples: z.array(sample),
+  /** What lay there as well, and is not trained: those of an earlier run. */
+  leftOut: z.array(sample).default([]),
+});
 
 export type RecordedSample = Readonly<z.output<typeof sample>>;
 
 export const textHash = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-export const dataText = (samples: readonly RecordedSample[]): string =>
-  `{ "samples": [\n${samples.map((one) => JSON.stringify(one)).join(',\n')}\n] }\n`;
+export interface RecordedData {
+  readonly samples: readonly RecordedSample[];
+  readonly leftOut: readonly RecordedSample[];
+}
+
+export function dataText({ samples, leftOut }: RecordedData): string {
+  const lines = (list: readonly RecordedSample[]) =>
+    list.map((one) => JSON.stringify(one)).join(',\n');
+  const besides = leftOut.length === 0 ? '' : `, "leftOut": [\n${lines(leftOut)}\n]`;
+  return `{ "samples": [\n${lines(samples)}\n]${besides} }\n`;
+}
+
+/** As `readData`, of what is trained. */
+export const readSamples = (dir: string): readonly RecordedSample[] | undefined =>
+  readData(dir)?.samples;
 
 /**
  * The samples of a run; undefined where its folder does not say. Throws DataError where the file is
  * damaged.
  */
-export function readSamples(dir: string): readonly RecordedSample[] | undefined {
+export function readData(dir: string): RecordedData | undefined {
   const path = join(dir, DATA_FILE);
   try {
-    return dataFile.parse(JSON.parse(readFileSync(path, 'utf8'))).samples;
+    return dataFile.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     const what = `is damaged: ${reasonOf(error).split('\n')[0]}`;
@@ -47,6 +66,8 @@ export function readSamples(dir: string): readonly RecordedSample[] | undefined 
 export interface Matched<T> {
   /** Those of the run that are still there, in its order. */
   readonly kept: readonly T[];
+  /** What was recorded of each of them. */
+  readonly recorded: readonly RecordedSample[];
   readonly warnings: readonly Problem[];
 }
 
@@ -73,17 +94,18 @@ const MOST_NAMED = 3;
  */
 export function matchSamples<T>(
   found: readonly T[],
-  recorded: readonly RecordedSample[],
+  { samples: recorded, leftOut }: RecordedData,
   recordOf: (one: T) => RecordedSample,
   options: MatchOptions,
 ): Matched<T> {
   const byKey = keyed(found, recordOf, options);
-  const keys = keysOf(recorded, options);
+  const keys = keysOf([...recorded, ...leftOut], options);
   const pairs = recorded.map((before, i) => ({ before, now: byKey.get(keys[i]) }));
-  const kept = pairs.flatMap(({ now }) => (now === undefined ? [] : [now]));
+  const there = pairs.flatMap(({ before, now }) => (now === undefined ? [] : [{ before, now }]));
+  const kept = there.map(({ now }) => now);
   const missing = pairs.flatMap(({ before, now }) => (now === undefined ? [before.name] : []));
-  const changed = pairs.flatMap(({ before, now }) =>
-    now !== undefined && options.byName && differs(before, recordOf(now)) ? [before.name] : [],
+  const changed = there.flatMap(({ before, now }) =>
+    options.byName && differs(before, recordOf(now)) ? [before.name] : [],
   );
   const known = new Set(keys);
   const added = [...byKey].flatMap(([key, one]) => (known.has(key) ? [] : [recordOf(one).name]));
@@ -91,6 +113,7 @@ export function matchSamples<T>(
     throw otherData(kept.length, recorded.length, options);
   return {
     kept,
+    recorded: there.map(({ before }) => before),
     warnings: [
       ...told(added, 'was added', 'were added', ADDED, options),
       ...told(missing, 'is gone', 'are gone', MISSING, options),

@@ -1,4 +1,5 @@
-// Which samples a run that goes on from another one's adapter is trained on.
+// Which samples a run that goes on from another one's adapter is trained on, and which of them that
+// one was trained on.
 
 import type { TrainConfig } from '../config/schema.ts';
 import { ConfigError, InternalError, type Problem } from '../errors.ts';
@@ -13,54 +14,128 @@ export interface ContinuedOptions {
   readonly before: readonly RecordedSample[] | undefined;
   /** What a sample is called: `picture`. */
   readonly sampleName: string;
-  /** Whether a sample is known by its name, too, or only by what is in it. */
-  readonly byName: boolean;
   /** The place of `continue_data`, for messages. */
   readonly where: string;
 }
 
+/** Samples are the same by what is in them, wherever they lie. */
 export interface Continued<T> {
   readonly kept: readonly T[];
-  /** How many of them are new. */
+  /** Those that the earlier run was trained on, whether this one is or not. */
+  readonly old: ReadonlySet<T>;
+  /** Old ones that this run is not trained on. */
+  readonly leftOut: readonly T[];
+  /** What the earlier run was trained on, and is not here. */
+  readonly missing: readonly RecordedSample[];
   readonly notes: readonly Problem[];
 }
 
-/**
- * Throws ConfigError where it is not known which samples are new, or none is.
- */
+/** Throws ConfigError where it is not known which samples are new, or none is. */
 export function continuedSamples<T>(
   found: readonly T[],
   recordOf: (one: T) => RecordedSample,
   { continue_data, seed }: Pick<TrainConfig, 'continue_data' | 'seed'>,
-  { before, sampleName, byName, where }: ContinuedOptions,
+  { before, sampleName, where }: ContinuedOptions,
 ): Continued<T> {
   const data = continuedData(continue_data);
   if (data === undefined) throw new InternalError(`continue_data: ${continue_data}`);
   if (before === undefined) {
-    if (data === 'mixed') return { kept: found, notes: [] };
-    const what = `which ${sampleName}s are new is not known: continue_from names an adapter, not a run of lora-scripts with its data.json`;
-    const fix = 'Write continue_data: mixed, with the data that the adapter is to learn now.';
-    throw new ConfigError([{ where, what, fix }]);
+    if (data !== 'mixed') throw unknownData(where, sampleName);
+    return { kept: found, old: new Set(), leftOut: [], missing: [], notes: [] };
   }
-  const keyOf = ({ name, sha256 }: RecordedSample) => (byName ? `${name} ${sha256}` : sha256);
-  const known = new Set(before.map(keyOf));
-  const isOld = found.map((one) => known.has(keyOf(recordOf(one))));
-  const old = [...found.keys()].filter((i) => isOld[i]);
-  const fresh = found.length - old.length;
-  const noted = (again: number): Problem => ({
-    where,
-    what: `${plural(fresh, sampleName)} of ${found.length} ${fresh === 1 ? 'is' : 'are'} new; ${again} of the ${old.length} that were trained before ${again === 1 ? 'is' : 'are'} trained again`,
-  });
-  if (data === 'mixed') return { kept: found, notes: [noted(old.length)] };
-  if (fresh === 0) {
+  const known = new Map(before.map((one) => [one.sha256, one]));
+  const isOld = new Set(found.filter((one) => known.has(recordOf(one).sha256)));
+  const old = [...isOld];
+  const about = { found, old, before, sampleName, where, continue_data };
+  if (data !== 'mixed') requireBoth(about, data !== 'new');
+  const share = data === 'mixed' ? 1 : data === 'new' ? 0 : data.rehearse / 100;
+  const wanted = rehearsedCount(found.length - old.length, share);
+  const order = [...permutation(seed, streamOf('rehearsed'), old.length)];
+  const again = new Set(order.slice(0, wanted).map((i) => old[i]));
+  const here = new Set(old.map((one) => recordOf(one).sha256));
+  const retold = old.filter(
+    (one) => recordOf(one).caption !== known.get(recordOf(one).sha256)?.caption,
+  );
+  return {
+    kept: found.filter((one) => !isOld.has(one) || again.has(one)),
+    old: isOld,
+    leftOut: old.filter((one) => !again.has(one)),
+    missing: before.filter(({ sha256 }) => !here.has(sha256)),
+    notes: [
+      seenNote(about, again.size),
+      ...fewerNote(about, share < 1 ? wanted : 0),
+      ...retoldNote(about, retold.map(recordOf)),
+    ],
+  };
+}
+
+/** So many old samples are the share of all; all of them for 1. */
+const rehearsedCount = (fresh: number, share: number): number =>
+  share === 1 ? Infinity : Math.round((fresh * share) / (1 - share));
+
+interface About {
+  readonly found: readonly unknown[];
+  readonly old: readonly unknown[];
+  readonly before: readonly unknown[];
+  readonly sampleName: string;
+  readonly where: string;
+  readonly continue_data: string;
+}
+
+function unknownData(where: string, sampleName: string): ConfigError {
+  const what = `which ${sampleName}s are new is not known: continue_from names an adapter, not a run of lora-scripts with its data.json`;
+  const fix = 'Write continue_data: mixed, with the data that the adapter is to learn now.';
+  return new ConfigError([{ where, what, fix }]);
+}
+
+/** Throws ConfigError where nothing is new, or nothing old to be rehearsed. */
+function requireBoth(
+  { found, old, before, sampleName, where, continue_data }: About,
+  rehearses: boolean,
+): void {
+  if (old.length === found.length) {
     const what = `there is nothing new: all ${plural(found.length, sampleName)} were trained by the run that continue_from names`;
     const fix = `Add ${sampleName}s, or write continue_data: mixed.`;
     throw new ConfigError([{ where, what, fix }]);
   }
-  const share = data === 'new' ? 0 : data.rehearse / 100;
-  const wanted = Math.min(old.length, Math.round((fresh * share) / (1 - share)));
-  const order = [...permutation(seed, streamOf('rehearsed'), old.length)];
-  const again = new Set(order.slice(0, wanted).map((i) => old[i]));
-  const kept = found.filter((_, i) => !isOld[i] || again.has(i));
-  return { kept, notes: [noted(wanted)] };
+  if (!rehearses || old.length > 0) return;
+  const what = `${continue_data} has nothing to rehearse: none of the ${plural(before.length, sampleName)} that the earlier run was trained on is in the data of this one`;
+  const fix = `Put them back beside the new ones, or write continue_data: new.`;
+  throw new ConfigError([{ where, what, fix }]);
+}
+
+function seenNote({ found, old, before, sampleName, where }: About, again: number): Problem {
+  const fresh = found.length - old.length;
+  if (old.length === 0) {
+    const none = `${fresh === 1 ? `the ${sampleName} is` : `all ${plural(fresh, sampleName)} are`} new: none of the ${before.length} that the earlier run was trained on is in the data`;
+    return { where, what: none };
+  }
+  const what = `${plural(fresh, sampleName)} of ${found.length} ${fresh === 1 ? 'is' : 'are'} new; ${again} of the ${old.length} that were trained before ${again === 1 ? 'is' : 'are'} trained again`;
+  return { where, what };
+}
+
+/** Fewer than were asked for. */
+function fewerNote({ old, where, continue_data }: About, wanted: number): Problem[] {
+  if (wanted <= old.length) return [];
+  const what = `${continue_data} would take ${wanted} of the earlier data, and there are only ${old.length} here: all of them are trained`;
+  return [{ where, what }];
+}
+
+const MOST_NAMED = 3;
+
+/** The same pictures, described otherwise. */
+function retoldNote(
+  { sampleName, where, continue_data }: About,
+  retold: readonly RecordedSample[],
+): Problem[] {
+  if (retold.length === 0) return [];
+  const [one, have] = retold.length === 1 ? ['It counts', 'has'] : ['They count', 'have'];
+  const named = retold.slice(0, MOST_NAMED).map(({ name }) => name);
+  const more = retold.length > MOST_NAMED ? [`${retold.length - MOST_NAMED} more`] : [];
+  const what = `${plural(retold.length, sampleName)} of the earlier run ${have} another caption now: ${[...named, ...more].join(', ')}. ${one} as trained before`;
+  const fix =
+    continue_data === 'mixed'
+      ? undefined
+      : 'To train all of them with their new captions, write continue_data: mixed.';
+  return [{ where, what, ...(fix !== undefined && { fix }) }];
 }

@@ -5,6 +5,7 @@ import type {
   AccountEvent,
   DoneEvent,
   ForecastEvent,
+  ForgettingEvent,
   PhaseEvent,
   PlanEvent,
   SampleEvent,
@@ -24,6 +25,7 @@ export type TrainEvent =
   | SampleEvent
   | ValidationEvent
   | VerdictEvent
+  | ForgettingEvent
   | EvaluatedEvent
   | ForecastEvent
   | AccountEvent

@@ -58,14 +58,14 @@ function computedBy({ config, source }: LoadedConfig, takenUp: TakenUp | undefin
 
 /**
  * What earlier starts recorded; where another backend computes now, of their decisions only the
- * adapters that the run began with.
+ * adapters that the run began with, and what is compared.
  */
 function recordedFor(runtime: Runtime, takenUp: TakenUp | undefined): TaskContext['recorded'] {
-  if (takenUp?.samples === undefined) return undefined;
-  const { facts, samples } = takenUp;
-  const { begun } = facts.decisions ?? {};
-  const decisions = facts.device === runtime.backend ? facts.decisions : { begun };
-  return { samples, decisions };
+  if (takenUp?.data === undefined) return undefined;
+  const { facts, data } = takenUp;
+  const { begun, compared } = facts.decisions ?? {};
+  const decisions = facts.device === runtime.backend ? facts.decisions : { begun, compared };
+  return { ...data, decisions };
 }
 
 /** What computes a run is part of its last digits. */

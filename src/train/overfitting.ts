@@ -2,6 +2,7 @@
 
 import type { NearestPicture, TrainingVerdict } from '../events.ts';
 import { plural } from '../util/plural.ts';
+import { LEAST_RISE, riseOf } from './rise.ts';
 
 /** What was seen of the weights after one step. */
 export interface Look {
@@ -34,13 +35,6 @@ export interface LooksAt {
   readonly trained: string;
 }
 
-/** A rise of less than this share is none. */
-const LEAST_RISE = 0.01;
-/** Where too few numbers make up a loss to tell chance from a rise. */
-const RISE_OF_FEW = 0.03;
-const FEW = 8;
-/** Standard errors of the mean difference that chance explains. */
-const CHANCE = 2;
 /** Looks in a row that say so before the run is called overfit; fewer where no more will come. */
 const IN_A_ROW = 3;
 const IN_A_ROW_AT_END = 2;
@@ -98,26 +92,13 @@ function risenLooks(looks: readonly Look[]): number {
 }
 
 const hasRisen = (look: Validated, best: Validated): boolean => {
-  const { rise, chance } = riseOf(look, best);
+  const { rise, chance } = riseAbove(look, best);
   return rise > Math.max(LEAST_RISE, chance);
 };
 
-/**
- * How far a loss lies above the lowest, as a share of it, and how far chance alone would take it:
- * the noise is the same at both, so sample is compared with sample.
- */
-function riseOf(
-  { validation: { losses } }: Validated,
-  { validation: lowest }: Validated,
-): { readonly rise: number; readonly chance: number } {
-  const count = losses.length;
-  const differences = losses.map((loss, i) => loss - lowest.losses[i]);
-  const mean = differences.reduce((sum, value) => sum + value, 0) / count;
-  const rise = mean / lowest.loss;
-  if (count < FEW) return { rise, chance: RISE_OF_FEW };
-  const variance = differences.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (count - 1);
-  return { rise, chance: (CHANCE * Math.sqrt(variance / count)) / lowest.loss };
-}
+/** Above the lowest, as a share of it. The loss of texts weighs its batches by their tokens. */
+const riseAbove = ({ validation: { losses } }: Validated, { validation: lowest }: Validated) =>
+  riseOf(losses, lowest.losses, lowest.loss);
 
 function lossReasons(looks: readonly Look[], at: LooksAt): string[] {
   const validated = looks.filter(isValidated);
@@ -142,7 +123,7 @@ const isDiverging = (last: Validated, best: Validated): boolean =>
 
 function comparison(last: Validated, best: Validated): string {
   if (last === best) return ', the lowest so far';
-  const { rise, chance } = riseOf(last, best);
+  const { rise, chance } = riseAbove(last, best);
   const above = `, now ${percent(rise)} above its lowest`;
   return hasRisen(last, best)
     ? `${above}, more than chance explains (${percent(chance)})`

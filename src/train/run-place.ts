@@ -1,11 +1,13 @@
 // Where a run is written: a folder of its own, begun when the plan is known, or taken up again.
 
+import { sumOf } from '../account/duration.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { between, stopwatch, type Duration } from '../account/duration.ts';
 import { weightsFingerprint } from '../checkpoints/fingerprint.ts';
 import { placeOf, type LoadedConfig } from '../config/load.ts';
 import { CheckpointError, InternalError, UserError, type Problem } from '../errors.ts';
-import type { PlanEvent } from '../events.ts';
+import type { ForgettingEvent, PlanEvent } from '../events.ts';
+import type { TrainEvent } from './events.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { runId, type NewFacts, type RunFacts, type Start } from '../runs/facts.ts';
 import { RunFolder } from '../runs/run-folder.ts';
@@ -93,9 +95,25 @@ export class RunPlace {
     const start = { at, step, pid: process.pid, ...presentSystem() };
     folder.start(start, facts, changes);
     this.#hasStarted = true;
-    if (takenUp === undefined || takenUp.samples === undefined)
-      folder.write(DATA_FILE, dataText(task.samples));
+    if (takenUp?.data === undefined) folder.write(DATA_FILE, dataText(task));
     return takenUp === undefined ? [] : cutRecords(folder, takenUp);
+  }
+
+  /** Passes events on; what is to be known of the run later goes into run.json. */
+  async *recording<T>(events: AsyncGenerator<TrainEvent, T>): AsyncGenerator<TrainEvent, T> {
+    for (;;) {
+      const { done, value } = await events.next();
+      if (done === true) return value;
+      if (value.type === 'forgetting') this.#learn(value);
+      yield value;
+    }
+  }
+
+  #learn({ type: _, took, ...forgetting }: ForgettingEvent): void {
+    this.folder.record({ forgetting: { ...forgetting, reasons: [...forgetting.reasons] } });
+    // what was measured before the first step is measured again at the end
+    const { ending } = this;
+    if (ending !== undefined) this.ending = { ...ending, whole: sumOf([ending.whole, took]) };
   }
 
   /** Says in run.json how this start ended. */

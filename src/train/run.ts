@@ -227,10 +227,14 @@ function keeperOf(
   { task, job, optimiser, statistics, watched, place }: Omit<Run, 'keeper' | 'saved'>,
   { published }: LoadedConfig,
 ): StateKeeper {
-  const { history } = task;
+  const { history, forgetting } = task;
+  const looks = {
+    ...(history !== undefined && { history }),
+    ...(forgetting !== undefined && { forgetting }),
+  };
   const keeper = new StateKeeper({
     optimiser,
-    holders: { statistics, watched, ...(history !== undefined && { history }) },
+    holders: { statistics, watched, ...looks },
     settings: recordedSettings({ ...published, ...task.decided }),
     folder: () => place.folder,
     minutes: job.config.save_minutes,
@@ -431,7 +435,7 @@ function keptOf([latest]: readonly string[], { savedStep = 0 }: StateKeeper): st
 /** Events of work beside the training; its errors say what of the training is kept. */
 async function* keeping<T>(run: Run, events: AsyncGenerator<TrainEvent, T>) {
   try {
-    return yield* events;
+    return yield* run.place.recording(events);
   } catch (error) {
     if (!(error instanceof UserError) || run.saved.length === 0) throw error;
     throw error.with(keptOf(run.saved, run.keeper));

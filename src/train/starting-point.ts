@@ -16,9 +16,12 @@ import type { TrainConfig } from '../config/schema.ts';
 import { AdapterError, UserError, type Problem } from '../errors.ts';
 import type { RunFacts } from '../runs/facts.ts';
 import { namedCheckpoint } from '../runs/run-names.ts';
+import type { KnownRun } from '../runs/known-run.ts';
 import { readSamples, type RecordedSample } from '../runs/samples.ts';
+import { textSetting } from '../runs/settings.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { plural } from '../util/plural.ts';
+import type { Elsewhere } from './both-sets.ts';
 
 export interface StartingPoint {
   /** The adapter's file or folder. */
@@ -28,6 +31,8 @@ export interface StartingPoint {
   readonly modules: readonly LoraWeights[];
   /** What a run of ours was trained on; undefined for other adapters. */
   readonly samples: readonly RecordedSample[] | undefined;
+  /** Where that run had them. */
+  readonly data: Elsewhere | undefined;
   readonly parent: NonNullable<RunFacts['parent']>;
   readonly warnings: readonly Problem[];
 }
@@ -74,6 +79,7 @@ function opened(given: string, written: string, task: TrainConfig['task_type']):
     file,
     modules: plainModules(path, file.modules),
     samples: run?.samples,
+    data: run?.data,
     parent: { ...parent, ...run?.parent },
     warnings: [...file.warnings, ...leftoverWarnings(file.leftovers, path)],
   };
@@ -103,11 +109,22 @@ function runOf(given: string) {
     const file = join(run.dir, name);
     const path = name.endsWith('adapter_model.safetensors') ? dirname(file) : file;
     const parent = { run: run.facts.id, step: checkpoint.step };
-    return { path, parent, samples: readSamples(run.dir) };
+    return { path, parent, samples: readSamples(run.dir), data: dataOf(run) };
   } catch (error) {
     if (!(error instanceof UserError) || !existsSync(given)) throw error;
     return undefined;
   }
+}
+
+function dataOf({ dir, data, settings }: KnownRun): Elsewhere {
+  const [metadata_path, caption_extension] = (['metadata_path', 'caption_extension'] as const).map(
+    (key) => textSetting(settings, key),
+  );
+  return {
+    ...{ paths: [...data], near: dir },
+    ...(metadata_path !== undefined && { metadata_path }),
+    ...(caption_extension !== undefined && { caption_extension }),
+  };
 }
 
 // ---- on a model

@@ -8,7 +8,7 @@ import { ConfigError, UserError, type Problem } from '../errors.ts';
 import { readFacts, RUN_FILE, type RunFacts } from '../runs/facts.ts';
 import { EARLIER_RUNS, RunFolder } from '../runs/run-folder.ts';
 import { newestState, type RunState } from '../runs/run-state.ts';
-import { readSamples, type RecordedSample } from '../runs/samples.ts';
+import { readData, type RecordedData } from '../runs/samples.ts';
 import { isObject } from '../util/is-object.ts';
 import { changedSettings, type ChangedSetting } from './resume-rules.ts';
 
@@ -27,7 +27,7 @@ export interface TakenUp {
   readonly facts: RunFacts;
   /** Undefined where nothing was saved yet: it goes on from step 0. */
   readonly state: RunState | undefined;
-  readonly samples: readonly RecordedSample[] | undefined;
+  readonly data: RecordedData | undefined;
   readonly changed: readonly ChangedSetting[];
   readonly job: LoadedConfig;
 }
@@ -68,8 +68,8 @@ function openRun(dir: string, job: LoadedConfig): Outcome {
     const before = state?.settings ?? facts.settings ?? {};
     const dated = withTemplateDate(job, before);
     const changed = changedSettings(before, dated);
-    const samples = readSamples(dir);
-    const takenUp = { folder, facts, state: forgiven(state, facts), samples, changed, job: dated };
+    const data = readData(dir);
+    const takenUp = { folder, facts, state: forgiven(state, facts), data, changed, job: dated };
     return { takenUp, warnings: damaged.map(leftOut) };
   } catch (error) {
     folder.close();

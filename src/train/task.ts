@@ -4,7 +4,7 @@
 import type { LoadedConfig } from '../config/load.ts';
 import type { ConfigKey, TrainConfig } from '../config/schema.ts';
 import type { Graph } from '../graph/graph.ts';
-import type { RecordedSample } from '../runs/samples.ts';
+import type { RecordedData } from '../runs/samples.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Weights } from '../tensor/weights.ts';
 import type { EvaluatedEvent } from '../eval/result.ts';
@@ -14,10 +14,12 @@ import type {
   PlanEvent,
   SampleEvent,
   ValidationEvent,
+  ForgettingEvent,
   VerdictEvent,
   WarningEvent,
 } from '../events.ts';
 import type { Duration } from '../account/duration.ts';
+import type { Forgetting } from './forgetting.ts';
 import type { History } from './history.ts';
 import type { LookSchedule } from './look-schedule.ts';
 import type { ParameterGroup } from './optimiser.ts';
@@ -27,7 +29,13 @@ import type { MicroBatch, ProgramsOptions } from './programs.ts';
 
 /** What a task says while it works. */
 export type TaskEvent =
-  PhaseEvent | WarningEvent | SampleEvent | ValidationEvent | VerdictEvent | EvaluatedEvent;
+  | PhaseEvent
+  | WarningEvent
+  | SampleEvent
+  | ValidationEvent
+  | VerdictEvent
+  | ForgettingEvent
+  | EvaluatedEvent;
 
 export interface TaskContext {
   readonly runtime: Runtime;
@@ -39,10 +47,9 @@ export interface TaskContext {
 }
 
 /** What an earlier start of a run has recorded, and another must not decide anew. */
-export interface RecordedRun {
+export interface RecordedRun extends RecordedData {
   /** As `OpenTask.decisions`, without those that were made for another backend. */
   readonly decisions?: unknown;
-  readonly samples: readonly RecordedSample[];
 }
 
 /** A kind of training: from a configuration to an opened task. */
@@ -106,7 +113,7 @@ export interface SmallerRun {
   readonly bytes: number;
 }
 
-export interface OpenTask {
+export interface OpenTask extends RecordedData {
   readonly plan: TaskPlan;
   /** Why there is no room for the run where it computes; undefined where there is. */
   readonly lacking?: string;
@@ -114,8 +121,6 @@ export interface OpenTask {
   readonly stepsPerEpoch: number;
   /** Keys that have no effect with this model and these data, and why. */
   readonly idle?: PlanFacts['idle'];
-  /** What it is trained on. */
-  readonly samples: readonly RecordedSample[];
   /** What the plan decided, and what changes numbers: another start of the run is given it back. */
   readonly decisions: Readonly<Record<string, unknown>>;
   /** Settings that were not given, and that another run needs for the same numbers. */
@@ -152,6 +157,8 @@ export interface OpenTask {
   readonly looks?: Pick<LookSchedule, 'validates' | 'previews'>;
   /** What the looks found. */
   readonly history?: History;
+  /** Of a run that goes on from an adapter: the losses on old and new data before and after. */
+  readonly forgetting?: Forgetting;
   /**
    * Work after the last step, `step`, its files given to `write`, which returns where they are;
    * returns those for people to look at, by what they are.

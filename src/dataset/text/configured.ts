@@ -16,6 +16,8 @@ export interface TextReader {
   readonly template: ChatTemplate | undefined;
   /** Which samples are trained; all by default. */
   readonly select?: SelectSamples;
+  /** Held back where neither files nor `validation_split` say what. Default: nothing. */
+  readonly impliedShare?: number;
 }
 
 /**
@@ -24,13 +26,14 @@ export interface TextReader {
  */
 export async function configuredTextData(
   config: TrainConfig,
-  { tokenizer, template, select }: TextReader,
+  { tokenizer, template, select, impliedShare = 0 }: TextReader,
 ): Promise<TextData> {
   const { sources, validationSources, warnings } = textSources(config);
   const data = await prepareTextData({
     sources,
     validationSources,
-    validationShare: config.validation_split,
+    validationShare: config.validation_split || impliedShare,
+    isShareGiven: config.validation_split > 0,
     tokenizer,
     template,
     maxSeqLength: config.max_seq_length,

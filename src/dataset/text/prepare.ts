@@ -6,6 +6,7 @@ import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { permutation, type Seed } from '../../util/philox.ts';
 import { plural } from '../../util/plural.ts';
 import { streamOf } from '../../util/streams.ts';
+import { heldBackCounts, type HeldBackShare } from '../held-back.ts';
 import { contentFindings, unknownScript } from './content-findings.ts';
 import { readTextFiles, repeated, type ReadText, type TextSource } from './read.ts';
 import { contentKey, type TextSample } from './sample.ts';
@@ -20,6 +21,8 @@ export interface TextDataOptions extends SequenceOptions {
   readonly validationSources?: readonly TextSource[];
   /** Without such files: this share of the samples, drawn by `seed`, is held back. Default 0. */
   readonly validationShare?: number;
+  /** Whether the user asked for that share (default); see `heldBackCounts`. */
+  readonly isShareGiven?: boolean;
   readonly seed: Seed;
   /** Which samples are trained; all by default. */
   readonly select?: SelectSamples;
@@ -27,6 +30,8 @@ export interface TextDataOptions extends SequenceOptions {
 
 export interface SelectedSamples {
   readonly samples: readonly TextSample[];
+  /** Those of an earlier run: of them as of the others a share is held back. */
+  readonly old?: ReadonlySet<TextSample>;
   readonly warnings: readonly Problem[];
 }
 
@@ -52,21 +57,21 @@ export interface TextData {
  * one that some samples lack a warning.
  */
 export async function prepareTextData(options: TextDataOptions): Promise<TextData> {
-  const { sources, validationSources = [], validationShare = 0, seed, select = all } = options;
+  const { sources, validationSources = [], seed, select = all } = options;
   const nothing = { samples: [], notices: [], warnings: [] };
-  const [found, held] = await bothRead(
+  const [found, validated] = await bothRead(
     readTextFiles(sources),
     validationSources.length > 0 ? readTextFiles(validationSources) : nothing,
   );
   const selected = select(found.samples);
   const read = { ...found, samples: selected.samples };
   const train = tokenized(read.samples, options);
-  const validation = tokenized(held.samples, options);
+  const validation = tokenized(validated.samples, options);
   const findings = [...train.findings, ...validation.findings];
-  const problems = [...errorsOf(findings, train), ...nothingLeft(train.sequences, findings)];
-  if (problems.length > 0) throw new DataError(problems);
-  const share = validationSources.length > 0 ? 0 : validationShare;
-  const [kept, drawn] = split(train.sequences, share, seed);
+  requireUsable([...errorsOf(findings, train), ...nothingLeft(train.sequences, findings)]);
+  const held = heldShare(options);
+  const isOld = ({ sample }: Sequence) => selected.old?.has(sample) === true;
+  const [kept, drawn] = split(train.sequences, held, seed, isOld);
   const weights = kept.map(({ sample }) => sources[sample.source].weight ?? 1);
   requireShown(weights);
   return {
@@ -76,21 +81,35 @@ export async function prepareTextData(options: TextDataOptions): Promise<TextDat
     samples: read.samples,
     notices: [
       ...read.notices,
-      ...held.notices,
+      ...validated.notices,
       countNotice(kept, [...drawn, ...validation.sequences]),
     ],
     warnings: [
       ...read.warnings,
       ...selected.warnings,
-      ...leaked(read.samples, held.samples),
+      ...leaked(read.samples, validated.samples),
       ...warningsOf(findings),
       ...otherEnd(train.sequences, options.tokenizer),
       ...unknownScript(train.sequences, options.tokenizer),
-      ...templateWarnings([...read.samples, ...held.samples], options),
-      ...nothingHeld(drawn, share),
+      ...templateWarnings([...read.samples, ...validated.samples], options),
+      ...nothingHeld(drawn, held),
     ],
   };
 }
+
+function requireUsable(problems: readonly Problem[]): void {
+  if (problems.length > 0) throw new DataError(problems);
+}
+
+/** Files to validate on go before a share. */
+const heldShare = ({
+  validationSources = [],
+  validationShare = 0,
+  isShareGiven = true,
+}: TextDataOptions): HeldBackShare => ({
+  share: validationSources.length > 0 ? 0 : validationShare,
+  isGiven: isShareGiven,
+});
 
 const templateWarnings = (
   samples: readonly TextSample[],
@@ -220,8 +239,8 @@ function leaked(train: readonly TextSample[], held: readonly TextSample[]): Prob
   ];
 }
 
-const nothingHeld = (drawn: readonly Sequence[], share: number): Problem[] =>
-  drawn.length > 0 || !(share > 0)
+const nothingHeld = (drawn: readonly Sequence[], { share, isGiven }: HeldBackShare): Problem[] =>
+  drawn.length > 0 || !isGiven || !(share > 0)
     ? []
     : [
         {
@@ -272,15 +291,22 @@ function countNotice(train: readonly Sequence[], validation: readonly Sequence[]
  */
 function split(
   sequences: readonly Sequence[],
-  share: number,
+  held: HeldBackShare,
   seed: Seed,
+  isOld: (one: Sequence) => boolean,
 ): [Sequence[], Sequence[]] {
-  const units = [...new Set(sequences.map(unitOf))];
-  if (!(share > 0) || units.length < 2) return [[...sequences], []];
-  const count = Math.min(units.length - 1, Math.max(1, Math.round(share * units.length)));
-  const drawn = new Set(
-    [...permutation(seed, streamOf('heldOut'), units.length)].slice(0, count).map((i) => units[i]),
-  );
+  const kinds = new Map(sequences.map((one) => [unitOf(one), isOld(one) ? 'old' : 'new']));
+  const units = [...kinds];
+  if (!(held.share > 0) || units.length < 2) return [[...sequences], []];
+  const left = heldBackCounts([...kinds.values()], held);
+  const drawn = new Set<Sequence | string>();
+  for (const i of permutation(seed, streamOf('heldOut'), units.length)) {
+    const [unit, kind] = units[i];
+    const count = left.get(kind) ?? 0;
+    if (count === 0) continue;
+    drawn.add(unit);
+    left.set(kind, count - 1);
+  }
   return [
     sequences.filter((one) => !drawn.has(unitOf(one))),
     sequences.filter((one) => drawn.has(unitOf(one))),

@@ -4,44 +4,72 @@
 import { placeOf, type LoadedConfig } from '../../config/load.ts';
 import { loadPicture } from '../../dataset/image.ts';
 import { readImageFolder } from '../../dataset/folder.ts';
+import { heldBackCounts } from '../../dataset/held-back.ts';
 import { PictureCollection } from '../../dataset/likeness/likeness.ts';
 import type { Problem } from '../../errors.ts';
 import { permutation } from '../../util/philox.ts';
 import { plural } from '../../util/plural.ts';
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
 import { streamOf } from '../../util/streams.ts';
+import { impliedNote } from '../old-data.ts';
 import type { TrainingPicture } from './training-picture.ts';
 
 export interface DividedPictures {
   readonly pictures: readonly TrainingPicture[];
   readonly heldOut: readonly TrainingPicture[];
+  /** Whether it is held back without being asked for. */
+  readonly isImplied: boolean;
   readonly warnings: readonly Problem[];
+}
+
+export interface DividingOptions {
+  /** A folder's pictures with their buckets. */
+  readonly place: (
+    folder: Awaited<ReturnType<typeof readImageFolder>>,
+  ) => readonly TrainingPicture[];
+  /** Of each kind, the same share is held back. */
+  readonly kindOf: (picture: TrainingPicture) => string;
+  /** Held back where the configuration does not say. */
+  readonly impliedShare: number;
 }
 
 /** What `validation_data` names, or the share that `validation_split` holds back of `pictures`. */
 export async function divided(
   pictures: readonly TrainingPicture[],
   { config, source }: Pick<LoadedConfig, 'config' | 'source'>,
-  place: (folder: Awaited<ReturnType<typeof readImageFolder>>) => readonly TrainingPicture[],
+  { place, kindOf, impliedShare }: DividingOptions,
 ): Promise<DividedPictures> {
   if (config.validation_data.length > 0) return named(pictures, config, place);
-  const share = config.validation_split;
-  if (share === 0) return { pictures, heldOut: [], warnings: [] };
-  const kept = await heldBack(pictures, share, config.seed);
+  const isGiven = config.validation_split > 0;
+  const share = config.validation_split || impliedShare;
+  if (share === 0) return { pictures, heldOut: [], isImplied: false, warnings: [] };
+  const counts = heldBackCounts(pictures.map(kindOf), { share, isGiven });
+  const kept = await heldBack(pictures, counts, config.seed, kindOf);
   const parts = {
     pictures: pictures.filter((_, i) => !kept.has(i)),
     heldOut: pictures.filter((_, i) => kept.has(i)),
   };
-  const what = shareNote(parts, share);
-  const warnings = what === undefined ? [] : [{ where: placeOf('validation_split', source), what }];
-  return { ...parts, warnings };
+  const told = { sampleName: 'picture', source };
+  const warnings = isGiven
+    ? shareNotes(parts, share, source)
+    : impliedNote(parts.heldOut.length, pictures.length, told);
+  return { ...parts, isImplied: !isGiven, warnings };
 }
 
 /** So few show little. */
 const FEW = 4;
 
+function shareNotes(
+  parts: Pick<DividedPictures, 'pictures' | 'heldOut'>,
+  share: number,
+  source: LoadedConfig['source'],
+): Problem[] {
+  const what = shareNote(parts, share);
+  return what === undefined ? [] : [{ where: placeOf('validation_split', source), what }];
+}
+
 function shareNote(
-  { pictures, heldOut }: Omit<DividedPictures, 'warnings'>,
+  { pictures, heldOut }: Pick<DividedPictures, 'pictures' | 'heldOut'>,
   share: number,
 ): string | undefined {
   const all = pictures.length + heldOut.length;
@@ -55,27 +83,30 @@ function shareNote(
 }
 
 /**
- * Positions of round(share × pictures) of them, at least one and never all. Pictures that are one
- * stay together: where too few would be left, others are held back.
+ * Positions of so many of each kind, never of all. Pictures that are one stay together, on the side
+ * of the first: where too few would be left, others are held back.
  */
 async function heldBack(
   pictures: readonly TrainingPicture[],
-  share: number,
+  wanted: ReadonlyMap<string, number>,
   seed: number,
+  kindOf: (picture: TrainingPicture) => string,
 ): Promise<ReadonlySet<number>> {
-  const wanted = Math.min(pictures.length - 1, Math.max(1, Math.round(share * pictures.length)));
   const kept = new Set<number>();
-  if (pictures.length < 2) return kept;
+  const total = [...wanted.values()].reduce((sum, count) => sum + count, 0);
+  if (pictures.length < 2 || total === 0) return kept;
+  const has = new Map<string, number>();
   const set = new PictureCollection(await Promise.all(pictures.map(asTrained)));
   for (const candidate of permutation(seed, streamOf('heldOut'), pictures.length)) {
-    if (kept.size >= wanted) break;
-    if (kept.has(candidate)) continue;
+    if (kept.size >= total) break;
+    const kind = kindOf(pictures[candidate]);
+    const [most, found] = [wanted.get(kind) ?? 0, has.get(kind) ?? 0];
+    if (kept.has(candidate) || found >= most) continue;
     const one = samePicture(candidate, set);
-    if (
-      one.size + kept.size < pictures.length &&
-      (kept.size === 0 || one.size + kept.size <= wanted)
-    )
-      for (const index of one) kept.add(index);
+    const isRoom = one.size + kept.size < pictures.length;
+    if (!isRoom || (found > 0 && one.size + found > most)) continue;
+    for (const index of one) kept.add(index);
+    has.set(kind, found + one.size);
   }
   return kept;
 }
@@ -94,7 +125,7 @@ export const asTrained = (picture: TrainingPicture) => loadPicture(picture.path,
 async function named(
   pictures: readonly TrainingPicture[],
   config: LoadedConfig['config'],
-  place: Parameters<typeof divided>[2],
+  place: DividingOptions['place'],
 ): Promise<DividedPictures> {
   const heldOut: TrainingPicture[] = [];
   const warnings: Problem[] = [];
@@ -106,7 +137,12 @@ async function named(
     heldOut.push(...place(folder));
     warnings.push(...folder.warnings);
   }
-  return { pictures, heldOut, warnings: [...warnings, ...(await leaked(pictures, heldOut))] };
+  return {
+    pictures,
+    heldOut,
+    isImplied: false,
+    warnings: [...warnings, ...(await leaked(pictures, heldOut))],
+  };
 }
 
 async function leaked(

@@ -7,6 +7,7 @@ import { noiseSchedule } from '../../models/noise-schedule.ts';
 import { latentFactor } from '../../models/stable-diffusion-config.ts';
 import { plural } from '../../util/plural.ts';
 import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
+import { Forgetting } from '../forgetting.ts';
 import { History } from '../history.ts';
 import { lookSchedule, lookShare, usualInterval, type LookSchedule } from '../look-schedule.ts';
 import type { TaskContext, TaskEvent, Write } from '../task.ts';
@@ -15,10 +16,12 @@ import type { MemoryPlan } from './memory-plan.ts';
 import { drawPreviews, TrainedPictures, writePreviews, type PreviewSource } from './previews.ts';
 import type { PictureSet } from './samples.ts';
 import type { SheetSource } from './sheet.ts';
+import type { TrainingPicture } from './training-picture.ts';
 import {
   measure,
   measuredPictures,
   measuredSamples,
+  measureSets,
   TIMESTEPS,
   triedLook,
   type Measured,
@@ -36,6 +39,8 @@ export interface LooksSource extends PictureSet, Omit<SheetSource, 'config' | 'r
 
 export class Looks {
   readonly history: History;
+  /** Of a run that goes on from an adapter. */
+  readonly forgetting: Forgetting | undefined;
   readonly #source: LooksSource;
   readonly #schedule: LookSchedule;
   readonly #measured: Measured;
@@ -51,6 +56,7 @@ export class Looks {
       heldOut: `${those(this.#measured.heldOut)} not trained (${TIMESTEPS} timesteps each, always the same noise)`,
       trained: `${those(this.#measured.trained)} trained, measured the same way`,
     });
+    this.forgetting = forgettingOf(source);
     this.#schedule = lookSchedule({
       config: source.config,
       holdsBack: heldOut.length > 0,
@@ -97,9 +103,9 @@ export class Looks {
     write: Write,
   ): AsyncGenerator<TaskEvent, void> {
     const { history } = this;
+    if (step === 0) yield* this.#compare(step, encoded);
     if (this.#schedule.validates(step, final)) {
-      if (encoded === undefined) throw new InternalError('the pictures are not encoded yet');
-      const event = yield* measure(step, this.#measured, encoded, this.#options);
+      const event = yield* measure(step, this.#measured, ready(encoded), this.#options);
       if (event === undefined) return;
       history.validated(event);
       yield event;
@@ -114,10 +120,30 @@ export class Looks {
   }
 
   /** The verdict, and the files for people to look at, by what they are. */
-  async *finish(write: Write): AsyncGenerator<TaskEvent, ReadonlyMap<string, string>> {
+  async *finish(
+    step: number,
+    encoded: EncodedPictures | undefined,
+    write: Write,
+  ): AsyncGenerator<TaskEvent, ReadonlyMap<string, string>> {
+    yield* this.#compare(step, encoded);
     const verdict = this.history.verdict(true);
     if (verdict !== undefined) yield verdict;
     return writePreviews(this.#previews, this.history, true, write);
+  }
+
+  /** The losses on old and new pictures: before the first step, and once none comes any more. */
+  async *#compare(
+    step: number,
+    encoded: EncodedPictures | undefined,
+  ): AsyncGenerator<TaskEvent, void> {
+    const { forgetting } = this;
+    const { compared, pictures, heldOut } = this.#source;
+    if (forgetting === undefined || compared === undefined) return;
+    const all = [...pictures, ...heldOut, ...compared.besides];
+    const positionOf = (picture: TrainingPicture) => all.indexOf(picture);
+    yield* forgetting.measured(step, () =>
+      measureSets(step, { ...compared, positionOf }, ready(encoded), this.#options),
+    );
   }
 
   get #cost() {
@@ -157,6 +183,20 @@ export class Looks {
     };
   }
 }
+
+function ready(encoded: EncodedPictures | undefined): EncodedPictures {
+  if (encoded === undefined) throw new InternalError('the pictures are not encoded yet');
+  return encoded;
+}
+
+const forgettingOf = ({ compared, config }: LooksSource): Forgetting | undefined =>
+  compared &&
+  new Forgetting({
+    sets: compared.sets,
+    sampleName: 'picture',
+    continueData: config.continue_data,
+    isUnknown: compared.decision.isUnknown,
+  });
 
 const those = ({ length }: readonly number[]): string =>
   `${plural(length, 'picture')} that ${length === 1 ? 'is' : 'are'}`;

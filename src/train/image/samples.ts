@@ -7,8 +7,11 @@ import { DataError, type Problem } from '../../errors.ts';
 import { pictureUnit, type StableDiffusionConfig } from '../../models/stable-diffusion-config.ts';
 import { matchSamples, textHash, type RecordedSample } from '../../runs/samples.ts';
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
+import { comparedRun, stillCompared, type ComparedRun, type OldAndNew } from '../old-data.ts';
 import { continuedSamples } from '../continued-data.ts';
 import type { TaskContext } from '../task.ts';
+import { comparedPictures, type ComparedPictures } from './compared-pictures.ts';
+import { decided } from './decisions.ts';
 import { divided } from './held-out.ts';
 import {
   bucketOptions,
@@ -24,8 +27,12 @@ export interface PictureSet {
   readonly pictures: readonly TrainingPicture[];
   /** Those that are not trained, only validated on. */
   readonly heldOut: readonly TrainingPicture[];
-  /** All of `train_data_dir`, as a run records them. */
+  /** All that it trains or holds back, as a run records them. */
   readonly samples: readonly RecordedSample[];
+  /** Of an earlier run, and not trained. */
+  readonly leftOut: readonly RecordedSample[];
+  /** Of a run that goes on from an adapter. */
+  readonly compared?: ComparedPictures;
   readonly warnings: readonly Problem[];
   /** The table of captions, where there is one. */
   readonly table?: string;
@@ -48,26 +55,48 @@ export async function readPictures(
     captionExtension: config.caption_extension,
   });
   const { table } = found;
-  const { samples, warnings } = asMeant(found, { config, source }, context);
   const place = (folder: Pick<ImageFolder, 'samples'>) => placed(folder, options, model);
-  const {
-    pictures,
-    heldOut,
-    warnings: ofDivision,
-  } = await divided(place({ samples }), { config, source }, place);
+  const set = await dividedPictures(found, { config, source }, context, place);
   return {
     config: withResolution(config, model),
-    pictures,
-    heldOut,
-    samples: samples.map(recordOfPicture),
+    ...set,
     table,
     warnings: [
       ...sizeNotes(options, config, source),
-      ...warnings,
-      ...ofDivision,
-      ...illFitting(pictures, options),
-      ...underfilled(pictures, config, source),
+      ...set.warnings,
+      ...illFitting(set.pictures, options),
+      ...underfilled(set.pictures, config, source),
     ],
+  };
+}
+
+/** What of a folder is trained, held back, and only measured. */
+async function dividedPictures(
+  found: ImageFolder,
+  job: Pick<LoadedConfig, 'config' | 'source'>,
+  context: Pick<TaskContext, 'recorded' | 'start'>,
+  place: (folder: Pick<ImageFolder, 'samples'>) => readonly TrainingPicture[],
+): Promise<Omit<PictureSet, 'config' | 'table'>> {
+  const run = comparedRun(job, context, decided(context.recorded)?.compared);
+  const both = asMeant(found, job, context, run);
+  const old = new Set([...both.old].map(({ path }) => path));
+  const isOld = ({ path }: TrainingPicture) => old.has(path);
+  const kindOf = (picture: TrainingPicture) => (isOld(picture) ? 'old' : 'new');
+  const impliedShare = run?.share ?? 0;
+  const parts = await divided(place(both), job, { place, kindOf, impliedShare });
+  const compared = run && (await comparedPictures({ run, both, parts, isOld, found, place, job }));
+  const record = (one: Sample) => ({
+    ...recordOfPicture(one),
+    ...(both.old.has(one) && { old: true }),
+  });
+  return {
+    pictures: parts.pictures,
+    // what nobody asked to hold back is only compared
+    heldOut: parts.isImplied ? [] : parts.heldOut,
+    samples: both.samples.map(record),
+    leftOut: context.recorded?.leftOut ?? both.leftOut.map(recordOfPicture),
+    ...(compared !== undefined && { compared }),
+    warnings: [...both.warnings, ...parts.warnings, ...(compared?.warnings ?? [])],
   };
 }
 
@@ -95,18 +124,24 @@ function asMeant(
   { samples, warnings }: Pick<ImageFolder, 'samples' | 'warnings'>,
   { config, source }: Pick<LoadedConfig, 'config' | 'source'>,
   { recorded, start }: Pick<TaskContext, 'recorded' | 'start'>,
-): Pick<ImageFolder, 'samples' | 'warnings'> {
-  const options = { sampleName: 'picture', byName: true };
+  run: ComparedRun | undefined,
+): OldAndNew<Sample> {
+  const sampleName = 'picture';
   if (recorded !== undefined) {
     const where = placeOf('train_data_dir', source);
-    const matched = matchSamples(samples, recorded.samples, recordOfPicture, { ...options, where });
-    return { samples: matched.kept, warnings: [...warnings, ...matched.warnings] };
+    const told = { sampleName, where, byName: true };
+    const matched = matchSamples(samples, recorded, recordOfPicture, told);
+    return {
+      ...stillCompared(samples, matched, run?.recorded, ({ hash }) => hash),
+      warnings: [...warnings, ...matched.warnings],
+    };
   }
-  if (start === undefined) return { samples, warnings };
+  const nothing = { old: new Set<Sample>(), leftOut: [], missing: [] };
+  if (start === undefined) return { samples, ...nothing, warnings };
   const where = placeOf('continue_data', source);
-  const told = { ...options, where, before: start.samples };
-  const { kept, notes } = continuedSamples(samples, recordOfPicture, config, told);
-  return { samples: kept, warnings: [...warnings, ...notes] };
+  const told = { sampleName, where, before: start.samples };
+  const { kept, notes, ...both } = continuedSamples(samples, recordOfPicture, config, told);
+  return { samples: kept, ...both, warnings: [...warnings, ...notes] };
 }
 
 /** A picture that must not be enlarged has to be as large as the smallest that the model takes. */

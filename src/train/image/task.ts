@@ -66,7 +66,7 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   yield phase('reading the pictures');
   const set = await readPictures(job, base.config, context);
   const tokens = base.config.textEncoder.max_position_embeddings;
-  const all = [...set.pictures, ...set.heldOut];
+  const all = [...set.pictures, ...set.heldOut, ...besides(set)];
   requireKnownTokens({ ...set, pictures: all }, tokenizer, base.config);
   yield* warnings(base, set, tokenizer, tokens);
   for (const problem of samplePromptWarnings(set.config, tokenizer))
@@ -133,6 +133,9 @@ function* warnings(
     yield { type: 'warning', problem };
 }
 
+/** Pictures of an earlier run that are only measured. */
+const besides = ({ compared }: PictureSet) => compared?.besides ?? [];
+
 const planOf = ({ pictures, adapted, memory }: Opened, looks: Looks): OpenTask['plan'] => ({
   samples: pictures.length,
   sampleName: 'picture',
@@ -163,7 +166,8 @@ function taskOf(opened: Opened): OpenTask {
     stepsPerEpoch: steps.stepsPerEpoch,
     groups: adapted.groups,
     samples: opened.samples,
-    decisions: { microBatch: opened.memory.microBatch, begun: opened.begun.decision },
+    leftOut: opened.leftOut,
+    decisions: decisionsOf(opened),
     idle: idleOf(opened),
     frozen: base.weights,
     lossGraph: (key) => adapted.lossGraph(shapeOf(key)),
@@ -175,17 +179,29 @@ function taskOf(opened: Opened): OpenTask {
     batchesAt: (step) => microBatches(step, steps.batchesOf(step), ready(), draw),
     ...lookedAhead(opened, looks),
     files: (at, tell) => adapterFiles(opened, hashes, at, tell),
-    history: looks.history,
-    looks: looks.schedule,
+    ...lookedAt(looks),
     watch: (step, final, write) => looks.watch(step, final, encoded, write),
-    async *finish(write) {
-      const seen = yield* looks.finish(write);
+    async *finish(write, step) {
+      const seen = yield* looks.finish(step, encoded, write);
       const sheet = yield* drawSheet({ ...opened, runtime: opened.context.runtime });
       const files = sheet && ([['contact sheet', write('contact-sheet.png', sheet)]] as const);
       return new Map([...(files ?? []), ...seen]);
     },
   };
 }
+
+const decisionsOf = ({ memory, begun, compared }: Opened) => ({
+  microBatch: memory.microBatch,
+  begun: begun.decision,
+  compared: compared?.decision,
+});
+
+/** When the weights are looked at, and what that found. */
+const lookedAt = (looks: Looks): Pick<OpenTask, 'history' | 'looks' | 'forgetting'> => ({
+  history: looks.history,
+  looks: looks.schedule,
+  forgetting: looks.forgetting,
+});
 
 /** What is asked before the run begins. */
 const lookedAhead = (
@@ -196,7 +212,7 @@ const lookedAhead = (
   rehearsals: imageRehearsals({
     sheet: { ...opened, runtime: opened.context.runtime },
     encoding: {
-      pictures: [...opened.pictures, ...opened.heldOut],
+      pictures: [...opened.pictures, ...opened.heldOut, ...besides(opened)],
       encode: () => encodeOptions(opened),
     },
     look: () => looks.tried(),
@@ -240,9 +256,10 @@ const encodeOptions = ({ base, context }: Pick<Opened, 'base' | 'context'>) => (
 
 async function* encodeWith(
   cache: TensorCache | undefined,
-  { base, config, pictures: trained, heldOut, context, tokenizer, tokens }: Opened,
+  opened: Opened,
 ): AsyncGenerator<TaskEvent, EncodedPictures> {
-  const pictures = [...trained, ...heldOut];
+  const { base, config, context, tokenizer, tokens } = opened;
+  const pictures = [...opened.pictures, ...opened.heldOut, ...besides(opened)];
   const { textEncoder } = base.config;
   const common = { ...context, weights: base.weights, cache };
   const vaeOptions = {

@@ -11,6 +11,8 @@ import type { Weights } from '../../tensor/weights.ts';
 import { chunks } from '../../util/chunks.ts';
 import { evenly } from '../../util/evenly.ts';
 import { plausibleInputs, triedProgram, type TriedProgram } from '../tried-program.ts';
+import type { BothSets } from '../both-sets.ts';
+import type { Measuring, SampleLosses } from '../forgetting.ts';
 import { unsoundStepError } from '../unsound-step.ts';
 import type { MicroBatch } from '../programs.ts';
 import type { AdaptedModel } from './adapted-model.ts';
@@ -109,6 +111,34 @@ export async function* measure(
   };
 }
 
+/**
+ * The loss of each picture of both sets, the mean over its timesteps. Undefined where the signal is
+ * aborted. `positionOf` gives the place of a picture among the encoded ones.
+ */
+export async function* measureSets<T>(
+  step: number,
+  { sets, positionOf }: { readonly sets: BothSets<T>; readonly positionOf: (picture: T) => number },
+  encoded: EncodedPictures,
+  options: MeasureOptions,
+): Measuring {
+  const timesteps = measuredTimesteps(options.timesteps);
+  const found: { old?: SampleLosses; new?: SampleLosses } = {};
+  for (const kind of ['old', 'new'] as const) {
+    const { samples = [] } = sets[kind] ?? {};
+    const parts = samples.flatMap(({ number, of }) =>
+      timesteps.map((timestep, k) => ({
+        ...{ picture: positionOf(of), timestep },
+        noise: number * timesteps.length + k,
+      })),
+    );
+    const losses = yield* lossesOf(step, parts, encoded, options, `measuring ${kind} pictures`);
+    if (losses.length < parts.length) return undefined;
+    const each = chunks(losses, timesteps.length);
+    found[kind] = samples.map(({ number }, i) => ({ number, loss: mean(each[i]) }));
+  }
+  return found;
+}
+
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
@@ -169,13 +199,14 @@ async function* lossesOf(
   samples: readonly Sample[],
   encoded: EncodedPictures,
   options: MeasureOptions,
+  name = 'validating',
 ): AsyncGenerator<PhaseEvent, number[]> {
   const { adapted, weights, runtime } = options;
   const losses: number[] = [];
   const programs = runtime.programs(1);
   try {
     let done = 0;
-    yield phase('validating', 0, samples.length);
+    yield phase(name, 0, samples.length);
     for (const part of partsOf(samples, encoded, options.microBatch)) {
       if (options.signal.aborted) return [];
       const batch = batchOf(
@@ -195,7 +226,7 @@ async function* lossesOf(
         losses[sample] = loss;
       });
       done += part.length;
-      yield phase('validating', done, samples.length);
+      yield phase(name, done, samples.length);
     }
   } finally {
     await programs.release();

@@ -28,13 +28,11 @@ export function logLines(event: TrainEvent): string[] {
     case 'validation':
       return [validationText(event)];
     case 'verdict':
-      return [event.verdict.headline, ...event.verdict.reasons].map(
-        (line) => `verdict after step ${event.step}: ${line}`,
-      );
+      return titled(`verdict after step ${event.step}`, event.verdict);
+    case 'forgetting':
+      return titled(`old and new after step ${event.step}`, event);
     case 'evaluated':
-      return [event.result.verdict.headline, ...event.result.verdict.reasons].map(
-        (line) => `evaluation: ${line}`,
-      );
+      return titled('evaluation', event.result.verdict);
     case 'forecast':
     case 'account':
       return expenseLines(event);
@@ -44,6 +42,11 @@ export function logLines(event: TrainEvent): string[] {
       ];
   }
 }
+
+const titled = (
+  title: string,
+  { headline, reasons }: { readonly headline: string; readonly reasons: readonly string[] },
+): string[] => [headline, ...reasons].map((line) => `${title}: ${line}`);
 
 function validationText(event: ValidationEvent): string {
   const { step, loss, trainLoss, perplexity, tokens, pictures } = event;

@@ -5,18 +5,27 @@ import { phase } from '../../events.ts';
 import { plural } from '../../util/plural.ts';
 import type { TextRunData } from './data.ts';
 import { previews, type AnswerSource } from './answers.ts';
+import { Forgetting } from '../forgetting.ts';
 import { History } from '../history.ts';
 import { lookSchedule, type LookSchedule } from '../look-schedule.ts';
 import type { TaskEvent } from '../task.ts';
-import { measuredSequences, validate, type ValidationOptions } from './validation.ts';
+import {
+  measuredSequences,
+  measureSequences,
+  validate,
+  type ValidationOptions,
+} from './validation.ts';
 
-export interface TextLooksSource extends AnswerSource, Pick<TextRunData, 'train' | 'validation'> {
+export interface TextLooksSource
+  extends AnswerSource, Pick<TextRunData, 'train' | 'validation' | 'compared'> {
   readonly stepsPerEpoch: number;
   readonly validationOptions: ValidationOptions;
 }
 
 export class TextLooks {
   readonly history: History;
+  /** Of a run that goes on from an adapter. */
+  readonly forgetting: Forgetting | undefined;
   readonly #source: TextLooksSource;
   readonly #schedule: LookSchedule;
 
@@ -28,6 +37,7 @@ export class TextLooks {
       heldOut: `${plural(count, 'sequence')} that ${count === 1 ? 'is' : 'are'} not trained`,
       trained: 'as many that are trained, measured the same way',
     });
+    this.forgetting = forgettingOf(source);
     this.#schedule = lookSchedule({
       config,
       holdsBack: count > 0,
@@ -48,6 +58,7 @@ export class TextLooks {
   async *watch(step: number, final: boolean): AsyncGenerator<TaskEvent, void> {
     const { history } = this;
     const { train, validation, validationOptions } = this.#source;
+    if (step === 0) yield* this.#compare(step);
     if (this.#schedule.validates(step, final)) {
       if (step === 0) yield phase('validating');
       const measured = measuredSequences(train, validation);
@@ -61,8 +72,27 @@ export class TextLooks {
   }
 
   /** Once no look comes any more. */
-  *verdict(): Generator<TaskEvent> {
+  async *verdict(step: number): AsyncGenerator<TaskEvent, void> {
+    yield* this.#compare(step);
     const verdict = this.history.verdict(true);
     if (verdict !== undefined) yield verdict;
   }
+
+  /** The losses on old and new texts: before the first step, and once none comes any more. */
+  async *#compare(step: number): AsyncGenerator<TaskEvent, void> {
+    const { compared, validationOptions } = this.#source;
+    if (this.forgetting === undefined || compared === undefined) return;
+    yield* this.forgetting.measured(step, () =>
+      measureSequences(step, compared.sets, validationOptions),
+    );
+  }
 }
+
+const forgettingOf = ({ compared, config }: TextLooksSource): Forgetting | undefined =>
+  compared &&
+  new Forgetting({
+    sets: compared.sets,
+    sampleName: 'sequence',
+    continueData: config.continue_data,
+    isUnknown: compared.decision.isUnknown,
+  });

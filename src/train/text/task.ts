@@ -16,6 +16,7 @@ import { peftConfig, writePeftWeights } from '../../adapter-files/peft.ts';
 import { readTextTokenizer, type TextTokenizer } from '../../tokenizer/text.ts';
 import { type PlanEvent, type WarningEvent, phase } from '../../events.ts';
 import type { MainShape, MicroBatch } from '../programs.ts';
+import { comparedDecision } from '../both-sets.ts';
 import { begunDecision, begunRun, type BegunRun } from '../starting-point.ts';
 import type { OpenTask, SavePoint, Task, TaskContext, TaskEvent } from '../task.ts';
 import {
@@ -66,7 +67,7 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   yield phase('reading the data');
   const questions = await questionsOf(config);
   const recorded = decided(context);
-  const data = await readTextData(job, tokenizer, context);
+  const data = await readTextData(job, tokenizer, context, recorded?.compared);
   requireAskable({ base, config, tokenizer, template: data.template, questions });
   yield* warnings(job, base, { tokenizer, data });
   yield phase('planning');
@@ -100,6 +101,7 @@ const decisions = z.strictObject({
     .nullable()
     .optional(),
   begun: begunDecision,
+  compared: comparedDecision,
 });
 
 const decided = ({ recorded }: Pick<TaskContext, 'recorded'>) =>
@@ -116,10 +118,11 @@ function begunTexts(
   return begunRun({ start, recorded: decided({ recorded })?.begun, layers, wanted, where });
 }
 
-const decisionsOf = ({ memory, main, begun }: Opened): z.output<typeof decisions> => ({
+const decisionsOf = ({ memory, main, begun, compared }: Opened): z.output<typeof decisions> => ({
   microBatch: memory.microBatch,
   main: main === undefined ? null : { ...main, workload: numbered(main.workload) },
   begun: begun.decision,
+  compared: compared?.decision,
 });
 
 /** Training runs its batches a number of times, never a short while. */
@@ -220,6 +223,7 @@ function taskOf(opened: Opened): OpenTask {
     stepsPerEpoch: perEpoch,
     groups: adapted.groups,
     samples: opened.samples,
+    leftOut: opened.leftOut,
     decisions: decisionsOf(opened),
     idle: idleOf(opened),
     ...(template?.date !== undefined && { decided: { template_date: template.date } }),
@@ -234,13 +238,12 @@ function taskOf(opened: Opened): OpenTask {
     batchesAt: (step) => microBatchesAt(opened, step),
     ...lookedAhead(opened),
     files: (at, tell) => adapterFiles(opened, at, tell),
-    history: looks.history,
-    looks: looks.schedule,
+    ...lookedAt(looks),
     async *watch(step, final) {
       yield* looks.watch(step, final);
     },
     async *finish(write, step) {
-      yield* looks.verdict();
+      yield* looks.verdict(step);
       return yield* lastAnswers(opened, step, opened.questions, write);
     },
   };
@@ -257,6 +260,13 @@ const planOf = (opened: Opened): OpenTask['plan'] => {
     microBatch: memory.microBatch,
   };
 };
+
+/** When the weights are looked at, and what that found. */
+const lookedAt = (looks: TextLooks): Pick<OpenTask, 'history' | 'looks' | 'forgetting'> => ({
+  history: looks.history,
+  looks: looks.schedule,
+  forgetting: looks.forgetting,
+});
 
 /** What is asked before the run begins. */
 const lookedAhead = (opened: Opened): Pick<OpenTask, 'shapesAt' | 'rehearsals' | 'smaller'> => ({
@@ -344,8 +354,10 @@ function microBatchesAt(opened: Opened, step: number): MicroBatch[] {
   }));
 }
 
-function validationOptions({ train, validation, config, adapted, base, context, memory }: Opened) {
-  const lengths = [...train, ...validation].map(({ ids }) => ids.length);
+function validationOptions(opened: Opened) {
+  const { train, validation, compared, config, adapted, base, context, memory } = opened;
+  const all = [...train, ...validation, ...(compared?.besides ?? [])];
+  const lengths = all.map(({ ids }) => ids.length);
   const { most, step } = rowLengths({ ...config, packing: false }, lengths);
   return {
     adapted,

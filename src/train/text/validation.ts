@@ -10,6 +10,8 @@ import { chunks } from '../../util/chunks.ts';
 import { evenly } from '../../util/evenly.ts';
 import { type PhaseEvent, type ValidationEvent, phase } from '../../events.ts';
 import type { MicroBatch } from '../programs.ts';
+import type { BothSets } from '../both-sets.ts';
+import type { Measuring, SampleLosses } from '../forgetting.ts';
 import { unsoundStepError } from '../unsound-step.ts';
 import type { AdaptedLanguageModel } from './adapted-model.ts';
 import { textMicroBatches, textShapeOf } from './batches.ts';
@@ -95,8 +97,8 @@ export async function* validate(
   step: number,
   options: ValidationOptions,
 ): AsyncGenerator<PhaseEvent, ValidationEvent> {
-  const losses = yield* lossesOf(heldOut, step, options);
-  const ofTrained = yield* lossesOf(trained, step, options);
+  const losses = yield* lossesOf(validationBatches(heldOut, options), step, options);
+  const ofTrained = yield* lossesOf(validationBatches(trained, options), step, options);
   const loss = sum(losses);
   return {
     type: 'validation',
@@ -116,15 +118,36 @@ const sum = (values: Iterable<number>): number => {
 };
 
 /**
+ * The loss of each sequence of both sets, the mean over its trained tokens: each alone, so that
+ * none depends on its neighbours.
+ */
+export async function* measureSequences(
+  step: number,
+  sets: BothSets<Sequence>,
+  options: ValidationOptions,
+): Measuring {
+  const found: { old?: SampleLosses; new?: SampleLosses } = {};
+  for (const kind of ['old', 'new'] as const) {
+    const all = sets[kind]?.samples ?? [];
+    // neighbours in length share a program
+    const samples = [...all].sort((a, b) => b.of.ids.length - a.of.ids.length);
+    const batches = samples.flatMap(({ of }) => validationBatches([of], { ...options, rows: 1 }));
+    const losses = yield* lossesOf(batches, step, options, `measuring ${kind} sequences`);
+    found[kind] = samples.map(({ number }, i) => ({ number, loss: losses[i] }));
+  }
+  return found;
+}
+
+/**
  * The part of each batch in the mean over all trained tokens. One session at a time, for batches of
  * one shape; no gradients, no dropout.
  */
 async function* lossesOf(
-  sequences: readonly Sequence[],
+  batches: readonly MicroBatch[],
   step: number,
   options: ValidationOptions,
+  name = 'validating',
 ): AsyncGenerator<PhaseEvent, number[]> {
-  const batches = validationBatches(sequences, options);
   const { adapted, weights, runtime } = options;
   const programs = runtime.programs(1);
   const losses: number[] = [];
@@ -133,7 +156,7 @@ async function* lossesOf(
       const open = () =>
         runtime.compile(adapted.lossGraph(textShapeOf(batch.shapeKey)), { weights });
       const program = await programs.get(batch.shapeKey, open);
-      if (batches.length > UNTOLD) yield phase('validating', losses.length, batches.length);
+      if (batches.length > UNTOLD) yield phase(name, losses.length, batches.length);
       const inputs = { ...batch.inputs, ...Object.fromEntries(adapted.weights) };
       const loss = Number((await program.run(inputs)).loss.data[0]);
       if (!Number.isFinite(loss)) throw unsoundLoss(batch, step, loss, options);
