@@ -93,6 +93,18 @@ test('a negative prompt of fewer chunks is repeated, which attention does not no
   assert.equal(three.tokens, 6 * 77);
 });
 
+test('two long prompts of lengths that do not go together are refused, not multiplied', () => {
+  const [eleven, ten, twenty] = [11, 10, 20].map((count) =>
+    Array(count).fill('cat').join(' BREAK '),
+  );
+  assert.throws(
+    () => prompts({ prompt: eleven, negativePrompt: ten }),
+    /11 chunks of tokens, its negative prompt 10/,
+  );
+  assert.equal(prompts({ prompt: twenty, negativePrompt: ten }).parts.length, 1);
+  assert.equal(prompts({ prompt: Array(70).fill('cat').join(' BREAK ') }).parts.length, 1);
+});
+
 test('prompts of an AND of different length end in copies of their last state, as in WebUI', async () => {
   const { at, rows } = await contextsOf([prompts({ prompt: `${LONG} AND dog` })], places);
   assert.equal(rows, 3);

@@ -6,6 +6,7 @@ import { countUnsound } from '../../tensor/finite.ts';
 import { float32, type Tensor } from '../../tensor/tensor.ts';
 import { needed } from '../../util/needed.ts';
 import { joined } from '../../util/joined.ts';
+import { leastCommonMultiple } from '../../util/least-common-multiple.ts';
 import { emphasize, type Emphasis } from './emphasis.ts';
 import { longest, promptName, type PicturePrompts } from './picture-prompts.ts';
 import { chunkCount, textFor, type PlannedPart } from './prompt-plan.ts';
@@ -122,10 +123,4 @@ function filled(row: Row, states: Float32Array, chunks: number, width: number): 
     lacking === 0 ? states : joined([states, ...Array<Float32Array>(lacking).fill(last)]);
   const times = chunks / row.chunks;
   return times === 1 ? padded : joined(Array<Float32Array>(times).fill(padded));
-}
-
-function leastCommonMultiple(a: number, b: number): number {
-  let [x, y] = [a, b];
-  while (y > 0) [x, y] = [y, x % y];
-  return (a / x) * b;
 }

@@ -19,7 +19,7 @@ const forms = new RegExp(
   'giu',
 );
 
-const asInWebui = /^<(?:lora|lyco):[^>：]+>$/u;
+const asInWebui = /^<(?:lora|lyco):[^>：．]+>$/u;
 
 /** The prompt with all mentions as WebUI has them, and how those were understood that are not. */
 export function looseMentions(

@@ -78,6 +78,7 @@ test('adapters as guides print them are understood, and it is said', () => {
     ['＜lora：名：０．７＞，霓虹', [['名', 0.7, 0.7]]],
     ['《lora:水墨:0.5》', [['水墨', 0.5, 0.5]]],
     ['<lora：brand：0.7>', [['brand', 0.7, 0.7]]],
+    ['<lora:brand:０．７>', [['brand', 0.7, 0.7]]],
     ['<Lora:brand:0.7>', [['brand', 0.7, 0.7]]],
     ['&lt;lora:brand:0.7&gt;', [['brand', 0.7, 0.7]]],
     ['lora：水墨：0.4，雾', [['水墨', 0.4, 0.4]]],

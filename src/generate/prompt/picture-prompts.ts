@@ -5,6 +5,8 @@ import { ConfigError } from '../../errors.ts';
 import { WeightError } from './attention.ts';
 import type { ChunkTokenizer } from './chunks.ts';
 import type { Emphasis } from './emphasis.ts';
+import { leastCommonMultiple } from '../../util/least-common-multiple.ts';
+import type { ScheduleSpan } from './schedule.ts';
 import {
   chunkCount,
   planNegativePrompt,
@@ -30,27 +32,44 @@ export interface PromptRequest {
   readonly emphasis: Emphasis;
 }
 
-export interface PromptModel {
+export interface PromptModel extends ScheduleSpan {
   readonly tokenizer: ChunkTokenizer;
   /** Positions of the text encoder. */
   readonly length: number;
-  /** Calls of the model for the whole picture. */
-  readonly calls: number;
 }
 
-/** Throws ConfigError for a weight that is no number. */
+/**
+ * Throws ConfigError for a weight that is no number, and for prompts whose lengths do not go
+ * together.
+ */
 export function picturePrompts(
   { prompt, negativePrompt, guidance, emphasis }: PromptRequest,
-  { tokenizer, length, calls }: PromptModel,
+  { tokenizer, length, ...span }: PromptModel,
 ): PicturePrompts {
-  const options: PlanOptions = { tokenizer, length, span: { calls }, emphasis };
+  const options: PlanOptions = { tokenizer, length, span, emphasis };
   const parts = planned(promptName(prompt), () => planPrompt(prompt, options));
   const scales = parts.map(({ weight }) => weight * guidance);
   const needed = scales.length > 1 || scales[0] !== 1;
   const negative = needed
     ? planned(negativePromptName(negativePrompt), () => planNegativePrompt(negativePrompt, options))
     : undefined;
+  if (negative !== undefined) requireCommonLength(prompt, longest(parts), chunkCount(negative));
   return { emphasis, negative, parts, scales };
+}
+
+/** Of the states that the UNet is given: the length at which both prompts end together. */
+const MOST_CHUNKS = 60;
+
+/** So that two long prompts do not become a product that no memory holds. */
+function requireCommonLength(prompt: string, own: number, negative: number): void {
+  if (leastCommonMultiple(own, negative) <= Math.max(MOST_CHUNKS, own, negative)) return;
+  throw new ConfigError([
+    {
+      where: promptName(prompt),
+      what: `it has ${own} chunks of tokens, its negative prompt ${negative}, which cannot be drawn together`,
+      fix: 'Shorten one of them until one number is a multiple of the other.',
+    },
+  ]);
 }
 
 /** What the prompts of pictures that go through the model together have in common. */

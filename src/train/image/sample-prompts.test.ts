@@ -8,13 +8,17 @@ const tokenizer = await createClipTokenizer();
 const warnings = (prompts: string[], negative = '') =>
   samplePromptWarnings(
     { sample_prompts: prompts, sample_negative_prompt: negative },
-    tokenizer,
+    { tokenizer, length: 77 },
   ).map(({ where, what }) => `${where} ${what}`);
+
+const chunks = (count: number) => Array(count).fill('cat').join(' BREAK ');
 
 test('a sample prompt with a weight that is no number ends the run before it begins, not at the first preview', () => {
   const refused: [string[], string, RegExp][] = [
     [['a cat', '(a cat:1.2.3)'], '', /^sample_prompts, number 2: .*"1\.2\.3"/],
     [['a cat'], '(low:.)', /^sample_negative_prompt: .*"\."/],
+    [[chunks(11)], chunks(10), /^sample_prompts, number 1: .*11 chunks/],
+    [['a cat', 'b'], '(low:.)', /^(?![^]*sample_prompts)sample_negative_prompt: /],
     [['<lora:a:much>'], '', /strength that is not a number/],
     [['a cat <hypernet:x:1>', 'embedding:foo'], '', /hypernetwork[^]*textual inversion/],
   ];

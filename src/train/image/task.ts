@@ -69,7 +69,7 @@ async function* open(job: LoadedConfig, context: TaskContext): AsyncGenerator<Ta
   const all = [...set.pictures, ...set.heldOut, ...besides(set)];
   requireKnownTokens({ ...set, pictures: all }, tokenizer, base.config);
   yield* warnings(base, set, tokenizer, tokens);
-  for (const problem of samplePromptWarnings(set.config, tokenizer))
+  for (const problem of samplePromptWarnings(set.config, { tokenizer, length: tokens }))
     yield { type: 'warning', problem };
   yield phase('planning');
   const begun = begunPictures(job, base.config, set.config, context);
