@@ -23,7 +23,6 @@ const forTests: Readonly<Record<string, readonly string[]>> = {
     'src/eval/statistics.ts studentWithin',
     'src/eval/verdict.ts trendOfSet',
 
-    'src/generate/samplers/sigmas.ts sigmaAt timestepAt',
     'src/generate/text/sampling.ts processed drawn',
     'src/models/noise-schedule.ts velocity',
     'src/util/philox.ts philox',

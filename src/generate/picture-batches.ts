@@ -1,6 +1,7 @@
 // Which requests go through the models together.
 
 import type { CompleteRequest } from './picture-request.ts';
+import { sharedWay } from './picture-way.ts';
 import { promptShape, type PicturePrompts } from './prompt/picture-prompts.ts';
 
 export interface PlannedRequest extends CompleteRequest {
@@ -18,8 +19,8 @@ export interface PictureBatch {
 }
 
 /**
- * Requests that are alike in size, steps, sampler, adapter and the shape of their prompts, in
- * batches of equal size, at most `largest`.
+ * Requests that are alike in size, adapter, way from noise to a picture and the shape of their
+ * prompts, in batches of equal size, at most `largest`.
  */
 export function batchesOf(requests: readonly PlannedRequest[], largest: number): PictureBatch[] {
   const identities = new Map<unknown, number>();
@@ -33,13 +34,12 @@ export function batchesOf(requests: readonly PlannedRequest[], largest: number):
     .map((batch) => filled(batch, requests));
 }
 
-function keyOf(
-  { width, height, steps, sampler, multiplier, loraWeights, prompts }: PlannedRequest,
-  identities: Map<unknown, number>,
-): string {
+function keyOf(request: PlannedRequest, identities: Map<unknown, number>): string {
+  const { width, height, multiplier, loraWeights, prompts } = request;
   const identity = identities.get(loraWeights) ?? identities.size;
   identities.set(loraWeights, identity);
-  return [width, height, steps, sampler, multiplier, identity, promptShape(prompts)].join(' ');
+  const shape = promptShape(prompts);
+  return [width, height, sharedWay(request), multiplier, identity, shape].join(' ');
 }
 
 interface Cut {

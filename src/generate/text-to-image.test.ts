@@ -118,7 +118,7 @@ const asInReference: PictureRequest = {
   negativePrompt: 'negative',
   steps: 4,
   guidance: 4,
-  sampler: 'ddim',
+  sampler: 'euler',
   noise: hashedUniforms('start', sizeOf([4, 16, 16])).map((u) => u * Math.fround(1.7)),
 };
 

@@ -5,14 +5,11 @@ import { pictureStages } from '../checkpoints/unsound.ts';
 import type { Picture } from '../dataset/image.ts';
 import { ConfigError } from '../errors.ts';
 import { clipSkipProblems } from '../models/clip-text.ts';
-import { noiseSchedule } from '../models/noise-schedule.ts';
 import { latentFactor, type StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
 import type { Weights } from '../tensor/weights.ts';
 import { cpuRuntime, type Runtime } from '../runtime/runtime.ts';
 import { float32, int32, type Tensor } from '../tensor/tensor.ts';
 import { unknownPlace } from '../tokenizer/unknown-id.ts';
-import { joined } from '../util/joined.ts';
-import { normals } from '../util/philox.ts';
 import type { Adaptation } from './adaptation.ts';
 import type { AdapterSize, AdapterWeights } from './adapter.ts';
 import { guidanceRows, guided, rowNames } from './guidance.ts';
@@ -22,8 +19,9 @@ import { rgbOf } from './pixels.ts';
 import type { ChunkTokenizer } from './prompt/chunks.ts';
 import { contextsOf, type Contexts } from './prompt/contexts.ts';
 import { picturePrompts, promptName } from './prompt/picture-prompts.ts';
+import type { Way } from './samplers/way.ts';
 import type { Predict } from './samplers/sampler.ts';
-import { samplers } from './samplers/samplers.ts';
+import { callsOf, journeyOf, wayOf } from './picture-way.ts';
 import { mostAtOnce, sparesMemory } from './drawing-room.ts';
 import { checkAdapter, Stage, stageGraphs } from './stages.ts';
 
@@ -118,7 +116,7 @@ class Generator implements ImageGenerator {
       this.#withPrompts(completeRequests(requests, this.#config)),
       this.#options.batch ?? mostAtOnce(this.#savesMemory),
     );
-    const total = batches.reduce((sum, { pictures }) => sum + pictures[0].steps, 0);
+    const total = batches.reduce((sum, { pictures }) => sum + this.#wayOf(pictures).steps, 0);
     let done = 0;
     for (const group of this.#savesMemory ? [batches] : batches.map((batch) => [batch])) {
       for await (const event of this.#draw(group))
@@ -152,7 +150,7 @@ class Generator implements ImageGenerator {
     const length = this.#config.textEncoder.max_position_embeddings;
     return requests.map((request) => ({
       ...request,
-      prompts: picturePrompts(request, { tokenizer, length, calls: request.steps }),
+      prompts: picturePrompts(request, { tokenizer, length, calls: callsOf(request) }),
     }));
   }
 
@@ -175,26 +173,19 @@ class Generator implements ImageGenerator {
     contexts: Contexts,
   ): AsyncGenerator<GenerationEvent, Float32Array> {
     const { pictures, indices } = batch;
-    const { steps, sampler } = pictures[0];
-    const size = this.#latentShape(batch).reduce((product, dim) => product * dim);
-    const drawn = (draw: number) =>
-      joined(pictures.map(({ seed }) => normals(seed, draw, new Float32Array(size))));
-    const noise = joined(
-      pictures.map((picture) => picture.noise ?? normals(picture.seed, 0, new Float32Array(size))),
-    );
-    const run = {
-      schedule: noiseSchedule(this.#config.scheduler),
-      steps,
-      noise,
-      predict: this.#guided(batch, contexts),
-      freshNoise: drawn,
-    };
-    let latents = noise;
-    for await (const { step, x } of samplers[sampler](run)) {
+    const factor = latentFactor(this.#config.vae);
+    const journey = journeyOf(pictures, this.#latentShape(batch), factor);
+    const predict = this.#guided(batch, contexts);
+    let latents = journey.noise.first();
+    for await (const { step, x } of this.#wayOf(pictures).run({ ...journey, predict })) {
       latents = x;
       yield { type: 'step', done: 0, total: 0, indices, step };
     }
     return latents;
+  }
+
+  #wayOf(pictures: PictureBatch['pictures']): Way {
+    return wayOf(pictures, this.#config.scheduler);
   }
 
   /** The prediction with guidance, all prompts of the pictures in one run. */
@@ -204,12 +195,11 @@ class Generator implements ImageGenerator {
     const [channels, height, width] = this.#latentShape(batch);
     const adaptation = this.#adaptationOf(pictures);
     const samples = rowNames(pictures);
-    let call = 0;
-    return async (x, t) => {
+    return async (x, t, call) => {
       const inputs = {
         latents: float32([rows, channels, height, width], guidanceRows(x, prompts)),
         timesteps: float32([rows], Array<number>(rows).fill(t)),
-        text_states: at(call++),
+        text_states: at(call),
       };
       const { prediction } = await this.#noise.run(
         [rows, height, width, tokens],

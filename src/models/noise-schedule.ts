@@ -1,6 +1,7 @@
 // How much noise a diffusion model sees at each timestep (Ho et al., arXiv 2006.11239; v after
 // Salimans & Ho, arXiv 2202.00512).
 
+import { linspace } from '../util/linspace.ts';
 import type { NoiseScheduleConfig } from './stable-diffusion-config.ts';
 
 export interface NoiseSchedule {
@@ -134,12 +135,3 @@ const betaSchedules: {
   scaled_linear: ({ beta_start, beta_end, num_train_timesteps: n }) =>
     linspace(Math.sqrt(beta_start), Math.sqrt(beta_end), n).map((root) => root * root),
 };
-
-/** n numbers at equal distances, counted from the nearer end as torch.linspace does, in float32. */
-function linspace(start: number, end: number, n: number): Float32Array {
-  const [first, last] = [Math.fround(start), Math.fround(end)];
-  const step = Math.fround(Math.fround(last - first) / (n - 1));
-  return Float32Array.from({ length: n }, (_, i) =>
-    i < n / 2 ? first + step * i : last - step * (n - 1 - i),
-  );
-}

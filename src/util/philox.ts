@@ -6,7 +6,8 @@ export type Seed = number | { readonly lo: number; readonly hi: number };
 
 const ROUNDS = 10;
 const TWO_POW_MINUS_32 = 2 ** -32;
-const ANGLE = TWO_POW_MINUS_32 * 2 * Math.PI;
+/** 2π / 2³², in float32 as WebUI has it. */
+const ANGLE = Math.fround(2.3283064e-10 * 6.2831855);
 
 /** The upper 32 bits of the 64-bit product of two uint32, by 16-bit halves. */
 function mulhi(a: number, b: number): number {
@@ -61,8 +62,8 @@ function block(
 
 /**
  * Standard normals in the layout of CUDA's generator, which Stable Diffusion WebUI calls "NV"
- * noise: counter [offset, 0, element, 0], Box-Muller's sine branch in float64, rounded to float32
- * (the published vector is met to one unit in the last place). `offset` counts the calls made with
+ * noise: counter [offset, 0, element, 0], Box-Muller's sine branch in float64, rounded to float32,
+ * as WebUI computes it to the bit (modules/rng_philox.py). `offset` counts the calls made with
  * one seed.
  */
 export function normals(seed: Seed, offset: number, out: Float32Array): Float32Array {

@@ -1,30 +1,16 @@
 // DPM-Solver++(2M): second order from the step before, one call of the model a step (Lu et al.,
 // arXiv 2211.01095, algorithm 2).
 
-import { combine, type Sampler, type SamplerRun, type SamplerStep } from './sampler.ts';
-import {
-  denoiser,
-  karrasSigmas,
-  startAt,
-  towards,
-  uniformSigmas,
-  type SigmaSchedule,
-} from './sigmas.ts';
+import { combine, towards, type SamplerStep, type SigmaRun } from './sampler.ts';
 
-export const dpmpp2m: Sampler = (run) => sample(run, uniformSigmas);
-export const dpmpp2mKarras: Sampler = (run) => sample(run, karrasSigmas);
-
-async function* sample(run: SamplerRun, schedule: SigmaSchedule): AsyncGenerator<SamplerStep> {
-  const sigmas = schedule(run.schedule, run.steps);
-  const denoise = denoiser(run);
-  let x = startAt(sigmas, run);
+export async function* dpmpp2m({ x, sigmas, denoise }: SigmaRun): AsyncGenerator<SamplerStep> {
   let before: Float32Array | undefined;
-  for (let i = 0; i < run.steps; i++) {
+  for (let i = 0; i + 1 < sigmas.length; i++) {
     const denoised = await denoise(x, sigmas[i]);
     const aim =
       before === undefined || sigmas[i + 1] === 0
         ? denoised
-        : extrapolate(denoised, before, sigmas.slice(i - 1, i + 2));
+        : extrapolate(denoised, before, sigmas.subarray(i - 1, i + 2));
     x = towards(x, aim, sigmas[i], sigmas[i + 1]);
     before = denoised;
     yield { step: i + 1, x, denoised };
@@ -35,7 +21,7 @@ async function* sample(run: SamplerRun, schedule: SigmaSchedule): AsyncGenerator
 function extrapolate(
   denoised: Float32Array,
   before: Float32Array,
-  [last, now, next]: readonly number[],
+  [last, now, next]: Float32Array,
 ): Float32Array {
   const r = Math.log(last / now) / Math.log(now / next);
   return combine(1 + 1 / (2 * r), denoised, -1 / (2 * r), before);

@@ -1,31 +1,29 @@
-// What every sampler takes and yields: a way from noise to a picture in `steps` calls of the model.
-
-import type { NoiseSchedule } from '../../models/noise-schedule.ts';
+// What samplers take and yield. There are two families: those of k-diffusion walk along noise levels (x = x₀ + σ noise),
+// the others along timesteps (x = √ᾱ x₀ + √(1 - ᾱ) noise).
 
 /**
  * The model: xₜ = √ᾱ x₀ + √(1 - ᾱ) noise, scaled as in training, and t, which may lie between two
  * timesteps
  * -> its prediction, noise or v as the schedule says. Several pictures may lie behind one another
- * in x.
+ * in x. `call` counts the calls of one way from 0, as WebUI counts for prompts that change.
  */
-export type Predict = (x: Float32Array, t: number) => Promise<Float32Array>;
+export type Predict = (x: Float32Array, t: number, call: number) => Promise<Float32Array>;
 
-export interface SamplerRun {
-  readonly schedule: NoiseSchedule;
-  /** 1 … num_train_timesteps. */
-  readonly steps: number;
-  /** Standard normal numbers to start from; left as they are. */
-  readonly noise: Float32Array;
-  readonly predict: Predict;
-  /**
-   * As many fresh standard normal numbers, for the samplers that add noise on the way; `draw`
-   * counts from 1.
-   */
-  readonly freshNoise: (draw: number) => Float32Array;
+/** The random numbers of all pictures that go together, behind one another. */
+export interface NoiseStream {
+  /** Standard normal numbers to begin with. */
+  readonly first: () => Float32Array;
+  /** Fresh ones on the way, with every call the next. */
+  readonly fresh: () => Float32Array;
+  /** Brownian motion between the lowest and the highest σ of a way: see `brownian-motion.ts`. */
+  readonly brownian: (lowest: number, highest: number) => Brownian;
 }
 
+/** Standard normal numbers: how far the motion goes between two σ, over √(σ - σ′). */
+export type Brownian = (sigma: number, next: number) => Float32Array;
+
 export interface SamplerStep {
-  /** 1 … steps. */
+  /** 1 … the number of steps. */
   readonly step: number;
   /** Where the sampler stands; after the last step the finished latents. A new array each time. */
   readonly x: Float32Array;
@@ -33,7 +31,35 @@ export interface SamplerStep {
   readonly denoised: Float32Array;
 }
 
-export type Sampler = (run: SamplerRun) => AsyncGenerator<SamplerStep>;
+interface Run {
+  /** Where it starts; left as it is. */
+  readonly x: Float32Array;
+  readonly noise: NoiseStream;
+  /** How much of the noise is fresh at each step: 0 none, 1 all. */
+  readonly eta: number;
+}
+
+export interface SigmaRun extends Run {
+  /** The levels to go through, falling; x is at the first. */
+  readonly sigmas: Float32Array;
+  /** The lowest above 0 and the highest of the whole way, of which `sigmas` may be the end. */
+  readonly range: readonly [lowest: number, highest: number];
+  /** The picture that the model makes out in x at noise level σ. */
+  readonly denoise: (x: Float32Array, sigma: number) => Promise<Float32Array>;
+}
+
+export interface TimestepRun extends Run {
+  /** Rising; the way goes backwards. */
+  readonly timesteps: readonly number[];
+  readonly alphasCumprod: Float32Array;
+  /** Whether x is a picture with noise, and not noise alone. */
+  readonly fromPicture: boolean;
+  /** The noise that the model sees in x; t may lie between two timesteps. */
+  readonly predictNoise: (x: Float32Array, t: number) => Promise<Float32Array>;
+}
+
+export type SigmaSampler = (run: SigmaRun) => AsyncGenerator<SamplerStep>;
+export type TimestepSampler = (run: TimestepRun) => AsyncGenerator<SamplerStep>;
 
 /** a x + b y */
 export function combine(a: number, x: Float32Array, b: number, y: Float32Array): Float32Array {
@@ -42,9 +68,12 @@ export function combine(a: number, x: Float32Array, b: number, y: Float32Array):
   return out;
 }
 
-/** Numbers at equal distances, both ends included; the first alone where there is only one. */
-export function evenly(first: number, last: number, count: number): number[] {
-  return Array.from({ length: count }, (_, i) =>
-    count === 1 ? first : first + ((last - first) * i) / (count - 1),
-  );
+/** From noise level σ to σ′, straight: x + (x - D) / σ · (σ′ - σ) = (σ′ / σ) x + (1 - σ′ / σ) D */
+export function towards(
+  x: Float32Array,
+  denoised: Float32Array,
+  from: number,
+  to: number,
+): Float32Array {
+  return combine(to / from, x, 1 - to / from, denoised);
 }
