@@ -1,5 +1,5 @@
-// The way of pictures that are drawn together, and what goes with it: noise of each one's seed, the pictures to begin
-// with, masks.
+// The way of pictures that are drawn together, and what goes with it: noise of each one's seed, the
+// pictures to begin with, masks.
 
 import type { NoiseScheduleConfig } from '../models/stable-diffusion-config.ts';
 import { joined } from '../util/joined.ts';

@@ -1,4 +1,5 @@
-// The part of a request that says how noise becomes a picture: sampler, schedule, noise, and a picture to begin with.
+// The part of a request that says how noise becomes a picture: sampler, schedule, noise, and a
+// picture to begin with.
 
 import type { Problem } from '../errors.ts';
 import { latentFactor, type StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
@@ -14,13 +15,19 @@ export interface SamplingRequest {
   /** By default 20. */
   readonly steps?: number;
   /**
-   * Our name or that of WebUI, ComfyUI or kohya, also with a schedule at its end: "DPM++ 2M Karras". By
-   * default dpmpp_2m.
+   * Our name or that of WebUI, ComfyUI or kohya, also with a schedule at its end: "DPM++ 2M
+   * Karras". By default dpmpp_2m.
    */
   readonly sampler?: string;
-  /** By default `automatic`, the one the sampler is usually taken with. One in the sampler's name comes first. */
+  /**
+   * By default `automatic`, the one the sampler is usually taken with. One in the sampler's name
+   * comes first.
+   */
   readonly schedule?: string;
-  /** How much of the noise is fresh at each step, 0 … 1; by default what WebUI takes for the sampler. */
+  /**
+   * How much of the noise is fresh at each step, 0 … 1; by default what WebUI takes for the
+   * sampler.
+   */
   readonly eta?: number;
   /**
    * The noise; the same number gives the same noise in WebUI with the same source. By default 0.
@@ -32,7 +39,9 @@ export interface SamplingRequest {
   readonly seedDelta?: number;
   /** WebUI's variation seed, and the part, 0 … 1, that it has in the noise to begin with. */
   readonly variation?: { readonly seed: number; readonly strength: number };
-  /** Pixels of the picture whose composition at this seed is to be kept: WebUI's "Resize seed from". */
+  /**
+   * Pixels of the picture whose composition at this seed is to be kept: WebUI's "Resize seed from".
+   */
   readonly resizedFrom?: { readonly width: number; readonly height: number };
   /** A picture to begin with instead of noise alone. */
   readonly initial?: InitialPicture;
@@ -46,7 +55,10 @@ export interface SamplingRequest {
 export interface InitialPicture extends Depth {
   /** [latent channels, height / factor, width / factor], scaled as the UNet has them. */
   readonly latents: Float32Array;
-  /** As long as the latents: 1 where it is to be drawn anew, 0 where it is to stay. By default 1 everywhere. */
+  /**
+   * As long as the latents: 1 where it is to be drawn anew, 0 where it is to stay. By default 1
+   * everywhere.
+   */
   readonly mask?: Float32Array;
 }
 

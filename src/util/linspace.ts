@@ -1,6 +1,8 @@
 // Numbers at equal distances as torch.linspace makes them: counted from the nearer end.
 
-/** n numbers from `start` to `end` in float32, the sums rounded once; `start` alone where n is 1. */
+/**
+ * n numbers from `start` to `end` in float32, the sums rounded once; `start` alone where n is 1.
+ */
 export function linspace(start: number, end: number, n: number): Float32Array {
   const [first, last] = [Math.fround(start), Math.fround(end)];
   const step = Math.fround(Math.fround(last - first) / (n - 1));

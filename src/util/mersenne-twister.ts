@@ -1,4 +1,5 @@
-// The 32-bit Mersenne Twister (Matsumoto & Nishimura, "Mersenne twister", 1998) as PyTorch seeds it: by the lower 32 bits.
+// The 32-bit Mersenne Twister (Matsumoto & Nishimura, "Mersenne twister", 1998) as PyTorch seeds
+// it: by the lower 32 bits.
 
 const [SIZE, MIDDLE] = [624, 397];
 

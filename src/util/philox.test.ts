@@ -49,7 +49,8 @@ test("normals are the WebUI's NV noise: seed 0, shape (3, 4)", () => {
     -0.32838709, -1.07454231, -0.36314407, -1.67105067, 2.26550497,
   ];
   const found = normals(0, 0, new Float32Array(12));
-  // published with an angle in float64; the code has it in float32 (to the bit: generate/noise/noise.test.ts)
+  // published with an angle in float64; the code has it in float32 (to the bit:
+  // generate/noise/noise.test.ts)
   expected.forEach((value, i) => assert.ok(Math.abs(value / (found[i] ?? NaN) - 1) < 5e-7));
 });
 

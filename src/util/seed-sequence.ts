@@ -1,9 +1,12 @@
-// NumPy's SeedSequence: a seed with a key to any number of 32-bit seeds (M. E. O'Neill, "Developing a seed_seq
-// alternative", 2015; numpy.random.SeedSequence).
+// NumPy's SeedSequence: a seed with a key to any number of 32-bit seeds (M. E. O'Neill, "Developing
+// a seed_seq alternative", 2015; numpy.random.SeedSequence).
 
 const SHIFT = 16;
 
-/** `count` seeds of the whole number `entropy` and a key of whole numbers, through a pool of `poolSize` words. */
+/**
+ * `count` seeds of the whole number `entropy` and a key of whole numbers, through a pool of
+ * `poolSize` words.
+ */
 export function seedSequence(
   entropy: number,
   key: readonly number[],

@@ -1,5 +1,6 @@
-// Brownian motion that depends on a seed alone and not on where it is asked: torchsde's BrownianTree (Li et al., arXiv
-// 2001.01328), with a seed from NumPy's SeedSequence for every fork, as WebUI gives it to k-diffusion's SDE samplers.
+// Brownian motion that depends on a seed alone and not on where it is asked: torchsde's
+// BrownianTree (Li et al., arXiv 2001.01328), with a seed from NumPy's SeedSequence for every fork,
+// as WebUI gives it to k-diffusion's SDE samplers.
 
 import { InternalError } from '../../errors.ts';
 import { seedSequence } from '../../util/seed-sequence.ts';
@@ -11,7 +12,10 @@ const f32 = Math.fround;
 const POOL = 24;
 /** Decimals of times: closer ones count as one. */
 const DIGITS = 6;
-/** Increments that are kept for the next question, which begins where the last one ended: two paths through the tree. */
+/**
+ * Increments that are kept for the next question, which begins where the last one ended: two paths
+ * through the tree.
+ */
 const KEPT = 64;
 
 /** A stretch of time, halved as often as needed. */
@@ -65,7 +69,9 @@ export class BrownianMotion {
     return this.#options.generator(seed)(new Float32Array(this.#options.size));
   }
 
-  /** Adds what lies in an interval, in which the motion goes as far as `whole`, from left to right. */
+  /**
+   * Adds what lies in an interval, in which the motion goes as far as `whole`, from left to right.
+   */
   #add(sum: Float32Array, from: number, to: number, inside: Interval, whole: Float32Array): void {
     const { start, end, key, depth } = inside;
     if (from === start && to === end) {

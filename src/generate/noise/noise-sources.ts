@@ -1,4 +1,5 @@
-// Where standard normal numbers come from: the sources that WebUI calls "Random number generator source".
+// Where standard normal numbers come from: the sources that WebUI calls "Random number generator
+// source".
 
 import { mersenneTwister } from '../../util/mersenne-twister.ts';
 import { normals } from '../../util/philox.ts';
@@ -35,7 +36,10 @@ function torchGenerator(seed: number): NoiseGenerator {
   return (out) => (out.length < BLOCK ? out.map(single) : fillBlocks(out, word));
 }
 
-/** Uniform numbers, then Box-Muller from the halves of each block; the last block is drawn again where it is not whole. */
+/**
+ * Uniform numbers, then Box-Muller from the halves of each block; the last block is drawn again
+ * where it is not whole.
+ */
 function fillBlocks(out: Float32Array, word: () => number): Float32Array {
   const uniform = (): number => (word() & 0xffffff) / 2 ** 24;
   for (let i = 0; i < out.length; i++) out[i] = uniform();

@@ -1,4 +1,5 @@
-// The noise of pictures that are drawn together, each by its own seed: a picture does not change with those beside it.
+// The noise of pictures that are drawn together, each by its own seed: a picture does not change
+// with those beside it.
 
 import { joined } from '../../util/joined.ts';
 import type { Brownian, NoiseStream } from '../samplers/sampler.ts';

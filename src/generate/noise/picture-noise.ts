@@ -1,5 +1,5 @@
-// The noise of one picture by its seed, as WebUI draws it (modules/rng.py): the start, with variation and other sizes, and
-// the fresh noise on the way.
+// The noise of one picture by its seed, as WebUI draws it (modules/rng.py): the start, with
+// variation and other sizes, and the fresh noise on the way.
 
 import { noiseSources, type NoiseSourceName } from './noise-sources.ts';
 
@@ -52,8 +52,8 @@ export const sizeOf = ([channels, height, width]: LatentShape): number => channe
 const PARALLEL = 0.9995;
 
 /**
- * Spherical interpolation, each column of a channel as a vector: sin((1 - s) ω) / sin ω · a + sin(s ω) /
- * sin ω · b.
+ * Spherical interpolation, each column of a channel as a vector: sin((1 - s) ω) / sin ω · a + sin(s
+ * ω) / sin ω · b.
  */
 function slerp(
   a: Float32Array,
@@ -100,7 +100,9 @@ function laid(
   return onto;
 }
 
-/** Where the overlap of two centred lengths begins in each; halves are rounded down, as Python does. */
+/**
+ * Where the overlap of two centred lengths begins in each; halves are rounded down, as Python does.
+ */
 function middle(from: number, to: number): { from: number; to: number; count: number } {
   const shift = Math.floor((to - from) / 2);
   return {

@@ -1,5 +1,5 @@
-// Denoising diffusion implicit models (Song et al., arXiv 2010.02502, eq. 12) over the timesteps of WebUI: the step to
-// the lowest of them is the last one.
+// Denoising diffusion implicit models (Song et al., arXiv 2010.02502, eq. 12) over the timesteps of
+// WebUI: the step to the lowest of them is the last one.
 
 import { combine, type SamplerStep, type TimestepRun } from './sampler.ts';
 

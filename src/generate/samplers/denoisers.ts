@@ -1,5 +1,5 @@
-// What samplers see of the model: the picture that it makes out at a noise level, or the noise that it sees at a
-// timestep; and what is kept of a picture where a mask says so.
+// What samplers see of the model: the picture that it makes out at a noise level, or the noise that
+// it sees at a timestep; and what is kept of a picture where a mask says so.
 
 import type { NoiseScheduleConfig } from '../../models/stable-diffusion-config.ts';
 import type { Levels, ModelLevels } from './levels.ts';
@@ -41,8 +41,8 @@ export function pictureDenoiser({ levels, predict, masked }: Denoising): AtSigma
 }
 
 /**
- * D′ = c_out D + c_skip x, c_skip = ¼ / (s² + ¼), c_out = s / √(s² + ¼), s = 10 t (Luo et al., arXiv
- * 2310.04378).
+ * D′ = c_out D + c_skip x, c_skip = ¼ / (s² + ¼), c_out = s / √(s² + ¼), s = 10 t (Luo et al.,
+ * arXiv 2310.04378).
  */
 export const consistencyDenoiser =
   (lcm: (levels: ModelLevels) => Levels) =>
@@ -73,7 +73,10 @@ const noises: ByPrediction<
   v_prediction: (x, v, alpha) => combine(Math.sqrt(alpha), v, Math.sqrt(1 - alpha), x),
 };
 
-/** The noise in x at a timestep; what is kept is laid over x, without noise, before the model sees it. */
+/**
+ * The noise in x at a timestep; what is kept is laid over x, without noise, before the model sees
+ * it.
+ */
 export function noiseFinder({
   levels: { predicts, alphasCumprod },
   predict,

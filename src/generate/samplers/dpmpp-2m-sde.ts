@@ -1,5 +1,6 @@
-// DPM-Solver++(2M) of the stochastic equation, by the midpoint rule (Lu et al., arXiv 2211.01095, appendix; "DPM++ 2M
-// SDE" of k-diffusion). Its noise is Brownian motion over σ, so that the number of steps does not change it.
+// DPM-Solver++(2M) of the stochastic equation, by the midpoint rule (Lu et al., arXiv 2211.01095,
+// appendix; "DPM++ 2M SDE" of k-diffusion). Its noise is Brownian motion over σ, so that the number
+// of steps does not change it.
 
 import { combine, type SamplerStep, type SigmaRun } from './sampler.ts';
 

@@ -1,5 +1,5 @@
-// Heun's method: Euler's step, then the mean of the slopes at both ends (Karras et al., arXiv 2206.00364, algorithm 2
-// without churn). The step to 0 is Euler's.
+// Heun's method: Euler's step, then the mean of the slopes at both ends (Karras et al., arXiv
+// 2206.00364, algorithm 2 without churn). The step to 0 is Euler's.
 
 import { combine, towards, type SamplerStep, type SigmaRun } from './sampler.ts';
 

@@ -1,4 +1,5 @@
-// Latent consistency models: the picture at once, then noise of the next level on it (Luo et al., arXiv 2310.04378).
+// Latent consistency models: the picture at once, then noise of the next level on it (Luo et al.,
+// arXiv 2310.04378).
 
 import { combine, type SamplerStep, type SigmaRun } from './sampler.ts';
 

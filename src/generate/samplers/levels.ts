@@ -1,5 +1,6 @@
-// The noise levels that samplers walk along, as Stable Diffusion's original code and WebUI have them: x = x₀ + σ noise,
-// σ = √((1 - ᾱ) / ᾱ), in float32 with β in float64. (diffusers and training round β, too: models/noise-schedule.ts.)
+// The noise levels that samplers walk along, as Stable Diffusion's original code and WebUI have
+// them: x = x₀ + σ noise, σ = √((1 - ᾱ) / ᾱ), in float32 with β in float64. (diffusers and training
+// round β, too: models/noise-schedule.ts.)
 
 import type { NoiseScheduleConfig } from '../../models/stable-diffusion-config.ts';
 import { linspace64 } from '../../util/linspace.ts';
@@ -40,8 +41,8 @@ export function modelLevels(config: NoiseScheduleConfig): ModelLevels {
 const LCM_LEVELS = 50;
 
 /**
- * Every 20th level of 1000, from the last down; a σ counts as the nearest of them (Luo et al., arXiv
- * 2310.04378; WebUI 1.10, modules/sd_samplers_lcm.py).
+ * Every 20th level of 1000, from the last down; a σ counts as the nearest of them (Luo et al.,
+ * arXiv 2310.04378; WebUI 1.10, modules/sd_samplers_lcm.py).
  */
 export function lcmLevels({ alphasCumprod }: ModelLevels): Levels {
   const count = alphasCumprod.length;

@@ -10,8 +10,8 @@ export interface NamedSampler {
 }
 
 /**
- * A sampler by our name, WebUI's ("DPM++ 2M", also with a schedule at its end: "DPM++ 2M Karras"), ComfyUI's or kohya's;
- * undefined where it is none of them.
+ * A sampler by our name, WebUI's ("DPM++ 2M", also with a schedule at its end: "DPM++ 2M Karras"),
+ * ComfyUI's or kohya's; undefined where it is none of them.
  */
 export function samplerNamed(name: string): NamedSampler | undefined {
   const plain = plainOf(name);
@@ -77,6 +77,7 @@ const samplerNames = new Map<string, Pick<NamedSampler, 'sampler'> & Partial<Nam
 ]);
 
 const scheduleNames = new Map<string, ScheduleName>(
+  // as above
   (Object.entries(schedules) as [ScheduleName, { label: string }][]).flatMap(
     ([schedule, { label }]) =>
       [schedule, label, ...otherScheduleNames[schedule]].map(

@@ -1,5 +1,5 @@
-// What samplers take and yield. There are two families: those of k-diffusion walk along noise levels (x = x₀ + σ noise),
-// the others along timesteps (x = √ᾱ x₀ + √(1 - ᾱ) noise).
+// What samplers take and yield. There are two families: those of k-diffusion walk along noise
+// levels (x = x₀ + σ noise), the others along timesteps (x = √ᾱ x₀ + √(1 - ᾱ) noise).
 
 /**
  * The model: xₜ = √ᾱ x₀ + √(1 - ᾱ) noise, scaled as in training, and t, which may lie between two

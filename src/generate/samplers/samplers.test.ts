@@ -1,4 +1,5 @@
-// Samplers and schedules against Stable Diffusion WebUI's own code, latent by latent (reference/webui_samplers.py).
+// Samplers and schedules against Stable Diffusion WebUI's own code, latent by latent
+// (reference/webui_samplers.py).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hashedUniforms } from '../../models/hashed-weights.test-util.ts';
@@ -50,8 +51,9 @@ const wayOf = ({ sampler, schedule, kind, steps }: Case) =>
 
 /**
  * Both round to float32 at every operation, and where σ is 4518 (zero terminal SNR) its last bit is
- * 5e-4 of a latent. Heun's slope at σ = 0.03 is a difference of latents times 34. The Brownian motion of DPM++ 2M SDE rounds
- * σ to six decimals, and PyTorch's square root is off by a bit at 11 of 1000 levels: see the test after next.
+ * 5e-4 of a latent. Heun's slope at σ = 0.03 is a difference of latents times 34. The Brownian
+ * motion of DPM++ 2M SDE rounds σ to six decimals, and PyTorch's square root is off by a bit at 11
+ * of 1000 levels: see the test after next.
  */
 const tolerance = (sampler: SamplerName, kind: string): number =>
   kind === 'zero_snr' && sampler !== 'lcm'
@@ -180,7 +182,8 @@ test('every sampler finds the one picture there is, from any noise, in few steps
       const way = samplers[name].way({ levels, schedule: 'automatic', steps });
       const gone = await passed(way, { predict });
       const ends = gone[gone.length - 1].x;
-      // DDIM and UniPC end at the lowest timesteps, with the least of the noise left; LCM keeps 2e-8 of x
+      // DDIM and UniPC end at the lowest timesteps, with the least of the noise left; LCM keeps
+      // 2e-8 of x
       const most = samplers[name].automatic === undefined ? 0.2 : 2e-3;
       ends.forEach((value, i) =>
         assert.ok(

@@ -1,12 +1,12 @@
-// The noise levels that a sampler stops at: float32, falling, by the rules of WebUI 1.10 (modules/sd_schedulers.py) and
-// k-diffusion.
+// The noise levels that a sampler stops at: float32, falling, by the rules of WebUI 1.10
+// (modules/sd_schedulers.py) and k-diffusion.
 
 import { linspace } from '../../util/linspace.ts';
 import type { Levels } from './levels.ts';
 
 /**
- * A way down: at `steps` levels or, where a rule counts in whole strides, a few more, and then where it
- * ends, at 0 for all but one.
+ * A way down: at `steps` levels or, where a rule counts in whole strides, a few more, and then
+ * where it ends, at 0 for all but one.
  */
 export interface Schedule {
   /** WebUI's "Schedule type". */
@@ -40,7 +40,10 @@ const sgmUniform = (levels: Levels, steps: number): Float32Array =>
 
 const RHO = 7;
 
-/** σᵢ = (σmax^(1/ρ) + i / (n - 1) (σmin^(1/ρ) - σmax^(1/ρ)))^ρ (Karras et al., arXiv 2206.00364, eq. 5) */
+/**
+ * σᵢ = (σmax^(1/ρ) + i / (n - 1) (σmin^(1/ρ) - σmax^(1/ρ)))^ρ (Karras et al., arXiv 2206.00364, eq.
+ * 5)
+ */
 function karras(levels: Levels, steps: number): Float32Array {
   const first = highest(levels) ** (1 / RHO);
   const way = f32(lowest(levels) ** (1 / RHO) - first);
@@ -67,13 +70,19 @@ const simple = ({ sigmas }: Levels, steps: number): Float32Array =>
     ),
   );
 
-/** Levels of the model in whole strides from the second up: one or more than `steps`, as the strides fit. */
+/**
+ * Levels of the model in whole strides from the second up: one or more than `steps`, as the strides
+ * fit.
+ */
 function ddim({ sigmas }: Levels, steps: number): Float32Array {
   const stride = Math.max(Math.floor(sigmas.length / steps), 1);
   return thenZero(sigmas.filter((_, t) => t >= 1 && (t - 1) % stride === 0).reverse());
 }
 
-/** tan of angles at equal distances (Sabour et al., arXiv 2404.14507, eq. 9): ends at the lowest level, not at 0. */
+/**
+ * tan of angles at equal distances (Sabour et al., arXiv 2404.14507, eq. 9): ends at the lowest
+ * level, not at 0.
+ */
 function klOptimal(levels: Levels, steps: number): Float32Array {
   const [first, last] = [f32(Math.atan(highest(levels))), f32(Math.atan(lowest(levels)))];
   return Float32Array.from({ length: steps + 1 }, (_, i) => {

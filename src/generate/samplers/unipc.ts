@@ -1,5 +1,6 @@
-// UniPC: a predictor and a corrector of third order that share their calls of the model (Zhao et al., arXiv 2302.04867,
-// with B(h) = h, predicting the picture), over times at equal distances and with lower orders at both ends, as in WebUI.
+// UniPC: a predictor and a corrector of third order that share their calls of the model (Zhao et
+// al., arXiv 2302.04867, with B(h) = h, predicting the picture), over times at equal distances and
+// with lower orders at both ends, as in WebUI.
 
 import { linspace } from '../../util/linspace.ts';
 import { combine, type SamplerStep, type TimestepRun } from './sampler.ts';
@@ -100,8 +101,8 @@ function bendOf(known: readonly Known[], to: Moment) {
 }
 
 /**
- * ρ with Σ ρₖ rₖ^(i-1) = bᵢ, bᵢ = i! φ_(i+1)(hh) hh^i / (hh^(i-1) B) for B = hh; a single unknown is
- * taken as ½.
+ * ρ with Σ ρₖ rₖ^(i-1) = bᵢ, bᵢ = i! φ_(i+1)(hh) hh^i / (hh^(i-1) B) for B = hh; a single unknown
+ * is taken as ½.
  */
 function weightsOf(r: readonly number[], hh: number): number[] {
   if (r.length === 0) return [];

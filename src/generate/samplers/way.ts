@@ -1,5 +1,6 @@
-// The way of a sampler from noise, or from a picture with noise on it, to a picture: which levels or timesteps it goes
-// through, as WebUI 1.10 takes them (modules/sd_samplers_kdiffusion.py, sd_samplers_timesteps.py).
+// The way of a sampler from noise, or from a picture with noise on it, to a picture: which levels
+// or timesteps it goes through, as WebUI 1.10 takes them (modules/sd_samplers_kdiffusion.py,
+// sd_samplers_timesteps.py).
 
 import { InternalError } from '../../errors.ts';
 import { blended, noiseFinder, pictureDenoiser, type Denoising, type Masked } from './denoisers.ts';
@@ -50,7 +51,10 @@ export interface Way {
 export interface SamplerKind {
   /** WebUI's "Sampling method". */
   readonly label: string;
-  /** The schedule that `automatic` means; undefined: it has timesteps of its own, and a schedule changes nothing. */
+  /**
+   * The schedule that `automatic` means; undefined: it has timesteps of its own, and a schedule
+   * changes nothing.
+   */
   readonly automatic: ScheduleName | undefined;
   /** Fewer steps than this make no picture. */
   readonly leastSteps: number;

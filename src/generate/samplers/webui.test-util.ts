@@ -1,4 +1,5 @@
-// The numbers of WebUI's own code (reference/webui_samplers.py), and the model and noise that it had.
+// The numbers of WebUI's own code (reference/webui_samplers.py), and the model and noise that it
+// had.
 
 import { readFileSync } from 'node:fs';
 import {
