@@ -111,6 +111,7 @@ export {
   type ImageGeneratorOptions,
 } from './generate/text-to-image.ts';
 export type { PictureRequest } from './generate/picture-request.ts';
+export type { InitialPicture, SamplingRequest } from './generate/sampling-request.ts';
 export { drawContactSheet, type ContactSheetOptions } from './generate/contact-sheet.ts';
 export {
   infotextOf,
