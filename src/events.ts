@@ -32,6 +32,8 @@ export interface PlanEvent {
     readonly start: number;
     /** Settings that have another value from here on, in words. */
     readonly changes: readonly string[];
+    /** Of the next step, by group, where a change concerns them. */
+    readonly learningRates?: Readonly<Record<string, number>>;
   };
   readonly trainableParameters: number;
   /** Number of layers that carry an adapter. */

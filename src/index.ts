@@ -14,6 +14,7 @@ export { locatedError } from './config/located.ts';
 export { requireOutputPath } from './config/output-path.ts';
 export { configJsonSchema, type TrainConfig, type TrainConfigInput } from './config/schema.ts';
 export { configFlags, flagName, type ConfigFlag } from './config/flags.ts';
+export { otherTrainersKey } from './config/suggest-key.ts';
 export { withResolution } from './train/image/sizes.ts';
 export { train } from './train/run.ts';
 export type { ResumeMode } from './train/take-up.ts';

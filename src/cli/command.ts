@@ -28,6 +28,8 @@ export interface Command {
   readonly summary: string;
   readonly arguments?: readonly CommandArgument[];
   readonly flags: readonly CommandFlag[];
+  /** What to do in place of a flag that there is not; undefined where nothing is known of it. */
+  readonly insteadOf?: (flag: string) => string | undefined;
   /** Lines below the help: examples. */
   readonly examples?: readonly string[];
   /** Returns the exit code. */

@@ -41,7 +41,16 @@ function resumedLines({ resumed, firstStep }: PlanEvent): string[] {
   return [
     `  ${colours.bold(`Going on ${from}`)} ${colours.dim(`(start ${resumed.start} of this run; --fresh begins a new one)`)}`,
     ...resumed.changes.map((change) => `  from here on, ${withCodes(change)}`),
+    ...rateLines(resumed.learningRates),
   ];
+}
+
+/** What the next step is trained at. */
+function rateLines(rates: Readonly<Record<string, number>> = {}): string[] {
+  const each = Object.entries(rates).map(
+    ([group, rate]) => `${Number(rate.toPrecision(3))} (${group})`,
+  );
+  return each.length === 0 ? [] : [`  learning rate of the next step: ${each.join(', ')}`];
 }
 
 export function planLines(plan: PlanEvent): string[] {

@@ -51,6 +51,7 @@ function addCommand(program: Commander, command: Command, finish: (code: number)
       'after',
       `\nExamples:\n${command.examples.map((line) => `  $ ${line}`).join('\n')}`,
     );
+  created.configureOutput({ outputError: (text, write) => write(withRemedy(text, command)) });
   for (const { name, description } of command.arguments ?? []) created.argument(name, description);
   for (const flag of command.flags) {
     const option = toOption(flag);
@@ -74,6 +75,13 @@ function refuseSecond(command: Commander, option: Option): void {
       ]);
     first = value;
   });
+}
+
+/** A flag of another trainer gets what does the same here, in place of a guess. */
+function withRemedy(text: string, { insteadOf }: Command): string {
+  const [, flag] = /^error: unknown option '(--[^'=]+)/.exec(text) ?? [];
+  const remedy = flag === undefined ? undefined : insteadOf?.(flag);
+  return remedy === undefined ? text : `error: unknown option '${flag}'\n${remedy}\n`;
 }
 
 const helpAfterError = ({ name, examples: [example] = [] }: Command): string =>

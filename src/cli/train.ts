@@ -3,6 +3,7 @@ import {
   configFlags,
   flagName,
   loadConfig,
+  otherTrainersKey,
   trainInProcess,
   UserError,
   type ResumeMode,
@@ -56,6 +57,7 @@ export const trainCommand: Command = {
     },
     ...overrideFlags,
   ],
+  insteadOf: (flag) => otherTrainersKey(flag.replace(/^--/, ''), flagName),
   examples: [
     'lora train --config configs/brand_lora.yaml',
     'lora train --config configs/brand_lora.yaml --learning-rate 5e-4 --seed 7',

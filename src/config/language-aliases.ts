@@ -1,57 +1,21 @@
 // The keys of other trainers of language models as aliases: of ours, of nothing, or of something
 // that is not there.
-import { unusedKeys } from './language-keys-unused.ts';
 import { isObject } from '../util/is-object.ts';
+import {
+  absent,
+  all,
+  as,
+  flag,
+  isTrue,
+  only,
+  unused,
+  type Alias,
+  type Meaning,
+  type Values,
+} from './language-alias.ts';
 import { dataSources } from './language-data.ts';
-import type { ConfigKey } from './schema.ts';
-
-type Values = Readonly<Record<string, unknown>>;
-type Meant = Partial<Record<ConfigKey, unknown>>;
-
-interface Meaning {
-  /** Our keys. */
-  readonly means?: Meant;
-  /** Why it cannot be had here. */
-  readonly refused?: string;
-  /** What is otherwise here. */
-  readonly note?: string;
-  /** It has no effect. */
-  readonly unused?: true;
-}
-
-export type Alias = (value: unknown, given: Values) => Meaning;
-
-// ---- how a value is read
-
-const isTrue = (value: unknown): boolean =>
-  value === true || /^(true|yes|on|1)$/i.test(String(value));
-const isEmpty = (value: unknown): boolean =>
-  value === false ||
-  value === 0 ||
-  value === '' ||
-  /^(false|none|no|off|never)$/i.test(String(value)) ||
-  (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
-
-const as =
-  (key: ConfigKey): Alias =>
-  (value) => ({ means: { [key]: value } });
-const flag =
-  (key: ConfigKey, whenTrue: unknown, whenFalse: unknown): Alias =>
-  (value) => ({ means: { [key]: isTrue(value) ? whenTrue : whenFalse } });
-/** Where it is switched off there is nothing to say. */
-const unused: Alias = (value) => (isEmpty(value) ? {} : { unused: true });
-/** Something that does not exist here: fine where it is switched off. */
-const absent =
-  (refused: string): Alias =>
-  (value) =>
-    isEmpty(value) ? {} : { refused };
-/** A key that must have one of these values. */
-const only =
-  (wanted: readonly string[], what: (value: string) => string): Alias =>
-  (value) =>
-    wanted.includes(String(value).toLowerCase()) ? {} : { refused: what(String(value)) };
-const all = (keys: readonly string[], alias: Alias): Record<string, Alias> =>
-  Object.fromEntries(keys.map((key) => [key, alias]));
+import { goingOnAliases } from './language-going-on.ts';
+import { unusedKeys } from './language-keys-unused.ts';
 
 // ---- adapters
 
@@ -159,16 +123,6 @@ const adapters: Readonly<Record<string, Alias>> = {
   ...all(
     ['loraplus_lr_ratio', 'relora_steps', 'shift_attn'],
     absent('there is no such setting here; leave it out'),
-  ),
-  ...all(
-    [
-      'lora_model_dir',
-      'adapter_name_or_path',
-      'resume_adapter_file',
-      'resume_from_checkpoint',
-      'auto_resume_from_checkpoints',
-    ],
-    absent('a training begins anew; it does not go on from an adapter'),
   ),
 };
 
@@ -348,6 +302,7 @@ const run: Readonly<Record<string, Alias>> = {
   rl: absent('only supervised training is supported'),
   adapter_path: as('output_dir'),
   save_every: as('save_steps'),
+  checkpoint_every_n_minutes: as('save_minutes'),
   ...all(['eval_steps', 'steps_per_eval'], as('validation_steps')),
   ...all(['train', 'do_train'], (value) =>
     isTrue(value) ? {} : { refused: 'lora train trains; lora eval and lora export do the rest' },
@@ -358,5 +313,6 @@ export const aliases: Readonly<Record<string, Alias>> = {
   ...adapters,
   ...modelAndData,
   ...run,
+  ...goingOnAliases,
   ...all(unusedKeys, unused),
 };

@@ -1,4 +1,5 @@
 // Which key was meant: by the aliases of other trainers, or the nearest of ours.
+import { goingOnRemedy } from './going-on-keys.ts';
 import { suggest } from '../util/suggest.ts';
 import { configKeys, type ConfigKey } from './schema.ts';
 
@@ -29,6 +30,15 @@ const aliases: Readonly<Record<string, ConfigKey>> = {
   num_train_epochs: 'epochs',
   num_epochs: 'epochs',
   max_steps: 'max_train_steps',
+  num_train_steps: 'max_train_steps',
+  total_steps: 'max_train_steps',
+  iters: 'max_train_steps',
+  steps: 'max_train_steps',
+  epoch: 'epochs',
+  checkpoint_every_n_minutes: 'save_minutes',
+  save_every: 'save_steps',
+  checkpoint_step_interval: 'save_steps',
+  force_constant_lr: 'learning_rate',
   save_every_n_steps: 'save_steps',
   checkpointing_steps: 'save_steps',
   sample_every_n_steps: 'sample_every',
@@ -80,23 +90,30 @@ const unneeded: ReadonlySet<string> = new Set([
   'model_train_type',
 ]);
 
-/**
- * The remedy for a key that does not exist. `prefix` turns a key into what the user types: a flag,
- * or itself.
- */
-export function suggestKey(
-  unknownKey: string,
-  shown: (key: ConfigKey) => string = (key) => key,
-): string {
-  const plain = unknownKey.toLowerCase().replaceAll('-', '_');
+/** Turns a key into what the user types: a flag, or itself. */
+type Shown = (key: ConfigKey) => string;
+
+const asKey: Shown = (key) => key;
+
+/** The remedy for a key that does not exist. */
+export function suggestKey(unknownKey: string): string {
+  const plain = plainKey(unknownKey);
+  const remedy = otherTrainersKey(plain, asKey);
+  if (remedy !== undefined) return remedy;
+  if (unneeded.has(plain)) return 'There is no such setting in lora-scripts: delete the line.';
+  const nearest = suggest(plain, configKeys);
+  return nearest === undefined ? 'All keys are in docs/config.md.' : `Did you mean ${nearest}?`;
+}
+
+const plainKey = (key: string): string => key.toLowerCase().replaceAll('-', '_');
+
+/** What does the same here as a key of another trainer; undefined where it is not known. */
+export function otherTrainersKey(key: string, shown: Shown): string | undefined {
+  const plain = plainKey(key);
   // hasOwn: a key may be called constructor
   if (Object.hasOwn(aliases, plain)) return `Here it is called ${shown(aliases[plain])}.`;
   if (Object.hasOwn(opposites, plain)) return `Set ${shown(opposites[plain])} to false instead.`;
   if (plain === 'save_every_n_epochs')
     return `Use ${shown('save_steps')}, which counts steps, not epochs.`;
-  if (unneeded.has(plain)) return 'There is no such setting in lora-scripts: delete the line.';
-  const nearest = suggest(plain, configKeys);
-  return nearest === undefined
-    ? 'All keys are in docs/config.md.'
-    : `Did you mean ${shown(nearest)}?`;
+  return goingOnRemedy(plain, shown);
 }

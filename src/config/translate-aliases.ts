@@ -1,6 +1,7 @@
 // The keys of other trainers of language models (axolotl, LLaMA-Factory, mlx-lm, PEFT, TRL,
 // unsloth) as ours.
 import { aliases } from './language-aliases.ts';
+import type { KeyNote } from './paths.ts';
 import type { ConfigKey } from './schema.ts';
 
 type Values = Readonly<Record<string, unknown>>;
@@ -8,13 +9,9 @@ type Values = Readonly<Record<string, unknown>>;
 export interface Translated {
   /** With our keys alone, and those that nobody knows. */
   readonly values: Values;
-  readonly problems: readonly {
-    readonly key: string;
-    readonly what: string;
-    readonly fix?: string;
-  }[];
+  readonly problems: readonly KeyNote[];
   /** What is read otherwise than the other trainer does. */
-  readonly notes: readonly { readonly key: string; readonly what: string }[];
+  readonly notes: readonly KeyNote[];
   /** Keys without effect. */
   readonly ignored: readonly string[];
   /** Keys with nothing behind them that stand for one of ours, which no other key gives. */
@@ -53,11 +50,7 @@ export function translate(given: Values): Translated {
   const values: Record<string, unknown> = Object.fromEntries(
     Object.entries(given).filter(([key]) => !Object.hasOwn(aliases, key)),
   );
-  const [problems, notes, ignored]: [
-    { key: string; what: string; fix?: string }[],
-    { key: string; what: string }[],
-    string[],
-  ] = [[], [], []];
+  const [problems, notes, ignored]: [KeyNote[], KeyNote[], string[]] = [[], [], []];
   const empty: Translated['empty'][number][] = [];
   const renamed = new Map<string, string>();
   values.task_type = 'text-generation';
@@ -67,10 +60,11 @@ export function translate(given: Values): Translated {
       empty.push(...emptyOf(key, given));
       continue;
     }
-    const { means = {}, refused, note, unused } = aliases[key](value, given);
+    const { means = {}, refused, note, fix, unused } = aliases[key](value, given);
+    const remedy = fix === undefined ? {} : { fix };
     if (unused === true) ignored.push(key);
-    if (refused !== undefined) problems.push({ key, what: refused });
-    if (note !== undefined) notes.push({ key, what: note });
+    if (refused !== undefined) problems.push({ key, what: refused, ...remedy });
+    if (note !== undefined) notes.push({ key, what: note, ...remedy });
     for (const [ours, meant] of Object.entries(means)) {
       const other =
         renamed.get(ours) ??

@@ -85,14 +85,15 @@ function progressAt({ totalSteps, from, start, lr_warmup_steps }: Course, step: 
  *
  * - During the warm-up, the warm-up is finished as it was begun.
  * - The same schedule goes on from the share that is over; a cosine is not stretched backwards.
- * - Another schedule begins at its top, which is where the rate stands now.
+ * - Another schedule begins at its top, which is where the rate stands now; where the rate itself
+ *   was given anew, it is that rate.
  * - Where the rate had fallen to 0, a new course begins, with its own warm-up.
  */
 export function continuedCourse(
   course: Course,
   step: number,
   totalSteps: number,
-  options: ScheduleOptions,
+  options: ScheduleOptions & { readonly newRate?: boolean },
 ): Course {
   const isSame = isSameSchedule(course, options);
   if (isSame && totalSteps === course.totalSteps) return course;
@@ -102,9 +103,8 @@ export function continuedCourse(
   const factor = courseFactor(course, step);
   if (factor === 0) return fresh;
   const on = { ...fresh, lr_warmup_steps: 0 };
-  return isSame
-    ? { ...on, scale, start: progressAt(course, step) }
-    : { ...on, scale: factor / courseFactor(on, step) };
+  if (isSame) return { ...on, scale, start: progressAt(course, step) };
+  return options.newRate === true ? on : { ...on, scale: factor / courseFactor(on, step) };
 }
 
 /** Whether the options that the schedule reads, its warm-up aside, are the same. */

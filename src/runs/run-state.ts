@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError, type Problem } from '../errors.ts';
 import { dataOffset, deserialize, serialize } from '../tensor/safetensors.ts';
@@ -77,10 +77,25 @@ function stateNames(dir: string): string[] {
   const folder = join(dir, STATE_FOLDER);
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
-    .filter((name) => /^step-\d{8,}\.safetensors$/.test(name))
+    .filter((name) => STATE_NAME.test(name))
     .sort()
     .reverse()
     .map((name) => `${STATE_FOLDER}/${name}`);
+}
+
+/** The name of a state's file. */
+const STATE_NAME = /^step-(\d{8,})\.safetensors$/;
+
+/** The step of a state by the name of its file; undefined of other files. */
+export function stepOfState(path: string): number | undefined {
+  const [, step] = STATE_NAME.exec(basename(path)) ?? [];
+  return step === undefined ? undefined : Number(step);
+}
+
+/** The newest step that there is a state of. */
+export function newestStep(dir: string): number | undefined {
+  const [newest] = stateNames(dir);
+  return newest === undefined ? undefined : stepOfState(newest);
 }
 
 /** States that are not needed any more; of a run that is done, all but the last. */
@@ -112,7 +127,18 @@ export function newestState(dir: string): FoundState {
     }
   }
   if (problems.length === 0) return { damaged: [] };
-  const fix =
-    'Begin a new run with --fresh; continue_from gives it the weights of the last adapter that was saved.';
-  throw new CheckpointError(problems.map((problem) => ({ ...problem, fix })));
+  throw new CheckpointError(problems.map((problem) => ({ ...problem, fix: WITHOUT_STATE })));
 }
+
+const WITHOUT_STATE =
+  'Begin a new run with --fresh; continue_from gives it the weights of the last adapter that was saved.';
+
+/** Of a run that had come to a step whose state somebody has removed since. */
+export const stateGone = (dir: string, step: number): CheckpointError =>
+  new CheckpointError([
+    {
+      where: join(dir, STATE_FOLDER),
+      what: `there is no state any more, though the run had come to step ${step}: it cannot go on`,
+      fix: `Put the folder back, if there is a copy. ${WITHOUT_STATE}`,
+    },
+  ]);

@@ -76,10 +76,7 @@ export interface MatchOptions {
   readonly sampleName: string;
   /** The data, for messages. */
   readonly where: string;
-  /**
-   * Whether a sample is known by its name, so that it can be changed; else by what is in it, so
-   * that another content is another sample.
-   */
+  /** Whether a sample is known by its name first, or by what is in it. */
   readonly byName: boolean;
 }
 
@@ -89,8 +86,9 @@ const MOST_NAMED = 3;
 
 /**
  * What is there now against what the run was begun with. New samples are left out, so that the run
- * stays what it is; those that are gone or changed make it another from here on, which is said.
- * Throws DataError where less than half of the run's samples are left: those are other data.
+ * stays what it is; a picture under another name, or a text in another line, is the same; those
+ * that are gone or changed make it another run from here on, which is said. Throws DataError where
+ * less than half of the run's samples are left: those are other data.
  */
 export function matchSamples<T>(
   found: readonly T[],
@@ -98,22 +96,20 @@ export function matchSamples<T>(
   recordOf: (one: T) => RecordedSample,
   options: MatchOptions,
 ): Matched<T> {
-  const byKey = keyed(found, recordOf, options);
-  const keys = keysOf([...recorded, ...leftOut], options);
-  const pairs = recorded.map((before, i) => ({ before, now: byKey.get(keys[i]) }));
-  const there = pairs.flatMap(({ before, now }) => (now === undefined ? [] : [{ before, now }]));
-  const kept = there.map(({ now }) => now);
-  const missing = pairs.flatMap(({ before, now }) => (now === undefined ? [before.name] : []));
-  const changed = there.flatMap(({ before, now }) =>
-    options.byName && differs(before, recordOf(now)) ? [before.name] : [],
-  );
-  const known = new Set(keys);
-  const added = [...byKey].flatMap(([key, one]) => (known.has(key) ? [] : [recordOf(one).name]));
-  if (kept.length < LEAST_SHARE * recorded.length)
-    throw otherData(kept.length, recorded.length, options);
+  const present = found.map(recordOf);
+  const pairs = paired([...recorded, ...leftOut], present, options);
+  const left = recorded.filter((before, i) => isLeft(before, present[pairs[i]]));
+  if (left.length < LEAST_SHARE * recorded.length)
+    throw otherData(left.length, recorded.length, options);
+  const known = new Set(pairs);
+  const added = present.filter((_, i) => !known.has(i));
+  const those = (is: (before: RecordedSample, now?: RecordedSample) => boolean) =>
+    recorded.filter((before, i) => is(before, present[pairs[i]]));
+  const missing = those((_, now) => now === undefined);
+  const changed = those((before, now) => now !== undefined && differs(before, now));
   return {
-    kept,
-    recorded: there.map(({ before }) => before),
+    kept: pairs.slice(0, recorded.length).flatMap((i) => (i < 0 ? [] : [found[i]])),
+    recorded: those((_, now) => now !== undefined),
     warnings: [
       ...told(added, 'was added', 'were added', ADDED, options),
       ...told(missing, 'is gone', 'are gone', MISSING, options),
@@ -121,6 +117,36 @@ export function matchSamples<T>(
     ],
   };
 }
+
+/**
+ * For each of `before` its place in `now`, -1 where it is gone: by name and then by content, or the
+ * other way round. Several of one key are taken in their order.
+ */
+function paired(
+  before: readonly RecordedSample[],
+  now: readonly RecordedSample[],
+  { byName }: MatchOptions,
+): number[] {
+  const keys = byName ? (['name', 'sha256'] as const) : (['sha256', 'name'] as const);
+  const pairs = before.map(() => -1);
+  const taken = new Set<number>();
+  for (const key of keys) {
+    const waiting = new Map<string, number[]>();
+    for (const [i, one] of now.entries())
+      if (!taken.has(i)) waiting.set(one[key], [...(waiting.get(one[key]) ?? []), i]);
+    for (const [i, one] of before.entries()) {
+      const next = pairs[i] < 0 ? waiting.get(one[key])?.shift() : undefined;
+      if (next !== undefined) taken.add((pairs[i] = next));
+    }
+  }
+  return pairs;
+}
+
+/** Another content under the same name is another sample, unless its caption is the same. */
+const isLeft = (before: RecordedSample, now: RecordedSample | undefined): boolean =>
+  now !== undefined &&
+  (before.sha256 === now.sha256 ||
+    (before.caption !== undefined && before.caption === now.caption));
 
 const ADDED =
   'The run goes on with what it was begun with, so that nothing shifts. To train the new ones, too, let it end, then begin another with continue_from.';
@@ -130,16 +156,17 @@ const CHANGED =
   'The run goes on with what is there now, so it is no longer to the last digit the run that it would have been. If that is not meant, stop it, put the earlier ones back, and start it again.';
 
 function told(
-  names: readonly string[],
+  samples: readonly RecordedSample[],
   one: string,
   several: string,
   fix: string,
   { where, sampleName }: MatchOptions,
 ): Problem[] {
-  if (names.length === 0) return [];
-  const more = names.length - MOST_NAMED;
-  const listed = [...names.slice(0, MOST_NAMED), ...(more > 0 ? [`${more} more`] : [])].join(', ');
-  const what = `since the run was begun, ${plural(names.length, sampleName)} ${names.length === 1 ? one : several}: ${listed}`;
+  if (samples.length === 0) return [];
+  const more = samples.length - MOST_NAMED;
+  const named = samples.slice(0, MOST_NAMED).map(({ name }) => name);
+  const listed = [...named, ...(more > 0 ? [`${more} more`] : [])].join(', ');
+  const what = `since the run was begun, ${plural(samples.length, sampleName)} ${samples.length === 1 ? one : several}: ${listed}`;
   return [{ where, what, fix }];
 }
 
@@ -152,23 +179,3 @@ function otherData(kept: number, recorded: number, { where, sampleName }: MatchO
 
 const differs = (a: RecordedSample, b: RecordedSample): boolean =>
   a.sha256 !== b.sha256 || a.caption !== b.caption || (a.repeats ?? 1) !== (b.repeats ?? 1);
-
-/** Two samples of the same content are told apart by their number. */
-function keysOf(samples: readonly RecordedSample[], { byName }: MatchOptions): string[] {
-  const seen = new Map<string, number>();
-  return samples.map(({ name, sha256 }) => {
-    const key = byName ? name : sha256;
-    const count = seen.get(key) ?? 0;
-    seen.set(key, count + 1);
-    return `${key} ${count}`;
-  });
-}
-
-function keyed<T>(
-  found: readonly T[],
-  recordOf: (one: T) => RecordedSample,
-  options: MatchOptions,
-): Map<string, T> {
-  const keys = keysOf(found.map(recordOf), options);
-  return new Map(found.map((one, i) => [keys[i], one]));
-}

@@ -1,6 +1,7 @@
 // What is looked at when the plan is known and nothing is loaded yet: whether there is room.
 
 import { placeOf, type LoadedConfig } from '../config/load.ts';
+import type { ConfigKey } from '../config/schema.ts';
 import { ConfigError, type Problem } from '../errors.ts';
 import { requireDisk } from './disk-check.ts';
 import { requireMemory } from './memory-check.ts';
@@ -19,17 +20,35 @@ export interface PlannedSteps {
 /** Warnings. Throws ConfigError where no step is left, SystemError where there is no room. */
 export function beforeRun(run: PlannedSteps): Problem[] {
   const { job, task, optimiser } = run;
-  requireStepsLeft(run);
-  const stepsLeft = optimiser.totalSteps - optimiser.step;
-  requireDisk(job, { parameters: parameterCount(task.groups), stepsLeft });
-  return [...requireMemory(job, task)];
+  const ending = stepsLeft(run);
+  const left = optimiser.totalSteps - optimiser.step;
+  requireDisk(job, { parameters: parameterCount(task.groups), stepsLeft: left });
+  return [...ending, ...requireMemory(job, task)];
 }
 
-/** A run that was done can go on where it is to be longer. */
-function requireStepsLeft({ job: { config, source }, place, optimiser }: PlannedSteps): void {
+/**
+ * Warnings of a run that goes on and has no step left. Throws ConfigError where it was done, or
+ * has done more steps than it is to have now.
+ */
+function stepsLeft({ job: { config, source }, place, optimiser }: PlannedSteps): Problem[] {
   const { step, totalSteps } = optimiser;
-  if (place.takenUp?.facts.finished === undefined || step < totalSteps) return;
+  const { takenUp } = place;
+  if (takenUp === undefined || step < totalSteps) return [];
   const key = config.max_train_steps === undefined ? 'epochs' : 'max_train_steps';
-  const what = `the run has done all its ${step} steps already`;
-  throw new ConfigError([{ where: placeOf(key, source), what, fix: `Raise ${key} to go on.` }]);
+  const where = placeOf(key, source);
+  const counts = `${key} counts from the beginning of the run`;
+  if (takenUp.facts.finished !== undefined) {
+    const what = `the run has done all its ${step} steps already`;
+    throw new ConfigError([{ where, what, fix: `Raise ${key} to go on: ${counts}.` }]);
+  }
+  if (!takenUp.changed.some(({ key: changed }) => lengths.has(changed))) return [];
+  if (step === totalSteps) {
+    const what = `the run has done these ${step} steps already: it ends here, and nothing more is trained`;
+    return [{ where, what, fix: `To train on, raise ${key}: ${counts}.` }];
+  }
+  const what = `${totalSteps} steps, but the interrupted run in output_dir has done ${step} already: ${counts}`;
+  const fix = `Raise ${key} to go on, or add --fresh to begin a new run (the other is kept in runs/).`;
+  throw new ConfigError([{ where, what, fix }]);
 }
+
+const lengths: ReadonlySet<ConfigKey> = new Set<ConfigKey>(['epochs', 'max_train_steps']);

@@ -30,6 +30,8 @@ export interface OptimiserOptions extends OptimiserSettings, ScheduleOptions {
   /** 0: no clipping. */
   readonly max_grad_norm: number;
   readonly totalSteps: number;
+  /** Of a run that goes on: the rates are others than before. */
+  readonly newRate?: boolean;
 }
 
 export interface Update {

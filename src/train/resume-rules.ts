@@ -3,7 +3,7 @@
 import type { LoadedConfig } from '../config/load.ts';
 import { placeOf } from '../config/load.ts';
 import { isOfTask } from '../config/load.ts';
-import { configKeys, type ConfigKey, type TrainConfig } from '../config/schema.ts';
+import { configKeys, trainSchema, type ConfigKey, type TrainConfig } from '../config/schema.ts';
 import { ConfigError, type Problem } from '../errors.ts';
 import { own } from '../util/own.ts';
 
@@ -120,24 +120,46 @@ export const recordedSettings = (config: TrainConfig): Readonly<Record<string, u
  */
 export function changedSettings(
   before: Readonly<Record<string, unknown>>,
-  { published, source }: LoadedConfig,
+  job: LoadedConfig,
 ): ChangedSetting[] {
-  const now = recordedSettings(published);
-  const changed = configKeys.flatMap((key): ChangedSetting[] => {
-    const [from, to] = [own(before, key), own(now, key)];
-    return resumeRules[key] === 'content' || same(from, to) ? [] : [{ key, from, to }];
-  });
+  const changed = differingSettings(before, job);
   const refused = changed.filter(({ key }) => resumeRules[key] === 'fixed');
   if (refused.length > 0)
-    throw new ConfigError(refused.map((one) => refusal(one, placeOf(one.key, source))));
+    throw new ConfigError(refused.map((one) => refusal(one, placeOf(one.key, job.source))));
   return changed;
 }
 
-const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+/**
+ * The settings that differ from the recorded ones, without those that only follow from another, as
+ * lora_alpha does from lora_rank where it is not written, and those without effect.
+ */
+export function differingSettings(
+  before: Readonly<Record<string, unknown>>,
+  { published, source }: Pick<LoadedConfig, 'published' | 'source'>,
+): ChangedSetting[] {
+  const now = recordedSettings(published);
+  const all = configKeys.flatMap((key): ChangedSetting[] => {
+    const [from, to] = [own(before, key), own(now, key)];
+    return resumeRules[key] === 'content' || !isDifferent(from, to) ? [] : [{ key, from, to }];
+  });
+  const given = configKeys.filter((key) => source.given.has(key));
+  const { data: unwritten } = trainSchema.safeParse(
+    Object.fromEntries(given.map((key) => [key, own(before, key)])),
+  );
+  const follows = ({ key, from }: ChangedSetting) =>
+    !source.given.has(key) && unwritten !== undefined && !isDifferent(from, unwritten[key]);
+  const isIdle = ({ key }: ChangedSetting) =>
+    key === 'epochs' && published.max_train_steps !== undefined;
+  return all.filter((one) => !follows(one) && !isIdle(one));
+}
+
+export const isDifferent = (a: unknown, b: unknown): boolean =>
+  JSON.stringify(a) !== JSON.stringify(b);
 
 function refusal({ from, to }: ChangedSetting, where: string): Problem {
   const what = `is ${shownValue(to)}, but the interrupted run in output_dir was begun with ${shownValue(from)}, and cannot go on with another value`;
-  const fix = `Write ${shownValue(from)} to go on with that run; add --fresh to begin a new one (the other is kept in runs/).`;
+  const remedy = from === undefined ? 'Delete the line' : `Write ${shownValue(from)}`;
+  const fix = `${remedy} to go on with that run; add --fresh to begin a new one (the other is kept in runs/).`;
   return { where, what, fix };
 }
 

@@ -14,6 +14,7 @@ import { RunFolder } from '../runs/run-folder.ts';
 import { presentSystem } from './last-start.ts';
 import { DATA_FILE, dataText } from '../runs/samples.ts';
 import { own } from '../util/own.ts';
+import { plural } from '../util/plural.ts';
 import { numberedRecords } from './state-keeper.ts';
 import { recordedSettings } from './resume-rules.ts';
 import type { TakenUp } from './take-up.ts';
@@ -189,10 +190,13 @@ function cutRecords(folder: RunFolder, { state }: TakenUp): Problem[] {
   const sizes = state?.records ?? {};
   for (const name of numberedRecords(folder.dir))
     if (own(sizes, name) === undefined) folder.remove(name);
-  return Object.entries(sizes).flatMap(([name, size]) => {
+  const short = Object.entries(sizes).flatMap(([name, size]) => {
     const missing = folder.cutTo(name, size);
-    if (missing === 0) return [];
-    const what = `is ${missing} bytes shorter than it was when the state was saved: it has gaps now`;
-    return [{ where: `${folder.dir}/${name}`, what }];
+    return missing === 0 ? [] : [`${name} (${missing} bytes)`];
   });
+  if (short.length === 0) return [];
+  const what = `shorter than when the state was saved, so that they have gaps now: ${short.join(', ')}`;
+  return [
+    { where: folder.dir, what: `${plural(short.length, 'record is', 'records are')} ${what}` },
+  ];
 }

@@ -32,7 +32,8 @@ import { Optimiser } from './optimiser.ts';
 import { planWarnings, requireRates } from './plan-check.ts';
 import { LossPrograms, type MicroBatch } from './programs.ts';
 import { LOG_FILE, recorded } from './records/record.ts';
-import { recordedSettings, shownValue } from './resume-rules.ts';
+import { recordedSettings } from './resume-rules.ts';
+import { hasNewRate, resumedOf } from './resumed.ts';
 import { RunPlace, type PlannedRun } from './run-place.ts';
 import { RunStatistics } from './statistics.ts';
 import { startingPoint, type StartingPoint } from './starting-point.ts';
@@ -201,7 +202,9 @@ function runOf(
   { task, runtime }: Pick<Run, 'task' | 'runtime'>,
 ): Run {
   const length = lengthOf(job, task);
-  const optimiser = new Optimiser(task.groups, { ...job.config, totalSteps: length.totalSteps });
+  const { totalSteps } = length;
+  const newRate = hasNewRate(place);
+  const optimiser = new Optimiser(task.groups, { ...job.config, totalSteps, newRate });
   const [statistics, watched] = [new RunStatistics(), new Watched()];
   const run = {
     job,
@@ -267,19 +270,12 @@ function planOf({
     gradientAccumulation: config.gradient_accumulation_steps,
     ...length,
     firstStep: optimiser.step,
-    ...(takenUp !== undefined && { resumed: resumedOf(takenUp) }),
+    ...(takenUp !== undefined && { resumed: resumedOf(takenUp, optimiser) }),
     trainableParameters: parameterCount(task.groups),
     device: runtime.description,
     ...(runtime.reason !== undefined && { deviceReason: runtime.reason }),
   };
 }
-
-const resumedOf = ({ facts, changed }: TakenUp): PlanEvent['resumed'] => ({
-  start: facts.starts.length + 1,
-  changes: changed.map(
-    ({ key, from, to }) => `${key}: ${shownValue(to)}, before ${shownValue(from)}`,
-  ),
-});
 
 /** All steps that are left; how they ended. */
 async function* trained(run: Run): AsyncGenerator<TrainEvent, 'done' | 'stopped'> {

@@ -1,16 +1,22 @@
 // Whether a run goes on or begins: what lies in its folder, and whether the configuration fits it.
 
-import { existsSync, readdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
 import { placeOf, type LoadedConfig } from '../config/load.ts';
 import type { TrainConfig } from '../config/schema.ts';
 import { ConfigError, UserError, type Problem } from '../errors.ts';
 import { readFacts, RUN_FILE, type RunFacts } from '../runs/facts.ts';
 import { EARLIER_RUNS, RunFolder } from '../runs/run-folder.ts';
-import { newestState, type RunState } from '../runs/run-state.ts';
+import { newestState, newestStep, stateGone, type RunState } from '../runs/run-state.ts';
 import { readData, type RecordedData } from '../runs/samples.ts';
 import { isObject } from '../util/is-object.ts';
-import { changedSettings, type ChangedSetting } from './resume-rules.ts';
+import { plural } from '../util/plural.ts';
+import {
+  changedSettings,
+  differingSettings,
+  isDifferent,
+  resumeRules,
+  type ChangedSetting,
+} from './resume-rules.ts';
+import { runToResume } from './run-to-resume.ts';
 
 /**
  * auto: an interrupted run in output_dir goes on, else one begins. fresh: one begins. dry-run:
@@ -45,9 +51,9 @@ export function takeUp(job: LoadedConfig, mode: ResumeMode): Outcome {
   if (mode === 'fresh') return { warnings: [] };
   if (mode === 'dry-run') return { warnings: ofWholeRun(job) };
   const isNamed = mode !== 'auto';
-  const dir = isNamed ? namedRun(mode.run, job) : job.config.output_dir;
+  const dir = isNamed ? runToResume(mode.run, job) : job.config.output_dir;
   if (!isNamed) {
-    const { interrupted, warnings } = lookInto(dir);
+    const { interrupted, warnings } = lookInto(dir, job);
     if (!interrupted) return { warnings };
   }
   return openRun(dir, isNamed ? withOutput(job, dir) : job);
@@ -65,6 +71,8 @@ function openRun(dir: string, job: LoadedConfig): Outcome {
   try {
     const { facts } = folder;
     const { state, damaged } = newestState(dir);
+    const reached = stepReached(facts);
+    if (state === undefined && reached > 0) throw stateGone(dir, reached);
     const before = state?.settings ?? facts.settings ?? {};
     const dated = withTemplateDate(job, before);
     const changed = changedSettings(before, dated);
@@ -82,16 +90,32 @@ const leftOut = (problem: Problem): Problem => ({
   fix: 'It is left out: the run goes on from the state before it, and computes the steps between them again.',
 });
 
-/** Whether the folder has a run that was cut short; damage that hides one is told. */
-function lookInto(dir: string): {
+/** The last step that run.json tells of. */
+const stepReached = ({ checkpoints, starts }: RunFacts): number =>
+  Math.max(
+    0,
+    ...checkpoints.map(({ step }) => step),
+    ...starts.map(({ step, ended }) => ended?.step ?? step),
+  );
+
+interface LookedInto {
   readonly interrupted: boolean;
   readonly warnings: readonly Problem[];
-} {
+}
+
+/**
+ * Whether the folder has a run that was cut short; what else lies there is told. Throws ConfigError
+ * where it is done, and the configuration is the same but for being longer.
+ */
+function lookInto(dir: string, job: LoadedConfig): LookedInto {
   try {
     const facts = readFacts(dir);
-    return { interrupted: facts !== undefined && isInterrupted(facts), warnings: [] };
+    if (facts === undefined) return { interrupted: false, warnings: withoutRun(dir) };
+    if (isInterrupted(facts)) return { interrupted: true, warnings: [] };
+    requireSaid(facts, job);
+    return { interrupted: false, warnings: facts.leaving === true ? [] : [replaced(dir, facts)] };
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
+    if (!(error instanceof UserError) || error instanceof ConfigError) throw error;
     const fix = `The run in this folder cannot go on. A new one begins; what was there goes to ${EARLIER_RUNS}/.`;
     return { interrupted: false, warnings: error.problems.map((problem) => ({ ...problem, fix })) };
   }
@@ -101,31 +125,56 @@ function lookInto(dir: string): {
 const isInterrupted = ({ starts, finished, leaving }: RunFacts): boolean =>
   starts.length > 0 && finished === undefined && leaving !== true;
 
+/** States whose run.json is missing: somebody copied a part of the folder. */
+function withoutRun(dir: string): Problem[] {
+  const step = newestStep(dir);
+  if (step === undefined) return [];
+  const what = `there is the state of a run at step ${step}, but no ${RUN_FILE}, without which it cannot go on`;
+  const fix = `Stop, put ${RUN_FILE} back and start again, if there is one. A new run begins; what was there goes to ${EARLIER_RUNS}/.`;
+  return [{ where: dir, what, fix }];
+}
+
+/** The run that a new one takes the place of. */
+function replaced(where: string, { id, finished, plan }: RunFacts): Problem {
+  const went = `a new one begins, and that one goes to ${EARLIER_RUNS}/${id}`;
+  if (finished === undefined)
+    return {
+      where,
+      what: `has a run of an earlier version, which kept no state to go on from: ${went}`,
+      fix: 'continue_from begins a run with its weights.',
+    };
+  const steps = plan === undefined ? '' : ` after ${plural(plan.totalSteps, 'step')}`;
+  const fix = `To make that one longer instead: --resume ${where}, with more epochs or max_train_steps.`;
+  return { where, what: `has a run that is done${steps}: ${went}`, fix };
+}
+
+/** Keys that say how long a run is. */
+const lengths = ['max_train_steps', 'epochs'] as const;
+/** Keys that make it another run where they are written otherwise. */
+const sources = ['base_model', 'train_data_dir', 'train_data'] as const;
+
+/** The same run, but longer: it may be meant to go on, or to begin anew. What is meant is asked. */
+function requireSaid({ settings, plan, finished }: RunFacts, job: LoadedConfig): void {
+  if (settings === undefined || plan === undefined || finished === undefined) return;
+  const { epochs, max_train_steps, output_dir } = job.published;
+  const total = max_train_steps ?? epochs * plan.stepsPerEpoch;
+  const differing = differingSettings(settings, withTemplateDate(job, settings));
+  const isOther =
+    differing.some(({ key }) => resumeRules[key] === 'fixed') ||
+    sources.some((key) => isDifferent(settings[key], job.published[key]));
+  if (isOther || total <= plan.totalSteps) return;
+  const key = lengths.find((one) => job.source.given.has(one)) ?? 'epochs';
+  const what = `${total} steps, and the run in ${output_dir} is done after ${plan.totalSteps}: whether it is to go on or a new one is to begin is not said`;
+  const fix = `Add --resume ${output_dir} to go on with it from step ${plan.totalSteps}, or --fresh to begin a new one (the other is kept in ${EARLIER_RUNS}/). New data are trained with continue_from.`;
+  throw new ConfigError([{ where: placeOf(key, job.source), what, fix }]);
+}
+
 /** After numbers that were not finite, the next start may skip as many steps as any. */
 function forgiven(state: RunState | undefined, { starts }: RunFacts): RunState | undefined {
   const { optimiser } = state?.holders ?? {};
   if (state === undefined || starts.at(-1)?.ended?.how !== 'diverged' || !isObject(optimiser))
     return state;
   return { ...state, holders: { ...state.holders, optimiser: { ...optimiser, skipped: 0 } } };
-}
-
-/** The folder of a run that is named. */
-function namedRun(name: string, { config: { output_dir }, source }: LoadedConfig): string {
-  const isRun = (dir: string) => existsSync(join(dir, RUN_FILE));
-  const earlier = join(output_dir, EARLIER_RUNS, name);
-  if (isRun(name)) return resolve(name) === resolve(output_dir) ? output_dir : name;
-  if (isRun(output_dir) && readFacts(output_dir)?.id === name) return output_dir;
-  if (isRun(earlier)) return earlier;
-  const folder = join(output_dir, EARLIER_RUNS);
-  const others = existsSync(folder) ? readdirSync(folder) : [];
-  const known = [...(isRun(output_dir) ? [output_dir] : []), ...others];
-  const fix =
-    known.length === 0
-      ? `There is no run in ${output_dir}. Leave --resume out to begin one.`
-      : `Runs there: ${known.join(', ')}.`;
-  const where = placeOf('--resume', source);
-  const what = `there is no run ${name}: neither a folder with ${RUN_FILE}, nor an id in ${output_dir}`;
-  throw new ConfigError([{ where, what, fix }]);
 }
 
 const withOutput = (job: LoadedConfig, output_dir: string): LoadedConfig =>

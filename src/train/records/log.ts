@@ -97,11 +97,14 @@ function planLines(plan: PlanEvent): string[] {
 }
 
 const resumedLines = (
-  { start, changes }: NonNullable<PlanEvent['resumed']>,
+  { start, changes, learningRates = {} }: NonNullable<PlanEvent['resumed']>,
   step: number,
 ): string[] => [
   `start ${start} of the run, which goes on from step ${step}`,
   ...changes.map((change) => `  from here on, ${change}`),
+  ...Object.entries(learningRates).map(
+    ([group, rate]) => `  learning rate of the next step, ${group}: ${rate.toExponential(2)}`,
+  ),
 ];
 
 function stepLine(step: StepEvent): string {
