@@ -53,7 +53,8 @@ export function takeUp(job: LoadedConfig, mode: ResumeMode): Outcome {
   const isNamed = mode !== 'auto';
   const dir = isNamed ? runToResume(mode.run, job) : job.config.output_dir;
   if (!isNamed) {
-    const { interrupted, warnings } = lookInto(dir, job);
+    const { interrupted, done, warnings } = lookInto(dir);
+    if (done !== undefined) requireSaid(done, job);
     if (!interrupted) return { warnings };
   }
   return openRun(dir, isNamed ? withOutput(job, dir) : job);
@@ -100,22 +101,21 @@ const stepReached = ({ checkpoints, starts }: RunFacts): number =>
 
 interface LookedInto {
   readonly interrupted: boolean;
+  /** The run in the folder, where it is not to be continued by itself. */
+  readonly done?: RunFacts;
   readonly warnings: readonly Problem[];
 }
 
-/**
- * Whether the folder has a run that was cut short; what else lies there is told. Throws ConfigError
- * where it is done, and the configuration is the same but for being longer.
- */
-function lookInto(dir: string, job: LoadedConfig): LookedInto {
+/** Whether the folder has a run that was cut short; what else lies there is told. */
+function lookInto(dir: string): LookedInto {
   try {
     const facts = readFacts(dir);
     if (facts === undefined) return { interrupted: false, warnings: withoutRun(dir) };
     if (isInterrupted(facts)) return { interrupted: true, warnings: [] };
-    requireSaid(facts, job);
-    return { interrupted: false, warnings: facts.leaving === true ? [] : [replaced(dir, facts)] };
+    const warnings = facts.leaving === true ? [] : [replaced(dir, facts)];
+    return { interrupted: false, done: facts, warnings };
   } catch (error) {
-    if (!(error instanceof UserError) || error instanceof ConfigError) throw error;
+    if (!(error instanceof UserError)) throw error;
     const fix = `The run in this folder cannot go on. A new one begins; what was there goes to ${EARLIER_RUNS}/.`;
     return { interrupted: false, warnings: error.problems.map((problem) => ({ ...problem, fix })) };
   }
@@ -153,7 +153,10 @@ const lengths = ['max_train_steps', 'epochs'] as const;
 /** Keys that make it another run where they are written otherwise. */
 const sources = ['base_model', 'train_data_dir', 'train_data'] as const;
 
-/** The same run, but longer: it may be meant to go on, or to begin anew. What is meant is asked. */
+/**
+ * The same run, but longer: it may be meant to go on, or to begin anew. Throws ConfigError that asks
+ * which.
+ */
 function requireSaid({ settings, plan, finished }: RunFacts, job: LoadedConfig): void {
   if (settings === undefined || plan === undefined || finished === undefined) return;
   const { epochs, max_train_steps, output_dir } = job.published;
