@@ -154,10 +154,7 @@ const lengths = ['max_train_steps', 'epochs'] as const;
 const sources = ['base_model', 'train_data_dir', 'train_data'] as const;
 
 /**
-/**
  * The same run, but longer: it may be meant to go on, or to begin anew. Throws ConfigError, asking
- * which.
- */
  * which.
  */
 function requireSaid({ settings, plan, finished }: RunFacts, job: LoadedConfig): void {
