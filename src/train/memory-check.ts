@@ -61,4 +61,8 @@ function fittingSettings(task: Pick<OpenTask, 'smaller'>, most: number): string 
 
 /** `batch_size: 2, gradient_accumulation_steps: 4 (about 1.2 GiB)` */
 const described = ({ settings, bytes }: SmallerRun): string =>
-  `${settings.map(({ key, value }) => `${key}: ${String(value)}`).join(', ')} (about ${byteSize(bytes)})`;
+  `${settings.map(({ key, value }) => `${key}: ${valueText(value)}`).join(', ')} (about ${byteSize(bytes)})`;
+
+/** As in the file. */
+const valueText = (value: unknown): string =>
+  typeof value === 'object' ? JSON.stringify(value) : String(value);

@@ -10,7 +10,7 @@ import { roomForAll } from '../../runtime/room.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { sizeInBytes } from '../../tensor/weights.ts';
 import { lossActivations } from '../loss-program.ts';
-import { besidesBytes, fittingMicroBatch, trainedBytes } from '../micro-batch.ts';
+import { besidesBytes, fittingMicroBatch, GARBAGE, trainedBytes } from '../micro-batch.ts';
 import type { AdaptedLanguageModel } from './adapted-model.ts';
 import { recomputed, type TextShape } from './language-loss.ts';
 
@@ -69,8 +69,6 @@ export function textMemoryPlan(
 
 /** Programs of the steps that are kept: rows come in several lengths. */
 export const PROGRAMS = 4;
-/** Results that nobody reads any more, until they are collected: as many as V8 lets there be. */
-const GARBAGE = 64 * 2 ** 20;
 /** Tokens of a text that is answered beside others, and of those that are read at once. */
 const ANSWERED = { capacity: 256, tokens: 64 };
 

@@ -276,7 +276,12 @@ const lookedAhead = (opened: Opened): Pick<OpenTask, 'shapesAt' | 'rehearsals' |
     validationOptions: validationOptions(opened),
   }),
   smaller: () =>
-    smallerRuns({ ...opened, shape: largestShape(opened.config, opened.rows, opened.batches) }),
+    smallerRuns({
+      ...opened,
+      shape: largestShape(opened.config, opened.rows, opened.batches),
+      shortest: opened.train.reduce((least, { ids }) => Math.min(least, ids.length), Infinity),
+      isEven: shapesOf(opened).length === 1,
+    }),
 });
 
 /** Keys without effect on these data. */

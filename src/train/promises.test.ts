@@ -1,0 +1,68 @@
+// What is promised of an example before and during a run, beside what they took. Shortened, and
+// in processor time of one thread: by the clock it would be a test of what else the machine does.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { promisedAndTaken, type PromisedAndTaken } from './testing/promises.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'promises-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+process.env.LORA_SCRIPTS_CACHE = join(root, 'cache');
+
+/** As documented: docs/cost.md. */
+const MOST = { time: 0.2, memory: 0.1 };
+
+/** In words, what was promised too badly. */
+function broken({ promised, forecast, taken }: PromisedAndTaken): string[] {
+  const off = (name: string, said: number, was: number, most: number): string[] =>
+    Math.abs(was / said - 1) <= most ? [] : [`${name}: said ${said}, was ${was}`];
+  const said = forecast?.processorSeconds;
+  return [
+    ...off('dry run', promised.processorSeconds, taken.processorSeconds, MOST.time),
+    ...(said === undefined
+      ? ['the run told no forecast']
+      : off('forecast', said, taken.processorSeconds, MOST.time)),
+    ...off('memory', promised.memory, taken.memory, MOST.memory),
+  ];
+}
+
+test('a promise that is a quarter off in time, or an eighth in memory, is noticed', () => {
+  const taken = { seconds: 9, processorSeconds: 100, memory: 1000 };
+  const right = { promised: taken, forecast: { step: 17, ...taken }, taken };
+  assert.deepEqual(broken(right), []);
+  for (const wrong of [
+    { ...right, promised: { ...taken, processorSeconds: 75 } },
+    { ...right, promised: { ...taken, processorSeconds: 130 } },
+    { ...right, forecast: { step: 17, ...taken, processorSeconds: 75 } },
+    { ...right, forecast: undefined },
+    { ...right, promised: { ...taken, memory: 870 } },
+    { ...right, promised: { ...taken, memory: 1130 } },
+  ])
+    assert.equal(broken(wrong).length, 1, JSON.stringify(wrong));
+});
+
+const examples: readonly [string, string, Readonly<Record<string, unknown>>][] = [
+  [
+    'texts: answers, validation and previews',
+    'configs/llm_lora_config.yaml',
+    { max_train_steps: 60, validation_split: 0.1, sample_every: 20, eval_path: undefined },
+  ],
+];
+
+/** A moment's noise passes; a promise that is wrong is wrong again. */
+const TRIES = 3;
+
+for (const [name, file, settings] of examples)
+  test(`${name}: time within a fifth, memory within a tenth of what was promised`, async () => {
+    let found: string[] = [];
+    for (let i = 0; i < TRIES; i++) {
+      const output_dir = join(root, `${name.split(':')[0]}-${i}`);
+      const run = await promisedAndTaken(file, { ...settings, num_threads: 1, output_dir });
+      found = broken(run);
+      if (found.length === 0) return;
+    }
+    assert.deepEqual(found, []);
+  });
