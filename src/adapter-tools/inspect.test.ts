@@ -115,10 +115,42 @@ test('each program is told with its reason and the command that helps', () => {
   );
 });
 
+const dotted = (layer: string, width = 320): Record<string, Tensor> => ({
+  [`unet.${layer}.lora_A.weight`]: filled([2, width], 1),
+  [`unet.${layer}.lora_B.weight`]: filled([320, 2], 1),
+});
+
+test("ComfyUI and Forge leave out attentions under diffusers' names, and that was called not tried", () => {
+  const block = 'down_blocks.0.attentions.0.transformer_blocks.0';
+  const of = (tensors: Record<string, Tensor>, name: string) =>
+    inspected(tensors).programs.find(({ program }) => program === name);
+  const key = dotted(`${block}.attn2.to_k`, 768);
+  const feed = dotted(`${block}.ff.net.2`);
+  for (const name of ['ComfyUI', 'Forge']) {
+    assert.equal(of(key, name)?.loads, 'no');
+    assert.equal(of(key, name)?.fix, 'lora convert --to kohya');
+    const some = of({ ...key, ...feed }, name);
+    assert.equal(some?.loads, 'in part');
+    assert.match(some?.reason ?? '', /attn2\.to_k: it leaves out 1 of its 2 modules/);
+  }
+  const beside = dotted(`${block}.attn2.processor.to_k`, 768);
+  assert.equal(of({ ...beside, ...feed }, 'ComfyUI')?.loads, 'yes');
+  assert.equal(of({ ...beside, ...feed }, 'Forge')?.loads, 'yes');
+  const layers = ['attn1.to_q', 'attn1.to_k', 'attn1.to_v', 'attn1.to_out.0', 'attn2.to_q'];
+  const most = [
+    ...layers.map((layer) => dotted(`${block}.${layer}`)),
+    dotted(`${block}.attn2.to_out.0`),
+  ];
+  const many = { ...key, ...feed, ...Object.assign({}, ...most) };
+  assert.equal(of(many, 'ComfyUI')?.loads, 'in part');
+  assert.match(of(many, 'Forge')?.reason ?? '', /refuses a file with more than 12 tensors/);
+});
+
 test("a language model's adapter: PEFT and vLLM load it, llama.cpp after an export", () => {
   const report = inspectAdapter('reference/golden/peft_adapter');
   assert.equal(report.of, 'language');
-  assert.equal(verdictsOf(report)['PEFT, transformers'], 'yes');
+  assert.equal(verdictsOf(report).PEFT, 'yes');
+  assert.equal(verdictsOf(report).transformers, 'yes');
   assert.equal(
     report.programs.find(({ program }) => program.includes('llama'))?.fix,
     'lora export --to gguf',

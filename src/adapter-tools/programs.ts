@@ -4,6 +4,7 @@
 import type { AdapterFile, AdapterModule } from '../adapter-files/adapter-file.ts';
 import { mostCommon } from '../adapter-files/language-lora.ts';
 import { plural } from '../util/plural.ts';
+import { isFoundByComfyui } from './comfyui-names.ts';
 import { traitsOf, type Traits } from './traits.ts';
 
 export interface ProgramVerdict {
@@ -78,19 +79,58 @@ function webui(file: AdapterFile, traits: Traits): Judgement {
 }
 
 function comfyui(file: AdapterFile, traits: Traits): Judgement {
+  const unread = unreadByComfyui(file, traits);
+  if (unread !== undefined) return unread;
+  const left = leftByComfyui(file, traits);
+  if (left.length === 0) return yes;
+  const reason = `it does not know names such as ${left[0].name}`;
+  return left.length === file.modules.length
+    ? no(reason, TO_KOHYA)
+    : {
+        loads: 'in part',
+        reason: `${reason}: it leaves out ${shareOf(left, file)}`,
+        fix: TO_KOHYA,
+      };
+}
+
+/** What ComfyUI and Forge do not read at all, or have not been seen to read. */
+function unreadByComfyui(file: AdapterFile, traits: Traits): Judgement | undefined {
   if (file.format === 'peft') return no('it is a folder of PEFT, not a file', TO_KOHYA);
   if (traits.isScaleInMetadata)
     return no(
       'it does not read the metadata, where the scale stands: it would act at scale 1',
       TO_KOHYA,
     );
-  if (traits.isUnderscored) return yes;
-  return { loads: 'not tried', reason: "with diffusers' names", fix: TO_KOHYA };
+  const { unknown, isUnderscored } = traits;
+  return unknown.length > 0 && !isUnderscored && !isOfTheirTable(traits)
+    ? { loads: 'not tried', reason: `names such as ${unknown[0]}` }
+    : undefined;
 }
 
-/** Its loader of adapters is ComfyUI's; the models that it opens are WebUI's. */
+/** Models whose layers the table has. */
+const isOfTheirTable = ({ family = '' }: Traits): boolean =>
+  /^Stable Diffusion [12X]|^a UNet/.test(family);
+
+/** Modules that their table of names does not have. */
+const leftByComfyui = (file: AdapterFile, traits: Traits): readonly AdapterModule[] =>
+  file.modules.filter((module) => !(isFoundByComfyui(module) ?? !isOfTheirTable(traits)));
+
+const shareOf = (some: readonly AdapterModule[], { modules }: AdapterFile): string =>
+  `${some.length} of its ${plural(modules.length, 'module')}`;
+
+/** Forge refuses a file of whose tensors it does not know more than these. */
+const FORGE_TOLERATES = 12;
+
+/** Its table of names is ComfyUI's; the models that it opens are WebUI's. */
 function forge(file: AdapterFile, traits: Traits): Judgement {
   const found = comfyui(file, traits);
+  const left = leftByComfyui(file, traits);
+  const tensors = left.reduce((sum, { alphaFrom }) => sum + (alphaFrom === 'tensor' ? 3 : 2), 0);
+  if (found.loads === 'in part' && tensors + file.leftovers.length > FORGE_TOLERATES)
+    return no(
+      `it does not know names such as ${left[0].name}, and refuses a file with more than ${FORGE_TOLERATES} tensors of such names`,
+      TO_KOHYA,
+    );
   return found.loads === 'yes' && !traits.isCommonLayout ? otherLayout(traits) : found;
 }
 
@@ -206,11 +246,11 @@ const llamaCpp = (): Judgement => no('it reads GGUF', 'lora export --to gguf');
 
 const programs: readonly Program[] = [
   { program: 'AUTOMATIC1111 WebUI', version: '1.10.1', of: 'pictures', judge: webui },
-  { program: 'Forge', version: '00f1cd36', of: 'pictures', judge: forge },
-  { program: 'ComfyUI', version: 'ab1050be', of: 'pictures', judge: comfyui },
+  { program: 'Forge', version: 'commit dfdcbab6', of: 'pictures', judge: forge },
+  { program: 'ComfyUI', version: 'commit ab1050be', of: 'pictures', judge: comfyui },
   {
     program: 'sd-webui-additional-networks',
-    version: 'e9f3d622',
+    version: 'commit e9f3d622',
     of: 'pictures',
     judge: additionalNetworks,
   },
@@ -218,9 +258,10 @@ const programs: readonly Program[] = [
   { program: 'diffusers', version: '0.42.1', of: 'pictures', judge: diffusers },
   { program: 'PEFT', version: '0.21.2', of: 'pictures', judge: peftOfPictures },
   { program: 'lora (this program)', version: '', of: 'pictures', judge: ours },
-  { program: 'PEFT, transformers', version: '0.21.2', of: 'language', judge: plainPeft },
-  { program: 'vLLM', version: '2026', of: 'language', judge: vllm },
-  { program: 'llama.cpp, Ollama', version: '2026', of: 'language', judge: llamaCpp },
+  { program: 'PEFT', version: '0.21.2', of: 'language', judge: plainPeft },
+  { program: 'transformers', version: '5.24.0', of: 'language', judge: plainPeft },
+  { program: 'vLLM', version: 'as of 2026', of: 'language', judge: vllm },
+  { program: 'llama.cpp, Ollama', version: 'as of 2026', of: 'language', judge: llamaCpp },
   {
     program: 'mlx-lm',
     version: '0.31.3',
