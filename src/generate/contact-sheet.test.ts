@@ -68,3 +68,25 @@ test('rows are prompts; columns without and with, for each seed', async () => {
     data[3 * (info.width * (info.height - 60) + 8 + column * 200 + 96) + 2];
   assert.deepEqual([0, 1, 2, 3].map(middle), [0, 100, 0, 100]);
 });
+
+test('a sheet has a column for each adapter that it is given, drawn with its weights', async () => {
+  const generator = painter();
+  const [best, last] = [new Map(), new Map()];
+  const png = await drawContactSheet({
+    generator,
+    prompts: ['!'],
+    seeds: [1, 2],
+    size: 192,
+    adapters: [
+      { label: 'best, step 8', weights: best },
+      { label: 'last, step 24', weights: last },
+    ],
+  });
+  assert.deepEqual(
+    generator.asked.map(({ multiplier }) => multiplier),
+    [0, 1, 1, 0, 1, 1],
+  );
+  const drawn = generator.asked.filter(({ multiplier }) => multiplier === 1);
+  assert.ok(drawn.every(({ loraWeights }, i) => loraWeights === [best, last][i % 2]));
+  assert.equal((await sharp(png).metadata()).width, 8 + 6 * 200);
+});

@@ -1,4 +1,5 @@
-// What an adapter does, on one sheet: the same prompts and seeds without it and with it.
+// What an adapter does, on one sheet: the same prompts and seeds without it and with it, or with
+// several states of it.
 
 import { enlarged, type Picture } from '../dataset/image.ts';
 import type { AdapterWeights } from './adapter.ts';
@@ -8,11 +9,19 @@ import { parsePrompt } from './prompt/parse-prompt.ts';
 import type { SamplerName } from './samplers/samplers.ts';
 import type { ImageGenerator } from './text-to-image.ts';
 
+/** What a column is drawn with. */
+export interface SheetAdapter {
+  /** What the column is called. */
+  readonly label: string;
+  /** By default the generator's. */
+  readonly weights?: AdapterWeights | undefined;
+}
+
 export interface ContactSheetOptions {
   readonly generator: ImageGenerator;
   /** A row of the sheet each; adapters that they name are left out. */
   readonly prompts: readonly string[];
-  /** Two columns each: without and with. By default 0 alone. */
+  /** A column without and one with each adapter. By default 0 alone. */
   readonly seeds?: readonly number[];
   readonly negativePrompt?: string;
   /** By default the generator's. */
@@ -23,6 +32,8 @@ export interface ContactSheetOptions {
   readonly size?: number;
   /** The adapter; by default the generator's. */
   readonly weights?: AdapterWeights;
+  /** In place of `weights`: a column each. */
+  readonly adapters?: readonly SheetAdapter[];
   /** Strength of the adapter in the columns with it; by default 1. */
   readonly multiplier?: number;
   /** Steps of the samplers: done, and to be done. */
@@ -32,21 +43,24 @@ export interface ContactSheetOptions {
 /** Draws every prompt with every seed, without and with the adapter. Gives the bytes of a PNG. */
 export async function drawContactSheet(options: ContactSheetOptions): Promise<Uint8Array> {
   const { generator, prompts, seeds = [0], onProgress } = options;
+  const across = columnsOf(options);
   const cells = prompts.flatMap((prompt) =>
-    seeds.flatMap((seed) => [0, 1].map((part) => cell(options, prompt, seed, part))),
+    seeds.flatMap((seed) => across.map((column) => cell(options, prompt, seed, column))),
   );
   const pictures: Picture[] = [];
   for await (const event of generator.generate(cells)) {
     if (event.type === 'image') pictures[event.index] = await shown(event.picture);
     else onProgress?.(event.done, event.total);
   }
-  const columns = 2 * seeds.length;
+  const columns = across.length * seeds.length;
   const rows = prompts.map((prompt, i): SheetRow => ({
     label: prompt,
     pictures: pictures.slice(i * columns, (i + 1) * columns),
   }));
   return contactSheet(rows, {
-    headings: seeds.flatMap((seed) => headings(seed, seeds.length > 1)),
+    headings: seeds.flatMap((seed) =>
+      across.map(({ label }) => (seeds.length > 1 ? `${label}, seed ${seed}` : label)),
+    ),
   });
 }
 
@@ -55,29 +69,35 @@ const SMALL = 192;
 const shown = async (picture: Picture): Promise<Picture> =>
   picture.width < SMALL ? enlarged(picture, Math.ceil(SMALL / picture.width)) : picture;
 
-/** `part` of the adapter: 0 or 1. */
-function cell(
-  options: ContactSheetOptions,
-  prompt: string,
-  seed: number,
-  part: number,
-): PictureRequest {
-  const { negativePrompt, steps, guidance, sampler, size, weights, multiplier = 1 } = options;
-  return {
-    prompt: parsePrompt(prompt).text,
-    negativePrompt,
-    seed,
-    steps,
-    guidance,
-    sampler,
-    width: size,
-    height: size,
-    loraWeights: weights,
-    multiplier: part * multiplier,
-  };
+interface Column extends SheetAdapter {
+  /** Strength of the adapter. */
+  readonly multiplier: number;
 }
 
-function headings(seed: number, several: boolean): string[] {
-  const suffix = several ? `, seed ${seed}` : '';
-  return [`without${suffix}`, `with LoRA${suffix}`];
+/** Of each seed. Without an adapter its strength is 0. */
+function columnsOf({
+  weights,
+  adapters = [{ label: 'with LoRA', weights }],
+  multiplier = 1,
+}: ContactSheetOptions): readonly Column[] {
+  const without = { label: 'without', weights: adapters.at(0)?.weights, multiplier: 0 };
+  return [without, ...adapters.map((adapter) => ({ ...adapter, multiplier }))];
 }
+
+const cell = (
+  { negativePrompt, steps, guidance, sampler, size }: ContactSheetOptions,
+  prompt: string,
+  seed: number,
+  { weights, multiplier }: Column,
+): PictureRequest => ({
+  prompt: parsePrompt(prompt).text,
+  negativePrompt,
+  seed,
+  steps,
+  guidance,
+  sampler,
+  width: size,
+  height: size,
+  loraWeights: weights,
+  multiplier,
+});

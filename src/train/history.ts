@@ -4,7 +4,14 @@
 import { z } from 'zod';
 import type { Holder } from '../runs/holder.ts';
 import type { TrainingVerdict, ValidationEvent, VerdictEvent } from '../events.ts';
-import { bestLook, trainingVerdict, type Look, type LooksAt, type Preview } from './overfitting.ts';
+import {
+  bestLook,
+  endsWorse,
+  trainingVerdict,
+  type Look,
+  type LooksAt,
+  type Preview,
+} from './overfitting.ts';
 
 const step = z.int().nonnegative();
 
@@ -66,9 +73,9 @@ export class History implements Holder<Saved> {
     return this.#looks.find((look) => look.step === step)?.validation?.loss;
   }
 
-  /** The best step, where the last verdict says that later ones do harm. */
+  /** The best step, where the last verdict says that later ones do harm, or the last look is worse. */
   get better(): number | undefined {
-    return isHarm(this.#told) ? this.best : undefined;
+    return isHarm(this.#told) || endsWorse(this.#looks) ? this.best : undefined;
   }
 
   validated({ step, loss, trainLoss, losses }: ValidationEvent): void {

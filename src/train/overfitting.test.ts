@@ -165,3 +165,14 @@ test('a saved history with an entry too few, too many or of another kind is refu
     assert.throws(() => history.restore(wrong));
   assert.deepEqual(history.save(), saved);
 });
+
+test('a last look that is clearly worse was told as no overfitting, and the best was not offered', () => {
+  const history = new History(at);
+  for (const { step, validation } of [look(0, 1), look(10, 0.5), look(20, 0.8)])
+    if (validation !== undefined) history.validated({ type: 'validation', step, ...validation });
+  const said = history.verdict(true)?.verdict;
+  assert.equal(said?.kind, 'sound');
+  assert.match(said.headline, /^Best at step 10; the last look .* is worse/);
+  assert.equal(history.better, 10);
+  assert.equal(history.harm, undefined);
+});

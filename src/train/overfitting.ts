@@ -91,6 +91,14 @@ function risenLooks(looks: readonly Look[]): number {
   return after.length - 1 - lastThatHas;
 }
 
+/**
+ * Whether the last look has a loss above the lowest, beyond chance: too little to call the run
+ * overfit, and enough to prefer the best checkpoint.
+ */
+export function endsWorse(looks: readonly Look[]): boolean {
+  return risenLooks(looks) > 0;
+}
+
 const hasRisen = (look: Validated, best: Validated): boolean => {
   const { rise, chance } = riseAbove(look, best);
   return rise > Math.max(LEAST_RISE, chance);
@@ -201,8 +209,9 @@ function headlineOf(kind: TrainingVerdict['kind'], looks: readonly Look[]): stri
   if (kind === 'copies') return copiesHeadline(looks);
   if (best === 0) return ofNoUse[kind];
   if (kind === 'overfit') return `Best at step ${best}; later steps do worse on what was held back`;
-  return best === undefined
-    ? 'No copies of training pictures seen'
+  if (best === undefined) return 'No copies of training pictures seen';
+  return endsWorse(looks)
+    ? `Best at step ${best}; the last look at what was held back is worse, and one look alone is no overfitting`
     : `No overfitting seen; best at step ${best}`;
 }
 

@@ -40,7 +40,13 @@ import { startingPoint, type StartingPoint } from './starting-point.ts';
 import { isObject } from '../util/is-object.ts';
 import { StateKeeper } from './state-keeper.ts';
 import { takeUp, withSettings, type ResumeMode, type TakenUp } from './take-up.ts';
-import { parameterCount, type OpenTask, type SavePoint, type Write } from './task.ts';
+import {
+  parameterCount,
+  type FinishPoint,
+  type OpenTask,
+  type SavePoint,
+  type Write,
+} from './task.ts';
 import { Watched } from './watched.ts';
 import { requireSoundParameters, tooSmall, unsoundStepError } from './unsound-step.ts';
 
@@ -185,10 +191,15 @@ async function* runEvents(job: LoadedConfig, context: RunContext): AsyncGenerato
   const results =
     ended === 'stopped'
       ? new Map<string, string>()
-      : yield* keeping(run, task.finish(writer(run), step));
+      : yield* keeping(run, task.finish(writer(run), finishPoint(run)));
   run.place.end(ended);
   yield doneOf(run, { step, adapter, results: Object.fromEntries(results) });
 }
+
+const finishPoint = ({ optimiser, task, place }: Run): FinishPoint => ({
+  step: optimiser.step,
+  better: () => betterCheckpoint(task.history, place.folder),
+});
 
 /** Writes files of a task. */
 const writer =

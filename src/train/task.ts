@@ -10,6 +10,7 @@ import type { Weights } from '../tensor/weights.ts';
 import type { EvaluatedEvent } from '../eval/result.ts';
 import type { TellNarrowing } from '../adapter-files/narrowing.ts';
 import type {
+  DoneEvent,
   PhaseEvent,
   PlanEvent,
   SampleEvent,
@@ -50,6 +51,14 @@ export interface TaskContext {
 export interface RecordedRun extends RecordedData {
   /** As `OpenTask.decisions`, without those that were made for another backend. */
   readonly decisions?: unknown;
+}
+
+/** Where a run ends. */
+export interface FinishPoint {
+  /** The last one. */
+  readonly step: number;
+  /** The checkpoint that is offered in place of the last step, by what the verdict says. */
+  better(): DoneEvent['best'];
 }
 
 /** A kind of training: from a configuration to an opened task. */
@@ -160,10 +169,10 @@ export interface OpenTask extends RecordedData {
   /** Of a run that goes on from an adapter: the losses on old and new data before and after. */
   readonly forgetting?: Forgetting;
   /**
-   * Work after the last step, `step`, its files given to `write`, which returns where they are;
-   * returns those for people to look at, by what they are.
+   * Work after the last step, its files given to `write`, which returns where they are; returns
+   * those for people to look at, by what they are.
    */
-  finish(write: Write, step: number): AsyncGenerator<TaskEvent, ReadonlyMap<string, string>>;
+  finish(write: Write, at: FinishPoint): AsyncGenerator<TaskEvent, ReadonlyMap<string, string>>;
 }
 
 export const parameterCount = (groups: readonly ParameterGroup[]): number =>

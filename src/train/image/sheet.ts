@@ -1,10 +1,15 @@
-// The contact sheet at the end of a run: each sample prompt without and with the adapter.
+// The contact sheet at the end of a run: each sample prompt without and with the adapter, and with
+// the best checkpoint where that is another one.
 
+import { readPictureLora } from '../../adapter-files/picture-lora.ts';
+import { loraParameters } from '../../adapters/lora.ts';
+import { stableDiffusionPaths } from '../../adapters/stable-diffusion-paths.ts';
 import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
-import { drawContactSheet } from '../../generate/contact-sheet.ts';
+import { drawContactSheet, type SheetAdapter } from '../../generate/contact-sheet.ts';
 import { createImageGenerator } from '../../generate/text-to-image.ts';
 import type { ClipTokenizer } from '../../tokenizer/clip.ts';
-import { type PhaseEvent, phase } from '../../events.ts';
+import { type DoneEvent, type PhaseEvent, phase } from '../../events.ts';
+import { needed } from '../../util/needed.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { AdaptedModel } from './adapted-model.ts';
 import type { SizedConfig } from './sizes.ts';
@@ -29,11 +34,19 @@ export const sheetGenerator = ({ base, config, adapted, tokenizer, runtime }: Sh
     clipSkip: config.clip_skip,
   });
 
+export interface SheetMoment {
+  /** Of the weights as they are now. */
+  readonly step: number;
+  /** The checkpoint that is offered in their place. */
+  readonly better?: DoneEvent['best'];
+}
+
 /** The bytes of a PNG; undefined where there are no sample prompts. */
 export async function* drawSheet(
   source: SheetSource,
+  moment: SheetMoment,
 ): AsyncGenerator<PhaseEvent, Uint8Array | undefined> {
-  const { config, adapted } = source;
+  const { config } = source;
   if (config.sample_prompts.length === 0) return undefined;
   const generator = sheetGenerator(source);
   const options = {
@@ -43,7 +56,7 @@ export async function* drawSheet(
     seeds: [config.sample_seed, config.sample_seed + 1],
     steps: config.sample_steps,
     guidance: config.sample_cfg,
-    weights: adapted.weights,
+    adapters: sheetAdapters(source, moment),
   };
   try {
     yield phase(NAME);
@@ -51,6 +64,26 @@ export async function* drawSheet(
   } finally {
     await generator.release();
   }
+}
+
+/** What is drawn beside the base model: what is offered as the result is never left out. */
+function sheetAdapters(
+  { base, adapted }: SheetSource,
+  { step, better }: SheetMoment,
+): readonly SheetAdapter[] {
+  if (better === undefined) return [{ label: 'with LoRA', weights: adapted.weights }];
+  const { modules } = readPictureLora(better.adapter, stableDiffusionPaths(base.config));
+  const saved = loraParameters(modules);
+  const weights = new Map(
+    Array.from(
+      adapted.weights.keys(),
+      (name) => [name, needed(saved, name, 'weight of the best checkpoint')] as const,
+    ),
+  );
+  return [
+    { label: `best, step ${better.step}`, weights },
+    { label: `last, step ${step}`, weights: adapted.weights },
+  ];
 }
 
 /** Work that reports by callback, as phase events. */

@@ -181,9 +181,10 @@ function taskOf(opened: Opened): OpenTask {
     files: (at, tell) => adapterFiles(opened, hashes, at, tell),
     ...lookedAt(looks),
     watch: (step, final, write) => looks.watch(step, final, encoded, write),
-    async *finish(write, step) {
+    async *finish(write, { step, better }) {
       const seen = yield* looks.finish(step, encoded, write);
-      const sheet = yield* drawSheet({ ...opened, runtime: opened.context.runtime });
+      const source = { ...opened, runtime: opened.context.runtime };
+      const sheet = yield* drawSheet(source, { step, better: better() });
       const files = sheet && ([['contact sheet', write('contact-sheet.png', sheet)]] as const);
       return new Map([...(files ?? []), ...seen]);
     },

@@ -242,7 +242,7 @@ function taskOf(opened: Opened): OpenTask {
     async *watch(step, final) {
       yield* looks.watch(step, final);
     },
-    async *finish(write, step) {
+    async *finish(write, { step }) {
       yield* looks.verdict(step);
       return yield* lastAnswers(opened, step, opened.questions, write);
     },
