@@ -20,7 +20,7 @@ import { jsonFlag } from './runs.ts';
 
 export const runsVerifyCommand: Command = {
   name: 'runs verify',
-  summary: 'Read every adapter and compare it with its hash; clear up what a crash left',
+  summary: 'Read every file and compare it with its hash; clear up what a crash left',
   arguments: [
     {
       name: '[runs...]',

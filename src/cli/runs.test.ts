@@ -131,7 +131,7 @@ test('why a run is not done is told', (t) => {
   };
   assert.match(
     text('a', '', { ended: false }),
-    /^brand: interrupted, 400 steps; its process ended/,
+    /^brand: interrupted, 400 steps; the last start was ended from outside after step 400/,
   );
   assert.match(text('b', '', { how: 'stopped' }), /^brand: interrupted, .*; stopped when asked to/);
   const running = makeRun(join(dir, 'c'), { ended: false });

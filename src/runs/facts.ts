@@ -23,6 +23,12 @@ const writtenFile = z.object({
   sha256: z.string(),
 });
 
+/** A file that is none of an adapter, named before it is written. */
+const otherFile = writtenFile.extend({
+  /** Of what lay there before: a crash may have left that. */
+  before: z.string().optional(),
+});
+
 /** How a start of a run ended, where it could still say so. */
 const ending = z.object({
   /**
@@ -138,6 +144,8 @@ const facts = z.object({
   forgetting: forgetting.optional(),
   starts: z.array(start).default([]),
   changes: z.array(change).default([]),
+  /** Other files that were saved whole. */
+  written: z.array(otherFile).default([]),
   /** By step; those whose files were removed are gone from it. */
   checkpoints: z.array(checkpoint).default([]),
   /** The step whose weights the result has, where it is not the last. */

@@ -79,7 +79,7 @@ for (const old of [false, true])
       ['done', 'interrupted', 'interrupted', 'diverged', 'interrupted', 'running'],
     );
     assert.equal(found.running.holder?.pid, process.pid);
-    assert.match(found.killed.reason ?? '', /killed/);
+    assert.match(found.killed.reason ?? '', /ended from outside after step 400|it was killed/);
     if (old) assert.equal(found.stopped.totalSteps, 900);
   });
 

@@ -6,6 +6,8 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { liveHolder, type Holder } from '../storage/lock.ts';
 import { knownCheckpoints, type KnownCheckpoint } from './checkpoints.ts';
 import type { RunFacts } from './facts.ts';
+import { howItEnded } from './how-it-ended.ts';
+import { lastSeen, presentSystem } from './last-seen.ts';
 import { EARLIER_RUNS } from './run-folder.ts';
 import { METRICS_FILE, readMetrics, type Metrics } from './metrics.ts';
 import { readSettings, textSetting, type Settings } from './settings.ts';
@@ -48,8 +50,9 @@ export function knownRun(dir: string, facts: RunFacts): KnownRun {
   const settings = readSettings(dir);
   const metrics = readMetrics(dir);
   const task = taskOf(facts, settings);
-  const ended = endingOf(dir, facts);
   const checkpoints = knownCheckpoints(dir, facts, metrics);
+  const step = Math.max(0, ...stepsSeen(facts, metrics, checkpoints));
+  const ended = endingOf(dir, facts, step);
   const base = facts.base ?? textSetting(settings, 'base_model');
   const holder = liveHolder(dir);
   const totalSteps = facts.plan?.totalSteps ?? ended.totalSteps;
@@ -65,7 +68,7 @@ export function knownRun(dir: string, facts: RunFacts): KnownRun {
     ...(base !== undefined && { base }),
     data: facts.data.length > 0 ? facts.data : dataOf(settings),
     settings,
-    step: Math.max(0, ...stepsSeen(facts, metrics, checkpoints)),
+    step,
     ...(totalSteps !== undefined && { totalSteps }),
     ...(loss !== undefined && { loss }),
     metrics,
@@ -124,20 +127,28 @@ interface Ending {
 }
 
 /** Of a run that no process is at work on. */
-function endingOf(dir: string, { starts, finished }: RunFacts): Ending {
+function endingOf(dir: string, { starts, finished }: RunFacts, step: number): Ending {
   const last = starts.at(-1);
   if (last === undefined) return loggedEnding(dir, finished !== undefined);
-  const { how, reason } = last.ended ?? { how: 'lost' as const };
+  if (last.ended === undefined) {
+    const seen = lastSeen(dir, last);
+    const about = { ...seen, step: Math.max(seen.step, step) };
+    const told = howItEnded(last, presentSystem(), about)?.what;
+    return { state: 'interrupted', reason: told ?? unsaid.lost };
+  }
+  const { how, reason } = last.ended;
   const state = how === 'done' || how === 'diverged' ? how : 'interrupted';
   const said = reason ?? unsaid[how];
   return { state, ...(said !== undefined && { reason: said }) };
 }
 
-const unsaid: Readonly<Record<string, string | undefined>> = {
+const unsaid = {
+  done: undefined,
+  diverged: undefined,
   stopped: 'stopped when asked to',
   failed: 'ended by an error',
   lost: 'its process ended without a word: it was killed, or the machine went off',
-};
+} as const;
 
 const LOG_TAIL = 1 << 16;
 

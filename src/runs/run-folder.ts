@@ -99,8 +99,18 @@ export class RunFolder {
     return path;
   }
 
-  /** Writes a file whole; returns its path. */
+  /** Writes a file whole and records its hash; returns its path. */
   write(name: string, content: string | Uint8Array): string {
+    this.#announce(name);
+    const { written } = this.#facts;
+    const before = written.find((one) => one.name === name)?.sha256;
+    const record = { ...writtenFile([name, content]), ...(before !== undefined && { before }) };
+    this.record({ written: [...written.filter((one) => one.name !== name), record] });
+    return this.overwrite(name, content);
+  }
+
+  /** As `write`, of a file that is written again and again: its hash is not recorded. */
+  overwrite(name: string, content: string | Uint8Array): string {
     this.#announce(name);
     const path = join(this.dir, name);
     writeFileAtomically(path, content);

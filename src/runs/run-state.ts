@@ -102,6 +102,19 @@ export function newestStep(dir: string): number | undefined {
 export const outdatedStates = (dir: string, isDone: boolean): string[] =>
   stateNames(dir).slice(isDone ? 1 : KEPT);
 
+/** What is wrong with the states of a run. */
+export const stateProblems = (dir: string): readonly Problem[] =>
+  stateNames(dir).flatMap((name): readonly Problem[] => {
+    const path = join(dir, name);
+    try {
+      decodeState(readFileSync(path), path);
+      return [];
+    } catch (error) {
+      if (error instanceof CheckpointError) return error.problems;
+      throw error;
+    }
+  });
+
 export interface FoundState {
   /** Undefined where none was saved yet. */
   readonly state?: RunState;

@@ -6,8 +6,12 @@ import { CheckpointError, type Problem } from '../errors.ts';
 import { openSafetensors } from '../checkpoints/safetensors-file.ts';
 import { changeRun, hasLeftovers } from './change-run.ts';
 import { isBetween, type SavedFile } from './checkpoints.ts';
+import type { RunFacts } from './facts.ts';
 import { knownRun, type KnownRun } from './known-run.ts';
+import { hashFile } from '../storage/hash-file.ts';
 import { faultOf, finishRollback } from './rollback.ts';
+import { stateProblems } from './run-state.ts';
+import { DATA_FILE } from './samples.ts';
 
 export interface Verified {
   readonly run: KnownRun;
@@ -23,32 +27,75 @@ export interface Verified {
 }
 
 /**
- * Reads every adapter of a run. Where no process is at work on it, clears up what a crash left
- * first. Throws SystemError when the disk refuses.
+ * Reads every file of a run that was saved whole: adapters, states, records, previews. Where no
+ * process is at work on it, clears up what a crash left first. Throws SystemError when the disk
+ * refuses.
  */
 export function verifyRun(run: KnownRun): Verified {
   const mended = run.holder === undefined ? mend(run) : [];
   const now = mended.length === 0 ? run : again(run);
   const files = now.checkpoints.flatMap(({ saved }) => saved.flatMap((one) => one.files));
-  const checked = files.map((file) => ({ file, problem: problemOf(now, file) }));
+  const checked = [
+    ...files.map((file) => ({ file, problem: problemOf(now, file) })),
+    ...others(now).map((file) => ({ file, problem: otherProblem(now, file) })),
+  ];
   const sound = checked.filter(({ problem }) => problem === undefined).map(({ file }) => file);
   return {
     run: now,
     sound: sound.length,
     bytes: sound.reduce((sum, { bytes }) => sum + bytes, 0),
     unhashed: sound.filter(({ sha256 }) => sha256 === undefined).length,
-    problems: [...checked.flatMap(({ problem }) => problem ?? []), ...missingOf(now)],
+    problems: [
+      ...checked.flatMap(({ problem }) => problem ?? []),
+      ...damagedStates(now),
+      ...missingOf(now),
+    ],
     mended,
   };
+}
+
+/** The configuration, the record of the samples, previews and what else was saved whole. */
+const others = ({ dir, facts, state }: KnownRun): RunFacts['written'] =>
+  // named before it is written: a run that was cut short may not have come to it
+  facts.written.filter(({ name }) => state === 'done' || existsSync(join(dir, name)));
+
+function otherProblem(
+  { dir }: KnownRun,
+  { name, before, ...file }: RunFacts['written'][number],
+): Problem | undefined {
+  const where = join(dir, name);
+  const what = faultOf(where, file);
+  if (what === undefined || hashOf(where) === before) return undefined;
+  return { where, what, fix: OTHERS[name] ?? 'No adapter is concerned.' };
+}
+
+const hashOf = (path: string): string | undefined =>
+  existsSync(path) ? hashFile(path).sha256 : undefined;
+
+/** What a damaged file is needed for. */
+const OTHERS: Readonly<Record<string, string>> = {
+  [DATA_FILE]: 'It says what was trained: `runs compare` needs it, and the run to go on.',
+  'config.yaml': 'It says with which settings the run was trained; run.json has them, too.',
+};
+
+/** A state has its hash in itself. While a process is at work, it may be replaced at any moment. */
+function damagedStates({ dir, state, holder }: KnownRun): Problem[] {
+  if (holder !== undefined) return [];
+  const fix =
+    state === 'done'
+      ? 'The run is done and does not need it, unless it is to go on with more steps.'
+      : 'The next start leaves it out, and goes on from the state before it, if there is one.';
+  return stateProblems(dir).map((problem) => ({ ...problem, fix }));
 }
 
 /** Other files that are gone. A run that was interrupted may not have come to write them. */
 function missingOf({ dir, facts, state, checkpoints }: KnownRun): Problem[] {
   const saved = checkpoints.flatMap((one) => one.saved.flatMap(({ files }) => files));
-  const adapters = new Set(saved.map(({ name }) => name.split('/')[0]));
+  const named = [...saved, ...facts.written].map(({ name }) => name.split('/')[0]);
+  const known = new Set(named);
   if (state !== 'done') return [];
   return facts.files
-    .filter((name) => !adapters.has(name) && !isBetween(name) && !existsSync(join(dir, name)))
+    .filter((name) => !known.has(name) && !isBetween(name) && !existsSync(join(dir, name)))
     .map((name) => ({ where: join(dir, name), what: 'is missing' }));
 }
 

@@ -58,7 +58,7 @@ async function run(
   }
   const folder = {
     dir,
-    write(name: string, content: string | Uint8Array) {
+    overwrite(name: string, content: string | Uint8Array) {
       writeFileSync(join(dir, name), content);
       return name;
     },
@@ -130,7 +130,7 @@ test('what kill -9 leaves is at most half a minute old', async (t) => {
     }
     await Promise.resolve();
   }
-  const folderOf = () => ({ dir: folder, write: () => ((last = now), '') });
+  const folderOf = () => ({ dir: folder, overwrite: () => ((last = now), '') });
   const options = { ...known, folder: folderOf, watch: () => took(now) };
   for await (const _ of accounted(timed(), options))
     assert.ok(now - last <= 31, `${now} after ${last}`);
@@ -145,7 +145,7 @@ test('a damaged account is begun anew, and a disk that is full does not end the 
   mkdirSync(join(folder, 'full'));
   const refusing = {
     dir: join(folder, 'full'),
-    write() {
+    overwrite() {
       throw new SystemError([{ where: 'account.json', what: 'no space' }]);
     },
   };

@@ -29,7 +29,7 @@ import type { OpenTask } from './task.ts';
 export interface AccountOptions extends ForecasterOptions {
   readonly config: TrainConfig;
   /** The run's folder; undefined before it is open. */
-  readonly folder: () => Pick<RunFolder, 'dir' | 'write'> | undefined;
+  readonly folder: () => Pick<RunFolder, 'dir' | 'overwrite'> | undefined;
   /** Default: of this process. */
   readonly watch?: Stopwatch;
   /** What computes, when the plan is known. */
@@ -151,7 +151,7 @@ class AccountKeeper {
     this.#earlier ??= earlierAccount(folder.dir);
     this.#writtenAt = this.#passed.clock;
     try {
-      folder.write(ACCOUNT_FILE, accountText(this.#account()));
+      folder.overwrite(ACCOUNT_FILE, accountText(this.#account()));
     } catch (error) {
       if (!(error instanceof SystemError)) throw error; // the log has said it
     }

@@ -73,7 +73,7 @@ export class History implements Holder<Saved> {
     return this.#looks.find((look) => look.step === step)?.validation?.loss;
   }
 
-  /** The best step, where the last verdict says that later ones do harm, or the last look is worse. */
+  /** The best step, where the last verdict says that later ones do harm, or the last look does. */
   get better(): number | undefined {
     return isHarm(this.#told) || endsWorse(this.#looks) ? this.best : undefined;
   }

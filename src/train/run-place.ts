@@ -11,7 +11,7 @@ import type { TrainEvent } from './events.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { runId, type NewFacts, type RunFacts, type Start } from '../runs/facts.ts';
 import { RunFolder } from '../runs/run-folder.ts';
-import { presentSystem } from './last-start.ts';
+import { presentSystem } from '../runs/last-seen.ts';
 import { DATA_FILE, dataText } from '../runs/samples.ts';
 import { own } from '../util/own.ts';
 import { plural } from '../util/plural.ts';

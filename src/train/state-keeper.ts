@@ -64,7 +64,7 @@ export class StateKeeper {
     this.#savedAt = this.#clock();
     try {
       const folder = this.options.folder();
-      folder.write(stateName(optimiser.step), encodeState(this.#state(folder)));
+      folder.overwrite(stateName(optimiser.step), encodeState(this.#state(folder)));
       for (const name of outdatedStates(folder.dir, this.#isLast)) folder.remove(name);
       [this.#savedStep, this.#isRefused] = [optimiser.step, false];
     } catch (error) {

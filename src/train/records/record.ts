@@ -7,6 +7,7 @@ import { SystemError, type Problem } from '../../errors.ts';
 import type { WarningEvent } from '../../events.ts';
 import { reasonOf } from '../../util/caught.ts';
 import type { TrainEvent } from '../events.ts';
+import { TIMINGS_FILE } from '../../runs/last-seen.ts';
 import type { RunFolder } from '../../runs/run-folder.ts';
 import { logLines } from './log.ts';
 import { metricsLine, timingsLine, validationLine } from './metrics.ts';
@@ -14,7 +15,6 @@ import { EventFile } from './tensorboard.ts';
 
 export const LOG_FILE = 'logs/train.log';
 const METRICS_FILE = 'logs/metrics.jsonl';
-export const TIMINGS_FILE = 'logs/timings.jsonl';
 
 type Record = (event: TrainEvent, at: Date) => void;
 
