@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parsePrompt } from '../prompt/parse-prompt.ts';
 import { infotextOf, pictureSettingsOf, type PictureSettings } from './picture-settings.ts';
 
 const LINE =
@@ -84,6 +85,13 @@ test('settings that this program does not have are named in one warning', () => 
     /half precision/,
   ])
     assert.match(warnings[0].what, name);
+});
+
+test('textual inversions of a picture are refused by name in its prompts', () => {
+  const { settings } = found(', TI hashes: "easynegative: c74b4e810b03, my style: 0123456789ab"');
+  assert.deepEqual(settings.embeddings, ['easynegative', 'my style']);
+  const { problems } = parsePrompt('a cat, EasyNegative', settings);
+  assert.match(problems[0].what, /^easynegative is a textual inversion/);
 });
 
 test('a number that is none is told by the name of its setting', () => {

@@ -37,6 +37,8 @@ export interface PictureSettings {
   readonly vaeHash?: string;
   /** Of each adapter, by the name in the prompt: the first twelve digits of its AutoV3 hash. */
   readonly loraHashes?: ReadonlyMap<string, string>;
+  /** Textual inversions that it was made with: `parsePrompt` refuses them by name. */
+  readonly embeddings?: readonly string[];
   /** Of the program that made it. */
   readonly version?: string;
 }
@@ -112,6 +114,7 @@ const filesOf = (read: Reader) => ({
   vae: read.text('VAE'),
   vaeHash: read.text('VAE hash'),
   loraHashes: hashesOf(read.text('Lora hashes')),
+  embeddings: namesIn(read.text('TI hashes')),
   version: read.text('Version'),
 });
 
@@ -183,6 +186,11 @@ function hashesOf(text: string | undefined): ReadonlyMap<string, string> | undef
       return hash === undefined ? [] : [[name, hash]];
     }),
   );
+}
+
+function namesIn(text: string | undefined): readonly string[] | undefined {
+  const hashes = hashesOf(text);
+  return hashes === undefined ? undefined : [...hashes.keys()];
 }
 
 /** Without the keys whose value is undefined. */
