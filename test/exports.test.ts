@@ -39,6 +39,7 @@ const forTests: Readonly<Record<string, readonly string[]>> = {
   ],
   'parts of a whole that tests give inputs which no model file or terminal can be made to give': [
     'src/checkpoints/single-file.ts nameWeights readConfig',
+    'src/account/machine-load.ts processorUse competition',
     'src/doctor/machine.ts linuxFeatures windowsFeatures appleFeatures',
     'src/runtime/graphics/system.ts distributionsOf controllersOf',
     'src/cli/progress.ts advance draw liveProgress plainProgress',
