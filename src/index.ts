@@ -113,6 +113,7 @@ export {
 } from './generate/text-to-image.ts';
 export type { PictureRequest } from './generate/picture-request.ts';
 export type { InitialPicture, SamplingRequest } from './generate/sampling-request.ts';
+export { enlargeLatents, latentUpscalers } from './generate/enlarge-latents.ts';
 export { drawContactSheet, type ContactSheetOptions } from './generate/contact-sheet.ts';
 export {
   infotextOf,
