@@ -7,6 +7,7 @@
 // Both take the same prompt and print the first tokens. `--rank`: with an adapter of that rank, of
 // zeros, on every linear layer.
 
+import type { Mix } from '../src/generate/mix.ts';
 import { cpuRuntime } from '../src/runtime/runtime.ts';
 import { parseArgs } from 'node:util';
 import { adaptableLayers } from '../src/adapters/layers.ts';
@@ -16,7 +17,7 @@ import { likeliest } from '../src/generate/text/sampling.ts';
 import { TokenScorer } from '../src/generate/text/score.ts';
 import { stepGraph } from '../src/generate/text/step-graph.ts';
 import { processMemory } from '../src/runtime/memory.ts';
-import { zeros, type Tensor } from '../src/tensor/tensor.ts';
+import { zeros } from '../src/tensor/tensor.ts';
 
 const {
   values,
@@ -41,31 +42,29 @@ const { config, weights } = loadLanguageModel(folder);
 const layers = adaptableLayers(stepGraph(config, { tokens: 1, capacity: 1 })).filter(
   ({ path }) => rank > 0 && path.includes('.layers.'),
 );
-const sizes = new Map(layers.map(({ path }) => [path, { path, rank, alpha: rank }]));
-const loraWeights = new Map(
-  layers.flatMap(({ path, weightShape: [out, width] }): [string, Tensor][] => [
-    [`${path}.lora_down.weight`, zeros('float32', [rank, width])],
-    [`${path}.lora_up.weight`, zeros('float32', [out, rank])],
-  ]),
-);
-const adaptation = { weights: loraWeights, multiplier: rank > 0 ? 1 : 0 };
+const modules = layers.map(({ path, weightShape: [out, width] }) => ({
+  ...{ path, alpha: rank },
+  down: zeros('float32', [rank, width]),
+  up: zeros('float32', [out, rank]),
+}));
+const mix: Mix = [{ adapter: { name: 'zeros', modules }, strength: 1 }];
 
 async function timed<T>(body: () => Promise<T>): Promise<[T, number]> {
   const start = performance.now();
   return [await body(), performance.now() - start];
 }
 
-const model = new CachedModel(config, sizes, { runtime: cpuRuntime(threads), weights });
+const model = new CachedModel(config, { runtime: cpuRuntime(threads), weights });
 const prompt = Array.from({ length }, (_, i) => (i * 7919) % config.vocab_size);
-const [, first] = await timed(() => model.feed(prompt, adaptation));
+const [, first] = await timed(() => model.feed(prompt, mix));
 model.reset();
-const [logits, read] = await timed(() => model.feed(prompt, adaptation));
+const [logits, read] = await timed(() => model.feed(prompt, mix));
 const [ids, wrote] = await timed(async () => {
   const written: number[] = [];
   for (
     let id = likeliest(logits);
     written.length < count;
-    id = likeliest(await model.feed([id], adaptation))
+    id = likeliest(await model.feed([id], mix))
   )
     written.push(id);
   return written;
@@ -75,11 +74,11 @@ console.log(
   `prompt of ${length}: ${read.toFixed(0)} ms (the first time ${first.toFixed(0)}); ${count} tokens: ${(wrote / count).toFixed(1)} ms each, ${((1000 * count) / wrote).toFixed(1)} a second; ${ids.slice(0, 8).join(' ')}`,
 );
 
-const scorer = new TokenScorer(config, sizes, { runtime: cpuRuntime(threads), weights });
+const scorer = new TokenScorer(config, { runtime: cpuRuntime(threads), weights });
 const text = [...prompt, ...ids];
-await scorer.score(model, [{ ids: text, from: length }], adaptation);
+await scorer.score(model, [{ ids: text, from: length }], mix);
 const [[{ sum }], scored] = await timed(() =>
-  scorer.score(model, [{ ids: text, from: length }], adaptation),
+  scorer.score(model, [{ ids: text, from: length }], mix),
 );
 await scorer.release();
 const { bytes, measure } = processMemory();

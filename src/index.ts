@@ -149,7 +149,7 @@ export {
 export type { TextPrompt, TextRequest } from './generate/text/text-request.ts';
 export type { SamplingOptions } from './generate/text/sampling.ts';
 export type { TokenScores } from './generate/text/score.ts';
-export type { AdapterSize, AdapterWeights } from './generate/adapter.ts';
+export type { AdaptedLayer, Adapter, Mix, MixPart, Strength } from './generate/mix.ts';
 export {
   languageModelFolder,
   loadLanguageModel,

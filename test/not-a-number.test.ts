@@ -252,13 +252,14 @@ test('noise with a NaN is refused, and an adapter with one is named', async () =
   const noise = new Float32Array(256).fill(Infinity, 9, 11);
   await assert.rejects(drawing(base, { noise }), /picture 1 noise: 2 of its 256 numbers/);
   const [out, width] = layer.weightShape;
-  const loraWeights = new Map([
-    [`${layer.path}.lora_down.weight`, float32([1, width], Array(width).fill(NaN))],
-    [`${layer.path}.lora_up.weight`, float32([out, 1], Array(out).fill(1))],
-  ]);
-  const modules = [{ path: layer.path, rank: 1, alpha: 1 }];
+  const module = {
+    ...{ path: layer.path, alpha: 1 },
+    down: float32([1, width], Array(width).fill(NaN)),
+    up: float32([out, 1], Array(out).fill(1)),
+  };
+  const mix = [{ adapter: { name: 'damaged', modules: [module] }, strength: 1 }];
   await assert.rejects(
-    drawing(base, {}, { loraWeights, modules }),
+    drawing(base, {}, { mix }),
     /adapter's weights are at fault: .*lora_down\.weight/,
   );
 });

@@ -64,7 +64,7 @@ test(
     const tokenizer = readTextTokenizer(folder);
     const template = chatTemplate(tokenizer);
     const generator = createTextGenerator({ model: { config, weights }, tokenizer });
-    const model = new CachedModel(config, new Map(), { runtime: cpuRuntime(), weights });
+    const model = new CachedModel(config, { runtime: cpuRuntime(), weights });
     for (const { question, ids, scores, logits, largest, tokens } of golden.answers) {
       const prompt = tokenizer.encode(
         template?.render([{ role: 'user', content: question }], true) ?? '',

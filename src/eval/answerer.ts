@@ -7,7 +7,7 @@ import { withoutEmbedding } from '../dataset/text/sequence-findings.ts';
 import { type Sequence, sequencesOf } from '../dataset/text/sequences.ts';
 import type { FoundProblem } from '../util/problems-by-kind.ts';
 import type { TokenScores } from '../generate/text/score.ts';
-import type { TextGenerator } from '../generate/text/text-generator.ts';
+import type { AdapterChoice, TextGenerator } from '../generate/text/text-generator.ts';
 import { type ChatMessage, type ChatTemplate, noTemplate } from '../tokenizer/chat.ts';
 import type { TextTokenizer } from '../tokenizer/text.ts';
 import { reasonOf } from '../util/caught.ts';
@@ -59,6 +59,9 @@ export function withoutThoughts(
   return end === undefined || at < 0 ? answer : answer.slice(at + end.length).trimStart();
 }
 
+/** The generator's adapter, or none. */
+const choiceOf = (adapter: boolean): AdapterChoice => (adapter ? {} : { mix: [] });
+
 /** Closing releases the generator. */
 export function createAnswerer(options: AnswererOptions): Answerer {
   const { generator } = options;
@@ -72,7 +75,7 @@ export function createAnswerer(options: AnswererOptions): Answerer {
         temperature: 0,
         maxNewTokens: roomOf(question, options),
       }));
-      const said = await generator.answers(requests, { multiplier: Number(adapter) });
+      const said = await generator.answers(requests, choiceOf(adapter));
       return said.map((answer) => withoutThoughts(answer, options));
     },
     async likelihoods(questions, adapter) {
@@ -83,7 +86,7 @@ export function createAnswerer(options: AnswererOptions): Answerer {
           name: question.where,
         })),
       );
-      const scores = await generator.scores(texts.flat(), { multiplier: Number(adapter) });
+      const scores = await generator.scores(texts.flat(), choiceOf(adapter));
       return texts.map(({ length }) => likelihoodOf(scores.splice(0, length)));
     },
     close: () => generator.release(),

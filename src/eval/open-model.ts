@@ -1,6 +1,5 @@
 // A base model and its adapter from files, ready to answer.
 import { basename, join, resolve } from 'node:path';
-import { loraParameters } from '../adapters/lora.ts';
 import { loadLanguageModel } from '../checkpoints/hf-folder.ts';
 import type { Problem } from '../errors.ts';
 import { baseFolder } from '../export/base-folder.ts';
@@ -10,6 +9,7 @@ import { fitted } from '../export/adapter-fit.ts';
 import { readAdapterFolder } from '../adapter-files/adapter-folder.ts';
 import { adapterSource } from '../export/source.ts';
 import { answeringRoom } from '../generate/text/answering-room.ts';
+import type { Adapter } from '../generate/mix.ts';
 import { createTextGenerator } from '../generate/text/text-generator.ts';
 import { windowOf } from '../generate/text/text-request.ts';
 import type { Device } from '../runtime/devices.ts';
@@ -76,7 +76,7 @@ export function openModel(
     tokenizer,
     chatTemplate: files.chatTemplate,
     templateDate: date,
-    ...adapterOf(lora),
+    mix: [{ adapter: adapterOf(basename(resolve(folder)), lora), strength: 1 }],
     runtime,
   });
   const { maxNewTokens } = files;
@@ -129,17 +129,13 @@ function otherTemplate(
   ];
 }
 
-/**
- * The generator's modules, their alpha such that alpha / rank is the adapter's scale (rsLoRA too),
- * and their weights.
- */
-export function adapterOf({ modules, rslora }: LanguageLora) {
+/** As the generator takes it: alpha / rank is the scale, with rsLoRA, too. */
+export function adapterOf(name: string, { modules, rslora }: LanguageLora): Adapter {
   return {
+    name,
     modules: modules.map((module) => ({
-      path: module.path,
-      rank: module.down.shape[0],
+      ...module,
       alpha: loraScale(module, rslora) * module.down.shape[0],
     })),
-    loraWeights: loraParameters(modules),
   };
 }

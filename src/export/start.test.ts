@@ -79,14 +79,14 @@ for (const name of ['pissa', 'olora']) {
         readAdapterFolder(adapter),
         model.weights,
       );
-      const { modules, loraWeights } = adapterOf(lora);
-      const run = new CachedModel(model.config, new Map(modules.map((one) => [one.path, one])), {
+      const mix = [{ adapter: adapterOf('lora', lora), strength: 1 }];
+      const run = new CachedModel(model.config, {
         weights: model.weights,
         runtime: cpuRuntime(1),
         chunks: [8],
         capacity: 8,
       });
-      const logits = await run.feed([...golden.prompt], { weights: loraWeights, multiplier: 1 });
+      const logits = await run.feed([...golden.prompt], mix);
       const far = distance(logits, expected(`${name}.logits`));
       assert.ok(far < 5e-5, `${far}`);
       await run.release();

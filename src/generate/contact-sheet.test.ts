@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import sharp from 'sharp';
 import { float32 } from '../tensor/tensor.ts';
 import { drawContactSheet } from './contact-sheet.ts';
+import type { Mix } from './mix.ts';
 import type { PictureRequest } from './picture-request.ts';
 import type { GenerationEvent, ImageGenerator } from './text-to-image.ts';
 
@@ -17,11 +18,9 @@ function painter(): ImageGenerator & { readonly asked: PictureRequest[] } {
     async *generate(requests): AsyncGenerator<GenerationEvent> {
       asked.push(...requests);
       yield { type: 'step', done: 1, total: 1, indices: [0], step: 1 };
-      for (const [index, { prompt, seed = 0, multiplier = 0 }] of [
-        ...requests.entries(),
-      ].reverse()) {
+      for (const [index, { prompt, seed = 0, mix = [] }] of [...requests.entries()].reverse()) {
         const rgb = new Uint8Array(192 * 192 * 3).map(
-          (_, i) => [prompt.charCodeAt(0), seed, 200 * multiplier][i % 3],
+          (_, i) => [prompt.charCodeAt(0), seed, 100 * mix.length][i % 3],
         );
         yield {
           type: 'image',
@@ -38,23 +37,17 @@ function painter(): ImageGenerator & { readonly asked: PictureRequest[] } {
 test('rows are prompts; columns without and with, for each seed', async () => {
   const generator = painter();
   const progress: number[][] = [];
-  const weights = new Map();
+  const mix = [{ adapter: { name: 'none', modules: [] }, strength: 1 }];
   const png = await drawContactSheet({
     generator,
     prompts: ['!', '"'],
     seeds: [40, 80],
     size: 192,
-    weights,
-    multiplier: 0.5,
+    columns: [{ label: 'with LoRA', mix }],
     onProgress: (...counts) => progress.push(counts),
   });
   assert.deepEqual(progress, [[1, 1]]);
-  assert.ok(
-    generator.asked.every(
-      ({ width, height, loraWeights }) =>
-        width === 192 && height === 192 && loraWeights === weights,
-    ),
-  );
+  assert.ok(generator.asked.every(({ width, height }) => width === 192 && height === 192));
   const { data, info } = await sharp(png).removeAlpha().raw().toBuffer({ resolveWithObject: true });
   assert.equal(info.width, 8 + 4 * 200);
   const colours = new Set(
@@ -71,22 +64,22 @@ test('rows are prompts; columns without and with, for each seed', async () => {
 
 test('a sheet has a column for each adapter that it is given, drawn with its weights', async () => {
   const generator = painter();
-  const [best, last] = [new Map(), new Map()];
+  const [best, last] = ['best', 'last'].map((name): Mix => [
+    { adapter: { name, modules: [] }, strength: 1 },
+  ]);
   const png = await drawContactSheet({
     generator,
     prompts: ['!'],
     seeds: [1, 2],
     size: 192,
-    adapters: [
-      { label: 'best, step 8', weights: best },
-      { label: 'last, step 24', weights: last },
+    columns: [
+      { label: 'best, step 8', mix: best },
+      { label: 'last, step 24', mix: last },
     ],
   });
   assert.deepEqual(
-    generator.asked.map(({ multiplier }) => multiplier),
-    [0, 1, 1, 0, 1, 1],
+    generator.asked.map(({ mix }) => mix?.map(({ adapter }) => adapter.name).join()),
+    ['', 'best', 'last', '', 'best', 'last'],
   );
-  const drawn = generator.asked.filter(({ multiplier }) => multiplier === 1);
-  assert.ok(drawn.every(({ loraWeights }, i) => loraWeights === [best, last][i % 2]));
   assert.equal((await sharp(png).metadata()).width, 8 + 6 * 200);
 });

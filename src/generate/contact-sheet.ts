@@ -2,19 +2,18 @@
 // several states of it.
 
 import { enlarged, type Picture } from '../dataset/image.ts';
-import type { AdapterWeights } from './adapter.ts';
+import type { Mix } from './mix.ts';
 import type { PictureRequest } from './picture-request.ts';
 import { contactSheet, type SheetRow } from './picture-sheet.ts';
 import { parsePrompt } from './prompt/parse-prompt.ts';
 import type { SamplerName } from './samplers/samplers.ts';
 import type { ImageGenerator } from './text-to-image.ts';
 
-/** What a column is drawn with. */
-export interface SheetAdapter {
+export interface SheetColumn {
   /** What the column is called. */
   readonly label: string;
-  /** By default the generator's. */
-  readonly weights?: AdapterWeights | undefined;
+  /** What it is drawn with; by default the generator's. */
+  readonly mix?: Mix | undefined;
 }
 
 export interface ContactSheetOptions {
@@ -30,12 +29,8 @@ export interface ContactSheetOptions {
   readonly sampler?: SamplerName;
   /** Pixels of the square pictures; by default the size the model was trained at. */
   readonly size?: number;
-  /** The adapter; by default the generator's. */
-  readonly weights?: AdapterWeights;
-  /** In place of `weights`: a column each. */
-  readonly adapters?: readonly SheetAdapter[];
-  /** Strength of the adapter in the columns with it; by default 1. */
-  readonly multiplier?: number;
+  /** A column each; by default one with the generator's mix. */
+  readonly columns?: readonly SheetColumn[];
   /** Steps of the samplers: done, and to be done. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -69,26 +64,16 @@ const SMALL = 192;
 const shown = async (picture: Picture): Promise<Picture> =>
   picture.width < SMALL ? enlarged(picture, Math.ceil(SMALL / picture.width)) : picture;
 
-interface Column extends SheetAdapter {
-  /** Strength of the adapter. */
-  readonly multiplier: number;
-}
-
-/** Of each seed. Without an adapter its strength is 0. */
-function columnsOf({
-  weights,
-  adapters = [{ label: 'with LoRA', weights }],
-  multiplier = 1,
-}: ContactSheetOptions): readonly Column[] {
-  const without = { label: 'without', weights: adapters.at(0)?.weights, multiplier: 0 };
-  return [without, ...adapters.map((adapter) => ({ ...adapter, multiplier }))];
-}
+/** Of each seed. */
+const columnsOf = ({
+  columns = [{ label: 'with LoRA' }],
+}: ContactSheetOptions): readonly SheetColumn[] => [{ label: 'without', mix: [] }, ...columns];
 
 const cell = (
   { negativePrompt, steps, guidance, sampler, size }: ContactSheetOptions,
   prompt: string,
   seed: number,
-  { weights, multiplier }: Column,
+  { mix }: SheetColumn,
 ): PictureRequest => ({
   prompt: parsePrompt(prompt).text,
   negativePrompt,
@@ -98,6 +83,5 @@ const cell = (
   sampler,
   width: size,
   height: size,
-  loraWeights: weights,
-  multiplier,
+  mix,
 });

@@ -1,3 +1,4 @@
+import type { Adapter } from './mix.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { smallConfig } from '../models/small-configs.test-util.ts';
@@ -40,29 +41,32 @@ test('batches are of one size, the last padded with its last picture', () => {
   assert.deepEqual(batches([], 8), []);
 });
 
+const one: Adapter = { name: 'one', modules: [] };
+
 test('only pictures that are alike go together', () => {
-  const weights = new Map();
+  const mixed = (strength: number, adapter: Adapter = one) => ({ mix: [{ adapter, strength }] });
   const requests = [
     {},
-    { multiplier: 0 },
+    { mix: [] },
     { seed: 3, guidance: 2 },
     { guidance: 1 },
-    { loraWeights: weights },
-    { multiplier: 0, negativePrompt: 'x' },
-    { loraWeights: new Map() },
-    { loraWeights: weights },
+    mixed(1),
+    { mix: [], negativePrompt: 'x' },
+    mixed(0.5),
+    mixed(1),
     { width: 32 },
+    mixed(1, { ...one }),
   ];
   assert.deepEqual(
     batches(requests, 8).map(([indices]) => indices),
-    ['0 2', '1 5', '3', '4 7', '6', '8'],
+    ['0 2', '1 5', '3', '4 7', '6', '8', '9'],
   );
 });
 
 test('what is not said is filled in, also where a key is undefined', () => {
-  const [{ width, height, steps, guidance, multiplier }] = completeRequests(
+  const [{ width, height, steps, guidance }] = completeRequests(
     [{ prompt: 'a', width: undefined, steps: undefined }],
     smallConfig,
   );
-  assert.deepEqual([width, height, steps, guidance, multiplier], [64, 64, 20, 7, 1]);
+  assert.deepEqual([width, height, steps, guidance], [64, 64, 20, 7]);
 });

@@ -1,5 +1,6 @@
 // Which requests go through the models together.
 
+import { sameMix, type Mix } from './mix.ts';
 import type { CompleteRequest } from './picture-request.ts';
 import { sharedWay } from './picture-way.ts';
 import { promptShape, type PicturePrompts } from './prompt/picture-prompts.ts';
@@ -23,10 +24,10 @@ export interface PictureBatch {
  * prompts, in batches of equal size, at most `largest`.
  */
 export function batchesOf(requests: readonly PlannedRequest[], largest: number): PictureBatch[] {
-  const identities = new Map<unknown, number>();
+  const mixes: (Mix | undefined)[] = [];
   const alike = new Map<string, number[]>();
   requests.forEach((request, index) => {
-    const key = keyOf(request, identities);
+    const key = keyOf(request, mixes);
     alike.set(key, [...(alike.get(key) ?? []), index]);
   });
   return [...alike.values()]
@@ -34,13 +35,15 @@ export function batchesOf(requests: readonly PlannedRequest[], largest: number):
     .map((batch) => filled(batch, requests));
 }
 
-function keyOf(request: PlannedRequest, identities: Map<unknown, number>): string {
-  const { width, height, multiplier, loraWeights, prompts } = request;
-  const identity = identities.get(loraWeights) ?? identities.size;
-  identities.set(loraWeights, identity);
-  const shape = promptShape(prompts);
-  return [width, height, sharedWay(request), multiplier, identity, shape].join(' ');
+function keyOf(request: PlannedRequest, mixes: (Mix | undefined)[]): string {
+  const { width, height, mix, prompts } = request;
+  const known = mixes.findIndex((other) => alike(other, mix));
+  const index = known < 0 ? mixes.push(mix) - 1 : known;
+  return [width, height, sharedWay(request), index, promptShape(prompts)].join(' ');
 }
+
+const alike = (a: Mix | undefined, b: Mix | undefined): boolean =>
+  a === b || (a !== undefined && b !== undefined && sameMix(a, b));
 
 interface Cut {
   readonly indices: readonly number[];

@@ -6,7 +6,7 @@ import {
   pictureUnit,
   type StableDiffusionConfig,
 } from '../models/stable-diffusion-config.ts';
-import type { AdapterWeights } from './adapter.ts';
+import { mixProblems, type Mix } from './mix.ts';
 import { emphases, type Emphasis } from './prompt/emphasis.ts';
 import {
   namedSampling,
@@ -29,18 +29,16 @@ export interface PictureRequest extends SamplingRequest {
   /** Pixels, multiples of the model's latent factor; by default the size it was trained at. */
   readonly width?: number;
   readonly height?: number;
-  /** By default the generator's own `loraWeights`. */
-  readonly loraWeights?: AdapterWeights;
-  /** Strength of the adapter; 0 is without. By default 1. */
-  readonly multiplier?: number;
+  /** Adapters at their strengths; by default the generator's own. */
+  readonly mix?: Mix;
   /** What (word:1.2) does; by default `original`. */
   readonly emphasis?: Emphasis;
 }
 
 /** A request with everything said. */
 export type CompleteRequest = CompleteSampling &
-  Required<Omit<PictureRequest, 'loraWeights' | keyof SamplingRequest>> &
-  Pick<PictureRequest, 'loraWeights'>;
+  Required<Omit<PictureRequest, 'mix' | keyof SamplingRequest>> &
+  Pick<PictureRequest, 'mix'>;
 
 /** Fills in what is not said. Throws ConfigError with every impossible number. */
 export function completeRequests(
@@ -53,7 +51,6 @@ export function completeRequests(
     guidance: 7,
     width: side,
     height: side,
-    multiplier: 1,
     emphasis: 'original',
     ...usualSampling,
     ...definedOnly(request),
@@ -85,7 +82,7 @@ interface Limits {
   readonly unit: number;
 }
 
-type Limited = 'guidance' | 'multiplier' | 'width' | 'height' | 'emphasis';
+type Limited = 'guidance' | 'width' | 'height' | 'emphasis';
 
 /** What is wrong with a value, and what to do; undefined when it is possible. */
 type Check<T> = (value: T, limits: Limits) => Omit<Problem, 'where'> | undefined;
@@ -109,7 +106,6 @@ const side =
 
 const checks: { readonly [K in Limited]: Check<CompleteRequest[K]> } = {
   guidance: finite(7),
-  multiplier: finite(1),
   width: side('wide'),
   height: side('high'),
   emphasis: (name) =>
@@ -125,5 +121,6 @@ function problemsOf(request: CompleteRequest, config: StableDiffusionConfig): Pr
     return found === undefined ? [] : [{ where, ...found }];
   };
   // Object.keys forgets that they are the table's keys.
-  return (Object.keys(checks) as Limited[]).flatMap((key) => problemOf(key));
+  const named = (Object.keys(checks) as Limited[]).flatMap((key) => problemOf(key));
+  return [...named, ...mixProblems(request.mix)];
 }

@@ -12,7 +12,11 @@ import { otherConfig, smallConfig } from '../models/small-configs.test-util.ts';
 import type { StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
 import { deserialize } from '../tensor/safetensors.ts';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.ts';
-import type { AdapterSize, AdapterWeights } from './adapter.ts';
+import { strengthAt, type Adapter, type Mix } from './mix.ts';
+import { adaptableLayers } from '../adapters/layers.ts';
+import type { Value } from '../graph/graph.ts';
+import { toFloat32 } from '../tensor/half.ts';
+import { needed } from '../util/needed.ts';
 import type { PictureRequest } from './picture-request.ts';
 import {
   createImageGenerator,
@@ -51,7 +55,7 @@ const small: ImageGeneratorOptions = {
 };
 
 /** The adapter of reference/text_to_image.py. */
-function lora(): { modules: AdapterSize[]; weights: AdapterWeights } {
+function lora(): Adapter {
   const size = stableDiffusionTargets({
     lora_rank: 2,
     lora_alpha: 3,
@@ -68,11 +72,14 @@ function lora(): { modules: AdapterSize[]; weights: AdapterWeights } {
       [1, 1, smallConfig.unet.cross_attention_dim],
     ),
   ].flatMap((graph) => applyAdapter(graph, loraKind, size).modules);
+  const weightOf = ({ name, shape }: Value): Tensor => hashed(name, shape)[1];
   return {
-    modules,
-    weights: new Map(
-      modules.flatMap(({ down, up }) => [hashed(down.name, down.shape), hashed(up.name, up.shape)]),
-    ),
+    name: 'of the reference',
+    modules: modules.map(({ path, alpha, down, up }) => ({
+      ...{ path, alpha },
+      down: weightOf(down),
+      up: weightOf(up),
+    })),
   };
 }
 
@@ -122,8 +129,8 @@ const asInReference: PictureRequest = {
   noise: hashedUniforms('start', sizeOf([4, 16, 16])).map((u) => u * Math.fround(1.7)),
 };
 
-test('pictures equal those of diffusers, without and with a LoRA, and multiplier 0 is without to the bit', async () => {
-  const { modules, weights } = lora();
+test('pictures equal those of diffusers, without and with a LoRA, and strength 0 is without to the bit', async () => {
+  const adapter = lora();
   const plain = createImageGenerator(small);
   const {
     images: [without],
@@ -131,12 +138,12 @@ test('pictures equal those of diffusers, without and with a LoRA, and multiplier
   await plain.release();
   compareWithDiffusers(without, 'plain');
 
-  const adapted = createImageGenerator({ ...small, modules, loraWeights: weights });
+  const adapted = createImageGenerator(small);
   const {
     images: [at07, at0],
   } = await draw(adapted, [
-    { ...asInReference, multiplier: 0.7 },
-    { ...asInReference, multiplier: 0 },
+    { ...asInReference, mix: [{ adapter, strength: 0.7 }] },
+    { ...asInReference, mix: [{ adapter, strength: 0 }] },
   ]);
   await adapted.release();
   compareWithDiffusers(at07, 'lora');
@@ -213,10 +220,92 @@ test('requests that cannot be met are reported together, before anything is load
   });
 });
 
-test('an adapter of another model is refused', () => {
-  assert.throws(
-    () =>
-      createImageGenerator({ ...small, modules: [{ path: 'unet.nowhere', rank: 1, alpha: 1 }] }),
-    /no layers unet\.nowhere/,
-  );
+test('an adapter of another model is refused', async () => {
+  const { name, modules } = lora();
+  const other = { name, modules: [{ ...modules[0], path: 'unet.nowhere' }] };
+  const generator = createImageGenerator(small);
+  const request = { prompt: 'a', mix: [{ adapter: other, strength: 1 }] };
+  await assert.rejects(draw(generator, [request]), /no layers unet\.nowhere/);
 });
+
+/** Adapters on some layers, of a rank each; by name other numbers. */
+function adapterOn(name: string, rank: number, wanted: RegExp): Adapter {
+  const modules = [
+    textEncoderGraph(smallConfig.textEncoder, [1, 1]),
+    unetGraph(smallConfig.unet, [1, 4, 1, 1], [1, 1, smallConfig.unet.cross_attention_dim]),
+  ]
+    .flatMap(adaptableLayers)
+    .filter(({ path }) => wanted.test(path))
+    .map(({ path, weightShape: [out, ...rest] }) => ({
+      ...{ path, alpha: rank / 2 },
+      down: hashed(`${name} ${path} down`, [rank, ...rest])[1],
+      up: hashed(`${name} ${path} up`, [out, rank, ...rest.slice(1).map(() => 1)])[1],
+    }));
+  return { name, modules };
+}
+
+test('a mix is the sum of the deltas, in any order of asking, with ranks and layers of all kinds', async () => {
+  const ink = adapterOn('ink', 2, /to_q|fc1|conv1$/);
+  const glow = adapterOn('glow', 5, /to_q|to_v|proj_in|conv1$/);
+  const strength = { unet: 0.5, text_encoder: 2 };
+  const request: PictureRequest = { prompt: 'b', steps: 2, width: 24, height: 16, seed: 9 };
+  const mixes: Record<string, Mix> = {
+    none: [],
+    ink: [{ adapter: ink, strength: 1 }],
+    both: [
+      { adapter: ink, strength: -0.7 },
+      { adapter: glow, strength },
+    ],
+    glow: [{ adapter: glow, strength }],
+    off: [
+      { adapter: ink, strength: 0 },
+      { adapter: glow, strength: { unet: 0 } },
+    ],
+  };
+  const generator = createImageGenerator(small);
+  const drawn = async (name: string) => {
+    const { images } = await draw(generator, [{ ...request, mix: mixes[name] }]);
+    return images[0].latents;
+  };
+  const names = Object.keys(mixes);
+  const drawnEach = async (order: readonly string[]) => {
+    const found = new Map<string, Tensor<'float32'>>();
+    for (const name of order) found.set(name, await drawn(name));
+    return found;
+  };
+  const first = await drawnEach(names); // the program grows on the way
+  const settled = await drawnEach(names);
+  for (let i = 0; i < 10; i++)
+    for (const [name, latents] of await drawnEach(names.reverse()))
+      assert.deepEqual(latents, settled.get(name), `${name}, time ${i + 3}`);
+  assert.deepEqual(settled.get('none'), first.get('none'));
+  assert.deepEqual(settled.get('off'), first.get('none'));
+  await generator.release();
+  for (const name of ['ink', 'both', 'glow']) {
+    const merged = createImageGenerator({ ...small, checkpoint: mergedCheckpoint(mixes[name]) });
+    const { images } = await draw(merged, [request]);
+    await merged.release();
+    const wanted = images[0].latents.data;
+    const largest = Math.max(...wanted.map(Math.abs));
+    for (const found of [first, settled]) {
+      const { data } = needed(found, name, 'picture');
+      const far = Math.max(...Array.from(data, (x, i) => Math.abs(x - wanted[i])));
+      assert.ok(far < 5e-5 * largest, `${name}: ${far} of ${largest}`);
+    }
+    assert.notDeepEqual(first.get(name), first.get('none'));
+  }
+});
+
+/** The model with a mix in its weights. */
+function mergedCheckpoint(mix: Mix) {
+  const { config, weights } = checkpointOf(smallConfig);
+  const changed = new Map(weights);
+  for (const { adapter, strength } of mix)
+    for (const module of adapter.modules) {
+      const name = `${module.path}.weight`;
+      const scale = (strengthAt(strength, module.path) * module.alpha) / module.down.shape[0];
+      const before = needed(changed, name, 'weight');
+      changed.set(name, loraKind.merge(toFloat32(before), module, scale));
+    }
+  return { config, weights: changed };
+}

@@ -1,6 +1,7 @@
 // Pictures from texts: the text encoder, the UNet under a sampler with classifier-free guidance (Ho
 // & Salimans, arXiv 2207.12598), the decoder.
 
+import { stableDiffusionPaths } from '../adapters/stable-diffusion-paths.ts';
 import { pictureStages } from '../checkpoints/unsound.ts';
 import type { Picture } from '../dataset/image.ts';
 import { ConfigError } from '../errors.ts';
@@ -10,8 +11,7 @@ import type { Weights } from '../tensor/weights.ts';
 import { cpuRuntime, type Runtime } from '../runtime/runtime.ts';
 import { float32, int32, type Tensor } from '../tensor/tensor.ts';
 import { unknownPlace } from '../tokenizer/unknown-id.ts';
-import type { Adaptation } from './adaptation.ts';
-import type { AdapterSize, AdapterWeights } from './adapter.ts';
+import { requireLayers, type Mix } from './mix.ts';
 import { guidanceRows, guided, rowNames } from './guidance.ts';
 import { batchesOf, type PictureBatch, type PlannedRequest } from './picture-batches.ts';
 import { completeRequests, type CompleteRequest, type PictureRequest } from './picture-request.ts';
@@ -23,16 +23,14 @@ import type { Way } from './samplers/way.ts';
 import type { Predict } from './samplers/sampler.ts';
 import { callsOf, journeyOf, wayOf } from './picture-way.ts';
 import { mostAtOnce, sparesMemory } from './drawing-room.ts';
-import { checkAdapter, Stage, stageGraphs } from './stages.ts';
+import { Stage, stageGraphs } from './stages.ts';
 
 export interface ImageGeneratorOptions {
   /** What `loadStableDiffusion` returns, or a configuration with weights in memory. */
   readonly checkpoint: { readonly config: StableDiffusionConfig; readonly weights: Weights };
   readonly tokenizer: ChunkTokenizer;
-  /** Layers that have an adapter: the modules of a training graph. */
-  readonly modules?: readonly AdapterSize[];
-  /** For requests that bring none of their own. */
-  readonly loraWeights?: AdapterWeights;
+  /** Adapters for requests that bring none of their own. */
+  readonly mix?: Mix;
   /** Default: the processor, with one thread for each core. */
   readonly runtime?: Runtime;
   /** n: the states after the n-th layer from the end; 1, the default, is the last. */
@@ -90,25 +88,24 @@ class Generator implements ImageGenerator {
   readonly #text: Stage<[]>;
   readonly #noise: Stage<[rows: number, height: number, width: number, tokens: number]>;
   readonly #pixels: Stage<[height: number, width: number]>;
+  /** Of its layers that can carry an adapter, once they are needed. */
+  #paths: ReadonlySet<string> | undefined;
 
   constructor(options: ImageGeneratorOptions) {
     const {
       checkpoint: { config, weights },
-      modules = [],
       runtime = cpuRuntime(),
       clipSkip = 1,
     } = options;
-    const sizes = new Map(modules.map((module) => [module.path, module]));
-    checkAdapter(config, sizes);
     checkClipSkip(config, clipSkip);
     this.#options = options;
     this.#config = config;
     this.#savesMemory = options.savesMemory ?? sparesMemory(weights);
     const graphs = stageGraphs(config, clipSkip);
     const compiling = { runtime, weights, keepsMemory: !this.#savesMemory };
-    this.#text = new Stage(pictureStages.textEncoder, graphs.text, sizes, compiling);
-    this.#noise = new Stage(pictureStages.unet, graphs.noise, sizes, compiling);
-    this.#pixels = new Stage(pictureStages.decoder, graphs.pixels, sizes, compiling);
+    this.#text = new Stage(pictureStages.textEncoder, graphs.text, compiling);
+    this.#noise = new Stage(pictureStages.unet, graphs.noise, compiling);
+    this.#pixels = new Stage(pictureStages.decoder, graphs.pixels, compiling);
   }
 
   async *generate(requests: readonly PictureRequest[]): AsyncGenerator<GenerationEvent> {
@@ -116,12 +113,22 @@ class Generator implements ImageGenerator {
       this.#withPrompts(completeRequests(requests, this.#config)),
       this.#options.batch ?? mostAtOnce(this.#savesMemory),
     );
+    this.#expect(batches);
     const total = batches.reduce((sum, { pictures }) => sum + this.#wayOf(pictures).steps, 0);
     let done = 0;
     for (const group of this.#savesMemory ? [batches] : batches.map((batch) => [batch])) {
       for await (const event of this.#draw(group))
         yield event.type === 'step' ? { ...event, done: ++done, total } : event;
     }
+  }
+
+  #expect(batches: readonly PictureBatch[]): void {
+    const mixes = batches.map(({ pictures }) => this.#mixOf(pictures));
+    if (mixes.some(({ length }) => length > 0)) {
+      this.#paths ??= new Set(stableDiffusionPaths(this.#config));
+      for (const mix of mixes) requireLayers(this.#paths, mix);
+    }
+    for (const stage of [this.#text, this.#noise]) stage.expect(mixes);
   }
 
   async release(): Promise<void> {
@@ -155,14 +162,14 @@ class Generator implements ImageGenerator {
   }
 
   #encode({ pictures }: PictureBatch): Promise<Contexts> {
-    const adaptation = this.#adaptationOf(pictures);
+    const mix = this.#mixOf(pictures);
     return contextsOf(
       pictures.map(({ prompts }) => prompts),
       async (ids, where) => {
         const input_ids = int32([1, ids.length], ids);
         const what = unknownPlace(input_ids, this.#config.textEncoder.vocab_size);
         if (what !== undefined) throw new ConfigError([{ where, what }]);
-        const outputs = await this.#text.run([], { input_ids }, [where], adaptation);
+        const outputs = await this.#text.run([], { input_ids }, [where], mix);
         return floats(outputs.text_states);
       },
     );
@@ -193,7 +200,7 @@ class Generator implements ImageGenerator {
     const { pictures } = batch;
     const prompts = pictures.map((picture) => picture.prompts);
     const [channels, height, width] = this.#latentShape(batch);
-    const adaptation = this.#adaptationOf(pictures);
+    const mix = this.#mixOf(pictures);
     const samples = rowNames(pictures);
     return async (x, t, call) => {
       const inputs = {
@@ -205,7 +212,7 @@ class Generator implements ImageGenerator {
         [rows, height, width, tokens],
         inputs,
         samples,
-        adaptation,
+        mix,
       );
       return guided(floats(prediction), prompts, x.length);
     };
@@ -223,10 +230,8 @@ class Generator implements ImageGenerator {
     }
   }
 
-  #adaptationOf([
-    { loraWeights = this.#options.loraWeights, multiplier },
-  ]: PictureBatch['pictures']): Adaptation {
-    return { weights: loraWeights, multiplier };
+  #mixOf([{ mix = this.#options.mix }]: PictureBatch['pictures']): Mix {
+    return mix ?? [];
   }
 
   /** [C, h, w] */

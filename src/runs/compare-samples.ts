@@ -3,7 +3,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { readPictureLora } from '../adapter-files/picture-lora.ts';
-import { loraParameters } from '../adapters/lora.ts';
 import { stableDiffusionPaths } from '../adapters/stable-diffusion-paths.ts';
 import { loadStableDiffusion } from '../checkpoints/stable-diffusion.ts';
 import { withHome } from '../config/output-path.ts';
@@ -146,7 +145,7 @@ async function* pictureRows(
   context: Context,
 ): AsyncGenerator<PhaseEvent, SampleRow[]> {
   const asked = requestsOf(prompts, context);
-  const without = asked.map((request) => ({ ...request, multiplier: 0 }));
+  const without = asked.map((request) => ({ ...request, mix: [] }));
   const total = 3 * asked.length;
   const [first, second] = pair;
   const before = yield* drawn(first, [...without, ...asked], context, { done: 0, total });
@@ -208,8 +207,7 @@ async function pictureGenerator(
   return createImageGenerator({
     checkpoint,
     tokenizer: await createClipTokenizer(own),
-    modules: modules.map(({ path, down, alpha }) => ({ path, rank: down.shape[0], alpha })),
-    loraWeights: loraParameters(modules),
+    mix: [{ adapter: { name: run.name, modules }, strength: 1 }],
     runtime,
     ...(clipSkip !== undefined && { clipSkip }),
   });

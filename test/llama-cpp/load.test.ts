@@ -58,7 +58,7 @@ async function ours(
     model: loadLanguageModel(folder),
     tokenizer: readTextTokenizer(folder),
     runtime: cpuRuntime(1),
-    ...(lora && adapterOf(lora)),
+    ...(lora && { mix: [{ adapter: adapterOf('lora', lora), strength: 1 }] }),
   });
   let ids: readonly number[] = [];
   for await (const event of generator.generate({ prompt, maxNewTokens: 24 }))

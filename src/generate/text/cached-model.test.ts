@@ -51,7 +51,7 @@ test('every tiny model has answers', () =>
 for (const [name, answers] of Object.entries(golden.cases)) {
   test(`${name}: greedy answers are those of transformers`, async (t) => {
     const { config, weights } = tinyModel(name);
-    const model = new CachedModel(config, new Map(), { weights, ...small });
+    const model = new CachedModel(config, { weights, ...small });
     for (const answer of answers) {
       const { ids, logits } = await continued(model, answer);
       assert.deepEqual(ids, answer.answer, JSON.stringify(answer.prompt));
@@ -86,7 +86,7 @@ test('logits behind kept keys are those of the whole text at once', async (t) =>
     if (name === 'llama, rope dynamic') continue;
     const { config, weights } = tinyModel(name);
     const [whole, parts] = [{ chunks: [32], capacity: 32 }, small].map(
-      (size) => new CachedModel(config, new Map(), { weights, runtime: cpuRuntime(1), ...size }),
+      (size) => new CachedModel(config, { weights, runtime: cpuRuntime(1), ...size }),
     );
     const expected = await logitsOf(whole, [text.length]);
     for (const ends of [oneByOne, [7, 8, 20], [20]]) {
@@ -101,17 +101,10 @@ test('logits behind kept keys are those of the whole text at once', async (t) =>
 for (const name of ['llama, tied, biases', 'gemma3_text', 'phi3, window, partial rotary']) {
   test(`${name}: an adapter of strength 0 is none, bit for bit; of strength 1 it is something`, async () => {
     const { config, weights } = tinyModel(name);
-    const { modules, loraWeights } = tinyAdapter(config);
-    const [bare, adapted] = [[], modules].map(
-      (list) =>
-        new CachedModel(config, new Map(list.map((module) => [module.path, module])), {
-          weights,
-          ...small,
-        }),
-    );
+    const { mix } = tinyAdapter(config);
+    const [bare, adapted] = [1, 2].map(() => new CachedModel(config, { weights, ...small }));
     const expected = await logitsOf(bare, [15, 16, 20]);
-    const at = (multiplier: number) =>
-      logitsOf(adapted, [15, 16, 20], { weights: loraWeights, multiplier });
+    const at = (multiplier: number) => logitsOf(adapted, [15, 16, 20], mix(multiplier));
     assert.deepEqual(await at(0), expected);
     assert.deepEqual(await logitsOf(adapted, [15, 16, 20]), expected, 'no weights');
     const [half, one] = [await at(0.5), await at(1)];
@@ -122,16 +115,10 @@ for (const name of ['llama, tied, biases', 'gemma3_text', 'phi3, window, partial
 
 test('an adapter equals the same added to the weights', async () => {
   const { config, weights } = tinyModel('gemma2', { tie_word_embeddings: false });
-  const { modules, loraWeights, merged } = tinyAdapter(config);
-  const adapted = new CachedModel(config, new Map(modules.map((module) => [module.path, module])), {
-    weights,
-    ...small,
-  });
-  const whole = new CachedModel(config, new Map(), { weights: merged(weights), ...small });
-  const error = errorOf(
-    await logitsOf(adapted, [15, 20], { weights: loraWeights, multiplier: 1 }),
-    await logitsOf(whole, [15, 20]),
-  );
+  const { mix, merged } = tinyAdapter(config);
+  const adapted = new CachedModel(config, { weights, ...small });
+  const whole = new CachedModel(config, { weights: merged(weights), ...small });
+  const error = errorOf(await logitsOf(adapted, [15, 20], mix()), await logitsOf(whole, [15, 20]));
   assert.ok(error <= TOLERANCE, `${error}`);
   for (const model of [adapted, whole]) await model.release();
 });
@@ -143,22 +130,18 @@ test('half-precision weights give the same bits from their place as from float32
   ] as const) {
     const { config, weights } = tinyModel(name);
     const halves = new Map([...weights].map(([key, tensor]) => [key, fromFloat32(tensor, dtype)]));
-    const { modules, loraWeights } = tinyAdapter(config);
-    const sizes = new Map(modules.map((module) => [module.path, module]));
+    const { mix } = tinyAdapter(config);
     const [copied, placed] = [2 ** 30, 0].map(
       (spare) =>
-        new CachedModel(config, sizes, {
+        new CachedModel(config, {
           weights: halves,
           ...small,
           workload: { runs: 'short', spare },
         }),
     );
     for (const multiplier of [0, 1]) {
-      const logits = await logitsOf(copied, [15, 16], { weights: loraWeights, multiplier });
-      assert.deepEqual(
-        await logitsOf(placed, [15, 16], { weights: loraWeights, multiplier }),
-        logits,
-      );
+      const logits = await logitsOf(copied, [15, 16], mix(multiplier));
+      assert.deepEqual(await logitsOf(placed, [15, 16], mix(multiplier)), logits);
     }
     for (const model of [copied, placed]) await model.release();
   }

@@ -1,12 +1,9 @@
 // A language model that remembers: each token's keys and values are computed once and kept, of one
 // text or of several at a time.
 
-import { applyAdapter } from '../../adapters/apply.ts';
-import { lora } from '../../adapters/lora.ts';
 import type { LoraModule } from '../../adapters/lora-module.ts';
 import { requireSoundOutput } from '../../checkpoints/unsound.ts';
 import { InternalError } from '../../errors.ts';
-import type { Graph } from '../../graph/graph.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { rotaryRows, type Rope } from '../../nn/rotary.ts';
 import type { Workload } from '../../runtime/backend.ts';
@@ -16,8 +13,8 @@ import type { Runtime } from '../../runtime/runtime.ts';
 import type { Weights } from '../../tensor/weights.ts';
 import { int32, tensor, type Tensor } from '../../tensor/tensor.ts';
 import { HIDDEN } from '../../graph/hidden.ts';
-import { adapterInputs, MULTIPLIER, type Adaptation } from '../adaptation.ts';
-import type { AdapterSize } from '../adapter.ts';
+import { isOn, type Mix } from '../mix.ts';
+import { mixWeights, Slots } from '../slots.ts';
 import { keyWidth, names, sightKinds, stepGraph, type SightKinds } from './step-graph.ts';
 
 /**
@@ -74,29 +71,27 @@ interface Text {
 }
 
 /**
- * Texts that grow. Programs are compiled when they are first needed, one without the adapter and
- * one with it; both map the same weights. When the room grows they are compiled again.
+ * Texts that grow. Programs are compiled when they are first needed, one without adapters and one
+ * with them; both map the same weights. When the room grows they are compiled again.
  */
 export class CachedModel {
   readonly #config: LanguageModelConfig;
   readonly #options: CachedModelOptions;
-  readonly #sizes: ReadonlyMap<string, AdapterSize>;
+  readonly #slots: Slots;
   readonly #kinds: SightKinds;
   readonly #programs: Programs<Loaded>;
   readonly #texts: Text[];
   #names: readonly string[] = [];
+  /** How often the adapters' rows have become more. */
+  #grown = 0;
   #capacity: number;
   /** Keys and values of each layer, [rows, capacity, kvHeads · d]. */
   #kept: Float32Array[];
 
-  constructor(
-    config: LanguageModelConfig,
-    sizes: ReadonlyMap<string, AdapterSize>,
-    options: CachedModelOptions,
-  ) {
+  constructor(config: LanguageModelConfig, options: CachedModelOptions) {
     const { rows = 1, capacity = rows === 1 ? 256 : 128 } = options;
     this.#config = config;
-    this.#sizes = sizes;
+    this.#slots = new Slots(stepGraph(config, { tokens: 1, capacity: 1 }));
     this.#options = options;
     this.#programs = options.runtime.programs(2);
     this.#kinds = sightKinds(config);
@@ -109,25 +104,29 @@ export class CachedModel {
     return this.#texts.length;
   }
 
-  /** Forgets all texts; the room stays. `names`: what messages call the next ones. */
+  /**
+   * Forgets all texts; the room stays. `names`: what messages call the next ones. Adapters may have
+   * changed since.
+   */
   reset(names: readonly string[] = []): void {
     this.#names = names;
+    this.#slots.forget();
     for (const text of this.#texts) text.ids = [];
   }
 
   /** `feedRows` for the first text. */
-  async feed(ids: readonly number[], adaptation?: Adaptation): Promise<Float32Array> {
-    return (await this.feedRows([ids], adaptation))[0];
+  async feed(ids: readonly number[], mix: Mix = []): Promise<Float32Array> {
+    return (await this.feedRows([ids], mix))[0];
   }
 
   /**
    * Appends tokens to each text, to some none -> the logits [V] of what comes after the last of
-   * each; of a text that got none, none. Until the next `reset` the adaptation must stay the same.
+   * each; of a text that got none, none. Until the next `reset` the mix must stay the same.
    * Throws CheckpointError for numbers that are not finite.
    */
   async feedRows(
     parts: readonly (readonly number[])[],
-    adaptation?: Adaptation,
+    mix: Mix = [],
     seen?: Seen,
   ): Promise<Float32Array[]> {
     if (parts.length > this.rows)
@@ -135,36 +134,31 @@ export class CachedModel {
     const fed = this.#texts.map((_, row) => this.#begun(row, parts[row] ?? []));
     const longest = Math.max(...fed.map(({ length }) => length));
     await this.#makeRoom(Math.max(...this.#texts.map(({ total }) => total)));
-    const loaded = await this.#load(isOn(adaptation));
+    const loaded = await this.#load(mix);
     const logits = fed.map((): Float32Array => new Float32Array());
     for (let at = 0, tokens = 0; at < longest; at += tokens) {
       tokens = cheapest(loaded.chunks, longest - at, this.rows);
       const step = fed.map((ids) => ids.slice(at, at + tokens));
-      const results = await this.#step(loaded, step, tokens, adaptation);
+      const results = await this.#step(loaded, step, tokens, mix);
       step.forEach(({ length }, row) => {
         if (length === 0) return;
         logits[row] = part(results.logits, this.rows, row);
-        this.#requireSound('logits', logits[row], row, adaptation);
+        this.#requireSound('logits', logits[row], row, mix);
         if (seen === undefined) return;
         const states = part(results.hidden, this.rows, row);
         const own = states.subarray(0, length * this.#config.hidden_size);
-        this.#requireSound('hidden', own, row, adaptation);
+        this.#requireSound('hidden', own, row, mix);
         seen(row, own);
       });
     }
     return logits;
   }
 
-  #requireSound(
-    name: string,
-    data: Float32Array,
-    row: number,
-    adaptation: Adaptation | undefined,
-  ): void {
+  #requireSound(name: string, data: Float32Array, row: number, mix: Mix): void {
     const sample = this.#names[row] ?? `text ${row + 1}`;
     requireSoundOutput(
       { name, tensor: { dtype: 'float32', data }, sample },
-      languageStage(this.#options.weights, adaptation),
+      languageStage(this.#options.weights, mix),
     );
   }
 
@@ -192,14 +186,14 @@ export class CachedModel {
     { run, modules }: Loaded,
     step: readonly (readonly number[])[],
     tokens: number,
-    adaptation: Adaptation | undefined,
+    mix: Mix,
   ): Promise<Readonly<Record<string, Tensor>>> {
     const given = {
       ...this.#tokenInputs(step, tokens),
       ...this.#sightInputs(tokens),
       ...this.#cacheInputs(),
     };
-    const results = await run({ ...given, ...adapterInputs(modules, adaptation) });
+    const results = await run({ ...given, ...this.#slots.inputs(modules, mix) });
     this.#keep(results, step, tokens);
     step.forEach((ids, row) => this.#texts[row].ids.push(...ids));
     return results;
@@ -288,12 +282,13 @@ export class CachedModel {
   }
 
   /** Without its adapters where they would add nothing. */
-  #load(withAdapter: boolean): Promise<Loaded> {
-    const sizes = withAdapter ? this.#sizes : new Map<string, AdapterSize>();
-    return this.#programs.get(`adapter ${withAdapter}`, () => this.#compile(sizes));
+  #load(mix: Mix): Promise<Loaded> {
+    if (!mix.some(isOn)) return this.#programs.get('base', () => this.#compile());
+    if (this.#slots.grow([mix])) this.#grown++;
+    return this.#programs.get(`mix ${this.#grown}`, () => this.#compile(this.#slots));
   }
 
-  async #compile(sizes: ReadonlyMap<string, AdapterSize>): Promise<Loaded> {
+  async #compile(slots?: Slots): Promise<Loaded> {
     const [rows, capacity] = [this.rows, this.#capacity];
     const {
       runtime,
@@ -307,7 +302,7 @@ export class CachedModel {
       1,
     ];
     const graphs = chunks.map((tokens) => stepGraph(this.#config, { rows, tokens, capacity }));
-    const adapted = graphs.map((graph) => withAdapters(graph, sizes));
+    const adapted = graphs.map((graph) => slots?.apply(graph) ?? { graph, modules: [] });
     const program = await runtime.compileShared(
       adapted.map(({ graph }) => graph),
       { weights, workload },
@@ -317,16 +312,11 @@ export class CachedModel {
 }
 
 /** A language model as messages name it, with the adapter where that changes anything. */
-export const languageStage = (weights: Weights, adaptation: Adaptation | undefined) => ({
+export const languageStage = (weights: Weights, mix: Mix) => ({
   name: 'language model',
   weights,
-  adapter: isOn(adaptation) ? adaptation?.weights : undefined,
+  adapter: mix.some(isOn) ? mixWeights(mix) : undefined,
 });
-
-/** Whether an adapter changes anything. */
-export function isOn(adaptation: Adaptation | undefined): boolean {
-  return adaptation?.weights !== undefined && adaptation.multiplier !== 0;
-}
 
 /**
  * A run costs as much as this many tokens, and those that go through it: measured, most of it is
@@ -338,13 +328,6 @@ const RUN_COST = 16;
 function cheapest(chunks: readonly number[], count: number, rows: number): number {
   const cost = (tokens: number) => (RUN_COST + rows * tokens) / Math.min(tokens, count);
   return chunks.reduce((best, tokens) => (cost(tokens) < cost(best) ? tokens : best));
-}
-
-/** The graph with the adapters of those of its layers that have one, behind a multiplier. */
-export function withAdapters(graph: Graph, sizes: ReadonlyMap<string, AdapterSize>) {
-  return applyAdapter(graph, lora, ({ path }) => sizes.get(path), {
-    strength: () => ({ input: MULTIPLIER, shape: [] }),
-  });
 }
 
 /**

@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConfigError } from '../../errors.ts';
 import { hashedUniforms } from '../../models/hashed-weights.test-util.ts';
-import type { Adaptation } from '../adaptation.ts';
 import { CachedModel } from './cached-model.ts';
 import { TokenScorer } from './score.ts';
 import { tinyAdapter, tinyModel } from './tiny-models.test-util.ts';
@@ -26,20 +25,17 @@ for (const [name, count] of [
 ] as const) {
   test(`${name}: scores of ${count} tokens are those of one token after the other, with the adapter and without`, async () => {
     const { config, weights } = tinyModel(name);
-    const { modules, loraWeights } = tinyAdapter(config);
-    const sizes = new Map(modules.map((module) => [module.path, module]));
+    const { mix } = tinyAdapter(config);
     const [model, reader] = [1, 2].map(
-      () => new CachedModel(config, sizes, { weights, capacity: 128, runtime: cpuRuntime(1) }),
+      () => new CachedModel(config, { weights, capacity: 128, runtime: cpuRuntime(1) }),
     );
-    const scorer = new TokenScorer(config, sizes, { weights, runtime: cpuRuntime(1) });
+    const scorer = new TokenScorer(config, { weights, runtime: cpuRuntime(1) });
     const [ids, from] = [idsOf(count), 3];
     const sums: number[] = [];
-    for (const adaptation of [undefined, { weights: loraWeights, multiplier: 1 }] satisfies (
-      Adaptation | undefined
-    )[]) {
+    for (const adapters of [undefined, mix()]) {
       model.reset();
-      let logits = await model.feed(ids.slice(0, from), adaptation);
-      const [{ sum, tokens }] = await scorer.score(reader, [{ ids, from }], adaptation);
+      let logits = await model.feed(ids.slice(0, from), adapters);
+      const [{ sum, tokens }] = await scorer.score(reader, [{ ids, from }], adapters);
       assert.equal(tokens.length, count - from);
       for (const [i, id] of ids.slice(from).entries()) {
         const expected = logProbability(logits, id);
@@ -47,7 +43,7 @@ for (const [name, count] of [
           Math.abs(tokens[i] - expected) < 2e-5,
           `token ${from + i}: ${tokens[i]}, not ${expected}`,
         ); // float32 sums in another order
-        logits = await model.feed([id], adaptation);
+        logits = await model.feed([id], adapters);
       }
       assert.ok(Math.abs(sum - tokens.reduce((a, b) => a + b)) < 1e-6);
       sums.push(sum);
@@ -61,10 +57,9 @@ for (const name of ['gemma3_text', 'phi3, longrope, short', 'llama, rope dynamic
   test(`several texts at a time, whatever room there is, score as each alone: ${name}`, async () => {
     const { config, weights } = tinyModel(name);
     const [alone, several] = [1, 3].map(
-      (rows) =>
-        new CachedModel(config, new Map(), { weights, runtime: cpuRuntime(1), rows, capacity: 64 }),
+      (rows) => new CachedModel(config, { weights, runtime: cpuRuntime(1), rows, capacity: 64 }),
     );
-    const scorer = new TokenScorer(config, new Map(), { weights, runtime: cpuRuntime(1) });
+    const scorer = new TokenScorer(config, { weights, runtime: cpuRuntime(1) });
     const ids = idsOf(130);
     const texts = [
       { ids: ids.slice(0, 50), from: 1 },
@@ -88,8 +83,8 @@ for (const name of ['gemma3_text', 'phi3, longrope, short', 'llama, rope dynamic
 test('what cannot be scored is named', async () => {
   const { config, weights } = tinyModel('llama');
   const [model, scorer] = [
-    new CachedModel(config, new Map(), { runtime: cpuRuntime(), weights }),
-    new TokenScorer(config, new Map(), { runtime: cpuRuntime(), weights }),
+    new CachedModel(config, { runtime: cpuRuntime(), weights }),
+    new TokenScorer(config, { runtime: cpuRuntime(), weights }),
   ];
   for (const text of [
     { ids: [1, 2], from: 0 },

@@ -1,6 +1,5 @@
 // How likely a model finds a text: the log-probabilities of its tokens.
 
-import { adaptableLayers } from '../../adapters/layers.ts';
 import type { LoraModule } from '../../adapters/lora-module.ts';
 import { requireSoundOutput } from '../../checkpoints/unsound.ts';
 import { ConfigError } from '../../errors.ts';
@@ -14,9 +13,9 @@ import type { Programs } from '../../runtime/program-cache.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { tensor } from '../../tensor/tensor.ts';
 import { unknownId } from '../../tokenizer/unknown-id.ts';
-import { adapterInputs, type Adaptation } from '../adaptation.ts';
-import type { AdapterSize } from '../adapter.ts';
-import { isOn, languageStage, withAdapters, type CachedModel } from './cached-model.ts';
+import { isOn, type Mix } from '../mix.ts';
+import { Slots } from '../slots.ts';
+import { languageStage, type CachedModel } from './cached-model.ts';
 
 export interface ScoredText {
   readonly ids: ArrayLike<number>;
@@ -54,24 +53,15 @@ const HEAD_ROWS = 64;
  */
 export class TokenScorer {
   readonly #config: LanguageModelConfig;
-  readonly #headSizes: ReadonlyMap<string, AdapterSize>;
+  readonly #slots: Slots;
   readonly #options: ScorerOptions;
   readonly #programs: Programs<Loaded>;
+  /** How often the adapters' rows have become more. */
+  #grown = 0;
 
-  constructor(
-    config: LanguageModelConfig,
-    sizes: ReadonlyMap<string, AdapterSize>,
-    options: ScorerOptions,
-  ) {
+  constructor(config: LanguageModelConfig, options: ScorerOptions) {
     this.#config = config;
-    this.#headSizes =
-      sizes.size === 0
-        ? sizes
-        : new Map(
-            adaptableLayers(headGraph(config)).flatMap(({ path }) =>
-              [...sizes].filter(([key]) => key === path),
-            ),
-          );
+    this.#slots = new Slots(headGraph(config));
     this.#options = options;
     this.#programs = options.runtime.programs(2);
   }
@@ -84,16 +74,16 @@ export class TokenScorer {
   async score(
     model: CachedModel,
     texts: readonly ScoredText[],
-    adaptation?: Adaptation,
+    mix: Mix = [],
   ): Promise<TokenScores[]> {
     for (const { ids, from } of texts) checkText(ids, from, this.#config.vocab_size);
-    const hidden = await this.#hidden(model, texts, adaptation);
+    const hidden = await this.#hidden(model, texts, mix);
     const scores: TokenScores[] = [];
     for (const [row, { ids, from, name = `text ${row + 1}` }] of texts.entries()) {
-      const tokens = await this.#likelihoods(hidden[row], Array.from(ids).slice(from), adaptation);
+      const tokens = await this.#likelihoods(hidden[row], Array.from(ids).slice(from), mix);
       requireSoundOutput(
         { name: 'likelihoods', tensor: { dtype: 'float32', data: tokens }, sample: name },
-        languageStage(this.#options.weights, adaptation),
+        languageStage(this.#options.weights, mix),
       );
       scores.push({ sum: tokens.reduce((sum, x) => sum + x, 0), tokens });
     }
@@ -111,7 +101,7 @@ export class TokenScorer {
   async #hidden(
     model: CachedModel,
     texts: readonly ScoredText[],
-    adaptation: Adaptation | undefined,
+    mix: Mix,
   ): Promise<Float32Array[]> {
     const width = this.#config.hidden_size;
     const all = texts.map(({ ids }) => ({
@@ -121,7 +111,7 @@ export class TokenScorer {
     model.reset(texts.map(({ name }, row) => name ?? `text ${row + 1}`));
     await model.feedRows(
       texts.map(({ ids }) => Array.from(ids)),
-      adaptation,
+      mix,
       (row, states) => {
         all[row].states.set(states, all[row].count);
         all[row].count += states.length;
@@ -133,10 +123,11 @@ export class TokenScorer {
   async #likelihoods(
     hidden: Float32Array,
     labels: readonly number[],
-    adaptation: Adaptation | undefined,
+    mix: Mix,
   ): Promise<Float32Array> {
     const width = this.#config.hidden_size;
-    const program = await this.#load(isOn(adaptation) && this.#headSizes.size > 0);
+    this.#slots.forget();
+    const program = await this.#load(mix);
     const found = new Float32Array(labels.length);
     for (let at = 0; at < labels.length; at += HEAD_ROWS) {
       const rows = new Float32Array(HEAD_ROWS * width);
@@ -148,7 +139,7 @@ export class TokenScorer {
       };
       const { likelihoods } = await program.run({
         ...inputs,
-        ...adapterInputs(program.modules, adaptation),
+        ...this.#slots.inputs(program.modules, mix),
       });
       // the head gives float32
       found.set((likelihoods.data as Float32Array).subarray(0, labels.length - at), at);
@@ -156,15 +147,19 @@ export class TokenScorer {
     return found;
   }
 
-  #load(withAdapter: boolean): Promise<Loaded> {
-    const sizes = withAdapter ? this.#headSizes : new Map<string, AdapterSize>();
-    return this.#programs.get(`adapter ${withAdapter}`, () => this.#compile(sizes));
+  /** Without adapters where they would add nothing to the head. */
+  #load(mix: Mix): Promise<Loaded> {
+    if (this.#slots.grow([mix])) this.#grown++;
+    return this.#slots.isEmpty || !mix.some(isOn)
+      ? this.#programs.get('base', () => this.#compile())
+      : this.#programs.get(`mix ${this.#grown}`, () => this.#compile(this.#slots));
   }
 
-  async #compile(sizes: ReadonlyMap<string, AdapterSize>): Promise<Loaded> {
+  async #compile(slots?: Slots): Promise<Loaded> {
     const { runtime, ...options } = this.#options;
-    const { graph, modules } = withAdapters(headGraph(this.#config), sizes);
-    return { ...(await runtime.compile(graph, options)), modules };
+    const graph = headGraph(this.#config);
+    const { modules, graph: adapted } = slots?.apply(graph) ?? { graph, modules: [] };
+    return { ...(await runtime.compile(adapted, options)), modules };
   }
 }
 

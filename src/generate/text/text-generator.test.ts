@@ -82,8 +82,7 @@ test('several texts beside each other are those that come alone', () =>
     for (const [i, each] of requests.entries())
       assert.equal(together[i], await generator.answer(each));
     const adapted = await generator.answers(requests, {
-      multiplier: 0,
-      loraWeights: adapter.loraWeights,
+      mix: adapter.mix(0),
     });
     assert.deepEqual(adapted, together);
     assert.deepEqual(await generator.answers([]), []);
@@ -143,27 +142,25 @@ test('ids, text and conversation are the same prompt in three forms', () =>
 
 test('an adapter of strength 0 changes no token and no score; the adapter of a request goes before', () =>
   withGenerator(async (generator) => {
-    const { modules, loraWeights } = adapter;
     const asked = { ...lively, maxNewTokens: 15 };
     const base = await written(generator, asked);
     const request = { ids: [...tokenizer.encode('Hello'), ...base.ids], from: 2 };
     const score = await generator.scoreTokens(request);
     await withGenerator(
       async (adapted) => {
-        assert.deepEqual(await written(adapted, { ...asked, multiplier: 0 }), base);
-        assert.deepEqual(await adapted.scoreTokens({ ...request, multiplier: 0 }), score);
+        assert.deepEqual(await written(adapted, { ...asked, mix: adapter.mix(0) }), base);
+        assert.deepEqual(await adapted.scoreTokens({ ...request, mix: [] }), score);
         const changed = await written(adapted, asked);
         assert.notDeepEqual(changed.ids, base.ids);
         assert.notEqual((await adapted.scoreTokens(request)).sum, score.sum);
-        const zero = new Map(
-          [...loraWeights].map(([name, { dtype, shape, data }]) => [
-            name,
-            { dtype, shape, data: data.map(() => 0) },
-          ]),
-        );
-        assert.deepEqual((await written(adapted, { ...asked, loraWeights: zero })).ids, base.ids);
+        const zeros = adapter.modules.map((module) => ({
+          ...module,
+          up: { ...module.up, data: module.up.data.map(() => 0) },
+        }));
+        const mix = [{ adapter: { name: 'zeros', modules: zeros }, strength: 1 }];
+        assert.deepEqual((await written(adapted, { ...asked, mix })).ids, base.ids);
       },
-      { modules, loraWeights },
+      { mix: adapter.mix() },
     );
   }));
 
@@ -224,14 +221,10 @@ test('a conversation needs a template', () =>
     { chatTemplate: undefined, tokenizer: { ...tokenizer, chatTemplate: undefined } },
   ));
 
-test('an adapter of a layer that is not there is our fault', () => {
-  assert.throws(
-    () =>
-      createTextGenerator({
-        model,
-        tokenizer,
-        modules: [{ path: 'model.layers.9.nothing', rank: 1, alpha: 1 }],
-      }),
-    InternalError,
-  );
-});
+test('an adapter of a layer that is not there is our fault', () =>
+  withGenerator(async (generator) => {
+    const [module] = adapter.modules;
+    const modules = [{ ...module, path: 'model.layers.9.nothing' }];
+    const mix = [{ adapter: { name: 'other', modules }, strength: 1 }];
+    await assert.rejects(generator.answer({ ...lively, mix }), InternalError);
+  }));

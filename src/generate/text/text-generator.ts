@@ -9,8 +9,7 @@ import { cpuRuntime, type Runtime } from '../../runtime/runtime.ts';
 import { chatTemplate, type ChatTemplate } from '../../tokenizer/chat.ts';
 import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { chunks } from '../../util/chunks.ts';
-import type { Adaptation } from '../adaptation.ts';
-import type { AdapterSize, AdapterWeights } from '../adapter.ts';
+import { requireLayers, type Mix } from '../mix.ts';
 import { CachedModel } from './cached-model.ts';
 import { Draft, type EndReason } from './draft.ts';
 import { TokenScorer, type ScoredText, type TokenScores } from './score.ts';
@@ -26,10 +25,8 @@ export interface TextGeneratorOptions {
   readonly chatTemplate?: string;
   /** What a template with today's date in it takes for today; default: now, in UTC. */
   readonly templateDate?: string;
-  /** Layers that have an adapter: the modules of a training graph. */
-  readonly modules?: readonly AdapterSize[];
-  /** For requests that bring none of their own. */
-  readonly loraWeights?: AdapterWeights;
+  /** Adapters for requests that bring none of their own. */
+  readonly mix?: Mix;
   /** Default: the processor, with one thread for each core. */
   readonly runtime?: Runtime;
 }
@@ -53,7 +50,7 @@ export type TextEvent =
       readonly reason: EndReason;
     };
 
-export type AdapterChoice = Pick<TextRequest, 'loraWeights' | 'multiplier'>;
+export type AdapterChoice = Pick<TextRequest, 'mix'>;
 export type ScoreRequest = ScoredText & AdapterChoice;
 
 export interface TextGenerator {
@@ -93,34 +90,32 @@ class Generator implements TextGenerator {
   readonly #options: TextGeneratorOptions;
   readonly #runtime: Runtime;
   readonly #template: ChatTemplate | undefined;
-  readonly #sizes: ReadonlyMap<string, AdapterSize>;
+  /** Of its layers that can carry an adapter, once they are needed. */
+  #paths: ReadonlySet<string> | undefined;
   readonly #scorer: TokenScorer;
   #model: CachedModel | undefined;
 
   constructor(options: TextGeneratorOptions) {
     const {
       model: { config, weights },
-      modules = [],
       runtime = cpuRuntime(),
     } = options;
-    this.#sizes = new Map(modules.map((module) => [module.path, module]));
-    checkAdapter(config, this.#sizes);
     this.#options = options;
     this.#runtime = runtime;
     this.#template = chatTemplate(options.tokenizer, options.chatTemplate, {
       date: options.templateDate,
     });
-    this.#scorer = new TokenScorer(config, this.#sizes, { runtime, weights });
+    this.#scorer = new TokenScorer(config, { runtime, weights });
     this.together = mostTogether(config);
   }
 
   async *generate(request: TextRequest): AsyncGenerator<TextEvent> {
-    const [draft, adaptation] = [this.#draft(request), this.#adaptationOf(request)];
+    const [draft, mix] = [this.#draft(request), this.#mixOf(request)];
     const model = await this.#modelOf(1);
     model.reset([requestName(request)]);
     const ids: number[] = [];
     while (true) {
-      const { id, text, ended } = draft.write(await model.feed(draft.next, adaptation));
+      const { id, text, ended } = draft.write(await model.feed(draft.next, mix));
       ids.push(id);
       yield { type: 'token', id, text };
       if (ended !== undefined) return yield { type: 'done', ids, text: draft.text, reason: ended };
@@ -136,7 +131,7 @@ class Generator implements TextGenerator {
     const drafts = requests.map((request) => this.#draft(request));
     const named = drafts.map((draft, i) => ({ draft, name: requestName(requests[i]) }));
     for (const group of chunks(named, this.together))
-      await this.#write(group, this.#adaptationOf(adapter));
+      await this.#write(group, this.#mixOf(adapter));
     return drafts.map(({ text }) => text);
   }
 
@@ -144,7 +139,7 @@ class Generator implements TextGenerator {
     const [scores] = await this.#scorer.score(
       await this.#modelOf(1),
       [request],
-      this.#adaptationOf(request),
+      this.#mixOf(request),
     );
     return scores;
   }
@@ -156,7 +151,7 @@ class Generator implements TextGenerator {
         ...(await this.#scorer.score(
           await this.#modelFor(group.length),
           group,
-          this.#adaptationOf(adapter),
+          this.#mixOf(adapter),
         )),
       );
     return all;
@@ -181,7 +176,7 @@ class Generator implements TextGenerator {
 
   async #write(
     group: readonly { readonly draft: Draft; readonly name: string }[],
-    adaptation: Adaptation,
+    mix: Mix,
   ): Promise<void> {
     const model = await this.#modelFor(group.length);
     const drafts = group.map(({ draft }) => draft);
@@ -190,7 +185,7 @@ class Generator implements TextGenerator {
       const open = drafts.map(({ next }) => next.length > 0);
       const logits = await model.feedRows(
         drafts.map(({ next }) => next),
-        adaptation,
+        mix,
       );
       for (const [row, draft] of drafts.entries()) if (open[row]) draft.write(logits[row]);
     }
@@ -209,27 +204,20 @@ class Generator implements TextGenerator {
     if (this.#model?.rows === rows) return this.#model;
     const { config, weights } = this.#options.model;
     await this.#model?.release();
-    return (this.#model = new CachedModel(config, this.#sizes, {
+    return (this.#model = new CachedModel(config, {
       runtime: this.#runtime,
       weights,
       rows,
     }));
   }
 
-  #adaptationOf({
-    loraWeights = this.#options.loraWeights,
-    multiplier = 1,
-  }: AdapterChoice): Adaptation {
-    return { weights: loraWeights, multiplier };
+  #mixOf({ mix = this.#options.mix ?? [] }: AdapterChoice): Mix {
+    if (mix.length === 0) return mix;
+    this.#paths ??= layersOf(this.#options.model.config);
+    requireLayers(this.#paths, mix);
+    return mix;
   }
 }
 
-/** Throws InternalError when an adapter belongs to no layer of the model. */
-function checkAdapter(config: LanguageModelConfig, sizes: ReadonlyMap<string, AdapterSize>): void {
-  if (sizes.size === 0) return;
-  const known = new Set(
-    adaptableLayers(stepGraph(config, { tokens: 1, capacity: 1 })).map(({ path }) => path),
-  );
-  const unknown = [...sizes.keys()].filter((path) => !known.has(path));
-  if (unknown.length > 0) throw new InternalError(`the model has no layers ${unknown.join(', ')}`);
-}
+const layersOf = (config: LanguageModelConfig): ReadonlySet<string> =>
+  new Set(adaptableLayers(stepGraph(config, { tokens: 1, capacity: 1 })).map(({ path }) => path));

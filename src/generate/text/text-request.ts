@@ -7,7 +7,7 @@ import type { TextTokenizer } from '../../tokenizer/text.ts';
 import { unknownId, unknownName } from '../../tokenizer/unknown-id.ts';
 import type { Seed } from '../../util/philox.ts';
 import { reasonOf } from '../../util/caught.ts';
-import type { AdapterWeights } from '../adapter.ts';
+import { mixProblems, type Mix } from '../mix.ts';
 import type { SamplingOptions } from './sampling.ts';
 
 /**
@@ -29,10 +29,8 @@ export interface TextRequest extends Partial<SamplingOptions> {
   readonly stop?: readonly string[];
   /** Of the draws; default 0. */
   readonly seed?: Seed;
-  /** Of the adapter; default: the generator's. */
-  readonly loraWeights?: AdapterWeights;
-  /** Strength of the adapter; 0 is without it. Default 1. */
-  readonly multiplier?: number;
+  /** Adapters at their strengths; default: the generator's. */
+  readonly mix?: Mix;
 }
 
 /** What messages call a request: its name, or its own words. */
@@ -84,8 +82,9 @@ export function completeTextRequest(
   const { maxNewTokens = 128, stop = [], seed = 0 } = request;
   const sampling = samplingOf(request);
   const problems = [
-    ...numberProblems({ ...sampling, maxNewTokens, multiplier: request.multiplier ?? 1 }),
+    ...numberProblems({ ...sampling, maxNewTokens }),
     ...stopProblems(stop),
+    ...mixProblems(request.mix),
   ];
   const ids = promptIds(request.prompt, around, problems);
   if (problems.length > 0) throw new ConfigError(problems);
@@ -115,7 +114,7 @@ function samplingOf({
   return { temperature, topK, topP, minP, repetitionPenalty };
 }
 
-type Numbers = SamplingOptions & { readonly maxNewTokens: number; readonly multiplier: number };
+type Numbers = SamplingOptions & { readonly maxNewTokens: number };
 
 const limits: {
   readonly [K in keyof Numbers]: readonly [holds: (x: number) => boolean, wanted: string];
@@ -129,7 +128,6 @@ const limits: {
   topP: [(x) => x > 0 && x <= 1, 'above 0 and at most 1; 1 keeps all tokens'],
   minP: [(x) => x >= 0 && x <= 1, 'from 0 to 1; 0 keeps all tokens'],
   repetitionPenalty: [(x) => x > 0 && x < Infinity, 'a number above 0; 1 changes nothing'],
-  multiplier: [(x) => Number.isFinite(x), 'a number; 0 turns the adapter off'],
 };
 
 function numberProblems(numbers: Numbers): Problem[] {

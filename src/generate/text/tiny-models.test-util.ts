@@ -3,11 +3,13 @@
 
 import { readFileSync } from 'node:fs';
 import { adaptableLayers } from '../../adapters/layers.ts';
+import { loraParameter } from '../../adapters/lora.ts';
 import { languageModelParameters } from '../../models/decoder.ts';
 import { hashedUniforms, hashedWeight } from '../../models/hashed-weights.test-util.ts';
 import type { LanguageModelConfig } from '../../models/language-config.ts';
 import { languageFamilies } from '../../models/language-families.ts';
 import { float32, type Tensor } from '../../tensor/tensor.ts';
+import type { Mix } from '../mix.ts';
 import { stepGraph } from './step-graph.ts';
 
 export interface TinyModel {
@@ -33,30 +35,30 @@ export function tinyModel(name: string, more: Readonly<Record<string, unknown>> 
 
 /** An adapter of rank 2 on every linear layer, and what it makes of the weights. */
 export function tinyAdapter(config: LanguageModelConfig) {
-  const modules = adaptableLayers(stepGraph(config, { tokens: 1, capacity: 1 })).map(
+  const sizes = adaptableLayers(stepGraph(config, { tokens: 1, capacity: 1 })).map(
     ({ path, weightShape: [out, width] }) => ({ path, rank: 2, alpha: 1, out, width }),
   );
-  const weight = (name: string, shape: readonly number[]): [string, Tensor<'float32'>] => [
-    name,
+  const weight = (name: string, shape: readonly number[]): Tensor<'float32'> =>
     float32(
       shape,
       hashedUniforms(name, shape[0] * shape[1]).map((u) => u / 4),
-    ),
-  ];
-  const loraWeights = new Map(
-    modules.flatMap(({ path, out, width }) => [
-      weight(`${path}.lora_down.weight`, [2, width]),
-      weight(`${path}.lora_up.weight`, [out, 2]),
-    ]),
-  );
+    );
+  const modules = sizes.map(({ path, alpha, out, width }) => ({
+    ...{ path, alpha },
+    down: weight(loraParameter(path, 'down'), [2, width]),
+    up: weight(loraParameter(path, 'up'), [out, 2]),
+  }));
+  /** The adapter at a strength. */
+  const mix = (strength = 1): Mix => [{ adapter: { name: 'tiny', modules }, strength }];
   const merged = (weights: TinyModel['weights']): Map<string, Tensor> => {
     const all = new Map(weights);
-    for (const { path, out, width } of modules) {
+    for (const { path, ...factors } of modules) {
       const [down, up, base] = [
-        loraWeights.get(`${path}.lora_down.weight`)?.data ?? [],
-        loraWeights.get(`${path}.lora_up.weight`)?.data ?? [],
+        factors.down.data,
+        factors.up.data,
         weights.get(`${path}.weight`)?.data ?? [],
       ];
+      const [out, width] = [factors.up.shape[0], factors.down.shape[1]];
       // W + (alpha / rank) B A
       const sum = Float32Array.from(
         { length: out * width },
@@ -70,7 +72,7 @@ export function tinyAdapter(config: LanguageModelConfig) {
     }
     return all;
   };
-  return { modules, loraWeights, merged };
+  return { modules, mix, merged };
 }
 
 /** Largest difference as a part of the largest element. */

@@ -81,7 +81,7 @@ type Drawn =
 const NAME = 'drawing previews';
 
 async function* drawn(source: PreviewSource): AsyncGenerator<Drawn> {
-  const { config, adapted } = source;
+  const { config } = source;
   const generator = sheetGenerator(source);
   try {
     yield phase(NAME);
@@ -91,7 +91,6 @@ async function* drawn(source: PreviewSource): AsyncGenerator<Drawn> {
       seed: config.sample_seed,
       steps: config.sample_steps,
       guidance: config.sample_cfg,
-      loraWeights: adapted.weights,
     }));
     for await (const event of generator.generate(requests)) {
       if (event.type === 'step') yield phase(NAME, event.done, event.total);

@@ -106,7 +106,6 @@ async function* drawing({ sheet, compare }: ImageRehearsals): AsyncGenerator<Pha
     seed: i,
     steps: TRIED_STEPS,
     guidance: config.sample_cfg,
-    loraWeights: adapted.weights,
   }));
   const moments: Moments = [{ type: 'step', at: stopwatch() }];
   let picture: Picture | undefined;

@@ -2,14 +2,14 @@
 // the best checkpoint where that is another one.
 
 import { readPictureLora } from '../../adapter-files/picture-lora.ts';
-import { loraParameters } from '../../adapters/lora.ts';
 import { stableDiffusionPaths } from '../../adapters/stable-diffusion-paths.ts';
+import { liveMix } from '../live-adapter.ts';
 import type { StableDiffusionWeights } from '../../checkpoints/weights.ts';
-import { drawContactSheet, type SheetAdapter } from '../../generate/contact-sheet.ts';
+import { drawContactSheet, type SheetColumn } from '../../generate/contact-sheet.ts';
+import type { Adapter } from '../../generate/mix.ts';
 import { createImageGenerator } from '../../generate/text-to-image.ts';
 import type { ClipTokenizer } from '../../tokenizer/clip.ts';
 import { type DoneEvent, type PhaseEvent, phase } from '../../events.ts';
-import { needed } from '../../util/needed.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { AdaptedModel } from './adapted-model.ts';
 import type { SizedConfig } from './sizes.ts';
@@ -29,7 +29,7 @@ export const sheetGenerator = ({ base, config, adapted, tokenizer, runtime }: Sh
   createImageGenerator({
     checkpoint: base,
     tokenizer,
-    modules: adapted.modules,
+    mix: liveMix(adapted),
     runtime,
     clipSkip: config.clip_skip,
   });
@@ -56,7 +56,7 @@ export async function* drawSheet(
     seeds: [config.sample_seed, config.sample_seed + 1],
     steps: config.sample_steps,
     guidance: config.sample_cfg,
-    adapters: sheetAdapters(source, moment),
+    columns: sheetColumns(source, moment),
   };
   try {
     yield phase(NAME);
@@ -67,22 +67,17 @@ export async function* drawSheet(
 }
 
 /** What is drawn beside the base model: what is offered as the result is never left out. */
-function sheetAdapters(
+function sheetColumns(
   { base, adapted }: SheetSource,
   { step, better }: SheetMoment,
-): readonly SheetAdapter[] {
-  if (better === undefined) return [{ label: 'with LoRA', weights: adapted.weights }];
+): readonly SheetColumn[] {
+  const mix = liveMix(adapted);
+  if (better === undefined) return [{ label: 'with LoRA', mix }];
   const { modules } = readPictureLora(better.adapter, stableDiffusionPaths(base.config));
-  const saved = loraParameters(modules);
-  const weights = new Map(
-    Array.from(
-      adapted.weights.keys(),
-      (name) => [name, needed(saved, name, 'weight of the best checkpoint')] as const,
-    ),
-  );
+  const best: Adapter = { name: better.adapter, modules };
   return [
-    { label: `best, step ${better.step}`, weights },
-    { label: `last, step ${step}`, weights: adapted.weights },
+    { label: `best, step ${better.step}`, mix: [{ adapter: best, strength: 1 }] },
+    { label: `last, step ${step}`, mix },
   ];
 }
 

@@ -1,6 +1,7 @@
 // What the model answers: sample prompts without and with the adapter, and the evaluation at the
 // end.
 
+import { liveMix } from '../live-adapter.ts';
 import { basename } from 'node:path';
 import type { LanguageModelWeights } from '../../checkpoints/hf-folder.ts';
 import type { TrainConfig } from '../../config/schema.ts';
@@ -9,7 +10,11 @@ import { readEvalFile, type EvalSet } from '../../eval/eval-file.ts';
 import { checkQuestions, evaluate } from '../../eval/evaluate.ts';
 import { evaluationFiles } from '../../eval/page.ts';
 import { ConfigError, type Problem } from '../../errors.ts';
-import { createTextGenerator, type TextGenerator } from '../../generate/text/text-generator.ts';
+import {
+  createTextGenerator,
+  type AdapterChoice,
+  type TextGenerator,
+} from '../../generate/text/text-generator.ts';
 import {
   completeTextRequest,
   type TextPrompt,
@@ -88,7 +93,7 @@ export async function* previews(
 ): AsyncGenerator<TaskEvent, void> {
   const generator = generatorOf(source);
   try {
-    const said = await answers(generator, source, 1);
+    const said = await answers(generator, source);
     for (const [i, prompt] of source.config.sample_prompts.entries())
       yield { type: 'sample', step, prompt, answer: said[i] };
   } finally {
@@ -131,8 +136,7 @@ export function generatorOf({
     tokenizer,
     chatTemplate: config.chat_template,
     templateDate: config.template_date,
-    modules: adapted.modules,
-    loraWeights: adapted.weights,
+    mix: liveMix(adapted),
     runtime: context.runtime,
   });
 }
@@ -143,11 +147,11 @@ export function generatorOf({
 const asked = (prompt: string, template: ChatTemplate | undefined): TextPrompt =>
   template === undefined ? prompt : [{ role: 'user', content: prompt }];
 
-/** To all sample prompts. */
+/** To all sample prompts, with the adapter where nothing else is chosen. */
 export function answers(
   generator: TextGenerator,
   { config, template }: AnswerSource,
-  multiplier: number,
+  choice: AdapterChoice = {},
 ): Promise<string[]> {
   const requests = config.sample_prompts.map((prompt) => ({
     prompt: asked(prompt, template),
@@ -155,7 +159,7 @@ export function answers(
     temperature: config.sample_temperature,
     seed: config.sample_seed,
   }));
-  return generator.answers(requests, { multiplier });
+  return generator.answers(requests, choice);
 }
 
 async function* compared(
@@ -168,8 +172,8 @@ async function* compared(
   if (prompts.length === 0) return undefined;
   yield phase('answering the prompts');
   const [without, with_] = [
-    await answers(generator, source, 0),
-    await answers(generator, source, 1),
+    await answers(generator, source, { mix: [] }),
+    await answers(generator, source),
   ];
   const events = prompts.map((prompt, i): SampleEvent => ({
     type: 'sample',

@@ -75,8 +75,8 @@ async function tryPrompts(generator: TextGenerator, source: TextRehearsalSource)
   if (config.sample_prompts.length === 0) return nothing;
   const few = Math.min(FEW, config.sample_max_tokens);
   const short = { ...source, config: { ...config, sample_max_tokens: few } };
-  const first = await timed(() => answers(generator, short, 1));
-  const again = await timed(() => answers(generator, short, 1));
+  const first = await timed(() => answers(generator, short));
+  const again = await timed(() => answers(generator, short));
   const tokens = Math.min(config.sample_max_tokens, longest(train.map(trainedOf)));
   return {
     opening: scaled(longerBy(first, again), 2),
