@@ -70,8 +70,8 @@ export const mixProblems = (mix: Mix = []): Problem[] =>
     (typeof strength === 'number' ? [strength] : Object.values(strength))
       .filter((value) => value !== undefined && !Number.isFinite(value))
       .map((value) => ({
-        where: `strength of ${name}`,
-        what: `${value} is not a number`,
+        where: 'mix',
+        what: `the strength of ${name} is ${value}, not a number`,
         fix: 'Give a number, such as 0.8; 0 is without the adapter.',
       })),
   );

@@ -174,7 +174,7 @@ test('everything that is wrong with a request is said at once', () =>
       topP: 0,
       minP: 2,
       repetitionPenalty: 0,
-      multiplier: NaN,
+      mix: adapter.mix(NaN),
       stop: [''],
     };
     await assert.rejects(generator.answer(wrong), (error) => {

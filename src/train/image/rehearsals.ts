@@ -95,7 +95,7 @@ async function shareLeft(
 
 /** A few pictures in a few steps: what opening, a step and decoding take. */
 async function* drawing({ sheet, compare }: ImageRehearsals): AsyncGenerator<PhaseEvent, Trial> {
-  const { config, adapted } = sheet;
+  const { config } = sheet;
   yield phase('trying the contact sheet');
   const cells = config.sample_prompts.length * SEEDS;
   const some = Math.min(cells, mostAtOnce(false));
