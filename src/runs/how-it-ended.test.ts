@@ -13,7 +13,7 @@ const start: Start = {
   memoryKills: 4,
 };
 const GiB = 2 ** 30;
-const seen: LastSeen = { dir: 'out', step: 120, mostMemory: 3.1 * GiB, available: 2 * GiB };
+const seen: LastSeen = { dir: 'out', step: 120, mostMemory: 3.1 * GiB, remedy: () => 'End some.' };
 const what = (changes: Partial<Start>, about: Partial<LastSeen> = {}) =>
   howItEnded({ ...start, ...changes }, now, { ...seen, ...about })?.what ?? '';
 
@@ -25,15 +25,15 @@ test('a start that told how it ended is not explained again', () => {
 });
 
 test('out of memory: the next start says so, with the figures and what needs less', () => {
-  const proposal = 'batch_size: 1 takes about 1.4 GiB.';
-  const problem = howItEnded({ ...start, memoryKills: 3 }, now, { ...seen, proposal });
+  const remedy = () => 'batch_size: 1 (about 1.4 GiB) would fit.';
+  const problem = howItEnded({ ...start, memoryKills: 3 }, now, { ...seen, remedy });
   assert.match(problem?.what ?? '', /^memory ran out: .* a process .* after step 120/);
-  assert.match(problem?.what ?? '', /held 3\.1 GiB then, and 2\.0 GiB can be had now$/);
-  assert.match(problem?.fix ?? '', /End other programs .* take less: batch_size: 1 takes/);
+  assert.match(problem?.what ?? '', /held 3\.1 GiB then$/);
+  assert.equal(problem?.fix, 'batch_size: 1 (about 1.4 GiB) would fit.');
 });
 
 test('out of memory before the first step, without any figures', () => {
-  const none = { step: 0, mostMemory: undefined, available: undefined };
+  const none = { step: 0, mostMemory: undefined };
   assert.match(what({ memoryKills: 1 }, none), /3 processes .* before its first step$/);
 });
 
@@ -56,5 +56,8 @@ test('where the system does not count, lack of memory is one of the causes, with
     what({ memoryKills: undefined }),
     /as it does when memory runs out.* 3\.1 GiB then$/,
   );
+  const uncounted = howItEnded({ ...start, memoryKills: undefined }, now, seen);
+  assert.equal(uncounted?.fix, 'End some.');
+  assert.equal(howItEnded(start, now, seen)?.fix, undefined);
   assert.match(what({ boot: undefined, memoryKills: undefined }), /ended from outside/);
 });

@@ -21,10 +21,8 @@ export interface LastSeen {
   readonly step: number;
   /** The most memory that the process was seen to hold, in bytes. */
   readonly mostMemory?: number;
-  /** What could have been taken then, or can be now, in bytes. */
-  readonly available?: number;
-  /** Settings that need less, as sentences. */
-  readonly proposal?: string;
+  /** What to do where memory ran out, as sentences. */
+  readonly remedy: () => string;
 }
 
 /**
@@ -47,14 +45,11 @@ export function howItEnded(start: Start, now: PresentSystem, seen: LastSeen): Pr
   return kills > 0 ? ranOut(seen, after, kills) : unexplained(start, seen, after);
 }
 
-function ranOut(seen: LastSeen, after: string, kills: number): Problem {
-  const { dir: where, mostMemory, available, proposal } = seen;
+function ranOut({ dir, mostMemory, remedy }: LastSeen, after: string, kills: number): Problem {
   const others = kills === 1 ? 'a process' : `${kills} processes`;
   const held = mostMemory === undefined ? '' : `; it held ${byteSize(mostMemory)} then`;
-  const free = available === undefined ? '' : `, and ${byteSize(available)} can be had now`;
-  const what = `memory ran out: the system ended ${others} for lack of it while this run was at work, which was cut short ${after}${held}${free}`;
-  const fix = `End other programs that need much memory${proposal === undefined ? '.' : `, or take less: ${proposal}`}`;
-  return { where, what, fix };
+  const what = `memory ran out: the system ended ${others} for lack of it while this run was at work, which was cut short ${after}${held}`;
+  return { where: dir, what, fix: remedy() };
 }
 
 function unexplained({ memoryKills }: Start, seen: LastSeen, after: string): Problem {
@@ -67,5 +62,5 @@ function unexplained({ memoryKills }: Start, seen: LastSeen, after: string): Pro
       ? `. It held ${byteSize(seen.mostMemory)} then`
       : '';
   const what = `the last start was ended from outside ${after}${memory}${held}`;
-  return { where: seen.dir, what };
+  return { where: seen.dir, what, ...(memoryKills === undefined && { fix: seen.remedy() }) };
 }

@@ -117,7 +117,7 @@ function toError(message: Exclude<Message, { type: 'event' | 'end' }>): Error {
       {
         where: 'training',
         what: 'the system ended the training process, as it does when memory runs out',
-        fix: 'Use a smaller batch_size (gradient_accumulation_steps makes up for it) or a smaller resolution',
+        fix: 'Start it again: the same command goes on from the last state, says whether memory had run out, and which settings would fit.',
       },
     ]);
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseConfig } from '../config/load.ts';
 import { SystemError } from '../errors.ts';
-import { proposal, requireMemory } from './memory-check.ts';
+import { afterRunningOut, proposal, requireMemory } from './memory-check.ts';
 import type { OpenTask, SmallerRun } from './task.ts';
 
 const job = parseConfig({
@@ -69,4 +69,20 @@ test('what may fit after all is a warning: an estimate can be a tenth too high',
 test('where no setting helps, what needs least is named with its figure', () => {
   assert.match(proposal(task(8 * GiB), GiB), /^Nothing .* even resolution: 384 \(about 2\.0 GiB\)/);
   assert.match(proposal({}, GiB), /machine with more memory/);
+});
+
+test('after memory ran out: need and room with figures, what fits, and whether the run goes on with it', () => {
+  const gentle = { settings: [{ key: 'gradient_checkpointing', value: true }], bytes: 3.4 * GiB };
+  const twice = (needed: number | undefined) =>
+    ({ ...task(needed), smaller: () => [gentle, ...smaller] }) as unknown as OpenTask;
+  assert.equal(
+    afterRunningOut(twice(8 * GiB), memory(3 * GiB)),
+    'The run takes about 8.0 GiB, and 3.5 GiB can be had now. These would fit: gradient_checkpointing: true (about 3.4 GiB), with which it goes on; or batch_size: 2, gradient_accumulation_steps: 4 (about 3.0 GiB), with --fresh, as another run; or resolution: 384 (about 2.0 GiB), with --fresh, as another run. Ending other programs leaves it more.',
+  );
+  assert.match(
+    afterRunningOut(task(4 * GiB), memory(7 * GiB)),
+    /^The run takes about 4\.0 GiB, and 7\.5 GiB can be had now: it goes on as it is\. Should memory run out again, these need less: batch_size: 2, .*\(about 3\.0 GiB\).*resolution: 384 \(about 2\.0 GiB\)/,
+  );
+  assert.match(afterRunningOut(task(8 * GiB), memory(0)), /512 MiB can be had now\. Nothing that/);
+  assert.match(afterRunningOut(task(undefined), memory(GiB)), /^End other programs/);
 });

@@ -5,6 +5,7 @@ import { SystemError, type Problem } from '../errors.ts';
 import { availableMemory, type AvailableMemory } from '../runtime/system-memory.ts';
 import { processMemory } from '../runtime/memory.ts';
 import { byteSize } from '../util/byte-size.ts';
+import { resumeRules } from './resume-rules.ts';
 import type { OpenTask, SmallerRun } from './task.ts';
 
 /** The system, or a test's idea of it. */
@@ -54,10 +55,38 @@ export function proposal(task: Pick<OpenTask, 'smaller'>, most: number): string 
 }
 
 /** The gentlest three that need no more, with what each needs; undefined where none does. */
-function fittingSettings(task: Pick<OpenTask, 'smaller'>, most: number): string | undefined {
+function fittingSettings(
+  task: Pick<OpenTask, 'smaller'>,
+  most: number,
+  told: (run: SmallerRun) => string = described,
+): string | undefined {
   const fitting = (task.smaller?.() ?? []).filter(({ bytes }) => bytes <= most).slice(0, 3);
-  return fitting.length === 0 ? undefined : fitting.map(described).join('; or ');
+  return fitting.length === 0 ? undefined : fitting.map(told).join('; or ');
 }
+
+/**
+ * What to do where memory ran out under an interrupted run: what it needs beside what can be had
+ * now, and settings that need less, computed; of each whether the run goes on with it.
+ */
+export function afterRunningOut(
+  task: Pick<OpenTask, 'smaller' | 'plan'>,
+  { available, held }: Memory = memoryNow(),
+): string {
+  const [needed, most] = [task.plan.memoryEstimate, available.bytes + held];
+  if (needed === undefined) return 'End other programs that need much memory.';
+  const figures = `The run takes about ${byteSize(needed)}, and ${byteSize(most)} can be had now`;
+  const smaller = fittingSettings(task, Math.min(most, needed - 1), withConsequence);
+  if (needed > most && smaller === undefined) return `${figures}. ${proposal(task, most)}`;
+  const [verdict, intro] =
+    needed > most
+      ? ['', 'These would fit']
+      : [': it goes on as it is', 'Should memory run out again, these need less'];
+  const settings = smaller === undefined ? '' : ` ${intro}: ${smaller}.`;
+  return `${figures}${verdict}.${settings} Ending other programs leaves it more.`;
+}
+
+const withConsequence = (run: SmallerRun): string =>
+  `${described(run)}, ${run.settings.every(({ key }) => resumeRules[key] === 'free') ? 'with which it goes on' : 'with --fresh, as another run'}`;
 
 /** `batch_size: 2, gradient_accumulation_steps: 4 (about 1.2 GiB)` */
 const described = ({ settings, bytes }: SmallerRun): string =>

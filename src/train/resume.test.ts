@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parseConfig } from '../config/load.ts';
 import { readFacts } from '../runs/facts.ts';
+import { memoryKills } from '../runtime/system-memory.ts';
 import type { TrainEvent } from './events.ts';
 import { train } from './run.ts';
 import type { ResumeMode } from './take-up.ts';
@@ -274,4 +275,20 @@ test('a start that was killed is told by the next, with the step that it had com
   const { warnings } = await run('told', {}, { until: 7 });
   assert.match(warnings, /the last start was ended from outside after step 5/);
   assert.doesNotMatch((await run('told')).warnings, /last start/);
+});
+
+test('a start that the system ended for lack of memory: the next says so, with settings computed for this machine', async (t) => {
+  if (memoryKills() === undefined) return t.skip('this system does not count what it ends');
+  const settings = { ...texts, output_dir: at('starved') };
+  await killedRun({ settings, kills: 0, within: 0, seed: 1, leaveAt: 5 });
+  const path = join(at('starved'), 'run.json');
+  const facts = JSON.parse(readFileSync(path, 'utf8'));
+  facts.starts[0].memoryKills -= 1; // one more process has been ended since
+  writeFileSync(path, JSON.stringify(facts));
+  const { warnings } = await run('starved');
+  const figures =
+    /memory ran out: .* ended a process .* after step 5; it held \d+ MiB then\. The run takes about \d+ MiB, and [\d.]+ [MG]iB can be had now: it goes on as it is\./;
+  assert.match(warnings, figures);
+  assert.match(warnings, /these need less: .*\(about \d+ MiB\), with --fresh, as another run/);
+  assert.deepEqual(remains(at('starved')), whole);
 });

@@ -107,9 +107,7 @@ export async function* train(
   };
   const computing = { open, computeOn: (opened: Runtime) => (runtime = opened) };
   const plan = (run: PlannedRun) => (planned = run);
-  const ended = takenUp && lastStart(takenUp);
-  const before = [...(ended === undefined ? [] : [ended]), ...warnings];
-  const told = { ...dated, warnings: [...dated.warnings, ...before] };
+  const told = { ...dated, warnings: [...dated.warnings, ...warnings] };
   const unsound = new WeakSet<Error>();
   const isDry = resume === 'dry-run';
   const events = runEvents(told, { given, signal, computing, place, plan, unsound, isDry });
@@ -171,6 +169,9 @@ interface RunContext extends OpenContext {
 async function* runEvents(job: LoadedConfig, context: RunContext): AsyncGenerator<TrainEvent> {
   for (const problem of job.warnings) yield { type: 'warning', problem };
   const { task, runtime } = yield* openTask(job, context);
+  const { takenUp } = context.place;
+  const cut = takenUp && lastStart(takenUp, task);
+  if (cut !== undefined) yield { type: 'warning', problem: cut };
   const run = runOf(job, context, { task, runtime });
   const { stepsPerEpoch, groups, idle } = task;
   const facts = { ...run.length, stepsPerEpoch, groups, idle };
