@@ -1,79 +1,142 @@
-// A run that is killed at random moments, beside the same run left alone: kills survived, what
-// differs at the end, steps that were computed again.
+// What a run survives, as a user would see it: the command line is killed, starved, limited and its
+// files damaged; at the end the bytes are compared with those of a run that was left alone.
+// --task text-generation|image|both, --kills 100, --seed 1, --faults '' for all or a part of their
+// names ('none': none).
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { killedRun, remains, type Settings } from '../src/train/testing/killed-runs.ts';
-import { writePictures, writeSmallBase } from '../src/train/testing/small-base.ts';
-import { writeSmallLanguageModel } from '../src/train/testing/small-language-model.ts';
+import { faults } from './survival/faults.ts';
+import { judgeFault, type FaultRow } from './survival/judge-fault.ts';
+import { killedRuns, momentsOf, type Outcome, type Pace } from './survival/kills.ts';
+import { unmountAll } from './survival/places.ts';
+import { remainsOf } from './survival/remains.ts';
+import { smallRun, type SmallRun, type Task } from './survival/small-runs.ts';
+import { started, untilStep } from './survival/started.ts';
 
 const { values } = parseArgs({
   options: {
+    task: { type: 'string', default: 'both' },
     kills: { type: 'string', default: '100' },
     seed: { type: 'string', default: '1' },
-    task: { type: 'string', default: 'text-generation' },
-    'save-minutes': { type: 'string', default: '0.005' },
+    faults: { type: 'string', default: '' },
   },
 });
-const [kills, seed, save_minutes] = [values.kills, values.seed, values['save-minutes']].map(Number);
-const root = mkdtempSync(join(tmpdir(), 'survival-'));
-process.env.LORA_SCRIPTS_CACHE = join(root, 'cache');
-const common = { lora_rank: 2, save_minutes, learning_rate: 1e-3, num_threads: 1 };
+const tasks = (['text-generation', 'image'] as const).filter(
+  (task) => values.task === 'both' || values.task === task,
+);
+const build = fileURLToPath(new URL('../scripts/build.mjs', import.meta.url));
+if (spawnSync(process.execPath, [build], { stdio: 'inherit' }).status !== 0) process.exit(1);
 
-function texts(): Settings {
-  writeSmallLanguageModel(join(root, 'base'));
-  const data = join(root, 'texts.jsonl');
-  const answer = (n: number) => ({ prompt: `hat ${n}?`, completion: `hat ${n} is here.` });
-  writeFileSync(data, Array.from({ length: 40 }, (_, n) => JSON.stringify(answer(n))).join('\n'));
-  return {
-    task_type: 'text-generation',
-    base_model: join(root, 'base'),
-    train_data_dir: data,
-    ...{ max_train_steps: 400, save_steps: 50, lora_dropout: 0.1, max_seq_length: 96 },
-    ...{ validation_split: 0.1, validation_steps: 20, sample_prompts: ['hat 3?'] },
-    ...{ sample_every: 60, sample_max_tokens: 4, ...common },
+/** The run that nobody disturbs. */
+async function undisturbed(run: SmallRun): Promise<Pace> {
+  const began = performance.now();
+  const since = () => (performance.now() - began) / 1000;
+  let opening = 0;
+  const cache = { LORA_SCRIPTS_CACHE: join(run.root, 'cache') };
+  const during = async () => {
+    await untilStep(run.at('whole'), 1);
+    opening = since();
   };
+  const { code, said } = await started(run.root, { args: run.args('whole'), env: cache, during });
+  if (code !== 0) throw new Error(`the run without kills failed: ${said}`);
+  return { opening, all: since(), step: (since() - opening) / run.steps };
 }
 
-async function pictures(): Promise<Settings> {
-  writeSmallBase(join(root, 'base'));
-  await writePictures(join(root, 'pictures'), [
-    [64, 64],
-    [64, 64],
-    [32, 128],
-  ]);
-  return {
-    base_model: join(root, 'base'),
-    train_data_dir: join(root, 'pictures'),
-    ...{ max_train_steps: 60, save_steps: 10, bucket_reso_steps: 32, validation_split: 0.3 },
-    ...{ sample_prompts: ['a cat'], sample_every: 15, sample_steps: 2, ...common },
-  };
-}
-
-const settings = values.task === 'image' ? await pictures() : texts();
-const at = (name: string) => join(root, name, 'neon');
-const of = (name: string) => ({ ...settings, output_dir: at(name) });
-try {
-  const whole = await killedRun({ settings: of('whole'), kills: 0, within: 0, seed });
-  const perStart = (1000 * whole.seconds) / 6;
-  const killed = await killedRun({ settings: of('killed'), kills, within: perStart, seed });
-  const [before, after] = [remains(at('whole')), remains(at('killed'))];
-  const differing = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
-    (name) => before[name] !== after[name],
-  );
-  console.table({
-    'kills survived': killed.killed,
-    'failure at the end': killed.failure ?? 'none',
-    'files compared': Object.keys(before).length,
-    'files that differ': differing.join(', ') || 0,
-    'steps of the run': whole.computed,
-    'steps computed again': killed.computed - whole.computed,
-    'seconds without kills': whole.seconds.toFixed(1),
-    'seconds with them': killed.seconds.toFixed(1),
+function tellKills(run: SmallRun, { tallies, ...outcome }: Outcome): void {
+  const rows = momentsOf(run).flatMap((moment) => {
+    const tally = tallies.get(moment);
+    return tally === undefined
+      ? []
+      : [
+          [
+            moment,
+            {
+              kills: tally.kills,
+              'not survived': tally.failures,
+              'torn bytes': tally.torn,
+              'steps repeated': tally.repeated,
+            },
+          ] as const,
+        ];
   });
-  process.exitCode = differing.length > 0 || killed.failure !== undefined ? 1 : 0;
-} finally {
-  rmSync(root, { recursive: true, force: true });
+  console.table(Object.fromEntries(rows));
+  const kills = [...tallies.values()].reduce((sum, tally) => sum + tally.kills, 0);
+  console.log(
+    [
+      `kills survived: ${kills - outcome.failures.length} of ${kills}, in ${outcome.rounds} runs of ${run.steps} steps`,
+      `bytes lost: ${outcome.bytes} of ${outcome.compared}${outcome.differing.map((file) => `\n  ${file}`).join('')}`,
+      `steps repeated: ${outcome.repeated} (${(outcome.repeated / Math.max(1, kills)).toFixed(1)} a kill)`,
+      ...outcome.failures,
+    ].join('\n'),
+  );
 }
+
+/** A run that was killed past its half, for those faults that need one. */
+async function cutRun(run: SmallRun): Promise<void> {
+  const at = Math.ceil(run.steps * 0.7);
+  const content = `"step":${at},"epoch"`;
+  const strike = { process: 'train-worker', path: 'metrics\\.jsonl$', content, nth: 1 } as const;
+  await started(run.root, {
+    args: run.args('cut', { backup_dir: undefined }),
+    env: { LORA_SCRIPTS_CACHE: join(run.root, 'cache') },
+    strike: { ...strike, mode: 'after' },
+  });
+}
+
+function tellFault({ name, exit, said, bytes, files, repeated, starts, faults: wrong }: FaultRow) {
+  const figures = `exit ${exit}, ${starts} starts, ${bytes} bytes lost, ${repeated} steps repeated`;
+  const lost = files.length > 0 ? ` (${files.join(', ')})` : '';
+  console.log(`${name}: ${figures}${lost}`);
+  for (const line of said) console.log(`    ${line}`);
+  for (const one of wrong) console.log(`    NOT AS IT SHOULD: ${one}`);
+}
+
+async function judgedFaults(run: SmallRun, expected: ReturnType<typeof remainsOf>) {
+  const chosen = faults.filter(({ name }) => name.includes(values.faults));
+  if (chosen.length === 0) return true;
+  await cutRun(run);
+  const rows: FaultRow[] = [];
+  for (const fault of chosen) {
+    try {
+      rows.push(await judgeFault(run, fault, rows.length, expected));
+      tellFault(rows[rows.length - 1]);
+    } catch (error) {
+      console.log(`${fault.name}: could not be made here: ${String(error).split('\n')[0]}`);
+    }
+  }
+  const lost = rows.filter(({ bytes, faults: wrong }) => bytes > 0 || wrong.length > 0);
+  const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+  const repeated = rows.reduce((sum, row) => sum + row.repeated, 0);
+  console.log(
+    `faults survived: ${rows.length - lost.length} of ${rows.length}; bytes lost: ${bytes}; steps repeated: ${repeated}`,
+  );
+  return lost.length === 0;
+}
+
+async function judged(task: Task): Promise<boolean> {
+  const root = mkdtempSync(join(tmpdir(), 'survival-'));
+  const run = await smallRun(root, task);
+  console.log(`\n${task}`);
+  const pace = await undisturbed(run);
+  const expected = remainsOf(run.at('whole'));
+  const numbers = { kills: Number(values.kills), seed: Number(values.seed) };
+  const outcome = await killedRuns({ run, pace, expected, ...numbers, tell: console.error });
+  tellKills(run, outcome);
+  const isSound = outcome.bytes === 0 && outcome.failures.length === 0;
+  const areSound = await judgedFaults(run, expected);
+  if (isSound && areSound) rmSync(root, { recursive: true });
+  else console.log(`what is left: ${root}`);
+  return isSound && areSound;
+}
+
+const sound: boolean[] = [];
+try {
+  for (const task of tasks) sound.push(await judged(task));
+} finally {
+  unmountAll();
+}
+process.exitCode = sound.every(Boolean) ? 0 : 1;

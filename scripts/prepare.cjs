@@ -50,7 +50,19 @@ async function main() {
   await import(pathToFileURL(at('dist/cli.js')).href);
 }
 
+/** A system that lets a process open only a few files cannot even load it. */
+function isStarved({ code }) {
+  return code === 'EMFILE' || code === 'ENFILE';
+}
+
 main().catch((error) => {
+  if (isStarved(error)) {
+    process.stderr.write(`lora cannot be started: too many files are open (${error.message})\n`);
+    process.stderr.write(
+      'Raise the limit (ulimit -n 4096; its hard limit too), and run it again.\n',
+    );
+    process.exit(1);
+  }
   process.stderr.write(`${error.stack}\n`);
   process.exit(70);
 });

@@ -188,6 +188,7 @@ export { openSafetensors, readFloat32, readTensor } from './checkpoints/safetens
 export { serialize } from './tensor/safetensors.ts';
 export type { FloatDType } from './tensor/half.ts';
 export { writeFileAtomically, writeFilesTogether } from './storage/write-file.ts';
+export { refusalOf } from './storage/write-error.ts';
 export { readKohyaLora, writeKohyaLora, type KohyaLora } from './adapter-files/kohya.ts';
 export { readDiffusersLora, writeDiffusersLora } from './adapter-files/diffusers.ts';
 export type { LoraWeights } from './adapter-files/lora.ts';

@@ -60,7 +60,6 @@ const forTests: Readonly<Record<string, readonly string[]>> = {
   ],
   'tables whose every row is tried': [
     'src/train/given-settings.ts refusedForBatches',
-    'src/train/resume-rules.ts resumeRules',
     'src/checkpoints/language-kinds.ts languageKinds',
     'src/adapter-files/peft-config.ts fields',
   ],

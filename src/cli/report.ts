@@ -1,5 +1,5 @@
 // What the user sees when something goes wrong, and the exit code that says so.
-import { type Problem, shownProblem, UserError } from '../index.ts';
+import { type Problem, refusalOf, shownProblem, UserError } from '../index.ts';
 import { colours } from './colours.ts';
 
 const headlines: Readonly<Record<string, string>> = {
@@ -16,8 +16,12 @@ const headlines: Readonly<Record<string, string>> = {
  */
 const shownProblems = 30;
 
-/** `error` as text, and the exit code: 1 for a fault of the user's, 70 for one of ours. */
-export function report(error: unknown): { readonly text: string; readonly exitCode: number } {
+/**
+ * What was thrown as text, and the exit code: 1 for a fault of the user's or a refusal of the
+ * system, 70 for a fault of ours.
+ */
+export function report(thrown: unknown): { readonly text: string; readonly exitCode: number } {
+  const error = refusalOf(thrown) ?? thrown;
   if (error instanceof UserError) {
     const headline = headlines[error.name] ?? 'That did not work';
     const count = error.problems.length > 1 ? ` (${error.problems.length} problems)` : '';

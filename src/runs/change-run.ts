@@ -2,13 +2,14 @@
 // crash at any moment leaves either what was there or what was meant; the next change or
 // `lora runs verify` clears up what it left besides.
 
-import { existsSync, readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { DataError, UserError } from '../errors.ts';
 import { discard, isPartialName, makeFolders, removePartial } from '../storage/folders.ts';
 import { lockFolder, liveHolder } from '../storage/lock.ts';
-import { attempt, rename, writeFileAtomically } from '../storage/write-file.ts';
-import { readFacts, RUN_FILE, type RunFacts } from './facts.ts';
+import { attempt, rename } from '../storage/write-file.ts';
+import { foundFacts, readFacts, RUN_FILE, writeFacts, type RunFacts } from './facts.ts';
+import { isObject } from '../util/is-object.ts';
 import { EARLIER_RUNS } from './run-folder.ts';
 
 /** What is being removed lies in here, until run.json no longer names it. */
@@ -28,10 +29,8 @@ export class RunChange {
 
   /** Changes what run.json says; what it says besides, of other versions too, stays. */
   record(changes: Partial<RunFacts>): void {
-    const path = join(this.dir, RUN_FILE);
-    const raw: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    const known = typeof raw === 'object' ? raw : {};
-    writeFileAtomically(path, `${JSON.stringify({ ...known, ...changes }, null, 2)}\n`);
+    const raw = foundFacts(this.dir)?.json;
+    writeFacts(this.dir, { ...(isObject(raw) && raw), ...changes });
   }
 
   /** Removes files and folders of the run for good; `changes` no longer name them. */

@@ -1,12 +1,9 @@
 // run.json: what a run says of itself. It lies in the run's folder, and there is no other list of
 // runs.
 
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { z } from 'zod';
-import { DataError } from '../errors.ts';
-import { reasonOf } from '../util/caught.ts';
 import { jsonObject } from '../util/own.ts';
+import { readRecord, writeRecord, type CopiedRecord, type FoundRecord } from './copied-record.ts';
 
 export const RUN_FILE = 'run.json';
 
@@ -164,25 +161,27 @@ export type Start = z.output<typeof start>;
 export type Checkpoint = z.output<typeof checkpoint>;
 export type Change = z.output<typeof change>;
 
+/** Without it there is no run, so it is there twice. */
+const record: CopiedRecord<RunFacts> = {
+  name: RUN_FILE,
+  copy: 'state/run.copy.json',
+  parse: (value) => facts.parse(value),
+  fix: 'Move it elsewhere, and try again.',
+};
+
 /**
- * What the run.json of a folder says; undefined where there is none. Throws DataError where it is
- * damaged or not ours.
+ * What the run.json of a folder says, or its copy where it is damaged; undefined where there is
+ * none. Throws DataError where both are damaged, or are not ours.
  */
-export function readFacts(dir: string): RunFacts | undefined {
-  const path = join(dir, RUN_FILE);
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
-  try {
-    return facts.parse(JSON.parse(text));
-  } catch (error) {
-    const what = `is damaged, or is not of a run: ${reasonOf(error).split('\n')[0]}`;
-    throw new DataError([{ where: path, what, fix: 'Move it elsewhere, and try again.' }]);
-  }
-}
+export const readFacts = (dir: string): RunFacts | undefined => foundFacts(dir)?.value;
+
+/** As `readFacts`, with what was found: what other versions wrote besides, and damage. */
+export const foundFacts = (dir: string): FoundRecord<RunFacts> | undefined =>
+  readRecord(dir, record);
+
+/** Throws SystemError. */
+export const writeFacts = (dir: string, content: object): void =>
+  writeRecord(dir, record, `${JSON.stringify(content, null, 2)}\n`);
 
 /** With what a reader of the file fills in. */
 export const wholeFacts = (given: NewFacts): RunFacts => facts.parse(given);

@@ -22,7 +22,7 @@ export interface LastSeen {
   /** The most memory that the process was seen to hold, in bytes. */
   readonly mostMemory?: number;
   /** What to do where memory ran out, as sentences. */
-  readonly remedy: () => string;
+  readonly remedy?: () => string;
 }
 
 /**
@@ -49,7 +49,7 @@ function ranOut({ dir, mostMemory, remedy }: LastSeen, after: string, kills: num
   const others = kills === 1 ? 'a process' : `${kills} processes`;
   const held = mostMemory === undefined ? '' : `; it held ${byteSize(mostMemory)} then`;
   const what = `memory ran out: the system ended ${others} for lack of it while this run was at work, which was cut short ${after}${held}`;
-  return { where: dir, what, fix: remedy() };
+  return { where: dir, what, fix: remedy?.() };
 }
 
 function unexplained({ memoryKills }: Start, seen: LastSeen, after: string): Problem {
@@ -62,5 +62,5 @@ function unexplained({ memoryKills }: Start, seen: LastSeen, after: string): Pro
       ? `. It held ${byteSize(seen.mostMemory)} then`
       : '';
   const what = `the last start was ended from outside ${after}${memory}${held}`;
-  return { where: seen.dir, what, ...(memoryKills === undefined && { fix: seen.remedy() }) };
+  return { where: seen.dir, what, ...(memoryKills === undefined && { fix: seen.remedy?.() }) };
 }

@@ -24,9 +24,11 @@ import {
   writeFilesTogether,
 } from '../storage/write-file.ts';
 import {
+  foundFacts,
   readFacts,
   RUN_FILE,
   wholeFacts,
+  writeFacts,
   type Change,
   type Checkpoint,
   type NewFacts,
@@ -53,11 +55,17 @@ export class RunFolder {
   #facts: RunFacts;
   readonly #unlock: () => void;
   #isGone = false;
+  /** What could not be added to a file yet, by its name. */
+  readonly #refused = new Map<string, Buffer>();
+  /** What the run cannot do without, by name: written again where the folder vanished. */
+  readonly #kept = new Map<string, string>();
 
   private constructor(
     readonly dir: string,
     facts: RunFacts,
     unlock: () => void,
+    /** What was wrong with run.json when the run was taken up. */
+    readonly damage?: Problem,
   ) {
     this.#facts = facts;
     this.#unlock = unlock;
@@ -80,10 +88,11 @@ export class RunFolder {
    */
   static resume(dir: string): RunFolder {
     return locked(dir, (unlock) => {
-      const facts = readFacts(dir);
-      if (facts === undefined) throw gone(dir);
+      const found = foundFacts(dir);
+      if (found === undefined) throw gone(dir);
+      const { value: facts, damage } = found;
       for (const folder of foldersOf(dir, facts.files)) removePartial(folder);
-      return new RunFolder(dir, facts, unlock);
+      return new RunFolder(dir, facts, unlock, damage);
     });
   }
 
@@ -91,11 +100,14 @@ export class RunFolder {
     return this.#facts;
   }
 
-  /** Adds to a file of the run; returns its path. */
+  /** Adds to a file of the run; what the disk refuses is added with what comes next. */
   append(name: string, content: string | Uint8Array): string {
-    this.#announce(name);
     const path = join(this.dir, name);
-    appendToFile(path, content);
+    const all = Buffer.concat([this.#refused.get(name) ?? Buffer.alloc(0), Buffer.from(content)]);
+    this.#refused.set(name, all);
+    this.#announce(name);
+    appendToFile(path, all);
+    this.#refused.delete(name);
     return path;
   }
 
@@ -115,6 +127,12 @@ export class RunFolder {
     const path = join(this.dir, name);
     writeFileAtomically(path, content);
     return path;
+  }
+
+  /** As `write`; where the folder vanishes while the run goes on, the file is made again. */
+  keep(name: string, content: string): void {
+    this.#kept.set(name, content);
+    this.write(name, content);
   }
 
   /** Writes files that belong together, all or none, and records them as a checkpoint. */
@@ -186,6 +204,7 @@ export class RunFolder {
   cutTo(name: string, bytes: number): number {
     const path = join(this.dir, name);
     const size = this.size(name);
+    this.#refused.delete(name);
     if (size > bytes) attempt(path, () => truncateSync(path, bytes));
     return Math.max(0, bytes - size);
   }
@@ -257,11 +276,12 @@ export class RunFolder {
     if (existsSync(join(this.dir, RUN_FILE))) return;
     this.#isGone = true;
     attempt(this.dir, () => makeFolders(this.dir));
+    for (const [name, content] of this.#kept) writeFileAtomically(join(this.dir, name), content);
     this.#writeFacts();
   }
 
   #writeFacts(): void {
-    writeFileAtomically(join(this.dir, RUN_FILE), `${JSON.stringify(this.#facts, null, 2)}\n`);
+    writeFacts(this.dir, this.#facts);
   }
 }
 
@@ -312,7 +332,7 @@ function moveEarlierRun(dir: string): void {
   // not ours, or damaged: it goes aside, the rest when its name is wanted
   if (facts === undefined) return moveAside(dir, [RUN_FILE], 'unknown');
   // a move that is cut short is finished by the next run, and not taken for an interrupted one
-  writeFileAtomically(path, `${JSON.stringify({ ...facts, leaving: true }, null, 2)}\n`);
+  writeFacts(dir, { ...facts, leaving: true });
   moveAside(dir, facts.files, facts.id);
 }
 
@@ -341,7 +361,7 @@ function moveAside(dir: string, entries: readonly string[], id: string): void {
     const moved = factsOrNothing(target);
     if (moved?.leaving === true) {
       const { leaving: _, ...facts } = moved;
-      writeFileAtomically(join(target, RUN_FILE), `${JSON.stringify(facts, null, 2)}\n`);
+      writeFacts(target, facts);
     }
   });
 }

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { CheckpointError, type Problem } from '../errors.ts';
+import { attempt } from '../storage/write-file.ts';
 import { dataOffset, deserialize, serialize } from '../tensor/safetensors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { jsonObject } from '../util/own.ts';
@@ -76,7 +77,7 @@ export const stateName = (step: number): string =>
 function stateNames(dir: string): string[] {
   const folder = join(dir, STATE_FOLDER);
   if (!existsSync(folder)) return [];
-  return readdirSync(folder)
+  return attempt(folder, () => readdirSync(folder))
     .filter((name) => STATE_NAME.test(name))
     .sort()
     .reverse()

@@ -1,12 +1,10 @@
 // What a run was trained on, and what has become of it when the run goes on.
 
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { DataError, type Problem } from '../errors.ts';
-import { codeOf, reasonOf } from '../util/caught.ts';
 import { plural } from '../util/plural.ts';
+import { readRecord, type CopiedRecord, type FoundRecord } from './copied-record.ts';
 
 /** The samples of a run, in the order in which it counts them. */
 export const DATA_FILE = 'data.json';
@@ -37,7 +35,7 @@ export interface RecordedData {
   readonly leftOut: readonly RecordedSample[];
 }
 
-export function dataText({ samples, leftOut }: RecordedData): string {
+function dataText({ samples, leftOut }: RecordedData): string {
   const lines = (list: readonly RecordedSample[]) =>
     list.map((one) => JSON.stringify(one)).join(',\n');
   const besides = leftOut.length === 0 ? '' : `, "leftOut": [\n${lines(leftOut)}\n]`;
@@ -48,19 +46,29 @@ export function dataText({ samples, leftOut }: RecordedData): string {
 export const readSamples = (dir: string): readonly RecordedSample[] | undefined =>
   readData(dir)?.samples;
 
+const record: CopiedRecord<RecordedData> = {
+  name: DATA_FILE,
+  copy: 'state/data.copy.json',
+  parse: (value) => dataFile.parse(value),
+  fix: 'Begin a new run with --fresh.',
+};
+
 /**
- * The samples of a run; undefined where its folder does not say. Throws DataError where the file is
- * damaged.
+ * The samples of a run; undefined where its folder does not say. Throws DataError where the file
+ * and its copy are damaged.
  */
-export function readData(dir: string): RecordedData | undefined {
-  const path = join(dir, DATA_FILE);
-  try {
-    return dataFile.parse(JSON.parse(readFileSync(path, 'utf8')));
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    const what = `is damaged: ${reasonOf(error).split('\n')[0]}`;
-    throw new DataError([{ where: path, what, fix: 'Begin a new run with --fresh.' }]);
-  }
+export const readData = (dir: string): RecordedData | undefined => foundData(dir)?.value;
+
+/** As `readData`, with the damage that was found. */
+export const foundData = (dir: string): FoundRecord<RecordedData> | undefined =>
+  readRecord(dir, record);
+
+/** With their copy. Throws SystemError. */
+export function writeData(
+  folder: { keep(name: string, content: string): void },
+  { samples, leftOut }: RecordedData,
+): void {
+  for (const name of [record.name, record.copy]) folder.keep(name, dataText({ samples, leftOut }));
 }
 
 export interface Matched<T> {

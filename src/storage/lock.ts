@@ -43,7 +43,7 @@ export function lockFolder(dir: string): () => void {
     if (codeOf(cause) !== 'EEXIST') discard(path); // cut short, as on a full disk
     throw writeError(path, cause);
   }
-  return () => rmSync(path, { force: true });
+  return () => discard(path); // one that stays is known to be of a process that is gone
 }
 
 /** The process that is at work in a folder; undefined where there is none, or it is gone. */

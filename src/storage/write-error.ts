@@ -21,6 +21,23 @@ export function writeError(path: string, cause: unknown, progress?: Progress): S
   });
 }
 
+/** What the system refuses whatever a program does: no fault of it. */
+const refusals = new Set(
+  'EMFILE ENFILE ENOSPC EDQUOT EFBIG EROFS EIO ENOMEM EACCES EPERM ENAMETOOLONG'.split(' '),
+);
+
+/**
+ * What to tell of an error that the system has thrown somewhere, as where no more files may be
+ * open; undefined where it is not of this kind.
+ */
+export function refusalOf(error: unknown): SystemError | undefined {
+  const code = codeOf(error) ?? '';
+  if (!refusals.has(code) || !(error instanceof Error)) return undefined;
+  const path = 'path' in error && typeof error.path === 'string' ? error.path : 'the system';
+  const { what, fix } = remedies[code];
+  return new SystemError([{ where: path, what: `cannot be used: ${what}`, fix }], { cause: error });
+}
+
 function progressText(progress: Progress | undefined): string {
   if (progress === undefined || progress.bytes === 0) return '';
   const { bytes, of } = progress;
@@ -85,5 +102,10 @@ const remedies: Readonly<Record<string, { what: string; fix: string }>> = {
     what: 'too many files are open',
     fix: 'Raise the limit (ulimit -n 4096) and run again.',
   },
+  ENFILE: {
+    what: 'too many files are open on this machine',
+    fix: 'End other programs, and run again.',
+  },
+  ENOMEM: { what: 'there is no memory left', fix: 'End other programs, and run again.' },
   ENAMETOOLONG: { what: 'the name is too long', fix: 'Choose a shorter name.' },
 };

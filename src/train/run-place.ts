@@ -12,7 +12,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { runId, type NewFacts, type RunFacts, type Start } from '../runs/facts.ts';
 import { RunFolder } from '../runs/run-folder.ts';
 import { presentSystem } from '../runs/last-seen.ts';
-import { DATA_FILE, dataText } from '../runs/samples.ts';
+import { writeData } from '../runs/samples.ts';
 import { own } from '../util/own.ts';
 import { plural } from '../util/plural.ts';
 import { numberedRecords } from './state-keeper.ts';
@@ -96,7 +96,7 @@ export class RunPlace {
     const start = { at, step, pid: process.pid, ...presentSystem() };
     folder.start(start, facts, changes);
     this.#hasStarted = true;
-    if (takenUp?.data === undefined) folder.write(DATA_FILE, dataText(task));
+    writeData(folder, takenUp?.data ?? task);
     return takenUp === undefined ? [] : cutRecords(folder, takenUp);
   }
 

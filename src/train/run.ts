@@ -32,6 +32,7 @@ import { Optimiser } from './optimiser.ts';
 import { planWarnings, requireRates } from './plan-check.ts';
 import { LossPrograms, type MicroBatch } from './programs.ts';
 import { LOG_FILE, recorded } from './records/record.ts';
+import { Postponed } from './postponed.ts';
 import { recordedSettings } from './resume-rules.ts';
 import { hasNewRate, resumedOf } from './resumed.ts';
 import { RunPlace, type PlannedRun } from './run-place.ts';
@@ -64,6 +65,7 @@ interface Run {
   readonly keeper: StateKeeper;
   readonly unsound: WeakSet<Error>;
   readonly backup: ReturnType<typeof backupFor>;
+  readonly postponed: Postponed;
   /** Paths of the adapters that were saved, the latest first. */
   readonly saved: string[];
 }
@@ -187,6 +189,7 @@ async function* runEvents(job: LoadedConfig, context: RunContext): AsyncGenerato
   run.place.ending = yield* triedEnding(task, plan.totalSteps - plan.firstStep);
   await runtime.trim();
   const ended = yield* trained(run);
+  yield* run.postponed.retry();
   const { step } = run.optimiser;
   const adapter = step > 0 ? yield* save(run, 'final') : undefined;
   const results =
@@ -230,6 +233,7 @@ function runOf(
     watched,
     unsound,
     backup: backupFor(job.config.backup_dir, place),
+    postponed: new Postponed(),
   };
   const saved = (place.takenUp?.facts.checkpoints ?? []).map(({ files }) =>
     join(place.dir, files[0].name),
@@ -328,13 +332,18 @@ async function* steps(run: Run): AsyncGenerator<TrainEvent> {
       if (isDue) yield* tolerant(run, save(run, 'between'));
       yield* watch(run);
       yield* keepBest(run, isDue);
-      if (isDue || keeper.isDue || result.skipped !== undefined) yield* keeper.save();
+      if (isDue || keeper.isDue || result.skipped !== undefined) yield* saveState(run);
       yield* foundGone(run);
       if (endsEarly(run) !== undefined) return;
     }
   } finally {
     await programs.release();
   }
+}
+
+function* saveState({ postponed, keeper }: Run): Generator<TrainEvent> {
+  yield* postponed.retry();
+  yield* keeper.save();
 }
 
 /**
@@ -396,7 +405,7 @@ async function* tolerant(run: Run, events: AsyncGenerator<TrainEvent, string>) {
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const [problem] = error.problems;
-    const what = `${problem.what}. The run goes on; the adapter of step ${run.optimiser.step} is not saved`;
+    const what = `${problem.what}. The run goes on, keeps the adapter of step ${run.optimiser.step} in memory, and tries again later`;
     yield { type: 'warning', problem: { ...problem, what } } satisfies WarningEvent;
   }
 }
@@ -462,7 +471,8 @@ async function* save(run: Run, why: WhySaved): AsyncGenerator<TrainEvent, string
   const content = task.files(at, (narrowing) => found.push(narrowing));
   const { history } = task;
   const about = { step, loss: statistics.lossAverage, history };
-  const files = folder.writeCheckpoint(content, checkpointRecord(why, about));
+  const record = checkpointRecord(why, about);
+  const files = run.postponed.write(step, () => folder.writeCheckpoint(content, record));
   run.saved.unshift(files[0]);
   // at the end, what was written wider is a warning
   const notes = narrowingNotes(final ? found.filter(({ widened }) => !widened) : found);

@@ -1,5 +1,6 @@
 // The side of the training process: takes one job by message, trains, sends every event back.
 import { UserError } from '../errors.ts';
+import { refusalOf } from '../storage/write-error.ts';
 import type { FromWorker, ToWorker, Trainer } from './messages.ts';
 
 /**
@@ -28,7 +29,8 @@ async function run(
   try {
     for await (const event of train(job, { signal, resume })) await send({ type: 'event', event });
     return { type: 'end' };
-  } catch (error) {
+  } catch (thrown) {
+    const error = refusalOf(thrown) ?? thrown;
     if (error instanceof UserError)
       return { type: 'user-error', name: error.name, problems: error.problems };
     return {

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { InternalError, SystemError } from '../errors.ts';
 import type { WarningEvent } from '../events.ts';
 import type { Holder } from '../runs/holder.ts';
+import { attempt } from '../storage/write-file.ts';
 import type { RunFolder } from '../runs/run-folder.ts';
 import { encodeState, outdatedStates, stateName, type RunState } from '../runs/run-state.ts';
 import type { Optimiser } from './optimiser.ts';
@@ -133,7 +134,7 @@ function notSaved({ problems: [problem] }: SystemError, step: number): WarningEv
 export function numberedRecords(dir: string): string[] {
   const folder = join(dir, 'logs');
   if (!existsSync(folder)) return [];
-  return readdirSync(folder)
+  return attempt(folder, () => readdirSync(folder))
     .filter((name) => name !== basename(LOG_FILE))
     .map((name) => `logs/${name}`);
 }

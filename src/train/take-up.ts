@@ -6,7 +6,7 @@ import { ConfigError, UserError, type Problem } from '../errors.ts';
 import { readFacts, RUN_FILE, type RunFacts } from '../runs/facts.ts';
 import { EARLIER_RUNS, RunFolder } from '../runs/run-folder.ts';
 import { newestState, newestStep, stateGone, type RunState } from '../runs/run-state.ts';
-import { readData, type RecordedData } from '../runs/samples.ts';
+import { foundData, type RecordedData } from '../runs/samples.ts';
 import { isObject } from '../util/is-object.ts';
 import { plural } from '../util/plural.ts';
 import {
@@ -77,9 +77,14 @@ function openRun(dir: string, job: LoadedConfig): Outcome {
     const before = state?.settings ?? facts.settings ?? {};
     const dated = withTemplateDate(job, before);
     const changed = changedSettings(before, dated);
-    const data = readData(dir);
-    const takenUp = { folder, facts, state: forgiven(state, facts), data, changed, job: dated };
-    return { takenUp, warnings: damaged.map(leftOut) };
+    const data = foundData(dir);
+    const takenUp: TakenUp = {
+      ...{ folder, facts, changed, job: dated },
+      state: forgiven(state, facts),
+      data: data?.value,
+    };
+    const copied = [folder.damage, data?.damage].flatMap((problem) => problem ?? []);
+    return { takenUp, warnings: [...copied, ...damaged.map(leftOut)] };
   } catch (error) {
     folder.close();
     throw error;

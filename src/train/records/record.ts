@@ -75,7 +75,11 @@ class Records {
     if (refused.length === 0 || this.#told) return;
     this.#told = true;
     const [{ where, what, fix }] = refused;
-    const problem = { where, what: `${what}. The run goes on, but its records have gaps`, fix };
+    const problem = {
+      where,
+      what: `${what}. The run goes on, keeps its records in memory, and tries again`,
+      fix,
+    };
     yield { type: 'warning', problem };
   }
 
@@ -107,20 +111,24 @@ function failure(error: unknown): TrainEvent {
 }
 
 function openRecords({ folder, job }: Opened): Record[] {
-  folder.write('config.yaml', configText(job.published));
-  const log: Record = (event, at) =>
-    logLines(event).forEach((line) =>
-      folder.append(LOG_FILE, `${at.toISOString()}  ${publishedText(line, job)}\n`),
+  folder.keep('config.yaml', configText(job.published));
+  const log: Record = (event, at) => {
+    const lines = logLines(event).map(
+      (line) => `${at.toISOString()}  ${publishedText(line, job)}\n`,
     );
-  const metrics: Record = (event, at) => {
+    if (lines.length > 0) folder.append(LOG_FILE, lines.join(''));
+  };
+  const metrics: Record = (event) => {
     if (event.type === 'validation') folder.append(METRICS_FILE, validationLine(event));
-    if (event.type !== 'step') return;
-    folder.append(METRICS_FILE, metricsLine(event));
-    folder.append(TIMINGS_FILE, timingsLine(event, at));
+    if (event.type === 'step') folder.append(METRICS_FILE, metricsLine(event));
+  };
+  const timings: Record = (event, at) => {
+    if (event.type === 'step') folder.append(TIMINGS_FILE, timingsLine(event, at));
   };
   return [
     log,
     metrics,
+    timings,
     ...(job.config.tensorboard
       ? [new EventFile(folder, new Date(folder.facts.started)).record]
       : []),
