@@ -28,3 +28,23 @@ test('a fault is headed by what cannot be used: an adapter was called the model'
     });
   assert.throws(failed, (error) => /The adapter cannot be used/.test(headOf(error)));
 });
+
+test('a refusal of the system, wherever it is thrown, is no bug: what, where and what to do, exit 1', () => {
+  for (const [code, told] of [
+    ['EMFILE', /too many files are open\n +Raise the limit/],
+    ['EROFS', /the disk is read-only/],
+    ['ENOSPC', /the disk is full/],
+    ['EIO', /the disk reports a fault/],
+  ] as const) {
+    const thrown = Object.assign(new Error(`${code}: refused, scandir '/out/logs'`), {
+      code,
+      path: '/out/logs',
+    });
+    const { text, exitCode } = report(thrown);
+    assert.match(text, told);
+    assert.match(text, /\/out\/logs/);
+    assert.equal(exitCode, 1);
+  }
+  assert.equal(report(Object.assign(new Error('no file'), { code: 'ENOENT' })).exitCode, 70);
+  assert.equal(report(new TypeError('x is undefined')).exitCode, 70);
+});

@@ -1,6 +1,6 @@
 // Folders: made one by one, tried before they are needed, flushed to the disk.
 
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -11,6 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { codeOf } from '../util/caught.ts';
 import { writeError } from './write-error.ts';
@@ -90,12 +91,46 @@ export function flushFolder(dir: string): void {
 /** What begins the names of files and folders that are not whole yet. */
 export const PARTIAL = '.part-';
 
-/** A name for a file that is not whole yet, and that no user would give. */
-export const partialName = (): string => `${PARTIAL}${randomBytes(8).toString('hex')}`;
+/** Of a process and a machine, in hexadecimal: 6 digits and 4. A larger number is of nobody. */
+const writerOf = (pid: number): string => {
+  const machine = createHash('sha256').update(hostname()).digest('hex').slice(0, 4);
+  return `${Math.min(pid, 0xffffff).toString(16).padStart(6, '0')}${machine}`;
+};
+
+/**
+ * A name for a file that is not whole yet, and that no user would give. It tells who writes, so
+ * that what a dead process left is known.
+ */
+export const partialName = (): string =>
+  `${PARTIAL}${writerOf(process.pid)}${randomBytes(3).toString('hex')}`;
 
 /** Whether a file or folder of this name is not whole yet. */
 export const isPartialName = (name: string): boolean =>
   name.startsWith(PARTIAL) && /^[0-9a-f]{16}$/.test(name.slice(PARTIAL.length));
+
+/** Whether its writer was a process of this machine that is there no more. */
+function isAbandoned(name: string): boolean {
+  const writer = name.slice(PARTIAL.length, PARTIAL.length + 10);
+  const pid = Number.parseInt(writer.slice(0, 6), 16);
+  if (!isPartialName(name) || writer !== writerOf(pid) || pid === 0xffffff) return false;
+  try {
+    process.kill(pid, 0); // asks only
+    return false;
+  } catch (error) {
+    return codeOf(error) === 'ESRCH';
+  }
+}
+
+/** Removes unfinished files whose writers are dead: those of a killed export, say. */
+export function removeAbandoned(dir: string): void {
+  let names: readonly string[] = [];
+  try {
+    names = readdirSync(dir);
+  } catch {
+    // what may not be looked into can be written to all the same
+  }
+  for (const name of names.filter(isAbandoned)) discard(join(dir, name));
+}
 
 /** Removes files that a run that was cut short left unfinished in a folder. */
 export function removePartial(dir: string): void {

@@ -1,6 +1,7 @@
 // One run in a folder at a time; what a dead one left does not keep others out.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -73,5 +74,23 @@ test('a lock that a killed run, a power cut or a torn write left is taken over',
       assert.match(readFileSync(join(folder, LOCK_FILE), 'utf8'), /"pid":\d+/);
       release();
     }
+  });
+});
+
+test('a lock that cannot be taken away, as on a disk that became read-only, does not end the run in an error', () => {
+  withFolder((folder) => {
+    const release = lockFolder(folder);
+    const { rmSync } = fs;
+    fs.rmSync = () => {
+      throw Object.assign(new Error('EROFS: read-only file system, unlink'), { code: 'EROFS' });
+    };
+    syncBuiltinESMExports();
+    try {
+      release();
+    } finally {
+      Object.assign(fs, { rmSync });
+      syncBuiltinESMExports();
+    }
+    assert.ok(existsSync(join(folder, LOCK_FILE)));
   });
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   lstatSync,
@@ -201,5 +202,21 @@ test('a run removes unfinished files of another, and no adapter whose name only 
     mkdirSync(join(folder, '.part-merged')); // a merge at work
     removePartial(folder);
     assert.deepEqual(readdirSync(folder).sort(), [...kept, '.part-merged'].sort());
+  });
+});
+
+test('what a dead process left half written goes when the next file is written there; of a live one, it stays', () => {
+  withFolder((folder) => {
+    const kill = `process.kill(process.pid, 'SIGKILL')`;
+    const module = JSON.stringify(new URL('./write-file.ts', import.meta.url).href);
+    const dying = `import(${module}).then(({ writeFileAtomically }) => writeFileAtomically('model.gguf', (write) => { write(new Uint8Array(5)); ${kill}; }))`;
+    spawnSync(process.execPath, ['--import', import.meta.resolve('tsx'), '-e', dying], {
+      cwd: folder,
+    });
+    const mine = partialName();
+    writeFileSync(join(folder, mine), 'x');
+    assert.equal(readdirSync(folder).length, 2);
+    writeFileAtomically(join(folder, 'other'), 'x');
+    assert.deepEqual(readdirSync(folder).sort(), [mine, 'other'].sort());
   });
 });

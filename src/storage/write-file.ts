@@ -14,7 +14,14 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { SystemError, UserError } from '../errors.ts';
-import { discard, flush, flushFolder, makeFolders, partialName } from './folders.ts';
+import {
+  discard,
+  flush,
+  flushFolder,
+  makeFolders,
+  partialName,
+  removeAbandoned,
+} from './folders.ts';
 import { hashFile } from './hash-file.ts';
 import { codeOf } from '../util/caught.ts';
 import { writeError } from './write-error.ts';
@@ -129,6 +136,7 @@ function openBeside(path: string): Omit<Staged, 'path'> & { readonly fd: number 
   if (found?.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' });
   if (found !== undefined && !found.isFile()) throw new Error('this is a device, not a file');
   const target = found === undefined ? resolve(path) : realpathSync(path);
+  removeAbandoned(dirname(target));
   const partial = join(dirname(target), partialName());
   return { target, partial, fd: openSync(partial, 'wx', found?.mode) };
 }
