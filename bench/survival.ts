@@ -1,7 +1,7 @@
 // What a run survives, as a user would see it: the command line is killed, starved, limited and its
 // files damaged; at the end the bytes are compared with those of a run that was left alone.
 // --task text-generation|image|both, --kills 100, --seed 1, --faults '' for all or a part of their
-// names ('none': none).
+// names ('none': none), --command-kills 6: of each command.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { judgeCommands } from './survival/commands.ts';
 import { faults } from './survival/faults.ts';
 import { judgeFault, type FaultRow } from './survival/judge-fault.ts';
 import { killedRuns, momentsOf, type Outcome, type Pace } from './survival/kills.ts';
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '100' },
     seed: { type: 'string', default: '1' },
     faults: { type: 'string', default: '' },
+    'command-kills': { type: 'string', default: '6' },
   },
 });
 const tasks = (['text-generation', 'image'] as const).filter(
@@ -117,6 +119,16 @@ async function judgedFaults(run: SmallRun, expected: ReturnType<typeof remainsOf
   return lost.length === 0;
 }
 
+async function judgedCommands(run: SmallRun): Promise<boolean> {
+  const kills = Number(values['command-kills']);
+  if (kills === 0) return true;
+  const rows = await judgeCommands(run, kills, Number(values.seed));
+  console.table(Object.fromEntries(rows.map(({ name, failures, ...figures }) => [name, figures])));
+  for (const { name, failures } of rows)
+    for (const failure of failures) console.log(`NOT AS IT SHOULD: ${name}: ${failure}`);
+  return rows.every(({ bytes, leftovers, failures }) => bytes + leftovers + failures.length === 0);
+}
+
 async function judged(task: Task): Promise<boolean> {
   const root = mkdtempSync(join(tmpdir(), 'survival-'));
   const run = await smallRun(root, task);
@@ -127,10 +139,12 @@ async function judged(task: Task): Promise<boolean> {
   const outcome = await killedRuns({ run, pace, expected, ...numbers, tell: console.error });
   tellKills(run, outcome);
   const isSound = outcome.bytes === 0 && outcome.failures.length === 0;
-  const areSound = await judgedFaults(run, expected);
-  if (isSound && areSound) rmSync(root, { recursive: true });
+  const commandsAre = await judgedCommands(run);
+  const faultsAre = await judgedFaults(run, expected);
+  const all = isSound && commandsAre && faultsAre;
+  if (all) rmSync(root, { recursive: true });
   else console.log(`what is left: ${root}`);
-  return isSound && areSound;
+  return all;
 }
 
 const sound: boolean[] = [];

@@ -11,7 +11,7 @@ const preload = fileURLToPath(new URL('./strike.cjs', import.meta.url));
 /** One call to the disk at which a process dies. */
 export interface Strike {
   /** Part of the path of the program: the training's process, or the command line's. */
-  readonly process: 'train-worker' | 'cli';
+  readonly process: 'train-worker' | 'launch';
   /** Matches the path that is called. */
   readonly path: string;
   /** Matches what is written. */

@@ -120,16 +120,20 @@ test('lines that a full disk refused are added when it has room again, in their 
 });
 
 test('a folder that vanishes: what the run cannot go on without is made again', () => {
-  withFolder((dir) => {
-    const folder = RunFolder.begin(dir, facts);
-    writeSamples(folder, [{ name: 'a.png', sha256: '01' }]);
-    folder.keep('config.yaml', 'seed: 1\n');
-    const before = [readFacts(dir), readSamples(dir)];
-    rmSync(dir, { recursive: true });
-    folder.write('config.yaml', 'seed: 1\n');
-    assert.match(folder.vanished()?.what ?? '', /vanished/);
-    assert.deepEqual([readFacts(dir), readSamples(dir)], before);
-    assert.ok(existsSync(join(dir, 'state/run.copy.json')));
-    folder.close();
-  });
+  for (const next of [
+    (folder: RunFolder) => folder.write('config.yaml', 'seed: 1\n'),
+    (folder: RunFolder) => folder.record({}), // as a checkpoint does that was being saved
+  ])
+    withFolder((dir) => {
+      const folder = RunFolder.begin(dir, facts);
+      writeSamples(folder, [{ name: 'a.png', sha256: '01' }]);
+      folder.keep('config.yaml', 'seed: 1\n');
+      const before = [readFacts(dir), readSamples(dir)];
+      rmSync(dir, { recursive: true });
+      next(folder);
+      assert.match(folder.vanished()?.what ?? '', /vanished/);
+      assert.deepEqual([readFacts(dir), readSamples(dir)], before);
+      assert.ok(existsSync(join(dir, 'state/run.copy.json')));
+      folder.close();
+    });
 });

@@ -55,6 +55,8 @@ export class RunFolder {
   #facts: RunFacts;
   readonly #unlock: () => void;
   #isGone = false;
+  /** Whether run.json has been written by this process. */
+  #hasFacts = false;
   /** What could not be added to a file yet, by its name. */
   readonly #refused = new Map<string, Buffer>();
   /** What the run cannot do without, by name: written again where the folder vanished. */
@@ -273,15 +275,18 @@ export class RunFolder {
 
   /** Makes the folder again where somebody removed it. */
   #requirePlace(): void {
-    if (existsSync(join(this.dir, RUN_FILE))) return;
-    this.#isGone = true;
-    attempt(this.dir, () => makeFolders(this.dir));
-    for (const [name, content] of this.#kept) writeFileAtomically(join(this.dir, name), content);
-    this.#writeFacts();
+    if (!existsSync(join(this.dir, RUN_FILE))) this.#writeFacts();
   }
 
+  /** With all that is kept, where somebody removed it. */
   #writeFacts(): void {
+    if (this.#hasFacts && !existsSync(join(this.dir, RUN_FILE))) {
+      this.#isGone = true;
+      attempt(this.dir, () => makeFolders(this.dir));
+      for (const [name, content] of this.#kept) writeFileAtomically(join(this.dir, name), content);
+    }
     writeFacts(this.dir, this.#facts);
+    this.#hasFacts = true;
   }
 }
 
