@@ -7,7 +7,7 @@ import { SystemError } from '../errors.ts';
 import { LOCK_FILE } from '../storage/lock.ts';
 import { foundFacts, readFacts } from './facts.ts';
 import { RunFolder } from './run-folder.ts';
-import { foundSamples, readSamples, writeSamples } from './samples.ts';
+import { foundData, readData, writeData } from './samples.ts';
 
 const facts = {
   id: '20260131-235959',
@@ -59,7 +59,7 @@ test('a checkpoint that was saved as the best goes when a better one comes; no o
 /** A run that has saved a state, its data and its steps. */
 function interrupted(dir: string): void {
   const folder = RunFolder.begin(dir, facts);
-  writeSamples(folder, [{ name: 'a.png', sha256: '01' }]);
+  writeData(folder, { samples: [{ name: 'a.png', sha256: '01' }], leftOut: [] });
   folder.write('state/step-00000004.safetensors', 'x');
   folder.start({ at: facts.started, step: 0, pid: 1, host: 'here' });
   folder.close();
@@ -76,10 +76,10 @@ test('run.json and data.json that were cut short, damaged or deleted: their copi
     }))
       withFolder((dir) => {
         interrupted(dir);
-        const before = [readFacts(dir), readSamples(dir)];
+        const before = [readFacts(dir), readData(dir)];
         damage(join(dir, name));
-        assert.deepEqual([readFacts(dir), readSamples(dir)], before, `${name} ${how}`);
-        const found = [foundFacts(dir)?.damage, foundSamples(dir)?.damage];
+        assert.deepEqual([readFacts(dir), readData(dir)], before, `${name} ${how}`);
+        const found = [foundFacts(dir)?.damage, foundData(dir)?.damage];
         const [told, ...more] = found.flatMap((problem) => problem ?? []);
         assert.match(
           `${told.where}: ${told.what}. ${told.fix}`,
@@ -88,12 +88,9 @@ test('run.json and data.json that were cut short, damaged or deleted: their copi
         assert.deepEqual(more, []);
         const folder = RunFolder.resume(dir);
         folder.record({});
-        writeSamples(folder, readSamples(dir) ?? []);
+        writeData(folder, readData(dir) ?? assert.fail());
         folder.close();
-        assert.deepEqual(
-          [foundFacts(dir)?.damage, foundSamples(dir)?.damage],
-          [undefined, undefined],
-        );
+        assert.deepEqual([foundFacts(dir)?.damage, foundData(dir)?.damage], [undefined, undefined]);
       });
 });
 
@@ -126,13 +123,13 @@ test('a folder that vanishes: what the run cannot go on without is made again', 
   ])
     withFolder((dir) => {
       const folder = RunFolder.begin(dir, facts);
-      writeSamples(folder, [{ name: 'a.png', sha256: '01' }]);
+      writeData(folder, { samples: [{ name: 'a.png', sha256: '01' }], leftOut: [] });
       folder.keep('config.yaml', 'seed: 1\n');
-      const before = [readFacts(dir), readSamples(dir)];
+      const before = [readFacts(dir), readData(dir)];
       rmSync(dir, { recursive: true });
       next(folder);
       assert.match(folder.vanished()?.what ?? '', /vanished/);
-      assert.deepEqual([readFacts(dir), readSamples(dir)], before);
+      assert.deepEqual([readFacts(dir), readData(dir)], before);
       assert.ok(existsSync(join(dir, 'state/run.copy.json')));
       folder.close();
     });
