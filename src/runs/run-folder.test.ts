@@ -7,7 +7,7 @@ import { SystemError } from '../errors.ts';
 import { LOCK_FILE } from '../storage/lock.ts';
 import { foundFacts, readFacts } from './facts.ts';
 import { RunFolder } from './run-folder.ts';
-import { foundData, readData, writeData } from './samples.ts';
+import { foundData, readSamples, writeData } from './samples.ts';
 
 const facts = {
   id: '20260131-235959',
@@ -76,9 +76,9 @@ test('run.json and data.json that were cut short, damaged or deleted: their copi
     }))
       withFolder((dir) => {
         interrupted(dir);
-        const before = [readFacts(dir), readData(dir)];
+        const before = [readFacts(dir), readSamples(dir)];
         damage(join(dir, name));
-        assert.deepEqual([readFacts(dir), readData(dir)], before, `${name} ${how}`);
+        assert.deepEqual([readFacts(dir), readSamples(dir)], before, `${name} ${how}`);
         const found = [foundFacts(dir)?.damage, foundData(dir)?.damage];
         const [told, ...more] = found.flatMap((problem) => problem ?? []);
         assert.match(
@@ -88,7 +88,7 @@ test('run.json and data.json that were cut short, damaged or deleted: their copi
         assert.deepEqual(more, []);
         const folder = RunFolder.resume(dir);
         folder.record({});
-        writeData(folder, readData(dir) ?? assert.fail());
+        writeData(folder, foundData(dir)?.value ?? assert.fail());
         folder.close();
         assert.deepEqual([foundFacts(dir)?.damage, foundData(dir)?.damage], [undefined, undefined]);
       });
@@ -125,11 +125,11 @@ test('a folder that vanishes: what the run cannot go on without is made again', 
       const folder = RunFolder.begin(dir, facts);
       writeData(folder, { samples: [{ name: 'a.png', sha256: '01' }], leftOut: [] });
       folder.keep('config.yaml', 'seed: 1\n');
-      const before = [readFacts(dir), readData(dir)];
+      const before = [readFacts(dir), readSamples(dir)];
       rmSync(dir, { recursive: true });
       next(folder);
       assert.match(folder.vanished()?.what ?? '', /vanished/);
-      assert.deepEqual([readFacts(dir), readData(dir)], before);
+      assert.deepEqual([readFacts(dir), readSamples(dir)], before);
       assert.ok(existsSync(join(dir, 'state/run.copy.json')));
       folder.close();
     });

@@ -42,10 +42,6 @@ function dataText({ samples, leftOut }: RecordedData): string {
   return `{ "samples": [\n${lines(samples)}\n]${besides} }\n`;
 }
 
-/** As `readData`, of what is trained. */
-export const readSamples = (dir: string): readonly RecordedSample[] | undefined =>
-  readData(dir)?.samples;
-
 const record: CopiedRecord<RecordedData> = {
   name: DATA_FILE,
   copy: 'state/data.copy.json',
@@ -54,14 +50,15 @@ const record: CopiedRecord<RecordedData> = {
 };
 
 /**
- * The samples of a run; undefined where its folder does not say. Throws DataError where the file
- * and its copy are damaged.
+ * The samples of a run, with the damage that was found; undefined where its folder does not say.
+ * Throws DataError where the file and its copy are damaged.
  */
-export const readData = (dir: string): RecordedData | undefined => foundData(dir)?.value;
-
-/** As `readData`, with the damage that was found. */
 export const foundData = (dir: string): FoundRecord<RecordedData> | undefined =>
   readRecord(dir, record);
+
+/** As `foundData`, what is trained alone. */
+export const readSamples = (dir: string): readonly RecordedSample[] | undefined =>
+  foundData(dir)?.value.samples;
 
 /** With their copy. Throws SystemError. */
 export function writeData(
