@@ -12,7 +12,7 @@ const benches = {
   llm: 'LoRA training of language models beside PEFT and transformers: tokens per second, memory',
   'full-size': 'training steps at the full 1.5 configuration: time, memory, the losses of PyTorch',
   survival:
-    'a run that is killed again and again: kills survived, files that differ, steps repeated',
+    'runs that are killed, starved and damaged: kills survived, bytes lost, steps repeated',
   gpu: 'a training step on a graphics card at full size beside PyTorch: time, memory, where it goes',
 } as const;
 
