@@ -11,8 +11,7 @@ const benches = {
   'text-generation': 'tokens per second of a language model that writes, and of one that scores',
   llm: 'LoRA training of language models beside PEFT and transformers: tokens per second, memory',
   'full-size': 'training steps at the full 1.5 configuration: time, memory, the losses of PyTorch',
-  survival:
-    'runs that are killed, starved and damaged: kills survived, bytes lost, steps repeated',
+  survival: 'runs that are killed, starved and damaged: kills survived, bytes lost, steps repeated',
   gpu: 'a training step on a graphics card at full size beside PyTorch: time, memory, where it goes',
 } as const;
 

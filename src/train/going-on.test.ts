@@ -218,7 +218,7 @@ test('a run that lacks its state, or states that lack their run.json, are told',
   assert.match(refused, /state: there is no state any more, though the run had come to step 5/);
   assert.match(refused, /continue_from gives it the weights/);
   const half = copyOf(cut);
-  for (const name of ['run.json', 'state/run.copy.json']) rmSync(join(half, name));
+  for (const name of ['run.json', 'state/run.copy.json']) rmSync(join(half, name), { force: true });
   const { plan, warnings } = await start(half, {}, { until: 1 });
   assert.equal(plan?.firstStep, 0);
   assert.match(warnings, /the state of a run at step 5, but no run\.json.*put run\.json back/);
