@@ -28,7 +28,7 @@ export function noiseStream(pictures: readonly StreamedPicture[], shape: LatentS
   };
 }
 
-/** Over √(σ - σ′), and its sign is that of time: σ falls. */
+/** Over √(σ - σ′), and negative where time is: σ falls. */
 function brownian(
   pictures: readonly PictureNoise[],
   size: number,
