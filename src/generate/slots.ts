@@ -27,6 +27,8 @@ export class Slots {
   /** Rows of A by layer. */
   #rows = new Map<string, number>();
   #filled: { readonly mix: Mix; readonly inputs: Readonly<Record<string, Tensor>> } | undefined;
+  /** What lies in the rows of each layer: only other adapters are copied again. */
+  readonly #factors = new Map<string, Filled>();
 
   /** Of the layers of `graph`. */
   constructor(graph: Graph) {
@@ -53,7 +55,7 @@ export class Slots {
     const isFirst = this.isEmpty;
     for (const [path, rows] of short)
       this.#rows.set(path, isFirst ? rows : 2 ** Math.ceil(Math.log2(rows)));
-    this.#filled = undefined;
+    this.forget();
     return true;
   }
 
@@ -80,7 +82,7 @@ export class Slots {
     if (this.#filled !== undefined && sameMix(this.#filled.mix, mix)) return this.#filled.inputs;
     const parts = this.#partsOf(mix);
     const inputs = Object.fromEntries(
-      modules.flatMap((module) => inputsOf(module, parts.get(module.path) ?? [])),
+      modules.flatMap((module) => this.#inputsOf(module, parts.get(module.path) ?? [])),
     );
     this.#filled = { mix, inputs };
     return inputs;
@@ -89,6 +91,23 @@ export class Slots {
   /** Adapters may have changed: a training goes on between the pictures of its previews. */
   forget(): void {
     this.#filled = undefined;
+    this.#factors.clear();
+  }
+
+  /** Parameters and strengths of a layer: the adapters' rows, one behind another, and zeros. */
+  #inputsOf(module: LoraModule, parts: readonly Part[]): (readonly [string, Tensor])[] {
+    const { path, down, up } = module;
+    const layers = parts.map(({ layer }) => layer);
+    const known = this.#factors.get(path);
+    const isSame =
+      known?.layers.length === layers.length && layers.every((one, i) => one === known.layers[i]);
+    const filled = isSame ? known : { layers, ...factorsOf(layers, module) };
+    this.#factors.set(path, filled);
+    return [
+      [down.name, filled.down],
+      [up.name, filled.up],
+      [strengthName(path), strengthsOf(module, parts)],
+    ];
   }
 
   /** What adapters that are not at 0 have for the layers of this program. */
@@ -104,62 +123,64 @@ export class Slots {
   }
 }
 
-const rankOf = ({ layer }: Part): number => layer.down.shape[0];
+const rankOf = ({ down }: AdaptedLayer): number => down.shape[0];
 
 function mostRows(all: readonly ReadonlyMap<string, readonly Part[]>[]): Map<string, number> {
   const most = new Map<string, number>();
   for (const parts of all)
     for (const [path, of] of parts) {
-      const rows = of.reduce((sum, part) => sum + rankOf(part), 0);
+      const rows = of.reduce((sum, part) => sum + rankOf(part.layer), 0);
       most.set(path, Math.max(rows, most.get(path) ?? 0));
     }
   return most;
 }
 
-/** Parameters and strengths of a layer: the adapters' rows, one behind another, and zeros. */
-function inputsOf(
-  { path, rank, down, up }: LoraModule,
-  parts: readonly Part[],
-): (readonly [name: string, tensor: Tensor])[] {
+/** [rank]: strength · alpha / rank of each adapter for each of its rows, then zeros. */
+function strengthsOf({ rank }: LoraModule, parts: readonly Part[]): Tensor {
   const strengths = new Float32Array(rank);
   let at = 0;
   for (const part of parts) {
-    const own = rankOf(part);
+    const own = rankOf(part.layer);
     strengths.fill((part.strength * part.layer.alpha) / own, at, at + own);
     at += own;
   }
-  const factors = factorsOf(parts, rank, { down: down.shape, up: up.shape });
-  return [
-    [down.name, factors.down],
-    [up.name, factors.up],
-    [strengthName(path), float32([rank], strengths)],
-  ];
+  return float32([rank], strengths);
 }
 
 type Factors = Readonly<Record<'down' | 'up', Tensor>>;
 
+interface Filled extends Factors {
+  readonly layers: readonly AdaptedLayer[];
+}
+
 /** A single adapter that fills all rows is given as it is. */
 function factorsOf(
-  parts: readonly Part[],
-  rank: number,
-  shapes: Readonly<Record<'down' | 'up', readonly number[]>>,
+  layers: readonly AdaptedLayer[],
+  { rank, down: { shape: downShape }, up: { shape: upShape } }: LoraModule,
 ): Factors {
-  if (parts.length === 0)
-    return { down: zeros('float32', shapes.down), up: zeros('float32', shapes.up) };
-  if (parts.length === 1 && rankOf(parts[0]) === rank)
-    return { down: toFloat32(parts[0].layer.down), up: toFloat32(parts[0].layer.up) };
-  const width = sizeOf(shapes.down) / rank;
-  const [down, up] = [new Float32Array(sizeOf(shapes.down)), new Float32Array(sizeOf(shapes.up))];
+  if (layers.length === 0)
+    return { down: zeros('float32', downShape), up: zeros('float32', upShape) };
+  if (layers.length === 1 && rankOf(layers[0]) === rank)
+    return { down: toFloat32(layers[0].down), up: toFloat32(layers[0].up) };
+  const [down, up] = [new Float32Array(sizeOf(downShape)), new Float32Array(sizeOf(upShape))];
   let at = 0;
-  for (const { layer } of parts) {
-    const own = layer.down.shape[0];
-    down.set(toFloat32(layer.down).data, at * width);
-    const columns = toFloat32(layer.up).data;
-    for (let out = 0; out < shapes.up[0]; out++)
-      up.set(columns.subarray(out * own, (out + 1) * own), out * rank + at);
-    at += own;
+  for (const layer of layers) {
+    down.set(toFloat32(layer.down).data, (at * down.length) / rank);
+    copyColumns(toFloat32(layer.up).data, rankOf(layer), { into: up, columns: rank, at });
+    at += rankOf(layer);
   }
-  return { down: float32(shapes.down, down), up: float32(shapes.up, up) };
+  return { down: float32(downShape, down), up: float32(upShape, up) };
+}
+
+/** Columns of a matrix into those of a wider one, from `at` on. */
+function copyColumns(
+  from: Float32Array,
+  count: number,
+  to: { readonly into: Float32Array; readonly columns: number; readonly at: number },
+): void {
+  const { into, columns, at } = to;
+  for (let read = 0, write = at; read < from.length; read += count, write += columns)
+    for (let i = 0; i < count; i++) into[write + i] = from[read + i];
 }
 
 const listed = new WeakMap<Mix, ReadonlyMap<string, Tensor>>();
