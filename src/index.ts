@@ -24,7 +24,7 @@ export type * from './train/events.ts';
 
 // The runs that there are
 export { findRuns, type FoundRuns } from './runs/find-runs.ts';
-export { namedCheckpoint, namedRun, type NamedRun } from './runs/run-names.ts';
+export { namedCheckpoint, namedRun, namedRuns, type NamedRun } from './runs/run-names.ts';
 export {
   bestCheckpoint,
   currentCheckpoint,

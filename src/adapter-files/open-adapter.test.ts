@@ -299,3 +299,30 @@ test("a language model's adapter is the same value", () => {
   assert.ok(file.modules.every(({ path = '' }) => path.startsWith('model.layers.')));
   assert.equal(file.language?.rslora, false);
 });
+
+test('a DoRA of PEFT in a lone file was asked for its adapter_config.json', () => {
+  const one = float32([1], [1]);
+  const layer = 'base_model.model.model.layers.0.mlp.up_proj';
+  const pair = { [`${layer}.lora_A.weight`]: down, [`${layer}.lora_B.weight`]: up };
+  for (const [more, what] of [
+    [{ [`${layer}.lora_magnitude_vector`]: one }, 'a DoRA'],
+    [{ [`${layer}.lora_magnitude_vector.weight`]: one }, 'a DoRA'],
+    [{ [`${layer}.lora_B.bias`]: one }, 'a LoRA with a bias in B'],
+    [{ [`${layer}.lora_E`]: one }, 'an AdaLoRA'],
+    [{ [`${layer}.lora_embedding_A`]: one }, 'a LoRA of the embeddings'],
+  ] as const)
+    withFile({ ...pair, ...more }, (path) =>
+      assert.match(problemsOf(() => openAdapter(path))[0].what, new RegExp(`^this is ${what}`)),
+    );
+  for (const [tensors, what] of [
+    [{ 'base_model.model.unet.a.lora_magnitude_vector': one }, 'a DoRA'],
+    [{ [`${layer}.hada_w1_a`]: one }, 'a LoHa'],
+    [{ [`${layer}.oft_R.weight`]: one }, 'an OFT'],
+  ] as const)
+    withFile(tensors, (path) =>
+      assert.match(problemsOf(() => openAdapter(path))[0].what, new RegExp(`^this is ${what}`)),
+    );
+  withFile(pair, (path) =>
+    assert.match(problemsOf(() => openAdapter(path))[0].what, /without its adapter_config/),
+  );
+});

@@ -69,12 +69,15 @@ function ofFile(path: string): AdapterFile {
   const keys = [...file.tensors.keys()];
   if (isInFolder && keys.some((key) => /^base_model\.model\.|\.lora_[ab]$/.test(key)))
     return ofFolders(path, [folder]);
-  if (keys.some((key) => /^base_model\.model\.|^(language_)?model\..*\.lora_[ABab]\b/.test(key)))
+  if (keys.some((key) => /^base_model\.model\.|^(language_)?model\..*\.lora_[ABab]\b/.test(key))) {
+    // of what is refused with it, too, the kind says more
+    throwProblems(kindProblems(keys, path));
     return fail(
       path,
       `this is an adapter without its ${CONFIG}, which has its scale`,
       `Put ${CONFIG} into the same folder.`,
     );
+  }
   // Object.entries forgets what the keys are.
   const formats = Object.entries(fileFormats) as [FileFormatName, (typeof fileFormats)['kohya']][];
   const found = formats.find(([, { recognises }]) => recognises(file));

@@ -296,3 +296,36 @@ test('a base of another architecture is refused, with nothing written', () => {
     );
   });
 });
+
+test('adapters of Stable Diffusion 1.x and XL without a layer in common were added up', () => {
+  withFolder((folder) => {
+    const written = (layer: string, rows: number, columns: number): string => {
+      const path = join(folder, `${layer}.safetensors`);
+      const tensors = {
+        [`lora_${layer}.lora_down.weight`]: zeros('float32', [2, columns]),
+        [`lora_${layer}.lora_up.weight`]: zeros('float32', [rows, 2]),
+      };
+      writeFileSync(path, serialize(new Map(Object.entries(tensors))));
+      return path;
+    };
+    const cross = 'transformer_blocks_0_attn2_to_k';
+    const one = written(`unet_down_blocks_0_attentions_0_${cross}`, 8, 768);
+    const two = written(`unet_up_blocks_3_attentions_0_${cross}`, 8, 1024);
+    const small = written(`unet_up_blocks_2_attentions_0_${cross}`, 8, 32);
+    const xl = written(`unet_input_blocks_4_1_${cross}`, 8, 2048);
+    const second = written('te2_text_model_encoder_layers_0_mlp_fc1', 8, 8);
+    const flux = written('unet_double_blocks_0_img_attn_proj', 8, 8);
+    const text = written('te_text_model_encoder_layers_0_mlp_fc1', 8, 8);
+    const output = join(folder, 'out.safetensors');
+    const merge =
+      (...paths: string[]) =>
+      () =>
+        mergeAdapters({ paths, output, force: true });
+    for (const other of [two, small, xl, second, flux]) {
+      assert.throws(merge(one, other), /: it is for .*, and .* for Stable Diffusion 1\.x/);
+      assert.throws(merge(other, text, one), /it is for Stable Diffusion 1\.x, and/);
+    }
+    merge(one, text)();
+    merge(xl, second)();
+  });
+});

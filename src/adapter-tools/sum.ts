@@ -10,6 +10,7 @@ import { toFloat32 } from '../tensor/half.ts';
 import { sizeOf, type Shape, type Tensor } from '../tensor/tensor.ts';
 import { problemsByKind } from '../util/problems-by-kind.ts';
 import { planned } from './prepare.ts';
+import { familyOfLayers } from './traits.ts';
 
 /** An adapter and how strongly it acts in the sum. */
 export interface Weighed {
@@ -23,9 +24,21 @@ interface Layer {
   readonly parts: readonly { readonly module: PlannedModule; readonly factor: number }[];
 }
 
+/** Few layers may have no size that differs. Throws UserError for adapters of different models. */
+function requireOneFamily(adapters: readonly Weighed[]): void {
+  const told = adapters.flatMap(({ file: { of, modules, path } }) => {
+    const family = of === 'pictures' ? familyOfLayers(modules) : undefined;
+    return family === undefined ? [] : [{ path, family }];
+  });
+  const other = told.find(({ family }) => family !== told[0].family);
+  if (other === undefined) return;
+  const what = `it is for ${other.family}, and ${told[0].path} for ${told[0].family}`;
+  throw new UserError([{ where: other.path, what, fix: 'Merge adapters of one model.' }]);
+}
+
 /**
  * The layers of all adapters, in the order in which they are first found. Throws UserError where
- * the same layer has other sizes.
+ * the same layer has other sizes, or the adapters are for different models.
  */
 function layersOf(adapters: readonly Weighed[]): Layer[] {
   const layers = new Map<string, { module: PlannedModule; factor: number }[]>();
@@ -39,6 +52,7 @@ function layersOf(adapters: readonly Weighed[]): Layer[] {
   const all = Array.from(layers, ([key, parts]) => ({ key, parts }));
   const problems = all.flatMap(({ key, parts }) => misfit(key, parts[0].module, parts));
   if (problems.length > 0) throw new UserError(problemsByKind(problems));
+  requireOneFamily(adapters);
   return all;
 }
 

@@ -66,14 +66,17 @@ function familyOf(
   modules: readonly AdapterModule[],
   { ss_base_model_version: version = '' }: AdapterFile['metadata'],
 ): string | undefined {
+  return familyOfLayers(modules) ?? versions.find(([begin]) => version.startsWith(begin))?.[1];
+}
+
+/** The model that an adapter for pictures is for, where its layers tell. */
+export function familyOfLayers(modules: readonly AdapterModule[]): string | undefined {
   const other = others.find(([pattern]) => modules.some(({ name }) => pattern.test(name)));
   if (other !== undefined) return other[1];
   if (modules.some(({ path = '' }) => path.startsWith('text_encoder_2.')))
     return 'Stable Diffusion XL';
   const cross = modules.find(({ path = '' }) => /^unet\..*\.attn2\.to_[kv]$/.test(path));
-  if (cross !== undefined) {
-    const [, width] = cross.down.shape;
-    return families.get(width) ?? `a UNet that reads text states of width ${width}`;
-  }
-  return versions.find(([begin]) => version.startsWith(begin))?.[1];
+  if (cross === undefined) return undefined;
+  const [, width] = cross.down.shape;
+  return families.get(width) ?? `a UNet that reads text states of width ${width}`;
 }

@@ -118,6 +118,29 @@ test('lora runs verify ends with exit code 1 where a file is damaged, and names 
   assert.equal(runs[0].problems.length, 1);
 });
 
+test('a folder of runs that was named was said to have none: verify and cost take all of them', async (t) => {
+  const dir = testFolder(t);
+  makeRun(join(dir, 'output/a'), { name: 'a', id: '20260131-120000', result: 400 });
+  makeRun(join(dir, 'output/b'), { name: 'b', id: '20260202-120000', result: 400 });
+  const output = join(dir, 'output');
+  const both = await run('verify', output, join(output, 'a'));
+  assert.equal(both.code, 0);
+  assert.deepEqual(both.text.match(/✓ \w/g), ['✓ a', '✓ b']);
+  assert.match((await run('cost', output)).text, /a[^]*b/);
+  for (const words of [
+    ['show', output],
+    ['rm', output, '--yes'],
+    ['compare', output, output],
+  ]) {
+    const { text, code } = await run(...words);
+    assert.equal(code, 1);
+    assert.match(text, /is a folder with runs in it, not a run\n.*output\/a, .*output\/b\.\n/);
+  }
+  const empty = join(dir, 'empty');
+  mkdirSync(empty);
+  assert.match((await run('verify', empty)).text, /the folder has no run in it/);
+});
+
 test('lora runs verify looks at the copies, and makes those that are missing', async (t) => {
   const place = testFolder(t);
   const backup_dir = join(place, 'disk');

@@ -2,10 +2,9 @@
 import {
   type CostOfRuns,
   costOfRuns,
-  findRuns,
   type KnownRun,
   kilowattHours,
-  namedRun,
+  namedRuns,
   shownProblem,
   withCodes,
 } from '../index.ts';
@@ -23,7 +22,8 @@ export const runsCostCommand: Command = {
     {
       name: '[runs...]',
       key: 'runs',
-      description: 'folders, names or ids; by default every run below the current folder',
+      description:
+        'names, ids or folders, also with several runs in them; by default every run below the current folder',
     },
   ],
   flags: [jsonFlag],
@@ -33,7 +33,7 @@ export const runsCostCommand: Command = {
 
 function run({ runs: names, json }: Readonly<Record<string, unknown>>): number {
   const given = Array.isArray(names) ? names.map(String) : [];
-  const runs = given.length > 0 ? given.map((name) => namedRun(name).run) : findRuns(['.']).runs;
+  const { runs } = namedRuns(given);
   const costs = costOfRuns(runs.map(({ dir }) => dir));
   const text = json === true ? jsonText(costs) : shownText(costs, runs);
   process.stdout.write(text);

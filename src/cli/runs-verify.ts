@@ -4,9 +4,8 @@ import {
   clearLeftovers,
   type Copied,
   describeRun,
-  findRuns,
   type KnownRun,
-  namedRun,
+  namedRuns,
   type Problem,
   shownProblem,
   type Verified,
@@ -25,7 +24,8 @@ export const runsVerifyCommand: Command = {
     {
       name: '[runs...]',
       key: 'runs',
-      description: 'folders, names or ids; by default every run below the current folder',
+      description:
+        'names, ids or folders, also with several runs in them; by default every run below the current folder',
     },
   ],
   flags: [jsonFlag],
@@ -48,18 +48,13 @@ function checked(run: KnownRun): Result {
 
 function run({ runs: names, json }: Readonly<Record<string, unknown>>): number {
   const given = Array.isArray(names) ? names.map(String) : [];
-  const { runs, leftovers } = given.length > 0 ? named(given) : findRuns(['.']);
+  const { runs, leftovers } = namedRuns(given);
   leftovers.forEach(clearLeftovers);
   const results = runs.map(checked);
   const isSound = results.every(({ problems }) => problems.length === 0);
   const text = json === true ? jsonText(results) : shownText(results, leftovers);
   process.stdout.write(text);
   return isSound ? 0 : 1;
-}
-
-function named(names: readonly string[]) {
-  const found = names.map((name) => namedRun(name).run);
-  return { runs: found, leftovers: [] };
 }
 
 const jsonText = (results: readonly Result[]): string =>

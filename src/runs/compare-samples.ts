@@ -127,8 +127,16 @@ function basePath({ dir, base }: KnownRun, given: string | undefined): string {
       : [path, ...upwards(resolve(dir)).map((above) => join(above, path))];
   const found = places.find((one) => existsSync(one));
   if (found !== undefined) return found;
+  if (given !== undefined)
+    throw new UserError([{ where: '--base', what: `${given}: there is no such file or folder` }]);
+  const what = `its base model, ${named}, is not on this machine`;
+  if (isAbsolute(path)) throw new UserError([{ where: dir, what, fix }]);
   throw new UserError([
-    { where: dir, what: `its base model, ${named}, is not on this machine`, fix },
+    {
+      where: dir,
+      what: `its base model, ${named}, is neither in the current folder nor in one around the run`,
+      fix: 'Call lora where the run began, or name it: --base <file or folder>.',
+    },
   ]);
 }
 

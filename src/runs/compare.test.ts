@@ -117,7 +117,12 @@ const refusals: readonly (readonly [RegExp, MadeRun, MadeRun])[] = [
   [/one of these runs is for pictures/, { task: 'image' }, { task: 'text-generation' }],
   [/neither run has sample_prompts/, {}, {}],
   [
-    /its base model, \.\/models\/nowhere, is not on this machine/,
+    /its base model, \/models\/nowhere, is not on this machine/,
+    { settings: { sample_prompts: ['x'] }, facts: { base: '/models/nowhere' } },
+    {},
+  ],
+  [
+    /its base model, \.\/models\/nowhere, is neither in the current folder nor [^]*where the run began/,
     { settings: { sample_prompts: ['x'] }, facts: { base: './models/nowhere' } },
     {},
   ],

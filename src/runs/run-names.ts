@@ -7,7 +7,7 @@ import { UserError, type Problem } from '../errors.ts';
 import { suggest } from '../util/suggest.ts';
 import type { KnownCheckpoint } from './checkpoints.ts';
 import { readFacts, RUN_FILE } from './facts.ts';
-import { findRuns } from './find-runs.ts';
+import { findRuns, type FoundRuns } from './find-runs.ts';
 import { bestCheckpoint, currentCheckpoint, knownRun, type KnownRun } from './known-run.ts';
 
 export interface NamedRun {
@@ -39,13 +39,40 @@ export function namedCheckpoint(text: string, from = '.'): Required<NamedRun> {
   throw new UserError([{ where: run.dir, what: 'has no adapter: nothing was saved yet' }]);
 }
 
+/**
+ * The runs that are called `texts`, each by a name or by a folder with runs in it; without any, all
+ * below `from`. Throws UserError for what is neither.
+ */
+export function namedRuns(texts: readonly string[], from = '.'): FoundRuns {
+  if (texts.length === 0) return findRuns([from]);
+  const found = texts.map((text) => runsIn(text) ?? alone(namedRun(text, from).run));
+  return {
+    runs: [
+      ...new Map(found.flatMap(({ runs }) => runs).map((run) => [resolve(run.dir), run])).values(),
+    ],
+    problems: found.flatMap(({ problems }) => problems),
+    leftovers: [...new Set(found.flatMap(({ leftovers }) => leftovers))],
+  };
+}
+
+const alone = (run: KnownRun): FoundRuns => ({ runs: [run], problems: [], leftovers: [] });
+
+/** Of a folder that is no run itself; undefined where there is nothing of a run in it. */
+function runsIn(folder: string): FoundRuns | undefined {
+  if (atPath(folder) !== undefined || !isFolder(folder)) return undefined;
+  const found = findRuns([folder]);
+  return found.runs.length + found.leftovers.length > 0 ? found : undefined;
+}
+
+const isFolder = (path: string): boolean =>
+  path !== '' && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+
 // ---- by its place
 
 /** A run's folder, or something in it; undefined where there is no such file or folder. */
 function atPath(path: string): NamedRun | undefined {
   if (path === '' || !existsSync(path)) return undefined;
-  const isFolder = statSync(path).isDirectory();
-  const facts = isFolder ? readFacts(path) : undefined;
+  const facts = isFolder(path) ? readFacts(path) : undefined;
   if (facts !== undefined) return { run: knownRun(path, facts) };
   const inside = insideRun(path);
   if (inside !== undefined) return inside;
@@ -106,8 +133,19 @@ function several(text: string, found: readonly KnownRun[]): Problem {
 function unknown(text: string, runs: readonly KnownRun[], problems: readonly Problem[]): Problem {
   const folder = existsSync(text) ? 'the folder has no run in it' : 'there is no such run';
   const what = `${folder}${problems.length > 0 ? `; ${problems[0].where} ${problems[0].what}` : ''}`;
-  if (runs.length === 0)
-    return { where: text, what, fix: 'No run lies below this folder: name the folder of a run.' };
+  const inside = runsIn(text)?.runs.map(({ dir }) => dir) ?? [];
+  if (inside.length > 0) {
+    const shown = `${inside.slice(0, 6).join(', ')}${inside.length > 6 ? ' …' : ''}`;
+    return {
+      where: text,
+      what: 'is a folder with runs in it, not a run',
+      fix: `Name one: ${shown}.`,
+    };
+  }
+  if (runs.length === 0) {
+    const fix = 'No run lies below the current folder: name the folder of a run.';
+    return { where: text, what, fix };
+  }
   const names = [...new Set(runs.flatMap(({ name, facts }) => [name, facts.id]))];
   const nearest = suggest(text, names);
   const fix =

@@ -47,12 +47,12 @@ const noTag = (tag: string, tags: readonly Tagged[]) => ({
 function requireTag(tag: string): void {
   const words: readonly string[] = CHECKPOINT_WORDS;
   const what = words.includes(tag)
-    ? 'is what another checkpoint is called already'
+    ? 'has a meaning of its own: best, current and last stand for checkpoints without a tag'
     : /^(step-?)?\d+$/i.test(tag)
       ? 'would be taken for a step'
       : /^[\p{Letter}\p{Number}][\p{Letter}\p{Mark}\p{Number}._-]{0,63}$/u.test(tag)
         ? undefined
-        : 'is no tag: expected letters, digits, dots, hyphens and underscores, at most 64';
+        : 'is no tag: expected letters, digits, dots, hyphens and underscores without spaces, at most 64';
   if (what !== undefined)
     throw new UserError([
       { where: JSON.stringify(tag), what, fix: 'Write one such as for-the-shop.' },
