@@ -261,7 +261,14 @@ function questionsOf(
     (files.length === 0 && !(Number(validation_split) > 0))
   )
     return undefined;
-  return { sources, validationSources: files.map((path) => ({ path: String(path) })), share, seed };
+  const adapter = text('adapter') ?? text('output_dir');
+  return {
+    sources,
+    validationSources: files.map((path) => ({ path: String(path) })),
+    share,
+    seed,
+    ...(adapter !== undefined && { adapter }),
+  };
 }
 
 function missing(adapter: boolean, questions: boolean): ConfigError {

@@ -19,10 +19,12 @@ const sample = z.object({
   repeats: z.number().optional(),
   /** In a run that went on from another: that one was trained on it, too. */
   old: z.boolean().optional(),
+  /** It was held back: the run was not trained on it. Runs of earlier versions do not say. */
+  heldOut: z.boolean().optional(),
 });
 const dataFile = z.object({
   samples: z.array(sample),
-  /** What lay there as well, and is not trained: those of an earlier run. */
+  /** Those of the runs that it came from, and not trained: they lay there as well, or elsewhere. */
   leftOut: z.array(sample).default([]),
 });
 

@@ -9,7 +9,11 @@ import { loadedModules } from '../adapter-files/adapter-file.ts';
 import { openAdapter } from '../adapter-files/open-adapter.ts';
 import { loraDelta } from './testing/lora-delta.ts';
 import { parseConfig } from '../config/load.ts';
+import { heldOutSet } from '../eval/held-out.ts';
 import { readFacts } from '../runs/facts.ts';
+import { foundData } from '../runs/samples.ts';
+import { chatTemplate } from '../tokenizer/chat.ts';
+import { readTextTokenizer } from '../tokenizer/text.ts';
 import type { TrainEvent } from './events.ts';
 import { train } from './run.ts';
 import { writePictures, writeSmallBase } from './testing/small-base.ts';
@@ -87,6 +91,8 @@ function farthest(a: string, b: string): number {
     });
   return most / largest;
 }
+
+const readData = (name: string) => foundData(at(name))?.value ?? assert.fail(name);
 
 await run('first', texts);
 await run('drawn', pictures);
@@ -194,12 +200,87 @@ test('new, mixed, or new with a share of the old: what is seen is said', async (
   );
   await assert.rejects(
     run('nothing-new', { ...all, train_data_dir: at('old.jsonl'), continue_data: 'new' }),
-    /continue_data: there is nothing new: all 8 samples were trained by the run/,
+    /continue_data: there is nothing new: all 8 samples were in the data of the run/,
   );
   await assert.rejects(
     run('unknown', { ...pictures, continue_from: at('first'), continue_data: 'sometimes' }),
     /continue_data: .*expected new, mixed, or rehearse/,
   );
+});
+
+test('samples that the earlier run only held back are neither old nor new, and runs of earlier versions do not say', async () => {
+  const first = { ...texts, train_data_dir: at('old.jsonl'), validation_split: 0.25 };
+  await run('held', first);
+  const held = readData('held').samples.filter((one) => one.heldOut === true);
+  assert.equal(held.length, 2);
+  const all = { ...texts, ...still, train_data_dir: at('all.jsonl'), continue_from: at('held') };
+  const told = async (continue_data: string) => {
+    const name = `beside-${continue_data.replace(/\W/g, '')}`;
+    const { plan, warnings } = await run(name, { ...all, continue_data });
+    return [plan.samples, /\d+ samples? of [^\n.]*/.exec(warnings)?.[0]];
+  };
+  assert.deepEqual(await told('new'), [
+    4,
+    '4 samples of 12 are new; 0 of the 6 that were trained before are trained again; 2 that were held back then are not trained',
+  ]);
+  assert.deepEqual(await told('rehearse 50 %'), [
+    8,
+    '4 samples of 12 are new; 4 of the 6 that were trained before are trained again; 2 that were held back then are not trained',
+  ]);
+  assert.deepEqual(await told('mixed'), [
+    12,
+    '4 samples of 12 are new; 6 of the 6 that were trained before are trained again; 2 that were held back then count as not trained before',
+  ]);
+  const unsaid = readData('held').samples.map(({ heldOut: _, ...one }) => one);
+  for (const name of ['data.json', 'state/data.copy.json'])
+    writeFileSync(join(at('held'), name), JSON.stringify({ samples: unsaid }));
+  assert.match(String((await told('new'))[1]), /0 of the 8 that were trained before/);
+});
+
+test('what a run before the earlier one was trained on is not new in the third', async () => {
+  const [old, all] = [at('old.jsonl'), at('all.jsonl')];
+  const added = at('added.jsonl');
+  writeFileSync(added, readFileSync(all, 'utf8').split('\n').slice(8).join('\n'));
+  const more = at('more.jsonl');
+  writeFileSync(more, readFileSync(all, 'utf8') + sample(12));
+  await run('one', { ...texts, train_data_dir: old });
+  for (const [i, data] of [all, added].entries()) {
+    const second = { ...texts, train_data_dir: data, continue_data: 'new' };
+    await run(`two-${i}`, { ...second, continue_from: at('one') });
+    const third = { ...texts, ...still, train_data_dir: more, continue_data: 'new' };
+    const { warnings, plan } = await run(`three-${i}`, { ...third, continue_from: at(`two-${i}`) });
+    assert.match(warnings, /1 sample of 13 is new; 0 of the 12 that were trained before/);
+    assert.doesNotMatch(warnings, /gone/);
+    assert.equal(plan.samples, 1);
+  }
+});
+
+test('lora eval asks what the run held back, also where continue_data left out some or data came since', async () => {
+  const tokenizer = readTextTokenizer(at('llm'));
+  const format = { tokenizer, template: chatTemplate(tokenizer, undefined), maxSeqLength: 96 };
+  const [data, grown] = [at('all.jsonl'), at('grown.jsonl')];
+  writeFileSync(grown, [20, 21, 22].map(sample).join('') + readFileSync(data, 'utf8'));
+  for (const continue_data of ['new', 'mixed', 'rehearse 50 %']) {
+    const name = `asked-${continue_data.replace(/\W/g, '')}`;
+    const settings = { ...texts, continue_from: at('first'), continue_data, validation_split: 0.5 };
+    await run(name, { ...settings, train_data_dir: data });
+    const held = readData(name).samples.filter((one) => one.heldOut === true);
+    assert.ok(held.length >= 2);
+    for (const path of [data, grown])
+      for (const adapter of [at(name), join(at(name), 'adapter_model.safetensors')]) {
+        const asked = { sources: [{ path }], share: 0.5, seed: 42, adapter };
+        const { questions } = await heldOutSet(asked, format);
+        const lines = questions.map(({ expected }) => /hat \d+/.exec(expected ?? '')?.[0]);
+        const there = readFileSync(data, 'utf8').split('\n');
+        const wanted = held.map(
+          ({ name: place }) => /hat \d+/.exec(there[Number(place.split(':')[1]) - 1])?.[0],
+        );
+        assert.deepEqual(lines, wanted);
+      }
+  }
+  const strange = { sources: [{ path: at('strange.jsonl') }], share: 0.5, seed: 42 };
+  writeFileSync(at('strange.jsonl'), [30, 31].map(sample).join(''));
+  await assert.rejects(heldOutSet({ ...strange, adapter: at('asked-new') }, format), /./);
 });
 
 test('a run that went on from an adapter survives an interruption without that adapter', async () => {

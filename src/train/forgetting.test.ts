@@ -247,7 +247,7 @@ test('the words say what the losses say', async () => {
   };
   assert.match(
     await said('new', { old: twelve(1), new: twelve(1) }, { old: twelve(1.2), new: twelve(0.5) }),
-    /^Some of the old was forgotten: the loss on it rose by 20 %; the new was learned\nOld: 12 of 30 pictures that the earlier run was trained on, not trained in this run: loss 1\.000 before, 1\.200 after: 20 % higher\.\nNew: .*50 % lower\.\nTo forget less: continue_data: rehearse 20 %, fewer steps, or a lower learning_rate\.$/,
+    /^Some of the old was forgotten: the loss on it rose by 20 %; the new was learned\nOld: 12 of 30 pictures that an earlier run was trained on, not trained in this run: loss 1\.000 before, 1\.200 after: 20 % higher\.\nNew: .*50 % lower\.\nTo forget less: continue_data: rehearse 20 %, fewer steps, or a lower learning_rate\.$/,
   );
   assert.match(
     await said('mixed', { old: twelve(1), new: twelve(1) }, { old: twelve(1.5), new: twelve(1) }),

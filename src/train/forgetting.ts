@@ -160,10 +160,10 @@ function reasonOf(
   const count = samples === of ? plural(of, sampleName) : `${samples} of ${of} ${sampleName}s`;
   const which =
     kind === 'old'
-      ? 'that the earlier run was trained on'
+      ? 'that an earlier run was trained on'
       : isUnknown
         ? 'of this run'
-        : 'that the earlier run did not have';
+        : 'that no earlier run was trained on';
   const seen = seenText(trained, samples);
   const figures =
     after === undefined || change === undefined

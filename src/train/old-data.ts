@@ -20,6 +20,8 @@ export interface OldAndNew<T> {
   readonly leftOut: readonly T[];
   /** What the earlier run was trained on that is not here. */
   readonly missing: readonly RecordedSample[];
+  /** What else the earlier runs had, and this one is not trained on. */
+  readonly earlier: readonly RecordedSample[];
   readonly warnings: readonly Problem[];
 }
 
@@ -58,7 +60,7 @@ export function comparedRun(
     recorded: undefined,
     share,
     elsewhere: start.data,
-    isUnknown: start.samples === undefined,
+    isUnknown: start.before === undefined,
   };
 }
 
@@ -79,8 +81,15 @@ export function stillCompared<T>(
     old: new Set([...kept.filter((_, i) => recorded[i].old === true), ...leftOut]),
     leftOut,
     missing: old.filter((sha256) => !here.has(sha256)).map((sha256) => ({ name: sha256, sha256 })),
+    earlier: [],
   };
 }
+
+/** As a run records what its earlier runs had and it is not trained on. */
+export const recordedBesides = <T>(
+  { leftOut, missing, earlier }: Pick<OldAndNew<T>, 'leftOut' | 'missing' | 'earlier'>,
+  recordOf: (one: T) => RecordedSample,
+): readonly RecordedSample[] => [...leftOut.map(recordOf), ...missing, ...earlier];
 
 /** Of the part of a sample: its number in the sample, behind the hash. */
 export const keyOfPart = (sha256: string, part: number): string => `${sha256}/${part}`;

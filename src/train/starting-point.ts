@@ -17,7 +17,7 @@ import { AdapterError, UserError, type Problem } from '../errors.ts';
 import type { RunFacts } from '../runs/facts.ts';
 import { namedCheckpoint } from '../runs/run-names.ts';
 import type { KnownRun } from '../runs/known-run.ts';
-import { readSamples, type RecordedSample } from '../runs/samples.ts';
+import { foundData, type RecordedData } from '../runs/samples.ts';
 import { textSetting } from '../runs/settings.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { plural } from '../util/plural.ts';
@@ -29,8 +29,8 @@ export interface StartingPoint {
   readonly file: AdapterFile;
   /** With the effective scale as alpha / rank. */
   readonly modules: readonly LoraWeights[];
-  /** What a run of ours was trained on; undefined for other adapters. */
-  readonly samples: readonly RecordedSample[] | undefined;
+  /** The samples of a run of ours, and of those that it came from; undefined for other adapters. */
+  readonly before: RecordedData | undefined;
   /** Where that run had them. */
   readonly data: Elsewhere | undefined;
   readonly parent: NonNullable<RunFacts['parent']>;
@@ -78,7 +78,7 @@ function opened(given: string, written: string, task: TrainConfig['task_type']):
     path,
     file,
     modules: plainModules(path, file.modules),
-    samples: run?.samples,
+    before: run?.before,
     data: run?.data,
     parent: { ...parent, ...run?.parent },
     warnings: [...file.warnings, ...leftoverWarnings(file.leftovers, path)],
@@ -109,7 +109,7 @@ function runOf(given: string) {
     const file = join(run.dir, name);
     const path = name.endsWith('adapter_model.safetensors') ? dirname(file) : file;
     const parent = { run: run.facts.id, step: checkpoint.step };
-    return { path, parent, samples: readSamples(run.dir), data: dataOf(run) };
+    return { path, parent, before: foundData(run.dir)?.value, data: dataOf(run) };
   } catch (error) {
     if (!(error instanceof UserError) || !existsSync(given)) throw error;
     return undefined;

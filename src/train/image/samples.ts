@@ -7,7 +7,13 @@ import { DataError, type Problem } from '../../errors.ts';
 import { pictureUnit, type StableDiffusionConfig } from '../../models/stable-diffusion-config.ts';
 import { matchSamples, textHash, type RecordedSample } from '../../runs/samples.ts';
 import { problemsByKind, type FoundProblem } from '../../util/problems-by-kind.ts';
-import { comparedRun, stillCompared, type ComparedRun, type OldAndNew } from '../old-data.ts';
+import {
+  comparedRun,
+  recordedBesides,
+  stillCompared,
+  type ComparedRun,
+  type OldAndNew,
+} from '../old-data.ts';
 import { continuedSamples } from '../continued-data.ts';
 import type { TaskContext } from '../task.ts';
 import { comparedPictures, type ComparedPictures } from './compared-pictures.ts';
@@ -85,16 +91,18 @@ async function dividedPictures(
   const impliedShare = run?.share ?? 0;
   const parts = await divided(place(both), job, { place, kindOf, impliedShare });
   const compared = run && (await comparedPictures({ run, both, parts, isOld, found, place, job }));
+  const heldOut = new Set(parts.heldOut.map(({ path }) => path));
   const record = (one: Sample) => ({
     ...recordOfPicture(one),
     ...(both.old.has(one) && { old: true }),
+    ...(heldOut.has(one.path) && { heldOut: true }),
   });
   return {
     pictures: parts.pictures,
     // what nobody asked to hold back is only compared
     heldOut: parts.isImplied ? [] : parts.heldOut,
     samples: both.samples.map(record),
-    leftOut: context.recorded?.leftOut ?? both.leftOut.map(recordOfPicture),
+    leftOut: context.recorded?.leftOut ?? recordedBesides(both, recordOfPicture),
     ...(compared !== undefined && { compared }),
     warnings: [...both.warnings, ...parts.warnings, ...(compared?.warnings ?? [])],
   };
@@ -136,10 +144,10 @@ function asMeant(
       warnings: [...warnings, ...matched.warnings],
     };
   }
-  const nothing = { old: new Set<Sample>(), leftOut: [], missing: [] };
+  const nothing = { old: new Set<Sample>(), leftOut: [], missing: [], earlier: [] };
   if (start === undefined) return { samples, ...nothing, warnings };
   const where = placeOf('continue_data', source);
-  const told = { sampleName, where, before: start.samples };
+  const told = { sampleName, where, before: start.before };
   const { kept, notes, ...both } = continuedSamples(samples, recordOfPicture, config, told);
   return { samples: kept, ...both, warnings: [...warnings, ...notes] };
 }

@@ -11,6 +11,7 @@ import { continuedSamples } from '../continued-data.ts';
 import {
   comparedRun,
   impliedNote,
+  recordedBesides,
   stillCompared,
   type ComparedRun,
   type OldAndNew,
@@ -56,11 +57,8 @@ export async function readTextData(
   const date = template?.date;
   return {
     ...data,
-    samples: data.samples.map((one) => ({
-      ...recordOfText(one),
-      ...(both.old.has(one) && { old: true }),
-    })),
-    leftOut: context.recorded?.leftOut ?? both.leftOut.map(recordOfText),
+    samples: recordedTexts(data, both.old),
+    leftOut: context.recorded?.leftOut ?? recordedBesides(both, recordOfText),
     ...(compared !== undefined && { compared, validation: compared.validation }),
     template,
     warnings: [
@@ -73,6 +71,20 @@ export async function readTextData(
       ...(date === undefined ? [] : [`the chat template inserts a date: ${date} (template_date)`]),
     ],
   };
+}
+
+/** As the run records them; what nothing is trained of is held out. */
+function recordedTexts(
+  { samples, train, validation }: TextData,
+  old: ReadonlySet<TextSample>,
+): RecordedSample[] {
+  const trained = new Set(train.map(({ sample }) => sample));
+  const held = new Set(validation.map(({ sample }) => sample));
+  return samples.map((one) => ({
+    ...recordOfText(one),
+    ...(old.has(one) && { old: true }),
+    ...(held.has(one) && !trained.has(one) && { heldOut: true }),
+  }));
 }
 
 /** Of what is held back though nobody asked for it. */
@@ -89,7 +101,7 @@ function heldNote(
 }
 
 const nothingOld: OldAndNew<TextSample> = {
-  ...{ samples: [], old: new Set(), leftOut: [], missing: [], warnings: [] },
+  ...{ samples: [], old: new Set(), leftOut: [], missing: [], earlier: [], warnings: [] },
 };
 
 /** What a run is known by when it goes on; its place in the file may change. */
@@ -114,7 +126,7 @@ function asMeant(
     return { ...stillCompared(found, matched, run?.recorded, hashOfText), warnings };
   }
   if (start === undefined) return { ...nothingOld, samples: found };
-  const told = { sampleName, where: placeOf('continue_data', source), before: start.samples };
+  const told = { sampleName, where: placeOf('continue_data', source), before: start.before };
   const { kept, notes, ...both } = continuedSamples(found, recordOfText, config, told);
   return { ...both, samples: kept, warnings: notes };
 }
