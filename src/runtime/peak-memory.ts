@@ -1,10 +1,11 @@
 // The most memory that this process has held.
 
-import { processMemory } from './memory.ts';
+import { mappedTwice } from './memory.ts';
 
 /**
  * The system's own record of the resident set, which no look from outside can miss, less what it
- * counts twice: a model file for each program that maps it, and what other processes share.
+ * counts twice: a model file for each program that maps it. What other processes hold too, such as
+ * Node's own file, counts in full: how many there are is nothing of this run.
  */
 export class PeakMemory {
   #resident = 0;
@@ -20,7 +21,6 @@ export class PeakMemory {
     const resident = process.resourceUsage().maxRSS * 1024;
     if (resident <= this.#resident) return;
     this.#resident = resident;
-    const twice = Math.max(0, process.memoryUsage.rss() - processMemory().bytes);
-    this.#bytes = Math.max(this.#bytes, resident - twice);
+    this.#bytes = Math.max(this.#bytes, resident - mappedTwice());
   }
 }

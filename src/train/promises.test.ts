@@ -6,7 +6,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { promisedAndTaken, type PromisedAndTaken } from './testing/promises.ts';
+import {
+  memoryPromisedAndTaken,
+  promisedAndTaken,
+  type PromisedAndTaken,
+} from './testing/promises.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'promises-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -50,6 +54,11 @@ const examples: readonly [string, string, Readonly<Record<string, unknown>>][] =
     'configs/llm_lora_config.yaml',
     { max_train_steps: 60, validation_split: 0.1, sample_every: 20, eval_path: undefined },
   ],
+  [
+    'pictures: a contact sheet',
+    'configs/brand_lora.yaml',
+    { max_train_steps: 40, sample_prompts: ['brand style, robot'], sample_steps: 8 },
+  ],
 ];
 
 /** A moment's noise passes; a promise that is wrong is wrong again. */
@@ -65,4 +74,12 @@ for (const [name, file, settings] of examples)
       if (found.length === 0) return;
     }
     assert.deepEqual(found, []);
+  });
+
+for (const [name, file, settings] of examples)
+  test(`${name}: memory within a tenth of what was promised for batches of one, too`, async () => {
+    const output_dir = join(root, `${name.split(':')[0]}-one`);
+    const one = { ...settings, batch_size: 1, num_threads: 1, output_dir };
+    const { promised, taken } = await memoryPromisedAndTaken(file, one);
+    assert.ok(Math.abs(taken / promised - 1) <= MOST.memory, `said ${promised}, was ${taken}`);
   });

@@ -37,6 +37,19 @@ export async function promisedAndTaken(
   return { promised, forecast, taken: { seconds, processorSeconds, memory } };
 }
 
+/** In bytes: what the plan of a run told, and what the run held at its peak. */
+export async function memoryPromisedAndTaken(
+  file: string,
+  settings: Readonly<Record<string, unknown>>,
+): Promise<{ readonly promised: number; readonly taken: number }> {
+  const job = loadConfig(file, settings);
+  for await (const _ of trainInProcess(job, { resume: 'fresh' }));
+  const { memoryEstimate, peakMemory } = readAccount(job.config.output_dir).starts.at(-1) ?? {};
+  if (memoryEstimate === undefined || peakMemory === undefined)
+    throw new InternalError('the account of a run lacks its memory');
+  return { promised: memoryEstimate, taken: peakMemory };
+}
+
 async function promisedOf(job: LoadedConfig): Promise<Promised> {
   const events: TrainEvent[] = [];
   for await (const event of trainInProcess(job, { resume: 'dry-run' })) events.push(event);
