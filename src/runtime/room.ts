@@ -45,7 +45,7 @@ export interface Room {
  * has; the same on every machine's processor, so that results are too.
  */
 const MOST_ACTIVATIONS = 4 * 2 ** 30;
-/** What Node and ONNX Runtime hold in a long run, without any model: 94 MiB of it are Node's file. */
+/** What Node, of which 94 MiB are its file, and ONNX Runtime hold in a long run without a model. */
 const PROCESS_BYTES = 210 * 2 ** 20;
 /** Of a session for each of its nodes: 4.2 to 4.8 KB were measured (docs/experiments.md). */
 export const BYTES_PER_NODE = 4600;

@@ -62,24 +62,33 @@ const examples: readonly [string, string, Readonly<Record<string, unknown>>][] =
 ];
 
 /** A moment's noise passes; a promise that is wrong is wrong again. */
-const TRIES = 3;
+const TRIES = 2;
+/** Of the processors that a run wanted, what others had: above it, time is no evidence. */
+const BUSY = 0.05;
 
 for (const [name, file, settings] of examples)
-  test(`${name}: time within a fifth, memory within a tenth of what was promised`, async () => {
+  test(`${name}: time within a fifth, memory within a tenth of what was promised`, async (t) => {
     let found: string[] = [];
+    let busy = 1;
     for (let i = 0; i < TRIES; i++) {
       const output_dir = join(root, `${name.split(':')[0]}-${i}`);
       const run = await promisedAndTaken(file, { ...settings, num_threads: 1, output_dir });
+      t.diagnostic(JSON.stringify(run));
       found = broken(run);
+      busy = Math.min(busy, run.load ?? 0);
       if (found.length === 0) return;
     }
+    const isOfTime = found.every((each) => !each.startsWith('memory'));
+    if (isOfTime && busy > BUSY)
+      return t.skip(`other programs had ${Math.round(100 * busy)} % meanwhile: ${found.join()}`);
     assert.deepEqual(found, []);
   });
 
 for (const [name, file, settings] of examples)
-  test(`${name}: memory within a tenth of what was promised for batches of one, too`, async () => {
+  test(`${name}: memory within a tenth of what was promised for batches of one, too`, async (t) => {
     const output_dir = join(root, `${name.split(':')[0]}-one`);
     const one = { ...settings, batch_size: 1, num_threads: 1, output_dir };
     const { promised, taken } = await memoryPromisedAndTaken(file, one);
+    t.diagnostic(JSON.stringify({ promised, taken }));
     assert.ok(Math.abs(taken / promised - 1) <= MOST.memory, `said ${promised}, was ${taken}`);
   });

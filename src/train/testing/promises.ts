@@ -20,6 +20,8 @@ export interface PromisedAndTaken {
   /** By the run itself, after its first steps; absent where it is too short. */
   readonly forecast?: StartAccount['forecast'];
   readonly taken: Promised;
+  /** What other programs had of the processors that the run wanted, 0 to 1. */
+  readonly load?: number;
 }
 
 /** `settings`: besides those of the file. */
@@ -31,10 +33,10 @@ export async function promisedAndTaken(
   const promised = await promisedOf(job);
   for await (const _ of trainInProcess(job, { resume: 'fresh' }));
   const start = readAccount(job.config.output_dir).starts.at(-1);
-  const { seconds, processorSeconds, peakMemory: memory, forecast } = start ?? {};
+  const { seconds, processorSeconds, peakMemory: memory, forecast, load } = start ?? {};
   if (seconds === undefined || processorSeconds === undefined || memory === undefined)
     throw new InternalError('the account of a run lacks what it took');
-  return { promised, forecast, taken: { seconds, processorSeconds, memory } };
+  return { promised, forecast, taken: { seconds, processorSeconds, memory }, load };
 }
 
 /** In bytes: what the plan of a run told, and what the run held at its peak. */
