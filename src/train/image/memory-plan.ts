@@ -55,8 +55,11 @@ const readInSteps = ({ weights }: StableDiffusionWeights): number =>
     0,
   );
 
-/** CLIP's vocabulary and merges, as they are held to read captions. */
-const TOKENIZER_BYTES = 45 * 2 ** 20;
+/**
+ * CLIP's vocabulary and merges (45 MiB), libvips, and what encoding and the tried drawing leave
+ * behind: fitted to the picture example, batches of one and four.
+ */
+const PICTURES_BYTES = 105 * 2 ** 20;
 
 /**
  * Of the training's memory, what drawing does not use again. Measured with the embedded base: 581
@@ -103,7 +106,7 @@ export function memoryPlan(
       .map((graph) => lossActivations(runtime, graph, trainable, base.weights));
   const held = runtime.weightBytes(graphOf(batches[0], 1), base.weights);
   const frozen = readInSteps(base);
-  const trained = trainedBytes(adapted.groups) + TOKENIZER_BYTES;
+  const trained = trainedBytes(adapted.groups) + PICTURES_BYTES;
   const drawing = drawingPhases(runtime, base, set.config);
   const programs = programsAlive(set);
   const most = Math.max(...batches.map(({ size }) => size));
