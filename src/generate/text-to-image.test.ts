@@ -12,7 +12,7 @@ import { otherConfig, smallConfig } from '../models/small-configs.test-util.ts';
 import type { StableDiffusionConfig } from '../models/stable-diffusion-config.ts';
 import { deserialize } from '../tensor/safetensors.ts';
 import { float32, sizeOf, type Tensor } from '../tensor/tensor.ts';
-import { strengthAt, type Adapter, type Mix } from './mix.ts';
+import type { Adapter, Mix } from './mix.ts';
 import { adaptableLayers } from '../adapters/layers.ts';
 import type { Value } from '../graph/graph.ts';
 import { toFloat32 } from '../tensor/half.ts';
@@ -246,7 +246,7 @@ function adapterOn(name: string, rank: number, wanted: RegExp): Adapter {
 
 test('a mix is the sum of the deltas, in any order of asking, with ranks and layers of all kinds', async () => {
   const ink = adapterOn('ink', 2, /to_q|fc1|conv1$/);
-  const glow = adapterOn('glow', 5, /to_q|to_v|proj_in|conv1$/);
+  const glow = adapterOn('glow', 5, /to_q|to_v|q_proj|proj_in|conv1$/);
   const strength = { unet: 0.5, text_encoder: 2 };
   const request: PictureRequest = { prompt: 'b', steps: 2, width: 24, height: 16, seed: 9 };
   const mixes: Record<string, Mix> = {
@@ -303,7 +303,9 @@ function mergedCheckpoint(mix: Mix) {
   for (const { adapter, strength } of mix)
     for (const module of adapter.modules) {
       const name = `${module.path}.weight`;
-      const scale = (strengthAt(strength, module.path) * module.alpha) / module.down.shape[0];
+      const component = module.path.startsWith('unet.') ? 'unet' : 'text_encoder';
+      const at = typeof strength === 'number' ? strength : (strength[component] ?? 0);
+      const scale = (at * module.alpha) / module.down.shape[0];
       const before = needed(changed, name, 'weight');
       changed.set(name, loraKind.merge(toFloat32(before), module, scale));
     }
