@@ -40,12 +40,16 @@ const texts = {
 };
 const plain = { ...texts, train_data_dir: join(root, 'plain.jsonl') };
 
+/** That the run before, in the same folder, was done. */
+const doneBefore = /^has a run that is done after/;
+
 /** What a run told, without the places; and the bytes of its adapter's weights. */
 async function run(job: LoadedConfig) {
   const told: string[] = [];
   let adapter = '';
   for await (const event of train(job, { signal: new AbortController().signal })) {
-    if (event.type === 'warning') told.push(event.problem.what);
+    if (event.type === 'warning' && !doneBefore.test(event.problem.what))
+      told.push(event.problem.what);
     if (event.type === 'done') adapter = event.adapter ?? '';
   }
   const { tensors } = openSafetensors(adapter);
